@@ -1,0 +1,1 @@
+"""Encrypted scoring and federated training of the risk model."""

@@ -1,0 +1,110 @@
+"""What an access asks, what the ledger answers, and the record that is kept of both."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from chaincode.consent.model import SCHEMA, Provision
+
+BATCH_LIMIT = 500
+"""Most requests in one `authorize` call."""
+
+
+class Action(StrEnum):
+    """What the requester does; `CONSENT_ACTION` says which FHIR consent action each one is."""
+
+    READ = "read"
+    SEARCH = "search"
+    HISTORY = "history"
+    EXPORT = "export"
+    SCORE = "score"
+    TRAIN = "train"
+    LOG = "log"
+
+
+CONSENT_ACTION: dict[Action, str] = {
+    Action.READ: "access",
+    Action.SEARCH: "access",
+    Action.HISTORY: "access",
+    Action.EXPORT: "collect",
+    Action.SCORE: "use",
+    Action.TRAIN: "use",
+    Action.LOG: "access",
+}
+
+
+class Reason(StrEnum):
+    """Why a decision fell as it did. Stable: log records carry these for ever."""
+
+    CONSENT = "consent"
+    POLICY = "policy"
+    NO_CONSENT = "no-consent"
+    PAIR_NOT_OPEN = "pair-not-open"
+    REFUSED = "refused-by-patient"
+    UNREADABLE = "terms-not-understood"
+    UNKNOWN_CODE = "unknown-code"
+    NO_POLICY = "no-policy"
+    NOT_A_MEMBER = "not-a-member"
+    WRONG_PARTY = "wrong-party"
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One patient's records, asked for by one recipient.
+
+    `user` and `person` are the same human under two salts: `user` names the entry, `person` is compared
+    with the actors of provisions. `classes` are the resource types asked for, empty for all. `digest`
+    commits to the request as it was made and `evidence` to the client's signed assertion, both salted.
+    """
+
+    pair: str
+    recipient: str
+    purpose: str
+    action: str
+    user: str
+    digest: str
+    evidence: str
+    role: str = ""
+    person: str = ""
+    classes: tuple[str, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The answer to one request.
+
+    `obligations` are what is left to check on each record: a record may be released when no tree in it
+    denies the record and at least one permits it (`chaincode.consent.obligations`). None for a Deny.
+    """
+
+    outcome: Literal["permit", "deny"]
+    reason: str
+    basis: str = ""
+    basis_version: int = 0
+    epoch: int = 0
+    obligations: tuple[Provision, ...] | None = None
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One entry of the access log, as it stands on the ledger."""
+
+    pair: str
+    custodian: str
+    recipient: str
+    purpose: str
+    action: str
+    user: str
+    digest: str
+    evidence: str
+    outcome: Literal["permit", "deny"]
+    reason: str
+    time: int
+    tx: str
+    n: int
+    role: str = ""
+    classes: tuple[str, ...] = ()
+    basis: str = ""
+    basis_version: int = 0
+    epoch: int = 0
+    schema: int = SCHEMA

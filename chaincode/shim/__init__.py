@@ -1,0 +1,1 @@
+"""Chaincode as a service: the peer's stream on the official protobufs."""

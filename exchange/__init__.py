@@ -1,0 +1,1 @@
+"""A hospital's gateway: FHIR, consent, documents, keys and pages."""

@@ -1,0 +1,1 @@
+"""Rules of the gateway that need no I/O."""

@@ -1,0 +1,43 @@
+"""Who is asking: members of the consortium, and the principal behind an access token."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A hospital of the consortium: its MSP id, its name, and its Organization resource's id."""
+
+    msp_id: str
+    name: str
+    organization: str
+
+
+class Kind(StrEnum):
+    """Which sort of principal a token stands for; what each may do is decided in the services."""
+
+    SYSTEM = "system"
+    PATIENT = "patient"
+    OFFICER = "officer"
+
+
+class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The party behind an access token, as established when the token was issued.
+
+    `organization` is an MSP id; `user`, `user_name` and `role` (`system|code`) come from the signed
+    assertion's B2B extension; `purpose` is one PurposeOfUse code; `evidence` is the SHA-256 of that
+    assertion in hexadecimal; `patient` is the logical id a patient's token is bound to.
+    """
+
+    kind: Kind
+    client_id: str
+    organization: str
+    purpose: str
+    scopes: tuple[str, ...]
+    evidence: str
+    user: str
+    user_name: str = ""
+    role: str = ""
+    patient: str = ""

@@ -1,0 +1,125 @@
+"""Everything the gateway can refuse with, and the one table from code to HTTP status and OperationOutcome.
+
+```
+ExchangeError
+├── BadRequestError          400  the request can't be understood
+├── InvalidResourceError     422  the body is not valid FHIR R4 (carries every problem with its path)
+├── UnauthenticatedError     401  no token, or one that does not hold
+├── ForbiddenError           403  the token's scope does not reach this
+├── NotFoundError            404  nothing here that you may read
+├── GoneError                410  the record was deleted, and you may know that
+├── ConflictError            409  the request does not fit what is stored
+├── PreconditionError        412  If-Match or a conditional request does not hold
+├── TooLargeError            413  the body is over the limit
+├── UnsupportedMediaError    415  the body's media type is not one of FHIR's JSON types
+├── TooCostlyError           422  the request would touch more than the limits allow
+├── UnavailableError         503  the ledger or the store can't be reached; nothing was released
+└── DamagedError             503  stored data does not verify; nothing was released
+```
+
+No message may carry PHI: messages name elements, parameters and codes, never values from records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a body: a FHIRPath-like `path` (`Patient.name[0].given`), and what."""
+
+    path: str
+    message: str
+    code: str = "structure"
+
+
+class ExchangeError(Exception):
+    """Base of all refusals. `code` is a FHIR issue-type code; `problems` become OperationOutcome issues."""
+
+    code: ClassVar[str] = "processing"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class BadRequestError(ExchangeError):
+    """The request can't be understood."""
+
+    code, status = "invalid", 400
+
+
+class InvalidResourceError(ExchangeError):
+    """The body is JSON but not valid FHIR R4."""
+
+    code, status = "structure", 422
+
+
+class UnauthenticatedError(ExchangeError):
+    """No token, or one that does not hold."""
+
+    code, status = "login", 401
+
+
+class ForbiddenError(ExchangeError):
+    """The token's scope, or the client's role, does not reach this."""
+
+    code, status = "forbidden", 403
+
+
+class NotFoundError(ExchangeError):
+    """Nothing here that the requester may read; the same answer whether or not a record exists."""
+
+    code, status = "not-found", 404
+
+
+class GoneError(ExchangeError):
+    """The record was deleted, and the requester may know that."""
+
+    code, status = "deleted", 410
+
+
+class ConflictError(ExchangeError):
+    """The request does not fit what is stored."""
+
+    code, status = "conflict", 409
+
+
+class PreconditionError(ExchangeError):
+    """`If-Match` or a conditional request does not hold."""
+
+    code, status = "conflict", 412
+
+
+class TooLargeError(ExchangeError):
+    """The body is over the limit."""
+
+    code, status = "too-long", 413
+
+
+class UnsupportedMediaError(ExchangeError):
+    """The body's media type is not one of FHIR's JSON types."""
+
+    code, status = "not-supported", 415
+
+
+class TooCostlyError(ExchangeError):
+    """The request would touch more than the limits allow."""
+
+    code, status = "too-costly", 422
+
+
+class UnavailableError(ExchangeError):
+    """The ledger or the store can't be reached; nothing was released. The answer carries `Retry-After`."""
+
+    code, status = "transient", 503
+
+
+class DamagedError(ExchangeError):
+    """Stored data does not verify; nothing was released."""
+
+    code, status = "exception", 503

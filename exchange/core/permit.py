@@ -1,0 +1,63 @@
+"""The one key that opens documents.
+
+A `Permit` says that a committed ledger transaction allowed one principal to see records of certain
+subjects. `exchange.crypto` opens nothing without one, so a code path that forgot to ask can't
+disclose. Only `exchange.ledger.client` can make one: it takes the issuer below when it is imported,
+and the issuer can be taken once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from chaincode.consent.model import Provision
+
+LIFETIME = 30.0
+"""Seconds after commit in which a permit opens documents; the next request asks the ledger again."""
+
+
+class Permit:
+    """A committed permission: which subjects' records may be opened, and under what obligations.
+
+    `tx_id` is the transaction that decided and logged. `obligations` maps each permitted subject (the
+    store's subject token) to the provisions that each of its records must still pass.
+    """
+
+    __slots__ = ("_expires", "obligations", "tx_id")
+
+    tx_id: str
+    obligations: Mapping[str, tuple[Provision, ...]]
+
+    def __init__(self) -> NoReturn:
+        raise TypeError("a Permit comes from the ledger client alone")
+
+    def covers(self, subjects: tuple[str, ...]) -> bool:
+        """Whether every one of `subjects` is permitted and the permit is still fresh; no subject is no."""
+        if not subjects or time.monotonic() > self._expires:
+            return False
+        return all(subject in self.obligations for subject in subjects)
+
+    _expires: float
+
+
+Issuer = Callable[[str, Mapping[str, tuple[Provision, ...]]], Permit]
+
+
+def _issue(tx_id: str, obligations: Mapping[str, tuple[Provision, ...]]) -> Permit:
+    permit = object.__new__(Permit)
+    permit.tx_id = tx_id
+    permit.obligations = dict(obligations)
+    permit._expires = time.monotonic() + LIFETIME
+    return permit
+
+
+_issuer: list[Issuer] = [_issue]
+
+
+def take_issuer() -> Issuer:
+    """Hand out the means to make permits, once; the second taker is refused."""
+    if not _issuer:
+        raise RuntimeError("the permit issuer has been taken")
+    return _issuer.pop()
