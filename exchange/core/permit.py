@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from chaincode.consent.model import Provision
 
@@ -30,7 +29,7 @@ class Permit:
     tx_id: str
     obligations: Mapping[str, tuple[Provision, ...]]
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise TypeError("a Permit comes from the ledger client alone")
 
     def covers(self, subjects: tuple[str, ...]) -> bool:
