@@ -1,0 +1,44 @@
+"""Opaque links to the next page: what a search still needs, sealed so that a URL says nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from typing import TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from exchange.core.errors import BadRequestError
+
+T = TypeVar("T")
+_NONCE_BYTES = 12
+_LONGEST = 16_384
+
+
+class Cursors:
+    """Seals and opens cursors under a key of 32 bytes; each is bound to the client that it was made for."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, value: object, *, client: str) -> str:
+        """URL-safe text for a msgspec-encodable `value`."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, msgspec.json.encode(value), client.encode())
+        return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode()
+
+    def open(self, text: str, kind: type[T], *, client: str) -> T:
+        """The value that `seal` was given.
+
+        Raises:
+            BadRequestError: the text was changed, or was made for another client or server.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(text[:_LONGEST] + "=" * (-len(text) % 4))
+            opened = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], client.encode())
+            return msgspec.json.decode(opened, type=kind)
+        except (InvalidTag, ValueError, binascii.Error, msgspec.MsgspecError):
+            raise BadRequestError("the page link does not hold; start the search again") from None

@@ -1,0 +1,109 @@
+"""Seals document versions, and opens them for those who hold a Permit.
+
+A version's key is HKDF-Expand(subject's data key, reference token and version); a record that concerns
+several patients takes all their keys, so that erasing any one of them erases it. The associated data are
+the reference token, the version and the content digest, so no row can stand in for another. The digest
+is keyed by the subject: equal to that of an equal body of the same subject, and a guess at a body can't
+be tested without the key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from exchange.core.errors import DamagedError
+from exchange.core.permit import Permit
+from exchange.crypto.keys import SubjectKeys
+
+_NONCE_BYTES = 12
+_LABEL = b"consentry/document/1"
+_SIDE_LABEL = b"consentry/side/1"
+
+
+class PermitError(Exception):
+    """A document was to be opened without a Permit that covers its subjects: a defect in the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A sealed version as the store keeps it: which reference and version, its digest, its ciphertext."""
+
+    reference: bytes
+    version: int
+    digest: bytes
+    sealed: bytes
+
+
+def _material(subjects: Sequence[SubjectKeys]) -> bytes:
+    if not subjects:
+        raise ValueError("a document belongs to at least one subject")
+    return b"".join(keys.data for keys in sorted(subjects, key=lambda keys: keys.token))
+
+
+def _expand(material: bytes, info: bytes) -> bytes:
+    return HKDFExpand(algorithm=hashes.SHA256(), length=32, info=info).derive(material)
+
+
+def _context(reference: bytes, version: int) -> bytes:
+    return reference + version.to_bytes(8, "big")
+
+
+def digest(subjects: Sequence[SubjectKeys], body: bytes) -> bytes:
+    """The 32-byte content digest of `body` as received."""
+    return hmac.digest(_material(subjects), b"consentry/digest/1" + body, "sha256")
+
+
+def seal(
+    subjects: Sequence[SubjectKeys], reference: bytes, version: int, content_digest: bytes, body: bytes
+) -> Envelope:
+    """Encrypt `body` as `version` of `reference` under the keys of all its `subjects`."""
+    context = _context(reference, version)
+    nonce = os.urandom(_NONCE_BYTES)
+    cipher = AESGCM(_expand(_material(subjects), _LABEL + context))
+    return Envelope(
+        reference, version, content_digest, nonce + cipher.encrypt(nonce, body, context + content_digest)
+    )
+
+
+def open_document(permit: Permit, subjects: Sequence[SubjectKeys], envelope: Envelope) -> bytes:
+    """The bytes that were sealed, for the holder of a Permit that covers every one of `subjects`.
+
+    Raises:
+        PermitError: the permit is missing, stale or does not cover all subjects.
+        DamagedError: the row does not verify; nothing was opened.
+    """
+    if not isinstance(permit, Permit) or not permit.covers(tuple(keys.token for keys in subjects)):
+        raise PermitError("no valid permit for this document")
+    context = _context(envelope.reference, envelope.version)
+    cipher = AESGCM(_expand(_material(subjects), _LABEL + context))
+    sealed = envelope.sealed
+    try:
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context + envelope.digest)
+    except (InvalidTag, ValueError):
+        raise DamagedError("a stored document does not verify; run `consentry verify`") from None
+
+
+def seal_side(keys: SubjectKeys, label: bytes, data: bytes) -> bytes:
+    """Encrypt what is kept about a subject beside its documents: compiled terms, details of log entries.
+
+    `label` names the row that the bytes belong to; no other row's label opens them.
+    """
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(_expand(keys.data, _SIDE_LABEL)).encrypt(nonce, data, label)
+
+
+def open_side(keys: SubjectKeys, label: bytes, sealed: bytes) -> bytes:
+    """Open what `seal_side` gave; such data are about a document, never a document."""
+    try:
+        cipher = AESGCM(_expand(keys.data, _SIDE_LABEL))
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
+    except (InvalidTag, ValueError):
+        raise DamagedError("stored data about a subject do not verify; run `consentry verify`") from None

@@ -1,0 +1,81 @@
+"""The keys of one subject: the patient (or the directory) that records belong to.
+
+Each subject has 64 random bytes, wrapped by the vault: a data key, from which every document version's
+key is derived, and a ledger secret, from which the pair pseudonyms come. Destroying the wrapped bytes
+erases the subject: no copy or backup of its documents opens again, and its ledger entries lose their
+meaning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from exchange.crypto.tokens import TOKEN_BYTES
+
+_HALF = 32
+
+
+class Wrapper(Protocol):
+    """What this room needs of a vault."""
+
+    def wrap(self, secret: bytes, *, bound_to: bytes) -> bytes:
+        """Encrypt `secret`, bound to `bound_to`."""
+
+    def unwrap(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
+        """Open what `wrap` gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKeys:
+    """A subject's store token (16 bytes), data key and ledger secret (32 bytes each)."""
+
+    token: bytes
+    data: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+
+
+class KeyRing:
+    """Makes, wraps and opens subject keys, and keeps the opened ones it used last.
+
+    The cache is bounded to `capacity` subjects (about 400 bytes each).
+    """
+
+    def __init__(self, wrapper: Wrapper, *, capacity: int = 20_000) -> None:
+        self._wrapper = wrapper
+        self._capacity = capacity
+        self._opened: OrderedDict[bytes, SubjectKeys] = OrderedDict()
+
+    def create(self, token: bytes) -> tuple[SubjectKeys, bytes]:
+        """New random keys for `token`, and the wrapped bytes to store."""
+        if len(token) != TOKEN_BYTES:
+            raise ValueError("a subject token has 16 bytes")
+        material = os.urandom(2 * _HALF)
+        keys = SubjectKeys(token, material[:_HALF], material[_HALF:])
+        return keys, self._wrapper.wrap(material, bound_to=token)
+
+    def cached(self, token: bytes) -> SubjectKeys | None:
+        """The keys of `token` if they were used lately."""
+        keys = self._opened.get(token)
+        if keys is not None:
+            self._opened.move_to_end(token)
+        return keys
+
+    def open(self, token: bytes, wrapped: bytes) -> SubjectKeys:
+        """The keys that `wrapped` holds for `token`.
+
+        Raises:
+            VaultError: the bytes were changed, or belong to another subject or root key.
+        """
+        material = self._wrapper.unwrap(wrapped, bound_to=token)
+        keys = SubjectKeys(token, material[:_HALF], material[_HALF:])
+        self._opened[token] = keys
+        if len(self._opened) > self._capacity:
+            self._opened.popitem(last=False)
+        return keys
+
+    def forget(self, token: bytes) -> None:
+        """Drop the opened keys of `token`."""
+        self._opened.pop(token, None)

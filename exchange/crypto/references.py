@@ -1,0 +1,51 @@
+"""Names that the database may see: keyed tokens for references, subjects and compartments.
+
+Without the index key nobody can tell which patient or record a token stands for, or test a guess.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from exchange.crypto.tokens import TOKEN_BYTES
+
+
+class References:
+    """Tokens (16 bytes each) under one tenant's index key of 32 bytes."""
+
+    def __init__(self, index_key: bytes) -> None:
+        self._key = index_key
+        self.directory = self._token(b"directory", "")
+        """The subject that records without a patient belong to."""
+
+    def _token(self, kind: bytes, text: str) -> bytes:
+        message = b"consentry/reference/1\0" + kind + b"\0" + text.encode()
+        return hmac.digest(self._key, message, "sha256")[:TOKEN_BYTES]
+
+    def record(self, resource_type: str, logical_id: str) -> bytes:
+        """The token of the record `resource_type/logical_id`."""
+        return self._token(b"record", f"{resource_type}/{logical_id}")
+
+    def subject(self, patient: str) -> bytes:
+        """The token of the patient with logical id `patient` as a subject."""
+        return self._token(b"subject", patient)
+
+    def of_type(self, resource_type: str) -> bytes:
+        """The search token that every current record of a type carries."""
+        return self._token(b"type", resource_type)
+
+    def compartment(self, subject: bytes) -> bytes:
+        """The search token that every current record in a subject's compartment carries."""
+        return self._token(b"compartment", subject.hex())
+
+    def nothing(self, recipient: str, text: str) -> str:
+        """The pair name under which a request for what does not exist is logged: 32 hexadecimal digits.
+
+        It looks like any pair that was never opened, so the ledger does not tell the two apart.
+        """
+        return self._token(b"nothing", f"{recipient}\0{text}").hex()
+
+    def nothing_salt(self, recipient: str, text: str) -> bytes:
+        """The salt that belongs to `nothing`, in place of a patient's."""
+        message = f"consentry/nothing-salt/1\0{recipient}\0{text}".encode()
+        return hmac.digest(self._key, message, "sha256")

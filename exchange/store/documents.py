@@ -1,0 +1,262 @@
+"""Sealed document versions and the search tokens of the current ones.
+
+The database sees references, subjects and search terms as keyed tokens, write times, sizes and
+ciphertext. A row's `sequence` grows with every write and orders pages; only current versions have rows
+in `search_tokens`, and each version keeps its own list of tokens so that replacing it needs no
+decryption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    Row,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from exchange.crypto.documents import Envelope
+from exchange.store.schema import metadata
+
+TOKEN_BYTES = 16
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("subjects", LargeBinary, nullable=False),
+    Column("written", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("tokens", LargeBinary, nullable=False),
+    UniqueConstraint("reference", "version"),
+    sqlite_autoincrement=True,
+)
+
+search_tokens = Table(
+    "search_tokens",
+    metadata,
+    Column("token", LargeBinary(TOKEN_BYTES), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+Union = Sequence[bytes]
+"""Tokens of which at least one must be there."""
+Alternative = Sequence[Union]
+"""Unions that must all be met."""
+Clause = Sequence[Alternative]
+"""Alternatives of which at least one must be met; a search is a list of clauses, all to be met."""
+
+_ESTIMATE_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version as read: where it stands, whose it is, and its envelope. Times are ms since 1970 UTC."""
+
+    sequence: int
+    subjects: tuple[bytes, ...]
+    written: int
+    deleted: bool
+    envelope: Envelope
+
+    @property
+    def version(self) -> int:
+        """The version number, from 1."""
+        return self.envelope.version
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """One version to write, with the tokens that shall find it (none for a deletion)."""
+
+    envelope: Envelope
+    subjects: tuple[bytes, ...]
+    written: int
+    deleted: bool
+    tokens: Sequence[bytes]
+
+
+_COLUMNS = (
+    documents.c.sequence,
+    documents.c.reference,
+    documents.c.version,
+    documents.c.subjects,
+    documents.c.written,
+    documents.c.deleted,
+    documents.c.digest,
+    documents.c.sealed,
+)
+_CURRENT = (
+    select(*_COLUMNS)
+    .where(documents.c.reference == bindparam("reference"))
+    .order_by(documents.c.version.desc())
+    .limit(1)
+)
+_RETIRE = (
+    update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False, tokens=b"")
+)
+_UNINDEX = delete(search_tokens).where(
+    and_(search_tokens.c.token == bindparam("old"), search_tokens.c.sequence == bindparam("at"))
+)
+
+
+def _split(tokens: bytes) -> tuple[bytes, ...]:
+    return tuple(tokens[at : at + TOKEN_BYTES] for at in range(0, len(tokens), TOKEN_BYTES))
+
+
+def _stored(row: Row[Any]) -> Stored:
+    sequence, reference, version, subjects, written, deleted, digest, sealed = row
+    envelope = Envelope(reference, version, digest, sealed)
+    return Stored(sequence, _split(subjects), written, deleted, envelope)
+
+
+def current(connection: Connection, reference: bytes) -> Stored | None:
+    """The newest version of `reference`, a deletion included; None if there never was one."""
+    row = connection.execute(_CURRENT, {"reference": reference}).first()
+    return None if row is None else _stored(row)
+
+
+def version(connection: Connection, reference: bytes, number: int) -> Stored | None:
+    """Version `number` of `reference`."""
+    statement = select(*_COLUMNS).where(documents.c.reference == reference, documents.c.version == number)
+    row = connection.execute(statement).first()
+    return None if row is None else _stored(row)
+
+
+def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int) -> list[Stored]:
+    """Up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
+    statement = select(*_COLUMNS).where(documents.c.reference == reference)
+    if below is not None:
+        statement = statement.where(documents.c.version < below)
+    rows = connection.execute(statement.order_by(documents.c.version.desc()).limit(limit))
+    return [_stored(row) for row in rows]
+
+
+def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
+    """Add `versions_`, each the successor of its reference's current one; a reference occurs once.
+
+    Inserting an existing version number fails the whole write: two writers can't both have been first.
+    """
+    predecessors = [_predecessor(connection, new) for new in versions_ if new.envelope.version > 1]
+    for sequence, tokens in predecessors:
+        if tokens:
+            connection.execute(_UNINDEX, [{"old": token, "at": sequence} for token in tokens])
+        connection.execute(_RETIRE, {"retired": sequence})
+    last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
+    connection.execute(
+        insert(documents),
+        [_row(last + place, new) for place, new in enumerate(versions_, start=1)],
+    )
+    postings = sorted(
+        (token, last + place) for place, new in enumerate(versions_, start=1) for token in set(new.tokens)
+    )
+    if postings:  # sorted: neighbours in the index are written together
+        connection.exec_driver_sql("INSERT INTO search_tokens (token, sequence) VALUES (?, ?)", postings)
+
+
+def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
+    statement = select(documents.c.sequence, documents.c.tokens).where(
+        documents.c.reference == new.envelope.reference,
+        documents.c.version == new.envelope.version - 1,
+    )
+    sequence, tokens = connection.execute(statement).one()
+    return sequence, _split(tokens)
+
+
+def _row(sequence: int, new: NewVersion) -> dict[str, Any]:
+    return {
+        "sequence": sequence,
+        "reference": new.envelope.reference,
+        "version": new.envelope.version,
+        "subjects": b"".join(new.subjects),
+        "written": new.written,
+        "deleted": new.deleted,
+        "current": True,
+        "digest": new.envelope.digest,
+        "sealed": new.envelope.sealed,
+        "tokens": b"".join(sorted(set(new.tokens))),
+    }
+
+
+def search(
+    connection: Connection,
+    clauses: Sequence[Clause],
+    *,
+    written: Iterable[tuple[int | None, int | None]] = (),
+    after: int | None = None,
+    newest_first: bool = False,
+    limit: int,
+) -> list[Stored]:
+    """Up to `limit` current documents that meet all `clauses`, in order of their sequence.
+
+    `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
+    sequence. The rarest clause drives and the others are probed, so the cost follows the rarest.
+    """
+    unions = [clause[0][0] for clause in clauses if len(clause) == 1 and len(clause[0]) == 1]
+    if not unions:
+        raise ValueError("a search needs a clause that is one plain union, such as the type's")
+    driver = min(unions, key=lambda union: _estimate(connection, union)) if len(unions) > 1 else unions[0]
+    found = search_tokens.alias("driver")
+    statement: Select[Any] = (
+        select(*_COLUMNS)
+        .select_from(found.join(documents, documents.c.sequence == found.c.sequence))
+        .where(found.c.token.in_(list(driver)), documents.c.current)
+    )
+    for clause in clauses:
+        if not (len(clause) == 1 and len(clause[0]) == 1 and clause[0][0] is driver):
+            statement = statement.where(or_(*(_meets(alternative) for alternative in clause)))
+    for start, end in written:
+        if start is not None:
+            statement = statement.where(documents.c.written >= start)
+        if end is not None:
+            statement = statement.where(documents.c.written < end)
+    order = found.c.sequence
+    if after is not None:
+        statement = statement.where(order < after if newest_first else order > after)
+    if len(driver) > 1:
+        statement = statement.distinct()
+    statement = statement.order_by(order.desc() if newest_first else order.asc()).limit(limit)
+    return [_stored(row) for row in connection.execute(statement)]
+
+
+def _estimate(connection: Connection, union: Union) -> int:
+    probe = select(search_tokens.c.sequence).where(search_tokens.c.token.in_(list(union)))
+    counted = select(func.count()).select_from(probe.limit(_ESTIMATE_LIMIT).subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
+def _meets(alternative: Alternative) -> ColumnElement[bool]:
+    return and_(
+        *(
+            exists().where(
+                search_tokens.c.token.in_(list(union)),
+                search_tokens.c.sequence == documents.c.sequence,
+            )
+            for union in alternative
+        )
+    )

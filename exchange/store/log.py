@@ -1,0 +1,183 @@
+"""The gateway's projection of the access log, and the sealed details that belong to its own entries.
+
+`entries` is rebuilt from the ledger's events and holds nothing that the ledger does not. `details` say
+in clear who asked for what, sealed under the patient's key; they are written before a disclosure is
+released. The file is not flushed at every commit: entries come again from the ledger, and a power cut
+can cost only the wording of the last details, never an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    Table,
+    and_,
+    func,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+metadata = MetaData()
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("tx", String(64), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("block", Integer, nullable=False),
+    Column("time", Integer, nullable=False),
+    Column("pair", String(32), nullable=False),
+    Column("recipient", String(255), nullable=False),
+    Column("user", String(32), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("outcome", String(8), nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Index("entries_tx", "tx", "n", unique=True),
+    Index("entries_pair", "pair", "sequence"),
+    Index("entries_time", "time"),
+)
+
+details = Table(
+    "details",
+    metadata,
+    Column("tx", String(64), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("subject", LargeBinary(16), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("block", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One projected log record; `record` is its canonical JSON as on the ledger."""
+
+    tx: str
+    n: int
+    block: int
+    time: int
+    pair: str
+    recipient: str
+    user: str
+    action: str
+    purpose: str
+    outcome: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A projected entry with the sealed details this gateway has for it, if any."""
+
+    sequence: int
+    record: bytes
+    block: int
+    subject: bytes | None
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries to list: each field that is set must match. Times are half-open ranges in ms."""
+
+    pairs: Sequence[str] | None = None
+    tx: str | None = None
+    n: int | None = None
+    times: Sequence[tuple[int | None, int | None]] = ()
+    recipients: Sequence[str] | None = None
+    actions: Sequence[str] | None = None
+    purposes: Sequence[str] | None = None
+    outcomes: Sequence[str] | None = None
+
+
+def add_details(connection: Connection, rows: Sequence[tuple[str, int, bytes, bytes]]) -> None:
+    """Keep (tx, n, subject, sealed) of entries about to be released."""
+    connection.exec_driver_sql(
+        "INSERT OR REPLACE INTO details (tx, n, subject, sealed) VALUES (?, ?, ?, ?)", list(rows)
+    )
+
+
+def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
+    """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
+    if rows:
+        connection.exec_driver_sql(
+            "INSERT OR IGNORE INTO entries (tx, n, block, time, pair, recipient, user, action, purpose, "
+            "outcome, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    row.tx, row.n, row.block, row.time, row.pair, row.recipient, row.user,
+                    row.action, row.purpose, row.outcome, row.record,
+                )
+                for row in rows
+            ],
+        )  # fmt: skip
+    values = {"name": "ledger", "block": block, "position": position}
+    statement = upsert(checkpoints).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=[checkpoints.c.name], set_=values))
+
+
+def checkpoint(connection: Connection) -> tuple[int, int] | None:
+    """The last event that is in the projection, as (block, position in the block)."""
+    row = connection.execute(
+        select(checkpoints.c.block, checkpoints.c.position).where(checkpoints.c.name == "ledger")
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def list_entries(
+    connection: Connection, which: Filter, *, before: int | None, limit: int, oldest_first: bool = False
+) -> list[LogRow]:
+    """Up to `limit` entries that match, the newest first, behind the sequence `before`."""
+    joined = entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n))
+    statement: Select[Any] = select(
+        entries.c.sequence, entries.c.record, entries.c.block, details.c.subject, details.c.sealed
+    ).select_from(joined)
+    for column, wanted in (
+        (entries.c.pair, which.pairs),
+        (entries.c.recipient, which.recipients),
+        (entries.c.action, which.actions),
+        (entries.c.purpose, which.purposes),
+        (entries.c.outcome, which.outcomes),
+    ):
+        if wanted is not None:
+            statement = statement.where(column.in_(list(wanted)))
+    if which.tx is not None:
+        statement = statement.where(entries.c.tx == which.tx)
+    if which.n is not None:
+        statement = statement.where(entries.c.n == which.n)
+    for start, end in which.times:
+        if start is not None:
+            statement = statement.where(entries.c.time >= start)
+        if end is not None:
+            statement = statement.where(entries.c.time < end)
+    sequence = entries.c.sequence
+    if before is not None:
+        statement = statement.where(sequence > before if oldest_first else sequence < before)
+    statement = statement.order_by(sequence.asc() if oldest_first else sequence.desc()).limit(limit)
+    return [LogRow(*row) for row in connection.execute(statement)]
+
+
+def count(connection: Connection) -> int:
+    """How many entries the projection holds."""
+    return int(connection.execute(select(func.count()).select_from(entries)).scalar_one())

@@ -1,0 +1,125 @@
+"""One thread, one connection, many callers: work that waits together shares one transaction.
+
+A database call costs a thread hop, and a durable commit a disk flush. Under load both are shared by
+everything that queued meanwhile; alone, a call goes at once. Each piece of work runs in a savepoint of
+its own, so that one that fails takes nothing of the others with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from exchange.core.errors import UnavailableError
+
+T = TypeVar("T")
+Work = Callable[[Connection], Any]
+
+_MOST_AT_ONCE = 256
+
+
+class _Job:
+    __slots__ = ("error", "future", "loop", "result", "work")
+
+    def __init__(self, work: Work, loop: asyncio.AbstractEventLoop) -> None:
+        self.work, self.loop = work, loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Worker:
+    """Runs work on `engine`; with `writes`, all that waits commits together, durably, before anyone hears."""
+
+    def __init__(self, engine: Engine, *, writes: bool, name: str) -> None:
+        self._engine = engine
+        self._writes = writes
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, once it is committed.
+
+        Raises:
+            UnavailableError: the database can't do it now; nothing of this work was kept.
+            Exception: whatever `work` raised; nothing of it was kept.
+        """
+        job = _Job(work, asyncio.get_running_loop())
+        self._queue.put(job)
+        result: T = await job.future
+        return result
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with self._engine.connect() as connection:
+            while (first := self._queue.get()) is not None:
+                jobs = [first]
+                ended = False
+                while len(jobs) < _MOST_AT_ONCE:
+                    try:
+                        job = self._queue.get_nowait()
+                    except queue.Empty:
+                        break
+                    if job is None:
+                        ended = True
+                        break
+                    jobs.append(job)
+                self._run_together(connection, jobs)
+                _settle(jobs)
+                if ended:
+                    return
+
+    def _run_together(self, connection: Connection, jobs: list[_Job]) -> None:
+        try:
+            with connection.begin():
+                for job in jobs:
+                    self._run_one(connection, job)
+        except SQLAlchemyError:
+            for job in jobs:
+                job.error = job.error or UnavailableError("the document store can't commit now")
+
+    def _run_one(self, connection: Connection, job: _Job) -> None:
+        try:
+            if self._writes:
+                with connection.begin_nested():
+                    job.result = job.work(connection)
+            else:
+                job.result = job.work(connection)
+        except SQLAlchemyError:
+            job.error = UnavailableError("the document store can't answer now")
+        except Exception as error:  # noqa: BLE001 - carried to the caller that gave this work
+            job.error = error
+
+
+def _settle(jobs: list[_Job]) -> None:
+    # Callers of one event loop are woken by one call into it.
+    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        loops.setdefault(job.loop, []).append(job)
+    for loop, mine in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle_all, mine)
+
+
+def _settle_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.settle()

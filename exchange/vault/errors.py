@@ -1,0 +1,9 @@
+"""What a vault can refuse with."""
+
+from __future__ import annotations
+
+from exchange.core.errors import DamagedError
+
+
+class VaultError(DamagedError):
+    """The root key is missing, unreadable or not the one that wrapped this secret."""
