@@ -20,19 +20,21 @@ LIFETIME = 30.0
 class Permit:
     """A committed permission: which subjects' records may be opened, and under what obligations.
 
-    `tx_id` is the transaction that decided and logged. `obligations` maps each permitted subject (the
-    store's subject token) to the provisions that each of its records must still pass.
+    `tx_id` is the transaction that decided and logged, `recipient` the MSP id of the organisation that
+    asked. `obligations` maps each permitted subject (its 16-byte store token) to the provisions that each
+    of its records must still pass.
     """
 
-    __slots__ = ("_expires", "obligations", "tx_id")
+    __slots__ = ("_expires", "obligations", "recipient", "tx_id")
 
     tx_id: str
-    obligations: Mapping[str, tuple[Provision, ...]]
+    recipient: str
+    obligations: Mapping[bytes, tuple[Provision, ...]]
 
     def __init__(self) -> None:
         raise TypeError("a Permit comes from the ledger client alone")
 
-    def covers(self, subjects: tuple[str, ...]) -> bool:
+    def covers(self, subjects: tuple[bytes, ...]) -> bool:
         """Whether every one of `subjects` is permitted and the permit is still fresh; no subject is no."""
         if not subjects or time.monotonic() > self._expires:
             return False
@@ -41,12 +43,13 @@ class Permit:
     _expires: float
 
 
-Issuer = Callable[[str, Mapping[str, tuple[Provision, ...]]], Permit]
+Issuer = Callable[[str, str, Mapping[bytes, tuple[Provision, ...]]], Permit]
 
 
-def _issue(tx_id: str, obligations: Mapping[str, tuple[Provision, ...]]) -> Permit:
+def _issue(tx_id: str, recipient: str, obligations: Mapping[bytes, tuple[Provision, ...]]) -> Permit:
     permit = object.__new__(Permit)
     permit.tx_id = tx_id
+    permit.recipient = recipient
     permit.obligations = dict(obligations)
     permit._expires = time.monotonic() + LIFETIME
     return permit
