@@ -37,14 +37,18 @@ class Problem:
 
 
 class ExchangeError(Exception):
-    """Base of all refusals. `code` is a FHIR issue-type code; `problems` become OperationOutcome issues."""
+    """Base of all refusals. `code` is a FHIR issue-type code; `problems` become OperationOutcome issues.
+
+    `tx_id` names the ledger transaction that holds the refusal, where there is one.
+    """
 
     code: ClassVar[str] = "processing"
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, problems: Sequence[Problem] = ()) -> None:
+    def __init__(self, message: str, *, problems: Sequence[Problem] = (), tx_id: str = "") -> None:
         super().__init__(message)
         self.problems = tuple(problems)
+        self.tx_id = tx_id
 
 
 class BadRequestError(ExchangeError):
