@@ -1,0 +1,1 @@
+"""Real people's data to show the exchange with: public, anonymous, and never made up."""
