@@ -1,0 +1,133 @@
+"""Deciding and logging in one transaction, and reading the log of one pair.
+
+`authorize` reads the policy and the pairs' terms, decides each request with `chaincode.consent.rules`,
+and writes one record per request, denials included. What was read is checked again at commit, so a
+permit never outlives a revocation that was ordered before it.
+
+A record's key is `access, pair, time, tx, n`: the time comes before the transaction id, so that walking
+a pair's keys walks its log in the order of time.
+"""
+
+from __future__ import annotations
+
+from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
+from chaincode.access.model import BATCH_LIMIT, Decision, Reason, Record, Request
+from chaincode.consent.model import Pair, Policy
+from chaincode.consent.rules import decide
+from chaincode.consent.state import POLICY_KEY, decode_pair, decode_policy, pair_key
+from chaincode.encoding import composite_key, decode, encode, prefix_range
+from chaincode.errors import BadArgumentError, ConflictError
+from chaincode.ledger import Ledger
+from chaincode.shapes import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
+
+_TIME_LIMIT = 10**13  # thirteen digits of milliseconds last until the year 2286
+_CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
+
+
+async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
+    """Decide each request and log it; everything commits together, or nothing does.
+
+    Raises:
+        BadArgumentError: the batch is empty or too large, or a request has a field of another shape.
+        ConflictError: a newer release wrote the policy.
+    """
+    requests = args.requests
+    if not 1 <= len(requests) <= BATCH_LIMIT:
+        raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} requests")
+    for request in requests:
+        _check(request)
+    names = list(dict.fromkeys(request.pair for request in requests))
+    policy_value, *held = await ledger.get_many([POLICY_KEY, *(pair_key(name) for name in names)])
+    policy = None if policy_value is None else decode_policy(policy_value)
+    values = dict(zip(names, held, strict=True))
+    now, tx_id, caller = _time_part(ledger.timestamp), ledger.tx_id, ledger.caller.msp_id
+    decisions, written = [], []
+    for n, request in enumerate(requests):
+        decision = _decide(policy, values[request.pair], request, now=ledger.timestamp, caller=caller)
+        record = encode(_record(request, decision, ledger, n))
+        ledger.put(composite_key("access", request.pair, now, tx_id, f"{n:04d}"), record)
+        decisions.append(decision)
+        written.append(record)
+    ledger.emit("access", b"[" + b",".join(written) + b"]")
+    return Decisions(decisions=tuple(decisions))
+
+
+async def trail(ledger: Ledger, args: ReadTrail) -> Trail:
+    """One page of a pair's log, in the order of time.
+
+    Raises:
+        BadArgumentError: a limit, a time or the bookmark is out of bounds.
+    """
+    require(PAIR, args.pair, "pair")
+    if not 1 <= args.limit <= PAGE_LIMIT:
+        raise BadArgumentError(f"limit is 1 to {PAGE_LIMIT}")
+    start, end = prefix_range("access", (args.pair,))
+    if args.since is not None:
+        start = composite_key("access", args.pair, _time_part(args.since))
+    if args.until is not None:
+        end = composite_key("access", args.pair, _time_part(args.until))
+    # A peer starts wherever a bookmark says, so one from another pair's trail would be served.
+    if args.bookmark and not start <= args.bookmark < end:
+        raise BadArgumentError("the bookmark is not from this trail")
+    page = await ledger.range(start, end, limit=args.limit, bookmark=args.bookmark)
+    return Trail(records=tuple(decode(entry.value, Record) for entry in page.entries), bookmark=page.bookmark)
+
+
+def _time_part(time: int) -> str:
+    if not 0 <= time < _TIME_LIMIT:
+        raise BadArgumentError("a time is milliseconds since 1970, below the year 2286")
+    return f"{time:013d}"
+
+
+def _check(request: Request) -> None:
+    require(PAIR, request.pair, "pair")
+    require(MSP_ID, request.recipient, "recipient")
+    require(CODE, request.purpose, "purpose")
+    require(CODE, request.action, "action")
+    require(OPAQUE, request.user, "user")
+    require(DIGEST, request.digest, "digest")
+    require(DIGEST, request.evidence, "evidence")
+    if request.role:
+        require(CODING, request.role, "role")
+    if request.person:
+        require(OPAQUE, request.person, "person")
+    if len(request.classes) > _CLASSES_LIMIT:
+        raise BadArgumentError(f"a request names more than {_CLASSES_LIMIT} classes")
+    for name in request.classes:
+        require(CODE, name, "classes")
+
+
+def _decide(
+    policy: Policy | None, value: bytes | None, request: Request, *, now: int, caller: str
+) -> Decision:
+    pair: Pair | None = None
+    if value is not None:
+        try:
+            pair = decode_pair(value)
+        except (BadArgumentError, ConflictError):
+            # Terms of a newer release deny this request; the others in the batch are none the worse.
+            return Decision(outcome="deny", reason=Reason.UNREADABLE)
+    return decide(policy, pair, request, now=now, caller=caller)
+
+
+def _record(request: Request, decision: Decision, ledger: Ledger, n: int) -> Record:
+    return Record(
+        pair=request.pair,
+        custodian=ledger.caller.msp_id,
+        recipient=request.recipient,
+        purpose=request.purpose,
+        action=request.action,
+        user=request.user,
+        digest=request.digest,
+        evidence=request.evidence,
+        outcome=decision.outcome,
+        reason=decision.reason,
+        time=ledger.timestamp,
+        tx=ledger.tx_id,
+        n=n,
+        role=request.role,
+        classes=request.classes,
+        basis=decision.basis,
+        basis_version=decision.basis_version,
+        epoch=decision.epoch,
+    )

@@ -1,0 +1,169 @@
+"""The terms of each pair, as a contract: open a pair, file terms to it, read it, and read its past.
+
+1. A pair is opened by the organisation that holds the records, which stays its custodian; nobody else
+   changes it. Its recipient is a member of the consortium.
+2. Filing replaces the consent of the same id, and only with a newer version. Revocation is a version
+   with status `inactive`; nothing is ever deleted.
+3. Every change bumps the pair's epoch and writes its one key, so a decision that read the key before
+   can't commit after.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from chaincode.consent.calls import (
+    BATCH_LIMIT,
+    Change,
+    FiledTerms,
+    FileTerms,
+    HeldPair,
+    OpenedPairs,
+    Opening,
+    OpenPairs,
+    PairHistory,
+    PairVersion,
+    ReadPair,
+)
+from chaincode.consent.limits import check_terms, encode_pair
+from chaincode.consent.model import Pair, Terms
+from chaincode.consent.state import decode_pair, pair_key, read_policy
+from chaincode.encoding import encode
+from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
+from chaincode.ledger import Ledger
+from chaincode.shapes import PAIR, require
+
+
+async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
+    """Open each pair that is not open yet; the caller becomes its custodian.
+
+    Raises:
+        NotFoundError: the consortium is not founded.
+        ForbiddenError: the caller is no member, or a pair is another custodian's.
+        ConflictError: a pair is open towards another recipient or subject.
+        BadArgumentError: a recipient is no member, a pair is named twice, or a bound is passed.
+    """
+    _check_batch(len(args.openings))
+    policy = await read_policy(ledger)
+    if policy is None:
+        raise NotFoundError("the consortium is not founded")
+    caller = ledger.caller.msp_id
+    if caller not in policy.members:
+        raise ForbiddenError("only members open pairs")
+    for opening in args.openings:
+        require(PAIR, opening.pair, "pair")
+        if opening.recipient not in policy.members:
+            raise BadArgumentError("recipient is not a member of the consortium")
+    if len({opening.pair for opening in args.openings}) != len(args.openings):
+        raise BadArgumentError("a pair is named twice")
+    held = await ledger.get_many([pair_key(opening.pair) for opening in args.openings])
+    outcomes: list[Literal["opened", "already-open"]] = []
+    changes: list[Change] = []
+    for opening, value in zip(args.openings, held, strict=True):
+        if value is not None:
+            _check_same(opening, decode_pair(value), caller)
+            outcomes.append("already-open")
+            continue
+        ledger.put(pair_key(opening.pair), encode_pair(_new_pair(opening, caller, ledger.timestamp)))
+        outcomes.append("opened")
+        changes.append(Change(pair=opening.pair, epoch=1))
+    if changes:
+        ledger.emit("consent", encode(changes))
+    return OpenedPairs(outcomes=tuple(outcomes))
+
+
+async def file_terms(ledger: Ledger, args: FileTerms) -> FiledTerms:
+    """Grant, change or revoke: put each filing's terms in place of the consent of the same id.
+
+    Raises:
+        NotFoundError: a pair is not open.
+        ForbiddenError: a pair is another custodian's.
+        ConflictError: the version is not newer than the one held.
+        BadArgumentError: a bound is passed.
+    """
+    _check_batch(len(args.filings))
+    for filing in args.filings:
+        require(PAIR, filing.pair, "pair")
+        check_terms(filing.terms)
+    names = list(dict.fromkeys(filing.pair for filing in args.filings))
+    held = await ledger.get_many([pair_key(name) for name in names])
+    pairs: dict[str, Pair] = {}
+    for name, value in zip(names, held, strict=True):
+        if value is None:
+            raise NotFoundError("a pair is not open")
+        pairs[name] = decode_pair(value)
+        if pairs[name].custodian != ledger.caller.msp_id:
+            raise ForbiddenError("a pair is another custodian's")
+    epochs = []
+    for filing in args.filings:
+        pairs[filing.pair] = _filed(pairs[filing.pair], filing.terms)
+        epochs.append(pairs[filing.pair].epoch)
+    for name, pair in pairs.items():
+        ledger.put(pair_key(name), encode_pair(pair))
+    ledger.emit("consent", encode([Change(pair=name, epoch=pair.epoch) for name, pair in pairs.items()]))
+    return FiledTerms(epochs=tuple(epochs))
+
+
+async def read(ledger: Ledger, args: ReadPair) -> HeldPair:
+    """A pair as it stands; None where no such pair is open."""
+    require(PAIR, args.pair, "pair")
+    value = await ledger.get(pair_key(args.pair))
+    return HeldPair(pair=None if value is None else decode_pair(value))
+
+
+async def history(ledger: Ledger, args: ReadPair) -> PairHistory:
+    """Every state that a pair had, the newest first."""
+    require(PAIR, args.pair, "pair")
+    past = await ledger.history(pair_key(args.pair))
+    return PairHistory(
+        versions=tuple(
+            PairVersion(tx=one.tx_id, time=one.timestamp, pair=decode_pair(one.value))
+            for one in past
+            if one.value is not None
+        )
+    )
+
+
+def _check_batch(size: int) -> None:
+    if not 1 <= size <= BATCH_LIMIT:
+        raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT}")
+
+
+def _check_same(opening: Opening, pair: Pair, caller: str) -> None:
+    if pair.custodian != caller:
+        raise ForbiddenError("a pair is another custodian's")
+    if (pair.recipient, pair.subject) != (opening.recipient, opening.subject):
+        raise ConflictError("a pair is open towards another recipient or subject")
+
+
+def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
+    for terms in opening.terms:
+        check_terms(terms)
+    if len({terms.id for terms in opening.terms}) != len(opening.terms):
+        raise BadArgumentError("a consent is named twice")
+    return Pair(
+        custodian=custodian,
+        recipient=opening.recipient,
+        subject=opening.subject,
+        epoch=1,
+        opened=now,
+        consents=_in_order(opening.terms),
+        credentials=opening.credentials,
+    )
+
+
+def _filed(pair: Pair, terms: Terms) -> Pair:
+    others = []
+    for one in pair.consents:
+        if one.id != terms.id:
+            others.append(one)
+        elif one.version >= terms.version:
+            raise ConflictError("the consent held is not older than the one filed")
+    return msgspec.structs.replace(pair, epoch=pair.epoch + 1, consents=_in_order((*others, terms)))
+
+
+def _in_order(consents: tuple[Terms, ...]) -> tuple[Terms, ...]:
+    # By id, so that two pairs of one patient don't show in which order her consents came.
+    return tuple(sorted(consents, key=lambda terms: terms.id))
