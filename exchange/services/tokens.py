@@ -1,0 +1,293 @@
+"""Who is asking: access tokens for assertions, and principals for access tokens.
+
+Rules:
+- an assertion is worth one token, once: its `jti` is used up in the transaction that keeps the token;
+- whether a client exists shows neither in the answer nor in the work done: an unknown client's
+  assertion is checked against a key of ours that nobody holds, and refused in the same words;
+- a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued;
+- a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
+  within `RECHECK` seconds by every other process over the same database.
+
+Source: SMART App Launch 2.2, "Backend Services"; RFC 6749, 7521, 7523; UDAP B2B client credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import Connection
+
+from exchange.core import assertion, b2b, scopes
+from exchange.core.actors import Kind, Member, Principal
+from exchange.core.clients import Client
+from exchange.core.errors import BadRequestError, NotFoundError, UnauthenticatedError
+from exchange.core.oauth import OAuthError, TokenResponse
+from exchange.store import clients as store
+from exchange.store.database import Database
+
+LIFETIME: Final = 300
+"""Seconds that a client's access token holds."""
+RECHECK: Final = 5
+"""Seconds after which a token that is in use is looked up again, in case another process revoked it."""
+LONGEST_LOCAL: Final = 12 * 3600
+"""Seconds that a token issued by the operator may hold at most."""
+
+_PREFIX = "cst_"  # lets a scanner of logs and repositories recognise a leaked token
+_TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
+_UNKNOWN_TOKEN = "the access token is unknown, expired or revoked"  # noqa: S105 - a message, not a token
+_UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not hold"
+_CLOCKS_APART = 300
+"""Seconds that a used assertion is remembered beyond its life: a process whose clock is ahead must not
+forget what another one, behind, would still accept."""
+_SWEEP = 16  # rows per issued token: more than one token adds, so old rows dwindle
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    principal: Principal
+    recheck: float
+
+
+class Tokens:
+    """Issues, resolves and revokes access tokens; registers and disables the clients that ask for them.
+
+    `members` are the consortium's, by MSP id; `base_url` is this gateway's public address without a
+    slash at the end. `cached` bounds the tokens held in memory; `at_once` and `waiting` bound the
+    signature checks that run and that queue.
+    """
+
+    def __init__(
+        self,
+        records: Database,
+        members: Mapping[str, Member],
+        *,
+        base_url: str,
+        clock: Callable[[], float] = time.time,
+        cached: int = 10_000,
+        at_once: int = 2,
+        waiting: int = 64,
+    ) -> None:
+        self.token_url: Final = f"{base_url}/auth/token"
+        self._fhir_base = f"{base_url}/fhir"
+        self._records = records
+        self._members = members
+        self._now = clock
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._most_known = cached
+        self._revocations = 0
+        self._decoys = _decoys()
+        self._checks = asyncio.Semaphore(at_once)
+        self._checking = 0
+        self._most_checking = at_once + waiting
+
+    async def exchange_assertion(self, form: Sequence[tuple[str, str]]) -> TokenResponse:
+        """An access token for the client assertion in `form`, the decoded fields of a token request.
+
+        Raises:
+            OAuthError: the request is refused, and says why as far as the sender may know.
+            UnavailableError: the database can't be reached; nothing was issued.
+        """
+        fields = _fields(form)
+        claimed = assertion.read_assertion(
+            fields["client_assertion"], token_url=self.token_url, now=self._now()
+        )
+        if fields.get("client_id", claimed.client_id) != claimed.client_id:
+            raise OAuthError("invalid_request", "client_id must be the iss of the assertion, or left out")
+        client = await self._authenticate(claimed)
+        principal = self._principal(client, claimed, fields.get("scope", ""))
+        expires = self._now() + LIFETIME
+        token, digest = _draw()
+        generation = self._revocations
+        await self._records.write(lambda c: self._issue(c, claimed, principal, digest, expires))
+        if generation == self._revocations:
+            self._remember(digest, principal, expires)
+        return TokenResponse(access_token=token, expires_in=LIFETIME, scope=" ".join(principal.scopes))
+
+    async def resolve(self, token: str) -> Principal:
+        """Whom `token` stands for.
+
+        Raises:
+            UnauthenticatedError: it is unknown, expired or revoked.
+            UnavailableError: the database can't be reached.
+        """
+        digest = _digest(token)
+        known = self._known.get(digest)
+        if known is not None and self._now() < known.recheck:
+            self._known.move_to_end(digest)
+            return known.principal
+        return await self._look_up(token, digest)
+
+    async def issue_local(self, principal: Principal, lifetime: int) -> str:
+        """A token for `principal` that holds `lifetime` seconds, on the word of this gateway's operator.
+
+        Raises:
+            BadRequestError: the lifetime is not 1 second to 12 hours.
+        """
+        if not 1 <= lifetime <= LONGEST_LOCAL:
+            raise BadRequestError(f"a token's lifetime is 1 to {LONGEST_LOCAL} seconds")
+        expires = self._now() + lifetime
+        token, digest = _draw()
+        await self._records.write(lambda c: store.keep_token(c, digest, principal, _ms(expires)))
+        return token
+
+    async def revoke(self, token: str) -> None:
+        """Void `token`; that it is not known is no error."""
+        digest = _digest(token)
+        await self._records.write(lambda c: store.revoke_token(c, digest))
+        self._revocations += 1
+        self._known.pop(digest, None)
+
+    async def register(self, client: Client) -> None:
+        """Let `client` (see `core.clients.new_client`) ask for tokens.
+
+        Raises:
+            BadRequestError: its organisation is no member.
+            ConflictError: its client_id is taken.
+        """
+        if client.organization not in self._members:
+            raise BadRequestError("the client's organisation is no member of the consortium")
+        await self._records.write(lambda c: store.register(c, client))
+
+    async def registered(self) -> list[Client]:
+        """All registered clients, disabled ones included."""
+        return await self._records.read(store.everyone)
+
+    async def disable(self, client_id: str) -> None:
+        """Give the client no more tokens and void those it holds.
+
+        Raises:
+            NotFoundError: no enabled client has this id.
+        """
+        found = await self._records.write(lambda c: store.disable(c, client_id, _ms(self._now())))
+        self._revocations += 1
+        for digest in [d for d, known in self._known.items() if known.principal.client_id == client_id]:
+            del self._known[digest]
+        if not found:
+            raise NotFoundError("no enabled client has this client_id")
+
+    async def _authenticate(self, claimed: assertion.Assertion) -> Client:
+        if self._checking >= self._most_checking:
+            raise OAuthError("temporarily_unavailable", "too many token requests at once; ask again")
+        self._checking += 1
+        try:
+            client = await self._records.read(lambda c: store.find(c, claimed.client_id))
+            key = client.key(claimed.kid, claimed.algorithm) if client and client.disabled is None else None
+            async with self._checks:
+                against = key or self._decoys[claimed.algorithm]
+                held = await asyncio.to_thread(assertion.verifies, claimed, against)
+        finally:
+            self._checking -= 1
+        if client is None or key is None or not held:
+            raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
+        return client
+
+    def _principal(self, client: Client, claimed: assertion.Assertion, scope: str) -> Principal:
+        context = b2b.read_context(claimed.extensions)
+        member = self._members.get(client.organization)
+        if member is None or context.organization_id not in self._names(member):
+            message = (
+                "hl7-b2b.organization_id must be the client's own organisation: its MSP id or Organization"
+            )
+            raise OAuthError("invalid_grant", message)
+        granted = scopes.grant(scope.split(), client.scopes, level="system")
+        if not granted:
+            message = "scope must name at least one scope like system/Observation.rs that the client may have"
+            raise OAuthError("invalid_scope", message)
+        return Principal(
+            kind=Kind.SYSTEM,
+            client_id=client.client_id,
+            organization=client.organization,
+            purpose=context.purpose,
+            scopes=granted,
+            evidence=claimed.evidence,
+            user=context.user or client.client_id,
+            user_name=context.user_name or client.name,
+            role=context.role,
+        )
+
+    def _names(self, member: Member) -> tuple[str, ...]:
+        reference = f"Organization/{member.organization}"
+        return member.msp_id, reference, f"{self._fhir_base}/{reference}"
+
+    def _issue(
+        self,
+        connection: Connection,
+        claimed: assertion.Assertion,
+        principal: Principal,
+        digest: bytes,
+        expires: float,
+    ) -> None:
+        client = store.find(connection, claimed.client_id, lock=True)
+        if client is None or client.disabled is not None:
+            raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
+        until = claimed.expires + _CLOCKS_APART
+        if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):
+            raise OAuthError("invalid_client", "this assertion has been used; sign a new one with a new jti")
+        store.keep_token(connection, digest, principal, _ms(expires))
+        store.sweep(connection, _ms(self._now()), limit=_SWEEP)
+
+    async def _look_up(self, token: str, digest: bytes) -> Principal:
+        self._known.pop(digest, None)
+        if not _TOKEN.fullmatch(token):
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        generation = self._revocations
+        found = await self._records.read(lambda c: store.find_token(c, digest))
+        if found is None or found[1] / 1000 <= self._now():
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        principal, expires = found
+        if generation == self._revocations:  # else it may have been revoked since it was read
+            self._remember(digest, principal, expires / 1000)
+        return principal
+
+    def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:
+        self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
+        while len(self._known) > self._most_known:
+            self._known.popitem(last=False)
+
+
+def _fields(form: Sequence[tuple[str, str]]) -> dict[str, str]:
+    fields = {name: value for name, value in form if value}  # RFC 6749, 3.2: empty counts as omitted
+    if any(count > 1 for count in Counter(name for name, _ in form).values()):
+        raise OAuthError("invalid_request", "each parameter may be sent once")
+    if "grant_type" not in fields:
+        raise OAuthError("invalid_request", "grant_type is missing")
+    if fields["grant_type"] != "client_credentials":
+        raise OAuthError("unsupported_grant_type", "grant_type must be client_credentials")
+    if fields.get("client_assertion_type") != assertion.ASSERTION_TYPE:
+        raise OAuthError("invalid_request", f"client_assertion_type must be {assertion.ASSERTION_TYPE}")
+    if "client_assertion" not in fields:
+        raise OAuthError("invalid_request", "client_assertion is missing")
+    return fields
+
+
+def _draw() -> tuple[str, bytes]:
+    token = _PREFIX + secrets.token_urlsafe(32)
+    return token, _digest(token)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()  # a stranger may send anything
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+@cache
+def _decoys() -> Mapping[str, dict[str, str]]:
+    # The private halves are dropped here, so nothing can ever verify against these.
+    elliptic = ec.generate_private_key(ec.SECP384R1())
+    return {
+        "ES384": assertion.public_jwk(elliptic),
+        "RS384": assertion.public_jwk(rsa.generate_private_key(65537, 2048)),
+    }

@@ -1,0 +1,180 @@
+"""Registered clients, the access tokens they hold, and the assertions they have used up.
+
+Tokens are kept as SHA-256 digests only: who reads the database can't use one. An assertion's `jti` is
+kept until the assertion would have expired anyway, and its primary key is what refuses a replay, so two
+gateway processes over one database can't both accept it. Times are milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from exchange.core.actors import Principal
+from exchange.core.clients import Client
+from exchange.core.errors import ConflictError
+from exchange.store.schema import metadata
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("organization", String(255), nullable=False),
+    Column("keys", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("disabled", BigInteger),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("client_id", String(255), nullable=False, index=True),
+    Column("principal", LargeBinary, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("jti", String(255), primary_key=True),
+    Column("expires", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+_encode = msgspec.json.Encoder().encode
+_decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
+_decode_principal = msgspec.json.Decoder(Principal).decode
+
+
+def register(connection: Connection, client: Client) -> None:
+    """Add `client`.
+
+    Raises:
+        ConflictError: its client_id is taken, be it by a disabled client.
+    """
+    values = {
+        "client_id": client.client_id,
+        "name": client.name,
+        "organization": client.organization,
+        "keys": _encode(client.keys),
+        "scopes": " ".join(client.scopes),
+        "created": client.created,
+        "disabled": client.disabled,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(clients), values)
+    except IntegrityError:
+        raise ConflictError("this client_id is taken; a disabled client's id is not used again") from None
+
+
+def find(connection: Connection, client_id: str, *, lock: bool = False) -> Client | None:
+    """The client, disabled or not; with `lock` it can't be disabled before this transaction ends."""
+    statement = select(clients).where(clients.c.client_id == client_id)
+    if lock:
+        statement = statement.with_for_update(read=True)
+    row = connection.execute(statement).first()
+    return None if row is None else _client(row)
+
+
+def everyone(connection: Connection) -> list[Client]:
+    """All clients, disabled ones included, by client_id."""
+    return [_client(row) for row in connection.execute(select(clients).order_by(clients.c.client_id))]
+
+
+def disable(connection: Connection, client_id: str, at: int) -> bool:
+    """Give the client no more tokens and void those it holds; whether it was there and enabled."""
+    statement = (
+        update(clients)
+        .where(clients.c.client_id == client_id, clients.c.disabled.is_(None))
+        .values(disabled=at)
+    )
+    changed = connection.execute(statement).rowcount > 0
+    connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client_id))
+    return changed
+
+
+def use_assertion(connection: Connection, client_id: str, jti: str, expires: int) -> bool:
+    """Mark an assertion as used; False if it has been used before, here or by another process."""
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(used_assertions), {"client_id": client_id, "jti": jti, "expires": expires}
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def keep_token(connection: Connection, digest: bytes, principal: Principal, expires: int) -> None:
+    """Keep what the token with `digest` stands for."""
+    values = {
+        "digest": digest,
+        "client_id": principal.client_id,
+        "principal": _encode(principal),
+        "expires": expires,
+    }
+    connection.execute(insert(access_tokens), values)
+
+
+def find_token(connection: Connection, digest: bytes) -> tuple[Principal, int] | None:
+    """Whom the token with `digest` stands for, and when it expires; expired ones may be there still."""
+    statement = select(access_tokens.c.principal, access_tokens.c.expires).where(
+        access_tokens.c.digest == digest
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else (_decode_principal(row.principal), row.expires)
+
+
+def revoke_token(connection: Connection, digest: bytes) -> None:
+    """Void the token with `digest`, if there is one."""
+    connection.execute(delete(access_tokens).where(access_tokens.c.digest == digest))
+
+
+def sweep(connection: Connection, now: int, *, limit: int) -> int:
+    """Delete up to `limit` expired tokens and as many expired assertions; how many rows went."""
+    stale_tokens = _oldest(access_tokens, now, limit)
+    stale_uses = _oldest(used_assertions, now, limit)
+    gone = connection.execute(delete(access_tokens).where(access_tokens.c.digest.in_(stale_tokens)))
+    key = tuple_(used_assertions.c.client_id, used_assertions.c.jti)
+    used = connection.execute(delete(used_assertions).where(key.in_(stale_uses)))
+    return gone.rowcount + used.rowcount
+
+
+def _oldest(table: Table, now: int, limit: int) -> Any:
+    expires = table.c.expires
+    return select(*table.primary_key).where(expires <= now).order_by(expires).limit(limit)
+
+
+def _client(row: Row[Any]) -> Client:
+    return Client(
+        client_id=row.client_id,
+        name=row.name,
+        organization=row.organization,
+        keys=_decode_keys(row.keys),
+        scopes=tuple(row.scopes.split(" ")),
+        created=row.created,
+        disabled=row.disabled,
+    )
