@@ -1,0 +1,119 @@
+"""How much a stranger may send before anyone looks at it, and a name for each request.
+
+The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
+length is announced, and answers what is over a limit without reading on. Each request gets a random
+`X-Request-Id`, which stands on every log line of that request; one that the sender chose is not used,
+since it could carry anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterable
+
+import structlog
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exchange.core.outcome import MEDIA_TYPE, refusal
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of the longest body that is read, unless configured otherwise."""
+MAX_ADDRESS = 16 * 1024
+MAX_HEADERS = 32 * 1024
+MAX_HEADER_COUNT = 100
+
+_Refusal = tuple[int, str, str]
+_TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
+
+
+class Limits:
+    """ASGI middleware: bounded requests, each with an id. `max_body` is in bytes."""
+
+    def __init__(self, app: ASGIApp, max_body: int = MAX_BODY) -> None:
+        self._app = app
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(16)
+        scope.setdefault("state", {})["request_id"] = request_id
+        exchange = _Exchange(scope, receive, send, request_id, self._max_body)
+        refused = _over(scope) or _announced(scope["headers"], self._max_body)
+        if refused:
+            await exchange.refuse(refused)
+            return
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await exchange.run(self._app)
+
+
+class _OverflowError(Exception):
+    """The body went over its limit while the application read it."""
+
+
+class _Exchange:
+    """One request and its answer: counts what comes in, names what goes out."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, most: int) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._header = (b"x-request-id", request_id.encode())
+        self._left = most
+        self._overflown = False
+        self._started = False
+
+    async def run(self, app: ASGIApp) -> None:
+        with contextlib.suppress(_OverflowError):  # it is answered below
+            await app(self._scope, self._counted, self._named)
+        if self._overflown and not self._started:
+            await self.refuse(_TOO_LARGE)
+
+    async def refuse(self, refused: _Refusal) -> None:
+        status, code, message = refused
+        headers = {"Connection": "close", "Cache-Control": "no-store"}
+        response = Response(refusal(code, message), status, headers, MEDIA_TYPE)
+        response.raw_headers.append(self._header)
+        await response(self._scope, self._receive, self._send)
+
+    async def _counted(self) -> Message:
+        if self._overflown:
+            raise _OverflowError
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                self._overflown = True
+                raise _OverflowError
+        return message
+
+    async def _named(self, message: Message) -> None:
+        # Whatever the application makes of an overflow, the answer is 413, unless it had begun before.
+        if self._overflown and not self._started:
+            return
+        if message["type"] == "http.response.start":
+            self._started = True
+            message = {**message, "headers": [*message.get("headers", ()), self._header]}
+        await self._send(message)
+
+
+def _over(scope: Scope) -> _Refusal | None:
+    address = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+    if address > MAX_ADDRESS:
+        return 414, "too-long", "the address is over the limit; search with POST and _search"
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADER_COUNT or sum(len(n) + len(v) for n, v in headers) > MAX_HEADERS:
+        return 431, "too-long", "the headers are over the limit"
+    return None
+
+
+def _announced(headers: Iterable[tuple[bytes, bytes]], most: int) -> _Refusal | None:
+    lengths = {value for name, value in headers if name == b"content-length"}
+    if not lengths:
+        return None
+    length = lengths.pop()
+    if lengths or not length.isdigit():
+        return 400, "invalid", "content-length is not one number"
+    return _TOO_LARGE if len(length) > 15 or int(length) > most else None

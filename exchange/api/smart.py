@@ -1,0 +1,109 @@
+"""How a system gets a token and shows it: SMART Backend Services over HTTP.
+
+Source: SMART App Launch 2.2, "Backend Services" and "Conformance"; RFC 6749, 6750.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exchange.api.errors import RETRY_AFTER
+from exchange.core.actors import Principal
+from exchange.core.assertion import ALGORITHMS
+from exchange.core.errors import UnauthenticatedError, UnavailableError
+from exchange.core.oauth import OAuthError
+from exchange.services.tokens import Tokens
+
+LONGEST_FORM: Final = 64 * 1024
+"""Bytes of the longest token request that is read."""
+
+_MOST_FIELDS = 50
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_encode = msgspec.json.Encoder().encode
+
+
+def router(tokens: Tokens) -> APIRouter:
+    """The routes `GET /fhir/.well-known/smart-configuration` and `POST /auth/token`.
+
+    The application that includes them must hold the same `tokens` as `app.state.tokens`, for `principal`.
+    """
+    routes = APIRouter()
+    configuration = _encode(
+        {
+            "token_endpoint": tokens.token_url,
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "grant_types_supported": ["client_credentials"],
+            "scopes_supported": ["system/*.cruds", "system/*.rs", "system/*.read", "system/*.write"],
+            "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+        }
+    )
+
+    @routes.get("/fhir/.well-known/smart-configuration", include_in_schema=False)
+    async def smart_configuration() -> Response:
+        return Response(configuration, media_type="application/json")
+
+    @routes.post("/auth/token", include_in_schema=False)
+    async def token(request: Request) -> Response:
+        try:
+            issued = await tokens.exchange_assertion(await _form(request))
+        except OAuthError as refused:
+            return _refuse(refused)
+        except UnavailableError:
+            return _refuse(OAuthError("temporarily_unavailable", "no token can be issued now; ask again"))
+        return Response(_encode(issued), 200, _NOT_STORED, "application/json")
+
+    return routes
+
+
+async def principal(request: Request) -> Principal:
+    """Who is asking, by the bearer token of `request`; a dependency for routes, or called directly.
+
+    Raises:
+        UnauthenticatedError: there is no token, or not one, or it does not hold.
+        UnavailableError: the database that knows it can't be reached.
+    """
+    sent = request.headers.getlist("authorization")
+    if len(sent) != 1:
+        raise UnauthenticatedError("send one bearer access token in the Authorization header")
+    scheme, _, token = sent[0].partition(" ")
+    if scheme.lower() != "bearer":
+        raise UnauthenticatedError("the Authorization header must be of the form Bearer token")
+    tokens: Tokens = request.app.state.tokens
+    return await tokens.resolve(token.strip(" "))
+
+
+async def _form(request: Request) -> list[tuple[str, str]]:
+    if "authorization" in request.headers:
+        raise OAuthError("invalid_request", "authenticate by client_assertion only, without Authorization")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != _FORM_TYPE:
+        raise OAuthError("invalid_request", f"the body must be {_FORM_TYPE}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_FORM:
+            raise OAuthError("invalid_request", "the body is over the limit of 64 KiB")
+    try:
+        return parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:  # not ASCII, not UTF-8 behind the percent signs, or too many fields
+        raise OAuthError("invalid_request", "the body is not a form in UTF-8") from None
+
+
+def _refuse(refused: OAuthError) -> Response:
+    body = {"error": refused.code, "error_description": refused.description}
+    headers = dict(_NOT_STORED)
+    if refused.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="token"'
+    if refused.status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    return Response(_encode(body), refused.status, headers, "application/json")
