@@ -5,6 +5,7 @@ Source: SMART App Launch 2.2, "Backend Services" and "Conformance"; RFC 6749, 67
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -30,10 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def router(tokens: Tokens) -> APIRouter:
-    """The routes `GET /fhir/.well-known/smart-configuration` and `POST /auth/token`.
-
-    The application that includes them must hold the same `tokens` as `app.state.tokens`, for `principal`.
-    """
+    """The routes `GET /fhir/.well-known/smart-configuration` and `POST /auth/token`."""
     routes = APIRouter()
     configuration = _encode(
         {
@@ -63,21 +61,23 @@ def router(tokens: Tokens) -> APIRouter:
     return routes
 
 
-async def principal(request: Request) -> Principal:
-    """Who is asking, by the bearer token of `request`; a dependency for routes, or called directly.
+def authenticate(tokens: Tokens) -> Callable[[Request], Awaitable[Principal]]:
+    """The dependency that tells a route who is asking, by the bearer token of the request.
 
-    Raises:
-        UnauthenticatedError: there is no token, or not one, or it does not hold.
-        UnavailableError: the database that knows it can't be reached.
+    What it hands back raises UnauthenticatedError if there is no token, or not one, or it does not hold,
+    and UnavailableError if the database that knows it can't be reached.
     """
-    sent = request.headers.getlist("authorization")
-    if len(sent) != 1:
-        raise UnauthenticatedError("send one bearer access token in the Authorization header")
-    scheme, _, token = sent[0].partition(" ")
-    if scheme.lower() != "bearer":
-        raise UnauthenticatedError("the Authorization header must be of the form Bearer token")
-    tokens: Tokens = request.app.state.tokens
-    return await tokens.resolve(token.strip(" "))
+
+    async def principal(request: Request) -> Principal:
+        sent = request.headers.getlist("authorization")
+        if len(sent) != 1:
+            raise UnauthenticatedError("send one bearer access token in the Authorization header")
+        scheme, _, token = sent[0].partition(" ")
+        if scheme.lower() != "bearer":
+            raise UnauthenticatedError("the Authorization header must be of the form Bearer token")
+        return await tokens.resolve(token.strip(" "))
+
+    return principal
 
 
 async def _form(request: Request) -> list[tuple[str, str]]:
