@@ -1,0 +1,185 @@
+"""Whether one block is what its hashes and signature say: shared by opening and by full verification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from exchange.ledger.embedded import block
+from exchange.ledger.embedded.storage import Block, Storage, Version
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The first thing that is wrong: in which table, at which row, and what differs there."""
+
+    table: str
+    row: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.row}: {self.what}"
+
+
+class MismatchError(Exception):
+    """A row is not what it should be."""
+
+    def __init__(self, table: str, row: str, what: str) -> None:
+        self.finding = Finding(table, row, what)
+        super().__init__(str(self.finding))
+
+
+def check_header(row: Block, number: int, previous: bytes, key: Ed25519PublicKey) -> block.Header:
+    """The header, when it is the next in the chain and signed with `key`.
+
+    Raises:
+        MismatchError: naming the block.
+    """
+    where = f"block {number}"
+    if row.number != number:
+        raise MismatchError("blocks", where, f"is missing (block {row.number} follows)")
+    header = read_header(row)
+    if header.format != block.FORMAT:
+        raise MismatchError("blocks", where, f"has format {header.format}")
+    if header.signer != key.public_bytes_raw():
+        raise MismatchError("blocks", where, "names another signer")
+    try:
+        block.check_signature(key, row.signature, row.header)
+    except InvalidSignature:
+        raise MismatchError("blocks", where, "its signature does not hold") from None
+    if header.number != number:
+        raise MismatchError("blocks", where, f"its header says {header.number}")
+    if header.previous != previous:
+        raise MismatchError("blocks", where, "does not follow the block before it")
+    return header
+
+
+def read_header(row: Block) -> block.Header:
+    """The header of a row of `blocks`."""
+    try:
+        return block.decode_header(row.header)
+    except msgspec.MsgspecError:
+        raise MismatchError("blocks", f"block {row.number}", "its header is not readable") from None
+
+
+def check_transactions(
+    header: block.Header, rows: Sequence[tuple[int, bytes]], creator: bytes
+) -> list[block.Transaction]:
+    """The block's transactions, when they are those that its data hash was taken over.
+
+    Raises:
+        MismatchError: naming the block, and the transaction where that can be told.
+    """
+    first = header.number * block.BLOCK_LIMIT
+    for index in range(header.count):
+        if index == len(rows) or rows[index][0] != first + index:
+            raise MismatchError("transactions", _name(first + index), "is missing")
+    if block.data_hash(body for _, body in rows) != header.data:
+        raise MismatchError("transactions", _culprit(rows, creator), "does not give the block's data hash")
+    transactions = []
+    for place, body in rows:
+        try:
+            transaction = block.decode_transaction(body)
+        except msgspec.MsgspecError:
+            raise MismatchError("transactions", _name(place), "is not readable") from None
+        if transaction.tx_id != block.transaction_id(transaction.call.nonce, creator):
+            raise MismatchError("transactions", _name(place), "has not the id that its nonce gives")
+        if transaction.call.time != header.time or transaction.code != block.VALID:
+            raise MismatchError("transactions", _name(place), "does not fit its block")
+        transactions.append(transaction)
+    return transactions
+
+
+def _culprit(rows: Sequence[tuple[int, bytes]], creator: bytes) -> str:
+    """Where a block's transactions do not hash to what they should: the row that shows it, or all."""
+    if len(rows) == 1:
+        return _name(rows[0][0])
+    for place, body in rows:
+        try:
+            transaction = block.decode_transaction(body)
+        except msgspec.MsgspecError:
+            return _name(place)
+        if (
+            transaction.tx_id != block.transaction_id(transaction.call.nonce, creator)
+            or block.encode(transaction) != body
+        ):
+            return _name(place)
+    return f"block {rows[0][0] // block.BLOCK_LIMIT}"
+
+
+def check_versions(place: int, seq: int, transaction: block.Transaction, rows: Sequence[Version]) -> None:
+    """Pass when `rows` are exactly what the transaction at `place` wrote, numbered from `seq` on.
+
+    Raises:
+        MismatchError: naming the row and its key.
+    """
+    writes = transaction.effect.writes
+    # The whole comparison at once; one row at a time only where it fails.
+    found = tuple((key, sha256(value).digest()) for _, _, key, value in rows)
+    if found == writes and all(
+        number == seq + n and where == place for n, (number, where, _, _) in enumerate(rows)
+    ):
+        return
+    for n, (key, digest) in enumerate(writes):
+        row = f"{seq + n} (key {printable(key)}, {_name(place)})"
+        if n == len(rows) or rows[n].seq != seq + n:
+            raise MismatchError("versions", row, "is missing")
+        if rows[n].key != key:
+            raise MismatchError("versions", row, f"has the key {printable(rows[n].key)}")
+        if rows[n].place != place:
+            raise MismatchError("versions", row, f"says that it was written at {_name(rows[n].place)}")
+        if sha256(rows[n].value).digest() != digest:
+            raise MismatchError("versions", row, "its value is not what the block says was written")
+
+
+def check_tip(storage: Storage, key: Ed25519PublicKey) -> block.Header | None:
+    """The newest block's header, when that block and what it wrote hold: the cheap check on opening.
+
+    Raises:
+        MismatchError: naming the row.
+    """
+    row = storage.tip()
+    if row is None:
+        for table in ("transactions", "versions"):
+            if storage.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608  # two fixed names
+                raise MismatchError("blocks", "block 0", "is missing")
+        return None
+    before = storage.block(row.number - 1) if row.number else None
+    if row.number and before is None:
+        raise MismatchError("blocks", f"block {row.number - 1}", "is missing")
+    previous = block.block_hash(before.header) if before else block.GENESIS
+    header = check_header(row, row.number, previous, key)
+    first = row.number * block.BLOCK_LIMIT
+    bodies = list(storage.transactions(first, 2**62))
+    transactions = check_transactions(header, bodies, block.creator(header.msp_id, header.signer))
+    if len(bodies) != header.count:
+        raise MismatchError("transactions", _name(bodies[header.count][0]), "belongs to no block")
+    total = sum(len(one.effect.writes) for one in transactions)
+    rows = [
+        Version(*one)
+        for one in storage.execute("SELECT * FROM versions ORDER BY seq DESC LIMIT ?", (total,)).fetchall()
+    ][::-1]
+    walk(zip((place for place, _ in bodies), transactions, strict=True), rows)
+    return header
+
+
+def walk(transactions: Iterator[tuple[int, block.Transaction]], rows: list[Version]) -> None:
+    """Check consecutive transactions against the rows that they wrote together."""
+    start = rows[0].seq if rows else 1
+    offset = 0
+    for place, transaction in transactions:
+        size = len(transaction.effect.writes)
+        check_versions(place, start + offset, transaction, rows[offset : offset + size])
+        offset += size
+
+
+def printable(key: bytes) -> str:
+    """A composite key as `kind~part~part`, for messages."""
+    return key.decode(errors="replace").strip("\0").replace("\0", "~")
+
+
+def _name(place: int) -> str:
+    return f"block {place // block.BLOCK_LIMIT}, transaction {place % block.BLOCK_LIMIT}"

@@ -1,0 +1,186 @@
+"""Runs the real contracts on stored state, one transaction at a time, with Fabric's rules.
+
+A transaction reads what was committed before it and never its own writes; what it writes is kept until
+the contract returns. Contracts are coroutines because a Fabric peer answers over a stream; here every
+answer is at hand, so a coroutine is driven to its end by one `send`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Coroutine, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from chaincode.caller import Caller
+from chaincode.errors import BadArgumentError
+from chaincode.ledger import Entry, Modification, Page
+from chaincode.router import Router
+from exchange.ledger.embedded.block import (
+    NEVER,
+    Announcement,
+    Effect,
+    decode_transaction,
+)
+from exchange.ledger.embedded.storage import LATEST, Storage
+
+_KEPT = 4096  # values of recently read keys: pairs and the policy
+
+
+class View:
+    """State as it was before place `before`, with the recently read values at hand."""
+
+    def __init__(self, storage: Storage, before: int = LATEST) -> None:
+        self._storage = storage
+        self._recent: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
+        self.before = before
+
+    def value(self, key: bytes) -> tuple[bytes, int] | None:
+        """The value of `key` and the place where it was written."""
+        found = self._recent.get(key)
+        if found is not None:
+            self._recent.move_to_end(key)
+            return found
+        found = self._storage.value(key, self.before)
+        if found is not None:
+            self._recent[key] = found
+            if len(self._recent) > _KEPT:
+                self._recent.popitem(last=False)
+        return found
+
+    def range(self, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes, int]]:
+        """Up to `limit` of (key, value, place)."""
+        return self._storage.range(start, end, limit, self.before)
+
+    def history(self, key: bytes) -> list[Modification]:
+        """Every write of `key`, the newest first."""
+        past = []
+        for value, _, body in self._storage.history(key, self.before):
+            transaction = decode_transaction(body)
+            past.append(Modification(transaction.tx_id.hex(), transaction.call.time, value))
+        return past
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Read these keys anew: they were written."""
+        for key in keys:
+            self._recent.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Read every key anew: a block was dropped."""
+        self._recent.clear()
+
+
+class Execution:
+    """One transaction at work; it fits `chaincode.ledger.Ledger`."""
+
+    __slots__ = ("_caller", "_reads", "_timestamp", "_transient", "_tx_id", "_view", "event", "writes")
+
+    def __init__(
+        self, view: View, *, tx_id: str, timestamp: int, caller: Caller, transient: Mapping[str, bytes]
+    ) -> None:
+        self._view = view
+        self._tx_id, self._timestamp, self._caller, self._transient = tx_id, timestamp, caller, transient
+        self._reads: dict[bytes, int] = {}
+        self.writes: dict[bytes, bytes] = {}
+        self.event: tuple[str, bytes] | None = None
+
+    @property
+    def tx_id(self) -> str:
+        """The transaction's id."""
+        return self._tx_id
+
+    @property
+    def timestamp(self) -> int:
+        """The transaction's time."""
+        return self._timestamp
+
+    @property
+    def caller(self) -> Caller:
+        """The node's organisation."""
+        return self._caller
+
+    @property
+    def transient(self) -> Mapping[str, bytes]:
+        """What the client handed over beside the arguments."""
+        return self._transient
+
+    async def get(self, key: str) -> bytes | None:
+        """The committed value of `key`."""
+        return self._get(key.encode())
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The committed values of `keys`."""
+        return [self._get(key.encode()) for key in keys]
+
+    def _get(self, key: bytes) -> bytes | None:
+        found = self._view.value(key)
+        if found is None:
+            self._reads[key] = NEVER
+            return None
+        self._reads[key] = found[1]
+        return found[0]
+
+    def put(self, key: str, value: bytes) -> None:
+        """Write `value` when the transaction commits."""
+        if not key or not value:
+            raise BadArgumentError("an empty key or value")
+        self.writes[key.encode()] = value
+
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
+        """Up to `limit` entries; the bookmark is the key that the next page starts with, as in Fabric."""
+        found = self._view.range((bookmark or start).encode(), end.encode(), limit + 1)
+        for key, _, place in found[:limit]:
+            self._reads[key] = place
+        return Page(
+            entries=[Entry(key.decode(), value) for key, value, _ in found[:limit]],
+            bookmark=found[limit][0].decode() if len(found) > limit else "",
+        )
+
+    async def history(self, key: str) -> list[Modification]:
+        """Every committed write of `key`."""
+        return self._view.history(key.encode())
+
+    def emit(self, name: str, payload: bytes) -> None:
+        """Set the transaction's one event."""
+        self.event = name, payload
+
+    def effect(self, result: bytes) -> Effect:
+        """What this transaction did, as its block tells it."""
+        return Effect(
+            result=sha256(result).digest(),
+            reads=tuple(self._reads.items()),
+            writes=tuple((key, sha256(value).digest()) for key, value in self.writes.items()),
+            event=self._announcement(),
+        )
+
+    def _announcement(self) -> Announcement | None:
+        if self.event is None:
+            return None
+        name, payload = self.event
+        # Log records make up most of a ledger; their event repeats them, so it is kept as that fact.
+        return Announcement(name, None if payload == listed(self.writes.values()) else payload)
+
+
+def listed(values: Any) -> bytes:
+    """The JSON list of values that are JSON themselves."""
+    return b"[" + b",".join(values) + b"]"
+
+
+def run(router: Router, execution: Execution, function: str, args: bytes) -> bytes:
+    """The contract's result; `execution` then holds what is to be written.
+
+    Raises:
+        ContractError: the contract refused.
+    """
+    return drive(router.invoke(execution, function, args))
+
+
+def drive(coroutine: Coroutine[Any, Any, bytes]) -> bytes:
+    """Run a coroutine that waits for nothing to its end."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: bytes = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a contract waited for something that is not the ledger")

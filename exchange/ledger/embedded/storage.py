@@ -1,0 +1,225 @@
+"""The embedded ledger's file: SQLite tables that only grow.
+
+- `blocks`: header and signature of each block;
+- `transactions`: one body each; `place` is block * 65536 + index, which is also the version of what
+  it wrote;
+- `versions`: every value ever written, in the order of writing. The latest version of a key is its
+  state, all of them are its history.
+
+WAL with synchronous FULL: a commit is on disk when it returns, and a process killed at any point leaves
+the state of some whole block. A connection belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from exchange.core.errors import DamagedError, UnavailableError
+
+APPLICATION_ID = 0x434E5359  # "CNSY", shown by file(1) and checked on opening
+USER_VERSION = 1
+LATEST = 2**62
+"""A place after every other."""
+
+SCHEMA = (
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, header BLOB NOT NULL, signature BLOB NOT NULL) STRICT",
+    "CREATE TABLE transactions (place INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",
+    (
+        "CREATE TABLE versions (seq INTEGER PRIMARY KEY, place INTEGER NOT NULL,"
+        " key BLOB NOT NULL, value BLOB NOT NULL) STRICT"
+    ),
+    "CREATE UNIQUE INDEX versions_by_key ON versions (key, place)",
+)
+
+_PAGE_BYTES = 8192
+_CACHE_KIB = 64 * 1024
+_CHECKPOINT_PAGES = 4000  # 32 MB of log before its pages are copied into the main file
+
+
+class Block(NamedTuple):
+    """A row of `blocks`."""
+
+    number: int
+    header: bytes
+    signature: bytes
+
+
+class Version(NamedTuple):
+    """A row of `versions`."""
+
+    seq: int
+    place: int
+    key: bytes
+    value: bytes
+
+
+class Storage:
+    """One connection to a ledger's file. Raises `sqlite3.Error` where SQLite does."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.execute = connection.execute
+
+    @classmethod
+    def create(cls, path: Path) -> None:
+        """Make an empty ledger at `path`, all at once: a file that is half made never has that name."""
+        partial = path.with_name(path.name + ".new")
+        partial.unlink(missing_ok=True)
+        db = sqlite3.connect(partial, isolation_level=None)
+        try:
+            db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {USER_VERSION}")
+            for statement in SCHEMA:
+                db.execute(statement)
+        finally:
+            db.close()
+        partial.chmod(0o600)
+        partial.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @classmethod
+    def open(cls, path: Path, *, writable: bool) -> Storage:
+        """Connect to an existing ledger.
+
+        Raises:
+            UnavailableError: there is no such file, or it can't be opened.
+            DamagedError: it is not a ledger's file, or of a newer release, or cut off.
+        """
+        if not path.is_file():
+            raise UnavailableError("the ledger's file is not there")
+        mode = "rw" if writable else "ro"
+        try:
+            db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.OperationalError as why:
+            raise UnavailableError(f"the ledger's file can't be opened: {why}") from None
+        try:
+            cls._prepare(db, path, writable=writable)
+        except sqlite3.DatabaseError as why:
+            db.close()
+            raise DamagedError(f"the ledger's file is damaged: {why}") from None
+        except BaseException:
+            db.close()
+            raise
+        return cls(db)
+
+    @staticmethod
+    def _prepare(db: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        (kind,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if kind != APPLICATION_ID:
+            raise DamagedError("this file is not an embedded ledger")
+        if version != USER_VERSION:
+            raise DamagedError(f"the ledger's file has format {version}, this release reads {USER_VERSION}")
+        if not writable:
+            return
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        if path.stat().st_size < pages * size:
+            raise DamagedError("the ledger's file is cut off")
+
+    def close(self) -> None:
+        """Close the connection; the last one copies the write-ahead log into the main file."""
+        self._db.close()
+
+    # -- reading -------------------------------------------------------------
+
+    def value(self, key: bytes, before: int = LATEST) -> tuple[bytes, int] | None:
+        """The value of `key` as written before place `before`, and where it was written."""
+        found: tuple[bytes, int] | None = self.execute(
+            "SELECT value, place FROM versions WHERE key = ? AND place < ? ORDER BY place DESC LIMIT 1",
+            (key, before),
+        ).fetchone()
+        return found
+
+    def range(
+        self, start: bytes, end: bytes, limit: int, before: int = LATEST
+    ) -> list[tuple[bytes, bytes, int]]:
+        """Up to `limit` of (key, value, place) with `start <= key < end`, in the order of keys."""
+        # SQLite takes the bare column `value` from the row that holds max(place).
+        return self.execute(
+            "SELECT key, value, max(place) FROM versions WHERE key >= ? AND key < ? AND place < ?"
+            " GROUP BY key ORDER BY key LIMIT ?",
+            (start, end, before, limit),
+        ).fetchall()
+
+    def history(self, key: bytes, before: int = LATEST) -> list[tuple[bytes, int, bytes]]:
+        """Every (value, place, body of the transaction) of `key`, the newest first."""
+        return self.execute(
+            "SELECT value, place, body FROM versions JOIN transactions USING (place)"
+            " WHERE key = ? AND place < ? ORDER BY place DESC",
+            (key, before),
+        ).fetchall()
+
+    def written(self, key: bytes, place: int) -> bytes:
+        """The value that the transaction at `place` wrote to `key`."""
+        found: tuple[bytes] | None = self.execute(
+            "SELECT value FROM versions WHERE key = ? AND place = ?", (key, place)
+        ).fetchone()
+        if found is None:
+            raise DamagedError(f"a value written in block {place >> 16} is not there")
+        return found[0]
+
+    def block(self, number: int) -> Block | None:
+        """The block of this number."""
+        found = self.execute("SELECT * FROM blocks WHERE number = ?", (number,)).fetchone()
+        return None if found is None else Block(*found)
+
+    def tip(self) -> Block | None:
+        """The newest block; None in an empty ledger."""
+        found = self.execute("SELECT * FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
+        return None if found is None else Block(*found)
+
+    def transactions(self, start: int, end: int, limit: int = -1) -> Iterator[tuple[int, bytes]]:
+        """(place, body) with `start <= place < end`, in order."""
+        return self.execute(
+            "SELECT place, body FROM transactions WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
+            (start, end, limit),
+        )
+
+    # -- writing -------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start a block: what follows is kept together or not at all."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def add_transaction(self, place: int, body: bytes, writes: Iterable[tuple[bytes, bytes]]) -> None:
+        """Add a transaction with the (key, value) pairs that it wrote; later reads see them."""
+        self.execute("INSERT INTO transactions VALUES (?, ?)", (place, body))
+        rows: Sequence[tuple[int, bytes, bytes]] = [(place, key, value) for key, value in writes]
+        self._db.executemany("INSERT INTO versions (place, key, value) VALUES (?, ?, ?)", rows)
+
+    def add_block(self, block: Block) -> None:
+        """Add the block that holds the transactions just added."""
+        self.execute("INSERT INTO blocks VALUES (?, ?, ?)", block)
+
+    def commit(self) -> None:
+        """Make the block durable: on disk when this returns."""
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Drop the block, or end a reader's snapshot."""
+        if self._db.in_transaction:
+            self.execute("ROLLBACK")
+
+    def snapshot(self) -> None:
+        """Let the reads that follow see one state, until `rollback`."""
+        self.execute("BEGIN")

@@ -1,0 +1,180 @@
+"""The one thread that writes: it takes everything that waits, and makes one block of it.
+
+Each transaction runs on the state that the ones before it left, so nothing is ever voided. One SQLite
+transaction, one fsync and one call into the event loop serve the whole block; a transaction that comes
+alone goes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chaincode.caller import Caller
+from chaincode.errors import ContractError
+from chaincode.router import Router
+from exchange.core.errors import UnavailableError
+from exchange.ledger.embedded import block
+from exchange.ledger.embedded.engine import Execution, View, run
+from exchange.ledger.embedded.storage import Block, Storage
+from exchange.ledger.errors import RefusedError, UnknownOutcomeError
+from exchange.ledger.port import Committed
+
+logger = logging.getLogger(__name__)
+
+_GROUP = 256  # transactions in one block; each may hold hundreds of records
+
+
+class Submission(NamedTuple):
+    """A transaction that waits, and the future of whoever submitted it."""
+
+    nonce: bytes
+    function: str
+    args: bytes
+    transient: Mapping[str, bytes]
+    future: asyncio.Future[Committed]
+
+
+Outcome = tuple[asyncio.Future[Committed], Committed | Exception]
+
+
+class Tip(NamedTuple):
+    """Where the chain stands: the number of its newest block (-1 for none), its hash and its time."""
+
+    number: int
+    hash: bytes
+    time: int
+
+
+class Writer:
+    """Owns the writable connection and the chain's tip."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        tip: Tip,
+        *,
+        key: Ed25519PrivateKey,
+        msp_id: str,
+        clock: Callable[[], int],
+        deliver: Callable[[list[Outcome]], None],
+    ) -> None:
+        self._storage, self._view, self._tip = storage, View(storage), tip
+        self._key, self._signer = key, key.public_key().public_bytes_raw()
+        self._creator = block.creator(msp_id, self._signer)
+        self._caller, self._clock, self._router = Caller(msp_id), clock, Router(clock)
+        self._deliver = deliver
+        self._queue: SimpleQueue[Submission | None] = SimpleQueue()
+        self._broken = False
+        self._thread = Thread(target=self._work, name="ledger-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take submissions."""
+        self._thread.start()
+
+    def put(self, submission: Submission) -> None:
+        """Queue a submission; its outcome goes to `deliver`."""
+        self._queue.put(submission)
+
+    def stop(self) -> None:
+        """Finish what was queued and end the thread. Blocks."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        more = True
+        while more:
+            group, more = self._take()
+            if group:
+                self._deliver(self._settle(group))
+
+    def _take(self) -> tuple[list[Submission], bool]:
+        """Wait for one submission and take all that wait with it; False once `stop` was reached."""
+        group: list[Submission] = []
+        waiting = self._queue.get()
+        while True:
+            if waiting is None:
+                return group, False
+            # Whoever gave up before anything ran gets nothing written.
+            if not waiting.future.cancelled():
+                group.append(waiting)
+            if len(group) == _GROUP:
+                return group, True
+            try:
+                waiting = self._queue.get_nowait()
+            except Empty:
+                return group, True
+
+    def _settle(self, group: list[Submission]) -> list[Outcome]:
+        if self._broken:
+            stopped = "the ledger stopped after a failed write; open it again"
+            return [(one.future, UnavailableError(stopped)) for one in group]
+        try:
+            return self._commit(group)
+        except sqlite3.Error as why:
+            # Only the error's kind: a traceback could hold values.
+            logger.error("ledger_write_failed", extra={"reason": type(why).__name__})  # noqa: TRY400  # see above
+            # Whether a failed COMMIT is on disk shows only on reading the file again, so this writer ends.
+            self._broken = True
+            return [(one.future, UnknownOutcomeError("the ledger could not be written")) for one in group]
+
+    def _commit(self, group: list[Submission]) -> list[Outcome]:
+        number, time = self._tip.number + 1, max(self._clock(), self._tip.time)
+        outcomes: list[Outcome] = []
+        bodies: list[bytes] = []
+        self._storage.begin()
+        for one in group:
+            tx_id = block.transaction_id(one.nonce, self._creator)
+            execution = Execution(
+                self._view, tx_id=tx_id.hex(), timestamp=time, caller=self._caller, transient=one.transient
+            )
+            try:
+                result = run(self._router, execution, one.function, one.args)
+            except ContractError as refusal:
+                outcomes.append((one.future, RefusedError(refusal)))
+                continue
+            except sqlite3.Error:
+                raise
+            except Exception as why:  # noqa: BLE001  # a contract's defect refuses its own transaction only
+                reason = type(why).__name__
+                logger.error("contract_failed", extra={"function": one.function, "reason": reason})  # noqa: TRY400  # as below
+                outcomes.append((one.future, UnavailableError("the contract failed")))
+                continue
+            call = block.Call(
+                one.nonce, self._caller.msp_id, one.function, one.args, time, bool(one.transient)
+            )
+            body = block.encode(block.Transaction(tx_id, call, execution.effect(result)))
+            place = number * block.BLOCK_LIMIT + len(bodies)
+            self._storage.add_transaction(place, body, execution.writes.items())
+            self._view.forget(list(execution.writes))
+            bodies.append(body)
+            outcomes.append((one.future, Committed(tx_id.hex(), number, time, result)))
+        if not bodies:
+            self._storage.rollback()
+            return outcomes
+        self._seal(number, time, bodies)
+        return outcomes
+
+    def _seal(self, number: int, time: int, bodies: list[bytes]) -> None:
+        header = block.encode(
+            block.Header(
+                format=block.FORMAT,
+                msp_id=self._caller.msp_id,
+                signer=self._signer,
+                number=number,
+                previous=self._tip.hash,
+                data=block.data_hash(bodies),
+                count=len(bodies),
+                time=time,
+            )
+        )
+        self._storage.add_block(Block(number, header, block.sign(self._key, header)))
+        self._storage.commit()
+        self._tip = Tip(number, block.block_hash(header), time)

@@ -1,0 +1,47 @@
+"""What can go wrong between the gateway and its ledger.
+
+```
+ExchangeError
+├── RefusedError            500  the contract refused the call; `reason` says with which contract error
+├── NodeKeyError            500  this node's key is missing, unreadable, or not the ledger's
+└── UnavailableError        503
+    ├── VoidedError         503  what the transaction read had changed before it committed
+    ├── UnknownOutcomeError 503  whether the transaction committed is not known
+    └── InUseError          503  another process has the ledger's file open
+```
+
+Damage is `exchange.core.errors.DamagedError`. Messages name blocks, keys' kinds and codes, never values.
+"""
+
+from __future__ import annotations
+
+from chaincode.errors import ContractError
+from exchange.core.errors import ExchangeError, UnavailableError
+
+
+class RefusedError(ExchangeError):
+    """The contract refused: nothing was written. A service that expects a refusal looks at `reason`."""
+
+    code, status = "processing", 500
+
+    def __init__(self, reason: ContractError) -> None:
+        super().__init__(f"{reason.code}: {reason}")
+        self.reason = reason
+
+
+class NodeKeyError(ExchangeError):
+    """This node's signing key is missing, unreadable, or not the one that the ledger was begun with."""
+
+    code, status = "exception", 500
+
+
+class VoidedError(UnavailableError):
+    """What the transaction read had changed before it committed: nothing was written, submit it anew."""
+
+
+class UnknownOutcomeError(UnavailableError):
+    """Whether the transaction committed is not known; nothing may be released on it."""
+
+
+class InUseError(UnavailableError):
+    """Another process has the ledger's file open for writing."""

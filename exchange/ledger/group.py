@@ -1,0 +1,161 @@
+"""Group commit: one transaction decides for everybody who waits.
+
+While transactions are in flight, calls queue; each new transaction takes all that wait, up to the
+contract's limit. A call that comes alone goes at once. The requests of one call stay together, so a
+caller has one transaction to point to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from chaincode.access.calls import Decisions
+from chaincode.access.model import BATCH_LIMIT, Decision
+from exchange.core.errors import DamagedError, TooCostlyError, UnavailableError
+from exchange.ledger.errors import RefusedError
+from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
+from exchange.ledger.port import Committed
+
+_decisions = msgspec.json.Decoder(Decisions)
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One call's part of a committed transaction; `first` is its first request's number in the batch."""
+
+    committed: Committed
+    first: int
+    decisions: Sequence[Decision]
+
+
+class _Call:
+    __slots__ = ("arrived", "future", "requests")
+
+    def __init__(self, requests: Sequence[bytes], future: asyncio.Future[Share]) -> None:
+        self.requests, self.future, self.arrived = requests, future, time.perf_counter()
+
+
+class GroupCommit:
+    """Gathers calls of `access:authorize`. `submit` runs one transaction on the encoded batch.
+
+    `in_flight` transactions may run at once: 1 where the ledger writes one block at a time, a few where
+    a commit takes several network round trips.
+    """
+
+    def __init__(self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int = 1) -> None:
+        self._submit, self._free = submit, in_flight
+        self._waiting: deque[_Call] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def authorize(self, requests: Sequence[bytes]) -> Share:
+        """Have these canonical `Request`s decided in one transaction, together with whatever else waits.
+
+        A caller that is cancelled before its transaction starts leaves no trace on the ledger; after
+        that, its requests are decided and logged, and nobody else notices.
+
+        Raises:
+            TooCostlyError: more requests than one transaction takes.
+            RefusedError: the contract refused these requests (those of other callers are not affected).
+            UnavailableError: the ledger can't be reached.
+        """
+        if len(requests) > BATCH_LIMIT:
+            raise TooCostlyError(f"one transaction decides at most {BATCH_LIMIT} requests")
+        if self._closed:
+            raise UnavailableError("the ledger is closed")
+        call = _Call(requests, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._free:
+            self._start()
+        return await call.future
+
+    async def close(self) -> None:
+        """Let what was taken finish."""
+        self._closed = True
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _start(self) -> None:
+        # The task starts on the loop's next turn, so calls of this turn are in the same batch.
+        self._free -= 1
+        task = asyncio.create_task(self._work(), name="ledger-group-commit")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._free += 1
+        self._running.discard(task)
+        if task.cancelled():  # the loop is shutting down: nobody may wait for ever
+            _fail(self._waiting, UnavailableError("the ledger client was stopped"))
+            self._waiting.clear()
+
+    async def _work(self) -> None:
+        while batch := self._take():
+            await self._commit(batch)
+
+    def _take(self) -> list[_Call]:
+        batch: list[_Call] = []
+        size = 0
+        while self._waiting:
+            call = self._waiting[0]
+            if call.future.done():
+                self._waiting.popleft()
+                continue
+            size += len(call.requests)
+            if size > BATCH_LIMIT:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _commit(self, batch: list[_Call]) -> None:
+        started = time.perf_counter()
+        for call in batch:
+            WAIT_SECONDS.observe(started - call.arrived)
+        requests = [request for call in batch for request in call.requests]
+        try:
+            committed = await self._submit(b'{"requests":[' + b",".join(requests) + b"]}")
+            decisions = _read(committed.result, len(requests))
+        except RefusedError as refusal:
+            await self._separate(batch, refusal)
+        except asyncio.CancelledError:
+            _fail(batch, UnavailableError("the ledger client was stopped"))
+            raise
+        except Exception as why:  # noqa: BLE001  # every caller gets it; the next batch is another try
+            _fail(batch, why)
+        else:
+            BATCH_REQUESTS.observe(len(requests))
+            COMMIT_SECONDS.observe(time.perf_counter() - started)
+            first = 0
+            for call in batch:
+                end = first + len(call.requests)
+                if not call.future.done():
+                    call.future.set_result(Share(committed, first, decisions[first:end]))
+                first = end
+
+    async def _separate(self, batch: list[_Call], refusal: RefusedError) -> None:
+        """One bad request refuses a whole batch: find whose it is, so that the others are decided."""
+        if len(batch) == 1:
+            _fail(batch, refusal)
+            return
+        for call in batch:
+            await self._commit([call])
+
+
+def _read(result: bytes, count: int) -> tuple[Decision, ...]:
+    try:
+        decisions = _decisions.decode(result).decisions
+    except msgspec.MsgspecError:
+        raise DamagedError("the ledger's answer can't be read") from None
+    if len(decisions) != count:
+        raise DamagedError("the ledger's answer is not one decision per request")
+    return decisions
+
+
+def _fail(calls: Sequence[_Call] | deque[_Call], why: Exception) -> None:
+    for call in calls:
+        if not call.future.done():
+            call.future.set_exception(why)

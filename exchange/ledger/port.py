@@ -1,0 +1,66 @@
+"""The port to a channel of the ledger: Fabric's gateway client and the embedded ledger both fit it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """A transaction that committed as VALID.
+
+    `time` is the transaction's, in milliseconds since 1970 UTC; `result` is what the contract returned.
+    """
+
+    tx_id: str
+    block: int
+    time: int
+    result: bytes
+
+
+class Checkpoint(msgspec.Struct, frozen=True, order=True):
+    """A place in the stream of events: the block, and the event's transaction within it."""
+
+    block: int
+    index: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What one committed transaction announced; `checkpoint` continues the stream after it."""
+
+    checkpoint: Checkpoint
+    tx_id: str
+    name: str
+    payload: bytes
+
+
+class Transactions(Protocol):
+    """Transactions of this organisation on the channel's chaincode.
+
+    Errors of every method: `RefusedError` where the contract refuses, `UnavailableError` (or one of its
+    children in `exchange.ledger.errors`) where the ledger can't be reached, `DamagedError` where what it
+    holds does not verify.
+    """
+
+    @property
+    def msp_id(self) -> str:
+        """The organisation in whose name transactions are submitted."""
+
+    async def submit(
+        self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
+    ) -> Committed:
+        """Run `function` and commit what it writes; returns once that is durable and VALID.
+
+        `transient` is what contracts may see and no block holds.
+        """
+
+    async def evaluate(self, function: str, args: bytes) -> bytes:
+        """Run `function` on the committed state and keep nothing; the result of the contract."""
+
+    def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+        """Every event after `after` (from the first block on for None), in order, and then as they come."""
+
+    async def close(self) -> None:
+        """Finish what was submitted and let go of the ledger."""
