@@ -1,0 +1,68 @@
+"""The named parameter sets: what each costs, what it is for, and why it is safe.
+
+All use BFV with a ring of degree 8192 and keep the coefficient modulus, special prime included, within
+218 bits: the limit for 128-bit security of the table that SEAL enforces (Homomorphic Encryption Standard,
+Albrecht et al. 2018, ternary secret). `security_bits` says what the table gives.
+
+| set     | coefficient modulus | plaintext modulus | for                                             |
+| ------- | ------------------- | ----------------- | ----------------------------------------------- |
+| fast    | 60, 60 \\| 60        | 17 bits           | the default                                     |
+| precise | 49, 49, 49 \\| 60    | 20 bits           | an eighth of the quantisation error             |
+| private | 52, 52, 52 \\| 60    | 17 bits           | noise flooding: the answer's noise says nothing |
+
+The noise grows with the weights and not with the patient, so the worst case is a model whose weights
+are dense and uniform in F_t, on columns at their widest. `floor` is the margin in bits that must be left
+there; a test measures it.
+
+**Flooding.** The noise of a BFV result depends on the weights, and the holder of the secret key can read
+it. In `private` the evaluator adds an encryption of zero under the client's public key, which makes the
+ciphertext's second polynomial fresh, and then uniform noise of `flood_bits` bits to every coefficient
+of the first. The statistical distance between answers of two models with the same score is then at most
+N * 2^(noise_bits - flood_bits); `packing` and `server` do nothing that depends on the model besides.
+In `fast` and `precise` a client that decrypts below the interface could learn something about the
+weights from the noise, over many queries: the limits on queries are the protection there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+RING: Final = 8192
+SEAL_128_BIT_LIMIT: Final = {1024: 27, 2048: 54, 4096: 109, 8192: 218, 16384: 438, 32768: 881}
+"""Largest coefficient modulus in bits per ring degree, 128-bit classical security, ternary secret."""
+
+
+@dataclass(frozen=True)
+class ParameterSet:
+    """One choice of BFV parameters.
+
+    `primes` are the bit sizes of the coefficient modulus; the last is the special prime that only keys
+    use. `levels[i]` is the number of primes kept before squaring i + 1. `flood_bits` is 0 where the
+    answer is not flooded. `floor` is the least noise margin, in bits, in the worst case.
+    """
+
+    name: str
+    primes: tuple[int, ...]
+    plain_modulus: int
+    levels: tuple[int, int]
+    floor: int
+    flood_bits: int = 0
+    ring: int = RING
+
+    @property
+    def security_bits(self) -> int:
+        """128 where the modulus is within SEAL's table for this ring, 0 where it is not."""
+        return 128 if sum(self.primes) <= SEAL_128_BIT_LIMIT[self.ring] else 0
+
+    @property
+    def slots(self) -> int:
+        """Slots in one of the two batch rows."""
+        return self.ring // 2
+
+
+FAST = ParameterSet("fast", (60, 60, 60), 114689, (2, 1), floor=4)
+PRECISE = ParameterSet("precise", (49, 49, 49, 60), 1032193, (3, 3), floor=4)
+PRIVATE = ParameterSet("private", (52, 52, 52, 60), 114689, (3, 3), floor=4, flood_bits=0)
+
+SETS: Final = {p.name: p for p in (FAST, PRECISE, PRIVATE)}
