@@ -41,10 +41,19 @@ def validation(errors: Sequence[Problem] = (), warnings: Sequence[Problem] = ())
 
 
 def _issue(severity: str, code: str, message: str, path: str = "") -> dict[str, Any]:
-    issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": message[:_LONGEST]}
+    issue: dict[str, Any] = {
+        "severity": severity,
+        "code": code,
+        "diagnostics": _text(message) or "no details",
+    }
     if path:
-        issue["expression"] = [path[:_LONGEST]]
+        issue["expression"] = [_text(path)]
     return issue
+
+
+def _text(told: str) -> str:
+    # A refusal must not itself fail, whatever it is given to say.
+    return told[:_LONGEST].encode(errors="replace").decode()
 
 
 def _render(issues: Iterable[dict[str, Any]]) -> bytes:
