@@ -10,6 +10,8 @@ a pair's keys walks its log in the order of time.
 
 from __future__ import annotations
 
+import re
+
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
 from chaincode.access.model import BATCH_LIMIT, Decision, Reason, Record, Request
 from chaincode.consent.model import Pair, Policy
@@ -22,6 +24,21 @@ from chaincode.shapes import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
 
 _TIME_LIMIT = 10**13  # thirteen digits of milliseconds last until the year 2286
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
+
+_SHAPES = {
+    "pair": PAIR.pattern,
+    "recipient": MSP_ID.pattern,
+    "purpose": CODE.pattern,
+    "action": CODE.pattern,
+    "user": OPAQUE.pattern,
+    "digest": DIGEST.pattern,
+    "evidence": DIGEST.pattern,
+    "role": f"(?:{CODING.pattern})?",
+    "person": f"(?:{OPAQUE.pattern})?",
+    "classes": f"(?:{CODE.pattern}(?:,{CODE.pattern})*)?",
+}
+# All fields in one match; none of the shapes takes a line break. Which field is wrong is found only then.
+_ALL_SHAPES = re.compile("\n".join(_SHAPES.values()))
 
 
 async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
@@ -80,21 +97,23 @@ def _time_part(time: int) -> str:
 
 
 def _check(request: Request) -> None:
-    require(PAIR, request.pair, "pair")
-    require(MSP_ID, request.recipient, "recipient")
-    require(CODE, request.purpose, "purpose")
-    require(CODE, request.action, "action")
-    require(OPAQUE, request.user, "user")
-    require(DIGEST, request.digest, "digest")
-    require(DIGEST, request.evidence, "evidence")
-    if request.role:
-        require(CODING, request.role, "role")
-    if request.person:
-        require(OPAQUE, request.person, "person")
+    values = (
+        request.pair,
+        request.recipient,
+        request.purpose,
+        request.action,
+        request.user,
+        request.digest,
+        request.evidence,
+        request.role,
+        request.person,
+        ",".join(request.classes),
+    )
     if len(request.classes) > _CLASSES_LIMIT:
         raise BadArgumentError(f"a request names more than {_CLASSES_LIMIT} classes")
-    for name in request.classes:
-        require(CODE, name, "classes")
+    if _ALL_SHAPES.fullmatch("\n".join(values)) is None:
+        for (name, shape), value in zip(_SHAPES.items(), values, strict=True):
+            require(re.compile(shape), value, name)
 
 
 def _decide(

@@ -97,15 +97,15 @@ class PolicySet(Written, frozen=True):
 class LedgerClient:
     """Typed calls on a channel of the ledger.
 
-    `patience` is how many seconds a call waits, queue included, before it gives up with
-    `UnavailableError`; what was submitted may still commit then, and nothing is released on it.
+    `patience` is how many seconds a transaction may take, and how long a call may queue for one, before
+    it ends in `UnavailableError`; what was submitted may still commit then, and nothing is released on it.
 
     Every method raises what `exchange.ledger.port.Transactions` raises.
     """
 
     def __init__(self, transactions: Transactions, *, in_flight: int = 1, patience: float = 15.0) -> None:
         self._transactions, self._patience = transactions, patience
-        self._group = GroupCommit(self._authorize, in_flight=in_flight)
+        self._group = GroupCommit(self._authorize, in_flight=in_flight, patience=patience)
 
     @property
     def msp_id(self) -> str:
@@ -129,8 +129,7 @@ class LedgerClient:
         if any(ask.request.recipient != recipient for ask in asks):
             raise ValueError("authorize takes the asks of one recipient at a time")
         requests = [encode(ask.request) for ask in asks]
-        async with self._deadline():
-            share = await self._group.authorize(requests)
+        share = await self._group.authorize(requests)
         committed = share.committed
         obligations: dict[bytes, tuple[Provision, ...]] = {}
         entries = []
@@ -225,20 +224,20 @@ class LedgerClient:
         return await self._try("access:authorize", batch)
 
     async def _submit(self, function: str, args: msgspec.Struct) -> Committed:
-        async with self._deadline():
-            return await self._try(function, encode(args))
+        return await self._try(function, encode(args))
 
     async def _evaluate(self, function: str, args: msgspec.Struct, kind: type[R]) -> R:
         async with self._deadline():
             return _decode(await self._transactions.evaluate(function, encode(args)), kind)
 
     async def _try(self, function: str, args: bytes) -> Committed:
-        for _ in range(_TRIES - 1):
-            try:
-                return await self._transactions.submit(function, args)
-            except VoidedError:
-                continue  # nothing was written; the next try reads what is there now
-        return await self._transactions.submit(function, args)
+        async with self._deadline():
+            for _ in range(_TRIES - 1):
+                try:
+                    return await self._transactions.submit(function, args)
+                except VoidedError:
+                    continue  # nothing was written; the next try reads what is there now
+            return await self._transactions.submit(function, args)
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:

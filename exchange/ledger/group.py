@@ -43,11 +43,14 @@ class GroupCommit:
     """Gathers calls of `access:authorize`. `submit` runs one transaction on the encoded batch.
 
     `in_flight` transactions may run at once: 1 where the ledger writes one block at a time, a few where
-    a commit takes several network round trips.
+    a commit takes several network round trips. `submit` ends each within a bound of its own, so one clock
+    per transaction serves all callers; a call that queued longer than `patience` seconds is given up.
     """
 
-    def __init__(self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int = 1) -> None:
-        self._submit, self._free = submit, in_flight
+    def __init__(
+        self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int, patience: float
+    ) -> None:
+        self._submit, self._free, self._patience = submit, in_flight, patience
         self._waiting: deque[_Call] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -92,6 +95,8 @@ class GroupCommit:
         if task.cancelled():  # the loop is shutting down: nobody may wait for ever
             _fail(self._waiting, UnavailableError("the ledger client was stopped"))
             self._waiting.clear()
+        elif self._waiting:  # came after the task had looked for the last time
+            self._start()
 
     async def _work(self) -> None:
         while batch := self._take():
@@ -100,8 +105,11 @@ class GroupCommit:
     def _take(self) -> list[_Call]:
         batch: list[_Call] = []
         size = 0
+        stale = time.perf_counter() - self._patience
         while self._waiting:
             call = self._waiting[0]
+            if call.arrived < stale:
+                _fail([call], UnavailableError("the ledger did not answer in time"))
             if call.future.done():
                 self._waiting.popleft()
                 continue
