@@ -1,0 +1,31 @@
+"""Comparing dates and times of different precision, as FHIRPath does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_TO_THE_DAY = 10
+
+
+def not_after(first: str, second: str) -> bool:
+    """Whether `first <= second`; where one is less precise than the other, to that one's precision.
+
+    Both are valid FHIR date, dateTime or instant values. Times are compared as instants; a date and a time
+    are compared by their written dates, whose time zones the date does not tell.
+    """
+    precision = min(len(first), len(second))
+    if precision <= _TO_THE_DAY:
+        return first[:precision] <= second[:precision]
+    if first[19:] == second[19:]:
+        return first <= second
+    return _instant(first) <= _instant(second)
+
+
+def _instant(text: str) -> tuple[datetime, str, str]:
+    """The whole second in UTC, a leap second's mark, and the fraction as digits that sort by their value."""
+    whole, rest = text[:19], text[19:]
+    digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0] if rest.startswith(".") else ""
+    zone = rest[len(digits) + 1 :] if digits else rest
+    leap = whole.endswith(":60")
+    moment = datetime.fromisoformat((whole[:-2] + "59" if leap else whole) + zone)
+    return moment.astimezone(UTC), "1" if leap else "0", digits.rstrip("0")
