@@ -38,7 +38,8 @@ class ParameterSet:
     """One choice of BFV parameters.
 
     `primes` are the bit sizes of the coefficient modulus; the last is the special prime that only keys
-    use. `levels[i]` is the number of primes kept before squaring i + 1. `flood_bits` is 0 where the
+    use. `levels` is the number of primes kept before the second
+    squaring, and after the last one (relinearisation, flooding) until the mask is added at one prime. `flood_bits` is 0 where the
     answer is not flooded. `floor` is the least noise margin, in bits, in the worst case.
     """
 
@@ -61,8 +62,8 @@ class ParameterSet:
         return self.ring // 2
 
 
-FAST = ParameterSet("fast", (60, 60, 60), 114689, (2, 1), floor=4)
-PRECISE = ParameterSet("precise", (49, 49, 49, 60), 1032193, (3, 3), floor=4)
-PRIVATE = ParameterSet("private", (52, 52, 52, 60), 114689, (3, 3), floor=4, flood_bits=0)
+FAST = ParameterSet("fast", (60, 60, 60), 114689, (1, 1), floor=4)
+PRECISE = ParameterSet("precise", (49, 49, 49, 60), 1032193, (3, 1), floor=4)
+PRIVATE = ParameterSet("private", (52, 52, 52, 60), 114689, (3, 2), floor=4, flood_bits=70)
 
 SETS: Final = {p.name: p for p in (FAST, PRECISE, PRIVATE)}

@@ -1,0 +1,131 @@
+"""One binary frame for every artefact that crosses a role boundary; lengths first, digest last, no pickle.
+
+```
+offset  size  field
+0       4     magic "CSNT"
+4       1     format version, 1
+5       1     kind, see `Kind`
+6       2     number of sections
+8       4     length of the header
+12      8 n   lengths of the sections
+..            header: canonical JSON (sorted keys, no spaces), then the sections
+end-32  32    SHA-256 of all that precedes
+```
+
+Integers are little-endian. The digest makes damage visible and gives the artefact its name; it is not a
+signature, so who sent a frame is for the connection to establish (mutual TLS, or the ledger's record).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Any
+
+from analytics.errors import DamagedError, MismatchError, VersionError
+
+MAGIC = b"CSNT"
+VERSION = 1
+MAX_HEADER = 4 << 20
+_FIXED = struct.Struct("<4sBBHI")
+_LENGTH = struct.Struct("<Q")
+_DIGEST = 32
+
+
+class Kind(IntEnum):
+    """What a frame holds, and which role may hold it."""
+
+    MODEL = 1
+    """Model owner to evaluator: the trees and their rows. Not for clients."""
+    OFFER = 2
+    """Model owner to client: the public bins, scale and layout. Public."""
+    KEYS = 3
+    """Client to evaluator: relinearisation and Galois keys. Can't decrypt."""
+    QUERY = 4
+    """Client to evaluator: encrypted columns."""
+    ANSWER = 5
+    """Evaluator to client: the encrypted, masked score."""
+    SECRET = 6
+    """Client to its own vault: the secret key. Never leaves the client."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A kind, a JSON header, and sections of bytes."""
+
+    kind: Kind
+    header: dict[str, Any]
+    sections: tuple[bytes, ...]
+
+    @cached_property
+    def data(self) -> bytes:
+        """The frame's bytes. The same content always gives the same bytes."""
+        header = json.dumps(self.header, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        fixed = _FIXED.pack(MAGIC, VERSION, self.kind, len(self.sections), len(header))
+        body = b"".join(
+            [fixed, *(_LENGTH.pack(len(s)) for s in self.sections), header, *self.sections]
+        )
+        return body + hashlib.sha256(body).digest()
+
+    @property
+    def digest(self) -> str:
+        """The frame's name: its SHA-256 in hexadecimal."""
+        return self.data[-_DIGEST:].hex()
+
+
+def unframe(data: bytes, kind: Kind, *, sections: Sequence[int]) -> Frame:
+    """Take a frame apart after checking every length and the digest. `sections` are the counts allowed.
+
+    Raises:
+        DamagedError: truncated, longer than stated, altered, or no frame.
+        VersionError: another format version.
+        MismatchError: a frame of another kind.
+    """
+    if len(data) < _FIXED.size + _DIGEST:
+        raise DamagedError("the artefact is shorter than an empty frame")
+    magic, version, stated, count, header_length = _FIXED.unpack_from(data)
+    if magic != MAGIC:
+        raise DamagedError("not a Consentry artefact")
+    if version != VERSION:
+        raise VersionError(f"artefact format {version}; this release reads format {VERSION}")
+    if hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]:
+        raise DamagedError("the artefact was cut short or altered: its digest does not match")
+    if stated != kind:
+        raise MismatchError(f"expected an artefact of kind {kind.name}, got {_name(stated)}")
+    if count not in sections or header_length > MAX_HEADER:
+        raise DamagedError("the artefact's sections are not those of its kind")
+    position = _FIXED.size + count * _LENGTH.size
+    if position + header_length + _DIGEST > len(data):
+        raise DamagedError("the artefact's lengths do not add up")
+    lengths = [_LENGTH.unpack_from(data, _FIXED.size + i * _LENGTH.size)[0] for i in range(count)]
+    if position + header_length + sum(lengths) + _DIGEST != len(data):
+        raise DamagedError("the artefact's lengths do not add up")
+    header = _header(data[position : position + header_length])
+    position += header_length
+    parts = []
+    for length in lengths:
+        parts.append(data[position : position + length])
+        position += length
+    frame = Frame(kind, header, tuple(parts))
+    if frame.data != data:
+        raise DamagedError("the artefact's header is not in canonical form")
+    return frame
+
+
+def _name(kind: int) -> str:
+    return Kind(kind).name if kind in set(Kind) else f"number {kind}"
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError("the artefact's header is not JSON") from error
+    if not isinstance(header, dict):
+        raise DamagedError("the artefact's header is not an object")
+    return header
