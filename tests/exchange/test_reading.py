@@ -262,6 +262,13 @@ def test_a_file_that_is_not_compressed_as_it_says_is_a_fault(
     assert "compressed" in unit.faults[0].reason
 
 
+def test_a_byte_order_mark_belongs_at_the_start_alone(place: Callable[[str, bytes], Path]) -> None:
+    marked = b"\xef\xbb\xbf" + patient(1)
+    found = units(place("x.ndjson", b"\n".join([marked, marked])))
+    assert [item.line for item in items(found)] == [1]
+    assert [fault.line for fault in faults(found)] == [2]
+
+
 def test_a_line_over_the_limit_is_named_and_the_next_arrives(place: Callable[[str, bytes], Path]) -> None:
     long = b'{"resourceType":"Patient","text":"' + b"x" * 5000 + b'"}'
     path = place("x.ndjson", b"\n".join([patient(1), long, patient(2), long]))
@@ -335,10 +342,14 @@ def test_a_transaction_with_a_bad_entry_gives_nothing(place: Callable[[str, byte
 @pytest.mark.parametrize("kind", ["batch", "collection", "searchset"])
 def test_other_bundles_give_their_good_entries(place: Callable[[str, bytes], Path], kind: str) -> None:
     empty = {"fullUrl": "urn:uuid:1"}
-    read_only = {"request": {"method": "GET", "url": "Patient/a"}}
+    read_only = {**GOOD, "request": {"method": "GET", "url": "Patient/a"}}
     (unit,) = units(place("x.json", bundle(kind, GOOD, BAD, empty, read_only, GOOD)))
     assert [item.entry for item in unit.items] == [0, 4]
     assert [fault.entry for fault in unit.faults] == [1, 2, 3]
+    assert [fault.reason for fault in unit.faults][1:] == [
+        "the entry has no resource",
+        "the request's method is none of POST, PUT, PATCH and DELETE",
+    ]
     assert unit.end.whole
 
 
@@ -504,9 +515,9 @@ def test_a_journal_cut_at_any_byte_holds_what_was_written_before(tmp_path: Path)
         kept = steps[: max((n for size, n in ends.items() if size <= cut), default=0)]
         expected = {step.fingerprint: step.end for step in kept}
         with Journal(path) as journal:
-            assert {
-                f: journal.position(f) for f in ("f0", "f1", "f2") if journal.position(f).lines
-            } == expected
+            assert path.stat().st_size in ends
+            held = {f: journal.position(f) for f in ("f0", "f1", "f2")}
+            assert held == {f: expected.get(f, Position()) for f in held}
             assert journal.items == sum(len(step.items) for step in kept)
             journal.done(Step("new", Position(1, 1)))
         with Journal(path) as journal:
@@ -559,10 +570,12 @@ def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path, monkeypatch: pytes
 
     with Journal(path) as journal:
         journal.done(Step("a", Position(1, 1)))
+        size = path.stat().st_size
         monkeypatch.setattr(os, "pwrite", full)
         with pytest.raises(OSError, match="No space"):
             journal.done(Step("b", Position(2, 2)))
         monkeypatch.setattr(os, "pwrite", real)
+        assert path.stat().st_size == size
         assert journal.position("b") == Position()
         journal.done(Step("c", Position(3, 3)))
     with Journal(path) as journal:
