@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchange.ledger.embedded import block
-from exchange.ledger.embedded.storage import Block, Storage, Version
+from exchange.ledger.embedded.storage import LATEST, Block, Storage, Version
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def check_header(row: Block, number: int, previous: bytes, key: Ed25519PublicKey
     """
     where = f"block {number}"
     if row.number != number:
-        raise MismatchError("blocks", where, f"is missing (block {row.number} follows)")
+        raise MismatchError("blocks", where, "is missing, or has another number")
     header = read_header(row)
     if header.format != block.FORMAT:
         raise MismatchError("blocks", where, f"has format {header.format}")
@@ -59,6 +59,8 @@ def check_header(row: Block, number: int, previous: bytes, key: Ed25519PublicKey
 
 def read_header(row: Block) -> block.Header:
     """The header of a row of `blocks`."""
+    if type(row.header) is not bytes or type(row.signature) is not bytes:
+        raise MismatchError("blocks", f"block {row.number}", "its header or signature is not bytes")
     try:
         return block.decode_header(row.header)
     except msgspec.MsgspecError:
@@ -76,7 +78,10 @@ def check_transactions(
     first = header.number * block.BLOCK_LIMIT
     for index in range(header.count):
         if index == len(rows) or rows[index][0] != first + index:
-            raise MismatchError("transactions", _name(first + index), "is missing")
+            raise MismatchError("transactions", name_of(first + index), "is missing")
+        if type(rows[index][1]) is not bytes:
+            raise MismatchError("transactions", name_of(first + index), "its body is not bytes")
+    rows = rows[: header.count]
     if block.data_hash(body for _, body in rows) != header.data:
         raise MismatchError("transactions", _culprit(rows, creator), "does not give the block's data hash")
     transactions = []
@@ -84,11 +89,11 @@ def check_transactions(
         try:
             transaction = block.decode_transaction(body)
         except msgspec.MsgspecError:
-            raise MismatchError("transactions", _name(place), "is not readable") from None
+            raise MismatchError("transactions", name_of(place), "is not readable") from None
         if transaction.tx_id != block.transaction_id(transaction.call.nonce, creator):
-            raise MismatchError("transactions", _name(place), "has not the id that its nonce gives")
+            raise MismatchError("transactions", name_of(place), "has not the id that its nonce gives")
         if transaction.call.time != header.time or transaction.code != block.VALID:
-            raise MismatchError("transactions", _name(place), "does not fit its block")
+            raise MismatchError("transactions", name_of(place), "does not fit its block")
         transactions.append(transaction)
     return transactions
 
@@ -96,17 +101,17 @@ def check_transactions(
 def _culprit(rows: Sequence[tuple[int, bytes]], creator: bytes) -> str:
     """Where a block's transactions do not hash to what they should: the row that shows it, or all."""
     if len(rows) == 1:
-        return _name(rows[0][0])
+        return name_of(rows[0][0])
     for place, body in rows:
         try:
             transaction = block.decode_transaction(body)
         except msgspec.MsgspecError:
-            return _name(place)
+            return name_of(place)
         if (
             transaction.tx_id != block.transaction_id(transaction.call.nonce, creator)
             or block.encode(transaction) != body
         ):
-            return _name(place)
+            return name_of(place)
     return f"block {rows[0][0] // block.BLOCK_LIMIT}"
 
 
@@ -117,22 +122,35 @@ def check_versions(place: int, seq: int, transaction: block.Transaction, rows: S
         MismatchError: naming the row and its key.
     """
     writes = transaction.effect.writes
-    # The whole comparison at once; one row at a time only where it fails.
-    found = tuple((key, sha256(value).digest()) for _, _, key, value in rows)
-    if found == writes and all(
-        number == seq + n and where == place for n, (number, where, _, _) in enumerate(rows)
-    ):
+    if _same(place, seq, writes, rows):
         return
+    # The whole comparison at once above; one row at a time only where it fails.
     for n, (key, digest) in enumerate(writes):
-        row = f"{seq + n} (key {printable(key)}, {_name(place)})"
-        if n == len(rows) or rows[n].seq != seq + n:
+        row = f"{seq + n} (key {printable(key)}, {name_of(place)})"
+        if n == len(rows) or rows[n][0] != seq + n:
             raise MismatchError("versions", row, "is missing")
-        if rows[n].key != key:
-            raise MismatchError("versions", row, f"has the key {printable(rows[n].key)}")
-        if rows[n].place != place:
-            raise MismatchError("versions", row, f"says that it was written at {_name(rows[n].place)}")
-        if sha256(rows[n].value).digest() != digest:
+        _, found_place, found_key, value = rows[n]
+        if found_key != key:
+            raise MismatchError("versions", row, "has another key")
+        if found_place != place:
+            raise MismatchError("versions", row, "says that another transaction wrote it")
+        if type(value) is not bytes or sha256(value).digest() != digest:
             raise MismatchError("versions", row, "its value is not what the block says was written")
+
+
+def _same(place: int, seq: int, writes: tuple[tuple[bytes, bytes], ...], rows: Sequence[Version]) -> bool:
+    if not rows:
+        return not writes
+    seqs, places, keys, values = zip(*rows, strict=True)
+    try:
+        digests = [sha256(value).digest() for value in values]
+    except TypeError:  # a flipped type: no bytes
+        return False
+    return (
+        writes == tuple(zip(keys, digests, strict=True))
+        and seqs == tuple(range(seq, seq + len(rows)))
+        and places == (place,) * len(rows)
+    )
 
 
 def check_tip(storage: Storage, key: Ed25519PublicKey) -> block.Header | None:
@@ -153,22 +171,19 @@ def check_tip(storage: Storage, key: Ed25519PublicKey) -> block.Header | None:
     previous = block.block_hash(before.header) if before else block.GENESIS
     header = check_header(row, row.number, previous, key)
     first = row.number * block.BLOCK_LIMIT
-    bodies = list(storage.transactions(first, 2**62))
+    bodies = list(storage.transactions(first, LATEST))
     transactions = check_transactions(header, bodies, block.creator(header.msp_id, header.signer))
     if len(bodies) != header.count:
-        raise MismatchError("transactions", _name(bodies[header.count][0]), "belongs to no block")
+        raise MismatchError("transactions", name_of(bodies[header.count][0]), "belongs to no block")
     total = sum(len(one.effect.writes) for one in transactions)
-    rows = [
-        Version(*one)
-        for one in storage.execute("SELECT * FROM versions ORDER BY seq DESC LIMIT ?", (total,)).fetchall()
-    ][::-1]
-    walk(zip((place for place, _ in bodies), transactions, strict=True), rows)
+    rows = storage.execute("SELECT * FROM versions ORDER BY seq DESC LIMIT ?", (total,)).fetchall()[::-1]
+    _check_run(zip((place for place, _ in bodies), transactions, strict=True), rows)
     return header
 
 
-def walk(transactions: Iterator[tuple[int, block.Transaction]], rows: list[Version]) -> None:
+def _check_run(transactions: Iterator[tuple[int, block.Transaction]], rows: list[Version]) -> None:
     """Check consecutive transactions against the rows that they wrote together."""
-    start = rows[0].seq if rows else 1
+    start = rows[0][0] if rows else 1
     offset = 0
     for place, transaction in transactions:
         size = len(transaction.effect.writes)
@@ -181,5 +196,6 @@ def printable(key: bytes) -> str:
     return key.decode(errors="replace").strip("\0").replace("\0", "~")
 
 
-def _name(place: int) -> str:
+def name_of(place: int) -> str:
+    """A transaction's place, for messages."""
     return f"block {place // block.BLOCK_LIMIT}, transaction {place % block.BLOCK_LIMIT}"

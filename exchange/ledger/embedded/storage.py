@@ -48,13 +48,8 @@ class Block(NamedTuple):
     signature: bytes
 
 
-class Version(NamedTuple):
-    """A row of `versions`."""
-
-    seq: int
-    place: int
-    key: bytes
-    value: bytes
+Version = tuple[int, int, bytes, bytes]
+"""A row of `versions`: seq, place, key, value."""
 
 
 class Storage:

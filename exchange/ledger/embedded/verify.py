@@ -1,0 +1,186 @@
+"""Reads a whole ledger again and says whether every byte is what its blocks and signatures say.
+
+1. Each block follows the one before it, is signed with the node's key, and its transactions give its
+   data hash.
+2. Each row of the versions, in the order of writing, is the next thing that a transaction says it wrote,
+   and there is no other row: so the state and the history of every key are those of the blocks.
+3. SQLite's own check covers the rest of the file: the index agrees with the table, pages hang together.
+4. With `replay`, each transaction is run again by the contracts on the state that it found, and must
+   give the same result, reads, writes and event: the rules themselves gave every permit. (Rules of a
+   newer release may decide otherwise today; replay with the release that wrote the ledger.)
+
+What no file can say of itself is that its newest blocks were cut away. Whoever noted a block's number
+and hash before can hand them in as `noted`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from exchange.core.errors import DamagedError
+from exchange.ledger.embedded import block
+from exchange.ledger.embedded.check import (
+    Finding,
+    MismatchError,
+    check_header,
+    check_transactions,
+    check_versions,
+    name_of,
+)
+from exchange.ledger.embedded.replay import Replay
+from exchange.ledger.embedded.storage import LATEST, SCHEMA, Block, Storage, Version
+
+Progress = Callable[[int, int], None]
+"""Called now and then with how many values were checked, and how many there are."""
+
+_MAPPED_BYTES = 2**31 - 65536
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """A block that was seen before: its number, and its hash in hexadecimal."""
+
+    block: int
+    hash: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was checked; `finding` is the first thing that is wrong, `tip` the newest sound block.
+
+    `replayed` counts transactions that were run again; `unreplayable` those that could not be, because
+    they were given transient data, which no block holds.
+    """
+
+    blocks: int
+    transactions: int
+    values: int
+    replayed: int
+    unreplayable: int
+    tip: Noted | None
+    finding: Finding | None
+    seconds: float
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found to be wrong."""
+        return self.finding is None
+
+
+def verify(
+    path: Path,
+    public_key: Ed25519PublicKey,
+    progress: Progress | None = None,
+    *,
+    noted: Noted | None = None,
+    replay: bool = False,
+) -> Report:
+    """Check the ledger at `path`, which a node may have open, against `public_key`. Blocks; CPU bound.
+
+    Raises:
+        UnavailableError: there is no such file, or it can't be opened.
+    """
+    started = time.perf_counter()
+    run = _Run(public_key, progress, noted)
+    finding: Finding | None = None
+    try:
+        storage = Storage.open(path, writable=False)
+    except DamagedError as why:
+        finding = Finding("file", "header", str(why))
+    else:
+        try:
+            storage.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            storage.snapshot()
+            run.check(storage, Replay(storage) if replay else None)
+        except MismatchError as wrong:
+            finding = wrong.finding
+        except sqlite3.DatabaseError as why:
+            finding = Finding("file", f"after block {run.blocks - 1}", f"can't be read: {why}")
+        finally:
+            storage.close()
+    return Report(
+        blocks=run.blocks,
+        transactions=run.transactions,
+        values=run.values,
+        replayed=run.replayed,
+        unreplayable=run.unreplayable,
+        tip=run.tip,
+        finding=finding,
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Run:
+    """One pass over a ledger, and how far it came."""
+
+    def __init__(self, key: Ed25519PublicKey, progress: Progress | None, noted: Noted | None) -> None:
+        self._key, self._progress, self._noted = key, progress, noted
+        self.blocks = self.transactions = self.values = self.replayed = self.unreplayable = 0
+        self.tip: Noted | None = None
+
+    def check(self, storage: Storage, replay: Replay | None) -> None:
+        """Raise `MismatchError` at the first thing that is wrong."""
+        _check_schema(storage)
+        (total,) = storage.execute("SELECT max(seq) FROM versions").fetchone()
+        bodies = storage.transactions(-LATEST, LATEST)
+        versions = storage.execute("SELECT seq, place, key, value FROM versions ORDER BY seq")
+        previous = block.GENESIS
+        for row in storage.execute("SELECT number, header, signature FROM blocks ORDER BY number"):
+            header = check_header(Block(*row), self.blocks, previous, self._key)
+            rows = [one for _, one in zip(range(header.count), bodies, strict=False)]
+            self._check_block(header, rows, versions, replay)
+            previous = block.block_hash(row[1])
+            self.tip = Noted(self.blocks, previous.hex())
+            self.blocks += 1
+            if self._noted and self._noted.block == self.tip.block and self._noted != self.tip:
+                raise MismatchError("blocks", f"block {self.tip.block}", "is not the block that was noted")
+            if self._progress and not self.blocks % 64:
+                self._progress(self.values, total)
+        self._check_end(storage, bodies, versions)
+        if self._progress:
+            self._progress(self.values, self.values)
+
+    def _check_block(
+        self,
+        header: block.Header,
+        rows: list[tuple[int, bytes]],
+        versions: sqlite3.Cursor,
+        replay: Replay | None,
+    ) -> None:
+        creator = block.creator(header.msp_id, header.signer)
+        for (place, _), transaction in zip(rows, check_transactions(header, rows, creator), strict=True):
+            size = len(transaction.effect.writes)
+            written: list[Version] = versions.fetchmany(size) if size else []
+            check_versions(place, self.values + 1, transaction, written)
+            self.values += size
+            self.transactions += 1
+            if replay is None:
+                continue
+            if transaction.call.transient:
+                self.unreplayable += 1
+            else:
+                replay.check(place, transaction)
+                self.replayed += 1
+
+    def _check_end(
+        self, storage: Storage, bodies: Iterator[tuple[int, bytes]], versions: sqlite3.Cursor
+    ) -> None:
+        for place, _ in bodies:
+            raise MismatchError("transactions", name_of(place), "belongs to no block")
+        for seq, *_ in versions:
+            raise MismatchError("versions", str(seq), "was written by no transaction")
+        if self._noted and self._noted.block >= self.blocks:
+            raise MismatchError("blocks", f"block {self._noted.block}", "was noted and is not there")
+        for (message,) in storage.execute("PRAGMA integrity_check(1)").fetchall():
+            if message != "ok":
+                raise MismatchError("file", "pages", message)
+
+
+def _check_schema(storage: Storage) -> None:
+    found = [sql for (sql,) in storage.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")]
+    if found != list(SCHEMA):
+        raise MismatchError("file", "schema", "the tables are not defined as they should be")
