@@ -1,0 +1,256 @@
+"""The channels that the contract suite runs against, and what its tests are made of.
+
+A backend is a `Channel`: it hands out `exchange.ledger.port.Transactions` for some organisations, on one
+shared state. `channel` runs a test on every backend, in the name of Hospital A alone; `consortium` on
+those where several organisations call. A backend for Fabric is one more entry in the two lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chaincode.access.model import Request
+from chaincode.caller import Caller
+from chaincode.consent.calls import Opening
+from chaincode.consent.model import Actor, Condition, Policy, Provision, Terms
+from chaincode.errors import ContractError
+from chaincode.ledger import Entry, Modification, Page
+from chaincode.router import Router
+from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.embedded import EmbeddedLedger
+from exchange.ledger.errors import RefusedError, VoidedError
+from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
+
+A, B, C = "HospitalAMSP", "HospitalBMSP", "HospitalCMSP"
+
+
+@dataclass
+class Clock:
+    """Milliseconds since 1970 UTC; stands still until a test moves it."""
+
+    now: int = 1_800_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Channel:
+    """One state, and the organisations that can submit to it."""
+
+    member: Callable[[str], Transactions]
+    clock: Clock
+
+
+# -- a channel in memory, with Fabric's rules -----------------------------------
+
+
+@dataclass
+class Simulated:
+    """Contracts run side by side; what a transaction read is checked when it commits, and voids it."""
+
+    clock: Clock
+    state: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    past: dict[str, list[Modification]] = field(default_factory=dict)
+    stream: list[Event] = field(default_factory=list)
+    blocks: int = 0
+    grown: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
+class Proposal:
+    """One transaction on a `Simulated` channel; it fits `chaincode.ledger.Ledger`."""
+
+    def __init__(self, channel: Simulated, caller: str, transient: Mapping[str, bytes]) -> None:
+        self._channel = channel
+        self.tx_id, self.timestamp = secrets.token_hex(32), channel.clock()
+        self.caller, self.transient = Caller(caller), transient
+        self.reads: dict[str, int] = {}
+        self.writes: dict[str, bytes] = {}
+        self.event: tuple[str, bytes] | None = None
+
+    async def get(self, key: str) -> bytes | None:
+        return (await self.get_many([key]))[0]
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        await asyncio.sleep(0)  # a peer answers later; others run meanwhile
+        found = [self._channel.state.get(key, (None, 0)) for key in keys]
+        self.reads |= {key: version for key, (_, version) in zip(keys, found, strict=True)}
+        return [value for value, _ in found]
+
+    def put(self, key: str, value: bytes) -> None:
+        self.writes[key] = value
+
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
+        await asyncio.sleep(0)
+        keys = sorted(key for key in self._channel.state if (bookmark or start) <= key < end)
+        entries = [Entry(key, self._channel.state[key][0]) for key in keys[:limit]]
+        return Page(entries, keys[limit] if len(keys) > limit else "")
+
+    async def history(self, key: str) -> list[Modification]:
+        await asyncio.sleep(0)
+        return list(reversed(self._channel.past.get(key, [])))
+
+    def emit(self, name: str, payload: bytes) -> None:
+        self.event = name, payload
+
+
+class SimulatedMember:
+    """One organisation's way to a `Simulated` channel."""
+
+    def __init__(self, channel: Simulated, msp_id: str) -> None:
+        self.msp_id, self._channel = msp_id, channel
+        self._router = Router(channel.clock)
+
+    async def _run(self, proposal: Proposal, function: str, args: bytes) -> bytes:
+        try:
+            return await self._router.invoke(proposal, function, args)
+        except ContractError as refusal:
+            raise RefusedError(refusal) from None
+
+    async def submit(
+        self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
+    ) -> Committed:
+        channel, proposal = self._channel, Proposal(self._channel, self.msp_id, transient or {})
+        result = await self._run(proposal, function, args)
+        await asyncio.sleep(0)  # the way to the orderer
+        if any(channel.state.get(key, (b"", 0))[1] != seen for key, seen in proposal.reads.items()):
+            raise VoidedError("MVCC_READ_CONFLICT")
+        block, channel.blocks = channel.blocks, channel.blocks + 1
+        for key, value in proposal.writes.items():
+            channel.state[key] = value, block + 1
+            change = Modification(proposal.tx_id, proposal.timestamp, value)
+            channel.past.setdefault(key, []).append(change)
+        async with channel.grown:
+            if proposal.event:
+                channel.stream.append(Event(Checkpoint(block, 0), proposal.tx_id, *proposal.event))
+            channel.grown.notify_all()
+        return Committed(proposal.tx_id, block, proposal.timestamp, result)
+
+    async def evaluate(self, function: str, args: bytes) -> bytes:
+        return await self._run(Proposal(self._channel, self.msp_id, {}), function, args)
+
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+        for place in itertools.count():
+            async with self._channel.grown:
+                await self._channel.grown.wait_for(lambda: len(self._channel.stream) > place)  # noqa: B023
+            event = self._channel.stream[place]
+            if after is None or event.checkpoint > after:
+                yield event
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+# -- fixtures --------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path, clock: Clock) -> AsyncIterator[Channel]:
+    EmbeddedLedger.create_key(tmp_path / "node.pem")
+    ledger = EmbeddedLedger.open(tmp_path / "ledger.db", key=tmp_path / "node.pem", msp_id=A, clock=clock)
+
+    def member(msp_id: str) -> Transactions:
+        assert msp_id == A, "an embedded ledger has one caller"
+        return ledger
+
+    yield Channel(member, clock)
+    await ledger.close()
+
+
+@pytest.fixture
+def simulated(clock: Clock) -> Channel:
+    state = Simulated(clock)
+    return Channel(lambda msp_id: SimulatedMember(state, msp_id), clock)
+
+
+@pytest.fixture(params=["embedded", "simulated"])
+def channel(request: pytest.FixtureRequest) -> Channel:
+    found: Channel = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=["simulated"])
+def consortium(request: pytest.FixtureRequest) -> Channel:
+    found: Channel = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def ledger(channel: Channel) -> LedgerClient:
+    """Hospital A's client of a founded consortium of A and B, whose policy allows nothing by itself."""
+    client = LedgerClient(channel.member(A))
+    await client.found_policy(Policy(version=1, members=(A, B), rules=()))
+    return client
+
+
+class Make:
+    """Arguments that are right, but for what a test changes."""
+
+    A, B, C = A, B, C
+
+    @staticmethod
+    def pair() -> str:
+        return secrets.token_hex(16)
+
+    @staticmethod
+    def grant(**changes: Any) -> Terms:
+        """Terms that permit Hospital B to read for treatment."""
+        when = Condition(actors=(Actor("organization", B),), actions=("access",), purposes=("TREAT",))
+        root = Provision(effect="deny", exceptions=(Provision(effect="permit", when=when),))
+        fields: dict[str, Any] = {
+            "id": "1" * 32,
+            "version": 1,
+            "status": "active",
+            "attested": "patient",
+            "root": root,
+        }
+        return Terms(**(fields | changes))
+
+    @staticmethod
+    def opening(pair: str, *terms: Terms, **changes: Any) -> Opening:
+        fields: dict[str, Any] = {"pair": pair, "recipient": B, "subject": "patient", "terms": terms}
+        return Opening(**(fields | changes))
+
+    @staticmethod
+    def request(pair: str, **changes: Any) -> Request:
+        fields: dict[str, Any] = {
+            "pair": pair,
+            "recipient": B,
+            "purpose": "TREAT",
+            "action": "read",
+            "user": sha256(b"user" + pair.encode()).hexdigest()[:32],
+            "digest": secrets.token_hex(32),
+            "evidence": secrets.token_hex(32),
+            "classes": ("Observation",),
+        }
+        return Request(**(fields | changes))
+
+    @classmethod
+    def ask(cls, pair: str, **changes: Any) -> Ask:
+        return Ask(bytes.fromhex(pair), cls.request(pair, **changes))
+
+
+@pytest.fixture
+def make() -> type[Make]:
+    return Make
+
+
+@pytest.fixture
+def simulation() -> Any:
+    """The simulator's classes, for tests that build channels of their own."""
+    return SimpleNamespace(Simulated=Simulated, Member=SimulatedMember, Clock=Clock, Channel=Channel)
