@@ -6,6 +6,7 @@ one meaning: P-384 for ES384, RSA of 2048 to 4096 bits with exponent 65537 for R
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -120,15 +121,20 @@ def _check(key: dict[str, Any], place: int) -> dict[str, str]:
 
 
 def _check_strength(public: dict[str, str], place: int) -> None:
+    kind: type[ECKey | RSAKey] = ECKey if public["kty"] == "EC" else RSAKey
     try:
-        if public["kty"] == "EC":
-            sound = ECKey.import_key(dict(public)).curve_name == "P-384"
-        else:
-            bits = RSAKey.import_key(dict(public)).public_key.key_size
-            sound = 2048 <= bits <= 4096 and public["e"] == _EXPONENT
+        # The bounds come first: nothing is computed with a key that is out of them.
+        sound = public["crv"] == "P-384" if kind is ECKey else _is_bounded(public)
+        if sound:
+            kind.import_key(dict(public))
     except (JoseError, ValueError, TypeError):
         sound = False
     if not sound:
         raise BadRequestError(
             f"key {place} is not a sound P-384 key or RSA key of 2048 to 4096 bits (e=65537)"
         )
+
+
+def _is_bounded(public: dict[str, str]) -> bool:
+    modulus = base64.urlsafe_b64decode(public["n"] + "=" * (-len(public["n"]) % 4))
+    return 2048 <= int.from_bytes(modulus, "big").bit_length() <= 4096 and public["e"] == _EXPONENT
