@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -31,6 +32,9 @@ FIELDS: Final = frozenset(
     }
 )  # fmt: skip
 """The fields a log line may have besides `event`; none of them ever holds what a request or record says."""
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that this task serves; `exchange.api.limits` sets it."""
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}")
 _LONGEST = 200
@@ -50,7 +54,7 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            name_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             describe_failure,
@@ -67,6 +71,14 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     logging.getLogger("uvicorn.access").disabled = True  # its lines hold URLs
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def name_request(_logger: Any, _method: str, event: _Event) -> _Event:
+    """Put the id of the request that is being served on the line, if one is."""
+    served = request_id.get()
+    if served:
+        event["request_id"] = served
+    return event
 
 
 def describe_failure(_logger: Any, _method: str, event: _Event) -> _Event:

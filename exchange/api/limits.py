@@ -12,11 +12,11 @@ import contextlib
 import secrets
 from collections.abc import Iterable
 
-import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.core.outcome import MEDIA_TYPE, refusal
+from exchange.logs import request_id
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of the longest body that is read, unless configured otherwise."""
@@ -40,15 +40,17 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(16)
-        scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(scope, receive, send, request_id, self._max_body)
+        name = secrets.token_hex(16)
+        exchange = _Exchange(scope, receive, send, name, self._max_body)
         refused = _over(scope) or _announced(scope["headers"], self._max_body)
         if refused:
             await exchange.refuse(refused)
             return
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        outer = request_id.set(name)
+        try:
             await exchange.run(self._app)
+        finally:
+            request_id.reset(outer)
 
 
 class _OverflowError(Exception):
@@ -58,9 +60,9 @@ class _OverflowError(Exception):
 class _Exchange:
     """One request and its answer: counts what comes in, names what goes out."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, most: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, name: str, most: int) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._header = (b"x-request-id", request_id.encode())
+        self._header = (b"x-request-id", name.encode())
         self._left = most
         self._overflown = False
         self._started = False
