@@ -74,8 +74,12 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The answer to one request.
 
-    `obligations` are what is left to check on each record: a record may be released when no tree in it
-    denies the record and at least one permits it (`chaincode.consent.obligations`). None for a Deny.
+    `basis` is the consent (its id in this pair, with its version) or the policy rule (its id, with the
+    policy's version) that the outcome rests on; empty for a Deny that rests on none. `obligations` are
+    what is left to check on each record: a record may be released when no tree in it denies the record
+    and at least one permits it (`chaincode.consent.obligations`). An empty tuple permits every record, so
+    it and None must never be taken for one another: a Permit always has a tuple and a Deny has None, and
+    a value that says otherwise can't be made or decoded.
     """
 
     outcome: Literal["permit", "deny"]
@@ -84,6 +88,11 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     basis_version: int = 0
     epoch: int = 0
     obligations: tuple[Provision, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a Deny with obligations and a Permit without (ValueError; ValidationError when decoded)."""
+        if (self.outcome == "permit") is (self.obligations is None):
+            raise ValueError("a Permit has obligations, perhaps none left, and a Deny has no obligations")
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -21,6 +21,12 @@ PURPOSES = frozenset({"TREAT", "ETREAT", "BTG", "HPAYMT", "HOPERAT", "HRESCH", "
 ACTIONS = frozenset({"access", "collect", "use", "disclose", "correct"})
 """Codes of FHIR's consentaction value set, which provisions name."""
 
+CONFIDENTIALITY_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+"""The code system whose codes are ordered; all other labels are names."""
+
+CONFIDENTIALITY = ("U", "L", "M", "N", "R", "V")
+"""v3 Confidentiality from unrestricted to very restricted; a record without any of them is N."""
+
 Effect = Literal["permit", "deny", "none"]
 
 
@@ -53,7 +59,8 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     """When a provision applies: every list that is not empty must be met, by one of its members.
 
     The first four are about the request and decided on the ledger; the others are about a record and
-    go back to the gateway as an obligation.
+    go back to the gateway as an obligation. In an obligation, `actors` are those of which the request left
+    open whether it is one of them.
     """
 
     period: Period | None = None
@@ -68,7 +75,10 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
 
 class Provision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A rule and its exceptions; `effect` is `none` only at the root of a consent without a base rule."""
+    """A rule and its exceptions; `effect` is `none` only at the root of a consent without a base rule.
+
+    What follows from it is said in `chaincode.consent.rules` and `chaincode.consent.obligations`.
+    """
 
     effect: Effect
     when: Condition = Condition()

@@ -1,0 +1,181 @@
+"""Which records an obligation lets through: the second half of a decision, made where the record is open.
+
+The ledger never sees a record. What it can't decide it hands back as obligations, trees of provisions
+whose conditions about the request are settled. Here is how they are read.
+
+1. Any tree that denies the record refuses it. Otherwise any tree that permits it releases it. Otherwise it
+   is refused.
+2. A tree is a rule and its exceptions. Where a rule applies, an exception that denies decides; otherwise
+   one that permits; otherwise the rule's own effect.
+3. What is unknown never opens a record. A record falls in a condition surely, possibly, or not. A rule
+   that denies applies where the record possibly falls in it and in all that encloses it. A rule that permits
+   applies only where the record surely does.
+
+| condition | surely | possibly |
+| --- | --- | --- |
+| `classes` | the record is of a listed type | the same, or its type is unknown |
+| `codes` | every primary concept has a listed code | a listed code stands anywhere in it, or might |
+| `labels` | all its labels are covered | one of its labels is touched |
+| `data_period` | all of its time lies inside | part of it does, or it has no known time |
+| `references` | it is, depends on, or was written by what is named | the same, or it might |
+| `actors` | never: the request left it open | always |
+
+A list of labels covers a record when it names each of its labels and its confidentiality is at or below
+the highest listed; a list without one covers up to normal, on records that bear a listed label. It touches
+a record when it names, or might name, one of its labels, or when its confidentiality is at or above the
+lowest listed. So `permit R` covers normal records too, and `deny R` touches very restricted ones. A rule
+that permits asks first whether the list covers, a rule that denies first whether it touches.
+
+Nothing here reads a clock, a store or the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from chaincode.consent.model import (
+    CONFIDENTIALITY,
+    CONFIDENTIALITY_SYSTEM,
+    Condition,
+    Effect,
+    Period,
+    Provision,
+    Reference,
+)
+
+UNKNOWN = ""
+"""Among `links` and `authors`: one more that can't be told."""
+
+_CONFIDENTIAL = CONFIDENTIALITY_SYSTEM + "|"
+_RANK = {_CONFIDENTIAL + code: rank for rank, code in enumerate(CONFIDENTIALITY)}
+_NORMAL = _RANK[_CONFIDENTIAL + "N"]
+_UNHEARD_OF = len(CONFIDENTIALITY)  # a confidentiality code that nobody knows is above all that are known
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to know about one record before it may be released.
+
+    `classes` is its resource type. `codes` has one set per primary concept: the codes (`system|code`) that
+    stand for it. `mentions` are the codes found anywhere in it, `labels` its security labels; in both, a
+    part that was not stated is empty, and `|` is a concept given in words alone. `period` is its clinical
+    time, None if unknown. `own`, `links` (what it refers to) and `authors` are digests salted for the pair;
+    `UNKNOWN` among them says that there is one that can't be told.
+    """
+
+    classes: frozenset[str]
+    codes: tuple[frozenset[str], ...]
+    mentions: frozenset[str]
+    labels: frozenset[str]
+    period: Period | None
+    own: str
+    links: frozenset[str]
+    authors: frozenset[str]
+
+
+def admits(obligations: tuple[Provision, ...] | None, facts: Facts) -> bool:
+    """Whether a record may be released under the `obligations` of one decision.
+
+    `()` comes from a Permit without conditions and releases every record; None comes from a Deny and
+    releases none. `Decision` can't hold the one in place of the other.
+    """
+    if obligations is None:
+        return False
+    opinions = {opinion(tree, facts) for tree in obligations}
+    return "deny" not in opinions and ("permit" in opinions or not obligations)
+
+
+def opinion(rule: Provision, facts: Facts) -> Effect:
+    """What `rule` with its exceptions says about a record; `none` where it has no opinion."""
+    surely, possibly = _falls_in(rule, facts)
+    if not possibly:
+        return "none"
+    exceptions = {opinion(exception, facts) for exception in rule.exceptions}
+    if "deny" in exceptions:
+        return "deny"
+    applied = "permit" if "permit" in exceptions else rule.effect
+    return "none" if applied == "permit" and not surely else applied
+
+
+def _falls_in(rule: Provision, facts: Facts) -> tuple[bool, bool]:
+    # Whether the record falls in the rule's condition surely, and whether it does at least possibly.
+    when = rule.when
+    settled = not (when.actors or when.actions or when.purposes or when.period is not None)
+    checks = [(settled, True)]
+    if when.classes:
+        checks.append(_class(when.classes, facts.classes))
+    if when.codes:
+        checks.append(_code(when.codes, facts))
+    if when.labels:
+        checks.append(_label(when.labels, facts.labels, rule.effect))
+    if when.data_period is not None:
+        checks.append(_time(when.data_period, facts.period))
+    if when.references:
+        checks.append(_reference(when.references, facts))
+    return all(surely for surely, _ in checks), all(possibly for _, possibly in checks)
+
+
+def _class(listed: tuple[str, ...], classes: frozenset[str]) -> tuple[bool, bool]:
+    return bool(classes) and classes.issubset(listed), not classes or not classes.isdisjoint(listed)
+
+
+def _code(listed: tuple[str, ...], facts: Facts) -> tuple[bool, bool]:
+    surely = bool(facts.codes) and all(not concept.isdisjoint(listed) for concept in facts.codes)
+    return surely, surely or _might_be(facts.mentions.union(*facts.codes), listed)
+
+
+def _label(listed: tuple[str, ...], labels: frozenset[str], effect: Effect) -> tuple[bool, bool]:
+    level = max((_rank(label) for label in labels if label.startswith(_CONFIDENTIAL)), default=_NORMAL)
+    names = {label for label in labels if not label.startswith(_CONFIDENTIAL)}
+    levels = [_rank(label) for label in listed if label.startswith(_CONFIDENTIAL)]
+    covered = names.issubset(listed) and level <= max(levels, default=_NORMAL) and bool(levels or names)
+    touched = (bool(levels) and level >= min(levels)) or _might_be(names, listed)
+    # Neither implies the other: `N` covers a moderate record, which is below it, and does not touch it.
+    if effect == "permit":
+        return covered, covered or touched
+    if effect == "deny":
+        return covered and touched, touched
+    return covered and touched, covered or touched
+
+
+def _rank(label: str) -> int:
+    return _RANK.get(label, _UNHEARD_OF)
+
+
+def _might_be(stated: Iterable[str], listed: tuple[str, ...]) -> bool:
+    return any(code in listed or _incomplete_form_of(code, listed) for code in stated)
+
+
+def _incomplete_form_of(code: str, listed: tuple[str, ...]) -> bool:
+    # `|` stands for any code, `|code` for that code of any system, `system|` for any code of that system.
+    if code.startswith("|"):
+        return len(code) == 1 or any(one.endswith(code) for one in listed)
+    return code.endswith("|") and any(one.startswith(code) for one in listed)
+
+
+def _time(bounds: Period, period: Period | None) -> tuple[bool, bool]:
+    if period is None:
+        return False, True
+    starts_inside = bounds.start is None or (period.start is not None and period.start >= bounds.start)
+    ends_inside = bounds.end is None or (period.end is not None and period.end <= bounds.end)
+    wholly_before = bounds.start is not None and period.end is not None and period.end <= bounds.start
+    wholly_after = bounds.end is not None and period.start is not None and period.start >= bounds.end
+    return starts_inside and ends_inside, not (wholly_before or wholly_after)
+
+
+def _reference(listed: tuple[Reference, ...], facts: Facts) -> tuple[bool, bool]:
+    surely = any(_named(reference, facts) for reference in listed)
+    meanings = {reference.meaning for reference in listed}
+    might = ("dependents" in meanings and UNKNOWN in facts.links) or (
+        "authoredby" in meanings and UNKNOWN in facts.authors
+    )
+    return surely, surely or might
+
+
+def _named(reference: Reference, facts: Facts) -> bool:
+    if reference.meaning == "authoredby":
+        return reference.digest in facts.authors
+    if reference.digest == facts.own:
+        return True
+    return reference.meaning == "dependents" and reference.digest in facts.links

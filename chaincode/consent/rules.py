@@ -1,0 +1,363 @@
+"""Who may see what: the decision on one request, from the terms of one pair and the consortium's policy.
+
+The rules, in the order in which they are applied:
+
+1.  Nothing is permitted without a policy, and nothing by a policy that is not understood.
+2.  A request whose purpose or action is unknown is refused.
+3.  Only members of the consortium ask or hold; only the custodian of a pair decides on it, and only for
+    the recipient it stands for. A pair that is not open permits nothing.
+4.  A pair is understood as a whole or not at all: one provision of an active consent that is not
+    understood refuses every request.
+5.  An inactive consent has no effect.
+6.  A consent is a rule with exceptions, which may have exceptions. A rule applies where its own condition
+    and those of all the rules around it are met. Where it applies, an exception that denies decides;
+    otherwise one that permits; otherwise its own effect, `none` being no opinion.
+7.  A rule of the policy that matches the request is one more rule, and permits.
+8.  All of them are combined by deny-overrides: any that denies refuses; otherwise any that permits
+    permits; otherwise the request is refused. Order never matters, saying a thing twice never matters,
+    and adding a rule that denies never widens.
+9.  What the request leaves open never helps it. Where it names no person or no role, a rule that denies
+    some person or role applies, and a rule that permits one does not.
+10. Conditions on records can't be decided here. What they leave open goes back as obligations, to be
+    checked on each record (`chaincode.consent.obligations`). If, whatever the records, none of the
+    classes asked for could ever be permitted, the request is refused now.
+
+`decide` does no I/O, reads no clock, raises nothing, and gives equal values for equal values, so every
+endorser comes to the same answer. It does not look whether the transaction's time is honest; the
+endorsers do before they run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from chaincode.access.model import CONSENT_ACTION, Action, Decision, Reason, Request
+from chaincode.consent.limits import DEPTH
+from chaincode.consent.model import (
+    ACTIONS,
+    CONFIDENTIALITY,
+    CONFIDENTIALITY_SYSTEM,
+    PURPOSES,
+    SCHEMA,
+    Actor,
+    Condition,
+    Pair,
+    Period,
+    Policy,
+    PolicyRule,
+    Provision,
+)
+
+
+def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
+    policy: Policy | None, pair: Pair | None, request: Request, *, now: int, caller: str
+) -> Decision:
+    """The answer to `request`, in terms of values alone.
+
+    `now` is the transaction's time in milliseconds since 1970 UTC, `caller` the MSP id of the gateway that
+    submits. `policy` and `pair` are None where the ledger holds none.
+    """
+    if policy is None:
+        return _refused(Reason.NO_POLICY)
+    if not understands_policy(policy):
+        return _refused(Reason.UNREADABLE)
+    action = _CONSENT_ACTION.get(request.action)
+    if action is None or request.purpose not in PURPOSES or "" in request.classes:
+        return _refused(Reason.UNKNOWN_CODE)
+    if request.recipient not in policy.members:
+        return _refused(Reason.NOT_A_MEMBER)
+    if pair is None:
+        return _refused(Reason.PAIR_NOT_OPEN)
+    if pair.custodian != caller or pair.recipient != request.recipient:
+        return _refused(Reason.WRONG_PARTY)
+    if pair.custodian not in policy.members:
+        return _refused(Reason.NOT_A_MEMBER, epoch=pair.epoch)
+    if not understands_pair(pair):
+        return _refused(Reason.UNREADABLE, epoch=pair.epoch)
+    return _combined(list(_voices(policy, pair, request, action, now)), request, pair.epoch)
+
+
+# --- What is understood ---------------------------------------------------------------------------------
+
+
+def understands_policy(policy: Policy) -> bool:
+    """Whether every rule of `policy` means something to this release."""
+    return policy.schema <= SCHEMA and all(
+        rule.purposes
+        and PURPOSES.issuperset(rule.purposes)
+        and _ACTIONS_ASKED.issuperset(rule.actions)
+        and "" not in rule.classes
+        for rule in policy.rules
+    )
+
+
+def understands_pair(pair: Pair) -> bool:
+    """Whether everything that an active consent in `pair` says means something to this release."""
+    return pair.schema <= SCHEMA and all(
+        terms.status == "inactive" or _understands_rule(terms.root, DEPTH) for terms in pair.consents
+    )
+
+
+def _understands_rule(rule: Provision, depth: int) -> bool:
+    if depth == 0 or not _understands_condition(rule.when):
+        return False
+    for exception in rule.exceptions:
+        if exception.effect == "none" or not _understands_rule(exception, depth - 1):
+            return False
+    return True
+
+
+def _understands_condition(when: Condition) -> bool:
+    if when.period is not None and not _is_period(when.period):
+        return False
+    if when.actors and not all(map(_is_actor, when.actors)):
+        return False
+    if not (ACTIONS.issuperset(when.actions) and PURPOSES.issuperset(when.purposes)):
+        return False
+    if "" in when.classes or not all(map(_is_coding, when.codes)) or not all(map(_is_label, when.labels)):
+        return False
+    if when.data_period is not None and not _is_period(when.data_period):
+        return False
+    return all(reference.digest for reference in when.references)
+
+
+def _is_period(period: Period) -> bool:
+    if period.start is None or period.end is None:
+        return period.start is not None or period.end is not None
+    return period.start < period.end
+
+
+def _is_actor(actor: Actor) -> bool:
+    return _is_coding(actor.id) if actor.kind == "role" else actor.id != ""
+
+
+def _is_coding(code: str) -> bool:
+    system, bar, value = code.rpartition("|")
+    return bool(system and bar and value)
+
+
+def _is_label(label: str) -> bool:
+    if not _is_coding(label):
+        return False
+    system, _, code = label.rpartition("|")
+    return system != CONFIDENTIALITY_SYSTEM or code in CONFIDENTIALITY
+
+
+# --- Who has a say --------------------------------------------------------------------------------------
+
+
+class _Voice(NamedTuple):
+    """One consent or one rule of the policy: what is left of it after what the request settles."""
+
+    reason: Literal[Reason.CONSENT, Reason.POLICY]
+    basis: str
+    version: int
+    rule: Provision
+
+
+def _voices(policy: Policy, pair: Pair, request: Request, action: str, now: int) -> Iterator[_Voice]:
+    for terms in pair.consents:
+        if terms.status == "active":
+            rule = _settled(terms.root, request, action, now)
+            if rule is not None:
+                yield _Voice(Reason.CONSENT, terms.id, terms.version, rule)
+    for known in policy.rules:
+        if _matches(known, pair, request):
+            rule = Provision("permit", Condition(classes=known.classes)) if known.classes else _PERMIT
+            yield _Voice(Reason.POLICY, known.id, policy.version, rule)
+
+
+def _matches(rule: PolicyRule, pair: Pair, request: Request) -> bool:
+    return (
+        rule.subject == pair.subject
+        and (rule.relation == "member" or pair.custodian == pair.recipient)
+        and request.purpose in rule.purposes
+        and (not rule.actions or request.action in rule.actions)
+    )
+
+
+def _settled(rule: Provision, request: Request, action: str, now: int) -> Provision | None:
+    """`rule` without what the request settles; None where it can't have an opinion on any record.
+
+    A rule that depends on a person or role which the request does not name keeps those actors.
+    """
+    when = rule.when
+    open_actors: tuple[Actor, ...] = ()
+    if when is not _ALWAYS:
+        if (
+            (when.purposes and request.purpose not in when.purposes)
+            or (when.actions and action not in when.actions)
+            or (when.period is not None and not _holds(when.period, now))
+        ):
+            return None
+        if when.actors:
+            met = [_is_asked_by(actor, request) for actor in when.actors]
+            if True not in met:
+                open_actors = tuple(a for a, m in zip(when.actors, met, strict=True) if m is None)
+                if not open_actors:
+                    return None
+        when = _about_records(when, open_actors)
+    if rule.exceptions:
+        return _with_exceptions(rule, when, request, action, now)
+    return _settled_leaf(rule, when)
+
+
+def _settled_leaf(rule: Provision, when: Condition) -> Provision | None:
+    if rule.effect == "none" or (rule.effect == "permit" and when.actors):
+        return None
+    if when.actors:
+        # It might be about who asks, and then it denies: to the record that is the same as if it were.
+        when = msgspec.structs.replace(when, actors=())
+    if when == _ALWAYS:
+        return _PERMIT if rule.effect == "permit" else _DENY
+    return rule if when is rule.when and not rule.exceptions else Provision(rule.effect, when)
+
+
+def _with_exceptions(
+    rule: Provision, when: Condition, request: Request, action: str, now: int
+) -> Provision | None:
+    exceptions: list[Provision] = []
+    for exception in rule.exceptions:
+        settled = _settled(exception, request, action, now)
+        if settled is _DENY:
+            # Denies wherever the rule around it applies, whatever else that says.
+            return _DENY if when == _ALWAYS else Provision(rule.effect, when, (_DENY,))
+        if settled is None or (settled.effect == rule.effect == "permit" and not settled.exceptions):
+            continue  # a permit within a permit says what is said already
+        exceptions.append(settled)
+    return Provision(rule.effect, when, tuple(exceptions)) if exceptions else _settled_leaf(rule, when)
+
+
+def _about_records(when: Condition, open_actors: tuple[Actor, ...]) -> Condition:
+    about_request = when.actors or when.purposes or when.actions or when.period is not None
+    if not about_request:
+        return _ALWAYS if when == _ALWAYS else when
+    return Condition(
+        actors=open_actors,
+        classes=when.classes,
+        codes=when.codes,
+        labels=when.labels,
+        data_period=when.data_period,
+        references=when.references,
+    )
+
+
+def _holds(period: Period, now: int) -> bool:
+    return (period.start is None or period.start <= now) and (period.end is None or now < period.end)
+
+
+def _is_asked_by(actor: Actor, request: Request) -> bool | None:
+    """Whether `actor` is who asks; None where the request does not say."""
+    if actor.kind == "organization":
+        return actor.id == request.recipient
+    stated = request.role if actor.kind == "role" else request.person
+    return actor.id == stated if stated else None
+
+
+# --- What they come to ----------------------------------------------------------------------------------
+
+
+def _combined(voices: list[_Voice], request: Request, epoch: int) -> Decision:
+    """The decision that `voices` come to, by deny-overrides.
+
+    A record of a class other than those asked for is still checked in full by the obligations.
+    """
+    refuser: _Voice | None = None
+    speaker: _Voice | None = None
+    for name in request.classes or _classes_in(voices):
+        outlooks = [_outlook(voice.rule, name) for voice in voices]
+        refusers = [voice for voice, seen in zip(voices, outlooks, strict=True) if seen == _DENIES]
+        if refusers:
+            refuser = min([*refusers, *([refuser] if refuser else [])], key=_weight)
+            continue
+        speakers = [voice for voice, seen in zip(voices, outlooks, strict=True) if seen & _PERMITS]
+        if speakers:
+            speaker = min([*speakers, *([speaker] if speaker else [])], key=_weight)
+    if speaker is not None:
+        return Decision(
+            outcome="permit",
+            reason=speaker.reason,
+            basis=speaker.basis,
+            basis_version=speaker.version,
+            epoch=epoch,
+            obligations=_obligations(voices),
+        )
+    if refuser is not None:
+        return _refused(Reason.REFUSED, refuser.basis, refuser.version, epoch=epoch)
+    return _refused(Reason.NO_CONSENT, epoch=epoch)
+
+
+def _obligations(voices: list[_Voice]) -> tuple[Provision, ...]:
+    """What is left to check on each record; empty only here, where one permits all and none can deny."""
+    rules = [voice.rule for voice in voices]
+    if any(rule is _PERMIT for rule in rules):
+        rules = [rule for rule in rules if _can_deny(rule)]
+        return (_PERMIT, *rules) if rules else ()
+    return tuple(rules)
+
+
+def _weight(voice: _Voice) -> tuple[bool, bool, str, int]:
+    # What a decision is said to rest on: rather on what says it of every record than of some, rather on
+    # the patient's word than on the policy, and then the first by name, so that order never matters.
+    return (voice.rule.when != _ALWAYS, voice.reason is Reason.POLICY, voice.basis, voice.version)
+
+
+def _classes_in(voices: list[_Voice]) -> list[str]:
+    # A request that names no class asks for all of them: those that are treated apart, and all others.
+    names: set[str] = set()
+    rules = [voice.rule for voice in voices]
+    while rules:
+        rule = rules.pop()
+        names.update(rule.when.classes)
+        rules.extend(rule.exceptions)
+    return ["", *sorted(names)]
+
+
+_DENIES, _PERMITS, _ABSTAINS = 1, 2, 4
+_OWN = {"deny": _DENIES, "permit": _PERMITS, "none": _ABSTAINS}
+
+
+def _outlook(rule: Provision, name: str) -> int:
+    """All that `rule` may come to say about records of the class `name`, as a sum of the three above.
+
+    Conditions other than on classes may be met or not, each on its own, so the outlook may hold more than
+    any real record brings about; it never holds less.
+    """
+    when = rule.when
+    if when.classes and name not in when.classes:
+        return _ABSTAINS
+    may_deny, may_permit, may_leave = False, False, True
+    for exception in rule.exceptions:
+        seen = _outlook(exception, name)
+        if seen == _DENIES:
+            may_deny, may_permit, may_leave = True, False, False
+            break
+        may_deny = may_deny or bool(seen & _DENIES)
+        may_permit = may_permit or bool(seen & _PERMITS)
+        may_leave = may_leave and bool(seen & _ABSTAINS)
+    seen = (_DENIES if may_deny else 0) | (_PERMITS if may_permit else 0)
+    if may_leave:
+        seen |= _OWN[rule.effect]
+    if when.actors and seen & _PERMITS:
+        seen = (seen & ~_PERMITS) | _ABSTAINS
+    if when.codes or when.labels or when.references or when.data_period is not None:
+        seen |= _ABSTAINS
+    return seen
+
+
+def _can_deny(rule: Provision) -> bool:
+    return rule.effect == "deny" or any(_can_deny(exception) for exception in rule.exceptions)
+
+
+def _refused(reason: Reason, basis: str = "", version: int = 0, *, epoch: int = 0) -> Decision:
+    return Decision(outcome="deny", reason=reason, basis=basis, basis_version=version, epoch=epoch)
+
+
+_ALWAYS = Condition()
+_PERMIT = Provision("permit", _ALWAYS)
+_DENY = Provision("deny", _ALWAYS)
+_CONSENT_ACTION = {asked.value: meant for asked, meant in CONSENT_ACTION.items()}
+_ACTIONS_ASKED = frozenset(asked.value for asked in Action)
