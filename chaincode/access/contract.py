@@ -35,9 +35,8 @@ _SHAPES = {
     "evidence": DIGEST.pattern,
     "role": f"(?:{CODING.pattern})?",
     "person": f"(?:{OPAQUE.pattern})?",
-    "classes": f"(?:{CODE.pattern}(?:,{CODE.pattern})*)?",
 }
-# All fields in one match; none of the shapes takes a line break. Which field is wrong is found only then.
+# These fields in one match; none of the shapes takes a line break. Which field is wrong is found only then.
 _ALL_SHAPES = re.compile("\n".join(_SHAPES.values()))
 
 
@@ -107,13 +106,14 @@ def _check(request: Request) -> None:
         request.evidence,
         request.role,
         request.person,
-        ",".join(request.classes),
     )
     if len(request.classes) > _CLASSES_LIMIT:
         raise BadArgumentError(f"a request names more than {_CLASSES_LIMIT} classes")
     if _ALL_SHAPES.fullmatch("\n".join(values)) is None:
         for (name, shape), value in zip(_SHAPES.items(), values, strict=True):
             require(re.compile(shape), value, name)
+    for name in request.classes:
+        require(CODE, name, "classes")
 
 
 def _decide(

@@ -1,0 +1,292 @@
+"""Every decision is logged by the transaction that makes it, and a revocation stops the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
+from chaincode.access.model import Record
+from chaincode.consent.model import Condition, Period, Policy, Provision
+from chaincode.encoding import encode
+from chaincode.errors import BadArgumentError, ClockError, NotFoundError
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.errors import RefusedError
+
+
+async def refusal(call: Any) -> Exception:
+    with pytest.raises(RefusedError) as caught:
+        await call
+    return caught.value.reason
+
+
+async def opened(ledger: LedgerClient, make: Any, *terms: Any) -> str:
+    pair: str = make.pair()
+    await ledger.open_pairs([make.opening(pair, *terms)])
+    return pair
+
+
+async def test_a_permit_carries_its_basis_and_its_entry(
+    ledger: LedgerClient, channel: Any, make: Any
+) -> None:
+    pair = await opened(ledger, make, make.grant())
+    ask = make.ask(pair, role="urn:roles|NURSE", person="ab" * 16)
+    answer = await ledger.authorize([ask])
+    decision = answer.entries[0].decision
+    assert (decision.outcome, decision.reason, decision.basis) == ("permit", "consent", "1" * 32)
+    assert (decision.basis_version, decision.epoch) == (1, 1)
+    (record,) = (await ledger.trail(pair)).records
+    request = ask.request
+    assert record == Record(
+        pair=pair,
+        custodian=make.A,
+        recipient=make.B,
+        purpose="TREAT",
+        action="read",
+        user=request.user,
+        digest=request.digest,
+        evidence=request.evidence,
+        outcome="permit",
+        reason="consent",
+        time=channel.clock.now,
+        tx=answer.tx_id,
+        n=answer.entries[0].n,
+        role="urn:roles|NURSE",
+        classes=("Observation",),
+        basis="1" * 32,
+        basis_version=1,
+        epoch=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"purpose": "HRESCH"}, "refused-by-patient"),
+        ({"purpose": "CURIOSITY"}, "unknown-code"),
+        ({"action": "borrow"}, "unknown-code"),
+        ({"recipient": "HospitalCMSP"}, "not-a-member"),
+        ({"recipient": "HospitalAMSP"}, "wrong-party"),
+    ],
+)
+async def test_a_denial_is_logged_like_a_permit(
+    ledger: LedgerClient, make: Any, changes: dict[str, str], reason: str
+) -> None:
+    pair = await opened(ledger, make, make.grant())
+    answer = await ledger.authorize([make.ask(pair, **changes)])
+    assert answer.permit is None
+    assert answer.entries[0].decision.obligations is None
+    (record,) = (await ledger.trail(pair)).records
+    assert (record.outcome, record.reason, record.tx) == ("deny", reason, answer.tx_id)
+
+
+async def test_a_pair_that_is_not_open_denies_and_leaves_a_trace(ledger: LedgerClient, make: Any) -> None:
+    pair = make.pair()
+    answer = await ledger.authorize([make.ask(pair)])
+    assert answer.entries[0].decision.reason == "pair-not-open"
+    assert [record.reason for record in (await ledger.trail(pair)).records] == ["pair-not-open"]
+
+
+async def test_only_the_custodian_decides_on_its_pairs(consortium: Any, make: Any) -> None:
+    owner, other = (LedgerClient(consortium.member(name)) for name in (make.A, make.B))
+    await owner.found_policy(Policy(1, (make.A, make.B), ()))
+    pair = await opened(owner, make, make.grant())
+    answer = await other.authorize([make.ask(pair)])
+    assert answer.entries[0].decision.reason == "wrong-party"
+    (record,) = (await owner.trail(pair)).records
+    assert (record.custodian, record.outcome) == (make.B, "deny")
+
+
+async def test_revocation_denies_the_next_request(ledger: LedgerClient, make: Any) -> None:
+    pair = await opened(ledger, make, make.grant())
+    assert (await ledger.authorize([make.ask(pair)])).permit is not None
+    await ledger.file_terms([(pair, make.grant(version=2, status="inactive"))])
+    assert (await ledger.authorize([make.ask(pair)])).permit is None
+
+
+async def test_one_batch_decides_each_request_for_itself(ledger: LedgerClient, make: Any) -> None:
+    granted, bare, closed = await opened(ledger, make, make.grant()), await opened(ledger, make), make.pair()
+    answer = await ledger.authorize([make.ask(name) for name in (granted, bare, closed)])
+    reasons = [entry.decision.reason for entry in answer.entries]
+    assert reasons == ["consent", "no-consent", "pair-not-open"]
+    for n, name in enumerate((granted, bare, closed)):
+        (record,) = (await ledger.trail(name)).records
+        assert (record.n, record.tx, record.reason) == (answer.entries[0].n + n, answer.tx_id, reasons[n])
+
+
+async def test_the_event_lists_every_record(ledger: LedgerClient, make: Any) -> None:
+    names = [await opened(ledger, make, make.grant()) for _ in range(3)]
+    await ledger.authorize([make.ask(name) for name in names])
+    async for event in ledger.events(None):
+        if event.name == "access":
+            break
+    records = msgspec.json.decode(event.payload, type=list[Record])
+    assert [record.pair for record in records] == names
+    for name, record in zip(names, records, strict=True):
+        assert (await ledger.trail(name)).records == (record,)
+
+
+async def test_one_pair_twice_in_a_batch_is_two_entries(
+    ledger: LedgerClient, channel: Any, make: Any
+) -> None:
+    pair = await opened(ledger, make, make.grant())
+    requests = (make.request(pair), make.request(pair, purpose="HRESCH"))
+    committed = await channel.member(make.A).submit("access:authorize", encode(Authorize(requests)))
+    decisions = msgspec.json.decode(committed.result, type=Decisions).decisions
+    assert [one.outcome for one in decisions] == ["permit", "deny"]
+    trail = (await ledger.trail(pair)).records
+    assert [(one.n, one.outcome) for one in trail] == [(0, "permit"), (1, "deny")]
+
+
+async def test_a_full_batch_is_decided_and_a_fuller_one_is_refused(
+    ledger: LedgerClient, channel: Any, make: Any
+) -> None:
+    pair = await opened(ledger, make, make.grant())
+    requests = tuple(make.request(pair) for _ in range(500))
+    submit = channel.member(make.A).submit
+    await submit("access:authorize", encode(Authorize(requests)))
+    assert len((await ledger.trail(pair)).records) == 500
+    for wrong in ((), (*requests, make.request(pair))):
+        why = await refusal(submit("access:authorize", encode(Authorize(wrong))))
+        assert isinstance(why, BadArgumentError)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pair": "Patient/ada"},
+        {"pair": "A" * 32},
+        {"pair": "1" * 32 + "\n"},
+        {"recipient": ""},
+        {"purpose": "because I am curious"},
+        {"action": "read\nread"},
+        {"user": "ada.lovelace@example.org"},
+        {"digest": "d" * 63},
+        {"evidence": ""},
+        {"role": "a nurse"},
+        {"person": "Ada"},
+        {"classes": ("Observation", "")},
+        {"classes": ("Observation,Patient",)},
+        {"classes": ("Obs ervation",)},
+        {"classes": ("X",) * 201},
+    ],
+)
+async def test_a_field_of_another_shape_refuses_the_call(
+    ledger: LedgerClient, make: Any, changes: dict[str, Any]
+) -> None:
+    ask = make.ask(make.pair())
+    ask = msgspec.structs.replace(ask, request=msgspec.structs.replace(ask.request, **changes))
+    why = await refusal(ledger.authorize([ask]))
+    assert isinstance(why, BadArgumentError)
+    (field,) = changes
+    assert field in str(why)
+    assert str(changes[field]) not in str(why) or not changes[field]
+
+
+@pytest.mark.parametrize(
+    "args", [b"", b"[]", b"{}", b'{"requests":[{}]}', b'{"requests":1,"more":2}', b"\xff"]
+)
+async def test_arguments_that_are_no_batch_are_refused(
+    ledger: LedgerClient, channel: Any, make: Any, args: bytes
+) -> None:
+    why = await refusal(channel.member(make.A).submit("access:authorize", args))
+    assert isinstance(why, BadArgumentError)
+
+
+async def test_an_unknown_function_is_refused(ledger: LedgerClient, channel: Any, make: Any) -> None:
+    why = await refusal(channel.member(make.A).submit("access:forget", b"{}"))
+    assert isinstance(why, NotFoundError)
+
+
+async def test_a_trail_pages_in_the_order_of_time(ledger: LedgerClient, channel: Any, make: Any) -> None:
+    pair = await opened(ledger, make, make.grant())
+    times = []
+    for _ in range(7):
+        channel.clock.now += 1000
+        times.append(channel.clock.now)
+        await ledger.authorize([make.ask(pair)])
+    seen, bookmark = [], ""
+    for expected in (3, 3, 1):
+        page = await ledger.trail(pair, limit=3, bookmark=bookmark)
+        assert len(page.records) == expected
+        seen += [record.time for record in page.records]
+        bookmark = page.bookmark
+    assert bookmark == ""
+    assert seen == times
+    between = await ledger.trail(pair, since=times[2], until=times[5])
+    assert [record.time for record in between.records] == times[2:5]
+    assert (await ledger.trail(pair, limit=7)).bookmark == ""
+
+
+async def test_a_trail_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> None:
+    one, other = await opened(ledger, make), await opened(ledger, make)
+    await ledger.authorize([make.ask(one)])
+    await ledger.authorize([make.ask(other)])
+    await ledger.authorize([make.ask(other)])
+    page = await ledger.trail(other, limit=1)
+    assert [record.pair for record in page.records] == [other]
+    why = await refusal(ledger.trail(one, bookmark=page.bookmark))
+    assert isinstance(why, BadArgumentError)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"limit": 0}, {"limit": PAGE_LIMIT + 1}, {"since": -1}, {"until": 10**13}, {"bookmark": "\0pair\0"}],
+)
+async def test_a_trail_out_of_bounds_is_refused(
+    ledger: LedgerClient, make: Any, changes: dict[str, Any]
+) -> None:
+    assert isinstance(await refusal(ledger.trail(make.pair(), **changes)), BadArgumentError)
+
+
+async def test_an_expired_grant_denies_by_the_transactions_time(
+    ledger: LedgerClient, channel: Any, make: Any
+) -> None:
+    until = channel.clock.now + 1000
+    short = make.grant(root=Provision("permit", when=Condition(period=Period(end=until))))
+    pair = await opened(ledger, make, short)
+    channel.clock.now = until - 1
+    assert (await ledger.authorize([make.ask(pair)])).permit is not None
+    channel.clock.now = until
+    assert (await ledger.authorize([make.ask(pair)])).permit is None
+
+
+async def test_a_time_far_from_the_endorsers_clock_is_refused(
+    ledger: LedgerClient, channel: Any, make: Any, simulation: Any
+) -> None:
+    """The embedded ledger's time never runs back, so a clock that was set back refuses; so does a peer's."""
+    before = channel.clock.now
+    channel.clock.now = before + 600_000
+    await ledger.authorize([make.ask(make.pair())])
+    transactions = channel.member(make.A)
+    if hasattr(transactions, "_channel"):
+        behind = simulation.Member(transactions._channel, make.A)
+        behind._router._clock = lambda: before
+        transactions = behind
+    else:
+        channel.clock.now = before
+    why = await refusal(
+        transactions.submit("access:authorize", encode(Authorize((make.request(make.pair()),))))
+    )
+    assert isinstance(why, ClockError)
+
+
+async def test_no_permit_is_ordered_after_a_revocation(ledger: LedgerClient, make: Any) -> None:
+    """Readers and a revocation race many times; the ledger's order is the judge."""
+    for _ in range(10):
+        pair = await opened(ledger, make, make.grant())
+        readers = [ledger.authorize([make.ask(pair)]) for _ in range(20)]
+        revoke = ledger.file_terms([(pair, make.grant(version=2, status="inactive"))])
+        answers: list[Any] = await asyncio.gather(*readers[:10], revoke, *readers[10:])
+        revoked = answers.pop(10)
+        for answer in answers:
+            if answer.permit is not None:
+                assert answer.block <= revoked.block
+                assert answer.entries[0].decision.epoch == 1
+            else:
+                assert answer.block >= revoked.block
+        assert (await ledger.authorize([make.ask(pair)])).permit is None
+        assert len((await ledger.trail(pair)).records) == 21
