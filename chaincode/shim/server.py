@@ -126,7 +126,7 @@ class ChaincodeServer:
                 port = server.add_secure_port(settings.address, credentials)
         except RuntimeError:
             raise SettingsError(
-                f"can't listen on {settings.address}: it is in use or not this machine's, or the TLS files are bad"
+                f"can't listen on {settings.address}: in use, not this machine's, or bad TLS files"
             ) from None
         await server.start()
         return cls(server, servicer, port)

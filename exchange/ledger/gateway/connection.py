@@ -1,0 +1,58 @@
+"""Reaching a peer's Gateway service: a profile that names everything, and the channel it opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import msgspec
+
+from exchange.ledger.gateway.errors import IdentityError
+
+_MESSAGE_LIMIT = 100 << 20  # as the peer's own
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", _MESSAGE_LIMIT),
+    # Find a dead peer under a stream that waits for events; peers refuse pings under a minute apart.
+    ("grpc.keepalive_time_ms", 65_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # A peer restarts in about a second: gRPC's own pauses of up to two minutes would outlast that by far.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """One organisation's way to a channel. Paths are of PEM files.
+
+    `peer` is the `host:port` of its own peer; `tls_ca` the CA of that peer's TLS certificate; `certificate`
+    and `key` identify the client. `tls_certificate` and `tls_key` are for peers that ask clients for one.
+    """
+
+    msp_id: str
+    peer: str
+    tls_ca: Path
+    certificate: Path
+    key: Path
+    channel: str
+    chaincode: str
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+def connect(profile: Profile) -> grpc.aio.Channel:
+    """A channel to the peer over TLS; it connects on the first call, and again whenever it was lost.
+
+    Raises:
+        IdentityError: a file can't be read.
+    """
+    try:
+        credentials = grpc.ssl_channel_credentials(
+            profile.tls_ca.read_bytes(),
+            profile.tls_key.read_bytes() if profile.tls_key else None,
+            profile.tls_certificate.read_bytes() if profile.tls_certificate else None,
+        )
+    except OSError as why:
+        raise IdentityError(f"can't read {why.filename}: {why.strerror}") from None
+    return grpc.aio.secure_channel(profile.peer, credentials, options=_OPTIONS)

@@ -1,0 +1,130 @@
+"""Fabric as `exchange.ledger.port.Transactions`: the one module here that knows the rest of the gateway.
+
+Contracts refuse with `code: message` in their response; here that becomes the contract's own error again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import TypeVar
+
+import grpc
+
+from chaincode.errors import ContractError, from_code
+from exchange.core.errors import ExchangeError, UnavailableError
+from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
+from exchange.ledger.gateway.client import Deadlines, Gateway
+from exchange.ledger.gateway.connection import Profile, connect
+from exchange.ledger.gateway.errors import (
+    CallError,
+    CommitError,
+    GatewayError,
+    OutcomeUnknownError,
+    ReadConflictError,
+    Refusal,
+)
+from exchange.ledger.gateway.events import Follower, Position
+from exchange.ledger.gateway.identity import Identity
+from exchange.ledger.port import Checkpoint, Committed, Event
+
+R = TypeVar("R")
+
+
+class FabricTransactions:
+    """Transactions of this organisation on a Fabric channel, through its own peer.
+
+    Queries go to the organisation's own peers alone: what a hospital looks up is no neighbour's business.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, gateway: Gateway) -> None:
+        self._channel, self._gateway = channel, gateway
+        self._follower = Follower(channel, gateway.identity, gateway.channel_id)
+
+    @classmethod
+    def open(cls, profile: Profile, *, deadlines: Deadlines | None = None) -> FabricTransactions:
+        """Be ready to transact; the peer is reached on the first call.
+
+        Raises:
+            IdentityError: a certificate or key can't be used.
+        """
+        identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        channel = connect(profile)
+        return cls(
+            channel, Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
+        )
+
+    @property
+    def msp_id(self) -> str:
+        """The organisation in whose name transactions are submitted."""
+        return self._gateway.identity.msp_id
+
+    async def submit(
+        self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
+    ) -> Committed:
+        """Run `function` and commit what it writes; returns once a block on the own peer holds it as VALID.
+
+        Raises:
+            RefusedError: the contract refused.
+            VoidedError: what it read had changed; a new transaction may succeed.
+            UnknownOutcomeError: the deadline passed before the outcome was known.
+            UnavailableError: it was not ordered, or the channel's rules void it.
+        """
+        done = await _translated(self._gateway.submit(function, args, transient=transient))
+        return Committed(tx_id=done.tx_id, block=done.block, time=done.time, result=done.result)
+
+    async def evaluate(self, function: str, args: bytes) -> bytes:
+        """Run `function` on the committed state of an own peer and keep nothing.
+
+        Raises:
+            RefusedError: the contract refused.
+            UnavailableError: no own peer can be reached.
+        """
+        return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
+
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+        """Every event after `after` (from the first block on for None), in order, and then as they come.
+
+        Raises:
+            UnavailableError: the peer will not serve events to this identity.
+        """
+        position = Position(after.block, after.index) if after else None
+        try:
+            async for event in self._follower.chaincode_events(self._gateway.chaincode, position):
+                place = Checkpoint(event.position.block, event.position.index)
+                yield Event(place, event.tx_id, event.name, event.payload)
+        except GatewayError as why:
+            raise _translate(why) from why
+
+    async def close(self) -> None:
+        """Let calls under way finish for a moment, and close the connection."""
+        await self._channel.close(grace=5)
+
+
+async def _translated(call: Awaitable[R]) -> R:
+    try:
+        return await call
+    except GatewayError as why:
+        raise _translate(why) from why
+
+
+def _translate(why: GatewayError) -> ExchangeError:
+    match why:
+        case CallError(refusal=Refusal() as refusal) if (reason := _reason(refusal)) is not None:
+            return RefusedError(reason)
+        case ReadConflictError():
+            return VoidedError("what the transaction read has changed")
+        case CommitError():
+            return UnavailableError(f"the channel marked the transaction invalid: {why.code}")
+        case OutcomeUnknownError():
+            return UnknownOutcomeError(f"the outcome of transaction {why.endorsed.tx_id} is not known yet")
+        case CallError():
+            return UnavailableError(f"the ledger can't be reached: {why.stage.value} {why.code.name}")
+        case _:
+            return UnavailableError("the ledger can't be used with this identity")
+
+
+def _reason(refusal: Refusal) -> ContractError | None:
+    """The contract's error; None when the chaincode failed rather than refused."""
+    code, colon, message = refusal.message.partition(": ")
+    reason = from_code(code, message)
+    return reason if colon and (reason.code, reason.status) == (code, refusal.status) else None
