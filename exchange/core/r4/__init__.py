@@ -1,13 +1,13 @@
 """Whether a body is valid FHIR R4, decided on the bytes as received.
 
-Structure, cardinality, choices, primitive types, required codes, contained resources and the invariants listed in
-`exchange.core.r4.rules` are those of R4 4.0.1, from its official definitions. Not checked: profiles, slices,
-bindings that are not required (or whose codes are defined outside FHIR), the types and existence of what
-references name, and terminology.
+Structure, cardinality, choices, primitive types, required codes, contained resources and the invariants
+listed in `exchange.core.r4.rules` are those of R4 4.0.1, from its official definitions. Not checked:
+profiles, slices, bindings that are not required (or whose codes are defined outside FHIR), the types and
+existence of what references name, and terminology.
 
-The body is read once. A fast pass (`structs`) accepts nearly all that is valid; what it does not is read again,
-exactly, and `diagnosis` finds every problem or that there is none. Stored bytes are passed on unchanged, so what
-JSON parsers read differently is refused (`wellformed`).
+The body is read once. A fast pass (`structs`) accepts nearly all that is valid; what it does not is read
+again, exactly, and `diagnosis` finds every problem or that there is none. Stored bytes are passed on
+unchanged, so what JSON parsers read differently is refused (`wellformed`).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Checked(msgspec.Struct, frozen=True):
 def check(body: bytes, *, expected: str | None = None) -> Checked:
     """The resource that `body` is, of the type `expected` if one is given.
 
-    A Bundle's resources, and those in Parameters, are checked as what they are. Raises BadRequestError for what
-    is not one JSON object in UTF-8, or is nested more than 100 levels deep, and InvalidResourceError with every
-    problem for what is not valid R4. Neither carries values from the body.
+    A Bundle's resources, and those in Parameters, are checked as what they are. Raises BadRequestError for
+    what is not one JSON object in UTF-8, or is nested more than 100 levels deep, and InvalidResourceError
+    with every problem for what is not valid R4. Neither carries values from the body.
     """
     text = wellformed.read(body)
     if text is not None and text.plain and _fits(text):

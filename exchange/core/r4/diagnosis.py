@@ -1,8 +1,8 @@
 """The exact pass: every problem of a parsed body with its path, in the words of the specification.
 
-It runs when the fast pass is not certain, and has the last word. Paths are FHIRPath as far as an element exists
-there (`Observation.value.ofType(Quantity).code`). Nothing from the body gets into a problem but the names of
-elements that FHIR knows: a property's name may be anything, a patient's name included.
+It runs when the fast pass is not certain, and has the last word. Paths are FHIRPath as far as an element
+exists there (`Observation.value.ofType(Quantity).code`). Nothing from the body gets into a problem but the
+names of elements that FHIR knows: a property's name may be anything, a patient's name included.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from exchange.core.errors import Problem
 from exchange.core.r4.contained import broken, ids
-from exchange.core.r4.definitions_generated import PRIMITIVES
+from exchange.core.r4.definitions_generated import PRIMITIVES, TYPES
 from exchange.core.r4.elements import RESOURCE_TYPES, Element, codes, elements, extensible, fhir_type
 from exchange.core.r4.primitives import PRIMITIVE_TYPES
 from exchange.core.r4.rules import rules_of
@@ -38,7 +38,13 @@ class _Scope:
     def __init__(self, container: dict[str, Any]) -> None:
         contained = container.get("contained")
         self.ids = (
-            ids({"contained": [inner for inner in contained if isinstance(inner, dict) and _is_text(inner.get("id"))]})
+            ids(
+                {
+                    "contained": [
+                        inner for inner in contained if isinstance(inner, dict) and _is_text(inner.get("id"))
+                    ]
+                }
+            )
             if isinstance(contained, list)
             else frozenset({""})
         )
@@ -101,7 +107,9 @@ class _Walk:
         view = View(type_name, value)
         for rule in rules_of(type_name):
             if not rule.holds(view):
-                self._add(f"{path}.{rule.at}" if rule.at else path, f"{rule.key}: needs {rule.asks}", "invariant")
+                self._add(
+                    f"{path}.{rule.at}" if rule.at else path, f"{rule.key}: needs {rule.asks}", "invariant"
+                )
 
     def _element(self, value: dict[str, Any], element: Element, owner: str, path: str) -> set[str]:
         """Check what carries one element; return the properties that may carry it."""
@@ -115,7 +123,7 @@ class _Walk:
             present.append(key)
             at = f"{path}.{element.name}" + (f".ofType({fhir_type(type_name)})" if element.choice else "")
             if type_name in PRIMITIVES:
-                self._primitive(value, key, sibling, type_name, element, at)
+                self._primitive(value, key, sibling, element, at)
             else:
                 self._complex(value[key], type_name, element, at)
         label = f"{element.name}[x]" if element.choice else element.name
@@ -146,9 +154,8 @@ class _Walk:
         else:
             yield from ((item, f"{path}[{index}]") for index, item in enumerate(value))
 
-    def _primitive(
-        self, owner: dict[str, Any], key: str, sibling: str, type_name: str, element: Element, path: str
-    ) -> None:
+    def _primitive(self, owner: dict[str, Any], key: str, sibling: str, element: Element, path: str) -> None:
+        type_name = element.keys[key]
         before = len(self.problems)
         values = [*self._items(owner[key], element, path)] if key in owner else []
         beside = [*self._items(owner[sibling], element, path)] if sibling in owner else []
@@ -220,6 +227,6 @@ def _named(type_name: str) -> str:
 @cache
 def _vocabulary() -> frozenset[str]:
     """The JSON properties that FHIR R4 has anywhere."""
-    from exchange.core.r4.definitions_generated import TYPES
-
-    return frozenset(key for name in TYPES for element in elements(name) for key in element.keys) | {"resourceType"}
+    return frozenset(key for name in TYPES for element in elements(name) for key in element.keys) | {
+        "resourceType"
+    }

@@ -62,9 +62,9 @@ def extensible(type_name: str, key: str) -> bool:
     """
     if key == "id" or (type_name, key) == ("Extension", "url"):
         return False
-    return any(key in element.keys and element.keys[key] in PRIMITIVES for element in elements(type_name)) and (
-        type_name != "Narrative" or key != "div"
-    )
+    return any(
+        key in element.keys and element.keys[key] in PRIMITIVES for element in elements(type_name)
+    ) and (type_name != "Narrative" or key != "div")
 
 
 @cache

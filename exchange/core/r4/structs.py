@@ -1,9 +1,9 @@
 """The fast pass: msgspec structs made from the table, and the invariants run as they are built.
 
-It is sound and not complete: what it accepts is valid, and what it refuses `diagnosis` decides. So rare forms may
-be left to the diagnosis: primitives with extensions in arrays, in choices and in types that have invariants, and
-required primitives that only have extensions. A struct class is made when its type is first met; making those of
-an Observation takes about 10 ms, of all types about 150 ms.
+It is sound and not complete: what it accepts is valid, and what it refuses `diagnosis` decides. So rare forms
+may be left to the diagnosis: primitives with extensions in arrays, in choices and in types that have
+invariants, and required primitives that only have extensions. A struct class is made when its type is first
+met; making those of an Observation takes about 10 ms, of all types about 150 ms.
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ def _fields(name: str) -> Iterator[_Field]:
     has_rules = bool(rules_of(name))
     for element in elements(name):
         for key, type_name in element.keys.items():
-            yield _Field(
-                key, _typed(element, type_name), required=element.required and not element.choice
-            )
+            yield _Field(key, _typed(element, type_name), required=element.required and not element.choice)
             if not (element.choice or element.repeats or has_rules) and extensible(name, key):
                 yield _Field("_" + key, lambda: _make("Element"), required=False)
 
@@ -185,5 +183,3 @@ def _says_one_thing(extension: Any) -> bool:
     """
     parts = astuple(extension)
     return parts.count(UNSET) == len(parts) - (2 if extension.id is UNSET else 3)
-
-

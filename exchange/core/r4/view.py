@@ -22,7 +22,14 @@ class View:
     def __getattr__(self, name: str) -> Any:
         for element in elements(self._type):
             if name == element.name:
-                return next((part for key in element.keys if (part := self._part(key, element.keys[key])) is not UNSET), UNSET)
+                return next(
+                    (
+                        part
+                        for key in element.keys
+                        if (part := self._part(key, element.keys[key])) is not UNSET
+                    ),
+                    UNSET,
+                )
             if name in element.keys:
                 return self._part(name, element.keys[name])
         raise AttributeError(name)

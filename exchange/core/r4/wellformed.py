@@ -28,6 +28,7 @@ CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _CONTROL_ESCAPE = re.compile(rb"\\(?:u00|[bf])")
 _EMPTY = re.compile(rb'\{(?:\}|"id":"(?:[^"\\]|\\.)*"\})')
 _DEEP = b"\n" + b" " * (DEEPEST + 1)
+_TOO_DEEP = f"the body is nested more than {DEEPEST} levels deep"
 _NOT_JSON = "the body is not JSON in UTF-8, or not one JSON text"
 
 
@@ -66,14 +67,16 @@ _DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
 def read(body: bytes) -> Text | None:
-    """The fast reading, or None when a number is out of bounds; raises BadRequestError for what is not JSON."""
+    """The fast reading, or None when a number is out of bounds; raises BadRequestError if this is not JSON."""
     try:
         compact = msgspec.json.format(body, indent=-1)
-        if compact.count(b"{") + compact.count(b"[") > DEEPEST and _DEEP in msgspec.json.format(body, indent=1):
-            raise BadRequestError(f"the body is nested more than {DEEPEST} levels deep")
+        # A level of nesting is a space of indentation; few bodies open enough objects to be looked at so.
+        many = compact.count(b"{") + compact.count(b"[") > DEEPEST
+        if many and _DEEP in msgspec.json.format(body, indent=1):
+            raise BadRequestError(_TOO_DEEP)
         resource = _DECODER.decode(body)
     except RecursionError:
-        raise BadRequestError(f"the body is nested more than {DEEPEST} levels deep") from None
+        raise BadRequestError(_TOO_DEEP) from None
     except msgspec.ValidationError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -96,14 +99,18 @@ def _names(compact: bytes) -> int:
     A property's name ends in `":`, and so may a string's content, but there the quotation mark is escaped.
     Names that end in a backslash are counted wrongly; no element has such a name, so they are refused anyway.
     """
-    return compact.count(b'":') - compact.count(b'\\":')
+    return compact.count(b'":') - (compact.count(b'\\":') if b"\\" in compact else 0)
 
 
 def read_exactly(body: bytes) -> dict[str, Any]:
     """The slow reading, which keeps what parsers lose, of a body that `read` has let through."""
     try:
         resource = json.loads(
-            body.decode(), object_pairs_hook=_object, parse_int=_whole, parse_float=_real, parse_constant=_refuse
+            body.decode(),
+            object_pairs_hook=_object,
+            parse_int=_whole,
+            parse_float=_real,
+            parse_constant=_refuse,
         )
     except (ValueError, RecursionError):
         raise BadRequestError(_NOT_JSON) from None

@@ -1,12 +1,12 @@
 """The invariants that are checked, by the type they belong to.
 
-Of R4's 206 invariants of severity error, this package has those of the datatypes, of every clinical, administrative
-and financial resource, of Questionnaire, Bundle and Parameters; ele-1, dom-2 to dom-5 and ref-1 are checked in
-`exchange.core.r4.contained` and in the passes themselves.
+Of R4's 206 invariants of severity error, this package has those of the datatypes, of every clinical,
+administrative and financial resource, of Questionnaire, Bundle and Parameters; ele-1, dom-2 to dom-5 and
+ref-1 are checked in `exchange.core.r4.contained` and in the passes themselves.
 
-Not checked: what describes software and specifications and not patients (cmd, cpb, csd, eld, ig, inv-1 and inv-2 of
-TestReport, md, nsd, opd, sdf, smp, spd, tcp, tst, vsd); ctm-1, which asks for another resource; mqty-1, which no
-element uses; and ppc-2 to ppc-5, which name the code system `something`.
+Not checked: what describes software and specifications and not patients (cmd, cpb, csd, eld, ig, inv-1 and
+inv-2 of TestReport, md, nsd, opd, sdf, smp, spd, tcp, tst, vsd); ctm-1, which asks for another resource;
+mqty-1, which no element uses; and ppc-2 to ppc-5, which name the code system `something`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def _condition_is_error(it: Any) -> bool:
 
 
 def _component_repeats_code(it: Any) -> bool:
-    own = it.code and it.code.coding or ()
+    own = it.code.coding or ()
     return any(coding in own for part in it.component or () for coding in part.code.coding or ())
 
 
@@ -47,7 +47,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "Composition.section": (
         Rule("cmp-1", lambda it: count(it.text, it.entry, it.section) > 0, "a text, entries or sections"),
-        Rule("cmp-2", lambda it: not has(it.emptyReason) or not has(it.entry), "an emptyReason only when empty"),
+        Rule(
+            "cmp-2", lambda it: not has(it.emptyReason) or not has(it.entry), "an emptyReason only when empty"
+        ),
     ),
     "Condition": (
         Rule(
@@ -55,7 +57,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
             lambda it: (
                 not has(it.abatement)
                 or coded(
-                    it.clinicalStatus, _TERMINOLOGY + "condition-clinical", "resolved", "remission", "inactive"
+                    it.clinicalStatus,
+                    _TERMINOLOGY + "condition-clinical",
+                    "resolved",
+                    "remission",
+                    "inactive",
                 )
             ),
             "a clinicalStatus of inactive, resolved or remission when it has abated",
@@ -74,7 +80,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("fhs-1", lambda it: count(it.age, it.born) < 2, "age[x] or born[x], not both"),
         Rule("fhs-2", lambda it: has(it.age) or not has(it.estimatedAge), "estimatedAge only with age[x]"),
     ),
-    "Goal.target": (Rule("gol-1", lambda it: not has(it.detail) or has(it.measure), "a measure for the detail"),),
+    "Goal.target": (
+        Rule("gol-1", lambda it: not has(it.detail) or has(it.measure), "a measure for the detail"),
+    ),
     "Group": (
         Rule("grp-1", lambda it: not has(it.member) or it.actual is True, "members only in an actual group"),
     ),
@@ -82,10 +90,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("imm-1", lambda it: count(it.documentType, it.reference) > 0, "a documentType or a reference"),
     ),
     "ImmunizationRecommendation.recommendation": (
-        Rule("imr-1", lambda it: count(it.vaccineCode, it.targetDisease) > 0, "a vaccineCode or a targetDisease"),
+        Rule(
+            "imr-1",
+            lambda it: count(it.vaccineCode, it.targetDisease) > 0,
+            "a vaccineCode or a targetDisease",
+        ),
     ),
     "List": (
-        Rule("lst-1", lambda it: not has(it.emptyReason) or not has(it.entry), "an emptyReason only when empty"),
+        Rule(
+            "lst-1", lambda it: not has(it.emptyReason) or not has(it.entry), "an emptyReason only when empty"
+        ),
         Rule(
             "lst-2",
             lambda it: it.mode == "changes" or not any(has(entry.deleted) for entry in it.entry or ()),
@@ -115,7 +129,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("msq-3", lambda it: it.coordinateSystem in {0, 1}, "0 or 1", "coordinateSystem"),
     ),
     "MolecularSequence.referenceSeq": (
-        Rule("msq-5", lambda it: count(it.chromosome, it.genomeBuild) != 1, "chromosome and genomeBuild together"),
+        Rule(
+            "msq-5",
+            lambda it: count(it.chromosome, it.genomeBuild) != 1,
+            "chromosome and genomeBuild together",
+        ),
         Rule(
             "msq-6",
             lambda it: (
@@ -125,7 +143,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "Observation": (
-        Rule("obs-6", lambda it: count(it.dataAbsentReason, it.value) < 2, "dataAbsentReason only without value[x]"),
+        Rule(
+            "obs-6",
+            lambda it: count(it.dataAbsentReason, it.value) < 2,
+            "dataAbsentReason only without value[x]",
+        ),
         Rule(
             "obs-7",
             lambda it: not has(it.value) or not has(it.component) or not _component_repeats_code(it),

@@ -29,7 +29,9 @@ def _starts_with(it: Any, resource_type: str) -> bool:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "Bundle": (
-        Rule("bdl-1", lambda it: not has(it.total) or it.type in {"searchset", "history"}, "no total", "total"),
+        Rule(
+            "bdl-1", lambda it: not has(it.total) or it.type in {"searchset", "history"}, "no total", "total"
+        ),
         Rule(
             "bdl-2",
             lambda it: it.type == "searchset" or not any(has(entry.search) for entry in _entries(it)),
@@ -56,11 +58,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "bdl-9",
-            lambda it: it.type != "document" or bool(it.identifier and it.identifier.system and it.identifier.value),
+            lambda it: (
+                it.type != "document" or bool(it.identifier and it.identifier.system and it.identifier.value)
+            ),
             "an identifier with system and value for a document",
             "identifier",
         ),
-        Rule("bdl-10", lambda it: it.type != "document" or is_text(it.timestamp), "a timestamp for a document"),
+        Rule(
+            "bdl-10", lambda it: it.type != "document" or is_text(it.timestamp), "a timestamp for a document"
+        ),
         Rule(
             "bdl-11",
             lambda it: it.type != "document" or _starts_with(it, "Composition"),

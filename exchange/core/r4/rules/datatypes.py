@@ -24,7 +24,9 @@ def _ordered(it: Any) -> bool:
     return not same_unit or bool(low <= high)
 
 
-_UNIT_SYSTEM = Rule("qty-3", lambda it: not has(it.code) or has(it.system), "a code for the unit needs its system")
+_UNIT_SYSTEM = Rule(
+    "qty-3", lambda it: not has(it.code) or has(it.system), "a code for the unit needs its system"
+)
 _ONE_OF_PATH = "either a path or a searchParam, not both"
 
 RULES: dict[str, tuple[Rule, ...]] = {
@@ -39,7 +41,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Attachment": (
         Rule("att-1", lambda it: not has(it.data) or has(it.contentType), "data needs a contentType"),
     ),
-    "ContactPoint": (Rule("cpt-2", lambda it: not has(it.value) or has(it.system), "a value needs a system"),),
+    "ContactPoint": (
+        Rule("cpt-2", lambda it: not has(it.value) or has(it.system), "a value needs a system"),
+    ),
     "Count": (
         Rule(
             "cnt-3",
@@ -52,8 +56,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         _UNIT_SYSTEM,
     ),
-    "DataRequirement.codeFilter": (Rule("drq-1", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),),
-    "DataRequirement.dateFilter": (Rule("drq-2", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),),
+    "DataRequirement.codeFilter": (
+        Rule("drq-1", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
+    ),
+    "DataRequirement.dateFilter": (
+        Rule("drq-2", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
+    ),
     "Distance": (Rule("dis-1", _measured, "a UCUM code of length"), _UNIT_SYSTEM),
     "Duration": (
         Rule(
@@ -67,10 +75,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("exp-1", lambda it: count(it.expression, it.reference) > 0, "an expression or a reference"),
     ),
     "Extension": (
-        Rule("ext-1", lambda it: has(it.extension) != has(it.value), "either extensions or a value[x], not both"),
+        Rule(
+            "ext-1",
+            lambda it: has(it.extension) != has(it.value),
+            "either extensions or a value[x], not both",
+        ),
     ),
     "Narrative": (
-        Rule("txt-1", lambda it: is_basic(it.div), "an XHTML div of basic formatting, no active content", "div"),
+        Rule(
+            "txt-1", lambda it: is_basic(it.div), "an XHTML div of basic formatting, no active content", "div"
+        ),
         Rule("txt-2", lambda it: is_said(it.div), "some content besides white space", "div"),
     ),
     "Period": (
@@ -93,10 +107,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Timing.repeat": (
         Rule("tim-1", lambda it: not has(it.duration) or has(it.durationUnit), "a duration needs its unit"),
         Rule("tim-2", lambda it: not has(it.period) or has(it.periodUnit), "a period needs its unit"),
-        Rule("tim-4", lambda it: not is_number(it.duration) or it.duration >= 0, "a duration of at least zero"),
+        Rule(
+            "tim-4", lambda it: not is_number(it.duration) or it.duration >= 0, "a duration of at least zero"
+        ),
         Rule("tim-5", lambda it: not is_number(it.period) or it.period >= 0, "a period of at least zero"),
         Rule("tim-6", lambda it: not has(it.periodMax) or has(it.period), "a periodMax needs a period"),
-        Rule("tim-7", lambda it: not has(it.durationMax) or has(it.duration), "a durationMax needs a duration"),
+        Rule(
+            "tim-7", lambda it: not has(it.durationMax) or has(it.duration), "a durationMax needs a duration"
+        ),
         Rule("tim-8", lambda it: not has(it.countMax) or has(it.count), "a countMax needs a count"),
         Rule(
             "tim-9",

@@ -57,7 +57,9 @@ def count(*parts: object) -> int:
 
 def coded(concept: Any, system: str, *codes: str) -> bool:
     """Whether a CodeableConcept has a coding of the system with one of the codes."""
-    return any(coding.system == system and coding.code in codes for coding in concept and concept.coding or ())
+    return any(
+        coding.system == system and coding.code in codes for coding in concept and concept.coding or ()
+    )
 
 
 def distinct(values: Iterable[object]) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 from exchange.core.r4.rules.model import Rule, count, distinct, has, is_text
 from exchange.core.r4.rules.moments import not_after
 
-_ANSWERED = frozenset("choice open-choice decimal integer date dateTime time string quantity".split())
-_MEASURED = frozenset("boolean decimal integer string text url open-choice".split())
+_ANSWERED = {"choice", "open-choice", "decimal", "integer", "date", "dateTime", "time", "string", "quantity"}
+_MEASURED = {"boolean", "decimal", "integer", "string", "text", "url", "open-choice"}
 
 
 def _link_ids(items: Any) -> list[str]:
@@ -20,7 +20,6 @@ def _link_ids(items: Any) -> list[str]:
 
 
 def _only_when(kinds: set[str], *parts: str) -> Any:
-    """A predicate: the parts only exist when the type is one of `kinds`."""
     return lambda it: it.type in kinds or not any(has(getattr(it, part)) for part in parts)
 
 
@@ -42,19 +41,29 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "a cancelationReason only when cancelled or not shown up for",
         ),
     ),
-    "Appointment.participant": (Rule("app-1", lambda it: count(it.type, it.actor) > 0, "a type or an actor"),),
+    "Appointment.participant": (
+        Rule("app-1", lambda it: count(it.type, it.actor) > 0, "a type or an actor"),
+    ),
     "AppointmentResponse": (
         Rule("apr-1", lambda it: count(it.participantType, it.actor) > 0, "a participantType or an actor"),
     ),
-    "AuditEvent.entity": (Rule("sev-1", lambda it: count(it.name, it.query) < 2, "a name or a query, not both"),),
+    "AuditEvent.entity": (
+        Rule("sev-1", lambda it: count(it.name, it.query) < 2, "a name or a query, not both"),
+    ),
     "CarePlan.activity": (
         Rule("cpl-3", lambda it: count(it.detail, it.reference) < 2, "a reference or a detail, not both"),
     ),
     "Consent": (Rule("ppc-1", lambda it: count(it.policy, it.policyRule) > 0, "a policy or a policyRule"),),
     "CoverageEligibilityResponse.insurance.item": (
-        Rule("ces-1", lambda it: count(it.category, it.productOrService) == 1, "a category or a productOrService"),
+        Rule(
+            "ces-1",
+            lambda it: count(it.category, it.productOrService) == 1,
+            "a category or a productOrService",
+        ),
     ),
-    "InsurancePlan": (Rule("ipn-1", lambda it: count(it.identifier, it.name) > 0, "a name or an identifier"),),
+    "InsurancePlan": (
+        Rule("ipn-1", lambda it: count(it.identifier, it.name) > 0, "a name or an identifier"),
+    ),
     "Linkage": (Rule("lnk-1", lambda it: len(it.item) > 1, "at least two items", "item"),),
     "Measure.group.stratifier": (
         Rule(
@@ -90,13 +99,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "que-5",
-            _only_when({*_ANSWERED}, "answerValueSet", "answerOption"),
+            _only_when(_ANSWERED, "answerValueSet", "answerOption"),
             "answer options only for a type that has answers to choose",
         ),
-        Rule("que-6", _never_when({"display"}, "required", "repeats"), "no required or repeats for a display"),
+        Rule(
+            "que-6", _never_when({"display"}, "required", "repeats"), "no required or repeats for a display"
+        ),
         Rule("que-8", _never_when({"group", "display"}, "initial"), "no initial for a group or display"),
         Rule("que-9", _never_when({"display"}, "readOnly"), "no readOnly for a display"),
-        Rule("que-10", _only_when({*_MEASURED}, "maxLength"), "maxLength only for simple types"),
+        Rule("que-10", _only_when(_MEASURED, "maxLength"), "maxLength only for simple types"),
         Rule("que-11", lambda it: count(it.answerOption, it.initial) < 2, "no initial beside answerOption"),
         Rule(
             "que-12",
@@ -117,7 +128,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "QuestionnaireResponse.item": (
-        Rule("qrs-1", lambda it: count(it.answer, it.item) < 2, "no items beneath both the item and its answer"),
+        Rule(
+            "qrs-1", lambda it: count(it.answer, it.item) < 2, "no items beneath both the item and its answer"
+        ),
     ),
     "RequestGroup.action": (
         Rule("rqg-1", lambda it: count(it.resource, it.action) == 1, "a resource or actions, not both"),
