@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import tenseal.sealapi as sealapi
 
 from analytics.encrypted.field import Ints
@@ -38,6 +39,8 @@ SecretKey = sealapi.SecretKey
 _HEADER = struct.Struct("<HBBBBHQ")
 _CIPHERTEXT = struct.Struct("<32sBQQQdQ")
 _SEAL_MAGIC = 0xA15E
+
+Unsigned = npt.NDArray[np.uint64]
 
 
 class _Loadable(Protocol):
@@ -119,17 +122,16 @@ class Bfv:
     def noise(self, bits: int, *, primes: int) -> Ciphertext:
         """The pair (e, 0) with every coefficient of e uniform in [-2^(bits-1), 2^(bits-1)): for flooding.
 
+        `bits` is 53 to 84.
+
         SEAL has no call for this, so the object is written in SEAL's own serialised form and loaded.
         """
         ring = self.parameters.ring
         moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()][:primes]
-        size = (bits + 7) // 8
-        mask, shift = (1 << bits) - 1, 1 << (bits - 1)
-        raw = secrets.token_bytes(size * ring)
-        values = [
-            (int.from_bytes(raw[i : i + size], "little") & mask) - shift for i in range(0, len(raw), size)
-        ]
-        body = b"".join(np.asarray([x % q for x in values], np.uint64).tobytes() for q in moduli)
+        low_bits = 52
+        high = np.frombuffer(secrets.token_bytes(8 * ring), np.uint64) >> np.uint64(64 - (bits - low_bits))
+        low = np.frombuffer(secrets.token_bytes(8 * ring), np.uint64) >> np.uint64(64 - low_bits)
+        body = b"".join(_residues(high, low, low_bits, 1 << (bits - 1), q) for q in moduli)
         body += bytes(primes * ring * 8)
         array = _seal_object(struct.pack("<Q", 2 * primes * ring) + body)
         identity = struct.pack("<4Q", *self.ids[primes])
@@ -156,6 +158,19 @@ def _levels(context: Any) -> dict[int, Any]:
         if data.parms_id() == context.last_parms_id():
             return out
         data = data.next_context_data()
+
+
+def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus: int) -> bytes:
+    """(high * 2^low_bits + low - shift) modulo a prime below 2^61, without a wider integer type.
+
+    The quotient of high * factor is below 2^32, so a double finds it to within one; the difference of
+    the wrapped products is then exact in 64 bits.
+    """
+    factor = pow(2, low_bits, modulus)
+    quotient = np.floor(high.astype(np.float64) * (factor / modulus)).astype(np.uint64)
+    rest = (high * np.uint64(factor) - quotient * np.uint64(modulus)).view(np.int64) % modulus
+    total: Ints = (rest + low.astype(np.int64) - shift % modulus) % modulus
+    return total.astype("<u8").tobytes()
 
 
 def _seal_object(payload: bytes) -> bytes:
