@@ -1,0 +1,46 @@
+"""The frozen bytes: what is stored, signed or compared between organisations never changes unseen."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chaincode.access.model import Record
+from chaincode.consent.model import Pair, Policy
+from chaincode.encoding import encode
+from chaincode.router import FUNCTIONS
+
+HERE = Path(__file__).parent / "vectors"
+MADE: dict[str, str] = runpy.run_path(str(HERE / "make.py"))["vectors"]()
+CALLS = msgspec.json.decode((HERE / "calls.json").read_text())
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_bytes_are_those_that_were_frozen(name: str) -> None:
+    assert (HERE / name).read_text() == MADE[name], "run make.py, and mind old ledgers"
+
+
+def test_every_function_has_a_vector() -> None:
+    assert {call["function"] for call in CALLS} == set(FUNCTIONS)
+
+
+def test_stored_values_read_back_to_the_same_bytes() -> None:
+    kinds = {"pair": Pair, "access": Record, "policy": Policy}
+    seen = set()
+    for call in CALLS:
+        for key, value in call["writes"].items():
+            kind = key.strip("\0").split("\0")[0]
+            if kind in kinds:
+                seen.add(kind)
+                assert encode(msgspec.json.decode(value, type=kinds[kind])) == value.encode()
+    assert seen == set(kinds)
+
+
+def test_stored_values_are_canonical_json() -> None:
+    for call in CALLS:
+        for value in [call["args"], call["result"], *call["writes"].values()]:
+            plain = msgspec.json.decode(value)
+            assert encode(plain) == value.encode()

@@ -1,0 +1,280 @@
+"""Writes the frozen bytes anew: `python tests/contracts/vectors/make.py`, then read the difference.
+
+Everything that is stored, signed or compared between organisations has its bytes here. A change in these
+files is a change of the format: old ledgers must still be read after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chaincode.access.calls import Authorize, ReadTrail
+from chaincode.access.model import Request
+from chaincode.caller import Caller
+from chaincode.consent.calls import (
+    ApprovePolicy,
+    FileTerms,
+    Filing,
+    Opening,
+    OpenPairs,
+    ReadPair,
+    ReadPolicy,
+    SetPolicy,
+)
+from chaincode.consent.model import (
+    Actor,
+    Condition,
+    Period,
+    Policy,
+    PolicyRule,
+    Provision,
+    Reference,
+    Terms,
+)
+from chaincode.encoding import composite_key, encode
+from chaincode.ledger import Entry, Modification, Page
+from chaincode.router import Router
+from exchange.ledger.embedded import block
+from exchange.ledger.pseudonyms import PatientSecret
+
+HERE = Path(__file__).parent
+NOW = 1_800_000_000_000
+A, B, C = "HospitalAMSP", "HospitalBMSP", "HospitalCMSP"
+PAIR, OTHER = "00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"
+
+EVERYTHING = Condition(
+    period=Period(start=NOW - 1000, end=NOW + 1_000_000),
+    actors=(Actor("organization", B), Actor("role", "urn:roles|NURSE"), Actor("person", "ab" * 16)),
+    actions=("access", "collect"),
+    purposes=("TREAT", "ETREAT"),
+    classes=("Observation", "Condition"),
+    codes=("http://loinc.org|4548-4",),
+    labels=("http://terminology.hl7.org/CodeSystem/v3-Confidentiality|N",),
+    data_period=Period(end=NOW),
+    references=(Reference("instance", "cd" * 32),),
+)
+TERMS = Terms(
+    id="12" * 16,
+    version=3,
+    status="active",
+    attested="patient",
+    root=Provision(effect="deny", exceptions=(Provision(effect="permit", when=EVERYTHING),)),
+)
+PLAIN = Terms(
+    id="21" * 16,
+    version=1,
+    status="active",
+    attested="organization",
+    root=Provision(effect="permit", when=Condition(purposes=("TREAT",))),
+)
+RULE = PolicyRule(id="own-care", relation="custodian", subject="patient", purposes=("TREAT",))
+
+
+def request(pair: str = PAIR, **changes: Any) -> Request:
+    """A request with every field set, but for `changes`."""
+    fields: dict[str, Any] = {
+        "pair": pair,
+        "recipient": B,
+        "purpose": "TREAT",
+        "action": "read",
+        "user": "0a" * 16,
+        "digest": "0b" * 32,
+        "evidence": "0c" * 32,
+        "role": "urn:roles|NURSE",
+        "person": "ab" * 16,
+        "classes": ("Observation",),
+    }
+    return Request(**(fields | changes))
+
+
+class Ledger:
+    """State in a dict, and one transaction at a time with ids and times that are always the same."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, bytes] = {}
+        self.past: dict[str, list[Modification]] = {}
+        self.timestamp, self.tx_id, self.caller = NOW, "", Caller(A)
+        self.transient: Mapping[str, bytes] = {}
+        self.writes: dict[str, bytes] = {}
+        self.event: tuple[str, bytes] | None = None
+
+    def call(self, function: str, args: bytes, caller: str) -> dict[str, Any]:
+        """Run one call, keep what it writes, and tell everything about it."""
+        self.timestamp += 1000
+        self.tx_id = sha256(f"{function} {self.timestamp}".encode()).hexdigest()
+        self.caller, self.writes, self.event = Caller(caller), {}, None
+        result = asyncio.run(Router(lambda: self.timestamp).invoke(self, function, args))
+        for key, value in self.writes.items():
+            self.state[key] = value
+            self.past.setdefault(key, []).append(Modification(self.tx_id, self.timestamp, value))
+        return {
+            "function": function,
+            "caller": caller,
+            "time": self.timestamp,
+            "tx_id": self.tx_id,
+            "args": args.decode(),
+            "result": result.decode(),
+            "writes": {key: value.decode() for key, value in self.writes.items()},
+            "event": None if self.event is None else [self.event[0], self.event[1].decode()],
+        }
+
+    async def get(self, key: str) -> bytes | None:
+        return self.state.get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self.state.get(key) for key in keys]
+
+    def put(self, key: str, value: bytes) -> None:
+        self.writes[key] = value
+
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
+        keys = sorted(key for key in self.state if (bookmark or start) <= key < end)
+        more = keys[limit] if len(keys) > limit else ""
+        return Page([Entry(key, self.state[key]) for key in keys[:limit]], more)
+
+    async def history(self, key: str) -> list[Modification]:
+        return self.past.get(key, [])[::-1]
+
+    def emit(self, name: str, payload: bytes) -> None:
+        self.event = name, payload
+
+
+def calls() -> Iterator[dict[str, Any]]:
+    """Every function once at least, on one ledger."""
+    ledger = Ledger()
+    second = Policy(version=2, members=(A, B, C), rules=(RULE,))
+    digest = sha256(encode(second)).hexdigest()
+    script: list[tuple[str, msgspec.Struct, str]] = [
+        ("policy:found", SetPolicy(Policy(version=1, members=(A, B), rules=())), A),
+        ("policy:propose", SetPolicy(second), A),
+        ("policy:read", ReadPolicy(), A),
+        ("policy:approve", ApprovePolicy(digest), B),
+        ("policy:read", ReadPolicy(), A),
+        (
+            "consent:open",
+            OpenPairs(
+                (
+                    Opening(PAIR, B, "patient", (PLAIN,), ("ef" * 32,)),
+                    Opening(OTHER, A, "patient"),
+                )
+            ),
+            A,
+        ),
+        ("consent:open", OpenPairs((Opening(PAIR, B, "patient"),)), A),
+        (
+            "access:authorize",
+            Authorize(
+                (
+                    request(),
+                    request(purpose="HRESCH", role="", person="", classes=()),
+                    request(OTHER, recipient=A),
+                    request("f" * 32),
+                )
+            ),
+            A,
+        ),
+        ("consent:file", FileTerms((Filing(PAIR, TERMS), Filing(OTHER, PLAIN))), A),
+        ("access:authorize", Authorize((request(),)), A),
+        (
+            "consent:file",
+            FileTerms((Filing(PAIR, msgspec.structs.replace(TERMS, version=4, status="inactive")),)),
+            A,
+        ),
+        ("consent:read", ReadPair(PAIR), A),
+        ("consent:read", ReadPair("f" * 32), A),
+        ("consent:history", ReadPair(PAIR), B),
+        ("access:trail", ReadTrail(PAIR, limit=2), B),
+        ("access:trail", ReadTrail(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
+    ]
+    for function, args, caller in script:
+        yield ledger.call(function, encode(args), caller)
+
+
+def keys() -> dict[str, str]:
+    """Where each kind of value stands."""
+    tx = "e" * 64
+    return {
+        "policy": composite_key("policy", "consortium"),
+        "proposal": composite_key("proposal", "d" * 64),
+        "pair": composite_key("pair", PAIR),
+        "access": composite_key("access", PAIR, f"{NOW:013d}", tx, f"{7:04d}"),
+    }
+
+
+def blocks() -> dict[str, str]:
+    """The embedded ledger's formats, in hexadecimal."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    public = key.public_key().public_bytes_raw()
+    creator = block.creator(A, public)
+    nonce = bytes(range(24))
+    tx_id = block.transaction_id(nonce, creator)
+    bodies = [
+        block.encode(
+            block.Transaction(
+                tx_id,
+                block.Call(nonce, A, "consent:read", b'{"pair":""}', NOW, transient=False),
+                block.Effect(
+                    sha256(b"result").digest(),
+                    ((b"\0pair\0x\0", 65536), (b"\0pair\0y\0", block.NEVER)),
+                    ((b"\0pair\0x\0", sha256(b"value").digest()),),
+                    event,
+                ),
+            )
+        )
+        for event in (None, block.Announcement("access", None), block.Announcement("consent", b"[]"))
+    ]
+    header = block.encode(
+        block.Header(block.FORMAT, A, public, 1, block.GENESIS, block.data_hash(bodies), 3, NOW)
+    )
+    signature = block.sign(key, header)
+    block.check_signature(key.public_key(), signature, header)
+    found = {
+        "creator": creator,
+        "transaction_id": tx_id,
+        **{f"transaction_{n}": body for n, body in enumerate(bodies)},
+        "data_hash": block.data_hash(bodies),
+        "header": header,
+        "block_hash": block.block_hash(header),
+        "signature": signature,
+    }
+    return {name: value.hex() for name, value in found.items()}
+
+
+def pseudonyms() -> list[dict[str, str]]:
+    """Pairs and salts of two secrets."""
+    return [
+        {
+            "secret": secret.hex(),
+            "recipient": recipient,
+            "pair": PatientSecret(secret).pair(recipient),
+            "salt": PatientSecret(secret).salt(recipient).hex(),
+        }
+        for secret in (bytes(32), bytes(range(32)))
+        for recipient in (A, B)
+    ]
+
+
+def vectors() -> dict[str, str]:
+    """File names and their text."""
+    found = {
+        "calls": list(calls()),
+        "keys": keys(),
+        "blocks": blocks(),
+        "pseudonyms": pseudonyms(),
+    }
+    return {
+        f"{name}.json": json.dumps(value, indent=1, ensure_ascii=True) + "\n" for name, value in found.items()
+    }
+
+
+if __name__ == "__main__":
+    for name, text in vectors().items():
+        (HERE / name).write_text(text)
