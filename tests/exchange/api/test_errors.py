@@ -10,12 +10,13 @@ import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
@@ -50,6 +51,13 @@ class Faulty:
         await self._app(scope, receive, send)
 
 
+class Strict(BaseModel):
+    """Query parameters of which no others may be sent."""
+
+    model_config = ConfigDict(extra="forbid")
+    count: int = 0
+
+
 def application() -> FastAPI:
     app = FastAPI()
     app.state.raised = None
@@ -69,6 +77,10 @@ def application() -> FastAPI:
     @app.get("/number")
     async def number(count: int, kind: Literal["a", "b"] = "a") -> int:
         return count
+
+    @app.get("/strict")
+    async def strict(asked: Annotated[Strict, Query()]) -> int:
+        return asked.count
 
     @app.post("/length")
     async def length(request: Request) -> int:
@@ -194,6 +206,12 @@ async def test_a_wrong_parameter_is_named_but_not_repeated(http: httpx.AsyncClie
     told = issue(answer)
     assert (answer.status_code, told["code"]) == (400, "invalid")
     assert ("kind" if "kind" in query else "count") in told["diagnostics"]
+    assert "Erika" not in answer.text
+
+
+async def test_a_parameter_that_is_not_declared_is_not_repeated(http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"/strict?{SECRET}=1")
+    assert (answer.status_code, issue(answer)["code"]) == (400, "invalid")
     assert "Erika" not in answer.text
 
 

@@ -98,6 +98,13 @@ async def test_without_a_good_token_a_route_says_how_to_authenticate(
     assert answer.json()["issue"][0]["code"] == "login"
 
 
+async def test_a_good_token_beside_another_is_refused(http: httpx.AsyncClient, asking: Any) -> None:
+    token = (await http.post("/auth/token", data=dict(asking.form()))).json()["access_token"]
+    for other in ("Bearer x", f"Bearer {token}"):
+        headers = [("Authorization", f"Bearer {token}"), ("Authorization", other)]
+        assert (await http.get("/fhir/whoami", headers=headers)).status_code == 401
+
+
 async def test_a_token_in_the_address_or_a_form_is_not_looked_at(
     http: httpx.AsyncClient, asking: Any
 ) -> None:
@@ -170,6 +177,11 @@ async def test_a_charset_behind_the_media_type_is_fine(http: httpx.AsyncClient, 
 )
 async def test_broken_forms_are_refused(http: httpx.AsyncClient, content: bytes) -> None:
     answer = await http.post("/auth/token", content=content, headers=FORM)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_a_good_form_that_is_too_long_is_refused(http: httpx.AsyncClient, asking: Any) -> None:
+    answer = await http.post("/auth/token", data=dict(asking.form(x="x" * 64 * 1024)))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 

@@ -153,16 +153,40 @@ async def test_a_token_revoked_elsewhere_is_refused_within_the_recheck_time(aski
     database.close()
 
 
-async def test_a_revocation_during_a_lookup_is_not_undone_by_it(asking: Any) -> None:
+async def test_a_revocation_during_a_lookup_is_not_undone_by_it(
+    asking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = await token(asking)
     reader, database = second_process(asking)
-    looking = asyncio.create_task(reader.resolve(text))
-    await asyncio.sleep(0)  # the look-up is queued
-    await reader.revoke(text)
-    await asyncio.gather(looking, return_exceptions=True)
+    read = database.read
+
+    async def overtaken(work: Any) -> Any:
+        found = await read(work)
+        await reader.revoke(text)
+        return found
+
+    monkeypatch.setattr(database, "read", overtaken)
+    await reader.resolve(text)
+    monkeypatch.setattr(database, "read", read)
     with pytest.raises(UnauthenticatedError):
         await reader.resolve(text)
     database.close()
+
+
+async def test_a_revocation_while_a_token_is_issued_is_not_undone_by_it(
+    asking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = asking.database.write
+
+    async def overtaken(work: Any) -> Any:
+        await write(work)
+        monkeypatch.setattr(asking.database, "write", write)
+        await asking.tokens.disable("lab")
+
+    monkeypatch.setattr(asking.database, "write", overtaken)
+    text = await token(asking)
+    with pytest.raises(UnauthenticatedError):
+        await asking.tokens.resolve(text)
 
 
 async def test_a_disabled_client_loses_its_tokens_and_gets_no_more(asking: Any) -> None:

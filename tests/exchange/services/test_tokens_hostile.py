@@ -115,8 +115,8 @@ async def test_a_jti_is_remembered_as_long_as_any_clock_accepts_the_assertion(as
         (claim("aud", []), "aud"),
         (claim("exp", 1_800_000_000 - LEEWAY), "expired"),
         (claim("exp", 0), "expired"),
-        (claim("exp", 1_800_000_000 + 301 + LEEWAY), "5 minutes"),
-        (claim("exp", 1e300), "5 minutes"),
+        (claim("exp", 1_800_000_000 + 301 + LEEWAY), "exp must be"),
+        (claim("exp", 1e300), "exp must be"),
         (claim("exp", "1800000100"), "exp"),
         (claim("exp", True), "exp"),
         (claim("exp", None), "exp"),
@@ -240,6 +240,13 @@ async def test_strangers_can_not_tell_which_clients_exist(
     answers = {str(await refusal(asking, asking.form(text))) for text in attempts.values()}
     assert len(answers) == 1
     assert checks == ["EC", "RSA", "EC", "RSA", "EC", "EC"]
+
+
+async def test_a_disabled_client_is_told_nothing_more_than_a_stranger(asking: Any) -> None:
+    await asking.tokens.disable("lab")
+    refused = await refusal(asking, asking.form(asking.sign(organization_id="HospitalAMSP")))
+    stranger = await refusal(asking, asking.form(asking.sign(client_id="nobody")))
+    assert str(refused) == str(stranger)
 
 
 async def test_truncated_and_mangled_assertions_are_refused(asking: Any) -> None:
