@@ -1,0 +1,240 @@
+"""What a member can and can't learn from the whole ledger about other members' traffic.
+
+Random traffic about a few patients, asked for by several members. The reader has everything: every byte
+of every table of the custodian's file, and the events. It may know which of its own pairs is whom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import itertools
+import random
+import re
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from chaincode.access.model import Request
+from chaincode.consent.calls import Opening
+from chaincode.consent.model import (
+    ACTIONS,
+    PURPOSES,
+    Actor,
+    Condition,
+    Policy,
+    Provision,
+    Reference,
+    Terms,
+)
+from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.embedded import EmbeddedLedger
+from exchange.ledger.embedded.block import decode_transaction
+from exchange.ledger.pseudonyms import PatientSecret
+
+MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
+CODES = ("Observation", "Condition", "urn:roles|NURSE", "http://loinc.org|4548-4")
+VOCABULARY = {
+    *MEMBERS,
+    *PURPOSES,
+    *ACTIONS,
+    *CODES,
+    *("read", "search", "permit", "deny", "none", "active", "inactive", "patient", "organization", "person"),
+    *("role", "instance", "consent", "no-consent", "refused-by-patient", "pair-not-open", "pair", "access"),
+    "wrong-party",
+}
+
+
+def salted(salt: bytes, text: str) -> str:
+    return hmac.digest(salt, text.encode(), "sha256").hex()
+
+
+class Patient:
+    """What the gateway knows of one patient; nothing of it may show."""
+
+    def __init__(self, name: str, secret: bytes) -> None:
+        self.name, self.secret = name, PatientSecret(secret)
+        self.versions: dict[str, int] = {}
+
+    def terms(self, recipient: str, consent: str, status: Any) -> Terms:
+        salt = self.secret.salt(recipient)
+        self.versions[consent] = self.versions.get(consent, 0) + 1
+        when = Condition(
+            actors=(Actor("organization", recipient), Actor("person", salted(salt, "Dr. Grey")[:32])),
+            purposes=("TREAT",),
+            references=(Reference("instance", salted(salt, "Observation/17")),),
+        )
+        return Terms(
+            salted(salt, consent)[:32],
+            self.versions[consent],
+            status,
+            "patient",
+            Provision("permit", exceptions=(Provision("deny", when=when),)),
+        )
+
+    def opening(self, recipient: str) -> Opening:
+        salt = self.secret.salt(recipient)
+        terms = self.terms(recipient, f"{self.name} consent", "active")
+        return Opening(
+            self.secret.pair(recipient), recipient, "patient", (terms,), (salted(salt, "passkey"),)
+        )
+
+    def ask(self, recipient: str, chance: random.Random) -> Ask:
+        salt = self.secret.salt(recipient)
+        request = Request(
+            pair=self.secret.pair(recipient),
+            recipient=recipient,
+            purpose=chance.choice(["TREAT", "HRESCH"]),
+            action=chance.choice(["read", "search"]),
+            user=salted(salt, "Dr. Grey of " + recipient)[:32],
+            digest=salted(salt, "GET Observation/17"),
+            evidence=salted(salt, "assertion"),
+            role="urn:roles|NURSE",
+            person=salted(salt, "Dr. Grey")[:32],
+            classes=("Observation",),
+        )
+        return Ask(self.name.encode(), request)
+
+
+async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], dict[str, int]]:
+    """Patients of Hospital A, and how many entries each one has."""
+    EmbeddedLedger.create_key(folder / "node.pem")
+    client = LedgerClient(
+        EmbeddedLedger.open(folder / "ledger.db", key=folder / "node.pem", msp_id=MEMBERS[0])
+    )
+    await client.found_policy(Policy(version=1, members=MEMBERS, rules=()))
+    patients = [Patient(name, chance.randbytes(32)) for name in ("Ada", "Grace", "Edsger", "Barbara")]
+    entries: dict[str, int] = defaultdict(int)
+    for patient, recipient in itertools.product(patients, MEMBERS[:3]):
+        await client.open_pairs([patient.opening(recipient)])
+    for _ in range(40):
+        asking = []
+        for _ in range(chance.randint(1, 8)):
+            patient, recipient = chance.choice(patients), chance.choice(MEMBERS)
+            asking.append(client.authorize([patient.ask(recipient, chance)]))
+            entries[patient.name] += 1
+        await asyncio.gather(*asking)
+        patient = chance.choice(patients)
+        status = chance.choice(["active", "inactive"])
+        for recipient in MEMBERS[:3]:
+            changed = patient.terms(recipient, f"{patient.name} consent", status)
+            await client.file_terms([(patient.secret.pair(recipient), changed)])
+    await client.close()
+    return patients, entries
+
+
+def strings(value: Any) -> set[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, str):
+        return {value}
+    if isinstance(value, dict):
+        return set().union(*map(strings, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(strings, value))
+    return set()
+
+
+def parts(value: Any, pairs: set[str]) -> list[tuple[set[str], set[str]]]:
+    """The smallest pieces of a JSON value that name pairs: which, and every string in them."""
+    if isinstance(value, list):
+        return [piece for item in value for piece in parts(item, pairs)]
+    if isinstance(value, dict):
+        inner = [piece for item in value.values() for piece in parts(item, pairs)]
+        own = pairs & {item for item in value.values() if isinstance(item, str)}
+        return [(own, strings(value))] if own else inner
+    return []
+
+
+def read_everything(path: Path, pairs: set[str]) -> tuple[dict[str, set[str]], bytes]:
+    """For each pair every string that stands with it anywhere in the ledger; and all bytes there are."""
+    by_pair: dict[str, set[str]] = defaultdict(set)
+    everything = b""
+
+    def add(value: bytes, owner: str | None = None) -> None:
+        plain = msgspec.json.decode(value)
+        if owner is not None:
+            by_pair[owner] |= strings(plain)
+        for own, said in parts(plain, pairs):
+            assert len(own) == 1, "one piece of the ledger names two pairs"
+            by_pair[own.pop()] |= said
+
+    db = sqlite3.connect(path)
+    for (body,) in db.execute("SELECT body FROM transactions"):
+        everything += body
+        transaction = decode_transaction(body)
+        add(transaction.call.args)
+        if transaction.effect.event and transaction.effect.event.payload:
+            add(transaction.effect.event.payload)
+    for key, value in db.execute("SELECT key, value FROM versions"):
+        everything += key + value
+        kind, *names = key.decode().strip("\0").split("\0")
+        if kind in {"pair", "access"}:
+            by_pair[names[0]] |= set(names[1:])
+            add(value, names[0])
+    for header, signature in db.execute("SELECT header, signature FROM blocks"):
+        everything += header + signature
+    db.close()
+    return by_pair, everything
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(20_240_101)  # traffic, not secrets
+
+
+async def test_nothing_joins_one_pair_with_another(tmp_path: Path, chance: random.Random) -> None:
+    patients, _ = await traffic(tmp_path, chance)
+    names = {patient.secret.pair(member): (patient, member) for patient in patients for member in MEMBERS}
+    said, _ = read_everything(tmp_path / "ledger.db", set(names))
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    transactions = {
+        decode_transaction(body).tx_id.hex() for (body,) in db.execute("SELECT body FROM transactions")
+    }
+    db.close()
+    assert set(said) == set(names)
+    # Times are thirteen digits, places in a batch four; a batch's id says only that two were asked at once.
+    public = VOCABULARY | transactions
+    own = {
+        pair: {one for one in words - public if not re.fullmatch(r"\d{4}|\d{13}", one)}
+        for pair, words in said.items()
+    }
+    assert all(words for words in own.values()), "the test would pass on an empty ledger"
+    for one, other in itertools.combinations(own, 2):
+        assert not own[one] & own[other], (names[one][1], names[other][1])
+
+
+async def test_no_secret_salt_or_name_is_on_the_ledger(tmp_path: Path, chance: random.Random) -> None:
+    patients, _ = await traffic(tmp_path, chance)
+    _, everything = read_everything(tmp_path / "ledger.db", set())
+    everything += (tmp_path / "ledger.db").read_bytes()
+    for patient in patients:
+        for member in MEMBERS:
+            salt = patient.secret.salt(member)
+            assert salt not in everything
+            assert salt.hex().encode() not in everything
+        assert bytes(patient.secret) not in everything
+        assert bytes(patient.secret).hex().encode() not in everything
+        assert patient.name.encode() not in everything
+    assert b"Grey" not in everything
+    assert b"Observation/17" not in everything
+
+
+async def test_with_the_secret_and_the_members_every_entry_is_found(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    patients, entries = await traffic(tmp_path, chance)
+    client = LedgerClient(
+        EmbeddedLedger.open(tmp_path / "ledger.db", key=tmp_path / "node.pem", msp_id=MEMBERS[0])
+    )
+    for patient in patients:
+        found = 0
+        for member in MEMBERS:
+            page = await client.trail(patient.secret.pair(member))
+            assert {record.recipient for record in page.records} <= {member}
+            found += len(page.records)
+        assert found == entries[patient.name]
+    await client.close()
