@@ -151,7 +151,9 @@ def test_what_the_fast_pass_accepts_the_exact_one_finds_no_problem_in(examples: 
 @needs_examples
 def test_the_r4b_models_agree_but_where_explained(examples: dict[str, bytes]) -> None:
     differing = set()
-    for name, body in examples.items():
+    step = max(1, round(2 / SCALE))
+    for name in sorted(set(sorted(examples)[::step]) | R4B_DISAGREES.keys()):
+        body = examples[name]
         resource_type = json.loads(body)["resourceType"]
         if resource_type in CONFORMANCE:
             continue

@@ -67,7 +67,7 @@ _DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
 def read(body: bytes) -> Text | None:
-    """The fast reading, or None when a number is out of bounds; raises BadRequestError if this is not JSON."""
+    """The fast reading, None when a number is out of bounds; raises BadRequestError for what is no JSON."""
     try:
         compact = msgspec.json.format(body, indent=-1)
         # A level of nesting is a space of indentation; few bodies open enough objects to be looked at so.

@@ -57,9 +57,8 @@ def count(*parts: object) -> int:
 
 def coded(concept: Any, system: str, *codes: str) -> bool:
     """Whether a CodeableConcept has a coding of the system with one of the codes."""
-    return any(
-        coding.system == system and coding.code in codes for coding in concept and concept.coding or ()
-    )
+    codings = concept.coding if concept else ()
+    return any(coding.system == system and coding.code in codes for coding in codings or ())
 
 
 def distinct(values: Iterable[object]) -> bool:
