@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import msgspec
 
-from exchange.ledger.gateway.errors import IdentityError
+from exchange.ledger.gateway.errors import ProfileError
 
 _MESSAGE_LIMIT = 100 << 20  # as the peer's own
 _OPTIONS = (
@@ -40,12 +40,30 @@ class Profile(msgspec.Struct, frozen=True):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 
+    @classmethod
+    def read(cls, file: Path) -> Profile:
+        """The profile that a JSON file holds.
+
+        Raises:
+            ProfileError: the file can't be read, or is no profile.
+        """
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=cls, dec_hook=lambda kind, text: kind(text))
+        except OSError as why:
+            raise ProfileError(f"can't read {file}: {why.strerror}") from None
+        except msgspec.MsgspecError as why:
+            raise ProfileError(f"{file} is no profile: {why}") from None
+
+    def write(self, file: Path) -> None:
+        """Write the profile as JSON, for `read`."""
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(self, enc_hook=str), indent=1))
+
 
 def connect(profile: Profile) -> grpc.aio.Channel:
     """A channel to the peer over TLS; it connects on the first call, and again whenever it was lost.
 
     Raises:
-        IdentityError: a file can't be read.
+        ProfileError: a file can't be read.
     """
     try:
         credentials = grpc.ssl_channel_credentials(
@@ -54,5 +72,5 @@ def connect(profile: Profile) -> grpc.aio.Channel:
             profile.tls_certificate.read_bytes() if profile.tls_certificate else None,
         )
     except OSError as why:
-        raise IdentityError(f"can't read {why.filename}: {why.strerror}") from None
+        raise ProfileError(f"can't read {why.filename}: {why.strerror}") from None
     return grpc.aio.secure_channel(profile.peer, credentials, options=_OPTIONS)

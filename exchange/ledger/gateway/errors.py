@@ -2,6 +2,7 @@
 
 ```
 GatewayError
+├── ProfileError           a connection profile, or a file that it names, can't be read
 ├── IdentityError          the certificate or the key can't be used for signing
 ├── CallError              a call failed; `code` is gRPC's, `details` what each peer or orderer said
 │   ├── EvaluateError      nothing was written
@@ -74,6 +75,10 @@ class Endorsed(msgspec.Struct, frozen=True):
 
 class GatewayError(Exception):
     """Base of everything this package raises."""
+
+
+class ProfileError(GatewayError):
+    """A connection profile, or a file that it names, can't be read."""
 
 
 class IdentityError(GatewayError):

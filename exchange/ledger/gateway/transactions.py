@@ -45,7 +45,7 @@ class FabricTransactions:
         """Be ready to transact; the peer is reached on the first call.
 
         Raises:
-            IdentityError: a certificate or key can't be used.
+            ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
         """
         identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
         channel = connect(profile)

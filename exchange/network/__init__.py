@@ -1,0 +1,13 @@
+"""A Fabric network of plain processes, for development and tests: `up`, `down`, `status`, `reset`.
+
+`network` does the work; `topology` names nodes, ports and folders; `configuration` is what Fabric's
+programs read; `administration` drives their commands; `processes` starts and ends; `programs` finds
+Fabric; `packaging` packs the chaincode; `discovery` and `certificates` check; `state` remembers.
+"""
+
+from exchange.network.errors import NetworkError
+from exchange.network.network import Network, ProcessStatus, down, reset, status, up
+from exchange.network.programs import Programs
+from exchange.network.topology import Options
+
+__all__ = ["Network", "NetworkError", "Options", "ProcessStatus", "Programs", "down", "reset", "status", "up"]

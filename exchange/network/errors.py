@@ -1,0 +1,40 @@
+"""What can go wrong with a network of processes; every message is one line: what, and what to do.
+
+```
+NetworkError
+├── ProgramsError       Fabric's programs or their sample configuration are not found
+├── FolderError         the folder holds no network, an unfinished one, or something else
+├── PortError           a port is taken by another program
+├── CertificateError    a certificate of the network has expired
+└── StartError          a process ended while it was starting, or an administrative step failed
+```
+"""
+
+from __future__ import annotations
+
+
+class NetworkError(Exception):
+    """Base of everything this package raises."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class ProgramsError(NetworkError):
+    """Fabric's programs or their sample configuration are not found."""
+
+
+class FolderError(NetworkError):
+    """The folder is not one that this can work on."""
+
+
+class PortError(NetworkError):
+    """A port is taken by another program."""
+
+
+class CertificateError(NetworkError):
+    """A certificate has expired."""
+
+
+class StartError(NetworkError):
+    """A process or an administrative step failed."""
