@@ -53,6 +53,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(LastResort)
+    refusal("informational", "ready")  # loads the models now, not while the first refused client waits
 
 
 def respond(error: ExchangeError, headers: Headers) -> Response:
