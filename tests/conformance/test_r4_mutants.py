@@ -25,7 +25,7 @@ from exchange.core.r4 import check
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 SHARED = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 EXAMPLES = SHARED / "fhir-r4-examples" / "fhir-r4-examples-4.0.1.tgz"
-PER_KIND = 400
+PER_KIND = 300
 """Mutants of each kind at scale 1; at scale 1000 every site of every example is mutated."""
 
 LARGEST = 60_000
