@@ -13,41 +13,14 @@ from exchange.core.errors import ExchangeError, InvalidResourceError, NotFoundEr
 from exchange.core.outcome import ALL_CLEAR, outcome, refusal, validation
 
 # Value set issue-type of FHIR R4 (http://hl7.org/fhir/R4/valueset-issue-type.html).
-ISSUE_TYPES = frozenset(
-    [
-        "invalid",
-        "structure",
-        "required",
-        "value",
-        "invariant",
-        "security",
-        "login",
-        "unknown",
-        "expired",
-        "forbidden",
-        "suppressed",
-        "processing",
-        "not-supported",
-        "duplicate",
-        "multiple-matches",
-        "not-found",
-        "deleted",
-        "too-long",
-        "code-invalid",
-        "extension",
-        "too-costly",
-        "business-rule",
-        "conflict",
-        "transient",
-        "lock-error",
-        "no-store",
-        "exception",
-        "timeout",
-        "incomplete",
-        "throttled",
-        "informational",
-    ]
-)
+ISSUE_TYPES = {
+    *("invalid", "structure", "required", "value", "invariant"),
+    *("security", "login", "unknown", "expired", "forbidden", "suppressed"),
+    *("processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long"),
+    *("code-invalid", "extension", "too-costly", "business-rule", "conflict"),
+    *("transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled"),
+    "informational",
+}
 
 
 def errors(root: type[ExchangeError] = ExchangeError) -> list[type[ExchangeError]]:
