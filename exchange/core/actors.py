@@ -41,3 +41,16 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
     user_name: str = ""
     role: str = ""
     patient: str = ""
+
+
+def operator(msp_id: str, name: str) -> Principal:
+    """The principal of a hospital's own command `name`, such as a bulk load; it is logged like any other."""
+    return Principal(
+        kind=Kind.SYSTEM,
+        client_id=name,
+        organization=msp_id,
+        purpose="HOPERAT",
+        scopes=("system/*.cruds",),
+        evidence="0" * 64,
+        user=name,
+    )

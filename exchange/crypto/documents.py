@@ -2,7 +2,9 @@
 
 A version's key is HKDF-Expand(subject's data key, reference token and version); a record that concerns
 several patients takes all their keys, so that erasing any one of them erases it. The associated data are
-the reference token, the version and the content digest, so no row can stand in for another. The digest
+the reference token, the version, the content digest and whatever else the row says of the version (when
+it was written, whose it is, how it is found), so no row can stand in for another and none can be changed
+unseen. The digest
 is keyed by the subject: equal to that of an equal body of the same subject, and a guess at a body can't
 be tested without the key.
 """
@@ -34,11 +36,16 @@ class PermitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A sealed version as the store keeps it: which reference and version, its digest, its ciphertext."""
+    """A sealed version as the store keeps it.
+
+    `digest` is the keyed content digest, `bound` what the row says beside it, as one canonical text of
+    bytes (the store's `binding`), and `sealed` the nonce and ciphertext.
+    """
 
     reference: bytes
     version: int
     digest: bytes
+    bound: bytes
     sealed: bytes
 
 
@@ -56,20 +63,30 @@ def _context(reference: bytes, version: int) -> bytes:
     return reference + version.to_bytes(8, "big")
 
 
+def _associated(reference: bytes, version: int, content_digest: bytes, bound: bytes) -> bytes:
+    return _context(reference, version) + content_digest + bound
+
+
 def digest(subjects: Sequence[SubjectKeys], body: bytes) -> bytes:
     """The 32-byte content digest of `body` as received."""
     return hmac.digest(_material(subjects), b"consentry/digest/1" + body, "sha256")
 
 
 def seal(
-    subjects: Sequence[SubjectKeys], reference: bytes, version: int, content_digest: bytes, body: bytes
+    subjects: Sequence[SubjectKeys],
+    reference: bytes,
+    version: int,
+    *,
+    content_digest: bytes,
+    bound: bytes,
+    body: bytes,
 ) -> Envelope:
     """Encrypt `body` as `version` of `reference` under the keys of all its `subjects`."""
-    context = _context(reference, version)
     nonce = os.urandom(_NONCE_BYTES)
-    cipher = AESGCM(_expand(_material(subjects), _LABEL + context))
+    cipher = AESGCM(_expand(_material(subjects), _LABEL + _context(reference, version)))
+    associated = _associated(reference, version, content_digest, bound)
     return Envelope(
-        reference, version, content_digest, nonce + cipher.encrypt(nonce, body, context + content_digest)
+        reference, version, content_digest, bound, nonce + cipher.encrypt(nonce, body, associated)
     )
 
 
@@ -82,11 +99,25 @@ def open_document(permit: Permit, subjects: Sequence[SubjectKeys], envelope: Env
     """
     if not isinstance(permit, Permit) or not permit.covers(tuple(keys.token for keys in subjects)):
         raise PermitError("no valid permit for this document")
+    return _open(subjects, envelope)
+
+
+def is_sound(subjects: Sequence[SubjectKeys], envelope: Envelope) -> bool:
+    """Whether a stored version verifies, for `consentry verify`: tells that and nothing of its content."""
+    try:
+        _open(subjects, envelope)
+    except DamagedError:
+        return False
+    return True
+
+
+def _open(subjects: Sequence[SubjectKeys], envelope: Envelope) -> bytes:
     context = _context(envelope.reference, envelope.version)
     cipher = AESGCM(_expand(_material(subjects), _LABEL + context))
+    associated = _associated(envelope.reference, envelope.version, envelope.digest, envelope.bound)
     sealed = envelope.sealed
     try:
-        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context + envelope.digest)
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
     except (InvalidTag, ValueError):
         raise DamagedError("a stored document does not verify; run `consentry verify`") from None
 

@@ -30,9 +30,14 @@ class Wrapper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SubjectKeys:
-    """A subject's store token (16 bytes), data key and ledger secret (32 bytes each)."""
+    """A subject's store token (16 bytes), data key and ledger secret (32 bytes each).
+
+    `name` is the patient's logical id, empty for the directory; it is kept inside the wrapped bytes, so
+    that the log can name the patient and the database can't.
+    """
 
     token: bytes
+    name: str = field(repr=False)
     data: bytes = field(repr=False)
     secret: bytes = field(repr=False)
 
@@ -48,13 +53,11 @@ class KeyRing:
         self._capacity = capacity
         self._opened: OrderedDict[bytes, SubjectKeys] = OrderedDict()
 
-    def create(self, token: bytes) -> tuple[SubjectKeys, bytes]:
-        """New random keys for `token`, and the wrapped bytes to store."""
+    def create(self, token: bytes, name: str) -> bytes:
+        """New random keys for the subject `name` with `token`: the wrapped bytes to store."""
         if len(token) != TOKEN_BYTES:
             raise ValueError("a subject token has 16 bytes")
-        material = os.urandom(2 * _HALF)
-        keys = SubjectKeys(token, material[:_HALF], material[_HALF:])
-        return keys, self._wrapper.wrap(material, bound_to=token)
+        return self._wrapper.wrap(os.urandom(2 * _HALF) + name.encode(), bound_to=token)
 
     def cached(self, token: bytes) -> SubjectKeys | None:
         """The keys of `token` if they were used lately."""
@@ -70,7 +73,8 @@ class KeyRing:
             VaultError: the bytes were changed, or belong to another subject or root key.
         """
         material = self._wrapper.unwrap(wrapped, bound_to=token)
-        keys = SubjectKeys(token, material[:_HALF], material[_HALF:])
+        name = material[2 * _HALF :].decode()
+        keys = SubjectKeys(token, name, material[:_HALF], material[_HALF : 2 * _HALF])
         self._opened[token] = keys
         if len(self._opened) > self._capacity:
             self._opened.popitem(last=False)

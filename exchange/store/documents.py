@@ -3,12 +3,13 @@
 The database sees references, subjects and search terms as keyed tokens, write times, sizes and
 ciphertext. A row's `sequence` grows with every write and orders pages; only current versions have rows
 in `search_tokens`, and each version keeps its own list of tokens so that replacing it needs no
-decryption.
+decryption. What a row says is bound to its ciphertext, so a changed row does not open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     LargeBinary,
-    Row,
     Select,
     Table,
     UniqueConstraint,
@@ -92,13 +92,24 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """One version to write, with the tokens that shall find it (none for a deletion)."""
+    """One version to write; `tokens` are those that shall find it, packed (none for a deletion)."""
 
     envelope: Envelope
     subjects: tuple[bytes, ...]
     written: int
     deleted: bool
-    tokens: Sequence[bytes]
+    tokens: bytes
+
+
+def pack(tokens: Iterable[bytes]) -> bytes:
+    """Search tokens as one row keeps them: unique, sorted, one after the other."""
+    return b"".join(sorted(set(tokens)))
+
+
+def binding(*, written: int, deleted: bool, subjects: Sequence[bytes], tokens: bytes) -> bytes:
+    """What a row says beside its ciphertext, for the ciphertext to be bound to."""
+    fixed = written.to_bytes(8, "big") + bytes([deleted, len(subjects)])
+    return fixed + b"".join(subjects) + hashlib.sha256(tokens).digest()
 
 
 _COLUMNS = (
@@ -110,6 +121,7 @@ _COLUMNS = (
     documents.c.deleted,
     documents.c.digest,
     documents.c.sealed,
+    documents.c.tokens,
 )
 _CURRENT = (
     select(*_COLUMNS)
@@ -129,10 +141,11 @@ def _split(tokens: bytes) -> tuple[bytes, ...]:
     return tuple(tokens[at : at + TOKEN_BYTES] for at in range(0, len(tokens), TOKEN_BYTES))
 
 
-def _stored(row: Row[Any]) -> Stored:
-    sequence, reference, version, subjects, written, deleted, digest, sealed = row
-    envelope = Envelope(reference, version, digest, sealed)
-    return Stored(sequence, _split(subjects), written, deleted, envelope)
+def _stored(row: Sequence[Any]) -> Stored:
+    sequence, reference, version, packed, written, deleted, digest, sealed, tokens = row
+    subjects = _split(packed)
+    bound = binding(written=written, deleted=deleted, subjects=subjects, tokens=tokens)
+    return Stored(sequence, subjects, written, deleted, Envelope(reference, version, digest, bound, sealed))
 
 
 def current(connection: Connection, reference: bytes) -> Stored | None:
@@ -172,10 +185,10 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
         insert(documents),
         [_row(last + place, new) for place, new in enumerate(versions_, start=1)],
     )
-    postings = sorted(
-        (token, last + place) for place, new in enumerate(versions_, start=1) for token in set(new.tokens)
+    postings = sorted(  # neighbours in the index are written together
+        (token, last + place) for place, new in enumerate(versions_, start=1) for token in _split(new.tokens)
     )
-    if postings:  # sorted: neighbours in the index are written together
+    if postings:
         connection.exec_driver_sql("INSERT INTO search_tokens (token, sequence) VALUES (?, ?)", postings)
 
 
@@ -199,7 +212,7 @@ def _row(sequence: int, new: NewVersion) -> dict[str, Any]:
         "current": True,
         "digest": new.envelope.digest,
         "sealed": new.envelope.sealed,
-        "tokens": b"".join(sorted(set(new.tokens))),
+        "tokens": new.tokens,
     }
 
 
@@ -217,6 +230,8 @@ def search(
     `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
     sequence. The rarest clause drives and the others are probed, so the cost follows the rarest.
     """
+    if not all(clauses):
+        return []  # a clause without alternatives is met by nothing
     unions = [clause[0][0] for clause in clauses if len(clause) == 1 and len(clause[0]) == 1]
     if not unions:
         raise ValueError("a search needs a clause that is one plain union, such as the type's")
@@ -260,3 +275,61 @@ def _meets(alternative: Alternative) -> ColumnElement[bool]:
             for union in alternative
         )
     )
+
+
+def count(connection: Connection) -> int:
+    """How many versions there are."""
+    return int(connection.execute(select(func.count()).select_from(documents)).scalar_one())
+
+
+def every_version(connection: Connection) -> Iterator[tuple[Stored, bool, bool]]:
+    """Each version in order of its sequence, whether it is marked current, and whether it is the newest."""
+    newest = select(documents.c.reference, func.max(documents.c.version).label("newest")).group_by(
+        documents.c.reference
+    )
+    last = newest.subquery()
+    statement = (
+        select(*_COLUMNS, documents.c.current, last.c.newest)
+        .join(last, last.c.reference == documents.c.reference)
+        .order_by(documents.c.sequence)
+    )
+    for row in connection.execute(statement.execution_options(yield_per=500)):
+        read = _stored(row[:-2])
+        is_current, highest = row[-2:]
+        yield read, bool(is_current), read.version == highest
+
+
+def index_difference(connection: Connection) -> str | None:
+    """Where `search_tokens` differs from the tokens that the current versions keep, or None.
+
+    Both sides are summed as sets, whatever their order; only where the sums differ is each row looked up.
+    """
+    kept = select(documents.c.sequence, documents.c.tokens).where(documents.c.current)
+    held = select(search_tokens.c.token, search_tokens.c.sequence)
+    expected = sum(
+        _weight(token, sequence)
+        for sequence, tokens in connection.execute(kept.execution_options(yield_per=500))
+        for token in _split(tokens)
+    )
+    found = sum(
+        _weight(token, sequence)
+        for token, sequence in connection.execute(held.execution_options(yield_per=5_000))
+    )
+    if expected % _SUM == found % _SUM:
+        return None
+    for sequence, tokens in connection.execute(kept.execution_options(yield_per=500)):
+        wanted = _split(tokens)
+        statement = select(func.count()).where(
+            search_tokens.c.token.in_(wanted), search_tokens.c.sequence == sequence
+        )
+        if connection.execute(statement).scalar_one() != len(wanted):
+            return f"row {sequence}"
+    return "search_tokens holds rows that belong to no current version"
+
+
+_SUM = 2**128
+
+
+def _weight(token: bytes, sequence: int) -> int:
+    packed = token + sequence.to_bytes(8, "big", signed=True)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=16).digest(), "big")

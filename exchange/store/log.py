@@ -8,7 +8,7 @@ can cost only the wording of the last details, never an entry.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ entries = Table(
     Column("block", Integer, nullable=False),
     Column("time", Integer, nullable=False),
     Column("pair", String(32), nullable=False),
+    Column("custodian", String(255), nullable=False),
     Column("recipient", String(255), nullable=False),
     Column("user", String(32), nullable=False),
     Column("action", String(16), nullable=False),
@@ -78,6 +79,7 @@ class EntryRow:
     block: int
     time: int
     pair: str
+    custodian: str
     recipient: str
     user: str
     action: str
@@ -101,8 +103,9 @@ class LogRow:
 class Filter:
     """Which entries to list: each field that is set must match. Times are half-open ranges in ms."""
 
+    custodian: str | None = None
     pairs: Sequence[str] | None = None
-    tx: str | None = None
+    tx_start: str | None = None
     n: int | None = None
     times: Sequence[tuple[int | None, int | None]] = ()
     recipients: Sequence[str] | None = None
@@ -122,11 +125,11 @@ def project(connection: Connection, rows: Sequence[EntryRow], block: int, positi
     """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
     if rows:
         connection.exec_driver_sql(
-            "INSERT OR IGNORE INTO entries (tx, n, block, time, pair, recipient, user, action, purpose, "
-            "outcome, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO entries (tx, n, block, time, pair, custodian, recipient, user, action, "
+            "purpose, outcome, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
-                    row.tx, row.n, row.block, row.time, row.pair, row.recipient, row.user,
+                    row.tx, row.n, row.block, row.time, row.pair, row.custodian, row.recipient, row.user,
                     row.action, row.purpose, row.outcome, row.record,
                 )
                 for row in rows
@@ -162,8 +165,10 @@ def list_entries(
     ):
         if wanted is not None:
             statement = statement.where(column.in_(list(wanted)))
-    if which.tx is not None:
-        statement = statement.where(entries.c.tx == which.tx)
+    if which.custodian is not None:
+        statement = statement.where(entries.c.custodian == which.custodian)
+    if which.tx_start is not None:
+        statement = statement.where(entries.c.tx >= which.tx_start, entries.c.tx < which.tx_start + "g")
     if which.n is not None:
         statement = statement.where(entries.c.n == which.n)
     for start, end in which.times:
@@ -181,3 +186,15 @@ def list_entries(
 def count(connection: Connection) -> int:
     """How many entries the projection holds."""
     return int(connection.execute(select(func.count()).select_from(entries)).scalar_one())
+
+
+def every_entry(connection: Connection) -> Iterator[EntryRow]:
+    """All entries in the order in which they came."""
+    columns = (
+        entries.c.tx, entries.c.n, entries.c.block, entries.c.time, entries.c.pair, entries.c.custodian,
+        entries.c.recipient, entries.c.user, entries.c.action, entries.c.purpose, entries.c.outcome,
+        entries.c.record,
+    )  # fmt: skip
+    statement = select(*columns).order_by(entries.c.sequence).execution_options(yield_per=1_000)
+    for row in connection.execute(statement):
+        yield EntryRow(*tuple(row))

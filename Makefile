@@ -1,0 +1,59 @@
+# Two commands: `make demo` and `make test`. Everything is installed into .venv/.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements.lock
+NAME ?= access
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo tour test test-quick test-fabric lint format bench lock clean
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python pyproject.toml $(LOCK)
+	@$(BIN)/pip install --quiet --require-hashes --requirement $(LOCK) 1>&2
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . 1>&2
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime requirements-test.lock
+	@$(BIN)/pip install --quiet --require-hashes --requirement requirements-test.lock 1>&2
+	@touch $@
+
+demo: $(VENV)/.runtime  ## a running node with real data, and what to try
+	@$(BIN)/consentry demo $(ARGS)
+
+tour: $(VENV)/.runtime  ## the whole story over HTTP, without a person
+	@$(BIN)/consentry demo --tour $(ARGS)
+
+test: $(VENV)/.test lint  ## everything
+	@$(BIN)/pytest $(ARGS)
+
+test-quick: $(VENV)/.test  ## without what takes minutes
+	@$(BIN)/pytest -m "not slow and not fabric" $(ARGS)
+
+test-fabric: $(VENV)/.test  ## the part on a real Fabric network; fails without Fabric's programs
+	@CONSENTRY_REQUIRE_FABRIC=1 $(BIN)/pytest -m fabric $(ARGS)
+
+lint: $(VENV)/.test  ## style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.runtime  ## make -s bench NAME=access ARGS="--seconds 5"
+	@$(BIN)/consentry bench $(NAME) --json $(ARGS)
+
+lock: $(VENV)/.test  ## pin every dependency anew
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --extra chaincode --extra exchange --extra analytics --extra build pyproject.toml -o $(LOCK)
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --all-extras pyproject.toml -o requirements-test.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

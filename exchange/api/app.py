@@ -1,0 +1,29 @@
+"""The gateway as an ASGI application: FHIR, SMART, health."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from exchange.api import errors, fhir, smart
+from exchange.api.limits import Limits
+from exchange.services.gateway import Gateway
+
+
+def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
+    """The application over services that are already open. `body_limit` is in bytes."""
+    app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(fhir.router(gateway), prefix="/fhir")
+    app.include_router(smart.router(gateway.tokens))
+
+    @app.get("/health")
+    async def health() -> Response:
+        return Response(b'{"status":"pass"}', media_type="application/health+json")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    errors.install(app)
+    app.add_middleware(Limits, max_body=body_limit)
+    return app

@@ -1,0 +1,246 @@
+"""The FHIR R4 routes: authenticate, check the scope, call a service, frame the answer."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from fastapi import APIRouter, Request, Response
+
+from exchange.api.metadata import capability_statement
+from exchange.api.negotiation import (
+    check_accept,
+    etag,
+    fhir_body,
+    fhir_response,
+    form_parameters,
+    http_date,
+    lenient,
+    parameters,
+    preference,
+)
+from exchange.api.paging import Paging
+from exchange.api.smart import authenticate
+from exchange.core import r4, scopes
+from exchange.core.actors import Kind, Principal
+from exchange.core.bundles import Past, history_set
+from exchange.core.bundles import Response as EntryResponse
+from exchange.core.errors import BadRequestError, ForbiddenError, NotFoundError
+from exchange.core.outcome import MEDIA_TYPE, validation
+from exchange.core.record import instant
+from exchange.services.bundles import parse_etag
+from exchange.services.gateway import Gateway
+from exchange.services.reading import Released
+from exchange.services.writing import Deletion, Written
+
+_LEVEL = {Kind.SYSTEM: "system", Kind.PATIENT: "patient", Kind.OFFICER: "user"}
+_HISTORY_PAGE = 100
+
+
+def require(principal: Principal, interaction: str, resource_type: str) -> None:
+    """Refuse what the token's scopes do not reach.
+
+    Raises:
+        NotFoundError: there is no such resource type.
+        ForbiddenError: the scopes do not reach it.
+    """
+    if resource_type not in r4.RESOURCE_TYPES and resource_type != "*":
+        raise NotFoundError("R4 has no such resource type")
+    if not scopes.allows(principal.scopes, _LEVEL[principal.kind], interaction, resource_type):
+        raise ForbiddenError(f"the token's scopes do not reach {interaction} of {resource_type}")
+
+
+def router(gateway: Gateway) -> APIRouter:
+    """All routes under the FHIR base, for one gateway; the more special ones first."""
+    routes = APIRouter()
+    fhir = _Fhir(gateway)
+    kind, record = "/{resource_type}", "/{resource_type}/{logical_id}"
+    for path, endpoint, method in (
+        ("/metadata", fhir.metadata, "GET"),
+        ("", fhir.bundle, "POST"),
+        ("/", fhir.bundle, "POST"),
+        ("/Patient/{logical_id}/$everything", fhir.everything, "GET"),
+        (f"{kind}/_search", fhir.search_by_post, "POST"),
+        (f"{kind}/$validate", fhir.validate, "POST"),
+        (kind, fhir.search_by_get, "GET"),
+        (kind, fhir.create, "POST"),
+        (record, fhir.read, "GET"),
+        (record, fhir.update, "PUT"),
+        (record, fhir.delete, "DELETE"),
+        (f"{record}/_history", fhir.history, "GET"),
+        (record + "/_history/{version}", fhir.vread, "GET"),
+    ):
+        routes.add_api_route(path, endpoint, methods=[method])
+    return routes
+
+
+class _Fhir:
+    """The endpoints of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._principal = authenticate(gateway.tokens)
+        self._paging = Paging(gateway)
+        self._statement = capability_statement(gateway)
+
+    async def _enter(self, request: Request, interaction: str, resource_type: str) -> Principal:
+        principal = await self._principal(request)
+        check_accept(request)
+        require(principal, interaction, resource_type)
+        return principal
+
+    async def metadata(self, request: Request) -> Response:
+        """What this server does; the one answer that needs no token."""
+        check_accept(request)
+        return Response(self._statement, media_type=MEDIA_TYPE)
+
+    async def bundle(self, request: Request) -> Response:
+        """Run a transaction or a batch; each entry needs its own scope."""
+        principal = await self._principal(request)
+        check_accept(request)
+        body = await fhir_body(request)
+        return fhir_response(await self._gateway.bundles.run(principal, body, self._entry, require))
+
+    async def _entry(self, principal: Principal, url: str) -> EntryResponse:
+        path, _, query = url.partition("?")
+        parts = path.strip("/").split("/")
+        if len(parts) == 1:
+            require(principal, "search-type", parts[0])
+            found = urllib.parse.parse_qsl(query, keep_blank_values=True)
+            page = await self._paging.search(principal, parts[0], found, lenient=False)
+            return EntryResponse("200 OK", resource=page.body)
+        if len(parts) != 2 or query:
+            raise BadRequestError("a GET in a Bundle is a read or a search")
+        require(principal, "read", parts[0])
+        if parts[0] == "AuditEvent":
+            event = await self._gateway.audit.read(principal, parts[1])
+            return EntryResponse("200 OK", resource=event.body)
+        released = await self._gateway.reading.read(principal, parts[0], parts[1])
+        return EntryResponse("200 OK", etag=etag(released.version), resource=released.body)
+
+    async def everything(self, request: Request, logical_id: str) -> Response:
+        """One page of a patient's compartment."""
+        principal = await self._principal(request)
+        check_accept(request)
+        require(principal, "search-type", "*")
+        page = await self._paging.everything(principal, logical_id, parameters(request))
+        return fhir_response(page.body, tx_id=page.tx_id)
+
+    async def search_by_post(self, request: Request, resource_type: str) -> Response:
+        """One page of a search whose parameters stand in a form."""
+        principal = await self._enter(request, "search-type", resource_type)
+        found = await form_parameters(request)
+        page = await self._paging.search(principal, resource_type, found, lenient=lenient(request))
+        return fhir_response(page.body, tx_id=page.tx_id)
+
+    async def search_by_get(self, request: Request, resource_type: str) -> Response:
+        """One page of a search."""
+        principal = await self._enter(request, "search-type", resource_type)
+        found = parameters(request)
+        page = await self._paging.search(principal, resource_type, found, lenient=lenient(request))
+        return fhir_response(page.body, tx_id=page.tx_id)
+
+    async def validate(self, request: Request, resource_type: str) -> Response:
+        """Whether a body is valid R4; nothing is stored."""
+        await self._enter(request, "create", resource_type)
+        r4.check(await fhir_body(request), expected=resource_type)
+        return fhir_response(validation())
+
+    async def create(self, request: Request, resource_type: str) -> Response:
+        """Store a new record, unless `If-None-Exist` finds one."""
+        principal = await self._enter(request, "create", resource_type)
+        body = await fhir_body(request)
+        condition = request.headers.get("if-none-exist")
+        if condition:
+            self._gateway.writing.allow(principal, resource_type)
+            existing = await self._gateway.bundles.existing(principal, resource_type, condition)
+            if existing:
+                return fhir_response(b"", headers={"Location": f"{self._gateway.base}/{existing}"})
+        change = await self._gateway.writing.prepare(
+            principal, body, resource_type=resource_type, logical_id=None
+        )
+        [written] = await self._gateway.writing.write([change])
+        return self._after_write(request, written)
+
+    async def read(self, request: Request, resource_type: str, logical_id: str) -> Response:
+        """The current version of a record."""
+        principal = await self._enter(request, "read", resource_type)
+        if resource_type == "AuditEvent":
+            event = await self._gateway.audit.read(principal, logical_id)
+            return fhir_response(event.body, tx_id=event.tx_id)
+        released = await self._gateway.reading.read(principal, resource_type, logical_id)
+        if request.headers.get("if-none-match") == etag(released.version):
+            return fhir_response(b"", status=304, tx_id=released.tx_id, headers=_version_headers(released))
+        body = self._paging.shaped(request, released.body)
+        return fhir_response(body, tx_id=released.tx_id, headers=_version_headers(released))
+
+    async def vread(self, request: Request, resource_type: str, logical_id: str, version: str) -> Response:
+        """One version of a record."""
+        principal = await self._enter(request, "vread", resource_type)
+        number = int(version) if version.isdecimal() and len(version) < 10 else 0
+        released = await self._gateway.reading.read(principal, resource_type, logical_id, number)
+        return fhir_response(released.body, tx_id=released.tx_id, headers=_version_headers(released))
+
+    async def update(self, request: Request, resource_type: str, logical_id: str) -> Response:
+        """Store a new version of a record, or the record itself if there is none."""
+        principal = await self._enter(request, "update", resource_type)
+        if_match = request.headers.get("if-match")
+        change = await self._gateway.writing.prepare(
+            principal,
+            await fhir_body(request),
+            resource_type=resource_type,
+            logical_id=logical_id,
+            if_match=parse_etag(if_match) if if_match else None,
+        )
+        [written] = await self._gateway.writing.write([change])
+        return self._after_write(request, written)
+
+    async def delete(self, request: Request, resource_type: str, logical_id: str) -> Response:
+        """Delete a record; its versions stay readable in its history."""
+        principal = await self._enter(request, "delete", resource_type)
+        self._gateway.writing.allow(principal, resource_type)
+        if_match = request.headers.get("if-match")
+        deletion = Deletion(resource_type, logical_id, parse_etag(if_match) if if_match else None)
+        [written] = await self._gateway.writing.write([deletion])
+        return Response(status_code=204, headers={"ETag": etag(written.version)})
+
+    async def history(self, request: Request, resource_type: str, logical_id: str) -> Response:
+        """Versions of a record, the newest first."""
+        principal = await self._enter(request, "history-instance", resource_type)
+        below = self._paging.history_below(principal, request)
+        found = await self._gateway.reading.history(
+            principal, resource_type, logical_id, below=below, limit=_HISTORY_PAGE
+        )
+        place = f"{resource_type}/{logical_id}"
+        versions = [_past(f"{self._gateway.base}/{place}", place, released) for released in found.versions]
+        links = self._paging.history_links(principal, place, found.more_below)
+        return fhir_response(history_set(versions, links=links), tx_id=found.tx_id)
+
+    def _after_write(self, request: Request, written: Written) -> Response:
+        place = f"{self._gateway.base}/{written.resource_type}/{written.logical_id}"
+        headers = {
+            "ETag": etag(written.version),
+            "Last-Modified": http_date(written.written),
+            "Location": f"{place}/_history/{written.version}",
+        }
+        wanted = preference(request)
+        body = written.body if wanted == "representation" else b""
+        if wanted == "OperationOutcome":
+            body = validation()
+        status = 201 if written.outcome == "created" else 200
+        return fhir_response(body, status=status, headers=headers)
+
+
+def _version_headers(released: Released) -> dict[str, str]:
+    return {"ETag": etag(released.version), "Last-Modified": http_date(released.written)}
+
+
+def _past(full_url: str, place: str, released: Released) -> Past:
+    written = "201" if released.version == 1 else "200"
+    return Past(
+        full_url=full_url,
+        relative_url=place,
+        body=None if released.deleted else released.body,
+        status="204" if released.deleted else written,
+        etag=etag(released.version),
+        last_modified=instant(released.written),
+    )

@@ -1,0 +1,168 @@
+"""Pages of searches and histories: opaque links, page sizes, and the subset that was asked for."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from fastapi import Request
+
+from exchange.core import search
+from exchange.core.actors import Principal
+from exchange.core.bundles import Match, identity_of, search_set
+from exchange.core.errors import BadRequestError
+from exchange.core.record import pick
+from exchange.core.search import Query
+from exchange.services.gateway import Gateway
+from exchange.services.searching import Cursor, Found
+
+PAGE = "_page"
+"""The parameter that carries an opaque cursor."""
+
+_ALWAYS = frozenset({"resourceType", "id", "meta"})
+_MOST_PER_PAGE = 1000
+_DEFAULT_EVERYTHING = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A framed page and the transaction that permitted it."""
+
+    body: bytes
+    tx_id: str
+
+
+class HistoryCursor(msgspec.Struct, frozen=True):
+    """Where a history goes on."""
+
+    below: int
+
+
+class Paging:
+    """Runs searches and frames their pages for one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def search(
+        self,
+        principal: Principal,
+        resource_type: str,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        lenient: bool,
+    ) -> Page:
+        """One page of a search; a `_page` parameter continues an earlier one."""
+        given = tuple(parameters)
+        after: int | None = None
+        cursors = [value for name, value in given if name == PAGE]
+        if cursors:
+            cursor = self._gateway.cursors.open(cursors[0], Cursor, client=principal.client_id)
+            if cursor.resource_type != resource_type:
+                raise BadRequestError("the page link belongs to another resource type")
+            given, after, lenient = cursor.parameters, cursor.after, cursor.lenient
+        if resource_type == "AuditEvent":
+            found = await self._gateway.audit.search(principal, given, after=after, lenient=lenient)
+            query: Query | None = None
+        else:
+            query = search.parse(resource_type, given, lenient=lenient, base=self._gateway.base)
+            target = f"{resource_type}?{urllib.parse.urlencode(given)}"
+            found = await self._gateway.searching.search(principal, query, target=target, after=after)
+        links = {"self": self._self_link(resource_type, given, query)}
+        if found.more_after is not None:
+            cursor = Cursor(resource_type, given, found.more_after, lenient)
+            sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
+            links["next"] = f"{self._gateway.base}/{resource_type}?{PAGE}={sealed}"
+        if query is not None and query.summary == "count":
+            return Page(search_set([], links={"self": links["self"]}, total=found.total), found.tx_id)
+        elements = tuple(query.elements) if query is not None else ()
+        summary = query.summary if query is not None else ""
+        return self._frame(found, links, elements=elements, summary=summary)
+
+    async def everything(
+        self, principal: Principal, patient: str, parameters: Sequence[tuple[str, str]]
+    ) -> Page:
+        """One page of a patient's compartment."""
+        given = dict(parameters)
+        place = f"Patient/{patient}/$everything"
+        after: int | None = None
+        if PAGE in given:
+            cursor = self._gateway.cursors.open(given[PAGE], Cursor, client=principal.client_id)
+            if cursor.resource_type != place:
+                raise BadRequestError("the page link belongs to another request")
+            after, given = cursor.after, dict(cursor.parameters)
+        unknown = set(given) - {"_count", "_format", "_pretty", PAGE}
+        if unknown:
+            raise BadRequestError("$everything takes _count alone")
+        count = page_size(given.get("_count"), default=_DEFAULT_EVERYTHING)
+        found = await self._gateway.searching.everything(principal, patient, count=count, after=after)
+        links = {"self": f"{self._gateway.base}/{place}"}
+        if found.more_after is not None:
+            cursor = Cursor(place, tuple(given.items()), found.more_after)
+            sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
+            links["next"] = f"{links['self']}?{PAGE}={sealed}"
+        return self._frame(found, links)
+
+    def _frame(
+        self, found: Found, links: dict[str, str], *, elements: tuple[str, ...] = (), summary: str = ""
+    ) -> Page:
+        matches: list[Match] = []
+        for body in found.bodies:
+            identity = identity_of(body)
+            url = f"{self._gateway.base}/{identity.resource_type}/{identity.id}"
+            matches.append(Match(url, subset(body, elements=elements, summary=summary)))
+        return Page(search_set(matches, links=links, total=found.total), found.tx_id)
+
+    def _self_link(self, resource_type: str, given: Sequence[tuple[str, str]], query: Query | None) -> str:
+        ignored = set(query.ignored) if query is not None else set()
+        used = [(name, value) for name, value in given if name not in ignored]
+        encoded = urllib.parse.urlencode(used)
+        return f"{self._gateway.base}/{resource_type}" + (f"?{encoded}" if encoded else "")
+
+    def shaped(self, request: Request, body: bytes) -> bytes:
+        """`body` as `_elements` and `_summary` of a read ask for it."""
+        elements = request.query_params.get("_elements", "")
+        summary = request.query_params.get("_summary", "")
+        return subset(body, elements=tuple(e for e in elements.split(",") if e), summary=summary)
+
+    def history_below(self, principal: Principal, request: Request) -> int | None:
+        """The version number under which a history page goes on."""
+        text = request.query_params.get(PAGE)
+        if text is None:
+            return None
+        return self._gateway.cursors.open(text, HistoryCursor, client=principal.client_id).below
+
+    def history_links(self, principal: Principal, place: str, below: int | None) -> dict[str, str]:
+        """The links of a history page."""
+        links = {"self": f"{self._gateway.base}/{place}/_history"}
+        if below is not None:
+            sealed = self._gateway.cursors.seal(HistoryCursor(below), client=principal.client_id)
+            links["next"] = f"{links['self']}?{PAGE}={sealed}"
+        return links
+
+
+def subset(body: bytes, *, elements: tuple[str, ...], summary: str) -> bytes:
+    """`body` reduced to `elements`, or by `summary` (`text` and `data`; others leave it whole)."""
+    if elements:
+        wanted = _ALWAYS.union(elements)
+        return pick(body, wanted.__contains__)
+    if summary == "data":
+        return pick(body, lambda name: name != "text")
+    if summary == "text":
+        return pick(body, _ALWAYS.union({"text"}).__contains__)
+    return body
+
+
+def page_size(text: str | None, *, default: int) -> int:
+    """The page size that `_count` asks for, within bounds.
+
+    Raises:
+        BadRequestError: it is no number.
+    """
+    if text is None:
+        return default
+    if not text.isdecimal() or len(text) > 9:
+        raise BadRequestError("_count is a whole number")
+    return min(int(text), _MOST_PER_PAGE)

@@ -1,0 +1,1 @@
+"""Benches that reproduce the README's figures; each gives rows with value, unit, target and verdict."""

@@ -1,0 +1,129 @@
+"""`consentry init` and `consentry serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from exchange import logs
+from exchange.api.app import create_app
+from exchange.cli.errors import CommandError
+from exchange.config import Folder, Settings
+from exchange.core.actors import Member
+from exchange.wiring import initialise, open_node
+
+FOLDER = typer.Argument(metavar="FOLDER", help="The node's folder.", show_default=False)
+
+
+def init(
+    folder: Annotated[Path, FOLDER],
+    msp: Annotated[str, typer.Option(help="This hospital's MSP id.", show_default=False)],
+    name: Annotated[str, typer.Option(help="This hospital's name.", show_default=False)],
+    member: Annotated[
+        list[str] | None,
+        typer.Option(help="Another member, as MSP=NAME; once for each.", show_default=False),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="The public address; http://127.0.0.1:PORT without it.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8400,
+) -> None:
+    """Make a new node: keys, an empty ledger, the founding policy.
+
+    Example: consentry init ./node --msp CityMSP --name "City Hospital" --member "LakeMSP=Lake Clinic"
+    """
+    members = [Member(msp, name, slug(name))]
+    for text in member or []:
+        other, separator, title = text.partition("=")
+        if not separator or not other or not title:
+            raise CommandError(f"--member {text!r} is not MSP=NAME; write for example LakeMSP='Lake Clinic'")
+        members.append(Member(other, title, slug(title)))
+    settings = Settings(
+        msp_id=msp,
+        base_url=(base_url or f"http://{host}:{port}").rstrip("/"),
+        members=tuple(members),
+        host=host,
+        port=port,
+    )
+    asyncio.run(initialise(Folder(folder), settings))
+    print(f"made {folder}: {name} ({msp}), {len(members)} members")
+    print(f"back up {folder}/keys apart from the rest: without root.key no record opens again")
+    print(f"next: consentry client register {folder} ..., then consentry serve {folder}")
+
+
+def slug(name: str) -> str:
+    """`name` as the logical id of an Organization resource."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "member"
+
+
+def serve(folder: Annotated[Path, FOLDER]) -> None:
+    """Serve the node's FHIR API until it is told to end (Ctrl-C or SIGTERM)."""
+    logs.configure()
+    sys.setswitchinterval(0.001)  # the ledger's thread and the event loop share one interpreter lock
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(Folder(folder)))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not there on every platform
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+async def _serve(folder: Folder) -> None:
+    settings = folder.load()
+    listener = bound(settings)
+    async with open_node(folder) as node:
+        config = uvicorn.Config(
+            create_app(node.gateway, body_limit=settings.body_limit),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        server = Server(config)
+        print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
+        await server.serve(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that ends on SIGTERM and Ctrl-C without raising the signal again afterwards."""
+
+    def handle_exit(self, sig: int, _frame: object) -> None:
+        """Stop accepting and finish what is under way; a second Ctrl-C ends at once."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The listening socket of the node.
+
+    Raises:
+        CommandError: the port is taken or may not be used.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as why:
+        listener.close()
+        raise CommandError(
+            f"{settings.host}:{settings.port} can't be listened on ({why.strerror}); "
+            "end what uses it, or change port and base_url in consentry.toml"
+        ) from None
+    listener.listen(1024)
+    return listener

@@ -1,0 +1,86 @@
+"""`consentry token`: access tokens for people who have no pages yet, and for trying out a client."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from exchange.cli.clients import tokens
+from exchange.cli.node import FOLDER
+from exchange.config import Folder
+from exchange.core.actors import Kind, Principal
+from exchange.demo.client import SystemClient, read_key
+
+app = typer.Typer(
+    help="Print an access token: a patient's, an officer's, or the one a client gets.", no_args_is_help=True
+)
+_MINUTES = typer.Option(help="How long it holds.", min=1, max=720)
+_NO_ASSERTION = "0" * 64
+
+
+@app.command("patient")
+def patient(
+    folder: Annotated[Path, FOLDER],
+    logical_id: Annotated[str, typer.Argument(metavar="ID", help="The Patient's logical id.")],
+    minutes: Annotated[int, _MINUTES] = 60,
+) -> None:
+    """A patient's token: reads the patient's own records and log, writes the patient's consents."""
+    folder_ = Folder(folder)
+    principal = Principal(
+        kind=Kind.PATIENT,
+        client_id=f"patient-{logical_id}",
+        organization=folder_.load().msp_id,
+        purpose="PATRQT",
+        scopes=("patient/*.rs", "patient/Consent.cruds"),
+        evidence=_NO_ASSERTION,
+        user=f"Patient/{logical_id}",
+        patient=logical_id,
+    )
+    print(asyncio.run(_issue(folder_, principal, minutes)))
+
+
+@app.command("officer")
+def officer(
+    folder: Annotated[Path, FOLDER],
+    user: Annotated[str, typer.Argument(help="The officer's user name; it stands in the log.")],
+    minutes: Annotated[int, _MINUTES] = 60,
+) -> None:
+    """A compliance officer's token: reads the access log, and each reading is logged."""
+    folder_ = Folder(folder)
+    principal = Principal(
+        kind=Kind.OFFICER,
+        client_id=f"officer-{user}",
+        organization=folder_.load().msp_id,
+        purpose="HOPERAT",
+        scopes=("user/AuditEvent.rs",),
+        evidence=_NO_ASSERTION,
+        user=user,
+    )
+    print(asyncio.run(_issue(folder_, principal, minutes)))
+
+
+async def _issue(folder: Folder, principal: Principal, minutes: int) -> str:
+    service, records = tokens(folder)
+    try:
+        return await service.issue_local(principal, minutes * 60)
+    finally:
+        records.close()
+
+
+@app.command("client")
+def client(
+    url: Annotated[str, typer.Argument(help="The gateway's address, such as http://127.0.0.1:8400.")],
+    client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
+    organization: Annotated[str, typer.Option(help="Its MSP id.", show_default=False)],
+    key: Annotated[Path, typer.Option(help="The client's private key, a PEM file.", show_default=False)],
+    purpose: Annotated[str, typer.Option(help="The purpose of use.")] = "TREAT",
+    user: Annotated[str, typer.Option(help="The user on whose behalf it asks.")] = "",
+) -> None:
+    """The token that a client gets from a running gateway for its signed assertion (SMART)."""
+    asking = SystemClient(url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user)
+    with httpx.Client(timeout=30) as http:
+        print(asking.token(http))

@@ -1,0 +1,82 @@
+"""`consentry verify`: recompute everything, name the first thing that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from exchange.cli.errors import fail
+from exchange.cli.node import FOLDER
+from exchange.config import Folder
+from exchange.crypto.keys import KeyRing
+from exchange.ledger.embedded.identity import load_node_key
+from exchange.ledger.embedded.reader import open_reader
+from exchange.services.verification import Checked, check_documents, check_ledger, check_log
+from exchange.store import log
+from exchange.store.database import Database
+from exchange.store.records import metadata
+from exchange.vault.file import FileVault
+
+
+def verify(
+    folder: Annotated[Path, FOLDER],
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Run every transaction again through the contracts as well.")
+    ] = False,
+) -> None:
+    """Check the ledger, the access log and every stored document; a running gateway does not mind.
+
+    Exit code 0: nothing is wrong. 3: the first finding of each part is named.
+    """
+    place = Folder(folder)
+    place.load()
+    public = load_node_key(place.node_key).public_key()
+    checked: list[Checked] = []
+    with _Shown() as stages:
+        ledger, report = check_ledger(place.ledger, public, stages.progress, replay=replay)
+        checked.append(ledger)
+        if ledger.finding is None:
+            entries = Database(place.log, log.metadata, durable=False)
+            with open_reader(place.ledger) as reader:
+                checked.append(check_log(reader, entries, stages.progress))
+            entries.close()
+        records = Database(place.records, metadata, durable=True)
+        checked.append(check_documents(records, KeyRing(FileVault(place.root_key)), stages.progress))
+        records.close()
+    for part in checked:
+        if part.finding is not None:
+            print(f"FOUND {part.finding}")
+    if any(part.finding is not None for part in checked):
+        fail("the node does not verify; do not serve it: restore a backup and keep this copy", code=3)
+    counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in checked)
+    replayed = f", {report.replayed} transactions replayed" if replay else ""
+    tip = f"; newest block {report.tip.block} is {report.tip.hash[:16]}" if report.tip else ""
+    print(f"nothing is wrong: {report.blocks} blocks, {counts}{replayed}{tip}")
+
+
+class _Shown:
+    """Progress of the parts on a terminal; nothing where there is none."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(console=Console(stderr=True), transient=True)
+        self._tasks: dict[str, TaskID] = {}
+
+    def progress(self, part: str, done: int, of: int) -> None:
+        """Show how far `part` is."""
+        if part not in self._tasks:
+            self._tasks[part] = self._bars.add_task(part, total=of)
+        self._bars.update(self._tasks[part], completed=done, total=of)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+_NOUN = {"ledger": "ledger values", "log": "log entries", "documents": "document versions"}

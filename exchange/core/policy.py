@@ -1,0 +1,42 @@
+"""The implicit policy that a new consortium starts from: what may be done without asking the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chaincode.consent.model import PURPOSES, Policy, PolicyRule
+from exchange.core.compartment import DIRECTORY_TYPES
+
+
+def founding_policy(members: Iterable[str]) -> Policy:
+    """The policy that members found the channel with; a majority of them can change it on the ledger.
+
+    A hospital may use its own records for treatment, payment and operations, and for what the patient
+    asks; every member may read what names no patient: organisations, practitioners, places, terms.
+    """
+    return Policy(
+        version=1,
+        members=tuple(sorted(members)),
+        rules=(
+            PolicyRule(
+                id="own-care",
+                relation="custodian",
+                subject="patient",
+                purposes=("ETREAT", "HOPERAT", "HPAYMT", "TREAT"),
+            ),
+            PolicyRule(id="patient-request", relation="custodian", subject="patient", purposes=("PATRQT",)),
+            PolicyRule(
+                id="own-directory",
+                relation="custodian",
+                subject="directory",
+                purposes=tuple(sorted(PURPOSES)),
+            ),
+            PolicyRule(
+                id="directory",
+                relation="member",
+                subject="directory",
+                purposes=tuple(sorted(PURPOSES)),
+                classes=tuple(sorted(DIRECTORY_TYPES)),
+            ),
+        ),
+    )

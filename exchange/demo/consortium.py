@@ -1,0 +1,155 @@
+"""The demo's consortium: one hospital's node, two other members, and a client key for each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from exchange.config import Folder, Settings
+from exchange.core.actors import Member
+from exchange.core.assertion import public_jwk
+from exchange.core.clients import new_client
+from exchange.demo.client import SystemClient, read_key, write_key
+from exchange.demo.nhanes import participants
+from exchange.progress import Work
+from exchange.reading import Item, Position, Unit
+from exchange.services.ingest import Ingest
+from exchange.wiring import initialise, open_node
+
+CITY = Member("CityHospitalMSP", "City Hospital", "city-hospital")
+LAKE = Member("LakeClinicMSP", "Lake Clinic", "lake-clinic")
+RIDGE = Member("RidgeInstituteMSP", "Ridge Research Institute", "ridge-research-institute")
+MEMBERS = (CITY, LAKE, RIDGE)
+
+_UNIT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo node: its folder, its address, and its clients' ids and key files by organisation."""
+
+    folder: Folder
+    settings: Settings
+
+    def key_file(self, member: Member) -> Path:
+        """The private key of the member's demo client."""
+        return self.folder.path / "clients" / f"{client_id(member)}.pem"
+
+    def client(
+        self, member: Member, purpose: str = "TREAT", *, user: str = "", name: str = ""
+    ) -> SystemClient:
+        """The member's system, ready to call."""
+        return SystemClient(
+            self.settings.base_url,
+            client_id(member),
+            member.msp_id,
+            read_key(self.key_file(member)),
+            purpose=purpose,
+            user=user,
+            user_name=name,
+        )
+
+
+def client_id(member: Member) -> str:
+    """The id of the member's demo client."""
+    return f"{member.organization}-ehr"
+
+
+def settings_for(port: int) -> Settings:
+    """The demo node's settings on `port` of this machine."""
+    return Settings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
+
+
+async def build(path: Path, port: int, people: int) -> Demo:
+    """Make the node in `path`, register a client for each member, and load `people` survey participants."""
+    folder, settings = Folder(path), settings_for(port)
+    await initialise(folder, settings)
+    demo = Demo(folder, settings)
+    (path / "clients").mkdir(mode=0o700)
+    async with open_node(folder) as node:
+        for member in MEMBERS:
+            key = ec.generate_private_key(ec.SECP384R1())
+            write_key(demo.key_file(member), key)
+            client = new_client(
+                client_id=client_id(member),
+                name=f"{member.name} records system",
+                organization=member.msp_id,
+                jwks=msgspec.json.encode({"keys": [public_jwk(key)]}),
+                allowed=["system/*.cruds"],
+                created=time.time_ns() // 1_000_000,
+            )
+            await node.gateway.tokens.register(client)
+        ingest = Ingest(
+            msp_id=settings.msp_id,
+            indexer=node.indexer,
+            writing=node.gateway.writing,
+            bundles=node.gateway.bundles,
+        )
+        try:
+            await _load(ingest, people)
+        finally:
+            await asyncio.to_thread(ingest.close)
+    return demo
+
+
+async def _load(ingest: Ingest, people: int) -> None:
+    go_on = "remove the folder and start again"
+    with Work("loading", total=people, go_on=go_on, counted="resources") as work:
+        batch: list[Item] = []
+        count = 0
+        for participant in participants(people):
+            batch.extend(_item(resource) for resource in (participant.patient, *participant.records))
+            count += 1
+            if count == _UNIT:
+                await _store(ingest, batch, work, count)
+                batch, count = [], 0
+            if work.interrupted:
+                raise KeyboardInterrupt
+        if batch:
+            await _store(ingest, batch, work, count)
+
+
+async def _store(ingest: Ingest, batch: list[Item], work: Work, people: int) -> None:
+    unit = Unit(_SOURCE, "nhanes", None, tuple(batch), (), Position(0, whole=False), 0)
+    loaded = await ingest.load(unit)
+    if loaded.faults:
+        raise RuntimeError(f"the demo's own data were refused: {loaded.faults[0].reason}")
+    work.advance(people, count=loaded.stored)
+
+
+_SOURCE = Path("nhanes")
+
+
+def _item(resource: dict[str, object]) -> Item:
+    body = msgspec.json.encode(resource)
+    return Item(_SOURCE, None, None, body, str(resource["resourceType"]), str(resource["id"]))
+
+
+def permit_consent(patient: str, recipient: Member, *, status: str = "active") -> dict[str, Any]:
+    """A FHIR Consent by which `patient` lets `recipient` read all records for treatment."""
+    terminology = "http://terminology.hl7.org/CodeSystem"
+    return {
+        "resourceType": "Consent",
+        "status": status,
+        "scope": {"coding": [{"system": f"{terminology}/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": f"Patient/{patient}"},
+        "dateTime": "2026-11-22T09:00:00Z",
+        "policyRule": {"coding": [{"system": f"{terminology}/v3-ActCode", "code": "OPTIN"}]},
+        "provision": {
+            "type": "permit",
+            "actor": [
+                {
+                    "role": {"coding": [{"system": f"{terminology}/v3-ParticipationType", "code": "IRCP"}]},
+                    "reference": {"reference": f"Organization/{recipient.organization}"},
+                }
+            ],
+            "purpose": [{"system": f"{terminology}/v3-ActReason", "code": "TREAT"}],
+        },
+    }

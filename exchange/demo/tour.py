@@ -1,0 +1,254 @@
+"""The whole story over HTTP, without a person: each step is a line, and the first surprise ends it.
+
+A hospital stores records; another member asks and is refused; the patient permits, narrows and revokes;
+every answer names its ledger transaction; the log shows all of it; anyone verifies; a tampered byte is
+found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from exchange.demo.client import FHIR_JSON, SystemClient
+from exchange.demo.consortium import CITY, LAKE, Demo, build, permit_consent
+from exchange.demo.nhanes import Participant, participants
+from exchange.demo.process import StartError, free_port, serving
+
+
+class SurpriseError(Exception):
+    """Something was not as the story says."""
+
+
+def tour(folder: Path, *, people: int) -> None:
+    """Tell the story on a new node in `folder`; raises `SystemExit(1)` at the first surprise."""
+    started = time.monotonic()
+    try:
+        _Tour(folder, people).run()
+    except (SurpriseError, StartError) as surprise:
+        print(f"SURPRISE: {surprise}", flush=True)
+        raise SystemExit(1) from None
+    print(f"the story held, in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _expect(holds: bool, what: str) -> None:  # noqa: FBT001 - reads as an assertion
+    if not holds:
+        raise SurpriseError(what)
+
+
+class _Tour:
+    def __init__(self, folder: Path, people: int) -> None:
+        self._folder = folder
+        self._people = people
+        self._step = 0
+
+    def _say(self, text: str) -> None:
+        self._step += 1
+        print(f"{self._step:2}. {text}", flush=True)
+
+    def run(self) -> None:
+        """All steps in order."""
+        port = free_port()
+        demo = asyncio.run(build(self._folder, port, self._people))
+        self._say(f"stored: a node of three members with {self._people} participants of the CDC's survey")
+        person = max(participants(self._people), key=lambda p: len(p.records))
+        with serving(self._folder, demo.settings.base_url), httpx.Client(timeout=30) as http:
+            story = _Story(demo, http, person, self._say)
+            story.store()
+            story.refused_read()
+            story.grant()
+            story.permitted_read()
+            story.narrow()
+            story.revoke()
+            story.read_the_log()
+        self._verify()
+
+    def _verify(self) -> None:
+        code, said = _consentry("verify", str(self._folder))
+        _expect(code == 0, f"verify found fault with an honest ledger: {said}")
+        self._say(f"verified: {said.strip().splitlines()[-1]}")
+        twisted = self._folder.with_name("twisted")
+        shutil.copytree(self._folder, twisted)
+        ledger = twisted / "ledger.db"
+        data = bytearray(ledger.read_bytes())
+        place = data.rfind(b'"outcome":"deny"')
+        _expect(place > 0, "the ledger holds no refusal to tamper with")
+        data[place + 11] ^= 1
+        ledger.write_bytes(data)
+        code, said = _consentry("verify", str(twisted))
+        _expect(code != 0, "one byte of the ledger was changed and verify did not see it")
+        self._say(f"tampered: one byte of a copy changed, and found: {said.strip().splitlines()[-1]}")
+
+
+def _consentry(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "exchange.cli", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+class _Story:
+    """The part of the story that is told over HTTP."""
+
+    def __init__(
+        self, demo: Demo, http: httpx.Client, person: Participant, say: Callable[[str], None]
+    ) -> None:
+        self._demo = demo
+        self._http = http
+        self._say = say
+        self._patient = str(person.patient["id"])
+        self._observation = next(str(r["id"]) for r in person.records if r["resourceType"] == "Observation")
+        self._city = demo.client(CITY, user="Practitioner/city-7", name="Dr. Ines Okafor")
+        self._lake = demo.client(LAKE, user="Practitioner/lake-3", name="Dr. Tom Virtanen")
+        self._consent = ""
+        self._transactions: dict[str, str] = {}
+
+    def _token(self, *arguments: str) -> str:
+        code, said = _consentry("token", *arguments)
+        _expect(code == 0, f"no token: {said}")
+        return said.strip()
+
+    def _note(self, answer: httpx.Response, outcome: str) -> str:
+        tx: str = answer.headers.get("x-consentry-tx", "")
+        _expect(len(tx) == 64, "the answer names no ledger transaction")
+        self._transactions[tx] = outcome
+        return tx[:12]
+
+    def _search(self, client: SystemClient) -> tuple[int, str]:
+        answer = client.call(self._http, "GET", f"Observation?patient={self._patient}&_count=500")
+        _expect(answer.status_code == 200, f"a search answered {answer.status_code}")
+        return len(answer.json().get("entry", [])), self._note(answer, "any")
+
+    def store(self) -> None:
+        """The hospital's own system adds a record and reads it back."""
+        body = {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}]},
+            "subject": {"reference": f"Patient/{self._patient}"},
+            "effectiveDateTime": "2026-11-20T08:30:00Z",
+            "valueQuantity": {
+                "value": 71.0,
+                "unit": "beats/minute",
+                "system": "http://unitsofmeasure.org",
+                "code": "/min",
+            },
+        }
+        made = self._city.call(self._http, "POST", "Observation", body)
+        _expect(made.status_code == 201, f"a create answered {made.status_code}: {made.text[:300]}")
+        self._observation = made.json()["id"]
+        read = self._city.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(read.status_code == 200 and b'"value":71.0' in read.content, "the record came back changed")
+        self._say(f"created and read by {CITY.name} itself, transaction {self._note(read, 'permit')}")
+
+    def refused_read(self) -> None:
+        """Another member asks without a consent."""
+        answer = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(answer.status_code == 404, f"an unpermitted read answered {answer.status_code}")
+        nothing = self._lake.call(self._http, "GET", "Observation/00000000-0000-4000-8000-000000000000")
+        _expect(answer.content == nothing.content, "a hidden record answers otherwise than none")
+        self._note(nothing, "nothing")
+        self._say(f"refused: {LAKE.name} reads without consent, transaction {self._note(answer, 'deny')}")
+
+    def _terms(self, status: str, provision: dict[str, Any]) -> dict[str, Any]:
+        body = permit_consent(self._patient, LAKE, status=status)
+        body["provision"] |= provision
+        if self._consent:
+            body["id"] = self._consent
+        return body
+
+    def _put(self, status: str, provision: dict[str, Any]) -> None:
+        token = self._token("patient", str(self._demo.folder.path), self._patient)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": FHIR_JSON}
+        base = f"{self._demo.settings.fhir_base}/Consent"
+        body = self._terms(status, provision)
+        if self._consent:
+            answer = self._http.put(f"{base}/{self._consent}", headers=headers, json=body)
+            _expect(answer.status_code == 200, f"a consent's change answered {answer.text[:300]}")
+        else:
+            answer = self._http.post(base, headers=headers, json=body)
+            _expect(
+                answer.status_code == 201, f"a consent answered {answer.status_code}: {answer.text[:300]}"
+            )
+            self._consent = answer.json()["id"]
+
+    def grant(self) -> None:
+        """The patient permits."""
+        self._put("active", {})
+        self._say(f"granted: the patient lets {LAKE.name} read for treatment")
+
+    def permitted_read(self) -> None:
+        """The same request, now permitted; for another purpose it is not."""
+        answer = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(answer.status_code == 200, f"a permitted read answered {answer.status_code}")
+        self._say(f"permitted: the same read, transaction {self._note(answer, 'permit')}")
+        research = self._demo.client(LAKE, "HRESCH")
+        refused = research.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(refused.status_code == 404, "a read for research passed on a consent for treatment")
+        self._say(f"refused: the same read for research, transaction {self._note(refused, 'deny')}")
+
+    def narrow(self) -> None:
+        """The patient withholds one kind of record."""
+        before, _ = self._search(self._lake)
+        codes = [{"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}]
+        self._put("active", {"provision": [{"type": "deny", "code": codes}]})
+        after, tx = self._search(self._lake)
+        _expect(0 < after < before, f"narrowing changed {before} matches to {after}")
+        hidden = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(hidden.status_code == 404, "a withheld record was released")
+        self._note(hidden, "any")
+        self._say(f"narrowed: heart rates are withheld, {before} matches become {after}, transaction {tx}")
+
+    def revoke(self) -> None:
+        """The patient revokes, and the next read is refused."""
+        self._put("inactive", {})
+        answer = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(answer.status_code == 404, "a read after the revocation was released")
+        matches, _ = self._search(self._lake)
+        _expect(matches == 0, "a search after the revocation found something")
+        self._say(f"revoked: the next read is refused, transaction {self._note(answer, 'deny')}")
+
+    def read_the_log(self) -> None:
+        """The patient and the officer read what happened."""
+        token = self._token("patient", str(self._demo.folder.path), self._patient)
+        events = self._events(token, "AuditEvent?_count=200")
+        shown = {_transaction(event): event for event in events}
+        for tx, outcome in self._transactions.items():
+            if outcome == "nothing":
+                continue
+            _expect(tx in shown, f"the log does not show transaction {tx[:12]}")
+            said = "permit" if shown[tx]["outcome"] == "0" else "deny"
+            _expect(outcome in {"any", said}, f"the log says {said} of transaction {tx[:12]}")
+        self._say(
+            f"logged: the patient sees all {len(events)} accesses, refusals and log readings among them"
+        )
+        officer = self._token("officer", str(self._demo.folder.path), "o.reyes")
+        refusals = self._events(officer, "AuditEvent?outcome=4&_count=200")
+        _expect(len(refusals) > 0, "the officer sees no refusals")
+        self._say(f"reviewed: the officer sees {len(refusals)} refusals; this reading is logged as well")
+
+    def _events(self, token: str, path: str) -> list[dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = self._http.get(f"{self._demo.settings.fhir_base}/{path}", headers=headers)
+        _expect(answer.status_code == 200, f"the log answered {answer.status_code}: {answer.text[:300]}")
+        return [entry["resource"] for entry in answer.json().get("entry", [])]
+
+
+def _transaction(event: dict[str, Any]) -> str:
+    for entity in event["entity"]:
+        identifier = entity.get("what", {}).get("identifier", {})
+        if identifier.get("system") == "urn:consentry:ledger-transaction":
+            return str(identifier["value"])
+    return ""

@@ -1,0 +1,143 @@
+"""The access log in the gateway's own database, followed from the ledger's events.
+
+It goes on from a checkpoint that is stored with the rows, so that an event counts once however often it
+arrives, and the whole projection can be thrown away and built again. Under load it writes in batches;
+who needs to see a certain transaction waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from chaincode.access.model import Record
+from exchange.core.errors import UnavailableError
+from exchange.ledger.port import Checkpoint, Event, Transactions
+from exchange.store import log
+from exchange.store.database import Database
+
+_BATCH = 500
+_PAUSE = 0.25
+_REMEMBERED = 5_000
+_PATIENCE = 30.0
+
+_records = msgspec.json.Decoder(list[msgspec.Raw])
+_record = msgspec.json.Decoder(Record)
+
+
+class Projection:
+    """Follows one ledger into one database, from `start` until `close`."""
+
+    def __init__(self, transactions: Transactions, entries: Database) -> None:
+        self._transactions = transactions
+        self._entries = entries
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._hurry = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to follow behind the stored checkpoint."""
+        place = await self._entries.read(log.checkpoint)
+        after = None if place is None else Checkpoint(*place)
+        self._task = asyncio.create_task(self._follow(after), name="projection")
+
+    async def close(self) -> None:
+        """Stop following; what is missing comes again at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def reached(self, tx_id: str) -> None:
+        """Return once the entries of `tx_id`, committed just now, are in the projection.
+
+        Raises:
+            UnavailableError: the projection can't keep up, or has ended.
+        """
+        if tx_id in self._seen:
+            return
+        if self._task is None or self._task.done():
+            raise UnavailableError("the access log is not being followed; restart the gateway")
+        waiter = self._waiting.setdefault(tx_id, asyncio.Event())
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await waiter.wait()
+        except TimeoutError:
+            raise UnavailableError("the access log is behind the ledger; try again") from None
+        finally:
+            self._waiting.pop(tx_id, None)
+
+    async def _follow(self, after: Checkpoint | None) -> None:
+        queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=_BATCH)
+        reader = asyncio.create_task(self._read(after, queue), name="projection-events")
+        try:
+            while True:
+                events = [await self._next(queue, reader)]
+                if not self._waiting and queue.qsize() < _BATCH // 2:
+                    self._hurry.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_PAUSE):
+                            await self._hurry.wait()
+                while len(events) < _BATCH and not queue.empty():
+                    events.append(queue.get_nowait())
+                await self._project(events)
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+
+    async def _read(self, after: Checkpoint | None, queue: asyncio.Queue[Event]) -> None:
+        async for event in self._transactions.events(after):
+            await queue.put(event)
+
+    async def _next(self, queue: asyncio.Queue[Event], reader: asyncio.Task[None]) -> Event:
+        getter = asyncio.create_task(queue.get())
+        try:
+            await asyncio.wait({getter, reader}, return_when=asyncio.FIRST_COMPLETED)
+            if getter.done():
+                return getter.result()
+            reader.result()  # raises what ended the stream
+            raise UnavailableError("the ledger's event stream ended")
+        finally:
+            getter.cancel()
+
+    async def _project(self, events: Sequence[Event]) -> None:
+        rows = [row for event in events if event.name == "access" for row in _rows(event)]
+        last = events[-1].checkpoint
+        await self._entries.write(lambda c: log.project(c, rows, last.block, last.index))
+        for event in events:
+            self._seen[event.tx_id] = None
+            waiter = self._waiting.get(event.tx_id)
+            if waiter is not None:
+                waiter.set()
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+
+def _rows(event: Event) -> list[log.EntryRow]:
+    rows: list[log.EntryRow] = []
+    for raw in _records.decode(event.payload):
+        record = _record.decode(raw)
+        rows.append(
+            log.EntryRow(
+                tx=record.tx,
+                n=record.n,
+                block=event.checkpoint.block,
+                time=record.time,
+                pair=record.pair,
+                custodian=record.custodian,
+                recipient=record.recipient,
+                user=record.user,
+                action=record.action,
+                purpose=record.purpose,
+                outcome=record.outcome,
+                record=bytes(raw),
+            )
+        )
+    return rows

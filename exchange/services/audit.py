@@ -1,0 +1,208 @@
+"""The access log for those who may read it: officers all of it, a patient what concerns her.
+
+Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
+like any other access, and is itself the newest entry of what it shows.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from chaincode.access.model import Action, Record
+from exchange.core import search
+from exchange.core.actors import Kind, Principal
+from exchange.core.audit_event import Who, actions_of, audit_event, parse_event_id
+from exchange.core.errors import BadRequestError, ForbiddenError, NotFoundError
+from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.references import References
+from exchange.ledger.projection import Projection
+from exchange.ledger.pseudonyms import PatientSecret
+from exchange.services.enforcement import Answer, Enforcement, Question, open_detail
+from exchange.services.keys import Keys
+from exchange.services.reading import HIDDEN
+from exchange.services.searching import Found
+from exchange.store import log
+from exchange.store.database import Database
+from exchange.store.log import Filter, LogRow
+
+_OUTCOMES = {"0": "permit", "4": "deny"}
+_DEFAULT_PAGE = 50
+_LARGEST_PAGE = 500
+_TOLERATED = frozenset({"_format", "_pretty", "_total"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One AuditEvent and the transaction that logged its reading."""
+
+    body: bytes
+    tx_id: str
+
+
+class Audit:
+    """AuditEvent read and search for the custodian's officers and patients."""
+
+    parameters: tuple[tuple[str, str], ...] = (
+        ("_id", "token"),
+        ("_lastUpdated", "date"),
+        ("date", "date"),
+        ("patient", "reference"),
+        ("agent", "reference"),
+        ("outcome", "token"),
+        ("action", "token"),
+        ("purpose", "token"),
+    )
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        names: Mapping[str, str],
+        references: References,
+        keys: Keys,
+        enforcement: Enforcement,
+        entries: Database,
+        projection: Projection,
+    ) -> None:
+        self._msp_id = msp_id
+        self._names = names
+        self._references = references
+        self._keys = keys
+        self._enforcement = enforcement
+        self._entries = entries
+        self._projection = projection
+
+    async def search(
+        self,
+        principal: Principal,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        after: int | None,
+        lenient: bool,
+    ) -> Found:
+        """One page of entries, the newest first.
+
+        Raises:
+            ForbiddenError: the principal is neither an officer of this hospital nor a patient.
+            BadRequestError: a parameter is unknown or can't be understood.
+        """
+        which, patient, count = _parse(parameters, lenient=lenient)
+        subject = self._subject(principal, patient)
+        target = f"AuditEvent?{urllib.parse.urlencode(list(parameters))}"
+        answer = await self._ask(principal, "search-type", target, subject)
+        if patient is not None or principal.kind is Kind.PATIENT:
+            which = replace(which, pairs=await self._pairs(subject))
+        rows = await self._rows(answer, which, before=after, limit=count + 1)
+        bodies = await self._render(rows[:count])
+        more = rows[count - 1].sequence if len(rows) > count and count else None
+        return Found(tuple(bodies), more, None, answer.tx_id)
+
+    async def read(self, principal: Principal, logical_id: str) -> Event:
+        """The AuditEvent with `logical_id`.
+
+        Raises:
+            NotFoundError: there is none, or none that this principal may read.
+        """
+        subject = self._subject(principal, None)
+        answer = await self._ask(principal, "read", f"AuditEvent/{logical_id}", subject)
+        parsed = parse_event_id(logical_id)
+        if parsed is None:
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        pairs = await self._pairs(subject) if principal.kind is Kind.PATIENT else None
+        wanted = Filter(pairs=pairs, tx_start=parsed[0], n=parsed[1])
+        rows = await self._rows(answer, wanted, before=None, limit=1)
+        bodies = await self._render(rows)
+        if not bodies:
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        return Event(bodies[0], answer.tx_id)
+
+    def _subject(self, principal: Principal, patient: str | None) -> bytes:
+        if principal.organization != self._msp_id or principal.kind is Kind.SYSTEM:
+            raise ForbiddenError("the access log is for this hospital's officers and patients")
+        if principal.kind is Kind.PATIENT:
+            if patient not in {None, principal.patient}:
+                raise ForbiddenError("a patient reads no one else's log")
+            return self._references.subject(principal.patient)
+        return self._references.directory if patient is None else self._references.subject(patient)
+
+    async def _ask(self, principal: Principal, interaction: str, target: str, subject: bytes) -> Answer:
+        question = Question(principal, Action.LOG, interaction, target, ("AuditEvent",))
+        await self._keys.ensure({self._references.directory: ""})
+        answer = await self._enforcement.ask(question, [subject])
+        if not answer.permits([subject]):
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        return answer
+
+    async def _pairs(self, subject: bytes) -> list[str]:
+        # Every member's pair, opened or not: refusals before an opening are entries too.
+        keys = (await self._keys.find([subject])).get(subject)
+        if keys is None:
+            return []
+        secret = PatientSecret(keys.secret)
+        return [secret.pair(member) for member in self._names]
+
+    async def _rows(self, answer: Answer, which: Filter, *, before: int | None, limit: int) -> list[LogRow]:
+        await self._projection.reached(answer.tx_id)
+        which = replace(which, custodian=self._msp_id)
+        return await self._entries.read(lambda c: log.list_entries(c, which, before=before, limit=limit))
+
+    async def _render(self, rows: Sequence[LogRow]) -> list[bytes]:
+        subjects = [row.subject for row in rows if row.subject is not None]
+        keys = await self._keys.find(subjects)
+        return [self._event(row, keys) for row in rows]
+
+    def _event(self, row: LogRow, keys: Mapping[bytes, SubjectKeys]) -> bytes:
+        record = msgspec.json.decode(row.record, type=Record)
+        known = keys.get(row.subject) if row.subject is not None else None
+        if known is None or row.sealed is None:
+            return audit_event(record, None, self._names)
+        detail = open_detail(known, record.tx, record.n, row.sealed)
+        who = Who(
+            client=detail.client,
+            user=detail.user,
+            user_name=detail.user_name,
+            role=detail.role,
+            interaction=detail.interaction,
+            target=detail.target,
+            patient=detail.patient,
+        )
+        return audit_event(record, who, self._names)
+
+
+def _parse(parameters: Sequence[tuple[str, str]], *, lenient: bool) -> tuple[Filter, str | None, int]:
+    which = Filter()
+    patient: str | None = None
+    count = _DEFAULT_PAGE
+    for name, value in parameters:
+        values = value.split(",")
+        match name:
+            case "_id":
+                parsed = parse_event_id(value) or ("none", 0)
+                which = replace(which, tx_start=parsed[0], n=parsed[1])
+            case "date" | "_lastUpdated":
+                when = search.parse("AuditEvent", [("_lastUpdated", value)], lenient=False).last_updated
+                which = replace(which, times=(*which.times, *when))
+            case "patient":
+                patient = value.removeprefix("Patient/")
+            case "agent":
+                which = replace(which, recipients=[v.rpartition("|")[2] for v in values])
+            case "outcome":
+                codes = [v.rpartition("|")[2] for v in values]
+                which = replace(which, outcomes=[_OUTCOMES.get(code, "none") for code in codes])
+            case "action":
+                which = replace(which, actions=[a for v in values for a in actions_of(v.rpartition("|")[2])])
+            case "purpose":
+                which = replace(which, purposes=[v.rpartition("|")[2] for v in values])
+            case "_count":
+                if not value.isdecimal() or len(value) > 9:
+                    raise BadRequestError("_count is a whole number")
+                count = min(int(value), _LARGEST_PAGE)
+            case _ if name in _TOLERATED or lenient:
+                continue
+            case _:
+                raise BadRequestError(f"AuditEvent has no search parameter {name[:64]}")
+    return which, patient, count

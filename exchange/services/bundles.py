@@ -1,0 +1,261 @@
+"""Transactions and batches: many interactions in one request.
+
+A transaction stores all of its writes or none. References between its entries (`urn:uuid:...`) become
+the ids that the entries get, conditional references are looked up under the caller's own permission,
+and what it reads is read after its writes, each read asked for on the ledger like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from exchange.core import r4, search
+from exchange.core.actors import Principal
+from exchange.core.bundles import (
+    Entry,
+    Response,
+    conditional_references,
+    entries_of,
+    entry_problem,
+    identity_of,
+    response_set,
+    rewrite_conditionals,
+    rewrite_urns,
+    with_id,
+)
+from exchange.core.errors import (
+    BadRequestError,
+    ExchangeError,
+    InvalidResourceError,
+    PreconditionError,
+    Problem,
+)
+from exchange.core.outcome import outcome
+from exchange.core.record import instant
+from exchange.services.indexing import Prepared, new_id
+from exchange.services.searching import Searching
+from exchange.services.writing import Deletion, Writing, Written
+
+Get = Callable[[Principal, str], Awaitable[Response]]
+"""Answers a GET entry: the principal and the relative URL to the response."""
+
+Require = Callable[[Principal, str, str], None]
+"""Raises unless the principal's scopes reach an interaction with a resource type."""
+
+_INTERACTION = {"POST": "create", "PUT": "update", "DELETE": "delete"}
+
+_STATUS = {"created": "201 Created", "updated": "200 OK", "unchanged": "200 OK", "deleted": "204 No Content"}
+
+
+@dataclass(slots=True)
+class _Step:
+    """One entry on its way: what it asks, where it will live, and what came of it."""
+
+    index: int
+    entry: Entry
+    method: str
+    url: str
+    resource_type: str = ""
+    logical_id: str = ""
+    existing: str = ""
+    response: Response | None = None
+
+
+def written_response(written: Written, base: str) -> Response:
+    """The entry response to a write; `base` is the server's FHIR base URL."""
+    place = f"{written.resource_type}/{written.logical_id}"
+    return Response(
+        _STATUS[written.outcome],
+        location=f"{base}/{place}/_history/{written.version}",
+        etag=f'W/"{written.version}"',
+        last_modified=instant(written.written),
+    )
+
+
+class Bundles:
+    """Runs the Bundles that clients post to the base."""
+
+    def __init__(self, *, base: str, writing: Writing, searching: Searching) -> None:
+        self._base = base
+        self._writing = writing
+        self._searching = searching
+
+    async def run(self, principal: Principal, body: bytes, get: Get, require: Require) -> bytes:
+        """The response Bundle to `body`, a Bundle of type transaction or batch.
+
+        Raises:
+            BadRequestError: the Bundle is neither, or an entry's request can't be understood.
+            InvalidResourceError: some entry is not valid R4 (a transaction then stores nothing).
+        """
+        received = await asyncio.to_thread(entries_of, body)
+        if received.type == "transaction":
+            await asyncio.to_thread(r4.check, body, expected="Bundle")
+            responses = await self._transaction(principal, _steps(received.entry), get, require)
+            return response_set("transaction", responses)
+        if received.type == "batch":
+            batch: list[Response] = []
+            for index, entry in enumerate(received.entry):
+                batch.append(await self._batch_entry(principal, index, entry, get, require))
+            return response_set("batch", batch)
+        raise BadRequestError("a Bundle posted to the base is of type transaction or batch")
+
+    async def _batch_entry(
+        self, principal: Principal, index: int, entry: Entry, get: Get, require: Require
+    ) -> Response:
+        try:
+            steps = _steps([entry], first=index)
+            return (await self._transaction(principal, steps, get, require))[0]
+        except ExchangeError as refused:
+            return Response(f"{refused.status}", outcome=outcome(refused))
+
+    async def _transaction(
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require
+    ) -> list[Response]:
+        places: dict[str, str] = {}
+        for step in steps:
+            await self._place(principal, step, require)
+            if step.entry.full_url.startswith("urn:") and step.resource_type:
+                places[step.entry.full_url] = step.existing or f"{step.resource_type}/{step.logical_id}"
+        bodies = {
+            step.index: rewrite_urns(bytes(step.entry.resource), places)
+            for step in steps
+            if step.method in {"POST", "PUT"} and not step.existing
+        }
+        wanted = {reference for body in bodies.values() for reference in conditional_references(body)}
+        resolved = {reference: await self.resolve(principal, reference) for reference in sorted(wanted)}
+        changes: list[tuple[_Step, Prepared | Deletion]] = []
+        for step in steps:
+            if step.existing:
+                step.response = Response("200 OK", location=f"{self._base}/{step.existing}")
+            elif step.index in bodies:
+                body = rewrite_conditionals(bodies[step.index], resolved)
+                changes.append((step, await self._prepare(principal, step, body)))
+            elif step.method == "DELETE":
+                changes.append((step, Deletion(step.resource_type, step.logical_id, _version(step))))
+        if changes:
+            results = await self._writing.write([change for _, change in changes])
+            for (step, _), written in zip(changes, results, strict=True):
+                step.response = written_response(written, self._base)
+        for step in steps:
+            if step.method == "GET":
+                step.response = await get(principal, step.url)
+        return [step.response for step in steps if step.response is not None]
+
+    async def _prepare(self, principal: Principal, step: _Step, body: bytes) -> Prepared:
+        # An entry that was POSTed may carry an id of its own; the server's replaces it.
+        assigned = step.method == "POST"
+        if assigned:
+            body = with_id(body, step.logical_id)
+        try:
+            return await self._writing.prepare(
+                principal,
+                body,
+                resource_type=step.resource_type,
+                logical_id=step.logical_id,
+                if_match=_version(step),
+            )
+        except InvalidResourceError as refused:
+            raise InvalidResourceError(
+                str(refused), problems=[_within(step.index, problem) for problem in refused.problems]
+            ) from None
+
+    async def _place(self, principal: Principal, step: _Step, require: Require) -> None:
+        path, _, query = step.url.partition("?")
+        parts = path.strip("/").split("/")
+        if step.method == "GET":
+            return
+        if step.method not in _INTERACTION:
+            raise _bad(step.index, "the method is GET, POST, PUT or DELETE")
+        if parts[0] not in r4.RESOURCE_TYPES:
+            raise _bad(step.index, "the url names no resource type")
+        step.resource_type = parts[0]
+        require(principal, _INTERACTION[step.method], step.resource_type)
+        self._writing.allow(principal, step.resource_type)
+        if query:
+            raise _bad(step.index, "conditional update and delete are not supported; name the id")
+        if step.method == "POST":
+            if len(parts) != 1:
+                raise _bad(step.index, "a POST names a type alone")
+            condition = step.entry.request.if_none_exist if step.entry.request is not None else None
+            if condition:
+                step.existing = await self.existing(principal, step.resource_type, condition) or ""
+            step.logical_id = new_id()
+        elif len(parts) == 2:
+            step.logical_id = parts[1]
+        else:
+            raise _bad(step.index, "PUT and DELETE name Type/id")
+
+    async def existing(self, principal: Principal, resource_type: str, condition: str) -> str | None:
+        """The one record that a condition such as `If-None-Exist` matches, as `Type/id`, or None.
+
+        Raises:
+            PreconditionError: it matches more than one.
+            BadRequestError: the condition has no search parameter.
+        """
+        parameters = urllib.parse.parse_qsl(condition.lstrip("?"), keep_blank_values=True)
+        query = search.parse(resource_type, parameters, lenient=False, base=self._base)
+        if not query.clauses:
+            raise BadRequestError("a condition needs at least one search parameter")
+        query = msgspec.structs.replace(query, count=2)
+        found = await self._searching.search(principal, query, target=f"{resource_type}?{condition}")
+        if len(found.bodies) > 1:
+            raise PreconditionError("the condition matches more than one record")
+        if not found.bodies:
+            return None
+        identity = identity_of(found.bodies[0])
+        return f"{identity.resource_type}/{identity.id}"
+
+    async def resolve(self, principal: Principal, reference: str) -> str:
+        """What the conditional `reference`, such as `Practitioner?identifier=...`, stands for: `Type/id`.
+
+        Raises:
+            PreconditionError: it matches no record, or more than one, that `principal` may read.
+        """
+        resource_type, _, condition = reference.partition("?")
+        if resource_type not in r4.RESOURCE_TYPES:
+            raise BadRequestError("a conditional reference names no resource type")
+        found = await self.existing(principal, resource_type, condition)
+        if found is None:
+            raise PreconditionError("a conditional reference matches no record")
+        return found
+
+
+def _steps(entries: Sequence[Entry], *, first: int = 0) -> list[_Step]:
+    steps: list[_Step] = []
+    for index, entry in enumerate(entries, start=first):
+        if entry.request is None:
+            raise _bad(index, "every entry needs a request")
+        steps.append(_Step(index, entry, entry.request.method, entry.request.url))
+        if entry.request.method in {"POST", "PUT"} and not bytes(entry.resource):
+            raise _bad(index, "a POST or PUT needs a resource")
+    return steps
+
+
+def _bad(index: int, message: str) -> BadRequestError:
+    return BadRequestError("the bundle can't be processed", problems=[entry_problem(index, message)])
+
+
+def _within(index: int, problem: Problem) -> Problem:
+    return Problem(f"Bundle.entry[{index}].resource.{problem.path}", problem.message, problem.code)
+
+
+def _version(step: _Step) -> int | None:
+    request = step.entry.request
+    return None if request is None or not request.if_match else parse_etag(request.if_match)
+
+
+def parse_etag(text: str) -> int:
+    """The version that an `If-Match` value names: `W/"3"` is 3.
+
+    Raises:
+        PreconditionError: it names no version of this server.
+    """
+    tag = text.strip().removeprefix("W/").strip('"')
+    if not tag.isdecimal() or len(tag) > 9:
+        raise PreconditionError("If-Match does not name a version of this record")
+    return int(tag)

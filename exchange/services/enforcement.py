@@ -1,0 +1,218 @@
+"""The only way to a document: ask the ledger, keep the trace, then open.
+
+1. Every question names the principal, what it does, and the subjects whose records it would touch.
+2. The ledger decides and logs in one transaction; without its commit nothing goes on.
+3. Who asked for what is sealed beside the entry before anything is released.
+4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
+
+A request for what does not exist takes the same way with a pair that was never opened, so that neither
+the answer nor its time nor the ledger tells a hidden record from none.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from chaincode.access.model import Action, Decision, Request
+from chaincode.consent.obligations import admits
+from exchange.core.actors import Principal
+from exchange.core.errors import TooCostlyError
+from exchange.core.facts import facts_of
+from exchange.core.permit import Permit
+from exchange.core.terms import person_digest
+from exchange.crypto.documents import open_document, open_side, seal_side
+from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.references import References
+from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.pseudonyms import PatientSecret
+from exchange.services.keys import Keys
+from exchange.services.pairs import Pairs
+from exchange.store import log
+from exchange.store.database import Database
+from exchange.store.documents import Stored
+
+MOST_SUBJECTS = 500
+"""Subjects that one question may name; the ledger decides them in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a principal wants to do.
+
+    `interaction` is FHIR's name (`read`, `search-type` ...); `target` says of what, as asked for: it is
+    sealed and may hold identifiers. `classes` are the resource types asked for.
+    """
+
+    principal: Principal
+    action: Action
+    interaction: str
+    target: str
+    classes: tuple[str, ...] = ()
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the ledger's entry does not say, sealed under the subject's key."""
+
+    client: str
+    organization: str
+    user: str
+    interaction: str
+    target: str
+    user_name: str = ""
+    role: str = ""
+    patient: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the ledger said: its transaction, the decision for each subject, and the Permit if any."""
+
+    tx_id: str
+    time: int
+    decisions: Mapping[bytes, Decision]
+    permit: Permit | None
+    keys: Mapping[bytes, SubjectKeys]
+
+    def permits(self, subjects: Sequence[bytes]) -> bool:
+        """Whether documents of exactly these `subjects` may be opened."""
+        return self.permit is not None and self.permit.covers(tuple(subjects))
+
+
+class Enforcement:
+    """Asks the ledger for one custodian's gateway and opens documents with its answers."""
+
+    def __init__(
+        self,
+        *,
+        references: References,
+        keys: Keys,
+        pairs: Pairs,
+        ledger: LedgerClient,
+        entries: Database,
+    ) -> None:
+        self._references = references
+        self._keys = keys
+        self._pairs = pairs
+        self._ledger = ledger
+        self._entries = entries
+
+    async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
+        """Ask for records of `subjects` (store tokens); those that are none count as nothing found.
+
+        Raises:
+            TooCostlyError: more than `MOST_SUBJECTS`.
+            UnavailableError: the ledger can't be reached; nothing may be released.
+        """
+        if len(subjects) > MOST_SUBJECTS:
+            raise TooCostlyError(f"the request concerns more than {MOST_SUBJECTS} patients; narrow it")
+        recipient = question.principal.organization
+        keys = await self._keys.find(subjects)
+        await self._pairs.ensure(list(keys.values()), recipient)
+        asks: list[Ask] = []
+        for token in dict.fromkeys(subjects):
+            known = keys.get(token)
+            asks.append(self._nothing(question, token.hex()) if known is None else self._ask(question, known))
+        if not asks:
+            asks.append(self._nothing(question, question.target))
+        authorization = await self._ledger.authorize(asks)
+        details: list[tuple[str, int, bytes, bytes]] = []
+        decisions: dict[bytes, Decision] = {}
+        directory = await self._directory_keys()
+        for ask, entry in zip(asks, authorization.entries, strict=True):
+            decisions[ask.subject] = entry.decision
+            sealer = keys.get(ask.subject, directory)
+            detail = _detail(question, keys[ask.subject].name if ask.subject in keys else "")
+            sealed = seal_side(sealer, detail_label(authorization.tx_id, entry.n), detail)
+            details.append((authorization.tx_id, entry.n, sealer.token, sealed))
+        await self._entries.write(lambda c: log.add_details(c, details))
+        return Answer(authorization.tx_id, authorization.time, decisions, authorization.permit, keys)
+
+    def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
+        """The bytes of `stored` if the answer permits it and its obligations admit it, else None.
+
+        Raises:
+            DamagedError: the stored row does not verify.
+        """
+        if answer.permit is None or not answer.permits(stored.subjects):
+            return None
+        keys = [answer.keys[token] for token in stored.subjects]
+        body = open_document(answer.permit, keys, stored.envelope)
+        bound = [known for known in keys if answer.permit.obligations[known.token]]
+        if bound and not all(self._admits(answer, known, body, reference) for known in bound):
+            return None
+        return body
+
+    def _admits(self, answer: Answer, keys: SubjectKeys, body: bytes, reference: str) -> bool:
+        if answer.permit is None:
+            return False
+        resource = msgspec.json.decode(body)
+        own = reference or f"{resource['resourceType']}/{resource['id']}"
+        salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
+        return admits(answer.permit.obligations[keys.token], facts_of(resource, salt=salt, reference=own))
+
+    def _ask(self, question: Question, keys: SubjectKeys) -> Ask:
+        secret = PatientSecret(keys.secret)
+        recipient = question.principal.organization
+        return Ask(keys.token, _request(question, secret.pair(recipient), secret.salt(recipient)))
+
+    def _nothing(self, question: Question, text: str) -> Ask:
+        recipient = question.principal.organization
+        pair = self._references.nothing(recipient, text)
+        salt = self._references.nothing_salt(recipient, text)
+        return Ask(bytes.fromhex(pair), _request(question, pair, salt))
+
+    async def _directory_keys(self) -> SubjectKeys:
+        token = self._references.directory
+        return (await self._keys.ensure({token: ""}))[token]
+
+
+def detail_label(tx_id: str, n: int) -> bytes:
+    """The label that binds a sealed detail to its entry."""
+    return f"detail/{tx_id}/{n}".encode()
+
+
+def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
+    """The detail that was sealed for entry `n` of `tx_id`."""
+    return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
+
+
+def _detail(question: Question, patient: str) -> bytes:
+    principal = question.principal
+    return msgspec.json.encode(
+        Detail(
+            client=principal.client_id,
+            organization=principal.organization,
+            user=principal.user,
+            user_name=principal.user_name,
+            role=principal.role,
+            interaction=question.interaction,
+            target=question.target,
+            patient=patient,
+            evidence=principal.evidence,
+        )
+    )
+
+
+def _salted(salt: bytes, kind: str, text: str) -> str:
+    return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256").hex()
+
+
+def _request(question: Question, pair: str, salt: bytes) -> Request:
+    principal = question.principal
+    return Request(
+        pair=pair,
+        recipient=principal.organization,
+        purpose=principal.purpose,
+        action=question.action.value,
+        user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
+        person=person_digest(salt, principal.user),
+        role=principal.role,
+        classes=question.classes,
+        digest=_salted(salt, "request", f"{question.interaction}\0{question.target}"),
+        evidence=_salted(salt, "evidence", principal.evidence),
+    )

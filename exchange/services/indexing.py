@@ -1,0 +1,167 @@
+"""From a body as received to what can be sealed and found: checked, owned, tokenised. No I/O.
+
+Needs only the two index keys, so worker processes can do it as well as the gateway itself.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exchange.core import r4, search
+from exchange.core.actors import Kind, Principal
+from exchange.core.compartment import patients_of
+from exchange.core.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
+from exchange.core.terms import ConsentDraft, compile_consent
+from exchange.crypto.references import References
+from exchange.crypto.tokens import TokenKeys
+from exchange.store.documents import pack
+
+MOST_PATIENTS = 8
+"""Patients that one record may concern; their keys together seal it."""
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A body that was checked and indexed, and waits for a version number.
+
+    `subjects` are the store tokens of `patients`, in the same order; a record without a patient has the
+    directory for its one subject. `tokens` are packed (`exchange.store.documents.pack`).
+    """
+
+    resource_type: str
+    logical_id: str
+    body: bytes
+    patients: tuple[str, ...]
+    subjects: tuple[bytes, ...]
+    tokens: bytes
+    draft: ConsentDraft | None = None
+    if_match: int | None = None
+    skip_equal: bool = False
+
+
+def new_id() -> str:
+    """A logical id for a new record: a random UUID, which tells nothing about the patient."""
+    return str(uuid.uuid4())
+
+
+class Indexer:
+    """Prepares bodies for one custodian, and counts the seconds spent on checking and on indexing.
+
+    `base` is the FHIR base URL: references under it are this server's own. `members` maps the names that
+    a consent may give a member to its MSP id.
+    """
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        base: str,
+        members: Mapping[str, str],
+        references: References,
+        token_keys: TokenKeys,
+    ) -> None:
+        self._msp_id = msp_id
+        self._base = base
+        self._members = members
+        self._references = references
+        self._token_keys = token_keys
+        self.seconds_checking = 0.0
+        self.seconds_indexing = 0.0
+
+    def allow(self, principal: Principal, resource_type: str) -> None:
+        """Refuse a principal that may not write this type at all.
+
+        Raises:
+            ForbiddenError: another organisation's client, an officer, or a patient writing other types.
+        """
+        if resource_type == "AuditEvent":
+            raise ForbiddenError("the access log is written by the ledger alone")
+        if principal.kind is Kind.SYSTEM and principal.organization == self._msp_id:
+            return
+        if principal.kind is Kind.PATIENT and resource_type == "Consent":
+            return
+        raise ForbiddenError("only the custodian's own clients write here; patients write their consents")
+
+    def prepare(
+        self,
+        principal: Principal,
+        body: bytes,
+        *,
+        resource_type: str,
+        logical_id: str | None,
+        if_match: int | None = None,
+        skip_equal: bool = False,
+    ) -> Prepared:
+        """Check and index `body`; `logical_id` is the URL's, or None to have one assigned. No I/O.
+
+        Raises:
+            BadRequestError: the body is no JSON, its type or id differs from the URL's.
+            InvalidResourceError: it is not valid R4, or a consent this exchange can't enforce.
+        """
+        self.allow(principal, resource_type)
+        started = time.perf_counter()
+        resource = r4.check(body, expected=resource_type).resource
+        checked = time.perf_counter()
+        self.seconds_checking += checked - started
+        if logical_id is None:
+            logical_id = new_id()
+        elif resource.get("id") != logical_id:
+            raise BadRequestError("the body's id is not the one in the URL")
+        if not _ID.match(logical_id):
+            raise BadRequestError("an id has 1 to 64 letters, digits, '-' or '.'")
+        resource["id"] = logical_id
+        patients = patients_of(resource_type, resource, base=self._base)
+        if len(patients) > MOST_PATIENTS:
+            problem = Problem(resource_type, f"concerns more than {MOST_PATIENTS} patients")
+            raise InvalidResourceError("the record concerns too many patients", problems=[problem])
+        draft = None
+        if resource_type == "Consent":
+            draft = self._draft(principal, resource, patients)
+        subject_tokens = tuple(self._references.subject(patient) for patient in patients) or (
+            self._references.directory,
+        )
+        tokens = self._token_keys.tokens(
+            resource_type, search.terms(resource_type, resource, base=self._base)
+        )
+        tokens.append(self._references.of_type(resource_type))
+        tokens.extend(self._references.compartment(token) for token in subject_tokens)
+        self.seconds_indexing += time.perf_counter() - checked
+        return Prepared(
+            resource_type,
+            logical_id,
+            body,
+            patients or ("",),
+            subject_tokens,
+            pack(tokens),
+            draft,
+            if_match,
+            skip_equal,
+        )
+
+    def _draft(
+        self, principal: Principal, resource: dict[str, Any], patients: tuple[str, ...]
+    ) -> ConsentDraft:
+        if len(patients) != 1:
+            problem = Problem("Consent.patient", "must name one patient of this server", "value")
+            raise InvalidResourceError("a consent belongs to one patient", problems=[problem])
+        by_patient = principal.kind is Kind.PATIENT
+        if by_patient and patients[0] != principal.patient:
+            raise ForbiddenError("a patient writes no one else's consents")
+        return compile_consent(
+            resource,
+            version=1,
+            attested="patient" if by_patient else "organization",
+            now=_now(),
+            members=self._members,
+        )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,127 @@
+"""Read, vread and history: from a reference to released bytes, through enforcement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaincode.access.model import Action
+from exchange.core.actors import Kind, Principal
+from exchange.core.errors import ForbiddenError, GoneError, NotFoundError
+from exchange.crypto.references import References
+from exchange.services.enforcement import Answer, Enforcement, Question
+from exchange.store import documents
+from exchange.store.database import Database
+from exchange.store.documents import Stored
+
+HIDDEN = "no such record, or none that you may read"
+"""The one wording for what is not there and what is not permitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A version that may leave the gateway. `written` is in ms since 1970 UTC; a deletion has no body."""
+
+    body: bytes
+    version: int
+    written: int
+    deleted: bool
+    tx_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Released versions, the newest first, and the transaction that permitted them."""
+
+    versions: tuple[Released, ...]
+    tx_id: str
+    more_below: int | None
+
+
+def reach(principal: Principal, references: References, subjects: tuple[bytes, ...]) -> bool:
+    """Whether `subjects` are within what the kind of principal may ever see.
+
+    A patient's token reaches the patient's own records and no others; an officer's reaches no records,
+    for officers review the log.
+    """
+    if principal.kind is Kind.PATIENT:
+        return subjects == (references.subject(principal.patient),)
+    return principal.kind is Kind.SYSTEM
+
+
+class Reading:
+    """The read interactions of one custodian's records."""
+
+    def __init__(self, *, references: References, records: Database, enforcement: Enforcement) -> None:
+        self._references = references
+        self._records = records
+        self._enforcement = enforcement
+
+    async def read(
+        self, principal: Principal, resource_type: str, logical_id: str, version: int | None = None
+    ) -> Released:
+        """The current version, or `version`, of a record.
+
+        Raises:
+            NotFoundError: there is none, or none that this principal may read; `tx_id` names the entry.
+            GoneError: it was deleted, and the principal may know.
+        """
+        reference = self._references.record(resource_type, logical_id)
+        stored = await self._records.read(
+            lambda c: (
+                documents.current(c, reference)
+                if version is None
+                else documents.version(c, reference, version)
+            )
+        )
+        target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
+        question = Question(
+            principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
+        )
+        answer, body = await self._ask_and_open(question, stored)
+        if stored is None or body is None:
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        if stored.deleted:
+            raise GoneError("the record was deleted", tx_id=answer.tx_id)
+        return Released(body, stored.version, stored.written, deleted=False, tx_id=answer.tx_id)
+
+    async def _ask_and_open(self, question: Question, stored: Stored | None) -> tuple[Answer, bytes | None]:
+        if stored is None or not reach(question.principal, self._references, stored.subjects):
+            return await self._enforcement.ask(question, ()), None
+        answer = await self._enforcement.ask(question, stored.subjects)
+        return answer, self._enforcement.release(answer, stored)
+
+    async def history(
+        self,
+        principal: Principal,
+        resource_type: str,
+        logical_id: str,
+        *,
+        below: int | None,
+        limit: int,
+    ) -> History:
+        """Versions of one record that the principal may read, the newest first.
+
+        Raises:
+            NotFoundError: there is none, or none that this principal may read.
+        """
+        if principal.kind is Kind.OFFICER:
+            raise ForbiddenError("officers review the access log, not records")
+        reference = self._references.record(resource_type, logical_id)
+        found = await self._records.read(
+            lambda c: documents.versions(c, reference, below=below, limit=limit + 1)
+        )
+        visible = [stored for stored in found if reach(principal, self._references, stored.subjects)]
+        target = f"{resource_type}/{logical_id}/_history"
+        question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
+        subjects = tuple(dict.fromkeys(token for stored in visible for token in stored.subjects))
+        answer = await self._enforcement.ask(question, subjects)
+        released: list[Released] = []
+        for stored in visible:
+            body = self._enforcement.release(answer, stored)
+            if body is not None:
+                released.append(Released(body, stored.version, stored.written, stored.deleted, answer.tx_id))
+        if not released and below is None:
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        page = released[:limit]
+        more = page[-1].version if len(released) > limit else None
+        return History(tuple(page), answer.tx_id, more)

@@ -1,0 +1,236 @@
+"""Create, update and delete: from a body as received to a sealed, indexed, durable version.
+
+Only the custodian's own clients write records; a patient's token writes the patient's own consents. A
+`Consent` is compiled before it is stored, stored together with its place in the outbox, and filed on
+the ledger before the write is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection
+
+from exchange.core.actors import Principal
+from exchange.core.errors import ConflictError, NotFoundError, PreconditionError
+from exchange.core.record import with_identity
+from exchange.crypto.documents import Envelope, digest, seal
+from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.references import References
+from exchange.services.indexing import Indexer, Prepared
+from exchange.services.keys import Keys
+from exchange.services.pairs import Pairs, seal_draft
+from exchange.services.reading import HIDDEN
+from exchange.store import documents, subjects
+from exchange.store.database import Database
+from exchange.store.documents import NewVersion, Stored
+
+_LARGE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A record to delete."""
+
+    resource_type: str
+    logical_id: str
+    if_match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. `written` is in ms since 1970 UTC; `body` is what is now stored."""
+
+    resource_type: str
+    logical_id: str
+    version: int
+    written: int
+    outcome: Literal["created", "updated", "unchanged", "deleted"]
+    body: bytes
+
+
+class Writing:
+    """The write interactions of one custodian's records."""
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        references: References,
+        indexer: Indexer,
+        records: Database,
+        keys: Keys,
+        pairs: Pairs,
+    ) -> None:
+        self._msp_id = msp_id
+        self._references = references
+        self._indexer = indexer
+        self._records = records
+        self._keys = keys
+        self._pairs = pairs
+
+    def allow(self, principal: Principal, resource_type: str) -> None:
+        """Refuse a principal that may not write this type at all (see `Indexer.allow`)."""
+        self._indexer.allow(principal, resource_type)
+
+    async def prepare(
+        self,
+        principal: Principal,
+        body: bytes,
+        *,
+        resource_type: str,
+        logical_id: str | None,
+        if_match: int | None = None,
+    ) -> Prepared:
+        """Check and index `body` (see `Indexer.prepare`), in a thread when it is large."""
+
+        def work() -> Prepared:
+            return self._indexer.prepare(
+                principal, body, resource_type=resource_type, logical_id=logical_id, if_match=if_match
+            )
+
+        return work() if len(body) < _LARGE else await asyncio.to_thread(work)
+
+    async def write(self, changes: Sequence[Prepared | Deletion]) -> list[Written]:
+        """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
+
+        Raises:
+            PreconditionError: an `If-Match` names another version than the current one.
+            NotFoundError: a record to delete, or one that must exist, does not.
+            ConflictError: a record changes twice in one call.
+            UnavailableError: the store or the ledger can't be reached.
+        """
+        wanted = {
+            token: patient
+            for change in changes
+            if isinstance(change, Prepared)
+            for token, patient in zip(change.subjects, change.patients, strict=True)
+        }
+        keys = await self._keys.ensure(wanted)
+        gone = [change for change in changes if isinstance(change, Deletion)]
+        if gone:
+            keys |= await self._keys.find(await self._subjects_of(gone))
+        results = await self._records.write(lambda c: self._commit(c, changes, keys))
+        await self._pairs.ensure([keys[token] for token in wanted], self._msp_id)
+        for change, result in zip(changes, results, strict=True):
+            if isinstance(change, Prepared) and change.draft is not None and result.outcome != "unchanged":
+                await self._pairs.file(
+                    change.subjects[0], self._references.record("Consent", change.logical_id)
+                )
+        return results
+
+    async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
+        references = [self._references.record(change.resource_type, change.logical_id) for change in gone]
+
+        def work(connection: Connection) -> list[bytes]:
+            found = [documents.current(connection, reference) for reference in references]
+            return sorted({token for stored in found if stored is not None for token in stored.subjects})
+
+        return await self._records.read(work)
+
+    def _commit(
+        self,
+        connection: Connection,
+        changes: Sequence[Prepared | Deletion],
+        keys: Mapping[bytes, SubjectKeys],
+    ) -> list[Written]:
+        commit = _Commit(connection, keys)
+        touched: set[bytes] = set()
+        for change in changes:
+            reference = self._references.record(change.resource_type, change.logical_id)
+            if reference in touched:
+                raise ConflictError("one record changes twice in the same transaction")
+            touched.add(reference)
+            before = documents.current(connection, reference)
+            if change.if_match is not None and (before is None or before.version != change.if_match):
+                raise PreconditionError("the current version is not the one that If-Match names")
+            if isinstance(change, Deletion):
+                commit.delete(change, reference, before)
+            else:
+                commit.put(change, reference, before)
+        if commit.new:
+            documents.write(connection, commit.new)
+        return commit.results
+
+
+class _Commit:
+    """The changes of one database transaction, sealed one after the other at one moment."""
+
+    def __init__(self, connection: Connection, keys: Mapping[bytes, SubjectKeys]) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._now = time.time_ns() // 1_000_000
+        self.new: list[NewVersion] = []
+        self.results: list[Written] = []
+
+    def put(self, change: Prepared, reference: bytes, before: Stored | None) -> None:
+        owners = [self._keys[token] for token in change.subjects]
+        content = digest(owners, change.body)
+        version = 1
+        outcome: Literal["created", "updated"] = "created"
+        if before is not None:
+            version = before.version + 1
+            if not before.deleted:
+                outcome = "updated"
+                if change.skip_equal and before.envelope.digest == content:
+                    self._unchanged(change, before, "unchanged")
+                    return
+        if change.draft is not None:
+            if before is not None and before.subjects != change.subjects:
+                raise NotFoundError(HIDDEN)  # it is another patient's: not for this one to know
+            draft = msgspec.structs.replace(change.draft, version=version)
+            row = seal_draft(owners[0], reference, version, draft)
+            subjects.put_draft(self._connection, owners[0].token, row)
+        body = with_identity(change.body, logical_id=change.logical_id, version=version, written=self._now)
+        envelope = self._seal(owners, reference, version, content, body, tokens=change.tokens)
+        self.new.append(NewVersion(envelope, change.subjects, self._now, deleted=False, tokens=change.tokens))
+        self.results.append(
+            Written(change.resource_type, change.logical_id, version, self._now, outcome, body)
+        )
+
+    def delete(self, change: Deletion, reference: bytes, before: Stored | None) -> None:
+        if change.resource_type == "Consent":
+            raise ConflictError("a consent is never deleted; update its status to inactive")
+        if before is None:
+            raise NotFoundError(HIDDEN)
+        if before.deleted:
+            self._unchanged(change, before, "deleted")
+            return
+        owners = [self._keys[token] for token in before.subjects]
+        version = before.version + 1
+        # A tombstone says what was deleted and no more; its digest is that of these few bytes.
+        body = msgspec.json.encode({"resourceType": change.resource_type, "id": change.logical_id})
+        envelope = self._seal(
+            owners, reference, version, digest(owners, body), body, tokens=b"", deleted=True
+        )
+        self.new.append(NewVersion(envelope, before.subjects, self._now, deleted=True, tokens=b""))
+        self.results.append(
+            Written(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
+        )
+
+    def _unchanged(
+        self, change: Prepared | Deletion, before: Stored, outcome: Literal["unchanged", "deleted"]
+    ) -> None:
+        self.results.append(
+            Written(change.resource_type, change.logical_id, before.version, before.written, outcome, b"")
+        )
+
+    def _seal(
+        self,
+        owners: Sequence[SubjectKeys],
+        reference: bytes,
+        version: int,
+        content: bytes,
+        body: bytes,
+        *,
+        tokens: bytes,
+        deleted: bool = False,
+    ) -> Envelope:
+        tokens_of = [keys.token for keys in owners]
+        bound = documents.binding(written=self._now, deleted=deleted, subjects=tokens_of, tokens=tokens)
+        return seal(owners, reference, version, content_digest=content, bound=bound, body=body)
