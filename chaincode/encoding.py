@@ -53,7 +53,7 @@ def decode(data: bytes, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as why:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as why:
         raise BadArgumentError(f"not a {getattr(kind, '__name__', kind)}: {why}") from None
     except RecursionError:
         raise BadArgumentError("nested too deeply") from None

@@ -187,7 +187,8 @@ async def test_a_field_of_another_shape_refuses_the_call(
 
 
 @pytest.mark.parametrize(
-    "args", [b"", b"[]", b"{}", b'{"requests":[{}]}', b'{"requests":1,"more":2}', b"\xff"]
+    "args",
+    [b"", b"[]", b"{}", b'{"requests":[{}]}', b'{"requests":1,"more":2}', b"\xff", b'{"requests":"\xff"}'],
 )
 async def test_arguments_that_are_no_batch_are_refused(
     ledger: LedgerClient, channel: Any, make: Any, args: bytes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from exchange.ledger.embedded import block
 from exchange.ledger.embedded.check import MismatchError, check_tip, read_header
 from exchange.ledger.embedded.engine import Execution, View, listed, run
 from exchange.ledger.embedded.identity import WriterLock, create_node_key, load_node_key
-from exchange.ledger.embedded.storage import LATEST, Storage
+from exchange.ledger.embedded.storage import LATEST, UNREADABLE, Storage
 from exchange.ledger.embedded.writer import Outcome, Submission, Tip, Writer
 from exchange.ledger.errors import NodeKeyError, RefusedError
 from exchange.ledger.port import Checkpoint, Committed, Event
@@ -175,7 +174,7 @@ class EmbeddedLedger:
             raise UnavailableError("the ledger is closed")
         try:
             return await self._loop.run_in_executor(self._readers, work, argument)
-        except sqlite3.DatabaseError as why:
+        except (*UNREADABLE, block.FormatError) as why:
             raise DamagedError(f"the ledger's file can't be read: {why}") from None
 
     # -- called in the reader's thread ----------------------------------------
@@ -248,7 +247,7 @@ def _tip(storage: Storage, key: Ed25519PrivateKey, msp_id: str) -> Tip:
         header = check_tip(storage, key.public_key())
     except MismatchError as wrong:
         raise DamagedError(f"the ledger does not verify: {wrong}") from None
-    except sqlite3.DatabaseError as why:
+    except UNREADABLE as why:
         raise DamagedError(f"the ledger's newest block can't be read: {why}") from None
     if newest is None or header is None:
         return Tip(-1, block.GENESIS, 0)

@@ -25,6 +25,9 @@ USER_VERSION = 1
 LATEST = 2**62
 """A place after every other."""
 
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file ends in; the second where SQLite's message quotes damaged text."""
+
 SCHEMA = (
     "CREATE TABLE blocks (number INTEGER PRIMARY KEY, header BLOB NOT NULL, signature BLOB NOT NULL) STRICT",
     "CREATE TABLE transactions (place INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",
@@ -53,7 +56,7 @@ Version = tuple[int, int, bytes, bytes]
 
 
 class Storage:
-    """One connection to a ledger's file. Raises `sqlite3.Error` where SQLite does."""
+    """One connection to a ledger's file. Its methods raise `UNREADABLE` where the file is damaged."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -103,7 +106,7 @@ class Storage:
             raise UnavailableError(f"the ledger's file can't be opened: {why}") from None
         try:
             cls._prepare(db, path, writable=writable)
-        except sqlite3.DatabaseError as why:
+        except UNREADABLE as why:
             db.close()
             raise DamagedError(f"the ledger's file is damaged: {why}") from None
         except BaseException:

@@ -34,7 +34,7 @@ from exchange.ledger.embedded.check import (
     name_of,
 )
 from exchange.ledger.embedded.replay import Replay
-from exchange.ledger.embedded.storage import LATEST, SCHEMA, Block, Storage, Version
+from exchange.ledger.embedded.storage import LATEST, SCHEMA, UNREADABLE, Block, Storage, Version
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many values were checked, and how many there are."""
@@ -98,7 +98,7 @@ def verify(
             run.check(storage, Replay(storage) if replay else None)
         except MismatchError as wrong:
             finding = wrong.finding
-        except sqlite3.DatabaseError as why:
+        except UNREADABLE as why:
             finding = Finding("file", f"after block {run.blocks - 1}", f"can't be read: {why}")
         finally:
             storage.close()
