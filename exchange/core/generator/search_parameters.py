@@ -23,8 +23,16 @@ from exchange.core.generator.search_expressions import Expressions, Leaf, spread
 SEARCH = "exchange/core/search/parameters.json"
 COMPARTMENT = "exchange/core/compartment.json"
 
-INCOMPARABLE = {("date", "Age"), ("date", "Range"), ("date", "string"), ("reference", "Attachment")}
-"""Datatypes that an expression reaches but that have no value of the parameter's type to compare."""
+COMPARABLE = {
+    "date": {"date", "dateTime", "instant", "Period", "Timing"},
+    "number": {"decimal", "integer", "Range"},
+    "quantity": {"Age", "Duration", "Money", "Quantity", "Range", "SampledData"},
+    "reference": {"Reference", "Resource", "canonical", "uri"},
+    "string": {"markdown", "string"},
+    "token": {"Coding", "ContactPoint", "Identifier", "boolean", "code", "id", "present", "string", "uri"},
+    "uri": {"canonical", "uri", "url"},
+}
+"""The datatypes that have values of a parameter's type; expressions reach others too."""
 
 PHONETIC = "phonetic matching depends on an algorithm that R4 does not name; use name, family or given"
 UNSUPPORTED = {
@@ -32,6 +40,10 @@ UNSUPPORTED = {
     "phonetic": PHONETIC,
 }
 JOINED_BY_ONE = "a variant's start and end would have to be joined with each other and with the sequence"
+
+_RELATIONSHIP = "http://hl7.org/fhir/SearchParameter/DocumentReference-relat"
+AS_MEANT = {f"{_RELATIONSHIP}esto": f"{_RELATIONSHIP}ion", f"{_RELATIONSHIP}ion": f"{_RELATIONSHIP}esto"}
+"""Definitions of components that R4 names the wrong way round: their expressions are the other's."""
 
 MOST_TARGETS = 100
 """A reference parameter with as many target types as this may point to any type."""
@@ -139,7 +151,7 @@ class _Types:
     @staticmethod
     def _leaves(kind: str, found: list[Leaf]) -> list[Leaf]:
         spreads = (part for leaf in found for part in spread(leaf, kind))
-        return [leaf for leaf in spreads if (kind, leaf.datatype) not in INCOMPARABLE]
+        return [leaf for leaf in spreads if leaf.datatype in COMPARABLE[kind]]
 
     def _parts(self, entry: dict[str, Any]) -> list[_Part]:
         """Each focus of a composite with its components' kinds and leaves."""
@@ -148,7 +160,7 @@ class _Types:
                 focus,
                 [
                     (
-                        kind := self._by_url[component["definition"]]["type"],
+                        kind := self._by_url[AS_MEANT.get(url := component["definition"], url)]["type"],
                         self._leaves(kind, self._expressions.below(focus, component["expression"])),
                     )
                     for component in entry["component"]

@@ -15,7 +15,7 @@ Union = tuple[str, ...]
 Alternative = tuple[Union, ...]
 """Unions that must all be met."""
 Alternatives = list[Alternative]
-"""At least one must be met; none at all is met by nothing."""
+"""At least one must be met; when there are none, nothing meets them."""
 
 T = TypeVar("T")
 

@@ -212,11 +212,14 @@ def _ends(start: str, end: str, *, at_end: bool, undivided: bool = True, divided
 
 
 def _within(first: str, last: str, *, spans: bool) -> Alternatives:
-    """Values that lie between `first` and `last`, the ends of a year, month, day, minute, second or less."""
+    """Values that lie between `first` and `last`, the ends of a year, month, day, minute, second or less.
+
+    All but a minute are nodes. Within a minute lie the values of its seconds, and those from one to another.
+    """
     for node in _way(first):
         if _start(node) == first and _end(node) == last:
             return any_of(mark + node for mark in ("~", "=") if len(node) < _EXACT or mark == "=")
-    undivided = _ends(first, last, at_end=False, divided=False)
+    undivided = any_of(f"{mark}{first[:17]}{second:02d}" for second in range(60) for mark in ("~", "="))
     if not spans:
         return undivided
     return undivided + both(

@@ -4,7 +4,7 @@ Numbers are a tree by sign, power of ten, and the first 2, 4, 7 and 10 significa
 costs as many terms as it has digits: `80` two, `72.5` three, `128.37` four. A node is named by its digits
 (`+1:72`). A number has `~node` for each node on its way, and ends with `=node` at the first one whose
 digits are all of it. Beyond ten digits it has no such end, and counts as more than its ten and less than
-the next; searches have ten digits at most, so no comparison can tell the difference.
+the next; comparisons are with numbers of up to ten digits, so they can't tell the difference.
 
 Ranges have the same for each end: `<` and `[` for the lower, `>` and `]` for the upper, `<open` and `>open`
 where there is none.
@@ -24,7 +24,7 @@ _LEAST, _MOST = -9, 15
 _UNIT = 10 ** (DIGITS - 1)
 _DECADE = 2 * 9 * _UNIT
 _TINY, _FIRST = 1, 2
-_HUGE = _FIRST + (_MOST - _LEAST + 1) * _DECADE
+_HUGE = _FIRST + (_MOST - _LEAST + 1) * _DECADE + 1
 LOWEST, HIGHEST = -_HUGE, _HUGE
 
 Marks = tuple[str, str]
@@ -52,7 +52,8 @@ def decimal(value: object) -> Decimal:
 def place(value: Decimal) -> int:
     """The place of `value` in the order of all numbers of ten digits and the gaps between them.
 
-    Zero has place 0; a number of ten digits has an even place, the gap above it the odd one after.
+    Zero has place 0; a number of ten digits has an even place, the gap above it the odd one after. What is
+    too small or too great for the nodes counts as a gap too.
     """
     if not value:
         return 0
@@ -71,14 +72,14 @@ def place(value: Decimal) -> int:
 
 
 def bound(value: Decimal) -> int:
-    """The place of a bound that a search names.
+    """The place of a number that others are compared with.
 
     Raises:
-        ValueFormError: it has more digits, or is greater or smaller, than the terms tell apart.
+        ValueFormError: it has more than ten digits, or is greater or smaller than what has nodes.
     """
     found = place(value)
-    if abs(found) in {_TINY, _HUGE} or found % 2:
-        raise ValueFormError(f"a number has up to {DIGITS - 1} digits and lies between 1e-9 and 1e16")
+    if found % 2:
+        raise ValueFormError(f"a number to compare with has up to {DIGITS} digits, from 1e-9 to 1e16")
     return found
 
 

@@ -153,23 +153,19 @@ class _Parser:
 
     def _named(self, alternatives: Sequence[Alternative]) -> set[str]:
         """The patients whose compartment the look-ups are about."""
+        paths = patient_paths(self.resource_type)
+        marks = {
+            name: "rPatient/"
+            for name, index in self.table.indexes.items()
+            if index.kind == "reference" and any(leaf.path in paths for leaf in index.leaves)
+        }
         if self.resource_type == "Patient":
-            about, mark = {"_id"}, "E="
-        else:
-            paths = patient_paths(self.resource_type)
-            indexes = self.table.indexes.items()
-            about = {
-                name
-                for name, index in indexes
-                if index.kind == "reference" and any(leaf.path in paths for leaf in index.leaves)
-            }
-            mark = "rPatient/"
+            marks["_id"] = "E="
+        terms = (term for alternative in alternatives for union in alternative for term in union)
         return {
             term.text.removeprefix(mark)
-            for alternative in alternatives
-            for union in alternative
-            for term in union
-            if term.parameter in about and term.text.startswith(mark)
+            for term in terms
+            if (mark := marks.get(term.parameter)) is not None and term.text.startswith(mark)
         }
 
     def _result(self, name: str, value: str) -> None:
@@ -199,7 +195,7 @@ class _Parser:
 
 def _write_times(value: str) -> tuple[int | None, int | None]:
     """The half-open range, in ms since 1970 UTC, of write times that compare with `value`."""
-    prefix, text = comparison(value.strip())
+    prefix, text = comparison(value)
     try:
         first, last = intervals.around(text) if prefix == "ap" else intervals.interval(text)
     except ValueError:

@@ -34,9 +34,9 @@ class Planner:
             if not value.strip():
                 raise ValueFormError("a value is missing")
             if parameter.type == "composite":
-                found += self._composite(parameter, value.strip())
+                found += self._composite(parameter, value)
             else:
-                found += self._plain(parameter, modifier, value.strip())
+                found += self._plain(parameter, modifier, value)
         return _merged(found)
 
     def _plain(self, parameter: Parameter, modifier: str, value: str) -> list[Alternative]:
@@ -133,9 +133,9 @@ def _terms(index: str, alternatives: Alternatives) -> list[Alternative]:
 
 
 def _merged(alternatives: list[Alternative]) -> tuple[Alternative, ...]:
-    """`alternatives`, with those that are one plain union made one."""
+    """`alternatives`, with those that are one plain union made one; one empty union if there are none."""
     plain = dict.fromkeys(
         chain.from_iterable(alternative[0] for alternative in alternatives if len(alternative) == 1)
     )
     compound = dict.fromkeys(alternative for alternative in alternatives if len(alternative) > 1)
-    return (((tuple(plain),),) if plain else ()) + tuple(compound)
+    return (((tuple(plain),),) if plain or not compound else ()) + tuple(compound)

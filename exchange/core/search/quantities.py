@@ -161,7 +161,8 @@ def _near(comparison: str, value: Decimal, kinds: frozenset[str], *, exact: bool
             return []
         start = end = numbers.bound(value)
     else:
-        start, end = numbers.bound(value - half), numbers.bound(value + half) - 1
+        start, above = numbers.place(value - half), numbers.place(value + half)
+        end = above - (above % 2 == 0)  # an edge of more than ten digits takes in all that begins like it
     found = any_of(numbers.cover(start, end))
     if kinds <= _WITHOUT_RANGES:
         return found

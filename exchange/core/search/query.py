@@ -18,7 +18,8 @@ Alternative = tuple[Union, ...]
 class Clause(msgspec.Struct, frozen=True):
     """One parameter of a search as asked: at least one of its `alternatives` must be met.
 
-    No alternatives at all are met by nothing: the search names a value that can't occur.
+    A search for a value that can't occur has one alternative of one empty union, which nothing meets. An
+    alternative may have terms of several indexes; each Term says which it belongs to.
     """
 
     parameter: str

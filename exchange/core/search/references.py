@@ -32,7 +32,7 @@ def texts(datatype: str, value: Any, base: str) -> Iterator[str]:
     elif datatype == "Resource":
         if "id" in value:
             yield f"r{value['resourceType']}/{value['id']}"
-    else:
+    elif not value.startswith("#"):
         yield from ("r" + text for text in canonical(value))
 
 
