@@ -56,7 +56,7 @@ def entries_of(body: bytes) -> Received:
     """
     try:
         received = _decoder.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise BadRequestError("the body is not a Bundle") from None
     if len(received.entry) > MOST_ENTRIES:
         raise BadRequestError(f"the bundle has more than {MOST_ENTRIES} entries")

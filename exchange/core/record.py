@@ -27,7 +27,7 @@ def instant(milliseconds: int) -> str:
 def _members(body: bytes) -> _Members:
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise BadRequestError("the body is not a JSON object") from None
 
 

@@ -66,13 +66,11 @@ class Reading:
             GoneError: it was deleted, and the principal may know.
         """
         reference = self._references.record(resource_type, logical_id)
-        stored = await self._records.read(
-            lambda c: (
-                documents.current(c, reference)
-                if version is None
-                else documents.version(c, reference, version)
-            )
-        )
+        if version is None:
+            found = await self._records.read(lambda c: documents.current(c, [reference]))
+            stored = found.get(reference)
+        else:
+            stored = await self._records.read(lambda c: documents.version(c, reference, version))
         target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
         question = Question(
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)

@@ -127,11 +127,8 @@ class Writing:
     async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
         references = [self._references.record(change.resource_type, change.logical_id) for change in gone]
 
-        def work(connection: Connection) -> list[bytes]:
-            found = [documents.current(connection, reference) for reference in references]
-            return sorted({token for stored in found if stored is not None for token in stored.subjects})
-
-        return await self._records.read(work)
+        found = await self._records.read(lambda c: documents.current(c, references))
+        return sorted({token for stored in found.values() for token in stored.subjects})
 
     def _commit(
         self,
@@ -140,13 +137,12 @@ class Writing:
         keys: Mapping[bytes, SubjectKeys],
     ) -> list[Written]:
         commit = _Commit(connection, keys)
-        touched: set[bytes] = set()
-        for change in changes:
-            reference = self._references.record(change.resource_type, change.logical_id)
-            if reference in touched:
-                raise ConflictError("one record changes twice in the same transaction")
-            touched.add(reference)
-            before = documents.current(connection, reference)
+        references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
+        if len(set(references)) != len(references):
+            raise ConflictError("one record changes twice in the same transaction")
+        current = documents.current(connection, references)
+        for change, reference in zip(changes, references, strict=True):
+            before = current.get(reference)
             if change.if_match is not None and (before is None or before.version != change.if_match):
                 raise PreconditionError("the current version is not the one that If-Match names")
             if isinstance(change, Deletion):

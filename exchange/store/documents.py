@@ -27,7 +27,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
     update,
@@ -123,15 +122,19 @@ _COLUMNS = (
     documents.c.sealed,
     documents.c.tokens,
 )
+# The two statements of the hot paths go to the driver as they are: building them anew for every request
+# costs more than running them.
 _CURRENT = (
-    select(*_COLUMNS)
-    .where(documents.c.reference == bindparam("reference"))
-    .order_by(documents.c.version.desc())
-    .limit(1)
+    "SELECT sequence, reference, version, subjects, written, deleted, digest, sealed, tokens "
+    "FROM documents WHERE reference IN ({}) AND current"
 )
-_RETIRE = (
-    update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False, tokens=b"")
+_INSERT = (
+    "INSERT INTO documents (sequence, reference, version, subjects, written, deleted, current, digest, "
+    "sealed, tokens) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)"
 )
+_INDEX = "INSERT INTO search_tokens (token, sequence) VALUES (?, ?)"
+_AT_ONCE = 500
+_RETIRE = update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False)
 _UNINDEX = delete(search_tokens).where(
     and_(search_tokens.c.token == bindparam("old"), search_tokens.c.sequence == bindparam("at"))
 )
@@ -144,14 +147,22 @@ def _split(tokens: bytes) -> tuple[bytes, ...]:
 def _stored(row: Sequence[Any]) -> Stored:
     sequence, reference, version, packed, written, deleted, digest, sealed, tokens = row
     subjects = _split(packed)
-    bound = binding(written=written, deleted=deleted, subjects=subjects, tokens=tokens)
-    return Stored(sequence, subjects, written, deleted, Envelope(reference, version, digest, bound, sealed))
+    bound = binding(written=written, deleted=bool(deleted), subjects=subjects, tokens=tokens)
+    return Stored(
+        sequence, subjects, written, bool(deleted), Envelope(reference, version, digest, bound, sealed)
+    )
 
 
-def current(connection: Connection, reference: bytes) -> Stored | None:
-    """The newest version of `reference`, a deletion included; None if there never was one."""
-    row = connection.execute(_CURRENT, {"reference": reference}).first()
-    return None if row is None else _stored(row)
+def current(connection: Connection, references: Sequence[bytes]) -> dict[bytes, Stored]:
+    """The newest version of each of `references`, deletions included; what never was is left out."""
+    found: dict[bytes, Stored] = {}
+    for start in range(0, len(references), _AT_ONCE):
+        chunk = tuple(references[start : start + _AT_ONCE])
+        statement = _CURRENT.format(",".join("?" * len(chunk)))
+        for row in connection.exec_driver_sql(statement, chunk):
+            stored = _stored(row)
+            found[stored.envelope.reference] = stored
+    return found
 
 
 def version(connection: Connection, reference: bytes, number: int) -> Stored | None:
@@ -181,15 +192,13 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
             connection.execute(_UNINDEX, [{"old": token, "at": sequence} for token in tokens])
         connection.execute(_RETIRE, {"retired": sequence})
     last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
-    connection.execute(
-        insert(documents),
-        [_row(last + place, new) for place, new in enumerate(versions_, start=1)],
-    )
+    rows = [_row(last + place, new) for place, new in enumerate(versions_, start=1)]
+    connection.exec_driver_sql(_INSERT, rows)
     postings = sorted(  # neighbours in the index are written together
         (token, last + place) for place, new in enumerate(versions_, start=1) for token in _split(new.tokens)
     )
     if postings:
-        connection.exec_driver_sql("INSERT INTO search_tokens (token, sequence) VALUES (?, ?)", postings)
+        connection.exec_driver_sql(_INDEX, postings)
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
@@ -201,19 +210,19 @@ def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[by
     return sequence, _split(tokens)
 
 
-def _row(sequence: int, new: NewVersion) -> dict[str, Any]:
-    return {
-        "sequence": sequence,
-        "reference": new.envelope.reference,
-        "version": new.envelope.version,
-        "subjects": b"".join(new.subjects),
-        "written": new.written,
-        "deleted": new.deleted,
-        "current": True,
-        "digest": new.envelope.digest,
-        "sealed": new.envelope.sealed,
-        "tokens": new.tokens,
-    }
+def _row(sequence: int, new: NewVersion) -> tuple[Any, ...]:
+    envelope = new.envelope
+    return (
+        sequence,
+        envelope.reference,
+        envelope.version,
+        b"".join(new.subjects),
+        new.written,
+        new.deleted,
+        envelope.digest,
+        envelope.sealed,
+        new.tokens,
+    )
 
 
 def search(
