@@ -141,7 +141,7 @@ def record(rng):
     digests = (*DIGESTS, None)
     time = rng.choice((None, 1, 1, 1))
     if time is not None:
-        bounds = sorted(rng.sample(range(5, 205, 10), 2))
+        bounds = sorted(rng.sample(range(0, 210, 5), 2))
         time = (bounds[0] if rng.random() < 0.8 else None, bounds[1] if rng.random() < 0.8 else None)
     return {
         "type": rng.choice(CLASSES),
