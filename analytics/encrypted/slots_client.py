@@ -1,0 +1,101 @@
+"""The hospital's role for cohorts: encrypts columns of up to 4096 patients, reads their margins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tenseal.sealapi as sealapi
+
+from analytics.binning import Floats
+from analytics.encrypted import seal
+from analytics.encrypted.artefacts import Offer, header
+from analytics.encrypted.client import Query
+from analytics.encrypted.framing import Frame, Kind, unframe
+from analytics.encrypted.slots import DECIMALS, LARGEST_MARGIN, SLOTS, MarginsHeader, ckks, slot_set
+from analytics.errors import DataError, GarbledAnswerError, MismatchError, UnfitCiphertextError
+
+_SPARE = 8
+"""Slots kept empty. They hold the same unknown patient in every query; noise there shows a garbled answer."""
+
+CAPACITY = SLOTS - _SPARE
+"""Patients per query."""
+
+
+class SlotClient:
+    """One secret key for scoring cohorts with one model. The key lives as long as the object."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self._set = slot_set(offer.cohort_depth)
+        self._ckks = ckks(self._set)
+        generator = sealapi.KeyGenerator(self._ckks.context)
+        secret: Any = generator.secret_key()
+        self._encryptor = sealapi.Encryptor(self._ckks.context, secret)
+        self._decryptor = sealapi.Decryptor(self._ckks.context, secret)
+        relin = seal.dump(generator.create_relin_keys())
+        self._keys = Frame(Kind.KEYS, {"set": self._set.name}, (relin,))
+
+    @property
+    def keys(self) -> bytes:
+        """The KEYS artefact for the evaluator."""
+        return self._keys.data
+
+    def encrypt(self, table: npt.ArrayLike) -> Query:
+        """Encrypt up to `CAPACITY` rows of feature values (NaN where missing).
+
+        Raises:
+            DataError: too many rows, or not the offer's features.
+        """
+        codes = self.offer.bins.codes(table)
+        if not 1 <= len(codes) <= CAPACITY:
+            raise DataError(f"a cohort query holds 1 to {CAPACITY} patients")
+        bits = np.zeros((SLOTS, self.offer.bins.width))
+        bits[: len(codes)] = self.offer.bins.bits(codes)
+        sections = tuple(self._column(bits[:, j].tolist()) for j in range(bits.shape[1]))
+        given = {"model": self.offer.model, "set": self._set.name, "keys": self._keys.digest}
+        frame = Frame(Kind.COLUMNS, given, sections)
+        return Query(frame.data, frame.digest, len(codes))
+
+    def _column(self, values: list[float]) -> bytes:
+        plaintext = self._ckks.encode(values, self._ckks.scale, self._ckks.top)
+        return seal.dump(self._encryptor.encrypt_symmetric(plaintext))
+
+    def open(self, query: Query, answer: bytes) -> Floats:
+        """The margins of the query's patients, rounded, in its order.
+
+        Raises:
+            DamagedError, MismatchError: the answer is broken, or answers something else.
+            UnfitCiphertextError: its ciphertext is not one the evaluator could have made.
+            GarbledAnswerError: it decrypts to noise.
+        """
+        frame = unframe(answer, Kind.MARGINS, sections=(1,))
+        given = header(frame, MarginsHeader)
+        if given.query != query.digest or given.model != self.offer.model:
+            raise MismatchError("this answers another query")
+        ciphertext = seal.load(seal.Ciphertext(), self._ckks.context, frame.sections[0])
+        if ciphertext.size() != 2 or ciphertext.parms_id() != self._ckks.ids[1]:
+            raise UnfitCiphertextError("the answer has the wrong size or level")
+        plaintext = seal.Plaintext()
+        try:
+            self._decryptor.decrypt(ciphertext, plaintext)
+            values = np.asarray(self._ckks.encoder.decode_complex(plaintext))
+        except (RuntimeError, ValueError) as error:
+            raise UnfitCiphertextError("the answer can't be decrypted") from error
+        return _margins(values)[: query.patients]
+
+
+def _margins(values: npt.NDArray[np.complex128]) -> Floats:
+    # An honest answer is real, in range, and the same for all the empty slots.
+    spare = values.real[-_SPARE:]
+    tolerance = 10.0**-DECIMALS
+    if (
+        not np.isfinite(values).all()
+        or np.abs(values.imag).max() > tolerance
+        or np.abs(values.real).max() > LARGEST_MARGIN + 1
+        or np.ptp(spare) > tolerance
+    ):
+        raise GarbledAnswerError("the answer fails its check; no margins can be read from it")
+    out: Floats = np.round(values.real, DECIMALS)
+    return out
