@@ -122,7 +122,7 @@ class EmbeddedLedger:
         self._grown.add(grown)
         try:
             await self._read(self._check_reaches, place)
-            while True:
+            while not self._closed:
                 grown.clear()
                 before = place
                 page, place = await self._read(self._events, place)
@@ -130,8 +130,6 @@ class EmbeddedLedger:
                     yield event
                 if place == before:
                     await grown.wait()
-                    if self._closed:
-                        return
         finally:
             self._grown.discard(grown)
 

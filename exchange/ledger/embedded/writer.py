@@ -8,6 +8,7 @@ alone goes at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -118,11 +119,13 @@ class Writer:
             return [(one.future, UnavailableError(stopped)) for one in group]
         try:
             return self._commit(group)
-        except sqlite3.Error as why:
+        except Exception as why:  # noqa: BLE001  # whatever it is, nobody may wait for ever
             # Only the error's kind: a traceback could hold values.
             logger.error("ledger_write_failed", extra={"reason": type(why).__name__})  # noqa: TRY400  # see above
             # Whether a failed COMMIT is on disk shows only on reading the file again, so this writer ends.
             self._broken = True
+            with contextlib.suppress(sqlite3.Error):
+                self._storage.rollback()
             return [(one.future, UnknownOutcomeError("the ledger could not be written")) for one in group]
 
     def _commit(self, group: list[Submission]) -> list[Outcome]:

@@ -128,6 +128,28 @@ async def test_a_contracts_defect_fails_its_own_transaction_only(
     assert node.verify().sound
 
 
+async def test_a_transaction_does_not_see_its_own_writes(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fabric's rule; a contract that relied on more would work here and fail there."""
+    seen: list[bytes | None] = []
+
+    async def twice(ledger: Any, args: Any) -> Any:
+        seen.append(await ledger.get("key"))
+        ledger.put("key", b"1" if seen[0] is None else b"2")
+        seen.append(await ledger.get("key"))
+        seen.extend(entry.value for entry in (await ledger.range("a", "z", limit=9)).entries)
+        return args
+
+    real = chaincode.router.FUNCTIONS
+    function = chaincode.router.Function(twice, real["policy:read"].args)
+    monkeypatch.setattr(chaincode.router, "FUNCTIONS", {**real, "twice": function})
+    ledger = node.open()
+    first, second = await asyncio.gather(ledger.submit("twice", b"{}"), ledger.submit("twice", b"{}"))
+    assert first.block == second.block
+    assert seen == [None, None, b"1", b"1", b"1"]
+    await ledger.close()
+    assert node.verify(replay=True).replayed == 2
+
+
 async def test_reads_do_not_write(node: Any) -> None:
     ledger = node.open()
     await ledger.submit("policy:found", FOUND)
