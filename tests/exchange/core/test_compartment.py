@@ -22,6 +22,7 @@ BASE = "https://a.example/fhir"
         ({"resourceType": "Observation", "subject": {"reference": f"{BASE}/Patient/a"}}, ("a",)),
         ({"resourceType": "Observation", "subject": {"reference": "https://b.example/fhir/Patient/a"}}, ()),
         ({"resourceType": "Observation", "subject": {"reference": f"{BASE}x/Patient/a"}}, ()),
+        ({"resourceType": "Observation", "subject": {"reference": f"{BASE}xPatient/a"}}, ()),
         ({"resourceType": "Observation", "subject": {"reference": "Group/a"}}, ()),
         ({"resourceType": "Observation", "subject": {"display": "someone"}}, ()),
         ({"resourceType": "Observation", "subject": {"reference": "#a"}}, ()),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exchange.core.search import dates
 from exchange.core.search.algebra import ValueFormError
 
-EXAMPLES = int(300 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1")))
+EXAMPLES = int(100 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1")))
 COMPARISONS = ("eq", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 MS = timedelta(milliseconds=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exchange.core.search import numbers, quantities
 from exchange.core.search.algebra import ValueFormError
 
-EXAMPLES = int(400 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1")))
+EXAMPLES = int(120 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1")))
 COMPARISONS = ("eq", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 INFINITY = Decimal("Infinity")
 
@@ -143,6 +143,16 @@ def test_places_keep_the_order_of_numbers(one: Decimal, other: Decimal) -> None:
         assert one < other
     if one == other:
         assert numbers.place(one) == numbers.place(other)
+
+
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(decimals, decimals)
+def test_no_look_up_is_for_a_term_that_no_number_has(one: Decimal, other: Decimal) -> None:
+    for term in numbers.cover(*sorted([numbers.place(one), numbers.place(other)])):
+        if term[0] == "=" and term != "=0":
+            power, _, digits = term[1:].partition(":")
+            number = Decimal(power[0] + (digits or "1")).scaleb(int(power[1:]) - max(len(digits) - 1, 0))
+            assert list(numbers.texts(numbers.place(number)))[-1] == term
 
 
 @pytest.mark.parametrize(
