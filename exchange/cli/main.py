@@ -1,31 +1,57 @@
-"""The command's tree. Each group lives in a module of its own; failures become one line in `errors`."""
+"""The command's tree. Each group lives in a module of its own, and is imported when it is asked for."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
 import typer
 
-from exchange.cli import bench, clients, demo, load, node, token, verify
 from exchange.cli.errors import run
 
-app = typer.Typer(
-    name="consentry",
-    help="A privacy-preserving exchange for health records: every disclosure is a ledger transaction.\n\n"
-    "Start with `consentry demo`, or make a node of your own: `init`, `client register`, `load`, `serve`.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+_COMMANDS = {
+    "init": "node",
+    "serve": "node",
+    "load": "load",
+    "verify": "verify",
+    "demo": "demo",
+    "bench": "bench",
+}
+_GROUPS = {"client": "clients", "token": "token"}
+
+_HELP = (
+    "A privacy-preserving exchange for health records: every disclosure is a ledger transaction.\n\n"
+    "Start with `consentry demo`, or make a node of your own: `init`, `client register`, `load`, `serve`."
 )
-app.command("init")(node.init)
-app.command("serve")(node.serve)
-app.command("load")(load.load)
-app.command("verify")(verify.verify)
-app.command("demo")(demo.demo)
-app.command("bench")(bench.bench)
-app.add_typer(clients.app, name="client")
-app.add_typer(token.app, name="token")
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The command for `arguments`: with only the group that they name, or with all of them for its help."""
+    app = typer.Typer(
+        name="consentry",
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    first = arguments[0] if arguments else ""
+    known = first in _COMMANDS or first in _GROUPS
+    for name, module in _COMMANDS.items():
+        if not known or name == first:
+            app.command(name)(getattr(import_module(f"exchange.cli.{module}"), name))
+    for name, module in _GROUPS.items():
+        if not known or name == first:
+            app.add_typer(import_module(f"exchange.cli.{module}").app, name=name)
+    return app
+
+
+def _root() -> None:
+    pass
 
 
 def main() -> None:
     """Entry point of the `consentry` command."""
-    run(app)
+    arguments = sys.argv[1:]
+    run(lambda: build(arguments)())

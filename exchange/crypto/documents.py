@@ -27,7 +27,6 @@ from exchange.crypto.keys import SubjectKeys
 
 _NONCE_BYTES = 12
 _LABEL = b"consentry/document/1"
-_SIDE_LABEL = b"consentry/side/1"
 
 
 class PermitError(Exception):
@@ -128,13 +127,12 @@ def seal_side(keys: SubjectKeys, label: bytes, data: bytes) -> bytes:
     `label` names the row that the bytes belong to; no other row's label opens them.
     """
     nonce = os.urandom(_NONCE_BYTES)
-    return nonce + AESGCM(_expand(keys.data, _SIDE_LABEL)).encrypt(nonce, data, label)
+    return nonce + AESGCM(keys.side).encrypt(nonce, data, label)
 
 
 def open_side(keys: SubjectKeys, label: bytes, sealed: bytes) -> bytes:
     """Open what `seal_side` gave; such data are about a document, never a document."""
     try:
-        cipher = AESGCM(_expand(keys.data, _SIDE_LABEL))
-        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
+        return AESGCM(keys.side).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
     except (InvalidTag, ValueError):
         raise DamagedError("stored data about a subject do not verify; run `consentry verify`") from None

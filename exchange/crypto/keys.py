@@ -13,9 +13,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
 from exchange.crypto.tokens import TOKEN_BYTES
 
 _HALF = 32
+_SIDE_LABEL = b"consentry/side/1"
 
 
 class Wrapper(Protocol):
@@ -32,6 +36,7 @@ class Wrapper(Protocol):
 class SubjectKeys:
     """A subject's store token (16 bytes), data key and ledger secret (32 bytes each).
 
+    `side` is derived from the data key, for what is kept about the subject beside its documents.
     `name` is the patient's logical id, empty for the directory; it is kept inside the wrapped bytes, so
     that the log can name the patient and the database can't.
     """
@@ -40,6 +45,7 @@ class SubjectKeys:
     name: str = field(repr=False)
     data: bytes = field(repr=False)
     secret: bytes = field(repr=False)
+    side: bytes = field(repr=False)
 
 
 class KeyRing:
@@ -74,7 +80,9 @@ class KeyRing:
         """
         material = self._wrapper.unwrap(wrapped, bound_to=token)
         name = material[2 * _HALF :].decode()
-        keys = SubjectKeys(token, name, material[:_HALF], material[_HALF : 2 * _HALF])
+        data, secret = material[:_HALF], material[_HALF : 2 * _HALF]
+        side = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_SIDE_LABEL).derive(data)
+        keys = SubjectKeys(token, name, data, secret, side)
         self._opened[token] = keys
         if len(self._opened) > self._capacity:
             self._opened.popitem(last=False)

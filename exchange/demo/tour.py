@@ -85,7 +85,8 @@ class _Tour:
         ledger.write_bytes(data)
         code, said = _consentry("verify", str(twisted))
         _expect(code != 0, "one byte of the ledger was changed and verify did not see it")
-        self._say(f"tampered: one byte of a copy changed, and found: {said.strip().splitlines()[-1]}")
+        found = next(line for line in said.splitlines() if line.startswith("FOUND "))
+        self._say(f"tampered: one byte of a copy was changed; verify says: {found.removeprefix('FOUND ')}")
 
 
 def _consentry(*arguments: str) -> tuple[int, str]:

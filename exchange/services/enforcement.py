@@ -20,6 +20,7 @@ import msgspec
 from chaincode.access.model import Action, Decision, Request
 from chaincode.consent.obligations import admits
 from exchange.core.actors import Principal
+from exchange.core.coalesce import Coalescer
 from exchange.core.errors import TooCostlyError
 from exchange.core.facts import facts_of
 from exchange.core.permit import Permit
@@ -83,6 +84,9 @@ class Answer:
         return self.permit is not None and self.permit.covers(tuple(subjects))
 
 
+_Detail = tuple[str, int, bytes, bytes]  # transaction, entry, subject, sealed
+
+
 class Enforcement:
     """Asks the ledger for one custodian's gateway and opens documents with its answers."""
 
@@ -100,6 +104,7 @@ class Enforcement:
         self._pairs = pairs
         self._ledger = ledger
         self._entries = entries
+        self._details = Coalescer(self._keep)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); those that are none count as nothing found.
@@ -120,7 +125,7 @@ class Enforcement:
         if not asks:
             asks.append(self._nothing(question, question.target))
         authorization = await self._ledger.authorize(asks)
-        details: list[tuple[str, int, bytes, bytes]] = []
+        details: list[_Detail] = []
         decisions: dict[bytes, Decision] = {}
         directory = await self._directory_keys()
         for ask, entry in zip(asks, authorization.entries, strict=True):
@@ -129,8 +134,11 @@ class Enforcement:
             detail = _detail(question, keys[ask.subject].name if ask.subject in keys else "")
             sealed = seal_side(sealer, detail_label(authorization.tx_id, entry.n), detail)
             details.append((authorization.tx_id, entry.n, sealer.token, sealed))
-        await self._entries.write(lambda c: log.add_details(c, details))
+        await self._details.share(details)
         return Answer(authorization.tx_id, authorization.time, decisions, authorization.permit, keys)
+
+    async def _keep(self, details: Sequence[_Detail]) -> None:
+        await self._entries.write(lambda c: log.add_details(c, details))
 
     def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
         """The bytes of `stored` if the answer permits it and its obligations admit it, else None.

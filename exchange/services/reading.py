@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaincode.access.model import Action
 from exchange.core.actors import Kind, Principal
+from exchange.core.coalesce import Coalescer
 from exchange.core.errors import ForbiddenError, GoneError, NotFoundError
 from exchange.crypto.references import References
 from exchange.services.enforcement import Answer, Enforcement, Question
@@ -55,6 +57,7 @@ class Reading:
         self._references = references
         self._records = records
         self._enforcement = enforcement
+        self._current = Coalescer(self._look_up)
 
     async def read(
         self, principal: Principal, resource_type: str, logical_id: str, version: int | None = None
@@ -67,8 +70,7 @@ class Reading:
         """
         reference = self._references.record(resource_type, logical_id)
         if version is None:
-            found = await self._records.read(lambda c: documents.current(c, [reference]))
-            stored = found.get(reference)
+            stored = (await self._current.share([reference])).get(reference)
         else:
             stored = await self._records.read(lambda c: documents.version(c, reference, version))
         target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
@@ -81,6 +83,9 @@ class Reading:
         if stored.deleted:
             raise GoneError("the record was deleted", tx_id=answer.tx_id)
         return Released(body, stored.version, stored.written, deleted=False, tx_id=answer.tx_id)
+
+    async def _look_up(self, references: Sequence[bytes]) -> dict[bytes, Stored]:
+        return await self._records.read(lambda c: documents.current(c, references))
 
     async def _ask_and_open(self, question: Question, stored: Stored | None) -> tuple[Answer, bytes | None]:
         if stored is None or not reach(question.principal, self._references, stored.subjects):

@@ -89,17 +89,20 @@ class Worker:
                     return
 
     def _run_together(self, connection: Connection, jobs: list[_Job]) -> None:
+        alone = len(jobs) == 1
         try:
-            with connection.begin():
+            with connection.begin() as transaction:
                 for job in jobs:
-                    self._run_one(connection, job)
+                    self._run_one(connection, job, alone=alone)
+                if alone and jobs[0].error is not None:
+                    transaction.rollback()  # of one piece of work, the transaction is its savepoint
         except SQLAlchemyError:
             for job in jobs:
                 job.error = job.error or UnavailableError("the document store can't commit now")
 
-    def _run_one(self, connection: Connection, job: _Job) -> None:
+    def _run_one(self, connection: Connection, job: _Job, *, alone: bool) -> None:
         try:
-            if self._writes:
+            if self._writes and not alone:
                 with connection.begin_nested():
                     job.result = job.work(connection)
             else:
