@@ -36,6 +36,7 @@ from exchange.network.state import State, load, locked, save
 from exchange.network.topology import HOST, Folder, Options, Organisation, Topology, require_free
 
 _START_SECONDS = 30.0
+_PAUSE_SECONDS = 5.0
 _OWN_CHAINCODE = processes.python_module("chaincode")
 
 
@@ -185,6 +186,11 @@ class Network:
     def pause(self, name: str) -> None:
         """Stop a process in its tracks: it answers nobody, and its connections stay."""
         self._signal(name, signal.SIGSTOP)
+        end = time.monotonic() + _PAUSE_SECONDS
+        while (process := processes.running(self._state.started[name])) and not processes.is_paused(process):
+            if time.monotonic() > end:
+                raise NetworkError(f"{name} could not be paused: end it instead")
+            time.sleep(0.01)
 
     def resume(self, name: str) -> None:
         """Let a paused process go on."""
@@ -369,7 +375,7 @@ class Network:
         address, log = f"{HOST}:{port}", self.folder.log(name)
         if process is None:
             return ProcessStatus(name, address, "stopped", None, 0, log)
-        state = "paused" if process.status() == "stopped" else "running"
+        state = "paused" if processes.is_paused(process) else "running"
         return ProcessStatus(name, address, state, process.pid, process.memory_info().rss, log)
 
 

@@ -73,6 +73,11 @@ def send(started: Started | None, number: signal.Signals) -> bool:
     return True
 
 
+def is_paused(process: psutil.Process) -> bool:
+    """Whether a process was stopped in its tracks."""
+    return process.status() == psutil.STATUS_STOPPED
+
+
 def end(processes: Iterable[Started], *, seconds: float = 5.0) -> None:
     """Ask our processes to end, and kill those that have not within `seconds`."""
     alive = [process for started in processes if (process := running(started)) is not None]

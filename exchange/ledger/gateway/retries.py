@@ -35,19 +35,22 @@ class Row(msgspec.Struct, frozen=True):
 
 _ALL = tuple(Stage)
 _PROPOSING = (Stage.EVALUATE, Stage.ENDORSE)
+_IDENTITY = "the certificate has expired or is not one of the organisation that it is used for"
+_CHAINCODE = "no chaincode of this name is committed on such a channel"
+_CHANNEL = "the peer has not joined a channel of this name"
 
 TABLE: tuple[Row, ...] = (
-    Row(_PROPOSING, StatusCode.UNKNOWN, "chaincode response", Advice.GIVE_UP, "the contract refused"),
-    Row(_PROPOSING, StatusCode.ABORTED, "chaincode response", Advice.GIVE_UP, "the contract refused"),
     Row(
-        _PROPOSING,
-        StatusCode.ABORTED,
-        "make sure the chaincode",
-        Advice.GIVE_UP,
-        "no chaincode of this name is committed on the channel",
+        _PROPOSING, StatusCode.UNKNOWN, "chaincode response", Advice.GIVE_UP, "the contract refused or failed"
     ),
-    Row(_PROPOSING, StatusCode.ABORTED, "access denied", Advice.GIVE_UP, "the identity may not do this"),
-    Row(_PROPOSING, StatusCode.ABORTED, "creator", Advice.GIVE_UP, "the peers don't know the identity"),
+    Row(
+        _PROPOSING, StatusCode.ABORTED, "chaincode response", Advice.GIVE_UP, "the contract refused or failed"
+    ),
+    Row(_PROPOSING, StatusCode.ABORTED, "access denied", Advice.GIVE_UP, _IDENTITY),
+    Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "access denied", Advice.GIVE_UP, _IDENTITY),
+    Row(_PROPOSING, StatusCode.ABORTED, "client identity expired", Advice.GIVE_UP, _IDENTITY),
+    Row(_PROPOSING, StatusCode.ABORTED, "make sure the chaincode", Advice.GIVE_UP, _CHAINCODE),
+    Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "No metadata was found", Advice.GIVE_UP, _CHAINCODE),
     Row(
         _PROPOSING,
         StatusCode.ABORTED,
@@ -55,12 +58,17 @@ TABLE: tuple[Row, ...] = (
         Advice.AGAIN,
         "a peer's chaincode is restarting, or the peers' results differ while one of them lags",
     ),
+    Row(_ALL, StatusCode.UNAVAILABLE, "failed to get config for channel", Advice.GIVE_UP, _CHANNEL),
+    Row(_ALL, StatusCode.FAILED_PRECONDITION, "failed to get config for channel", Advice.GIVE_UP, _CHANNEL),
+    Row(_ALL, StatusCode.UNAVAILABLE, "client identity expired", Advice.GIVE_UP, _IDENTITY),
+    Row(_ALL, StatusCode.PERMISSION_DENIED, "", Advice.GIVE_UP, f"{_CHANNEL}, or {_IDENTITY}"),
+    Row(_ALL, StatusCode.NOT_FOUND, "", Advice.GIVE_UP, _CHANNEL),
     Row(
         _ALL,
         StatusCode.UNAVAILABLE,
-        "failed to get config for channel",
+        "CERTIFICATE_VERIFY_FAILED",
         Advice.GIVE_UP,
-        "the peer has not joined such a channel",
+        "the peer's TLS certificate has expired or is not from the CA that the profile names",
     ),
     Row(
         _ALL,
@@ -74,16 +82,16 @@ TABLE: tuple[Row, ...] = (
         StatusCode.FAILED_PRECONDITION,
         "peers",
         Advice.AGAIN,
-        "gossip has not yet met enough peers for the endorsement policy",
+        "gossip has not met enough peers for the endorsement policy, or they are down",
     ),
     Row(
         _PROPOSING,
         StatusCode.FAILED_PRECONDITION,
         "failed to select a set of endorsers",
         Advice.AGAIN,
-        "the same, when peers have just gone away",
+        "too few peers for the endorsement policy are up",
     ),
-    Row(_ALL, StatusCode.DEADLINE_EXCEEDED, "", Advice.AGAIN, "the call's own deadline was too short"),
+    Row(_ALL, StatusCode.DEADLINE_EXCEEDED, "", Advice.AGAIN, "no answer came within the deadline"),
     Row(_ALL, StatusCode.CANCELLED, "", Advice.AGAIN, "the peer is shutting down"),
     Row(_ALL, StatusCode.INTERNAL, "RST_STREAM", Advice.AGAIN, "the connection broke during the call"),
     Row(_ALL, StatusCode.UNKNOWN, "Stream removed", Advice.AGAIN, "the connection broke during the call"),
@@ -101,18 +109,25 @@ TABLE: tuple[Row, ...] = (
         Advice.AGAIN,
         "the peer is closing its ledger",
     ),
+    Row((Stage.SUBMIT,), StatusCode.ABORTED, "", Advice.GIVE_UP, "the orderer refuses the transaction"),
 )
 """Failures by stage, gRPC code and text."""
 
 
+def row(failure: CallError) -> Row | None:
+    """The first row that fits a failure."""
+    texts = (failure.message, *(detail.message for detail in failure.details))
+    for candidate in TABLE:
+        if (
+            failure.stage in candidate.stages
+            and failure.code is candidate.code
+            and any(candidate.text in text for text in texts)
+        ):
+            return candidate
+    return None
+
+
 def advise(failure: CallError) -> Advice:
     """Whether the call that failed is worth another try."""
-    texts = (failure.message, *(detail.message for detail in failure.details))
-    for row in TABLE:
-        if (
-            failure.stage in row.stages
-            and failure.code is row.code
-            and any(row.text in text for text in texts)
-        ):
-            return row.advice
-    return Advice.GIVE_UP
+    found = row(failure)
+    return found.advice if found else Advice.GIVE_UP

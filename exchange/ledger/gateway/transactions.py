@@ -25,6 +25,7 @@ from exchange.ledger.gateway.errors import (
 )
 from exchange.ledger.gateway.events import Follower, Position
 from exchange.ledger.gateway.identity import Identity
+from exchange.ledger.gateway.retries import row
 from exchange.ledger.port import Checkpoint, Committed, Event
 
 R = TypeVar("R")
@@ -118,7 +119,9 @@ def _translate(why: GatewayError) -> ExchangeError:
         case OutcomeUnknownError():
             return UnknownOutcomeError(f"the outcome of transaction {why.endorsed.tx_id} is not known yet")
         case CallError():
-            return UnavailableError(f"the ledger can't be reached: {why.stage.value} {why.code.name}")
+            found = row(why)
+            text = found.reason if found else "an answer that was not expected"
+            return UnavailableError(f"the ledger: {text} ({why.stage.value}, {why.code.name})")
         case _:
             return UnavailableError("the ledger can't be used with this identity")
 

@@ -1,0 +1,99 @@
+"""One real Fabric network for all tests of this folder, with the probe contract on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from exchange import network
+from exchange.ledger.gateway.client import Deadlines, Gateway
+from exchange.ledger.gateway.connection import Profile, connect
+from exchange.ledger.gateway.events import Follower
+from exchange.ledger.gateway.identity import Identity
+from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.network.errors import ProgramsError
+
+PROBE = Path(__file__).with_name("probe_contract.py")
+
+SECRETS = {
+    "name": "secrets",
+    "policy": "OR('Hospital1MSP.member', 'Hospital2MSP.member')",
+    "requiredPeerCount": 1,
+    "maxPeerCount": 1,
+    "blockToLive": 0,
+    "memberOnlyRead": True,
+    "memberOnlyWrite": True,
+}
+
+
+@pytest.fixture(scope="session")
+def programs() -> network.Programs:
+    try:
+        return network.Programs.find()
+    except ProgramsError as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def probe() -> tuple[str, ...]:
+    return (sys.executable, str(PROBE))
+
+
+@pytest.fixture(scope="session")
+def fabric(
+    programs: network.Programs, probe: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[network.Network]:
+    options = network.Options(chaincode_command=probe, collections=json.dumps([SECRETS]))
+    with network.up(tmp_path_factory.mktemp("fabric") / "network", options, programs=programs) as running:
+        yield running
+
+
+class Clients:
+    """Opens clients of a network, all closed at the end of a test."""
+
+    def __init__(self, running: network.Network, stack: AsyncExitStack) -> None:
+        self.network, self._stack = running, stack
+
+    def transactions(
+        self, organisation: str = "Hospital1", *, deadlines: Deadlines | None = None
+    ) -> FabricTransactions:
+        opened = FabricTransactions.open(self.network.profile(organisation), deadlines=deadlines)
+        self._stack.push_async_callback(opened.close)
+        return opened
+
+    def gateway(
+        self,
+        profile: Profile | None = None,
+        *,
+        identity: Identity | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> Gateway:
+        profile = profile or self.network.profile("Hospital1")
+        channel = connect(profile)
+        self._stack.push_async_callback(channel.close)
+        identity = identity or Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        return Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
+
+    def follower(self, organisation: str = "Hospital1", profile: Profile | None = None) -> Follower:
+        profile = profile or self.network.profile(organisation)
+        channel = connect(profile)
+        self._stack.push_async_callback(channel.close)
+        identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        return Follower(channel, identity, profile.channel)
+
+
+@pytest.fixture
+async def clients(fabric: network.Network) -> AsyncIterator[Clients]:
+    async with AsyncExitStack() as stack:
+        yield Clients(fabric, stack)
+
+
+@pytest.fixture
+async def clients_of() -> AsyncIterator[Callable[[network.Network], Clients]]:
+    async with AsyncExitStack() as stack:
+        yield lambda running: Clients(running, stack)
