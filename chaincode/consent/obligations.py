@@ -38,7 +38,6 @@ import msgspec
 from chaincode.consent.model import (
     CONFIDENTIALITY,
     CONFIDENTIALITY_SYSTEM,
-    Condition,
     Effect,
     Period,
     Provision,

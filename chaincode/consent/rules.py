@@ -111,17 +111,17 @@ def _understands_rule(rule: Provision, depth: int) -> bool:
 
 
 def _understands_condition(when: Condition) -> bool:
-    if when.period is not None and not _is_period(when.period):
-        return False
-    if when.actors and not all(map(_is_actor, when.actors)):
-        return False
-    if not (ACTIONS.issuperset(when.actions) and PURPOSES.issuperset(when.purposes)):
-        return False
-    if "" in when.classes or not all(map(_is_coding, when.codes)) or not all(map(_is_label, when.labels)):
-        return False
-    if when.data_period is not None and not _is_period(when.data_period):
-        return False
-    return all(reference.digest for reference in when.references)
+    return not (
+        (when.period is not None and not _is_period(when.period))
+        or (when.actors and not all(map(_is_actor, when.actors)))
+        or (when.actions and not ACTIONS.issuperset(when.actions))
+        or (when.purposes and not PURPOSES.issuperset(when.purposes))
+        or (when.classes and "" in when.classes)
+        or (when.codes and not all(map(_is_coding, when.codes)))
+        or (when.labels and not all(map(_is_label, when.labels)))
+        or (when.data_period is not None and not _is_period(when.data_period))
+        or (when.references and not all(reference.digest for reference in when.references))
+    )
 
 
 def _is_period(period: Period) -> bool:
@@ -135,15 +135,13 @@ def _is_actor(actor: Actor) -> bool:
 
 
 def _is_coding(code: str) -> bool:
-    system, bar, value = code.rpartition("|")
-    return bool(system and bar and value)
+    system, _, value = code.rpartition("|")
+    return system != "" and value != ""
 
 
 def _is_label(label: str) -> bool:
-    if not _is_coding(label):
-        return False
     system, _, code = label.rpartition("|")
-    return system != CONFIDENTIALITY_SYSTEM or code in CONFIDENTIALITY
+    return system != "" and (code in CONFIDENTIALITY if system == CONFIDENTIALITY_SYSTEM else code != "")
 
 
 # --- Who has a say --------------------------------------------------------------------------------------
@@ -153,7 +151,7 @@ class _Voice(NamedTuple):
     """One consent or one rule of the policy: what is left of it after what the request settles."""
 
     reason: Literal[Reason.CONSENT, Reason.POLICY]
-    basis: str
+    name: str
     version: int
     rule: Provision
 
@@ -211,8 +209,8 @@ def _settled_leaf(rule: Provision, when: Condition) -> Provision | None:
     if when.actors:
         # It might be about who asks, and then it denies: to the record that is the same as if it were.
         when = msgspec.structs.replace(when, actors=())
-    if when == _ALWAYS:
-        return _PERMIT if rule.effect == "permit" else _DENY
+    if when == _ALWAYS and rule.effect == "permit":
+        return _PERMIT
     return rule if when is rule.when and not rule.exceptions else Provision(rule.effect, when)
 
 
@@ -222,9 +220,6 @@ def _with_exceptions(
     exceptions: list[Provision] = []
     for exception in rule.exceptions:
         settled = _settled(exception, request, action, now)
-        if settled is _DENY:
-            # Denies wherever the rule around it applies, whatever else that says.
-            return _DENY if when == _ALWAYS else Provision(rule.effect, when, (_DENY,))
         if settled is None or (settled.effect == rule.effect == "permit" and not settled.exceptions):
             continue  # a permit within a permit says what is said already
         exceptions.append(settled)
@@ -265,28 +260,27 @@ def _combined(voices: list[_Voice], request: Request, epoch: int) -> Decision:
 
     A record of a class other than those asked for is still checked in full by the obligations.
     """
-    refuser: _Voice | None = None
-    speaker: _Voice | None = None
+    refusers: list[_Voice] = []
+    speakers: list[_Voice] = []
     for name in request.classes or _classes_in(voices):
-        outlooks = [_outlook(voice.rule, name) for voice in voices]
-        refusers = [voice for voice, seen in zip(voices, outlooks, strict=True) if seen == _DENIES]
-        if refusers:
-            refuser = min([*refusers, *([refuser] if refuser else [])], key=_weight)
-            continue
-        speakers = [voice for voice, seen in zip(voices, outlooks, strict=True) if seen & _PERMITS]
-        if speakers:
-            speaker = min([*speakers, *([speaker] if speaker else [])], key=_weight)
-    if speaker is not None:
+        outlooks = [(voice, _outlook(voice.rule, name)) for voice in voices]
+        denying = [voice for voice, seen in outlooks if seen == _DENIES]
+        refusers += denying
+        if not denying:
+            speakers += [voice for voice, seen in outlooks if seen & _PERMITS]
+    if speakers:
+        basis = min(speakers, key=_weight)
         return Decision(
             outcome="permit",
-            reason=speaker.reason,
-            basis=speaker.basis,
-            basis_version=speaker.version,
+            reason=basis.reason,
+            basis=basis.name,
+            basis_version=basis.version,
             epoch=epoch,
             obligations=_obligations(voices),
         )
-    if refuser is not None:
-        return _refused(Reason.REFUSED, refuser.basis, refuser.version, epoch=epoch)
+    if refusers:
+        basis = min(refusers, key=_weight)
+        return _refused(Reason.REFUSED, basis.name, basis.version, epoch=epoch)
     return _refused(Reason.NO_CONSENT, epoch=epoch)
 
 
@@ -302,7 +296,7 @@ def _obligations(voices: list[_Voice]) -> tuple[Provision, ...]:
 def _weight(voice: _Voice) -> tuple[bool, bool, str, int]:
     # What a decision is said to rest on: rather on what says it of every record than of some, rather on
     # the patient's word than on the policy, and then the first by name, so that order never matters.
-    return (voice.rule.when != _ALWAYS, voice.reason is Reason.POLICY, voice.basis, voice.version)
+    return (voice.rule.when != _ALWAYS, voice.reason is Reason.POLICY, voice.name, voice.version)
 
 
 def _classes_in(voices: list[_Voice]) -> list[str]:
@@ -358,6 +352,5 @@ def _refused(reason: Reason, basis: str = "", version: int = 0, *, epoch: int = 
 
 _ALWAYS = Condition()
 _PERMIT = Provision("permit", _ALWAYS)
-_DENY = Provision("deny", _ALWAYS)
 _CONSENT_ACTION = {asked.value: meant for asked, meant in CONSENT_ACTION.items()}
 _ACTIONS_ASKED = frozenset(asked.value for asked in Action)

@@ -1,6 +1,7 @@
 """Random consents, policies, requests and records from a small world, so that they often meet."""
 
 from chaincode.access.model import Request
+from chaincode.consent.limits import DEPTH
 from chaincode.consent.model import (
     CONFIDENTIALITY_SYSTEM,
     Actor,
@@ -169,3 +170,39 @@ def facts(one):
         links=frozenset("" if digest is None else digest for digest in one["refers"]),
         authors=frozenset("" if digest is None else digest for digest in one["written"]),
     )
+
+
+def rule(*exceptions, **when):
+    return Provision("permit", Condition(**when), exceptions)
+
+
+def nested(depth):
+    root = rule()
+    for _ in range(depth - 1):
+        root = rule(root)
+    return root
+
+
+BROKEN = [
+    Provision("permit", exceptions=(Provision("none"),)),
+    rule(purposes=("TREAT", "FUN")),
+    rule(actions=("access", "peek")),
+    rule(actors=(Actor("organization", ""),)),
+    rule(actors=(Actor("person", ""),)),
+    rule(actors=(Actor("role", "nurse"),)),
+    rule(actors=(Actor("role", "|nurse"),)),
+    rule(classes=("",)),
+    rule(codes=("1234-5",)),
+    rule(codes=("http://loinc.org|",)),
+    rule(labels=("R",)),
+    rule(labels=(f"{CONFIDENTIALITY_SYSTEM}|X",)),
+    rule(labels=(f"{CONFIDENTIALITY_SYSTEM}|",)),
+    rule(period=Period()),
+    rule(period=Period(5, 5)),
+    rule(period=Period(6, 5)),
+    rule(data_period=Period()),
+    rule(data_period=Period(6, 5)),
+    rule(references=(Reference("instance", ""),)),
+    nested(DEPTH + 1),
+]
+"""Provisions that mean nothing to this release, or nothing at all."""

@@ -1,12 +1,12 @@
 """What `decide` says, one rule of its page at a time."""
 
+import consent_cases as cases
 import msgspec
 import pytest
 
 from chaincode.access.model import Action, Decision, Reason, Request
 from chaincode.consent.limits import DEPTH
 from chaincode.consent.model import (
-    CONFIDENTIALITY_SYSTEM,
     PURPOSES,
     Actor,
     Condition,
@@ -15,7 +15,6 @@ from chaincode.consent.model import (
     Policy,
     PolicyRule,
     Provision,
-    Reference,
     Terms,
 )
 from chaincode.consent.rules import decide
@@ -162,38 +161,7 @@ def test_only_the_custodian_decides_and_only_for_the_pairs_recipient():
     assert decision.reason == Reason.WRONG_PARTY
 
 
-def nested(depth):
-    root = permit()
-    for _ in range(depth - 1):
-        root = permit(root)
-    return root
-
-
-BROKEN = [
-    Provision("permit", exceptions=(Provision("none"),)),
-    permit(purposes=("TREAT", "FUN")),
-    permit(actions=("access", "peek")),
-    permit(actors=(Actor("organization", ""),)),
-    permit(actors=(Actor("person", ""),)),
-    permit(actors=(Actor("role", "nurse"),)),
-    permit(actors=(Actor("role", "|nurse"),)),
-    permit(classes=("",)),
-    permit(codes=("1234-5",)),
-    permit(codes=("http://loinc.org|",)),
-    permit(labels=("R",)),
-    permit(labels=(f"{CONFIDENTIALITY_SYSTEM}|X",)),
-    permit(labels=(f"{CONFIDENTIALITY_SYSTEM}|",)),
-    permit(period=Period()),
-    permit(period=Period(5, 5)),
-    permit(period=Period(6, 5)),
-    permit(data_period=Period()),
-    permit(data_period=Period(6, 5)),
-    permit(references=(Reference("instance", ""),)),
-    nested(DEPTH + 1),
-]
-
-
-@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("broken", cases.BROKEN)
 @pytest.mark.parametrize("place", ["root", "exception", "other-consent"])
 def test_one_provision_that_is_not_understood_refuses_the_whole_pair(broken, place):
     roots = {"root": (broken,), "exception": (permit(broken),), "other-consent": (permit(), broken)}[place]
@@ -201,7 +169,7 @@ def test_one_provision_that_is_not_understood_refuses_the_whole_pair(broken, pla
 
 
 def test_the_deepest_nesting_that_the_ledger_takes_is_understood():
-    assert ask(nested(DEPTH)).outcome == "permit"
+    assert ask(cases.nested(DEPTH)).outcome == "permit"
 
 
 def test_a_pair_of_a_newer_schema_is_not_understood():
@@ -333,6 +301,18 @@ def test_permitted_and_denied_classes_that_leave_nothing_are_a_deny_now():
         "deny",
         "refused-by-patient",
     )
+
+
+def test_a_sibling_that_might_permit_does_not_hide_one_that_surely_denies():
+    siblings = (deny(classes=("Condition",)), permit(codes=("s|1",)))
+    for order in (siblings, siblings[::-1]):
+        root = Provision("none", exceptions=order)
+        assert reason(root, classes=("Condition",)) == ("deny", "refused-by-patient")
+
+
+def test_a_permit_that_the_request_leaves_open_is_not_held_out_as_one():
+    root = permit(deny(codes=("s|1",)), actors=(Actor("person", "a" * 32),))
+    assert reason(root) == ("deny", "no-consent")
 
 
 def test_class_conditions_stay_in_the_obligations_so_that_no_other_class_slips_by():
