@@ -25,6 +25,8 @@ LONGEST = 1024 * 1024
 """Characters in a string."""
 
 _INT32 = 2**31 - 1
+_INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""Longer whole numbers are for the exact pass, which counts their digits."""
 
 _YEAR = "(?!0000)[0-9]{4}"
 _MONTH = "(?:0[1-9]|1[0-2])"
@@ -98,7 +100,7 @@ PRIMITIVE_TYPES: dict[str, Primitive] = {
     "code": _matching("code", "a code, without leading, trailing or double white space"),
     "date": _matching("date", "a date: YYYY, YYYY-MM or YYYY-MM-DD"),
     "dateTime": _matching("dateTime", "a date, or a date and time with seconds and time zone"),
-    "decimal": Primitive(int | float, lambda value: type(value) in {int, float}, "a number"),
+    "decimal": Primitive(_INT64 | float, lambda value: type(value) in {int, float}, "a number"),
     "id": _matching("id", "an id: 1 to 64 letters, digits, hyphens and full stops"),
     "instant": _matching("instant", "a date and time with seconds and time zone"),
     "integer": _integer(-_INT32 - 1, "a whole number of 32 bits"),

@@ -51,7 +51,7 @@ class _Holding:
 
     def check(self, resource: dict[str, Any], *, contained: bool = False) -> None:
         name = resource.get("resourceType")
-        if name not in RESOURCE_TYPES:
+        if type(name) is not str or name not in RESOURCE_TYPES:
             raise ValueError("resourceType")
         convert(resource, struct_of(name), dec_hook=self._held)
         if "contained" in resource and not contained:
