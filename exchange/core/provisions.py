@@ -181,9 +181,11 @@ class Reader:
 
     def _known(self, path: str, coding: str, system: str, codes: frozenset[str]) -> str:
         stated, _, code = coding.rpartition("|")
-        if coding and (stated != system or code not in codes):
+        if stated == system and code in codes:
+            return code
+        if coding:
             self.wrong(path, f"is not one of the codes of {system} that are supported", "code-invalid")
-        return code
+        return ""
 
     def _action(self, path: str, item: Any) -> str:
         codes = {self._known(path, coding, ACTION_SYSTEM, ACTIONS) for coding in self.concept(path, item)}

@@ -191,7 +191,7 @@ def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
     nested = isinstance(provision, dict) and bool(provision.get("provision"))
     base: Effect = "none" if opted == "OPTOUT" and nested else _BASE.get(opted, "none")
     root = reader.rule("Consent.provision", provision, base=base)
-    if root.effect == "none" and not nested:
+    if root.effect == "none" and not nested and not typed:
         reader.wrong(
             "Consent.provision.type", "neither permits nor denies, and has no exceptions", "required"
         )
