@@ -150,6 +150,24 @@ async def test_a_transaction_does_not_see_its_own_writes(node: Any, monkeypatch:
     assert node.verify(replay=True).replayed == 2
 
 
+async def test_a_transaction_tells_which_versions_it_decided_on(node: Any) -> None:
+    ledger = node.open()
+    await ledger.submit("policy:found", FOUND)
+    name, none = secrets.token_hex(16), secrets.token_hex(16)
+    await ledger.submit("consent:open", opening(secrets.token_hex(16)))
+    await ledger.submit("consent:open", opening(name))
+    await ledger.submit("access:authorize", encode(Authorize((node.request(name), node.request(none)))))
+    await ledger.close()
+    db = sqlite3.connect(node.path)
+    (body,) = db.execute("SELECT body FROM transactions ORDER BY place DESC").fetchone()
+    db.close()
+    assert blocks.decode_transaction(body).effect.reads == (
+        (b"\0policy\0consortium\0", 0),
+        (b"\0pair\0" + name.encode() + b"\0", 2 << 16),
+        (b"\0pair\0" + none.encode() + b"\0", blocks.NEVER),
+    )
+
+
 async def test_reads_do_not_write(node: Any) -> None:
     ledger = node.open()
     await ledger.submit("policy:found", FOUND)

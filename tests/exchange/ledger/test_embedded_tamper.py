@@ -11,13 +11,16 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.ledger.embedded import block as blocks
+from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.embedded.verify import Noted, verify
 
@@ -186,34 +189,41 @@ async def test_blocks_cut_from_the_end_are_found_by_whoever_noted_one(small: Any
     assert not small.verify(noted=Noted(last - 1, "0" * 64)).sound
 
 
-async def test_a_permit_that_the_rules_do_not_give_is_found_by_replay(small: Any) -> None:
-    """A node that forges a whole block, hashes and signature included, still can't make the rules agree."""
-    db = sqlite3.connect(small.path)
-    number, header = db.execute("SELECT number, header FROM blocks ORDER BY number DESC").fetchone()
-    place, body = db.execute("SELECT place, body FROM transactions ORDER BY place DESC").fetchone()
-    seq, value = db.execute("SELECT seq, value FROM versions ORDER BY seq DESC").fetchone()
-    assert b'"outcome":"deny"' in value
-    forged = value.replace(b'"outcome":"deny"', b'"outcome":"permit"')
-    body = body.replace(blocks.sha256(value).digest(), blocks.sha256(forged).digest())
-    told = blocks.decode_header(header)
-    lie = blocks.encode(
-        blocks.Header(
-            told.format, told.msp_id, told.signer, number, told.previous,
-            blocks.data_hash([body]), told.count, told.time,
-        )
-    )  # fmt: skip
-    from exchange.ledger.embedded.identity import load_node_key  # noqa: PLC0415  # the forger's own key
-
+def forge(node: Any, number: int, before: bytes, after: bytes) -> None:
+    """Change what the one transaction of a block wrote, with hashes and a signature that fit."""
+    db = sqlite3.connect(node.path)
+    (header,) = db.execute("SELECT header FROM blocks WHERE number = ?", (number,)).fetchone()
+    (body,) = db.execute("SELECT body FROM transactions WHERE place >> 16 = ?", (number,)).fetchone()
+    seq, value = db.execute("SELECT seq, value FROM versions WHERE place >> 16 = ?", (number,)).fetchone()
+    assert before in value
+    lie = value.replace(before, after)
+    body = body.replace(sha256(value).digest(), sha256(lie).digest())
+    told = msgspec.structs.replace(blocks.decode_header(header), data=blocks.data_hash([body]))
+    header = blocks.encode(told)
     with db:
-        signature = blocks.sign(load_node_key(small.key), lie)
-        db.execute("UPDATE blocks SET header = ?, signature = ? WHERE number = ?", (lie, signature, number))
-        db.execute("UPDATE transactions SET body = ? WHERE place = ?", (body, place))
-        db.execute("UPDATE versions SET value = ? WHERE seq = ?", (forged, seq))
+        signature = blocks.sign(load_node_key(node.key), header)
+        db.execute(
+            "UPDATE blocks SET header = ?, signature = ? WHERE number = ?", (header, signature, number)
+        )
+        db.execute("UPDATE transactions SET body = ? WHERE place >> 16 = ?", (body, number))
+        db.execute("UPDATE versions SET value = ? WHERE seq = ?", (lie, seq))
     db.close()
+
+
+async def test_a_permit_that_the_rules_do_not_give_is_found_by_replay(small: Any) -> None:
+    """A node that forges its newest block, signature included, still can't make the rules agree."""
+    forge(small, 4, b'"outcome":"deny"', b'"outcome":"permit"')
     assert small.verify().sound
     finding = small.verify(replay=True).finding
     assert finding is not None
     assert "writes another value to access~" in finding.what
+
+
+async def test_a_forged_block_does_not_fit_the_next(small: Any) -> None:
+    forge(small, 2, b'"outcome":"permit"', b'"outcome":"deny"')
+    finding = small.verify().finding
+    assert finding is not None
+    assert (finding.row, finding.what) == ("block 3", "does not follow the block before it")
 
 
 def content(path: Path) -> Any:
