@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 _TO_THE_DAY = 10
 
@@ -21,11 +21,13 @@ def not_after(first: str, second: str) -> bool:
     return _instant(first) <= _instant(second)
 
 
-def _instant(text: str) -> tuple[datetime, str, str]:
-    """The whole second in UTC, a leap second's mark, and the fraction as digits that sort by their value."""
+def _instant(text: str) -> tuple[int, bool, str]:
+    """Seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort by value."""
     whole, rest = text[:19], text[19:]
     digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0] if rest.startswith(".") else ""
     zone = rest[len(digits) + 1 :] if digits else rest
     leap = whole.endswith(":60")
-    moment = datetime.fromisoformat((whole[:-2] + "59" if leap else whole) + zone)
-    return moment.astimezone(UTC), "1" if leap else "0", digits.rstrip("0")
+    # Counted by hand: in UTC, a valid time may be outside the years that datetime has.
+    since = datetime.fromisoformat(whole[:-2] + "59" if leap else whole) - datetime.min
+    offset = 0 if zone == "Z" else int(zone[0] + "60") * (int(zone[1:3]) * 60 + int(zone[4:6]))
+    return since.days * 86_400 + since.seconds - offset, leap, digits.rstrip("0")
