@@ -94,8 +94,7 @@ def describe_model(data: Dataset, trained: Trained, model: Model) -> Card:
                     "rows": len(program.weights),
                     "largest_difference_on_test_rows": _r(
                         np.abs(
-                            program.margins(trained.bins.bits(trained.bins.codes(data.table[rows])))
-                            - margins
+                            program.margins(trained.bins.bits(trained.bins.codes(data.table[rows]))) - margins
                         ).max(),
                         8,
                     ),
@@ -188,10 +187,10 @@ def calibration_table(
 def importance(trained: Trained) -> list[dict[str, Any]]:
     """Each feature's share of the total gain of all splits, largest first."""
     gain = trained.booster().get_score(importance_type="total_gain")
-    total = sum(float(g) for g in gain.values()) or 1.0  # type: ignore[arg-type] # a list for multi-class only
-    shares = {name: float(gain.get(name, 0.0)) / total for name in trained.bins.features}  # type: ignore[arg-type] # same
+    shares = {name: float(np.sum(gain.get(name, 0.0))) for name in trained.bins.features}
+    total = sum(shares.values()) or 1.0
     ranked = sorted(shares.items(), key=lambda item: -item[1])
-    return [{"feature": name, "share": _r(share)} for name, share in ranked]
+    return [{"feature": name, "share": _r(share / total)} for name, share in ranked]
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:

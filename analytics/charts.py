@@ -6,6 +6,7 @@ Drawn with Vega-Lite (altair) and rendered by vl-convert in this process: no bro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def roc(
     return _finish(chart, "How well the model separates")
 
 
-def _roc_panel(kind: str, points: pd.DataFrame) -> alt.LayerChart:
+def _roc_panel(kind: str, points: pd.DataFrame) -> Any:
     diagonal = (
         alt.Chart(pd.DataFrame({"false": [0.0, 1.0], "true": [0.0, 1.0]}))
         .mark_line(color=_QUIET, strokeDash=[4, 4])
@@ -159,7 +160,7 @@ def _bin_names(edges: tuple[float, ...]) -> list[str]:
     if not edges:
         return ["any"]
     text = [f"{e:.4g}" for e in edges]
-    return [f"< {text[0]}", *(f"{a} to {b}" for a, b in zip(text, text[1:], strict=False)), f"≥ {text[-1]}"]
+    return [f"< {text[0]}", *(f"{a} to {b}" for a, b in pairwise(text)), f"≥ {text[-1]}"]
 
 
 def importance(card: Card) -> alt.TopLevelMixin:

@@ -116,7 +116,8 @@ def _nhanes_columns(frame: pd.DataFrame) -> dict[str, Floats]:
     smoking[now.isin(["Every day", "Some days"]).to_numpy(bool)] = 2.0
 
     def told(column: str) -> Floats:
-        return (_number(frame, column) == 1).astype(np.float64)
+        said: Floats = (_number(frame, column) == 1).astype(np.float64)
+        return said
 
     columns = {
         "age": _number(frame, "AgeInYearsAtScreening"),

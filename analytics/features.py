@@ -334,9 +334,10 @@ def _date(text: Any) -> tuple[date, date] | None:
         if len(numbers) == 1:
             return date(numbers[0], 1, 1), date(numbers[0], 12, 31)
         if len(numbers) == 2:
-            last = calendar.monthrange(*numbers)[1]
-            return date(*numbers, 1), date(*numbers, last)
-        day = date(*numbers[:3])
+            year, month = numbers
+            return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
+        year, month, number = numbers
+        day = date(year, month, number)
         return day, day
     except (ValueError, TypeError, IndexError, calendar.IllegalMonthError):
         return None

@@ -44,7 +44,7 @@ def factor(source: str, target: str, molar_mass: float | None = None) -> float:
             by_amount = given * per_mole
             given = by_amount if by_amount.is_compatible_with(wanted) else given / per_mole
         value = float((given / wanted).to("dimensionless").magnitude)
-    except Exception as error:  # noqa: BLE001 - see above
+    except Exception as error:
         raise UnitError("the unit can't be converted") from error
     if not math.isfinite(value) or value <= 0:
         raise UnitError("the unit can't be converted")

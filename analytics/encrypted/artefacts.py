@@ -222,7 +222,10 @@ class Model:
             {
                 "set": name,
                 "rows": len(p.weights),
-                **{f: getattr(p, f) for f in ("squarings", "constant", "scale", "centre", "low", "high", "error")},
+                **{
+                    f: getattr(p, f)
+                    for f in ("squarings", "constant", "scale", "centre", "low", "high", "error")
+                },
             }
             for name, p in self.programs.items()
         ]

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import tenseal.sealapi as sealapi
+from tenseal import sealapi
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import AnswerHeader, KeysHeader, Offer, header, parameter_set

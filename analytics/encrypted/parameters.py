@@ -4,11 +4,11 @@ All use BFV with a ring of degree 8192 and keep the coefficient modulus, special
 218 bits: the limit for 128-bit security of the table that SEAL enforces (Homomorphic Encryption Standard,
 Albrecht et al. 2018, ternary secret). `security_bits` says what the table gives.
 
-| set     | coefficient modulus | plaintext modulus | for                                             |
-| ------- | ------------------- | ----------------- | ----------------------------------------------- |
-| fast    | 60, 60 \\| 60        | 17 bits           | the default                                     |
-| precise | 49, 49, 49 \\| 60    | 20 bits           | an eighth of the quantisation error             |
-| private | 54, 54, 54 \\| 56    | 17 bits           | noise flooding: the answer's noise says nothing |
+| set     | coefficient modulus | plaintext | for                                         |
+| ------- | ------------------- | --------- | ------------------------------------------- |
+| fast    | 60, 60 + 60         | 17 bits   | the default                                 |
+| precise | 49, 49, 49 + 60     | 20 bits   | an eighth of the quantisation error         |
+| private | 54, 54, 54 + 56     | 17 bits   | an answer whose noise tells nothing (below) |
 
 The noise grows with the weights and not with the patient, so the worst case is a model whose weights
 are dense and uniform in F_t, on columns at their widest. `floor` is the margin in bits that must be left
@@ -19,7 +19,8 @@ it. In `private` the evaluator adds an encryption of zero under the client's pub
 ciphertext's second polynomial fresh, and then uniform noise of `flood_bits` bits to every coefficient
 of the first. Answers of two models with the same score then differ by a statistical distance of at most
 N * 2^(noise bits + 1 - flood bits). The noise there is below 2^39 (measured on the worst case, and tested),
-so that is 2^-31 an answer: a million queries under one key together stay below one in two thousand. In `fast` and `precise` a client that decrypts below the interface could learn something about the
+so that is 2^-31 an answer: a million queries under one key together stay below one in two thousand.
+In `fast` and `precise` a client that decrypts below the interface could learn something about the
 weights from the noise, over many queries: the limits on queries are the protection there.
 """
 
@@ -38,9 +39,9 @@ class ParameterSet:
     """One choice of BFV parameters.
 
     `primes` are the bit sizes of the coefficient modulus; the last is the special prime that only keys
-    use. `levels` is the number of primes kept before the second
-    squaring, and after the last one (relinearisation, flooding) until the mask is added at one prime. `flood_bits` is 0 where the
-    answer is not flooded. `floor` is the least noise margin, in bits, in the worst case.
+    use. `levels` are the primes kept for the second squaring, and after the last squaring for
+    relinearising and flooding; the mask is added at one prime. `flood_bits` is 0 where the answer is
+    not flooded. `floor` is the least noise margin, in bits, in the worst case.
     """
 
     name: str

@@ -33,9 +33,7 @@ from analytics.encrypted.field import Field, Ints
 from analytics.encrypted.quantise import ErrorShaper, ordered
 
 
-def compile_quadratic(
-    ensemble: Ensemble, field: Field, scale: float
-) -> tuple[Ints, int, list[Group], float]:
+def compile_quadratic(ensemble: Ensemble, field: Field, scale: float) -> tuple[Ints, int, list[Group], float]:
     """Weights of the squares, the constant, and the rounding errors as groups of leaves plus a constant.
 
     The integer score of bits x is `constant + sum((weights @ x)^2)` modulo t, and it differs from

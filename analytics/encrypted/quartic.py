@@ -16,7 +16,8 @@ so one row carries both leaf values A and B: their ratio fixes g, a root of
 
 and their size fixes a factor rho. The factor must be inside the squares, w = sigma u with sigma^4 = rho, so
 the discriminant must be a square and rho a fourth power in F_t. One in a few integer pairs near the
-wanted values qualifies, and `quantise` picks among those. A leaf whose sibling is a split is a pair with B = 0.
+wanted values qualifies, and `quantise` picks among those. A leaf whose sibling is a split is a pair with
+B = 0.
 
 **A leaf below four decisions (depth 4).** s counts them, u = s - 3/2, and ((u^2 - 5/4)^2 - 1)/24 is 1 at
 s = 4 and 0 below. The leaves of a tree sum to one, so one leaf of each tree is dropped: its value is
@@ -134,9 +135,7 @@ def _dropped(node: Node) -> float:
     return found[0] if found else 0.0
 
 
-def _add(
-    pairs: dict[tuple[frozenset[Step], Literal], _Pair], path: Path, value: float, tree: int
-) -> None:
+def _add(pairs: dict[tuple[frozenset[Step], Literal], _Pair], path: Path, value: float, tree: int) -> None:
     *top, last = path
     key = (frozenset(top), last.literal)
     pair = pairs.setdefault(key, _Pair(tuple(top), last.literal, owner=tree))
@@ -268,4 +267,3 @@ def _parameters(a: int, b: int, field: Field) -> list[int]:
         return []
     half = field.inverse(2 * lead)
     return sorted({(root - middle) * half % t, (-root - middle) * half % t})
-

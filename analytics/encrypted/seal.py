@@ -23,18 +23,27 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import tenseal.sealapi as sealapi
+from tenseal import sealapi
+from tenseal.sealapi import Ciphertext, GaloisKeys, Plaintext, PublicKey, RelinKeys, SecretKey
 
 from analytics.encrypted.field import Ints
 from analytics.encrypted.parameters import ParameterSet
 from analytics.errors import UnfitCiphertextError
 
-Ciphertext = sealapi.Ciphertext
-Plaintext = sealapi.Plaintext
-GaloisKeys = sealapi.GaloisKeys
-RelinKeys = sealapi.RelinKeys
-PublicKey = sealapi.PublicKey
-SecretKey = sealapi.SecretKey
+__all__ = [
+    "Bfv",
+    "Ciphertext",
+    "GaloisKeys",
+    "Plaintext",
+    "PublicKey",
+    "RelinKeys",
+    "SecretKey",
+    "bfv",
+    "dump",
+    "galois_element",
+    "levels",
+    "load",
+]
 
 _HEADER = struct.Struct("<HBBBBHQ")
 _CIPHERTEXT = struct.Struct("<32sBQQQdQ")
@@ -176,7 +185,9 @@ def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus:
 
 def _seal_object(payload: bytes) -> bytes:
     """SEAL's 16-byte header for an uncompressed object, and the object."""
-    return _HEADER.pack(_SEAL_MAGIC, _HEADER.size, 4, _seal_minor(), 0, 0, _HEADER.size + len(payload)) + payload
+    return (
+        _HEADER.pack(_SEAL_MAGIC, _HEADER.size, 4, _seal_minor(), 0, 0, _HEADER.size + len(payload)) + payload
+    )
 
 
 @lru_cache(maxsize=1)

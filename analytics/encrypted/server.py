@@ -15,7 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
-import tenseal.sealapi as sealapi
+from tenseal import sealapi
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import KeysHeader, Model, QueryHeader, header, parameter_set
@@ -66,9 +66,7 @@ class _Prepared:
             weights, offsets, kappas = (
                 _pad(a[part], rows) for a in (program.weights, program.offsets, program.kappas)
             )
-            self.diagonals.append(
-                [_ntt(bfv, layout.diagonal(weights, j)) for j in range(layout.diagonals)]
-            )
+            self.diagonals.append([_ntt(bfv, layout.diagonal(weights, j)) for j in range(layout.diagonals)])
             self.offsets.append(bfv.encode(layout.per_row(offsets)))
             self.kappas.append(bfv.encode(layout.per_row(-kappas % program.modulus)))
 
@@ -213,9 +211,7 @@ def _read_keys(frame: Frame, limit: int) -> _Keys:
     return _Keys(relin, galois, encryptor, steps, parameters, size)
 
 
-def evaluate(
-    bfv: seal.Bfv, prepared: _Prepared, keys: _Keys, ciphertext: seal.Ciphertext
-) -> seal.Ciphertext:
+def evaluate(bfv: seal.Bfv, prepared: _Prepared, keys: _Keys, ciphertext: seal.Ciphertext) -> seal.Ciphertext:
     """Rows, squares, sum over shards, flooding, mask: the answer at the last level."""
     babies = _babies(bfv, prepared.layout, keys, ciphertext)
     total: seal.Ciphertext | None = None
@@ -230,9 +226,7 @@ def evaluate(
     return _finish(bfv, prepared, keys, total)
 
 
-def _babies(
-    bfv: seal.Bfv, layout: Layout, keys: _Keys, ciphertext: seal.Ciphertext
-) -> list[seal.Ciphertext]:
+def _babies(bfv: seal.Bfv, layout: Layout, keys: _Keys, ciphertext: seal.Ciphertext) -> list[seal.Ciphertext]:
     out = []
     for step in range(layout.babies):
         rotated, transformed = seal.Ciphertext(), seal.Ciphertext()
@@ -293,9 +287,7 @@ def _squares(
     return value
 
 
-def _finish(
-    bfv: seal.Bfv, prepared: _Prepared, keys: _Keys, value: seal.Ciphertext
-) -> seal.Ciphertext:
+def _finish(bfv: seal.Bfv, prepared: _Prepared, keys: _Keys, value: seal.Ciphertext) -> seal.Ciphertext:
     evaluator, parameters = bfv.evaluator, bfv.parameters
     last = parameters.levels[1]
     if value.coeff_modulus_size() > last:

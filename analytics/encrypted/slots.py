@@ -1,15 +1,17 @@
 """Scoring thousands of patients at once: CKKS with one slot per patient and one ciphertext per column.
 
-Parameters (ring 8192, 4096 slots, at most 218 bits with the special prime, so 128-bit secure by SEAL's table):
+Parameters (ring 8192, 4096 slots, at most 218 bits with the special prime, so 128 bits of
+security by SEAL's table):
 
-| for depth | coefficient modulus | levels |
-| --- | --- | --- |
-| 1, 2 | 46, 40, 40 \\| 46 | 2 |
-| 3, 4 | 46, 40, 40, 40 \\| 46 | 3 |
+| for depth | coefficient modulus | rescalings |
+| --------- | ------------------- | ---------- |
+| 1, 2      | 54, 46 + 54         | 1          |
+| 3, 4      | 56, 40, 42 + 56     | 2          |
 
-The last level has 46 bits for a scale of 40, so margins of up to +-30 fit; a model with a wider range is
-refused. CKKS is approximate: margins differ from plaintext by about 1e-6. The bits are exact zeros and
-ones up to that noise, so no comparison is approximated.
+Bits are encrypted at scale 2^36. Coefficients are scaled so that products need no rescaling of their own;
+see `slots_server`. Margins of up to +-30 fit; a model with a wider range is refused. CKKS is approximate:
+margins differ from plaintext by about 1e-5. The bits are exact zeros and ones up to that noise, so no
+comparison is approximated.
 
 A CKKS decryption holds noise that depends on the secret key (Li and Micciancio 2021). So what leaves the
 client is rounded to `DECIMALS`, well above the noise, and never goes back to the evaluator.
@@ -22,13 +24,15 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-import tenseal.sealapi as sealapi
+from tenseal import sealapi
 
 from analytics.encrypted import seal
 
 RING: Final = 8192
 SLOTS: Final = RING // 2
-SCALE_BITS: Final = 40
+SCALE_BITS: Final = 36
+TARGET_BITS: Final = {2: 92, 3: 88}
+"""Scale of the sum of all terms before the last rescaling, by the number of primes that data have."""
 LARGEST_MARGIN: Final = 30.0
 DECIMALS: Final = 4
 """Margins are rounded to this many decimals on the client before anything else sees them."""
@@ -36,19 +40,14 @@ DECIMALS: Final = 4
 
 @dataclass(frozen=True)
 class SlotSet:
-    """CKKS parameters for a number of levels."""
+    """CKKS parameters; the last prime is the special one that only keys use."""
 
     name: str
     primes: tuple[int, ...]
 
-    @property
-    def levels(self) -> int:
-        """Multiplications that fit."""
-        return len(self.primes) - 2
 
-
-SHALLOW: Final = SlotSet("cohort-2", (46, 40, 40, 46))
-DEEP: Final = SlotSet("cohort-3", (46, 40, 40, 40, 46))
+SHALLOW: Final = SlotSet("cohort-2", (54, 46, 54))
+DEEP: Final = SlotSet("cohort-4", (56, 40, 42, 56))
 SLOT_SETS: Final = {s.name: s for s in (SHALLOW, DEEP)}
 
 
@@ -95,6 +94,7 @@ class Ckks:
         self.top = len(parameters.primes) - 1
         self.moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()]
         self.scale = 2.0**SCALE_BITS
+        self.target = 2.0 ** TARGET_BITS[self.top]
 
     def encode(self, value: float | list[float], scale: float, primes: int) -> Any:
         """A plaintext of one number for all slots, or of a number for each, at a scale and level."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tenseal.sealapi as sealapi
+from tenseal import sealapi
 
 from analytics.binning import Floats
 from analytics.encrypted import seal

@@ -1,17 +1,20 @@
 """The evaluator's role for cohorts: the ensemble's polynomial on encrypted columns.
 
-Levels are counted in primes left. With the last multiplication at level `last` (2 primes) an affine form
-is multiplied by its coefficients one level above, and for trees of depth 3 and 4 two levels above:
+Levels are counted in primes left. Trees of depth 3 and 4 start with three:
 
 ```
-level 4   inner affine forms: coefficients times decisions, rescaled
-level 3   times b; products of two prefix decisions; outer affine forms;   relinearised, rescaled
-level 2   times the prefix, summed over prefixes, relinearised once, rescaled
+level 3   sum over b of b * (coefficients times decisions), plus coefficients times decisions;
+          products of two prefix decisions;                       relinearised, rescaled
+level 2   times the prefix, summed over prefixes; plus the terms without prefix
+          relinearised once, rescaled
 level 1   the answer
 ```
 
-Ciphertexts can be added only at equal scales, and rescaling divides by a prime that is not exactly 2^40.
-So each plaintext coefficient is encoded at the scale that makes its product land on the scale wanted.
+Trees of depth 1 and 2 have no b, so they start at level 2.
+
+Rescaling is the costliest of the operations that are done per term, so no term has one of its own: a
+coefficient is encoded at the scale that makes its whole product land on the scale of the sum. That is
+possible because coefficients are known numbers: 2^20 and more of scale is precise enough for them.
 """
 
 from __future__ import annotations
@@ -23,13 +26,12 @@ from analytics.encrypted.artefacts import Model, header
 from analytics.encrypted.bounds import interval
 from analytics.encrypted.ensemble import Ensemble, Literal, leaves
 from analytics.encrypted.framing import Frame, Kind, unframe
-from analytics.encrypted.polynomial import Linear, Polynomial, Prefix, Quadratic, polynomial
+from analytics.encrypted.polynomial import Linear, Monomial, Polynomial, Quadratic, polynomial
 from analytics.encrypted.slots import (
     LARGEST_MARGIN,
     SLOT_SETS,
     Ckks,
     ColumnsHeader,
-    MarginsHeader,
     SlotKeysHeader,
     ckks,
     slot_set,
@@ -38,6 +40,8 @@ from analytics.errors import CapacityError, MismatchError, UnfitCiphertextError,
 
 _MAX_KEYS = 64
 _LAST = 2
+_NOTHING = 2.0**-18
+"""Stands for a coefficient that cancelled to exactly 0, which SEAL refuses to multiply by; see `_Run`."""
 
 
 class SlotEvaluator:
@@ -61,7 +65,7 @@ class SlotEvaluator:
             raise CapacityError(f"the model's margins may exceed {LARGEST_MARGIN}")
         if read.ensemble.depth == 0:
             raise CapacityError("the model does not depend on any feature")
-        self._polynomial = _outermost(polynomial(read.ensemble))
+        self._polynomial = polynomial(read.ensemble)
         self._keys: OrderedDict[str, seal.RelinKeys] = OrderedDict()
 
     def add_keys(self, data: bytes) -> str:
@@ -112,20 +116,6 @@ def _column(context: Ckks, data: bytes) -> seal.Ciphertext:
     return out
 
 
-def _outermost(given: Polynomial) -> Polynomial:
-    """Products without a prefix become prefixes with a linear part: one multiplication, one level later."""
-    out: Polynomial = {}
-    for prefix, part in given.items():
-        target = out.setdefault(prefix, Quadratic())
-        target.linear.add(part.linear, 1.0)
-        for literal, linear in part.products.items():
-            if prefix:
-                target.products[literal].add(linear, 1.0)
-            else:
-                out.setdefault((literal,), Quadratic()).linear.add(linear, 1.0)
-    return out
-
-
 class _Run:
     """One evaluation: the columns, and every decision at every level it was needed at so far."""
 
@@ -137,95 +127,75 @@ class _Run:
         self._decisions: dict[tuple[Literal, int], seal.Ciphertext] = {}
 
     def evaluate(self, terms: Polynomial) -> seal.Ciphertext:
-        target = self.ckks.scale * self.ckks.scale
-        parts = [
-            part
-            for prefix, quadratic in terms.items()
-            if prefix and (part := self._term(prefix, quadratic, target)) is not None
-        ]
-        parts += self._weighted(terms[()].linear, _LAST, target)
+        outer = terms.linear
+        parts = [self._term(prefix, part) for prefix, part in terms.prefixes.items()]
+        parts += self._weighted(outer, _LAST, self.ckks.target)
         total = self._sum(parts)
-        self._add_constant(total, terms[()].linear.constant, target, _LAST)
+        self._add_constant(total, outer.constant, self.ckks.target, _LAST)
         if total.size() == 3:
             self.evaluator.relinearize_inplace(total, self.relin)
         self.evaluator.rescale_to_next_inplace(total)
         return total
 
-    def _term(self, prefix: Prefix, part: Quadratic, target: float) -> seal.Ciphertext | None:
-        """prefix * (linear + products) at the last level, at scale `target`."""
+    def _term(self, prefix: Monomial, part: Quadratic) -> seal.Ciphertext:
+        """prefix * (linear + products) at the last level, at the target scale."""
         factor = self._prefix(prefix)
-        wanted = target / factor.scale
-        inner = [
-            product
-            for literal, linear in part.products.items()
-            if (product := self._product(literal, linear, wanted)) is not None
-        ]
-        out: seal.Ciphertext | None = None
-        if inner:
-            out = self._sum(inner)
+        wanted = self.ckks.target / factor.scale
+        inner = self._inner(part, wanted)
+        if inner is None:
+            inner = seal.Ciphertext()
+            constant = self.ckks.encode(part.linear.constant or _NOTHING, wanted, _LAST)
+            self.evaluator.multiply_plain(factor, constant, inner)
+        else:
+            self._add_constant(inner, part.linear.constant, wanted, _LAST)
+            self.evaluator.multiply_inplace(inner, factor)
+        inner.scale = self.ckks.target
+        return inner
+
+    def _inner(self, part: Quadratic, wanted: float) -> seal.Ciphertext | None:
+        """linear + products without the constant, at the last level; None where that is nothing."""
+        level = self.ckks.top
+        scale = wanted * (self.ckks.moduli[level - 1] if level > _LAST else 1)
+        parts = [self._product(literal, form, level, scale) for literal, form in part.products.items()]
+        parts += self._weighted(part.linear, level, scale)
+        if not parts:
+            return None
+        out = self._sum(parts)
+        if out.size() == 3:
             self.evaluator.relinearize_inplace(out, self.relin)
+        if level > _LAST:
             self.evaluator.rescale_to_next_inplace(out)
             out.scale = wanted
-        linear = self._linear(part.linear, _LAST + 1, wanted)
-        if linear is not None and out is not None:
-            self.evaluator.add_inplace(out, linear)
-        elif linear is not None:
-            out = linear
-        elif out is not None:
-            self._add_constant(out, part.linear.constant, wanted, _LAST)
-        elif part.linear.constant:
-            out = seal.Ciphertext()
-            self.evaluator.multiply_plain(factor, self.ckks.encode(part.linear.constant, wanted, _LAST), out)
-            out.scale = target
-            return out
-        else:
-            return None
-        self.evaluator.multiply_inplace(out, factor)
-        out.scale = target
         return out
 
-    def _product(self, literal: Literal, linear: Linear, wanted: float) -> seal.Ciphertext | None:
-        """literal * linear, one level above the last, at the scale that rescaling turns into `wanted`."""
-        level = _LAST + 1
-        scale = wanted * self.ckks.moduli[level - 1]
+    def _product(self, literal: Literal, form: Linear, level: int, scale: float) -> seal.Ciphertext:
+        """literal * form, at a scale."""
         decision = self._decision(literal, level)
-        form = self._linear(linear, level + 1, scale / decision.scale)
-        out = seal.Ciphertext()
-        if form is not None:
-            self.evaluator.multiply(form, decision, out)
-        elif linear.constant:
-            constant = self.ckks.encode(linear.constant, scale / decision.scale, level)
-            self.evaluator.multiply_plain(decision, constant, out)
+        remaining = scale / decision.scale
+        parts = self._weighted(form, level, remaining)
+        if parts:
+            out = self._sum(parts)
+            self._add_constant(out, form.constant, remaining, level)
+            self.evaluator.multiply_inplace(out, decision)
         else:
-            return None
+            out = seal.Ciphertext()
+            constant = self.ckks.encode(form.constant or _NOTHING, remaining, level)
+            self.evaluator.multiply_plain(decision, constant, out)
         out.scale = scale
-        return out
-
-    def _linear(self, form: Linear, level: int, wanted: float) -> seal.Ciphertext | None:
-        """The affine form, computed at `level` and rescaled to the one below; None if it is a constant."""
-        scale = wanted * self.ckks.moduli[level - 1]
-        products = self._weighted(form, level, scale)
-        if not products:
-            return None
-        out = self._sum(products)
-        self.evaluator.rescale_to_next_inplace(out)
-        out.scale = wanted
-        self._add_constant(out, form.constant, wanted, level - 1)
         return out
 
     def _weighted(self, form: Linear, level: int, scale: float) -> list[seal.Ciphertext]:
         out = []
         for literal, x in form.terms.items():
-            if x:
-                decision = self._decision(literal, level)
-                product = seal.Ciphertext()
-                weight = self.ckks.encode(float(x), scale / decision.scale, level)
-                self.evaluator.multiply_plain(decision, weight, product)
-                product.scale = scale
-                out.append(product)
+            decision = self._decision(literal, level)
+            product = seal.Ciphertext()
+            weight = self.ckks.encode(float(x) or _NOTHING, scale / decision.scale, level)
+            self.evaluator.multiply_plain(decision, weight, product)
+            product.scale = scale
+            out.append(product)
         return out
 
-    def _prefix(self, prefix: Prefix) -> seal.Ciphertext:
+    def _prefix(self, prefix: Monomial) -> seal.Ciphertext:
         if len(prefix) == 1:
             return self._decision(prefix[0], _LAST)
         out = seal.Ciphertext()
@@ -242,7 +212,8 @@ class _Run:
             form = self.ensemble.affine(literal)
             out: seal.Ciphertext | None = None
             for column, x in form.terms.items():
-                part = self._at(self.columns[column], level)
+                part = seal.Ciphertext()
+                self.evaluator.mod_switch_to(self.columns[column], self.ckks.ids[level], part)
                 if x < 0:
                     self.evaluator.negate_inplace(part)
                 if out is None:
@@ -253,11 +224,6 @@ class _Run:
             self._add_constant(out, form.constant, self.ckks.scale, level)
             self._decisions[key] = out
         return self._decisions[key]
-
-    def _at(self, column: seal.Ciphertext, level: int) -> seal.Ciphertext:
-        out = seal.Ciphertext()
-        self.evaluator.mod_switch_to(column, self.ckks.ids[level], out)
-        return out
 
     def _add_constant(self, value: seal.Ciphertext, constant: float, scale: float, level: int) -> None:
         if constant:

@@ -1,0 +1,200 @@
+"""A few worker processes behind one asynchronous `score`, which survives that any of them dies.
+
+The pool keeps what a worker needs to be replaced: the models, and clients' evaluation keys in the form they
+were sent, up to a bound. A worker expands keys when it first needs them and forgets the oldest; the pool
+prefers a worker that has a query's keys. A worker that ends or takes too long is replaced, and only the
+request that it was working on fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from analytics import errors
+from analytics.encrypted.artefacts import QueryHeader, header
+from analytics.encrypted.framing import Kind, unframe
+from analytics.encrypted.worker import LENGTH, Reply, Request
+from analytics.errors import AnalyticsError, BusyError, UnknownError, WorkerLostError
+
+
+@dataclass(frozen=True)
+class PoolLimits:
+    """Bounds of a pool. Memory is in bytes: of a worker, of its expanded keys, of all keys as sent."""
+
+    workers: int = 2
+    worker_memory: int = 6 << 30
+    worker_keys: int = 512 << 20
+    stored_keys: int = 512 << 20
+    waiting: int = 64
+    seconds: float = 30.0
+
+
+def _codes() -> dict[str, type[AnalyticsError]]:
+    found = (value for value in vars(errors).values() if isinstance(value, type))
+    return {kind.code: kind for kind in found if issubclass(kind, AnalyticsError)}
+
+
+_ERRORS = _codes()
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: asyncio.subprocess.Process
+    keys: set[str] = field(default_factory=set)
+
+    async def call(self, request: Request, seconds: float) -> bytes:
+        """The result of a request. Raises what the worker refused with, or WorkerLostError."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        if stdin is None or stdout is None:
+            raise WorkerLostError("the worker has no pipes")
+        body = msgspec.msgpack.encode(request)
+        try:
+            async with asyncio.timeout(seconds):
+                stdin.write(LENGTH.pack(len(body)) + body)
+                await stdin.drain()
+                length = LENGTH.unpack(await stdout.readexactly(LENGTH.size))[0]
+                reply = msgspec.msgpack.decode(await stdout.readexactly(length), type=Reply)
+        except (OSError, EOFError, TimeoutError, msgspec.DecodeError) as error:
+            raise WorkerLostError(
+                "the process doing the arithmetic ended; the request was not answered"
+            ) from error
+        if reply.code:
+            raise _ERRORS.get(reply.code, AnalyticsError)(reply.message)
+        return reply.result
+
+    async def end(self) -> None:
+        """Stop the process and wait until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+
+class WorkerPool:
+    """Scores queries on worker processes. Use as an asynchronous context manager."""
+
+    def __init__(self, models: Mapping[str, bytes], limits: PoolLimits | None = None) -> None:
+        self.limits = limits or PoolLimits()
+        self._models = dict(models)
+        self._stored: OrderedDict[str, bytes] = OrderedDict()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._free = asyncio.Semaphore(self.limits.workers)
+        self._waiting = 0
+        self.lost = 0
+
+    async def __aenter__(self) -> WorkerPool:
+        started = await asyncio.gather(*(self._start() for _ in range(self.limits.workers)))
+        self._idle.extend(started)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(worker.end() for worker in self._all))
+        self._all.clear()
+        self._idle.clear()
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Process ids of the workers."""
+        return tuple(sorted(worker.process.pid for worker in self._all))
+
+    @property
+    def stored_bytes(self) -> int:
+        """Memory that keys take in this process; what workers expand comes on top, within its own bound."""
+        return sum(map(len, self._stored.values()))
+
+    async def add_keys(self, data: bytes) -> str:
+        """Have a worker check a client's KEYS and keep them; their digest.
+
+        Raises:
+            ArtefactError: they are refused.
+            BusyError, WorkerLostError: try again.
+        """
+        if len(data) > self.limits.stored_keys:
+            raise BusyError("these keys are larger than the memory for keys")
+        async with self._worker("") as worker:
+            digest = (await worker.call(Request("keys", data), self.limits.seconds)).decode()
+            worker.keys.add(digest)
+        self._stored[digest] = data
+        self._stored.move_to_end(digest)
+        while self.stored_bytes > self.limits.stored_keys:
+            self._stored.popitem(last=False)
+        return digest
+
+    async def score(self, data: bytes) -> bytes:
+        """The ANSWER to a QUERY.
+
+        Raises:
+            UnknownError: the model or keys are not here (or no longer: send the keys again).
+            ArtefactError: the query is refused.
+            BusyError, WorkerLostError: try again with a new query.
+        """
+        query = header(unframe(data, Kind.QUERY, sections=(1,)), QueryHeader)
+        if query.model not in self._models:
+            raise UnknownError("no model of that digest is registered")
+        keys = self._stored.get(query.keys)
+        if keys is None:
+            raise UnknownError("no evaluation keys of that digest are held; send them again")
+        self._stored.move_to_end(query.keys)
+        async with self._worker(query.keys) as worker:
+            if query.keys in worker.keys:
+                with contextlib.suppress(UnknownError):
+                    return await worker.call(Request("score", data), self.limits.seconds)
+            await worker.call(Request("keys", keys), self.limits.seconds)
+            worker.keys.add(query.keys)
+            return await worker.call(Request("score", data), self.limits.seconds)
+
+    @contextlib.asynccontextmanager
+    async def _worker(self, keys: str) -> AsyncIterator[_Worker]:
+        if self._waiting >= self.limits.waiting:
+            raise BusyError("too many requests are waiting")
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        worker: _Worker | None = None
+        try:
+            worker = self._take(keys) or await self._start()
+            yield worker
+        except (WorkerLostError, asyncio.CancelledError):
+            # Cancelled in the middle of a call, the pipes hold half a message: the worker can't be reused.
+            self.lost += 1
+            if worker is not None:
+                self._all.discard(worker)
+                await worker.end()
+                worker = None
+            raise
+        finally:
+            if worker is not None:
+                self._idle.append(worker)
+            self._free.release()
+
+    def _take(self, keys: str) -> _Worker | None:
+        if not self._idle:
+            return None
+        chosen = next((w for w in self._idle if keys in w.keys), self._idle[0])
+        self._idle.remove(chosen)
+        return chosen
+
+    async def _start(self) -> _Worker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "analytics.encrypted.worker",
+            str(self.limits.worker_memory),
+            str(self.limits.worker_keys),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        worker = _Worker(process)
+        self._all.add(worker)
+        for model in self._models.values():
+            await worker.call(Request("model", model), self.limits.seconds)
+        return worker
