@@ -13,8 +13,8 @@ from exchange.services.gateway import Gateway
 def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
     """The application over services that are already open. `body_limit` is in bytes."""
     app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(smart.router(gateway.tokens))  # first: its well-known address lies under /fhir
-    app.include_router(fhir.router(gateway), prefix="/fhir")
+    smart.add_routes(app, gateway.tokens)  # first: its well-known address lies under /fhir
+    fhir.add_routes(app, gateway, "/fhir")
 
     @app.get("/health")
     async def health() -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from exchange.api.metadata import capability_statement
 from exchange.api.negotiation import (
@@ -49,32 +49,38 @@ def require(principal: Principal, interaction: str, resource_type: str) -> None:
         raise ForbiddenError(f"the token's scopes do not reach {interaction} of {resource_type}")
 
 
-def router(gateway: Gateway) -> APIRouter:
-    """All routes under the FHIR base, for one gateway; the more special ones first."""
-    routes = APIRouter()
+def add_routes(app: FastAPI, gateway: Gateway, prefix: str) -> None:
+    """Add all routes under the FHIR base `prefix`.
+
+    They stand on the application itself: an included router costs as much as a whole read. Routes are
+    tried in order, so the most asked for comes first.
+    """
     fhir = _Fhir(gateway)
-    kind, record = "/{resource_type}", "/{resource_type}/{logical_id}"
+    kind, record = f"{prefix}/{{resource_type}}", f"{prefix}/{{resource_type}}/{{logical_id}}"
     for path, endpoint, method in (
-        ("/metadata", fhir.metadata, "GET"),
-        ("", fhir.bundle, "POST"),
-        ("/", fhir.bundle, "POST"),
-        ("/Patient/{logical_id}/$everything", fhir.everything, "GET"),
-        (f"{kind}/_search", fhir.search_by_post, "POST"),
-        (f"{kind}/$validate", fhir.validate, "POST"),
-        (kind, fhir.search_by_get, "GET"),
-        (kind, fhir.create, "POST"),
         (record, fhir.read, "GET"),
+        (f"{prefix}/metadata", fhir.metadata, "GET"),
+        (kind, fhir.search_by_get, "GET"),
+        (f"{kind}/_search", fhir.search_by_post, "POST"),
+        (kind, fhir.create, "POST"),
         (record, fhir.update, "PUT"),
         (record, fhir.delete, "DELETE"),
+        (prefix, fhir.bundle, "POST"),
+        (f"{prefix}/", fhir.bundle, "POST"),
+        (f"{prefix}/Patient/{{logical_id}}/$everything", fhir.everything, "GET"),
+        (f"{kind}/$validate", fhir.validate, "POST"),
         (f"{record}/_history", fhir.history, "GET"),
         (record + "/_history/{version}", fhir.vread, "GET"),
     ):
-        routes.add_api_route(path, endpoint, methods=[method])
-    return routes
+        app.add_api_route(path, endpoint, methods=[method], response_model=None)
 
 
 class _Fhir:
-    """The endpoints of one gateway."""
+    """The endpoints of one gateway.
+
+    They take the request alone and read its path themselves: FastAPI's own reading of typed parameters
+    costs as much as deciding an access, and path segments are plain text anyway.
+    """
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -82,11 +88,13 @@ class _Fhir:
         self._paging = Paging(gateway)
         self._statement = capability_statement(gateway)
 
-    async def _enter(self, request: Request, interaction: str, resource_type: str) -> Principal:
+    async def _enter(self, request: Request, interaction: str) -> tuple[Principal, str]:
+        """Who asks, and of which resource type, if the token's scopes reach that."""
         principal = await self._principal(request)
         check_accept(request)
+        resource_type: str = request.path_params["resource_type"]
         require(principal, interaction, resource_type)
-        return principal
+        return principal, resource_type
 
     async def metadata(self, request: Request) -> Response:
         """What this server does; the one answer that needs no token."""
@@ -117,37 +125,38 @@ class _Fhir:
         released = await self._gateway.reading.read(principal, parts[0], parts[1])
         return EntryResponse("200 OK", etag=etag(released.version), resource=released.body)
 
-    async def everything(self, request: Request, logical_id: str) -> Response:
+    async def everything(self, request: Request) -> Response:
         """One page of a patient's compartment."""
+        logical_id: str = request.path_params["logical_id"]
         principal = await self._principal(request)
         check_accept(request)
         require(principal, "search-type", "*")
         page = await self._paging.everything(principal, logical_id, parameters(request))
         return fhir_response(page.body, tx_id=page.tx_id)
 
-    async def search_by_post(self, request: Request, resource_type: str) -> Response:
+    async def search_by_post(self, request: Request) -> Response:
         """One page of a search whose parameters stand in a form."""
-        principal = await self._enter(request, "search-type", resource_type)
+        principal, resource_type = await self._enter(request, "search-type")
         found = await form_parameters(request)
         page = await self._paging.search(principal, resource_type, found, lenient=lenient(request))
         return fhir_response(page.body, tx_id=page.tx_id)
 
-    async def search_by_get(self, request: Request, resource_type: str) -> Response:
+    async def search_by_get(self, request: Request) -> Response:
         """One page of a search."""
-        principal = await self._enter(request, "search-type", resource_type)
+        principal, resource_type = await self._enter(request, "search-type")
         found = parameters(request)
         page = await self._paging.search(principal, resource_type, found, lenient=lenient(request))
         return fhir_response(page.body, tx_id=page.tx_id)
 
-    async def validate(self, request: Request, resource_type: str) -> Response:
+    async def validate(self, request: Request) -> Response:
         """Whether a body is valid R4; nothing is stored."""
-        await self._enter(request, "create", resource_type)
+        _, resource_type = await self._enter(request, "create")
         r4.check(await fhir_body(request), expected=resource_type)
         return fhir_response(validation())
 
-    async def create(self, request: Request, resource_type: str) -> Response:
+    async def create(self, request: Request) -> Response:
         """Store a new record, unless `If-None-Exist` finds one."""
-        principal = await self._enter(request, "create", resource_type)
+        principal, resource_type = await self._enter(request, "create")
         body = await fhir_body(request)
         condition = request.headers.get("if-none-exist")
         if condition:
@@ -161,9 +170,10 @@ class _Fhir:
         [written] = await self._gateway.writing.write([change])
         return self._after_write(request, written)
 
-    async def read(self, request: Request, resource_type: str, logical_id: str) -> Response:
+    async def read(self, request: Request) -> Response:
         """The current version of a record."""
-        principal = await self._enter(request, "read", resource_type)
+        principal, resource_type = await self._enter(request, "read")
+        logical_id: str = request.path_params["logical_id"]
         if resource_type == "AuditEvent":
             event = await self._gateway.audit.read(principal, logical_id)
             return fhir_response(event.body, tx_id=event.tx_id)
@@ -173,16 +183,19 @@ class _Fhir:
         body = self._paging.shaped(request, released.body)
         return fhir_response(body, tx_id=released.tx_id, headers=_version_headers(released))
 
-    async def vread(self, request: Request, resource_type: str, logical_id: str, version: str) -> Response:
+    async def vread(self, request: Request) -> Response:
         """One version of a record."""
-        principal = await self._enter(request, "vread", resource_type)
+        principal, resource_type = await self._enter(request, "vread")
+        logical_id: str = request.path_params["logical_id"]
+        version: str = request.path_params["version"]
         number = int(version) if version.isdecimal() and len(version) < 10 else 0
         released = await self._gateway.reading.read(principal, resource_type, logical_id, number)
         return fhir_response(released.body, tx_id=released.tx_id, headers=_version_headers(released))
 
-    async def update(self, request: Request, resource_type: str, logical_id: str) -> Response:
+    async def update(self, request: Request) -> Response:
         """Store a new version of a record, or the record itself if there is none."""
-        principal = await self._enter(request, "update", resource_type)
+        principal, resource_type = await self._enter(request, "update")
+        logical_id: str = request.path_params["logical_id"]
         if_match = request.headers.get("if-match")
         change = await self._gateway.writing.prepare(
             principal,
@@ -194,18 +207,20 @@ class _Fhir:
         [written] = await self._gateway.writing.write([change])
         return self._after_write(request, written)
 
-    async def delete(self, request: Request, resource_type: str, logical_id: str) -> Response:
+    async def delete(self, request: Request) -> Response:
         """Delete a record; its versions stay readable in its history."""
-        principal = await self._enter(request, "delete", resource_type)
+        principal, resource_type = await self._enter(request, "delete")
+        logical_id: str = request.path_params["logical_id"]
         self._gateway.writing.allow(principal, resource_type)
         if_match = request.headers.get("if-match")
         deletion = Deletion(resource_type, logical_id, parse_etag(if_match) if if_match else None)
         [written] = await self._gateway.writing.write([deletion])
         return Response(status_code=204, headers={"ETag": etag(written.version)})
 
-    async def history(self, request: Request, resource_type: str, logical_id: str) -> Response:
+    async def history(self, request: Request) -> Response:
         """Versions of a record, the newest first."""
-        principal = await self._enter(request, "history-instance", resource_type)
+        principal, resource_type = await self._enter(request, "history-instance")
+        logical_id: str = request.path_params["logical_id"]
         below = self._paging.history_below(principal, request)
         found = await self._gateway.reading.history(
             principal, resource_type, logical_id, below=below, limit=_HISTORY_PAGE

@@ -9,13 +9,13 @@ since it could carry anything.
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.core.outcome import MEDIA_TYPE, refusal
+from exchange.core.randomness import random_bytes
 from exchange.logs import request_id
 
 MAX_BODY = 16 * 1024 * 1024
@@ -40,7 +40,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = secrets.token_hex(16)
+        name = random_bytes(16).hex()
         exchange = _Exchange(scope, receive, send, name, self._max_body)
         refused = _over(scope) or _announced(scope["headers"], self._max_body)
         if refused:

@@ -76,7 +76,7 @@ def check_accept(request: Request) -> None:
     Raises:
         HTTPException: 406.
     """
-    wanted = request.query_params.get("_format")
+    wanted = request.query_params.get("_format") if request.scope["query_string"] else None
     if wanted is not None:
         if wanted.lower().replace("+", " ") not in {f.replace("+", " ") for f in _FORMATS}:
             raise HTTPException(406, "only JSON is spoken here")

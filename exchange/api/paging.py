@@ -123,6 +123,8 @@ class Paging:
 
     def shaped(self, request: Request, body: bytes) -> bytes:
         """`body` as `_elements` and `_summary` of a read ask for it."""
+        if not request.scope["query_string"]:
+            return body
         elements = request.query_params.get("_elements", "")
         summary = request.query_params.get("_summary", "")
         return subset(body, elements=tuple(e for e in elements.split(",") if e), summary=summary)

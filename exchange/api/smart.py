@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,9 +30,8 @@ _NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _encode = msgspec.json.Encoder().encode
 
 
-def router(tokens: Tokens) -> APIRouter:
-    """The routes `GET /fhir/.well-known/smart-configuration` and `POST /auth/token`."""
-    routes = APIRouter()
+def add_routes(app: FastAPI, tokens: Tokens) -> None:
+    """Add the routes `GET /fhir/.well-known/smart-configuration` and `POST /auth/token`."""
     configuration = _encode(
         {
             "token_endpoint": tokens.token_url,
@@ -44,11 +43,11 @@ def router(tokens: Tokens) -> APIRouter:
         }
     )
 
-    @routes.get("/fhir/.well-known/smart-configuration", include_in_schema=False)
+    @app.get("/fhir/.well-known/smart-configuration", include_in_schema=False)
     async def smart_configuration() -> Response:
         return Response(configuration, media_type="application/json")
 
-    @routes.post("/auth/token", include_in_schema=False)
+    @app.post("/auth/token", include_in_schema=False)
     async def token(request: Request) -> Response:
         try:
             issued = await tokens.exchange_assertion(await _form(request))
@@ -57,8 +56,6 @@ def router(tokens: Tokens) -> APIRouter:
         except UnavailableError:
             return _refuse(OAuthError("temporarily_unavailable", "no token can be issued now; ask again"))
         return Response(_encode(issued), 200, _NOT_STORED, "application/json")
-
-    return routes
 
 
 def authenticate(tokens: Tokens) -> Callable[[Request], Awaitable[Principal]]:

@@ -12,6 +12,7 @@ the answer nor its time nor the ledger tells a hidden record from none.
 from __future__ import annotations
 
 import hmac
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from chaincode.access.model import Action, Decision, Request
 from chaincode.consent.obligations import admits
 from exchange.core.actors import Principal
 from exchange.core.coalesce import Coalescer
-from exchange.core.errors import TooCostlyError
+from exchange.core.errors import DamagedError, TooCostlyError
 from exchange.core.facts import facts_of
 from exchange.core.permit import Permit
 from exchange.core.terms import person_digest
@@ -35,6 +36,8 @@ from exchange.services.pairs import Pairs
 from exchange.store import log
 from exchange.store.database import Database
 from exchange.store.documents import Stored
+
+_REMEMBERED = 10_000
 
 MOST_SUBJECTS = 500
 """Subjects that one question may name; the ledger decides them in one transaction."""
@@ -105,6 +108,7 @@ class Enforcement:
         self._ledger = ledger
         self._entries = entries
         self._details = Coalescer(self._keep)
+        self._names: OrderedDict[tuple[bytes, str, str, str], _Names] = OrderedDict()
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); those that are none count as nothing found.
@@ -127,11 +131,15 @@ class Enforcement:
         authorization = await self._ledger.authorize(asks)
         details: list[_Detail] = []
         decisions: dict[bytes, Decision] = {}
-        directory = await self._directory_keys()
+        # What was asked of nobody is sealed for the directory.
+        directory = None if len(keys) == len(asks) else await self._directory_keys()
         for ask, entry in zip(asks, authorization.entries, strict=True):
             decisions[ask.subject] = entry.decision
-            sealer = keys.get(ask.subject, directory)
-            detail = _detail(question, keys[ask.subject].name if ask.subject in keys else "")
+            known = keys.get(ask.subject)
+            sealer = known or directory
+            if sealer is None:
+                raise DamagedError("the subject's keys are gone")
+            detail = _detail(question, "" if known is None else known.name)
             sealed = seal_side(sealer, detail_label(authorization.tx_id, entry.n), detail)
             details.append((authorization.tx_id, entry.n, sealer.token, sealed))
         await self._details.share(details)
@@ -164,15 +172,23 @@ class Enforcement:
         return admits(answer.permit.obligations[keys.token], facts_of(resource, salt=salt, reference=own))
 
     def _ask(self, question: Question, keys: SubjectKeys) -> Ask:
-        secret = PatientSecret(keys.secret)
-        recipient = question.principal.organization
-        return Ask(keys.token, _request(question, secret.pair(recipient), secret.salt(recipient)))
+        principal = question.principal
+        name = (keys.token, principal.organization, principal.user, principal.evidence)
+        names = self._names.get(name)
+        if names is None:
+            secret = PatientSecret(keys.secret)
+            recipient = principal.organization
+            names = _names(principal, secret.pair(recipient), secret.salt(recipient))
+            self._names[name] = names
+            if len(self._names) > _REMEMBERED:
+                self._names.popitem(last=False)
+        return Ask(keys.token, _request(question, names))
 
     def _nothing(self, question: Question, text: str) -> Ask:
         recipient = question.principal.organization
         pair = self._references.nothing(recipient, text)
         salt = self._references.nothing_salt(recipient, text)
-        return Ask(bytes.fromhex(pair), _request(question, pair, salt))
+        return Ask(bytes.fromhex(pair), _request(question, _names(question.principal, pair, salt)))
 
     async def _directory_keys(self) -> SubjectKeys:
         token = self._references.directory
@@ -210,17 +226,38 @@ def _salted(salt: bytes, kind: str, text: str) -> str:
     return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256").hex()
 
 
-def _request(question: Question, pair: str, salt: bytes) -> Request:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How one principal's requests about one subject are named on the ledger; the same for each of them."""
+
+    pair: str
+    salt: bytes
+    user: str
+    person: str
+    evidence: str
+
+
+def _names(principal: Principal, pair: str, salt: bytes) -> _Names:
+    return _Names(
+        pair,
+        salt,
+        user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
+        person=person_digest(salt, principal.user),
+        evidence=_salted(salt, "evidence", principal.evidence),
+    )
+
+
+def _request(question: Question, names: _Names) -> Request:
     principal = question.principal
     return Request(
-        pair=pair,
+        pair=names.pair,
         recipient=principal.organization,
         purpose=principal.purpose,
         action=question.action.value,
-        user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
-        person=person_digest(salt, principal.user),
+        user=names.user,
+        person=names.person,
         role=principal.role,
         classes=question.classes,
-        digest=_salted(salt, "request", f"{question.interaction}\0{question.target}"),
-        evidence=_salted(salt, "evidence", principal.evidence),
+        digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
+        evidence=names.evidence,
     )

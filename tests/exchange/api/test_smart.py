@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from exchange.api import errors
 from exchange.api.limits import Limits
-from exchange.api.smart import authenticate, router
+from exchange.api.smart import add_routes, authenticate
 from exchange.core.actors import Principal
 from exchange.core.assertion import ASSERTION_TYPE
 from exchange.core.errors import UnavailableError
@@ -26,7 +26,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 @pytest.fixture
 async def http(asking: Any) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    app.include_router(router(asking.tokens))
+    add_routes(app, asking.tokens)
     who = authenticate(asking.tokens)
 
     @app.get("/fhir/whoami")
