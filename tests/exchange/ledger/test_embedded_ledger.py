@@ -457,3 +457,38 @@ async def test_a_checkpoint_beyond_the_end_says_that_blocks_are_gone(filled: Any
     with pytest.raises(DamagedError, match="ends before block 9"):
         await anext(ledger.events(Checkpoint(9, 0)))
     await ledger.close()
+
+
+# -- verifying -----------------------------------------------------------------------
+
+
+async def test_a_ledger_verifies_while_its_node_has_it_open(node: Any) -> None:
+    ledger = node.open()
+    await ledger.submit("policy:found", FOUND)
+    for _ in range(5):
+        committed = await ledger.submit("consent:open", opening(secrets.token_hex(16)))
+        report = await asyncio.to_thread(node.verify, replay=True)
+        assert (report.sound, report.tip.block) == (True, committed.block)
+    await ledger.close()
+
+
+async def test_transactions_with_transient_data_are_counted_and_not_replayed(node: Any) -> None:
+    ledger = node.open()
+    await ledger.submit("policy:found", FOUND)
+    await ledger.submit("consent:open", opening(secrets.token_hex(16)), transient={"assertion": b"signed"})
+    await ledger.close()
+    report = node.verify(replay=True)
+    assert (report.sound, report.replayed, report.unreplayable) == (True, 1, 1)
+    assert b"signed" not in node.path.read_bytes()
+
+
+async def test_verifying_says_how_far_it_came(node: Any) -> None:
+    ledger = node.open()
+    await ledger.submit("policy:found", FOUND)
+    for _ in range(70):
+        await ledger.submit("consent:open", opening(secrets.token_hex(16)))
+    await ledger.close()
+    told: list[tuple[int, int]] = []
+    report = node.verify(progress=lambda done, total: told.append((done, total)))
+    assert told == [(64, 71), (71, 71)]
+    assert (report.blocks, report.transactions, report.values) == (71, 71, 71)
