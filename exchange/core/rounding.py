@@ -51,7 +51,7 @@ def _rounded(rule: Rule, now: int) -> list[Rule]:
     if period is None:
         return [_at(rule, None)]
     shorter = _period(_up(period.start), _down(period.end))
-    longer = _period(_down(period.start), _up(period.end))
+    longer = _without_past_start(_period(_down(period.start), _up(period.end)), now)
     if shorter == longer:
         return [_at(rule, period)]
     effects = _effects(rule)
@@ -61,12 +61,15 @@ def _rounded(rule: Rule, now: int) -> list[Rule]:
         return [_at(rule, longer)]
     if shorter is None:
         return [_denied(rule, longer)]
-    parts = [_at(rule, shorter)]
-    if _down(period.start) != _up(period.start):
-        parts.append(_denied(rule, Period(_down(period.start), _up(period.start))))
-    if _down(period.end) != _up(period.end):
-        parts.append(_denied(rule, Period(_down(period.end), _up(period.end))))
-    return parts
+    broken = [
+        Period(moment // MINUTE * MINUTE, moment // MINUTE * MINUTE + MINUTE)
+        for moment in (period.start, period.end)
+        if moment is not None and moment % MINUTE
+    ]
+    denied = [
+        _denied(rule, _without_past_start(minute, now)) for minute in broken if not _is_over(minute, now)
+    ]
+    return [_at(rule, shorter), *denied]
 
 
 def _denied(rule: Rule, period: Period | None) -> Rule:
@@ -85,6 +88,10 @@ def _without_past_start(period: Period | None, now: int) -> Period | None:
     if period is None or period.start is None or period.start > now:
         return period
     return None if period.end is None else Period(None, period.end)
+
+
+def _is_over(period: Period, now: int) -> bool:
+    return period.end is not None and period.end <= now
 
 
 def _effects(rule: Rule) -> set[str]:
