@@ -21,14 +21,29 @@ from exchange.core.r4.rules import rules_of
 from exchange.core.r4.view import View
 from exchange.core.r4.wellformed import CONTROL, Repeating, Unreadable
 
+MOST_PROBLEMS = 1000
+"""Problems listed of one body; the walk stops there, so that a body of nothing else costs little."""
+
+_MOST_HINTS = 20
 _LINKS = frozenset({"uri", "url", "canonical"})
 
 
+class _EnoughError(Exception):
+    """As many problems are found as are listed."""
+
+
 def diagnose(resource: dict[str, Any]) -> list[Problem]:
-    """Every problem of a resource; none means that it is valid."""
+    """Every problem of a resource, up to MOST_PROBLEMS; none means that it is valid."""
     name = resource.get("resourceType")
     walk = _Walk()
-    walk.resource(resource, name if isinstance(name, str) and name in RESOURCE_TYPES else "", contained=False)
+    try:
+        walk.resource(
+            resource, name if isinstance(name, str) and name in RESOURCE_TYPES else "", contained=False
+        )
+    except _EnoughError:
+        walk.problems[-1] = Problem(
+            walk.problems[-1].path, "the problems from here on are not listed", "too-long"
+        )
     return walk.problems
 
 
@@ -57,6 +72,7 @@ class _Walk:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._scope = _Scope({})
+        self._hints = _MOST_HINTS
 
     def resource(self, value: Any, path: str, *, contained: bool) -> None:
         """A resource: the body itself, one that it contains, or one in a Bundle or Parameters."""
@@ -84,6 +100,8 @@ class _Walk:
 
     def _add(self, path: str, message: str, code: str = "structure") -> None:
         self.problems.append(Problem(path, message, code))
+        if len(self.problems) > MOST_PROBLEMS:
+            raise _EnoughError
 
     def _object(self, value: Any, type_name: str, path: str, *, beside: bool = False) -> None:
         """An object of a type; `beside` when it adds to the value of a primitive."""
@@ -211,7 +229,8 @@ class _Walk:
             if name in known:
                 continue
             shown = f"{name} is" if name.removeprefix("_") in _vocabulary() else f"property {position} is"
-            near = get_close_matches(name[:64], sorted(known), n=1)
+            self._hints -= 1
+            near = get_close_matches(name[:64], sorted(known), n=1) if self._hints >= 0 else None
             hint = f"; {near[0]} is the nearest" if near else ""
             self._add(path, f"{shown} not an element of {_named(type_name)}{hint}")
 

@@ -158,7 +158,10 @@ def _choice(element: Element) -> Callable[[Any], Any]:
     options = attrgetter(*element.keys) if len(element.keys) > 1 else _single(*element.keys)
 
     def chosen(it: Any) -> Any:
-        return next((option for option in options(it) if option is not UNSET), UNSET)
+        for option in options(it):
+            if option is not UNSET:
+                return option
+        return UNSET
 
     return chosen
 

@@ -27,7 +27,6 @@ CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 _CONTROL_ESCAPE = re.compile(rb"\\(?:u00|[bf])")
 _EMPTY = re.compile(rb'\{(?:\}|"id":"(?:[^"\\]|\\.)*"\})')
-_DEEP = b"\n" + b" " * (DEEPEST + 1)
 _TOO_DEEP = f"the body is nested more than {DEEPEST} levels deep"
 _NOT_JSON = "the body is not JSON in UTF-8, or not one JSON text"
 
@@ -70,10 +69,6 @@ def read(body: bytes) -> Text | None:
     """The fast reading, None when a number is out of bounds; raises BadRequestError for what is no JSON."""
     try:
         compact = msgspec.json.format(body, indent=-1)
-        # A level of nesting is a space of indentation; few bodies open enough objects to be looked at so.
-        many = compact.count(b"{") + compact.count(b"[") > DEEPEST
-        if many and _DEEP in msgspec.json.format(body, indent=1):
-            raise BadRequestError(_TOO_DEEP)
         resource = _DECODER.decode(body)
     except RecursionError:
         raise BadRequestError(_TOO_DEEP) from None
@@ -83,6 +78,8 @@ def read(body: bytes) -> Text | None:
         raise BadRequestError(_NOT_JSON) from None
     if type(resource) is not dict:
         raise BadRequestError("the body is not a JSON object")
+    if compact.count(b"{") + compact.count(b"[") > DEEPEST:
+        _bound_depth(resource)
     encoded = msgspec.json.encode(resource)
     return Text(
         resource,
@@ -116,7 +113,23 @@ def read_exactly(body: bytes) -> dict[str, Any]:
         raise BadRequestError(_NOT_JSON) from None
     if not isinstance(resource, dict):
         raise BadRequestError("the body is not a JSON object")
+    _bound_depth(resource)
     return resource
+
+
+def _bound_depth(resource: dict[str, Any]) -> None:
+    """Raise BadRequestError for a tree of more than DEEPEST levels, in time that grows with its size alone."""
+    level: list[Any] = [resource]
+    for _ in range(DEEPEST):
+        level = [
+            part
+            for outer in level
+            for part in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return
+    raise BadRequestError(_TOO_DEEP)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

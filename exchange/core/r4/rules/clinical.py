@@ -19,9 +19,13 @@ def _condition_is_error(it: Any) -> bool:
     return coded(it.verificationStatus, _TERMINOLOGY + "condition-ver-status", "entered-in-error")
 
 
+def _key(coding: Any) -> tuple[object, ...]:
+    return coding.system, coding.version, coding.code, coding.display, coding.userSelected
+
+
 def _component_repeats_code(it: Any) -> bool:
-    own = it.code.coding or ()
-    return any(coding in own for part in it.component or () for coding in part.code.coding or ())
+    own = {_key(coding) for coding in it.code.coding or ()}
+    return any(_key(coding) in own for part in it.component or () for coding in part.code.coding or ())
 
 
 def _percentage(bound: Any) -> bool:
@@ -145,12 +149,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Observation": (
         Rule(
             "obs-6",
-            lambda it: count(it.dataAbsentReason, it.value) < 2,
+            lambda it: not has(it.dataAbsentReason) or not has(it.value),
             "dataAbsentReason only without value[x]",
         ),
         Rule(
             "obs-7",
-            lambda it: not has(it.value) or not has(it.component) or not _component_repeats_code(it),
+            lambda it: not has(it.component) or not has(it.value) or not _component_repeats_code(it),
             "no value[x] beside a component of the same code",
         ),
     ),

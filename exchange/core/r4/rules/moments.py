@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TO_THE_DAY = 10
 
 
@@ -28,6 +29,6 @@ def _instant(text: str) -> tuple[int, bool, str]:
     zone = rest[len(digits) + 1 :] if digits else rest
     leap = whole.endswith(":60")
     # Counted by hand: in UTC, a valid time may be outside the years that datetime has.
-    since = datetime.fromisoformat(whole[:-2] + "59" if leap else whole) - datetime.min
+    since = datetime.fromisoformat((whole[:-2] + "59" if leap else whole) + "+00:00") - _EPOCH
     offset = 0 if zone == "Z" else int(zone[0] + "60") * (int(zone[1:3]) * 60 + int(zone[4:6]))
     return since.days * 86_400 + since.seconds - offset, leap, digits.rstrip("0")

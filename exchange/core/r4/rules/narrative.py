@@ -109,7 +109,7 @@ def _attribute(element: str, key: str, value: str) -> None:
         raise _RefusedError
 
 
-_MARKUP = re.compile(r"<(?!img\b)[^>]*>|\s+")
+_MARKUP = re.compile(r"<(?!img\b)[^<>]*>|\s+")
 
 
 def is_said(div: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,6 +36,7 @@ PATIENT: dict[str, Any] = {
     "contact": [{"name": {"text": "N"}, "gender": "female"}],
     "managingOrganization": {"reference": "#o"},
 }
+DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
 OBSERVATION = {"resourceType": "Observation", "status": "final", "code": {"text": "c"}}
 
 
@@ -357,6 +360,37 @@ def test_messages_name_what_fhir_names_and_nothing_else() -> None:
     assert not any("Quux" in line or "Zebedee" in line or "faMily" in line for line in told)
     assert "Patient: property 2 is not an element of Patient; birthDate is the nearest" in told
     assert "Patient: status is not an element of Patient" in " ".join(told)
+
+
+def test_a_body_of_nothing_but_problems_is_refused_at_a_bound() -> None:
+    many = problems({"resourceType": "Patient"} | {f"a{number}": 1 for number in range(50_000)})
+    assert len(many) == diagnosis.MOST_PROBLEMS + 1
+    assert many[-1].code == "too-long"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceType":"Patient","name":' + b"[" * 900 + b"1," * 500_000 + b"1" + b"]" * 900 + b"}",
+        json.dumps(PATIENT | {"text": {"status": "empty", "div": "<" * 500_000}}).encode(),
+        json.dumps(
+            PATIENT | {"text": {"status": "empty", "div": DIV.format("<![CDATA[" + "<" * 500_000)}}
+        ).encode(),
+        json.dumps(
+            OBSERVATION
+            | {
+                "valueString": "a",
+                "code": {"coding": [{"code": f"a{number}"} for number in range(10_000)]},
+                "component": [{"code": {"coding": [{"code": f"b{number}"} for number in range(10_000)]}}],
+            }
+        ).encode(),
+    ],
+)
+def test_hostile_bodies_are_judged_in_time_that_grows_with_their_size(body: bytes) -> None:
+    started = time.perf_counter()
+    with contextlib.suppress(BadRequestError, InvalidResourceError):
+        check(body)
+    assert time.perf_counter() - started < 5
 
 
 def trees() -> st.SearchStrategy[Any]:
