@@ -118,7 +118,7 @@ def read_exactly(body: bytes) -> dict[str, Any]:
 
 
 def _bound_depth(resource: dict[str, Any]) -> None:
-    """Raise BadRequestError for a tree of more than DEEPEST levels, in time that grows with its size alone."""
+    """Raise BadRequestError for a tree of more than DEEPEST levels, in time that grows with its size."""
     level: list[Any] = [resource]
     for _ in range(DEEPEST):
         level = [
