@@ -24,7 +24,7 @@ from exchange.core import r4, scopes
 from exchange.core.actors import Kind, Principal
 from exchange.core.bundles import Past, history_set
 from exchange.core.bundles import Response as EntryResponse
-from exchange.core.errors import BadRequestError, ForbiddenError, NotFoundError
+from exchange.core.errors import BadRequestError, ForbiddenError, InvalidResourceError, NotFoundError
 from exchange.core.outcome import MEDIA_TYPE, validation
 from exchange.core.record import instant
 from exchange.services.bundles import parse_etag
@@ -33,7 +33,6 @@ from exchange.services.reading import Released
 from exchange.services.writing import Deletion, Written
 
 _LEVEL = {Kind.SYSTEM: "system", Kind.PATIENT: "patient", Kind.OFFICER: "user"}
-_HISTORY_PAGE = 100
 
 
 def require(principal: Principal, interaction: str, resource_type: str) -> None:
@@ -151,7 +150,11 @@ class _Fhir:
     async def validate(self, request: Request) -> Response:
         """Whether a body is valid R4; nothing is stored."""
         _, resource_type = await self._enter(request, "create")
-        r4.check(await fhir_body(request), expected=resource_type)
+        body = await fhir_body(request)
+        try:
+            r4.check(body, expected=resource_type)
+        except InvalidResourceError as invalid:  # the operation itself has succeeded
+            return fhir_response(validation(invalid.problems))
         return fhir_response(validation())
 
     async def create(self, request: Request) -> Response:
@@ -221,13 +224,13 @@ class _Fhir:
         """Versions of a record, the newest first."""
         principal, resource_type = await self._enter(request, "history-instance")
         logical_id: str = request.path_params["logical_id"]
-        below = self._paging.history_below(principal, request)
-        found = await self._gateway.reading.history(
-            principal, resource_type, logical_id, below=below, limit=_HISTORY_PAGE
-        )
         place = f"{resource_type}/{logical_id}"
+        page = self._paging.history_page(principal, request, place)
+        found = await self._gateway.reading.history(
+            principal, resource_type, logical_id, below=page.below, limit=page.count
+        )
         versions = [_past(f"{self._gateway.base}/{place}", place, released) for released in found.versions]
-        links = self._paging.history_links(principal, place, found.more_below)
+        links = self._paging.history_links(principal, place, page, found.more_below)
         return fhir_response(history_set(versions, links=links), tx_id=found.tx_id)
 
     def _after_write(self, request: Request, written: Written) -> Response:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import msgspec
 from fastapi import Request
 
+from exchange.api.negotiation import lenient as is_lenient
+from exchange.api.negotiation import parameters as parameters_of
 from exchange.core import search
 from exchange.core.actors import Principal
 from exchange.core.bundles import Match, identity_of, search_set
 from exchange.core.errors import BadRequestError
+from exchange.core.r4.elements import elements as elements_of
 from exchange.core.record import pick
 from exchange.core.search import Query
 from exchange.services.gateway import Gateway
@@ -22,8 +25,11 @@ PAGE = "_page"
 """The parameter that carries an opaque cursor."""
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
+_SUMMARIES = frozenset({"", "true", "text", "data", "false"})
+_SHAPING = frozenset({"_format", "_pretty"})
 _MOST_PER_PAGE = 1000
 _DEFAULT_EVERYTHING = 200
+_DEFAULT_HISTORY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,19 @@ class Page:
 
 
 class HistoryCursor(msgspec.Struct, frozen=True):
-    """Where a history goes on."""
+    """Where the history of `place` goes on: under the version `below`, `count` versions a page."""
 
+    place: str
     below: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """The versions under `below`, from the newest without it, and how many at most."""
+
+    below: int | None
+    count: int
 
 
 class Paging:
@@ -68,6 +84,8 @@ class Paging:
             query: Query | None = None
         else:
             query = search.parse(resource_type, given, lenient=lenient, base=self._gateway.base)
+            if not lenient and not _can_sort(query):
+                raise BadRequestError("_sort: results come in the order of _lastUpdated or -_lastUpdated")
             target = f"{resource_type}?{urllib.parse.urlencode(given)}"
             found = await self._gateway.searching.search(principal, query, target=target, after=after)
         links = {"self": self._self_link(resource_type, given, query)}
@@ -93,7 +111,7 @@ class Paging:
             if cursor.resource_type != place:
                 raise BadRequestError("the page link belongs to another request")
             after, given = cursor.after, dict(cursor.parameters)
-        unknown = set(given) - {"_count", "_format", "_pretty", PAGE}
+        unknown = set(given) - {"_count", PAGE} - _SHAPING
         if unknown:
             raise BadRequestError("$everything takes _count alone")
         count = page_size(given.get("_count"), default=_DEFAULT_EVERYTHING)
@@ -122,39 +140,73 @@ class Paging:
         return f"{self._gateway.base}/{resource_type}" + (f"?{encoded}" if encoded else "")
 
     def shaped(self, request: Request, body: bytes) -> bytes:
-        """`body` as `_elements` and `_summary` of a read ask for it."""
+        """`body` as `_elements` and `_summary` of a read ask for it.
+
+        Raises:
+            BadRequestError: they ask for what there is not.
+        """
         if not request.scope["query_string"]:
             return body
-        elements = request.query_params.get("_elements", "")
         summary = request.query_params.get("_summary", "")
-        return subset(body, elements=tuple(e for e in elements.split(",") if e), summary=summary)
+        if summary not in _SUMMARIES:
+            raise BadRequestError("_summary of a read is true, text, data or false")
+        elements = request.query_params.get("_elements", "")
+        named = tuple(name.strip() for name in elements.split(",")) if elements else ()
+        if not all(name.isascii() and name.isalnum() for name in named):
+            raise BadRequestError("_elements are named, with commas between them")
+        return subset(body, elements=named, summary=summary)
 
-    def history_below(self, principal: Principal, request: Request) -> int | None:
-        """The version number under which a history page goes on."""
-        text = request.query_params.get(PAGE)
-        if text is None:
-            return None
-        return self._gateway.cursors.open(text, HistoryCursor, client=principal.client_id).below
+    def history_page(self, principal: Principal, request: Request, place: str) -> HistoryPage:
+        """Which versions the request for the history of `place` is about.
 
-    def history_links(self, principal: Principal, place: str, below: int | None) -> dict[str, str]:
-        """The links of a history page."""
+        Raises:
+            BadRequestError: a parameter is unknown, or the page link belongs to another history.
+        """
+        given = dict(parameters_of(request))
+        if PAGE in given:
+            cursor = self._gateway.cursors.open(given[PAGE], HistoryCursor, client=principal.client_id)
+            if cursor.place != place:
+                raise BadRequestError("the page link belongs to another request")
+            return HistoryPage(cursor.below, cursor.count)
+        if set(given) - {"_count"} - _SHAPING and not is_lenient(request):
+            raise BadRequestError("a history takes _count alone")
+        # A page of none has no end to go on from, so the shortest has one version.
+        return HistoryPage(None, max(1, page_size(given.get("_count"), default=_DEFAULT_HISTORY)))
+
+    def history_links(
+        self, principal: Principal, place: str, page: HistoryPage, more_below: int | None
+    ) -> dict[str, str]:
+        """The links of a history page; `more_below` is the last version on it if there are more."""
         links = {"self": f"{self._gateway.base}/{place}/_history"}
-        if below is not None:
-            sealed = self._gateway.cursors.seal(HistoryCursor(below), client=principal.client_id)
+        if more_below is not None:
+            cursor = HistoryCursor(place, more_below, page.count)
+            sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{links['self']}?{PAGE}={sealed}"
         return links
 
 
+def _can_sort(query: Query) -> bool:
+    return not query.sort or (len(query.sort) == 1 and query.sort[0].parameter == "_lastUpdated")
+
+
 def subset(body: bytes, *, elements: tuple[str, ...], summary: str) -> bytes:
-    """`body` reduced to `elements`, or by `summary` (`text` and `data`; others leave it whole)."""
-    if elements:
-        wanted = _ALWAYS.union(elements)
-        return pick(body, wanted.__contains__)
+    """`body` reduced to `elements`, or by `summary` (`text` and `data`; others leave it whole).
+
+    What R4 requires of the resource's type stays, so that what is left is valid. A choice is named by its
+    stem (`value`) or in full (`valueQuantity`).
+    """
     if summary == "data":
         return pick(body, lambda name: name != "text")
-    if summary == "text":
-        return pick(body, _ALWAYS.union({"text"}).__contains__)
-    return body
+    if not elements and summary != "text":
+        return body
+    wanted = set(elements) or {"text"}
+    keep = set(_ALWAYS)
+    for element in elements_of(identity_of(body).resource_type):
+        if element.required or element.name in wanted:
+            keep.update(element.keys)
+        else:
+            keep.update(wanted.intersection(element.keys))
+    return pick(body, lambda name: name.removeprefix("_") in keep)
 
 
 def page_size(text: str | None, *, default: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from chaincode.access.model import Action
 from exchange.core.actors import Kind, Principal
@@ -110,21 +111,28 @@ class Reading:
         if principal.kind is Kind.OFFICER:
             raise ForbiddenError("officers review the access log, not records")
         reference = self._references.record(resource_type, logical_id)
-        found = await self._records.read(
-            lambda c: documents.versions(c, reference, below=below, limit=limit + 1)
-        )
-        visible = [stored for stored in found if reach(principal, self._references, stored.subjects)]
         target = f"{resource_type}/{logical_id}/_history"
         question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
-        subjects = tuple(dict.fromkeys(token for stored in visible for token in stored.subjects))
-        answer = await self._enforcement.ask(question, subjects)
         released: list[Released] = []
-        for stored in visible:
-            body = self._enforcement.release(answer, stored)
-            if body is not None:
-                released.append(Released(body, stored.version, stored.written, stored.deleted, answer.tx_id))
+        tx_id, position = "", below
+        while True:  # versions that stay hidden leave no gap in a page, and don't end it
+            find = partial(documents.versions, reference=reference, below=position, limit=limit + 1)
+            found = await self._records.read(find)
+            visible = [stored for stored in found if reach(principal, self._references, stored.subjects)]
+            subjects = tuple(dict.fromkeys(token for stored in visible for token in stored.subjects))
+            answer = await self._enforcement.ask(question, subjects)
+            tx_id = tx_id or answer.tx_id
+            for stored in visible:
+                body = self._enforcement.release(answer, stored)
+                if body is not None:
+                    released.append(
+                        Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
+                    )
+            if len(released) > limit or len(found) <= limit:
+                break
+            position = found[-1].version
         if not released and below is None:
-            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+            raise NotFoundError(HIDDEN, tx_id=tx_id)
         page = released[:limit]
         more = page[-1].version if len(released) > limit else None
-        return History(tuple(page), answer.tx_id, more)
+        return History(tuple(page), tx_id, more)
