@@ -18,9 +18,12 @@ blocks for each, more diagonals, but all at one price.
 **The answer.** Slots i < rows of a patient's first block hold that patient's terms of the sum. The
 evaluator adds random numbers that sum to the program's constant over those slots, so the client learns
 the sum and nothing else. All other slots are made uniform. But the slots behind the rows hold zeros by
-construction; they are masked in four groups whose numbers sum to zero. A ciphertext that was tampered
-with, met the wrong keys or ran out of noise margin decrypts to noise everywhere, and the four sums
-tell: the chance that noise passes is t^-4, below 2^-67.
+construction; they are masked in four groups whose weighted sums are zero, with public weights that look
+random. A ciphertext that was altered, met the wrong keys or ran out of noise margin decrypts to something
+else everywhere, and the four sums tell: the chance that an alteration passes is t^-4, below 2^-67. (The
+weights must be irregular: changing one coefficient of a polynomial adds powers of a root of unity to
+the slots, and those sum to zero over any evenly spaced set.) This finds faults and clumsy hands. Someone
+who can replace ciphertexts at will and knows BFV is kept out by the connection, not by this.
 
 **Timing.** The layout follows from padded sizes that the client knows. The last slot of each block is
 spare: a diagonal without any weight gets one there, so every diagonal is evaluated.
@@ -28,6 +31,7 @@ spare: a diagonal without any weight gets one there, so every diagonal is evalua
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from dataclasses import dataclass
@@ -110,10 +114,18 @@ class Layout:
         return tuple(np.flatnonzero(terms & (patient == p)) for p in range(self.patients))
 
     @cached_property
-    def _checks(self) -> tuple[Ints, ...]:
+    def _checks(self) -> tuple[tuple[Ints, Ints], ...]:
+        """Slots and weights of each check; the last weight of each is 1."""
         index, _, _ = self._place
         tail = np.flatnonzero((index >= self.rows) & (index < self.width - 1))
-        return tuple(tail[k::CHECKS] for k in range(CHECKS))
+        shuffled = tail[np.argsort(_irregular(len(tail), 0), kind="stable")]
+        out = []
+        for k in range(CHECKS):
+            slots = shuffled[k::CHECKS]
+            weights = 1 + _irregular(len(slots), k + 1) % 65521
+            weights[-1] = 1
+            out.append((slots, weights))
+        return tuple(out)
 
     def place(self, bits: Ints) -> Ints:
         """Slot values for up to `patients` rows of bits; patients that are not there are all zero."""
@@ -152,8 +164,8 @@ class Layout:
         out = (raw % np.uint64(modulus)).astype(np.int64)
         for slots in self._slots:
             out[slots[-1]] = (constant - int(out[slots[:-1]].sum())) % modulus
-        for slots in self._checks:
-            out[slots[-1]] = -int(out[slots[:-1]].sum()) % modulus
+        for slots, weights in self._checks:
+            out[slots[-1]] = -int(out[slots[:-1]] @ weights[:-1]) % modulus
         return out
 
     def collect(self, slots: Ints, modulus: int) -> list[int]:
@@ -162,10 +174,16 @@ class Layout:
         Raises:
             GarbledAnswerError: the built-in check does not hold.
         """
-        if any(int(slots[check].sum()) % modulus for check in self._checks):
+        if any(int(slots[check] @ weights) % modulus for check, weights in self._checks):
             raise GarbledAnswerError("the answer fails its check; no score can be read from it")
         sums = (int(slots[terms].sum()) % modulus for terms in self._slots)
         return [s - modulus if s > modulus // 2 else s for s in sums]
+
+
+def _irregular(count: int, stream: int) -> Ints:
+    """Fixed numbers in [0, 2^32) without a pattern, the same on every machine and in every release."""
+    raw = hashlib.shake_256(b"consentry layout check" + bytes([stream])).digest(4 * count)
+    return np.frombuffer(raw, "<u4").astype(np.int64)
 
 
 def padded_rows(rows: int) -> int:

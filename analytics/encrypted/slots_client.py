@@ -17,7 +17,7 @@ from analytics.encrypted.slots import DECIMALS, LARGEST_MARGIN, SLOTS, MarginsHe
 from analytics.errors import DataError, GarbledAnswerError, MismatchError, UnfitCiphertextError
 
 _SPARE = 8
-"""Slots kept empty. They hold the same unknown patient in every query; noise there shows a garbled answer."""
+"""Slots kept empty. They hold the same patient, with no bit set, in every query."""
 
 CAPACITY = SLOTS - _SPARE
 """Patients per query."""
@@ -36,6 +36,7 @@ class SlotClient:
         self._decryptor = sealapi.Decryptor(self._ckks.context, secret)
         relin = seal.dump(generator.create_relin_keys())
         self._keys = Frame(Kind.KEYS, {"set": self._set.name}, (relin,))
+        self._empty: float | None = None
 
     @property
     def keys(self) -> bytes:
@@ -83,19 +84,21 @@ class SlotClient:
             values = np.asarray(self._ckks.encoder.decode_complex(plaintext))
         except (RuntimeError, ValueError) as error:
             raise UnfitCiphertextError("the answer can't be decrypted") from error
-        return _margins(values)[: query.patients]
+        return self._margins(values)[: query.patients]
 
-
-def _margins(values: npt.NDArray[np.complex128]) -> Floats:
-    # An honest answer is real, in range, and the same for all the empty slots.
-    spare = values.real[-_SPARE:]
-    tolerance = 10.0**-DECIMALS
-    if (
-        not np.isfinite(values).all()
-        or np.abs(values.imag).max() > tolerance
-        or np.abs(values.real).max() > LARGEST_MARGIN + 1
-        or np.ptp(spare) > tolerance
-    ):
-        raise GarbledAnswerError("the answer fails its check; no margins can be read from it")
-    out: Floats = np.round(values.real, DECIMALS)
-    return out
+    def _margins(self, values: npt.NDArray[np.complex128]) -> Floats:
+        # An honest answer is real and in range, and the empty slots hold one value, the same each time.
+        # Changing a coefficient of the polynomial other than the constant one makes it complex.
+        spare = values.real[-_SPARE:]
+        tolerance = 10.0**-DECIMALS
+        if self._empty is None:
+            self._empty = float(spare[0])
+        if (
+            not np.isfinite(values).all()
+            or np.abs(values.imag).max() > tolerance
+            or np.abs(values.real).max() > LARGEST_MARGIN + 1
+            or np.abs(spare - self._empty).max() > tolerance
+        ):
+            raise GarbledAnswerError("the answer fails its check; no margins can be read from it")
+        out: Floats = np.round(values.real, DECIMALS)
+        return out

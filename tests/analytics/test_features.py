@@ -171,7 +171,7 @@ def test_units_that_do_not_fit_are_refused(unit: str) -> None:
 def test_fhir_resources_of_the_survey_give_the_rows_the_model_was_trained_on() -> None:
     demo = pytest.importorskip("exchange.demo.nhanes", reason="the survey as FHIR is not in this tree")
     data = datasets.nhanes()
-    frame = datasets._survey()  # noqa: SLF001 - rows of the data set have no other name
+    frame = datasets._survey()
     chosen = (frame["AgeInYearsAtScreening"] >= 20) & frame["DoctorToldYouHaveDiabetes"].notna()
     people = list(demo.participants(300))
     row = -1
