@@ -95,7 +95,7 @@ class Searching:
             written=query.last_updated,
             newest_first=query.newest_first,
             count=query.count,
-            count_all=query.total == "accurate" or query.summary == "count",
+            count_all=query.total == "accurate" or query.summary == "count" or query.count == 0,
             after=after,
         )
 
