@@ -1,0 +1,127 @@
+"""What the ledger's file says of a node that served: the judge of scenarios, with the custodian's keys.
+
+It reads the blocks and the wrapped keys by itself, so that what the gateway answered can be held against
+what is written.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from chaincode.access.model import Record
+from chaincode.consent.model import Pair, Terms
+from exchange.config import Folder
+from exchange.crypto.keys import KeyRing
+from exchange.crypto.references import References
+from exchange.ledger.embedded import block
+from exchange.ledger.embedded.storage import LATEST, Storage
+from exchange.ledger.pseudonyms import PatientSecret
+from exchange.store import log, subjects
+from exchange.store.database import Database
+from exchange.store.records import metadata
+from exchange.vault.file import FileVault
+
+
+@dataclass
+class Witness:
+    """The ledger in its own order: each pair's states by place, and each transaction's access entries."""
+
+    folder: Folder
+    places: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, list[Record]] = field(default_factory=dict)
+    states: dict[str, list[tuple[int, Pair]]] = field(default_factory=dict)
+    secrets: dict[bytes, PatientSecret] = field(default_factory=dict)
+    references: References = field(init=False)
+
+    def __post_init__(self) -> None:
+        vault = FileVault(self.folder.root_key)
+        self.references = References(vault.derive("references"))
+        ring = KeyRing(vault)
+        with self._database(self.folder.records) as connection:
+            for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
+                self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
+        storage = Storage.open(self.folder.ledger, writable=False)
+        try:
+            for place, body in storage.transactions(0, LATEST):
+                transaction = block.decode_transaction(body)
+                self.places[transaction.tx_id.hex()] = place
+                for key, _ in transaction.effect.writes:
+                    self._take(key, storage.written(key, place), place, transaction.tx_id.hex())
+        finally:
+            storage.close()
+
+    def _take(self, key: bytes, value: bytes, place: int, tx: str) -> None:
+        kind, *rest = key.decode().strip("\0").split("\0")
+        if kind == "pair":
+            state = msgspec.json.decode(value, type=Pair)
+            self.states.setdefault(rest[0], []).append((place, state))
+        elif kind == "access":
+            self.entries.setdefault(tx, []).append(msgspec.json.decode(value, type=Record))
+
+    def pair(self, patient: str, recipient: str) -> str:
+        """The pseudonym of a patient towards a recipient."""
+        return self.secrets[self.references.subject(patient)].pair(recipient)
+
+    def terms_before(self, pair: str, tx: str) -> list[Terms]:
+        """The active terms that stood on `pair` just before transaction `tx`."""
+        earlier = [state for place, state in self.states.get(pair, ()) if place < self.places[tx]]
+        return [terms for terms in earlier[-1].consents if terms.status == "active"] if earlier else []
+
+    def terms_now(self, pair: str) -> list[Terms] | None:
+        """The active terms that stand on `pair`; None where it was never opened."""
+        states = self.states.get(pair)
+        if states is None:
+            return None
+        return [terms for terms in states[-1][1].consents if terms.status == "active"]
+
+    @contextmanager
+    def open_log(self) -> Iterator[Connection]:
+        """The projection and the sealed details."""
+        with self._database(self.folder.log, durable=False) as connection:
+            yield connection
+
+    @contextmanager
+    def open_records(self) -> Iterator[Connection]:
+        """The documents, subjects and the outbox."""
+        with self._database(self.folder.records) as connection:
+            yield connection
+
+    @contextmanager
+    def _database(self, path: Path, *, durable: bool = True) -> Iterator[Connection]:
+        database = Database(path, log.metadata if path == self.folder.log else metadata, durable=durable)
+        try:
+            with database.engine.execution_options(read_only=True).connect() as connection:
+                yield connection
+        finally:
+            database.close()
+
+    def unfiled(self) -> int:
+        """How many consent changes wait in the outbox."""
+        with self.open_records() as connection:
+            return len(subjects.unfiled(connection, 1000))
+
+
+def witnessed(folder: Folder) -> Witness:
+    """The witness of the ledger as it is now."""
+    return Witness(folder)
+
+
+def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
+    """The exit code of `consentry verify`, and each line of what it found."""
+    done = subprocess.run(
+        [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
