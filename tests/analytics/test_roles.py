@@ -1,0 +1,255 @@
+"""Model owner, evaluator and client in processes of their own, with nothing but artefacts between them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from analytics.encrypted import seal
+from analytics.encrypted.artefacts import Model, Offer
+from analytics.encrypted.client import Client
+from analytics.encrypted.framing import Frame, Kind, unframe
+from analytics.encrypted.pool import PoolLimits
+from analytics.encrypted.server import Evaluator
+from analytics.errors import DamagedError, MismatchError
+from analytics.service import EvaluatorSettings, create_app, models_in
+
+TOKEN = "a token for tests"
+CLIENTS = {"hospital": hashlib.sha256(TOKEN.encode()).hexdigest()}
+
+EVALUATOR = """
+import sys
+from pathlib import Path
+from analytics.encrypted.server import Evaluator
+here = Path(sys.argv[1])
+evaluator = Evaluator()
+evaluator.add_model((here / "risk.model").read_bytes())
+evaluator.add_keys((here / "hospital.keys").read_bytes())
+(here / "answer").write_bytes(evaluator.score((here / "query").read_bytes()))
+"""
+
+CLIENT_ASKS = """
+import sys
+from pathlib import Path
+import numpy as np
+from analytics.encrypted.artefacts import Offer
+from analytics.encrypted.client import Client
+here = Path(sys.argv[1])
+client = Client.create(Offer.read((here / "risk.offer").read_bytes()), "private")
+(here / "secret").write_bytes(client.secret())
+(here / "hospital.keys").write_bytes(client.keys)
+(here / "query").write_bytes(client.encrypt(np.load(here / "patient.npy")).data)
+"""
+
+CLIENT_READS = """
+import sys
+from pathlib import Path
+from analytics.encrypted.artefacts import Offer
+from analytics.encrypted.client import Client, Query
+from analytics.encrypted.framing import Kind, unframe
+here = Path(sys.argv[1])
+offer = Offer.read((here / "risk.offer").read_bytes())
+client = Client.restore(offer, (here / "secret").read_bytes(), (here / "hospital.keys").read_bytes())
+query = unframe((here / "query").read_bytes(), Kind.QUERY, sections=(1,))
+score, = client.open(Query(query.data, query.digest, 1), (here / "answer").read_bytes())
+print(score.margin, score.error)
+"""
+
+
+def in_own_process(code: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True, timeout=120
+    )
+    return done.stdout
+
+
+def test_the_roles_need_only_what_is_handed_to_them(tmp_path: Path, model3: Model, depth3: Any) -> None:
+    owner, evaluator, hospital = (tmp_path / name for name in ("owner", "evaluator", "hospital"))
+    for folder in (owner, evaluator, hospital):
+        folder.mkdir()
+    (evaluator / "risk.model").write_bytes(model3.frame.data)
+    (hospital / "risk.offer").write_bytes(model3.offer.frame.data)
+    np.save(hospital / "patient.npy", depth3.table[:1])
+    in_own_process(CLIENT_ASKS, hospital)
+    for name in ("hospital.keys", "query"):
+        (evaluator / name).write_bytes((hospital / name).read_bytes())
+    in_own_process(EVALUATOR, evaluator)
+    (hospital / "answer").write_bytes((evaluator / "answer").read_bytes())
+    margin, error = map(float, in_own_process(CLIENT_READS, hospital).split())
+    assert abs(margin - depth3.reference(1)[0]) <= error
+    # The trees are nowhere at the hospital, and nothing at the evaluator decrypts or names a value.
+    assert {p.name for p in evaluator.iterdir()} == {"risk.model", "hospital.keys", "query", "answer"}
+    leaf = model3.programs["private"].weights.astype("<u4").tobytes()[:64]
+    assert all(leaf not in path.read_bytes() for path in hospital.iterdir())
+
+
+@pytest.fixture
+async def service(model3: Model) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
+    app = create_app(EvaluatorSettings((model3.frame.data,), CLIENTS, pool=PoolLimits(workers=1, seconds=20)))
+    transport = httpx.ASGITransport(app)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://evaluator", headers=headers) as http,
+    ):
+        yield app, http
+
+
+async def test_over_http_a_client_fetches_sends_and_reads(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+) -> None:
+    _, http = service
+    assert (await http.get("/models")).json() == {"models": [model3.digest]}
+    offer = Offer.read((await http.get(f"/models/{model3.digest}/offer")).content)
+    client = Client.create(offer)
+    query = client.encrypt(depth3.table[:1])
+    early = await http.post("/score", content=query.data)
+    assert (early.status_code, early.json()["code"]) == (404, "unknown")
+    sent = await http.put("/keys", content=client.keys)
+    assert sent.json() == {"digest": client.keys_digest}
+    query = client.encrypt(depth3.table[:1])
+    answer = await http.post("/score", content=query.data)
+    assert answer.status_code == 200
+    score = client.open(query, answer.content)[0]
+    assert abs(score.margin - depth3.reference(1)[0]) <= score.error
+    again = await http.post("/score", content=query.data)
+    assert (again.status_code, again.json()["code"]) == (409, "replayed")
+    text = (await http.get("/metrics")).text
+    assert "consentry_evaluator_score_seconds_count" in text
+    assert 'consentry_evaluator_refused_total{code="replayed"} 1.0' in text
+
+
+async def test_no_secret_and_no_feature_is_in_the_evaluators_memory(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+) -> None:
+    app, http = service
+    client = Client.create(model3.offer)
+    assert (await http.put("/keys", content=client.keys)).status_code == 201
+    query = client.encrypt(depth3.table[:1])
+    answer = await http.post("/score", content=query.data)
+    assert client.open(query, answer.content)
+    coefficients = client._secret.data()
+    secret = struct.pack("<32Q", *(coefficients.data(i) for i in range(32)))
+    saved = client.secret()[200:400]
+    (worker,) = app.state.pool.processes
+    # What must be found shows that the search would find what must not.
+    assert in_memory(os.getpid(), secret)
+    assert in_memory(worker, bytes.fromhex(model3.digest)) or in_memory(worker, model3.digest.encode())
+    assert not in_memory(worker, secret)
+    assert not in_memory(worker, saved)
+
+
+def in_memory(process: int, needle: bytes) -> bool:
+    """Whether a process's writable memory holds these bytes."""
+    with Path(f"/proc/{process}/mem").open("rb", 0) as memory:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            span, rights, *_ = line.split()
+            start, end = (int(x, 16) for x in span.split("-"))
+            if "rw" not in rights or end - start > 1 << 32:
+                continue
+            try:
+                memory.seek(start)
+                if needle in memory.read(end - start):
+                    return True
+            except (OSError, OverflowError, ValueError):
+                continue
+    return False
+
+
+async def test_the_service_survives_the_death_of_its_workers(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+) -> None:
+    app, http = service
+    client = Client.create(model3.offer)
+    await http.put("/keys", content=client.keys)
+    (worker,) = app.state.pool.processes
+    os.kill(worker, signal.SIGABRT)
+    lost = await http.post("/score", content=client.encrypt(depth3.table[:1]).data)
+    assert (lost.status_code, lost.json()["code"]) == (503, "worker-lost")
+    query = client.encrypt(depth3.table[:1])
+    answer = await http.post("/score", content=query.data)
+    assert abs(client.open(query, answer.content)[0].margin - depth3.reference(1)[0]) < 0.05
+    assert app.state.pool.processes != (worker,)
+
+
+def hostile_objects(data: bytes) -> list[bytes]:
+    """SEAL objects whose own size fields lie."""
+    sizes = (0, 16, 1 << 20, 1 << 40, (1 << 64) - 1)
+    out = [data[:8] + struct.pack("<Q", size) + data[16:] for size in sizes]
+    # Zstandard, mode 2, is what SEAL wrote; told another, it unpacks something else.
+    out += [data[:5] + bytes([mode]) + data[6:] for mode in (0, 1, 7)]
+    plain = seal._seal_object(struct.pack("<32sBQQQdQ", data[16:48], 0, 1 << 60, 8192, 2, 1.0, 1))
+    return [*out, plain]
+
+
+async def test_hostile_objects_are_refused_and_the_service_goes_on(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+) -> None:
+    _, http = service
+    client = Client.create(model3.offer)
+    await http.put("/keys", content=client.keys)
+    frame = unframe(client.encrypt(depth3.table[:1]).data, Kind.QUERY, sections=(1,))
+    for data in hostile_objects(frame.sections[0]):
+        reply = await http.post("/score", content=Frame(Kind.QUERY, frame.header, (data,)).data)
+        assert reply.status_code in {422, 503}
+    keys = unframe(client.keys, Kind.KEYS, sections=(2,))
+    for data in hostile_objects(keys.sections[1]):
+        bad = Frame(Kind.KEYS, keys.header, (keys.sections[0], data)).data
+        assert (await http.put("/keys", content=bad)).status_code in {422, 503}
+    query = client.encrypt(depth3.table[:1])
+    assert client.open(query, (await http.post("/score", content=query.data)).content)
+
+
+async def test_who_is_not_known_gets_nothing(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: Model
+) -> None:
+    _, http = service
+    for header in ({}, {"authorization": "Bearer other"}, {"authorization": TOKEN}):
+        for method, path in (("GET", "/models"), ("POST", "/score"), ("PUT", "/keys")):
+            http.headers.pop("authorization", None)
+            reply = await http.request(method, path, headers=header)
+            assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated")
+    assert (await http.get("/health")).status_code == 200
+
+
+async def test_limits_on_size_and_number_hold(model3: Model) -> None:
+    settings = EvaluatorSettings(
+        (model3.frame.data,), unsafe_open=True, queries_per_minute=3, largest_query=1000, pool=PoolLimits(1)
+    )
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://evaluator") as http,
+    ):
+        codes = [(await http.post("/score", content=b"x" * n)).json()["code"] for n in (1001, 1000, 10, 10)]
+    assert codes == ["too-large", "damaged", "damaged", "busy"]
+
+
+def test_no_clients_means_nobody_and_no_models_is_refused(model3: Model, tmp_path: Path) -> None:
+    assert EvaluatorSettings((model3.frame.data,)).clients == {}
+    assert not EvaluatorSettings((model3.frame.data,)).unsafe_open
+    with pytest.raises(Exception, match="no model artefact"):
+        models_in(tmp_path)
+    (tmp_path / "a.model").write_bytes(model3.frame.data[:-1])
+    with pytest.raises(DamagedError):
+        create_app(EvaluatorSettings(models_in(tmp_path)))
+
+
+def test_the_secret_is_refused_where_models_keys_and_queries_go(model3: Model) -> None:
+    client, evaluator = Client.create(model3.offer), Evaluator()
+    for door in (evaluator.add_model, evaluator.add_keys, evaluator.score):
+        with pytest.raises(MismatchError, match="SECRET"):
+            door(client.secret())
