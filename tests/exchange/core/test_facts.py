@@ -196,6 +196,12 @@ def test_labels_within_the_record_are_the_records():
             ("2019-01-01", "2020-01-01"),
         ),
         ("Observation", {}, None),
+        (
+            "Composition",
+            {"event": [{"period": {"start": "2020", "end": "2020"}}, {"period": {"end": "2021"}}]},
+            (None, "2022-01-01"),
+        ),
+        ("Composition", {"event": [{"period": {"start": "2020"}}, {"period": {"id": "x"}}]}, None),
         ("Patient", {"birthDate": "1970-01-01"}, None),
         ("Condition", {"onsetDateTime": "2020", "abatementDateTime": "2021"}, ("2020-01-01", "2022-01-01")),
         ("Condition", {"onsetDateTime": "2020"}, ("2020-01-01", None)),

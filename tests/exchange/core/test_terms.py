@@ -73,8 +73,9 @@ def when(**provision):
 def problems(resource, **kwargs):
     with pytest.raises(InvalidResourceError) as caught:
         compiled(resource, **kwargs)
-    assert caught.value.problems
-    return {problem.path: problem.code for problem in caught.value.problems}
+    found = {problem.path: problem.code for problem in caught.value.problems}
+    assert len(found) == len(caught.value.problems), "each element is complained of once"
+    return found
 
 
 def terms(resource, recipient="BetaMSP", salt=SALT):

@@ -330,3 +330,22 @@ def test_a_period_within_one_minute_permits_nothing_and_denies_the_minute(effect
     resource["provision"] = {"type": effect, "period": period}
     root = compile_consent(resource, version=1, attested="patient", now=0).root
     assert root.effect == left
+
+
+def test_a_broken_minute_that_has_passed_is_left_out():
+    resource = consent(Seeded(1), 0, odd_seconds)
+    period = {"start": "2027-01-15T08:00:00Z", "end": "2027-01-15T08:09:40Z"}
+    resource["provision"] = {"type": "permit", "period": period, "provision": [{"type": "deny"}]}
+    for now, rules in ((ms("2027-01-15T08:09:50Z"), 2), (ms("2027-01-15T08:10:00Z"), 0)):
+        root = compile_consent(resource, version=1, attested="patient", now=now).root
+        assert len(root.exceptions) == (rules or 1)
+        assert root.effect == ("none" if rules else "permit")
+
+
+def test_what_permits_and_denies_within_one_minute_denies_that_minute():
+    resource = consent(Seeded(1), 0, odd_seconds)
+    period = {"start": "2027-01-15T08:00:20Z", "end": "2027-01-15T08:00:40Z"}
+    resource["provision"] = {"type": "permit", "period": period, "provision": [{"type": "deny"}]}
+    root = compile_consent(resource, version=1, attested="patient", now=0).root
+    assert [one.effect for one in root.exceptions] == ["deny"]
+    assert root.when.period == Period(ms("2027-01-15T08:00:00Z"), ms("2027-01-15T08:01:00Z"))
