@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 
 from exchange.api.metadata import capability_statement
 from exchange.api.negotiation import (
+    bounded,
     check_accept,
     etag,
     fhir_body,
@@ -17,14 +18,15 @@ from exchange.api.negotiation import (
     lenient,
     parameters,
     preference,
+    version_number,
 )
 from exchange.api.paging import Paging
 from exchange.api.smart import authenticate
 from exchange.core import r4, scopes
 from exchange.core.actors import Kind, Principal
-from exchange.core.bundles import Past, history_set
+from exchange.core.bundles import Asked, Past, history_set
 from exchange.core.bundles import Response as EntryResponse
-from exchange.core.errors import BadRequestError, ForbiddenError, InvalidResourceError, NotFoundError
+from exchange.core.errors import ForbiddenError, InvalidResourceError, NotFoundError
 from exchange.core.outcome import MEDIA_TYPE, validation
 from exchange.core.record import instant
 from exchange.services.bundles import parse_etag
@@ -107,21 +109,17 @@ class _Fhir:
         body = await fhir_body(request)
         return fhir_response(await self._gateway.bundles.run(principal, body, self._entry, require))
 
-    async def _entry(self, principal: Principal, url: str) -> EntryResponse:
-        path, _, query = url.partition("?")
-        parts = path.strip("/").split("/")
-        if len(parts) == 1:
-            require(principal, "search-type", parts[0])
-            found = urllib.parse.parse_qsl(query, keep_blank_values=True)
-            page = await self._paging.search(principal, parts[0], found, lenient=False)
+    async def _entry(self, principal: Principal, asked: Asked) -> EntryResponse:
+        kind, logical_id = asked.resource_type, asked.logical_id
+        if asked.interaction == "search-type":
+            found = bounded(urllib.parse.parse_qsl(asked.query, keep_blank_values=True))
+            page = await self._paging.search(principal, kind, found, lenient=False)
             return EntryResponse("200 OK", resource=page.body)
-        if len(parts) != 2 or query:
-            raise BadRequestError("a GET in a Bundle is a read or a search")
-        require(principal, "read", parts[0])
-        if parts[0] == "AuditEvent":
-            event = await self._gateway.audit.read(principal, parts[1])
+        if kind == "AuditEvent" and asked.interaction == "read":
+            event = await self._gateway.audit.read(principal, logical_id)
             return EntryResponse("200 OK", resource=event.body)
-        released = await self._gateway.reading.read(principal, parts[0], parts[1])
+        version = version_number(asked.version) if asked.version else None
+        released = await self._gateway.reading.read(principal, kind, logical_id, version)
         return EntryResponse("200 OK", etag=etag(released.version), resource=released.body)
 
     async def everything(self, request: Request) -> Response:
@@ -191,7 +189,7 @@ class _Fhir:
         principal, resource_type = await self._enter(request, "vread")
         logical_id: str = request.path_params["logical_id"]
         version: str = request.path_params["version"]
-        number = int(version) if version.isdecimal() and len(version) < 10 else 0
+        number = version_number(version)
         released = await self._gateway.reading.read(principal, resource_type, logical_id, number)
         return fhir_response(released.body, tx_id=released.tx_id, headers=_version_headers(released))
 

@@ -106,6 +106,11 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
+def version_number(text: str) -> int:
+    """The version that the `vid` of an address names; 0, which no record has, for what is no number."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
 def http_date(milliseconds: int) -> str:
     """`milliseconds` since 1970 UTC as an HTTP date."""
     return email.utils.formatdate(milliseconds / 1000, usegmt=True)

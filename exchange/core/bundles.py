@@ -37,9 +37,10 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
     request: EntryRequest | None = None
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, rename={"resource_type": "resourceType"}):
     """A received Bundle's frame."""
 
+    resource_type: Literal["Bundle"]
     type: str
     entry: tuple[Entry, ...] = ()
 
@@ -61,6 +62,36 @@ def entries_of(body: bytes) -> Received:
     if len(received.entry) > MOST_ENTRIES:
         raise BadRequestError(f"the bundle has more than {MOST_ENTRIES} entries")
     return received
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a GET entry asks for: a search of `resource_type` by `query`, or one record or version of it."""
+
+    resource_type: str
+    logical_id: str = ""
+    version: str = ""
+    query: str = ""
+
+    @property
+    def interaction(self) -> Literal["search-type", "read", "vread"]:
+        """FHIR's name for it."""
+        if not self.logical_id:
+            return "search-type"
+        return "vread" if self.version else "read"
+
+
+def asked_for(url: str) -> Asked | None:
+    """What the relative `url` of a GET entry asks for, or None where a Bundle can't ask so."""
+    path, _, query = url.partition("?")
+    match path.strip("/").split("/"):
+        case [resource_type]:
+            return Asked(resource_type, query=query)
+        case [resource_type, logical_id] if not query:
+            return Asked(resource_type, logical_id)
+        case [resource_type, logical_id, "_history", version] if not query:
+            return Asked(resource_type, logical_id, version)
+    return None
 
 
 _URN = re.compile(rb'"(urn:(?:uuid|oid):[^"\\]{1,200})"')

@@ -2,7 +2,8 @@
 
 A transaction stores all of its writes or none. References between its entries (`urn:uuid:...`) become
 the ids that the entries get, conditional references are looked up under the caller's own permission,
-and what it reads is read after its writes, each read asked for on the ledger like any other.
+and what it reads is read after its writes, each read asked for on the ledger like any other. By then the
+writes stand, so a read that finds nothing says so in its own entry.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import asyncio
 import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import msgspec
 
 from exchange.core import r4, search
 from exchange.core.actors import Principal
 from exchange.core.bundles import (
+    Asked,
     Entry,
     Response,
+    asked_for,
     conditional_references,
     entries_of,
     entry_problem,
@@ -41,8 +45,8 @@ from exchange.services.indexing import Prepared, new_id
 from exchange.services.searching import Searching
 from exchange.services.writing import Deletion, Writing, Written
 
-Get = Callable[[Principal, str], Awaitable[Response]]
-"""Answers a GET entry: the principal and the relative URL to the response."""
+Get = Callable[[Principal, Asked], Awaitable[Response]]
+"""Answers a GET entry, whose scope has been checked."""
 
 Require = Callable[[Principal, str, str], None]
 """Raises unless the principal's scopes reach an interaction with a resource type."""
@@ -63,6 +67,7 @@ class _Step:
     resource_type: str = ""
     logical_id: str = ""
     existing: str = ""
+    asked: Asked | None = None
     response: Response | None = None
 
 
@@ -109,9 +114,11 @@ class Bundles:
     ) -> Response:
         try:
             steps = _steps([entry], first=index)
+            if bytes(entry.resource):
+                await asyncio.to_thread(_check, index, bytes(entry.resource))
             return (await self._transaction(principal, steps, get, require))[0]
         except ExchangeError as refused:
-            return Response(f"{refused.status}", outcome=outcome(refused))
+            return _refused(refused)
 
     async def _transaction(
         self, principal: Principal, steps: list[_Step], get: Get, require: Require
@@ -142,9 +149,15 @@ class Bundles:
             for (step, _), written in zip(changes, results, strict=True):
                 step.response = written_response(written, self._base)
         for step in steps:
-            if step.method == "GET":
-                step.response = await get(principal, step.url)
+            if step.asked is not None:
+                step.response = await self._get(principal, step.asked, get)
         return [step.response for step in steps if step.response is not None]
+
+    async def _get(self, principal: Principal, asked: Asked, get: Get) -> Response:
+        try:
+            return await get(principal, asked)
+        except ExchangeError as refused:
+            return _refused(refused)
 
     async def _prepare(self, principal: Principal, step: _Step, body: bytes) -> Prepared:
         # An entry that was POSTed may carry an id of its own; the server's replaces it.
@@ -160,15 +173,17 @@ class Bundles:
                 if_match=_version(step),
             )
         except InvalidResourceError as refused:
-            raise InvalidResourceError(
-                str(refused), problems=[_within(step.index, problem) for problem in refused.problems]
-            ) from None
+            raise _within(step.index, refused) from None
 
     async def _place(self, principal: Principal, step: _Step, require: Require) -> None:
+        if step.method == "GET":
+            step.asked = asked_for(step.url)
+            if step.asked is None:
+                raise _bad(step.index, "a GET in a Bundle is a read, a vread or a search")
+            require(principal, step.asked.interaction, step.asked.resource_type)
+            return
         path, _, query = step.url.partition("?")
         parts = path.strip("/").split("/")
-        if step.method == "GET":
-            return
         if step.method not in _INTERACTION:
             raise _bad(step.index, "the method is GET, POST, PUT or DELETE")
         if parts[0] not in r4.RESOURCE_TYPES:
@@ -240,8 +255,24 @@ def _bad(index: int, message: str) -> BadRequestError:
     return BadRequestError("the bundle can't be processed", problems=[entry_problem(index, message)])
 
 
-def _within(index: int, problem: Problem) -> Problem:
-    return Problem(f"Bundle.entry[{index}].resource.{problem.path}", problem.message, problem.code)
+def _within(index: int, refused: InvalidResourceError) -> InvalidResourceError:
+    problems = [
+        Problem(f"Bundle.entry[{index}].resource.{problem.path}", problem.message, problem.code)
+        for problem in refused.problems
+    ]
+    return InvalidResourceError(str(refused), problems=problems)
+
+
+def _check(index: int, resource: bytes) -> None:
+    # Before its bytes are touched: reading them to set an id would drop a repeated name in silence.
+    try:
+        r4.check(resource)
+    except InvalidResourceError as refused:
+        raise _within(index, refused) from None
+
+
+def _refused(refused: ExchangeError) -> Response:
+    return Response(f"{refused.status} {HTTPStatus(refused.status).phrase}", outcome=outcome(refused))
 
 
 def _version(step: _Step) -> int | None:
