@@ -2,8 +2,8 @@
 
 R4 has 205 invariants of severity error; 108 are checked. Here are those of the datatypes, of the clinical,
 administrative and financial resources, of Questionnaire, Bundle and Parameters. ele-1, dom-2 to dom-5 and
-ref-1 are in the passes and in `exchange.core.r4.contained`; sqty-1 is in the table, where SimpleQuantity has no
-comparator.
+ref-1 are in the passes and in `exchange.core.r4.contained`; sqty-1 is in the table, where SimpleQuantity
+has no comparator.
 
 Not checked: what describes software and specifications and not patients (cmd, cpb, csd, eld, ig, inv-1 and
 inv-2 of TestReport, md, nsd, opd, sdf, smp, spd, tcp, tst, vsd); ctm-1, which asks for another resource;
