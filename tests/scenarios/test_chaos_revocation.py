@@ -14,13 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import httpx
 import pytest
+from chaos_people import HEART_RATE, RECIPIENTS, Person, change, new_person, released
 from ledger_witness import Witness, verify, witnessed
-from scenario_site import CITY, LAKE, RIDGE, SCALE, TX, Caller, Site, consent, fresh_id
+from scenario_site import CITY, LAKE, RIDGE, SCALE, TX, Caller, Site
 from sqlalchemy import select
 
 from exchange.core.actors import Member
@@ -28,39 +28,6 @@ from exchange.store import log
 
 SECONDS = 12 * SCALE
 SEED = int(os.environ.get("CONSENTRY_TEST_SEED", random.randrange(2**32)))
-HEART_RATE, BODY_WEIGHT = "8867-4", "29463-7"
-RECIPIENTS = (LAKE, RIDGE)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One version of a patient's consent: whom it permits, and the code that it withholds, if any."""
-
-    recipients: frozenset[str]
-    withheld: str
-    sent: float
-    acknowledged: float
-
-    def permits(self, recipient: str, code: str) -> bool:
-        return recipient in self.recipients and code != self.withheld
-
-
-@dataclass
-class Person:
-    """A patient with records of two codes, the consent that changes, and each version of it, from 1."""
-
-    logical_id: str
-    records: dict[str, str] = field(default_factory=dict)
-    consent: str = field(default_factory=fresh_id)
-    changes: list[Change] = field(default_factory=list)
-
-    def in_force(self, start: float, end: float) -> Change | None:
-        """The one version that was in force from `start` to `end`, None if that can't be told."""
-        for number, change in enumerate(self.changes):
-            following = self.changes[number + 1].sent if number + 1 < len(self.changes) else float("inf")
-            if change.acknowledged < start and end < following:
-                return change
-        return None
 
 
 @dataclass(frozen=True)
@@ -145,42 +112,9 @@ class Turmoil:
             self.refusals.append((member.msp_id, answer.headers[TX]))
 
 
-def released(answer: httpx.Response) -> set[str]:
-    """The ids of all records in an answer."""
-    body: dict[str, Any] = answer.json()
-    if body["resourceType"] == "Bundle":
-        return {entry["resource"]["id"] for entry in body.get("entry", ()) if "resource" in entry}
-    return {body["id"]} if "id" in body else set()
-
-
-def change(rng: random.Random, caller: Caller, person: Person) -> None:
-    """Grant to some, narrow, or revoke; noted once it is acknowledged."""
-    chosen = [member for member in RECIPIENTS if rng.random() < 0.7]
-    withheld = rng.choice(["", "", HEART_RATE, BODY_WEIGHT])
-    provision: dict[str, Any] = {}
-    if withheld:
-        denied = {"coding": [{"system": "http://loinc.org", "code": withheld}]}
-        provision["provision"] = [{"type": "deny", "code": [denied]}]
-    status = "active" if chosen else "inactive"
-    body = consent(person.logical_id, *(chosen or RECIPIENTS), status=status, **provision)
-    body["id"] = person.consent
-    sent = time.monotonic()
-    answer = caller.put(f"Consent/{person.consent}", body)
-    acknowledged = time.monotonic()
-    assert answer.status_code in {200, 201}, answer.text
-    named = frozenset(member.msp_id for member in chosen)
-    person.changes.append(Change(named, withheld, sent, acknowledged))
-    assert answer.headers["etag"] == f'W/"{len(person.changes)}"'
-
-
 @pytest.fixture(scope="module")
 def turmoil(served: Site) -> Turmoil:
-    people = []
-    for _ in range(4):
-        person = Person(served.new_patient())
-        for code in (HEART_RATE, BODY_WEIGHT):
-            person.records[served.observation(person.logical_id, code=code)["id"]] = code
-        people.append(person)
+    people = [new_person(served) for _ in range(4)]
     turmoil = Turmoil(served, people, SECONDS)
     readers = [(LAKE, "lake-1"), (LAKE, "lake-2"), (RIDGE, "ridge-1"), (RIDGE, "ridge-2")]
     turmoil.run(
