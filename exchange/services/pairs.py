@@ -156,9 +156,8 @@ class Pairs:
             if row is None:
                 return
             for known in await self._records.read(lambda c: store.pairs_of(c, subject)):
-                if not known.opened:
+                if not known.opened:  # cut off: the ledger may have it, with terms that have ended since
                     await self._open_for(keys, known.recipient)
-                    continue
                 terms = await self._change(keys, known, row)
                 if terms is not None:
                     await self._file(known.pair, terms)
