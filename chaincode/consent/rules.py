@@ -183,21 +183,22 @@ def _settled(rule: Provision, request: Request, action: str, now: int) -> Provis
     A rule that depends on a person or role which the request does not name keeps those actors.
     """
     when = rule.when
+    if (
+        (when.purposes and request.purpose not in when.purposes)
+        or (when.actions and action not in when.actions)
+        or (when.period is not None and not _holds(when.period, now))
+    ):
+        return None
     open_actors: tuple[Actor, ...] = ()
-    if when is not _ALWAYS:
-        if (
-            (when.purposes and request.purpose not in when.purposes)
-            or (when.actions and action not in when.actions)
-            or (when.period is not None and not _holds(when.period, now))
-        ):
-            return None
-        if when.actors:
-            met = [_is_asked_by(actor, request) for actor in when.actors]
-            if True not in met:
-                open_actors = tuple(a for a, m in zip(when.actors, met, strict=True) if m is None)
-                if not open_actors:
-                    return None
-        when = _about_records(when, open_actors)
+    if when.actors:
+        met = [_is_asked_by(actor, request) for actor in when.actors]
+        if True not in met:
+            open_actors = tuple(
+                actor for actor, is_met in zip(when.actors, met, strict=True) if is_met is None
+            )
+            if not open_actors:
+                return None
+    when = _about_records(when, open_actors)
     if rule.exceptions:
         return _with_exceptions(rule, when, request, action, now)
     return _settled_leaf(rule, when)
@@ -227,9 +228,8 @@ def _with_exceptions(
 
 
 def _about_records(when: Condition, open_actors: tuple[Actor, ...]) -> Condition:
-    about_request = when.actors or when.purposes or when.actions or when.period is not None
-    if not about_request:
-        return _ALWAYS if when == _ALWAYS else when
+    if not (when.actors or when.purposes or when.actions or when.period is not None):
+        return when
     return Condition(
         actors=open_actors,
         classes=when.classes,
