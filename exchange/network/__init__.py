@@ -1,12 +1,14 @@
 """A Fabric network of plain processes, for development and tests: `up`, `down`, `status`, `reset`.
 
-`network` does the work; `topology` names nodes, ports and folders; `configuration` is what Fabric's
+`commands` are those four; `building` makes a network the first time; `network` is a running one, to be
+looked at and disturbed; `topology` names nodes, ports and folders; `configuration` is what Fabric's
 programs read; `administration` drives their commands; `processes` starts and ends; `programs` finds
 Fabric; `packaging` packs the chaincode; `discovery` and `certificates` check; `state` remembers.
 """
 
+from exchange.network.commands import down, reset, status, up
 from exchange.network.errors import NetworkError
-from exchange.network.network import Network, ProcessStatus, down, reset, status, up
+from exchange.network.network import Network, ProcessStatus
 from exchange.network.programs import Programs
 from exchange.network.topology import Options
 

@@ -7,12 +7,11 @@ folder's state file. As a context manager a `Network` ends its processes on the 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -20,8 +19,6 @@ import msgspec
 
 from exchange.ledger.gateway.connection import Profile
 from exchange.network import processes
-from exchange.network.administration import Administrator
-from exchange.network.certificates import require_valid
 from exchange.network.configuration import (
     Environment,
     chaincode_environment,
@@ -29,11 +26,10 @@ from exchange.network.configuration import (
     peer_environment,
 )
 from exchange.network.discovery import can_endorse
-from exchange.network.errors import FolderError, NetworkError, StartError
-from exchange.network.packaging import package, write_builder
+from exchange.network.errors import NetworkError, StartError
 from exchange.network.programs import Programs
-from exchange.network.state import State, load, locked, save
-from exchange.network.topology import HOST, Folder, Options, Organisation, Topology, require_free
+from exchange.network.state import State, save
+from exchange.network.topology import HOST, Folder, Topology, require_free
 
 _START_SECONDS = 30.0
 _PAUSE_SECONDS = 5.0
@@ -51,95 +47,19 @@ class ProcessStatus(msgspec.Struct, frozen=True):
     log: Path
 
 
-def up(root: Path, options: Options | None = None, *, programs: Programs | None = None) -> Network:
-    """Bring a network up in `root`: build it if the folder is new, start what is stopped otherwise.
-
-    Returns when every organisation can have transactions endorsed. Without `options`, those that the
-    folder was built with hold, or the defaults.
-
-    Raises:
-        NetworkError: see `exchange.network.errors`; processes that this call started have been ended.
-    """
-    folder = Folder(root)
-    if set(str(folder.root)) & set(",[]"):
-        raise FolderError(
-            f"{folder.root}: Fabric can't read paths with a comma or brackets; choose another folder"
-        )
-    programs = programs or Programs.find()
-    with locked(folder):
-        state = load(folder)
-        if state is None:
-            network = Network(folder, State(Topology.plan(options or Options())), programs)
-            with network.ended_on_failure():
-                network.build()
-            return network
-        if not state.complete:
-            raise FolderError(f"{folder.root} holds a half-built network: reset it and bring it up again")
-        if options is not None and options != state.topology.options:
-            raise FolderError(
-                f"{folder.root} was built with other options: reset it first, or leave them out"
-            )
-        network = Network(folder, state, programs)
-        require_valid(folder)
-        with network.ended_on_failure():
-            network.start(*network.stopped())
-            network.wait_ready()
-        return network
-
-
-def down(root: Path) -> None:
-    """End every process of the network; its data stay, and `up` goes on with them.
-
-    Raises:
-        FolderError: the folder holds no network.
-    """
-    folder = Folder(root)
-    with locked(folder):
-        _require(folder).down()
-
-
-def status(root: Path) -> list[ProcessStatus]:
-    """Every process of the network, in the order in which they start.
-
-    Raises:
-        FolderError: the folder holds no network.
-    """
-    return _require(Folder(root)).status()
-
-
-def reset(root: Path) -> None:
-    """End every process of the network and remove its folder; nothing to do if there is none.
-
-    Raises:
-        FolderError: the folder holds something else.
-    """
-    folder = Folder(root)
-    if not folder.root.exists():
-        return
-    with locked(folder):
-        state = load(folder)
-        if state is not None:
-            Network(folder, state, None).down()
-        shutil.rmtree(folder.root)
-
-
-def _require(folder: Folder) -> Network:
-    state = load(folder) if folder.root.exists() else None
-    if state is None:
-        raise FolderError(f"{folder.root} holds no network: bring one up first")
-    return Network(folder, state, None)
-
-
 class Network:
-    """The network in one folder. Processes are named as `exchange.network.topology` says."""
+    """The network in one folder. Processes are named as `exchange.network.topology` says.
 
-    def __init__(self, folder: Folder, state: State, programs: Programs | None) -> None:
-        self.folder, self._state, self._programs = folder, state, programs
+    Fabric's programs are looked for when one has to be started, unless they are given.
+    """
+
+    def __init__(self, folder: Folder, state: State, programs: Programs | None = None) -> None:
+        self.folder, self.state, self._programs = folder, state, programs
 
     @property
     def topology(self) -> Topology:
         """The nodes and their ports."""
-        return self._state.topology
+        return self.state.topology
 
     def profile(self, organisation: str, user: str = "User1") -> Profile:
         """How a client of `organisation` reaches the channel; also in `profiles/` in the folder.
@@ -147,7 +67,28 @@ class Network:
         Raises:
             NetworkError: there is no such organisation.
         """
-        return self._profile(self.topology.organisation(organisation), user)
+        found, options = self.topology.organisation(organisation), self.topology.options
+        msp = self.folder.user(found, user)
+        return Profile(
+            msp_id=found.msp_id,
+            peer=found.address,
+            tls_ca=self.folder.peer(found) / "tls" / "ca.crt",
+            certificate=msp / "signcerts" / f"{msp.parent.name}-cert.pem",
+            key=msp / "keystore" / "priv_sk",
+            channel=options.channel,
+            chaincode=options.chaincode,
+        )
+
+    @property
+    def programs(self) -> Programs:
+        """Fabric's programs.
+
+        Raises:
+            ProgramsError: they are not found.
+        """
+        if self._programs is None:
+            self._programs = Programs.find()
+        return self._programs
 
     # -- processes ---------------------------------------------------------------
 
@@ -161,7 +102,7 @@ class Network:
 
     def stopped(self) -> list[str]:
         """The processes that do not run."""
-        return [name for name in self.names() if processes.running(self._state.started.get(name)) is None]
+        return [name for name in self.names() if processes.running(self.state.started.get(name)) is None]
 
     def start(self, *names: str) -> None:
         """Start stopped processes, and return when they listen.
@@ -170,8 +111,8 @@ class Network:
             PortError: another program has a port.
             StartError: one ended again; the message holds its last words.
         """
-        self._spawn(names)
-        self._await(names)
+        self.launch(names)
+        self.await_listening(names)
 
     def stop(self, *names: str) -> None:
         """Ask processes to end, and see that they do."""
@@ -187,7 +128,7 @@ class Network:
         """Stop a process in its tracks: it answers nobody, and its connections stay."""
         self._signal(name, signal.SIGSTOP)
         end = time.monotonic() + _PAUSE_SECONDS
-        while (process := processes.running(self._state.started[name])) and not processes.is_paused(process):
+        while (process := processes.running(self.state.started[name])) and not processes.is_paused(process):
             if time.monotonic() > end:
                 raise NetworkError(f"{name} could not be paused: end it instead")
             time.sleep(0.01)
@@ -198,7 +139,7 @@ class Network:
 
     def down(self) -> None:
         """End every process."""
-        processes.end(self._state.started.values())
+        processes.end(self.state.started.values())
 
     def status(self) -> list[ProcessStatus]:
         """Every process, in the order in which they start."""
@@ -213,7 +154,7 @@ class Network:
         Raises:
             StartError: one can't within `seconds`.
         """
-        profiles = [self._profile(organisation) for organisation in self.topology.organisations]
+        profiles = [self.profile(organisation.name) for organisation in self.topology.organisations]
 
         async def ask() -> list[bool]:
             return await asyncio.gather(*(can_endorse(profile, seconds=seconds) for profile in profiles))
@@ -233,111 +174,40 @@ class Network:
     ) -> None:
         self.down()
 
-    # -- building ----------------------------------------------------------------
-
-    def build(self) -> None:
-        """Make everything in the folder, and bring the channel and its chaincode up; for `up` alone."""
-        programs = self._require_programs()
-        for made in ("configuration", "packages", "profiles", "data", "logs"):
-            (self.folder.root / made).mkdir()
-        save(self.folder, self._state)
-        for sample in ("core.yaml", "orderer.yaml"):
-            shutil.copy(programs.samples / sample, self.folder.configuration / sample)
-        write_builder(self.folder.builder)
-        administrator = Administrator(programs, self.folder, self.topology)
-        administrator.make_certificates()
-        self._write_packages()
-        self._spawn(self.names())
-        administrator.make_channel()
-        orderers, organisations = self.topology.orderers, self.topology.organisations
-        with ThreadPoolExecutor(len(orderers) + len(organisations)) as threads:
-            # Every orderer must serve the channel before the first organisation can approve.
-            self._await([orderer.name for orderer in orderers])
-            steps: list[Future[None]] = [
-                threads.submit(administrator.join_orderer, orderer) for orderer in orderers
-            ]
-            steps += [
-                threads.submit(self._join, administrator, organisation) for organisation in organisations
-            ]
-            _finish(steps)
-            _finish(
-                threads.submit(
-                    administrator.approve, organisation, self._state.package_ids[organisation.name]
-                )
-                for organisation in organisations
-            )
-        administrator.commit()
-        self._await(self.names())
-        self.wait_ready()
-        self._state.complete = True
-        save(self.folder, self._state)
-
-    def ended_on_failure(self) -> _Undo:
-        """A context that ends, if it is left by an error, the processes that were started in it."""
-        return _Undo(self._state)
-
-    def _join(self, administrator: Administrator, organisation: Organisation) -> None:
-        self._await([organisation.peer])
-        administrator.join_peer(organisation)
-        administrator.install(organisation, self._package_file(organisation))
-
-    def _write_packages(self) -> None:
-        for organisation in self.topology.organisations:
-            packed = package(
-                f"{self.topology.options.chaincode}_1",
-                organisation.chaincode_address,
-                self.folder.chaincode_tls(organisation),
-                client_tls=self.folder.peer(organisation) / "tls",
-            )
-            self._package_file(organisation).write_bytes(packed.content)
-            self._state.package_ids[organisation.name] = packed.id
-            self._profile(organisation).write(self.folder.profiles / f"{organisation.name.lower()}.json")
-
-    def _package_file(self, organisation: Organisation) -> Path:
-        return self.folder.packages / f"{organisation.name.lower()}.tar.gz"
-
-    def _profile(self, organisation: Organisation, user: str = "User1") -> Profile:
-        msp, options = self.folder.user(organisation, user), self.topology.options
-        return Profile(
-            msp_id=organisation.msp_id,
-            peer=organisation.address,
-            tls_ca=self.folder.peer(organisation) / "tls" / "ca.crt",
-            certificate=msp / "signcerts" / f"{msp.parent.name}-cert.pem",
-            key=msp / "keystore" / "priv_sk",
-            channel=options.channel,
-            chaincode=options.chaincode,
-        )
-
-    # -- starting ------------------------------------------------------------------
-
-    def _spawn(self, names: Iterable[str]) -> None:
+    def launch(self, names: Iterable[str]) -> None:
+        """As `start`, without waiting until they listen."""
         wanted = [name for name in names if name in self.stopped()]
         require_free([place for place in self.topology.listeners() if place[1] in wanted])
         for name in wanted:
             command, environment = self._command(name)
             try:
-                self._state.started[name] = processes.spawn(command, environment, self.folder.log(name))
+                self.state.started[name] = processes.spawn(command, environment, self.folder.log(name))
             except OSError as why:
                 raise StartError(f"{name}: {command[0]} can't be run: {why.strerror}") from None
-            save(self.folder, self._state)
+            save(self.folder, self.state)
 
     def _command(self, name: str) -> tuple[tuple[str, ...], Environment]:
         folder, topology = self.folder, self.topology
         for orderer in topology.orderers:
             if name == orderer.name:
-                program = str(self._require_programs().orderer)
+                program = str(self.programs.orderer)
                 return (program,), orderer_environment(topology, folder, orderer)
         for organisation in topology.organisations:
             if name == organisation.peer:
-                program = str(self._require_programs().peer)
+                program = str(self.programs.peer)
                 return (program, "node", "start"), peer_environment(topology, folder, organisation)
             if name == organisation.chaincode:
                 command = topology.options.chaincode_command or _OWN_CHAINCODE
-                package_id = self._state.package_ids[organisation.name]
+                package_id = self.state.package_ids[organisation.name]
                 return command, chaincode_environment(folder, organisation, package_id)
         raise NetworkError(f"no process {name}: this network has {', '.join(self.names())}")
 
-    def _await(self, names: Iterable[str]) -> None:
+    def await_listening(self, names: Iterable[str]) -> None:
+        """Wait until processes that were launched listen.
+
+        Raises:
+            StartError: one ended again, or does not listen.
+        """
         wanted = set(names)
         end = time.monotonic() + _START_SECONDS
         for port, name in self.topology.listeners():
@@ -346,7 +216,7 @@ class Network:
 
     def _await_port(self, port: int, name: str, end: float) -> None:
         while not _listens(port):
-            if processes.running(self._state.started.get(name)) is None:
+            if processes.running(self.state.started.get(name)) is None:
                 raise StartError(f"{name} ended while it was starting: {self._last_words(name)}")
             if time.monotonic() > end:
                 raise StartError(f"{name} does not listen on port {port}: see {self.folder.log(name)}")
@@ -358,47 +228,20 @@ class Network:
         told = [line for line in lines if not line.startswith(("\t", " ", "goroutine"))]
         return f"{told[-1][:300] if told else 'it said nothing'} (see {log})"
 
-    def _require_programs(self) -> Programs:
-        if self._programs is None:
-            self._programs = Programs.find()
-        return self._programs
-
     def _our(self, names: Iterable[str]) -> list[processes.Started]:
-        return [self._state.started[name] for name in names if name in self._state.started]
+        return [self.state.started[name] for name in names if name in self.state.started]
 
     def _signal(self, name: str, number: signal.Signals) -> None:
-        if not processes.send(self._state.started.get(name), number):
+        if not processes.send(self.state.started.get(name), number):
             raise NetworkError(f"{name} does not run: start it first")
 
     def _status(self, name: str, port: int) -> ProcessStatus:
-        process = processes.running(self._state.started.get(name))
+        process = processes.running(self.state.started.get(name))
         address, log = f"{HOST}:{port}", self.folder.log(name)
         if process is None:
             return ProcessStatus(name, address, "stopped", None, 0, log)
         state = "paused" if processes.is_paused(process) else "running"
         return ProcessStatus(name, address, state, process.pid, process.memory_info().rss, log)
-
-
-class _Undo:
-    def __init__(self, state: State) -> None:
-        self._state, self._before = state, dict(state.started)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            processes.end(
-                started for name, started in self._state.started.items() if started != self._before.get(name)
-            )
-
-
-def _finish(steps: Iterable[Future[None]]) -> None:
-    """Wait for all; raise the first failure in order."""
-    for step in list(steps):
-        step.result()
 
 
 def _listens(port: int) -> bool:
