@@ -159,6 +159,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         )
         audit = Audit(
             msp_id=settings.msp_id,
+            base=settings.fhir_base,
             names={member.msp_id: member.name for member in settings.members},
             references=references,
             keys=keys,

@@ -6,6 +6,7 @@ like any other access, and is itself the newest entry of what it shows.
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,10 +30,12 @@ from exchange.store import log
 from exchange.store.database import Database
 from exchange.store.log import Filter, LogRow
 
+_ID = re.compile(r"[A-Za-z0-9_\-.]{1,64}")
 _OUTCOMES = {"0": "permit", "4": "deny"}
 _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 500
 _TOLERATED = frozenset({"_format", "_pretty", "_total"})
+_ORDERS = frozenset({"-date", "-_lastUpdated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Audit:
         self,
         *,
         msp_id: str,
+        base: str,
         names: Mapping[str, str],
         references: References,
         keys: Keys,
@@ -69,6 +73,7 @@ class Audit:
         projection: Projection,
     ) -> None:
         self._msp_id = msp_id
+        self._base = base
         self._names = names
         self._references = references
         self._keys = keys
@@ -90,10 +95,14 @@ class Audit:
             ForbiddenError: the principal is neither an officer of this hospital nor a patient.
             BadRequestError: a parameter is unknown or can't be understood.
         """
-        which, patient, count = _parse(parameters, lenient=lenient)
+        which, patient, count = _parse(parameters, lenient=lenient, base=self._base)
         subject = self._subject(principal, patient)
         target = f"AuditEvent?{urllib.parse.urlencode(list(parameters))}"
         answer = await self._ask(principal, "search-type", target, subject)
+        if not answer.permits([subject]):
+            if await self._keys.find([subject]):
+                raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+            return Found((), None, None, answer.tx_id)  # nobody has this id, so nothing is logged of it
         if patient is not None or principal.kind is Kind.PATIENT:
             which = replace(which, pairs=await self._pairs(subject))
         rows = await self._rows(answer, which, before=after, limit=count + 1)
@@ -110,7 +119,7 @@ class Audit:
         subject = self._subject(principal, None)
         answer = await self._ask(principal, "read", f"AuditEvent/{logical_id}", subject)
         parsed = parse_event_id(logical_id)
-        if parsed is None:
+        if parsed is None or not answer.permits([subject]):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         pairs = await self._pairs(subject) if principal.kind is Kind.PATIENT else None
         wanted = Filter(pairs=pairs, tx_start=parsed[0], n=parsed[1])
@@ -132,10 +141,7 @@ class Audit:
     async def _ask(self, principal: Principal, interaction: str, target: str, subject: bytes) -> Answer:
         question = Question(principal, Action.LOG, interaction, target, ("AuditEvent",))
         await self._keys.ensure({self._references.directory: ""})
-        answer = await self._enforcement.ask(question, [subject])
-        if not answer.permits([subject]):
-            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
-        return answer
+        return await self._enforcement.ask(question, [subject])
 
     async def _pairs(self, subject: bytes) -> list[str]:
         # Every member's pair, opened or not: refusals before an opening are entries too.
@@ -173,36 +179,48 @@ class Audit:
         return audit_event(record, who, self._names)
 
 
-def _parse(parameters: Sequence[tuple[str, str]], *, lenient: bool) -> tuple[Filter, str | None, int]:
+def _parse(
+    parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str
+) -> tuple[Filter, str | None, int]:
     which = Filter()
     patient: str | None = None
     count = _DEFAULT_PAGE
+    once = [name for name, _ in parameters if name not in {"date", "_lastUpdated"}]
+    if len(set(once)) != len(once):
+        raise BadRequestError("give each parameter of AuditEvent but a date once, alternatives with commas")
     for name, value in parameters:
-        values = value.split(",")
         match name:
-            case "_id":
-                parsed = parse_event_id(value) or ("none", 0)
-                which = replace(which, tx_start=parsed[0], n=parsed[1])
+            case "_id" | "agent" | "outcome" | "action" | "purpose":
+                which = _narrowed(which, name, value)
             case "date" | "_lastUpdated":
                 when = search.parse("AuditEvent", [("_lastUpdated", value)], lenient=False).last_updated
                 which = replace(which, times=(*which.times, *when))
             case "patient":
-                patient = value.removeprefix("Patient/")
-            case "agent":
-                which = replace(which, recipients=[v.rpartition("|")[2] for v in values])
-            case "outcome":
-                codes = [v.rpartition("|")[2] for v in values]
-                which = replace(which, outcomes=[_OUTCOMES.get(code, "none") for code in codes])
-            case "action":
-                which = replace(which, actions=[a for v in values for a in actions_of(v.rpartition("|")[2])])
-            case "purpose":
-                which = replace(which, purposes=[v.rpartition("|")[2] for v in values])
+                patient = value.removeprefix(f"{base}/").removeprefix("Patient/")
+                if not _ID.fullmatch(patient):
+                    raise BadRequestError("patient names one patient of this server, such as Patient/1")
             case "_count":
-                if not value.isdecimal() or len(value) > 9:
+                if not (value.isascii() and value.isdecimal()) or len(value) > 9:
                     raise BadRequestError("_count is a whole number")
                 count = min(int(value), _LARGEST_PAGE)
-            case _ if name in _TOLERATED or lenient:
-                continue
             case _:
-                raise BadRequestError(f"AuditEvent has no search parameter {name[:64]}")
+                if not (lenient or name in _TOLERATED or (name == "_sort" and value in _ORDERS)):
+                    shown = name if _ID.fullmatch(name) else "of that name"
+                    raise BadRequestError(f"AuditEvent has no search parameter {shown}")
     return which, patient, count
+
+
+def _narrowed(which: Filter, name: str, value: str) -> Filter:
+    codes = [one.rpartition("|")[2] for one in value.split(",")]
+    match name:
+        case "_id":
+            tx, n = parse_event_id(value) or ("none", 0)
+            return replace(which, tx_start=tx, n=n)
+        case "agent":
+            return replace(which, recipients=codes)
+        case "outcome":
+            return replace(which, outcomes=[_OUTCOMES.get(code, "none") for code in codes])
+        case "action":
+            return replace(which, actions=[action for code in codes for action in actions_of(code)])
+        case _:
+            return replace(which, purposes=codes)
