@@ -17,6 +17,7 @@ import time
 import venv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,7 +32,7 @@ from analytics.encrypted.parameters import SETS
 from analytics.encrypted.server import Evaluator, key_memory
 from analytics.encrypted.slots_client import CAPACITY, SlotClient
 from analytics.encrypted.slots_server import SlotEvaluator
-from analytics.training import Settings, Trained, train
+from analytics.training import Settings, Trained, margins, train
 
 Row = dict[str, Any]
 HEADLINE = ("nhanes", 100, 3)
@@ -117,6 +118,7 @@ class _Bench:
     def __init__(self, data: Dataset, settings: Settings, sets: Sequence[str] = tuple(SETS)) -> None:
         self.data, self.settings, self.sets = data, settings, tuple(sets)
         self.trained: Trained = train(data, settings)
+        self.booster = self.trained.booster()
         self.model = Model.compile(self.trained.xgboost, self.trained.bins, self.sets)
         self.table = data.table[self.trained.test_rows]
         self.outcome = data.outcome[self.trained.test_rows]
@@ -135,11 +137,11 @@ class _Bench:
         sizes: dict[str, tuple[int, int]] = {}
         for row in self.table[:count]:
             for name, client in self.clients.items():
-                query = encrypt.take(lambda c=client, r=row: c.encrypt(r))
-                answer = score[name].take(lambda q=query: self.evaluator.score(q.data))
-                read.take(lambda c=client, q=query, a=answer: c.open(q, a))
+                query = encrypt.take(partial(client.encrypt, row))
+                answer = score[name].take(partial(self.evaluator.score, query.data))
+                read.take(partial(client.open, query, answer))
                 sizes[name] = (len(query.data), len(answer))
-            plain.take(lambda r=row: self.trained.margins(r))
+            plain.take(partial(margins, self.booster, self.trained.bins, row))
         out: list[Row] = []
         for name in self.sets:
             own = prefix if name == "fast" else f"{prefix}.{name}"
@@ -196,15 +198,15 @@ def _exactness(bench: _Bench, test_rows: int | None) -> list[Row]:
             query = client.encrypt(bench.table[row])
             exact += client.integers(query, bench.evaluator.score(query.data)) == [expected[row]]
         # The decrypted integers equal the plaintext ones, so these margins are what clients read.
-        margins = program.margins(bits)
-        error = float(np.abs(margins - bench.reference).max())
-        delta = abs(roc_auc_score(bench.outcome, margins) - roc_auc_score(bench.outcome, bench.reference))
-        flips = int(((margins > 0) != (bench.reference > 0)).sum())
+        read = program.margins(bits)
+        error = float(np.abs(read - bench.reference).max())
+        delta = abs(roc_auc_score(bench.outcome, read) - roc_auc_score(bench.outcome, bench.reference))
+        flips = int(((read > 0) != (bench.reference > 0)).sum())
         own = "score" if name == "fast" else f"score.{name}"
         out.append(_row(f"{own}.exact_rows", exact, "rows", count, exact == count))
         out.append(_row(f"{own}.auc_delta", float(delta), "AUC", 5e-5, bool(delta < 5e-5)))
         out.append(_row(f"{own}.margin_error", error, "log-odds", program.error, error <= program.error))
-        out.append(_row(f"{own}.label_flips", flips, f"of {len(margins)} rows", None))
+        out.append(_row(f"{own}.label_flips", flips, f"of {len(read)} rows", None))
     return out
 
 

@@ -9,15 +9,17 @@ different trees are added up as numbers before anything is encrypted. Then the s
     score = linear + sum over prefixes p of  p * (linear_p + sum over b of  b * linear_pb)
 
 where p is one decision, or for monomials of degree four a product of two; b is one decision; and `linear`
-is an affine form over decisions. The decisions of a monomial are sorted by how often they occur, so that
-the frequent ones become prefixes and are shared. What costs time is the number of prefixes, of products
-b, and of coefficients, in this order.
+is an affine form over decisions. What costs time is the number of prefixes, of products b, and of
+coefficients, in this order. The prefix that most of the monomials share is taken out first, then the one
+that most of the rest share, and so on, and the same for b below it (greedy set cover).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Container
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from analytics.encrypted.ensemble import Ensemble, Literal, Path, leaves
 
@@ -89,33 +91,64 @@ def _times(monomial: Monomial, literal: Literal) -> Monomial:
 
 
 def _factored(given: dict[Monomial, float]) -> Polynomial:
-    uses = Counter(literal for monomial in given if len(monomial) > 2 for literal in monomial)
-    uses.update(literal for monomial in given if len(monomial) == 2 for literal in monomial)
     out = Polynomial(Linear(), {})
+    by_degree: dict[int, list[Monomial]] = defaultdict(list)
+    for monomial in given:
+        by_degree[len(monomial)].append(monomial)
     # The longest first: shorter monomials then find places that exist already.
-    for monomial in sorted(given, key=lambda m: (-len(m), m)):
-        _put(out, sorted(monomial, key=lambda literal: (-uses[literal], literal)), given[monomial])
+    for degree in (4, 3):
+        left = {m for m in by_degree[degree] if not _put_in_place(out, m, given[m])}
+        while left:
+            prefix = _most_shared(left, degree - 2)
+            chosen = {m for m in left if set(prefix) <= set(m)}
+            left -= chosen
+            _cover(out.prefixes.setdefault(prefix, Quadratic()), prefix, chosen, given)
+    pairs = {m for m in by_degree[2] if not _put_in_place(out, m, given[m])}
+    while pairs:
+        known = {m for m in pairs if any((literal,) in out.prefixes for literal in m)}
+        prefix = _most_shared(known or pairs, 1, among=out.prefixes if known else None)
+        chosen = {m for m in pairs if prefix[0] in m}
+        pairs -= chosen
+        target = out.prefixes.setdefault(prefix, Quadratic())
+        for monomial in sorted(chosen):
+            (last,) = _without(monomial, prefix)
+            target.linear.terms[last] += given[monomial]
+    for monomial in by_degree[1]:
+        out.linear.terms[monomial[0]] += given[monomial]
+    out.linear.constant += given.get((), 0.0)
     return out
 
 
-def _put(out: Polynomial, parts: list[Literal], x: float) -> None:
-    if len(parts) < 2:
-        if parts:
-            out.linear.terms[parts[0]] += x
-        else:
-            out.linear.constant += x
-        return
-    if _put_in_place(out, parts, x):
-        return
-    split = max(1, len(parts) - 2)
-    target = out.prefixes.setdefault(tuple(sorted(parts[:split])), Quadratic())
-    if len(parts) == 2:
-        target.linear.terms[parts[1]] += x
-    else:
-        target.products[parts[-2]].terms[parts[-1]] += x
+def _cover(target: Quadratic, prefix: Monomial, chosen: set[Monomial], given: dict[Monomial, float]) -> None:
+    """Put monomials with this prefix and two decisions more under it, in few products."""
+    rest = {_without(monomial, prefix): given[monomial] for monomial in chosen}
+    left = set(rest)
+    while left:
+        shared = _most_shared(left, 1)
+        for monomial in sorted(m for m in left if shared[0] in m):
+            left.discard(monomial)
+            (last,) = _without(monomial, shared)
+            target.products[shared[0]].terms[last] += rest[monomial]
 
 
-def _put_in_place(out: Polynomial, parts: list[Literal], x: float) -> bool:
+def _most_shared(
+    monomials: set[Monomial], size: int, *, among: Container[Monomial] | None = None
+) -> Monomial:
+    """The product of `size` decisions that most of the monomials contain; of equals, the first."""
+    counts = Counter(
+        part
+        for monomial in monomials
+        for part in combinations(monomial, size)
+        if among is None or part in among
+    )
+    return min(counts, key=lambda part: (-counts[part], part))
+
+
+def _without(monomial: Monomial, part: Monomial) -> Monomial:
+    return tuple(literal for literal in monomial if literal not in part)
+
+
+def _put_in_place(out: Polynomial, parts: Monomial, x: float) -> bool:
     """Add the coefficient as the constant of a product that is computed anyway, which costs nothing."""
     for last in parts:
         rest = tuple(sorted(p for p in parts if p != last))
