@@ -24,6 +24,8 @@ import msgspec
 
 from exchange.core.actors import Member
 
+_LONGEST_NAME = 200
+
 
 class ConfigError(Exception):
     """The node's folder or its settings can't be used; the message says what to do."""
@@ -81,14 +83,28 @@ class Folder:
         try:
             raw = tomllib.loads(self.settings_file.read_text(encoding="utf-8"))
             settings = msgspec.convert(raw, Settings)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
-                f"{self.path} has no consentry.toml; make a node with `consentry init {self.path}`"
+                f"{self.path} has no consentry.toml, so it is no node; make one with `consentry init`"
+            ) from None
+        except OSError as why:
+            raise ConfigError(
+                f"{self.settings_file} can't be read ({why.strerror}); run as the user that owns the node"
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as why:
             raise ConfigError(f"{self.settings_file} can't be used: {why}; mend that line") from None
         check(settings)
         return settings
+
+    def check_files(self) -> None:
+        """Refuse a node whose databases are not all there: opening them would begin empty ones.
+
+        Raises:
+            ConfigError: which one is missing.
+        """
+        for path in (self.ledger, self.records, self.log):
+            if not path.is_file():
+                raise ConfigError(f"{path} is missing; restore it from a backup, docs/operations.md says how")
 
     def write(self, settings: Settings) -> None:
         """Write `settings`; never over existing ones.
@@ -105,6 +121,8 @@ class Folder:
 
 
 _MSP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ORGANIZATION = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 
 
 def check(settings: Settings) -> None:
@@ -113,23 +131,53 @@ def check(settings: Settings) -> None:
     Raises:
         ConfigError: which one, and what it must be.
     """
-    ids = [member.msp_id for member in settings.members]
-    if settings.msp_id not in ids:
-        raise ConfigError(f"msp_id {settings.msp_id!r} is not among the members; add it to them")
-    if len(set(ids)) != len(ids):
-        raise ConfigError("two members have the same msp_id; each needs its own")
-    if len({member.organization for member in settings.members}) != len(ids):
-        raise ConfigError("two members have the same organization id; each needs its own")
-    for name in ids:
-        if _MSP.fullmatch(name) is None:
-            raise ConfigError(f"the msp_id {name!r} may hold letters, digits, '.', '_' and '-' only")
-    parts = urlsplit(settings.base_url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
-        raise ConfigError("base_url is scheme, host and port, such as https://fhir.hospital.example")
+    _check_members(settings)
+    _check_base_url(settings.base_url)
+    if _HOST.fullmatch(settings.host) is None:
+        raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
     if not 0 < settings.port < 65536:
         raise ConfigError("port is 1 to 65535")
     if not 1024 <= settings.body_limit <= 2**30:
         raise ConfigError("body_limit is 1024 bytes to 1 GiB")
+
+
+def _check_members(settings: Settings) -> None:
+    ids = [member.msp_id for member in settings.members]
+    for member in settings.members:
+        if _MSP.fullmatch(member.msp_id) is None:
+            raise ConfigError(
+                f"the msp_id {member.msp_id!r} can't be used; write letters, digits, '.', '_' and '-' only"
+            )
+        if not member.name.strip() or not member.name.isprintable() or len(member.name) > _LONGEST_NAME:
+            raise ConfigError(
+                f"the name of {member.msp_id} can't be used; write 1 to {_LONGEST_NAME} printable characters"
+            )
+        if _ORGANIZATION.fullmatch(member.organization) is None:
+            raise ConfigError(
+                f"the organization id {member.organization!r} can't be used; write 1 to 64 letters, digits, "
+                "'-' and '.'"
+            )
+    if settings.msp_id not in ids:
+        raise ConfigError(f"msp_id {settings.msp_id!r} is not among the members; add it to them")
+    if len(set(ids)) != len(ids):
+        raise ConfigError("two members have the same msp_id; give each its own")
+    if len({member.organization for member in settings.members}) != len(ids):
+        raise ConfigError("two members have the same organization id; give each another name")
+
+
+def _check_base_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an address with half a bracket
+        usable = False
+        parts = urlsplit("")
+    extra = parts.path or parts.query or parts.fragment or parts.username is not None
+    if not usable or extra or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        raise ConfigError(
+            f"base_url {base_url!r} can't be used; write scheme, host and port alone, such as "
+            "https://fhir.hospital.example"
+        )
 
 
 def _render(settings: Settings) -> str:

@@ -46,7 +46,12 @@ def seal_draft(keys: SubjectKeys, reference: bytes, version: int, draft: Consent
     return store.DraftRow(reference, version, sealed)
 
 
-def _draft(keys: SubjectKeys, row: store.DraftRow) -> ConsentDraft:
+def open_draft(keys: SubjectKeys, row: store.DraftRow) -> ConsentDraft:
+    """The compiled consent that `seal_draft` sealed.
+
+    Raises:
+        DamagedError: the row does not verify.
+    """
     return msgspec.json.decode(open_side(keys, _label(row.reference), row.sealed), type=ConsentDraft)
 
 
@@ -112,7 +117,7 @@ class Pairs:
     async def _opening(self, keys: SubjectKeys, recipient: str) -> Opening:
         drafts = await self._records.read(lambda c: store.drafts_of(c, keys.token))
         context = self._context(keys, recipient)
-        terms = (terms_for(_draft(keys, row), context) for row in drafts)
+        terms = (terms_for(open_draft(keys, row), context) for row in drafts)
         return Opening(
             pair=PatientSecret(keys.secret).pair(recipient),
             recipient=recipient,
@@ -180,7 +185,7 @@ class Pairs:
                 raise
 
     async def _change(self, keys: SubjectKeys, known: store.PairRow, row: store.DraftRow) -> Terms | None:
-        draft, context = _draft(keys, row), self._context(keys, known.recipient)
+        draft, context = open_draft(keys, row), self._context(keys, known.recipient)
         terms = terms_for(draft, context)
         if terms is not None and terms.status == "active":
             return terms

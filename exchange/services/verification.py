@@ -1,7 +1,8 @@
 """Checks a whole node without trusting it: the ledger, the projection of its log, every stored document.
 
 Each part names the first thing that is wrong. Nothing here shows a record: documents are authenticated
-and dropped.
+and dropped. What `exchange.services.custody` checks besides are the rows that stand between the two:
+keys, pairs, consents, details of log entries.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.exc import DatabaseError
 
 from chaincode.access.model import Record
@@ -23,10 +24,12 @@ from exchange.ledger.embedded.reader import LedgerReader
 from exchange.ledger.embedded.verify import Report, verify
 from exchange.store import documents, log, subjects
 from exchange.store.database import Database
-from exchange.vault.errors import VaultError
 
 Progress = Callable[[str, int, int], None]
 """Called now and then with the part being checked, how much is done and how much there is."""
+
+UNREADABLE = (DatabaseError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError)
+"""What reading a row ends in when its bytes are not of the kind that they should be."""
 
 _EVERY = 2_000
 
@@ -52,6 +55,38 @@ class Checked:
     finding: Finding | None
 
 
+class WrongError(Exception):
+    """A row is not what it should be; ends the check of its part."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place, self.problem = place, problem
+
+
+def run(part: str, check: Iterator[None], progress: Progress, total: Callable[[], int]) -> Checked:
+    """Run `check`, which yields once for each thing that holds and raises at the first that does not."""
+    count = 0
+    try:
+        of = total()
+        for _ in check:
+            count += 1
+            if count % _EVERY == 0:
+                progress(part, count, of)
+    except WrongError as wrong:
+        return Checked(part, count, Finding(part, wrong.place, wrong.problem))
+    except DamagedError as why:
+        return Checked(part, count, Finding(part, f"after {count} sound ones", str(why)))
+    except UNREADABLE as why:
+        problem = f"can't be read ({type(why).__name__})"
+        return Checked(part, count, Finding(part, f"after {count} sound ones", problem))
+    return Checked(part, count, None)
+
+
+def snapshot(database: Database) -> Connection:
+    """One state of the database to read from, without holding up who writes to it."""
+    return database.engine.execution_options(read_only=True).connect()
+
+
 def check_ledger(
     path: Path, key: Ed25519PublicKey, progress: Progress, *, replay: bool
 ) -> tuple[Checked, Report]:
@@ -66,86 +101,104 @@ def check_ledger(
 
 def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Checked:
     """Every projected entry against the ledger's own record, and that none is missing."""
-    count = 0
-    try:
-        with entries.engine.connect() as connection:
-            place = log.checkpoint(connection)
-            total = log.count(connection)
-            for row in log.every_entry(connection):
-                if ledger.record(row.pair, row.time, row.tx, row.n) != row.record:
-                    return Checked(
-                        "log", count, Finding("log", f"entry {row.tx[:12]}-{row.n}", "not as on the ledger")
-                    )
-                if not _columns_agree(row):
-                    return Checked(
-                        "log", count, Finding("log", f"entry {row.tx[:12]}-{row.n}", "its columns differ")
-                    )
-                count += 1
-                if count % _EVERY == 0:
-                    progress("log", count, total)
-            if place is not None:
-                expected = ledger.count_records(place[0])
-                if count < expected:
-                    missing = f"{expected - count} of the ledger's entries are missing"
-                    return Checked("log", count, Finding("log", "entries", missing))
-    except DatabaseError as why:
-        return Checked("log", count, Finding("log", "file", f"can't be read ({why.orig})"))
-    return Checked("log", count, None)
+    with snapshot(entries) as connection:
+        return run("log", _log(connection, ledger), progress, lambda: log.count(connection))
 
 
-def _columns_agree(row: log.EntryRow) -> bool:
-    record = msgspec.json.decode(row.record, type=Record)
-    said = (record.tx, record.n, record.time, record.pair, record.custodian, record.recipient)
-    more = (record.user, record.action, record.purpose, record.outcome)
-    return (row.tx, row.n, row.time, row.pair, row.custodian, row.recipient) == said and more == (
-        row.user,
-        row.action,
-        row.purpose,
-        row.outcome,
-    )
+def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
+    statement = select(log.entries).order_by(log.entries.c.sequence).execution_options(yield_per=1_000)
+    count = newest = 0
+    for row in connection.execute(statement):
+        place = f"entry {row.tx[:12]}-{row.n}"
+        if row.sequence != count + 1 or row.block < newest:
+            raise WrongError(place, "is out of order, or the one before it is missing")
+        if ledger.record(row.pair, row.time, row.tx, row.n) != (row.record, row.block):
+            raise WrongError(place, "not as on the ledger")
+        record = msgspec.json.decode(row.record, type=Record)
+        if any(getattr(record, name) != getattr(row, name) for name in _COLUMNS):
+            raise WrongError(place, "its columns differ")
+        count, newest = count + 1, row.block
+        yield
+    reached = log.checkpoint(connection)
+    if reached is None:
+        if count:
+            raise WrongError("checkpoint", "is missing")
+        return
+    if not ledger.has_place(*reached):
+        raise WrongError("checkpoint", "names a transaction that the ledger does not hold")
+    expected = ledger.count_records(*reached)
+    if count != expected:
+        raise WrongError("entries", f"{count} are there, and the ledger has {expected} up to the checkpoint")
+
+
+_COLUMNS = ("tx", "n", "time", "pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
 
 
 def check_documents(records: Database, ring: KeyRing, progress: Progress) -> Checked:
     """Every version of every document, its row, and the index that finds it."""
-    count = 0
-    try:
-        with records.engine.connect() as connection:
-            total = documents.count(connection)
-            for finding in _documents(connection, ring):
-                if finding is not None:
-                    return Checked("documents", count, finding)
-                count += 1
-                if count % _EVERY == 0:
-                    progress("documents", count, total)
-            stray = documents.index_difference(connection)
-            if stray is not None:
-                return Checked("documents", count, Finding("documents", stray, "the search index differs"))
-    except DatabaseError as why:
-        return Checked("documents", count, Finding("documents", "file", f"can't be read ({why.orig})"))
-    return Checked("documents", count, None)
+    with snapshot(records) as connection:
+        checked = run(
+            "documents", _documents(connection, ring), progress, lambda: documents.count(connection)
+        )
+        if checked.finding is not None:
+            return checked
+        stray = run("documents", _index(connection), progress, lambda: 1)
+        return Checked("documents", checked.count, stray.finding)
 
 
-def _documents(connection: Connection, ring: KeyRing) -> Iterator[Finding | None]:
-    wrapped = {
-        row.subject: row.wrapped
-        for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped))
-    }
+def _documents(connection: Connection, ring: KeyRing) -> Iterator[None]:
+    _check_frame(connection)
+    wrapped = wrapped_keys(connection)
+    expected = 1
     for stored, is_current, newest in documents.every_version(connection):
         place = f"row {stored.sequence}"
+        if stored.sequence != expected:
+            raise WrongError(f"row {expected}", "is missing, or has another number")
         try:
-            keys = [_keys(ring, token, wrapped) for token in stored.subjects]
-        except (VaultError, DamagedError) as why:
-            yield Finding("documents", place, f"its key does not open ({why})")
-            continue
+            keys = [open_keys(ring, token, wrapped) for token in stored.subjects]
+        except DamagedError as why:
+            raise WrongError(place, f"its key does not open ({why})") from None
         if not keys or not is_sound(keys, stored.envelope):
-            yield Finding("documents", place, "does not verify")
-        elif is_current != newest:
-            yield Finding("documents", place, "is marked current wrongly")
-        else:
-            yield None
+            raise WrongError(place, "does not verify")
+        if is_current != newest:
+            raise WrongError(place, "is marked current wrongly")
+        expected += 1
+        yield
 
 
-def _keys(ring: KeyRing, token: bytes, wrapped: dict[bytes, bytes]) -> SubjectKeys:
+def _check_frame(connection: Connection) -> None:
+    table = documents.documents.c
+    strange = select(table.sequence).where(
+        or_(table.deleted.not_in([False, True]), table.current.not_in([False, True]))
+    )
+    found = connection.execute(strange.limit(1)).scalar()
+    if found is not None:
+        raise WrongError(f"row {found}", "has a flag that is neither 0 nor 1")
+    gaps = select(func.min(table.sequence)).group_by(table.reference)
+    found = connection.execute(gaps.having(func.count() != func.max(table.version)).limit(1)).scalar()
+    if found is not None:
+        raise WrongError(f"row {found}", "is of a document of which a version is missing")
+
+
+def _index(connection: Connection) -> Iterator[None]:
+    stray = documents.index_difference(connection)
+    if stray is not None:
+        raise WrongError(stray, "the search index differs")
+    yield
+
+
+def wrapped_keys(connection: Connection) -> dict[bytes, bytes]:
+    """The wrapped keys of all subjects."""
+    columns = subjects.subjects.c
+    return {row.subject: row.wrapped for row in connection.execute(select(columns.subject, columns.wrapped))}
+
+
+def open_keys(ring: KeyRing, token: bytes, wrapped: dict[bytes, bytes]) -> SubjectKeys:
+    """The keys of the subject `token`.
+
+    Raises:
+        DamagedError: there is no such subject, or its wrapped key was changed.
+    """
     if token not in wrapped:
         raise DamagedError("no such subject")
     return ring.cached(token) or ring.open(token, wrapped[token])

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
+from chaincode.consent.model import Pair
 from chaincode.encoding import composite_key, prefix_range
 from exchange.ledger.embedded.storage import Storage
 
 _PLACE_BITS = 16
+_PAGE = 1_000
 
 
 class LedgerReader:
@@ -18,20 +22,33 @@ class LedgerReader:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def record(self, pair: str, time: int, tx: str, n: int) -> bytes | None:
-        """The canonical JSON of one record, or None; `time` is in milliseconds since 1970 UTC."""
+    def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
+        """The canonical JSON of one record and its block, or None; `time` is in ms since 1970 UTC."""
         key = composite_key("access", pair, f"{time:013d}", tx, f"{n:04d}").encode()
         found = self._storage.value(key)
-        return None if found is None else found[0]
+        return None if found is None else (found[0], found[1] >> _PLACE_BITS)
 
-    def count_records(self, block: int) -> int:
-        """How many records the blocks up to and including `block` hold."""
+    def count_records(self, block: int, index: int) -> int:
+        """How many records there are up to and including transaction `index` of `block`."""
         start, end = prefix_range("access")
         found: tuple[int] = self._storage.execute(
-            "SELECT count(*) FROM versions WHERE key >= ? AND key < ? AND place < ?",
-            (start.encode(), end.encode(), (block + 1) << _PLACE_BITS),
+            "SELECT count(*) FROM versions WHERE key >= ? AND key < ? AND place <= ?",
+            (start.encode(), end.encode(), (block << _PLACE_BITS) | index),
         ).fetchone()
         return found[0]
+
+    def has_place(self, block: int, index: int) -> bool:
+        """Whether there is a transaction `index` in `block`."""
+        place = (block << _PLACE_BITS) | index
+        return any(self._storage.transactions(place, place + 1))
+
+    def pairs(self) -> Iterator[tuple[str, Pair]]:
+        """Every pair's pseudonym, and the pair as it stands."""
+        at, end = (text.encode() for text in prefix_range("pair"))
+        while page := self._storage.range(at, end, _PAGE):
+            for key, value, _ in page:
+                yield key.decode().strip("\0").rpartition("\0")[2], msgspec.json.decode(value, type=Pair)
+            at = page[-1][0] + b"\0"
 
 
 @contextmanager
