@@ -20,6 +20,7 @@ from exchange.core.record import pick
 from exchange.core.search import Query
 from exchange.services.gateway import Gateway
 from exchange.services.searching import Cursor, Found
+from exchange.services.searching import place as at
 
 PAGE = "_page"
 """The parameter that carries an opaque cursor."""
@@ -78,7 +79,7 @@ class Paging:
             cursor = self._gateway.cursors.open(cursors[0], Cursor, client=principal.client_id)
             if cursor.resource_type != resource_type:
                 raise BadRequestError("the page link belongs to another resource type")
-            given, after, lenient = cursor.parameters, cursor.after, cursor.lenient
+            given, after, lenient = cursor.parameters, int(cursor.after), cursor.lenient
         if resource_type == "AuditEvent":
             found = await self._gateway.audit.search(principal, given, after=after, lenient=lenient)
             query: Query | None = None
@@ -90,7 +91,7 @@ class Paging:
             found = await self._gateway.searching.search(principal, query, target=target, after=after)
         links = {"self": self._self_link(resource_type, given, query)}
         if found.more_after is not None:
-            cursor = Cursor(resource_type, given, found.more_after, lenient)
+            cursor = Cursor(resource_type, given, at(found.more_after), lenient)
             sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{self._gateway.base}/{resource_type}?{PAGE}={sealed}"
         if query is not None and query.summary == "count":
@@ -110,7 +111,7 @@ class Paging:
             cursor = self._gateway.cursors.open(given[PAGE], Cursor, client=principal.client_id)
             if cursor.resource_type != place:
                 raise BadRequestError("the page link belongs to another request")
-            after, given = cursor.after, dict(cursor.parameters)
+            after, given = int(cursor.after), dict(cursor.parameters)
         unknown = set(given) - {"_count", PAGE} - _SHAPING
         if unknown:
             raise BadRequestError("$everything takes _count alone")
@@ -118,7 +119,7 @@ class Paging:
         found = await self._gateway.searching.everything(principal, patient, count=count, after=after)
         links = {"self": f"{self._gateway.base}/{place}"}
         if found.more_after is not None:
-            cursor = Cursor(place, tuple(given.items()), found.more_after)
+            cursor = Cursor(place, tuple(given.items()), at(found.more_after))
             sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{links['self']}?{PAGE}={sealed}"
         return self._frame(found, links)

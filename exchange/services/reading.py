@@ -92,7 +92,17 @@ class Reading:
         if stored is None or not reach(question.principal, self._references, stored.subjects):
             return await self._enforcement.ask(question, ()), None
         answer = await self._enforcement.ask(question, stored.subjects)
-        return answer, self._enforcement.release(answer, stored)
+        return answer, await self._release(answer, stored)
+
+    async def _release(self, answer: Answer, stored: Stored) -> bytes | None:
+        # A tombstone says nothing that an obligation could go by, so it goes with what was deleted:
+        # whoever might not see that is not told that it is gone either.
+        if stored.deleted:
+            reference, version = stored.envelope.reference, stored.version - 1
+            deleted = await self._records.read(lambda c: documents.version(c, reference, version))
+            if deleted is None or self._enforcement.release(answer, deleted) is None:
+                return None
+        return self._enforcement.release(answer, stored)
 
     async def history(
         self,
@@ -123,7 +133,7 @@ class Reading:
             answer = await self._enforcement.ask(question, subjects)
             tx_id = tx_id or answer.tx_id
             for stored in visible:
-                body = self._enforcement.release(answer, stored)
+                body = await self._release(answer, stored)
                 if body is not None:
                     released.append(
                         Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)

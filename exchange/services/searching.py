@@ -31,12 +31,21 @@ _MOST_COUNTED = 10_000
 
 
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a search goes on: its parameters, and the sequence that the last page ended with."""
+    """Where a search goes on: its parameters, and the sequence that the last page ended with.
+
+    `after` has always the same number of digits: a sealed cursor keeps its length, and the length of a
+    sequence tells how much there is that its reader may not see.
+    """
 
     resource_type: str
     parameters: tuple[tuple[str, str], ...]
-    after: int
+    after: str
     lenient: bool = False
+
+
+def place(sequence: int) -> str:
+    """A sequence as a cursor holds it."""
+    return f"{sequence:019d}"
 
 
 @dataclass(frozen=True, slots=True)
