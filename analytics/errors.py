@@ -14,6 +14,8 @@ AnalyticsError
 │   └── ReplayedError        this very query was answered already
 ├── GarbledAnswerError       the answer decrypts, but its built-in check fails: there is no score
 ├── UnknownError             the evaluator holds no model or no keys of that digest
+├── UnauthenticatedError     the evaluator does not know who asks
+├── TooLargeError            the request's body is over the limit
 ├── BusyError                a limit is reached; try again later
 └── WorkerLostError          the process doing the arithmetic ended; the service goes on
 ```
@@ -122,3 +124,45 @@ class WorkerLostError(AnalyticsError):
     """The process that did the arithmetic ended or ran out of time; the request was not answered."""
 
     code, status = "worker-lost", 503
+
+
+class UnauthenticatedError(AnalyticsError):
+    """The evaluator does not know who asks."""
+
+    code, status = "unauthenticated", 401
+
+
+class TooLargeError(AnalyticsError):
+    """The request's body is over the evaluator's limit."""
+
+    code, status = "too-large", 413
+
+
+def by_code(code: str) -> type[AnalyticsError]:
+    """The class with this code; the base class for a code that this release does not know.
+
+    NoUsableDataError is not among them: it is raised and handled where the records are.
+    """
+    return _BY_CODE.get(code, AnalyticsError)
+
+
+_BY_CODE = {
+    kind.code: kind
+    for kind in (
+        UnsupportedModelError,
+        CapacityError,
+        DataError,
+        ArtefactError,
+        DamagedError,
+        VersionError,
+        MismatchError,
+        UnfitCiphertextError,
+        ReplayedError,
+        GarbledAnswerError,
+        UnknownError,
+        UnauthenticatedError,
+        TooLargeError,
+        BusyError,
+        WorkerLostError,
+    )
+}

@@ -27,6 +27,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import (
@@ -41,7 +42,15 @@ from prometheus_client import (
 from analytics.encrypted.artefacts import Model
 from analytics.encrypted.framing import Kind, unframe
 from analytics.encrypted.pool import PoolLimits, WorkerPool
-from analytics.errors import AnalyticsError, BusyError, DataError, ReplayedError, UnknownError
+from analytics.errors import (
+    AnalyticsError,
+    BusyError,
+    DataError,
+    ReplayedError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnknownError,
+)
 
 BINARY = "application/octet-stream"
 _REMEMBERED = 100_000
@@ -75,14 +84,6 @@ def models_in(folder: Path) -> tuple[bytes, ...]:
     if not found:
         raise DataError("the folder holds no model artefact (*.model)")
     return found
-
-
-class _UnauthenticatedError(AnalyticsError):
-    code, status = "unauthenticated", 401
-
-
-class _TooLargeError(AnalyticsError):
-    code, status = "too-large", 413
 
 
 class _Budget:
@@ -158,7 +159,7 @@ class _Evaluator:
         """The name of who asks.
 
         Raises:
-            _UnauthenticatedError: nobody known.
+            UnauthenticatedError: nobody known.
         """
         if self.settings.unsafe_open:
             return request.client.host if request.client else "unknown"
@@ -167,8 +168,20 @@ class _Evaluator:
         # Every entry is compared, so that the time taken does not tell which one matched.
         matches = [name for name, known in self.settings.clients.items() if hmac.compare_digest(given, known)]
         if scheme.lower() != "bearer" or not matches:
-            raise _UnauthenticatedError("a known bearer token is needed")
+            raise UnauthenticatedError("a known bearer token is needed")
         return matches[0]
+
+
+def serve(settings: EvaluatorSettings, *, host: str = "127.0.0.1", port: int = 8100) -> None:
+    """Run the evaluator until it is told to stop.
+
+    Raises:
+        DataError: anyone would be served, on more than this machine.
+    """
+    if settings.unsafe_open and host not in {"127.0.0.1", "::1", "localhost"}:
+        raise DataError("an evaluator without clients' tokens is for the loopback interface only")
+    # One process: the workers do the arithmetic, and budgets and replays are counted in one place.
+    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False)
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -176,7 +189,7 @@ async def _body(request: Request, limit: int) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise _TooLargeError(f"the body is larger than {limit} bytes")
+            raise TooLargeError(f"the body is larger than {limit} bytes")
         parts.append(part)
     return b"".join(parts)
 

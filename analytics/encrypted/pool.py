@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from analytics import errors
 from analytics.encrypted.artefacts import QueryHeader, header
 from analytics.encrypted.framing import Kind, unframe
 from analytics.encrypted.worker import LENGTH, Reply, Request
-from analytics.errors import AnalyticsError, BusyError, UnknownError, WorkerLostError
+from analytics.errors import BusyError, UnknownError, WorkerLostError, by_code
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,6 @@ class PoolLimits:
     stored_keys: int = 512 << 20
     waiting: int = 64
     seconds: float = 30.0
-
-
-def _codes() -> dict[str, type[AnalyticsError]]:
-    found = (value for value in vars(errors).values() if isinstance(value, type))
-    return {kind.code: kind for kind in found if issubclass(kind, AnalyticsError)}
-
-
-_ERRORS = _codes()
 
 
 @dataclass(eq=False)
@@ -66,7 +57,7 @@ class _Worker:
                 "the process doing the arithmetic ended; the request was not answered"
             ) from error
         if reply.code:
-            raise _ERRORS.get(reply.code, AnalyticsError)(reply.message)
+            raise by_code(reply.code)(reply.message)
         return reply.result
 
     async def end(self) -> None:

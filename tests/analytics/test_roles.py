@@ -23,8 +23,16 @@ from analytics.encrypted.client import Client
 from analytics.encrypted.framing import Frame, Kind, unframe
 from analytics.encrypted.pool import PoolLimits
 from analytics.encrypted.server import Evaluator
-from analytics.errors import DamagedError, MismatchError
-from analytics.service import EvaluatorSettings, create_app, models_in
+from analytics.errors import (
+    DamagedError,
+    DataError,
+    MismatchError,
+    UnauthenticatedError,
+    UnknownError,
+    WorkerLostError,
+)
+from analytics.remote import RemoteEvaluator
+from analytics.service import EvaluatorSettings, create_app, models_in, serve
 
 TOKEN = "a token for tests"
 CLIENTS = {"hospital": hashlib.sha256(TOKEN.encode()).hexdigest()}
@@ -129,6 +137,46 @@ async def test_over_http_a_client_fetches_sends_and_reads(
     text = (await http.get("/metrics")).text
     assert "consentry_evaluator_score_seconds_count" in text
     assert 'consentry_evaluator_refused_total{code="replayed"} 1.0' in text
+
+
+async def test_the_hospitals_side_sends_keys_when_needed_and_keeps_commitments(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+) -> None:
+    _, http = service
+    remote = RemoteEvaluator(http)
+    assert await remote.models() == (model3.digest,)
+    client = Client.create(await remote.offer(model3.digest), "private", patients=2)
+    first = await remote.score(client, depth3.table[:2])
+    second = await remote.score(client, depth3.table[:2])
+    for found in (first, second):
+        np.testing.assert_allclose([s.margin for s in found.scores], depth3.reference(2), atol=0.05)
+        assert found.model == model3.digest
+    digests = {first.query_digest, first.answer_digest, second.query_digest, second.answer_digest}
+    assert len(digests) == 4
+    with pytest.raises(UnknownError):
+        await remote.offer("0" * 64)
+    http.headers["authorization"] = "Bearer other"
+    with pytest.raises(UnauthenticatedError):
+        await remote.models()
+
+
+async def test_an_evaluator_that_is_not_there_or_talks_nonsense_is_an_error_to_retry() -> None:
+    def nonsense(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/models":
+            raise httpx.ConnectError("refused")
+        return httpx.Response(502, text="<html>")
+
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(nonsense), base_url="http://evaluator"
+    ) as http:
+        for call in (RemoteEvaluator(http).models(), RemoteEvaluator(http).offer("0" * 64)):
+            with pytest.raises(WorkerLostError):
+                await call
+
+
+def test_serving_anyone_on_every_interface_is_refused(model3: Model) -> None:
+    with pytest.raises(DataError, match="loopback"):
+        serve(EvaluatorSettings((model3.frame.data,), unsafe_open=True), host="0.0.0.0")
 
 
 async def test_no_secret_and_no_feature_is_in_the_evaluators_memory(
