@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -178,10 +179,10 @@ def test_process_that_ends_while_starting_is_quoted(programs, tmp_path):
 
 
 @pytest.mark.fabric
-def test_bring_up_takes_seconds(programs, probe, tmp_path, record_property):
+def test_bring_up_takes_seconds(programs, probe, tmp_path):
     began = time.monotonic()
     with network.up(tmp_path / "n", network.Options(chaincode_command=probe), programs=programs):
-        record_property("bring_up_seconds", round(time.monotonic() - began, 2))
+        logging.getLogger(__name__).info("bring-up took %.2f s", time.monotonic() - began)
         # The target is 5 s on two cores that do nothing else; a test machine may be busy.
         assert time.monotonic() - began < 20
 

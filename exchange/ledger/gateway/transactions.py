@@ -5,6 +5,7 @@ Contracts refuse with `code: message` in their response; here that becomes the c
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import TypeVar
 
@@ -40,6 +41,8 @@ class FabricTransactions:
     def __init__(self, channel: grpc.aio.Channel, gateway: Gateway) -> None:
         self._channel, self._gateway = channel, gateway
         self._follower = Follower(channel, gateway.identity, gateway.channel_id)
+        self._submitting, self._idle = 0, asyncio.Event()
+        self._idle.set()
 
     @classmethod
     def open(cls, profile: Profile, *, deadlines: Deadlines | None = None) -> FabricTransactions:
@@ -70,7 +73,14 @@ class FabricTransactions:
             UnknownOutcomeError: the deadline passed before the outcome was known.
             UnavailableError: it was not ordered, or the channel's rules void it.
         """
-        done = await _translated(self._gateway.submit(function, args, transient=transient))
+        self._submitting += 1
+        self._idle.clear()
+        try:
+            done = await _translated(self._gateway.submit(function, args, transient=transient))
+        finally:
+            self._submitting -= 1
+            if not self._submitting:
+                self._idle.set()
         return Committed(tx_id=done.tx_id, block=done.block, time=done.time, result=done.result)
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
@@ -97,8 +107,9 @@ class FabricTransactions:
             raise _translate(why) from why
 
     async def close(self) -> None:
-        """Let calls under way finish for a moment, and close the connection."""
-        await self._channel.close(grace=5)
+        """Wait for the outcome of what was submitted, and close the connection."""
+        await self._idle.wait()
+        await self._channel.close()
 
 
 async def _translated(call: Awaitable[R]) -> R:

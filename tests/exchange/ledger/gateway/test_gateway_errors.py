@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 from grpc import StatusCode
@@ -145,6 +147,20 @@ async def test_adapter_submits_evaluates_and_follows(stage, fault):
     with pytest.raises(VoidedError):
         await transactions.submit("write", b"conflict")
     await transactions.close()
+
+
+async def test_close_waits_for_what_was_submitted_and_for_no_reader(stage, fault):
+    transactions = FabricTransactions(stage.channel, stage.gateway)
+    stage.peer.fail("submit", fault(forget=True))
+    submitting = asyncio.create_task(transactions.submit("write", b"1"))
+    reading = asyncio.create_task(anext(transactions.events(Checkpoint(9, 0))))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(2):
+        await transactions.close()
+    assert submitting.done()
+    assert (await submitting).block == 1
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
 
 
 def test_profile_is_read_as_it_was_written(tmp_path):
