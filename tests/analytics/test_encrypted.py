@@ -32,10 +32,12 @@ from analytics.errors import (
     DataError,
     GarbledAnswerError,
     MismatchError,
+    NoUsableDataError,
     UnfitCiphertextError,
     UnknownError,
     UnsupportedModelError,
     VersionError,
+    by_code,
 )
 
 
@@ -74,6 +76,32 @@ def test_the_decrypted_integer_is_exactly_the_plaintext_one(
         score = client.open(query, answer)[0]
         assert abs(score.margin - reference[row]) <= score.error
         assert score.probability == pytest.approx(1 / (1 + np.exp(-score.margin)))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"gamma": 1e9}, {"trees": 1}, {"colsample_bytree": 0.2, "depth": 4}, {"features": 1, "depth": 2}],
+)
+def test_odd_ensembles_are_exact_too(small: Callable[..., Any], shape: dict[str, Any]) -> None:
+    """Single leaves only, one tree, trees that share no feature, one feature."""
+    given = small(**{"depth": 3, **shape})
+    model = Model.compile(given.xgboost, given.bins, ["fast"])
+    evaluator = Evaluator()
+    evaluator.add_model(model.frame.data)
+    client = Client.create(model.offer)
+    evaluator.add_keys(client.keys)
+    missing = np.full((1, len(given.bins.features)), np.nan)
+    for row in (given.table[:1], missing):
+        query = client.encrypt(row)
+        expected = model.programs["fast"].integers(given.bins.bits(given.bins.codes(row)))
+        assert client.integers(query, evaluator.score(query.data)) == list(expected)
+
+
+def test_a_cohort_model_that_depends_on_nothing_is_refused(small: Callable[..., Any]) -> None:
+    given = small(3, gamma=1e9)
+    model = Model.compile(given.xgboost, given.bins, ["fast"])
+    with pytest.raises(CapacityError, match="any feature"):
+        SlotEvaluator(model.frame.data)
 
 
 @pytest.mark.parametrize("patients", [2, 8])
@@ -455,6 +483,47 @@ def test_models_survive_their_artefact_and_altered_ones_are_refused(model3: Mode
     other["learner"]["attributes"] = {}
     with pytest.raises(UnsupportedModelError):
         Model.read(reframed(frame, sections=(json.dumps(other).encode(), *frame.sections[1:])))
+
+
+def test_cohort_queries_and_keys_that_do_not_fit_are_refused(model3: Model, depth3: Any) -> None:
+    client, evaluator = SlotClient(model3.offer), SlotEvaluator(model3.frame.data)
+    query = client.encrypt(depth3.table[:5])
+    with pytest.raises(UnknownError):
+        evaluator.score(query.data)
+    evaluator.add_keys(client.keys)
+    columns = model3.ensemble.bins.width
+    frame = unframe(query.data, Kind.COLUMNS, sections=(columns,))
+    one = Client.create(model3.offer)
+    with pytest.raises(UnfitCiphertextError):
+        evaluator.score(reframed(frame, sections=(b"", *frame.sections[1:])))
+    with pytest.raises(DamagedError):
+        evaluator.score(reframed(frame, sections=frame.sections[1:]))
+    with pytest.raises(MismatchError):
+        evaluator.score(reframed(frame, header={"set": "cohort-2"}))
+    with pytest.raises((DamagedError, MismatchError)):
+        evaluator.add_keys(one.keys)
+    with pytest.raises(MismatchError, match="SECRET"):
+        evaluator.score(one.secret())
+    answer = unframe(evaluator.score(query.data), Kind.MARGINS, sections=(1,))
+    with pytest.raises(MismatchError):
+        client.open(client.encrypt(depth3.table[:5]), answer.data)
+    other = SlotClient(model3.offer)
+    with pytest.raises(GarbledAnswerError):
+        other.open(query, answer.data)
+    with pytest.raises(DataError):
+        client.encrypt(np.zeros((5000, len(model3.offer.bins.features))))
+
+
+def test_every_refusal_has_a_code_of_its_own_and_travels_by_it() -> None:
+    kinds: list[type[AnalyticsError]] = [AnalyticsError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    own = [kind for kind in kinds if kind.__module__ == "analytics.errors"]
+    assert len({kind.code for kind in own}) == len(own)
+    stays_home = {AnalyticsError, NoUsableDataError}
+    for kind in own:
+        assert by_code(kind.code) is (AnalyticsError if kind in stays_home else kind)
+    assert by_code("from a later release") is AnalyticsError
 
 
 def test_too_many_columns_for_a_packed_layout_are_refused(model3: Model) -> None:
