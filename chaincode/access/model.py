@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from chaincode.consent.model import SCHEMA, Provision
+from chaincode.consent.model import Provision
 
 BATCH_LIMIT = 500
 """Most requests in one `authorize` call."""
@@ -116,4 +116,4 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     basis: str = ""
     basis_version: int = 0
     epoch: int = 0
-    schema: int = SCHEMA
+    schema: int = 1  # as in chaincode.consent.model

@@ -74,6 +74,10 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     references: tuple[Reference, ...] = ()
 
 
+ALWAYS = Condition()
+"""No condition. There is one of it, so that it is left out of what is written and each value has one form."""
+
+
 class Provision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A rule and its exceptions; `effect` is `none` only at the root of a consent without a base rule.
 
@@ -81,7 +85,7 @@ class Provision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     """
 
     effect: Effect
-    when: Condition = Condition()
+    when: Condition = ALWAYS
     exceptions: tuple[Provision, ...] = ()
 
 
@@ -113,7 +117,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     opened: int
     consents: tuple[Terms, ...] = ()
     credentials: tuple[str, ...] = ()
-    schema: int = SCHEMA
+    schema: int = 1  # what is not written is 1, whatever SCHEMA becomes
 
 
 class PolicyRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -137,4 +141,4 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     version: int
     members: tuple[str, ...]
     rules: tuple[PolicyRule, ...]
-    schema: int = SCHEMA
+    schema: int = 1  # what is not written is 1, whatever SCHEMA becomes

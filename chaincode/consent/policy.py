@@ -21,6 +21,7 @@ from chaincode.consent.calls import (
 )
 from chaincode.consent.limits import encode_policy
 from chaincode.consent.model import SCHEMA, Policy
+from chaincode.consent.rules import understands_policy
 from chaincode.consent.state import POLICY_KEY, proposal_key, read_policy, read_proposal
 from chaincode.encoding import decode, encode, prefix_range, split_composite_key
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
@@ -40,7 +41,7 @@ async def found(ledger: Ledger, args: SetPolicy) -> PolicyStanding:
     """
     if await read_policy(ledger) is not None:
         raise ConflictError("the consortium is founded: propose a new version")
-    _check_version(args.policy, 1)
+    _check(args.policy, 1)
     caller = ledger.caller.msp_id
     if caller not in args.policy.members:
         raise ForbiddenError("only a member of the policy may found the consortium")
@@ -57,7 +58,7 @@ async def propose(ledger: Ledger, args: SetPolicy) -> PolicyStanding:
         BadArgumentError: its version is not the next, or it is out of bounds.
     """
     current = await _current(ledger)
-    _check_version(args.policy, current.version + 1)
+    _check(args.policy, current.version + 1)
     value = encode_policy(args.policy)
     held = await read_proposal(ledger, sha256(value).hexdigest())
     return _approve(ledger, current, value, held or Proposal(policy=args.policy, approvals=()))
@@ -110,7 +111,9 @@ async def _current(ledger: Ledger) -> Policy:
     return current
 
 
-def _check_version(policy: Policy, version: int) -> None:
+def _check(policy: Policy, version: int) -> None:
+    if not understands_policy(policy):  # it would refuse every request of everybody
+        raise BadArgumentError("policy.rules holds a purpose, action or class that is not understood")
     if policy.version != version:
         raise BadArgumentError(f"policy.version must be {version}")
     if policy.schema != SCHEMA:

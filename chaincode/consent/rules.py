@@ -38,6 +38,7 @@ from chaincode.access.model import CONSENT_ACTION, Action, Decision, Reason, Req
 from chaincode.consent.limits import DEPTH
 from chaincode.consent.model import (
     ACTIONS,
+    ALWAYS,
     CONFIDENTIALITY,
     CONFIDENTIALITY_SYSTEM,
     PURPOSES,
@@ -210,7 +211,7 @@ def _settled_leaf(rule: Provision, when: Condition) -> Provision | None:
     if when.actors:
         # It might be about who asks, and then it denies: to the record that is the same as if it were.
         when = msgspec.structs.replace(when, actors=())
-    if when == _ALWAYS and rule.effect == "permit":
+    if when == ALWAYS and rule.effect == "permit":
         return _PERMIT
     return rule if when is rule.when and not rule.exceptions else Provision(rule.effect, when)
 
@@ -230,7 +231,7 @@ def _with_exceptions(
 def _about_records(when: Condition, open_actors: tuple[Actor, ...]) -> Condition:
     if not (when.actors or when.purposes or when.actions or when.period is not None):
         return when
-    return Condition(
+    left = Condition(
         actors=open_actors,
         classes=when.classes,
         codes=when.codes,
@@ -238,6 +239,7 @@ def _about_records(when: Condition, open_actors: tuple[Actor, ...]) -> Condition
         data_period=when.data_period,
         references=when.references,
     )
+    return ALWAYS if left == ALWAYS else left
 
 
 def _holds(period: Period, now: int) -> bool:
@@ -296,7 +298,7 @@ def _obligations(voices: list[_Voice]) -> tuple[Provision, ...]:
 def _weight(voice: _Voice) -> tuple[bool, bool, str, int]:
     # What a decision is said to rest on: rather on what says it of every record than of some, rather on
     # the patient's word than on the policy, and then the first by name, so that order never matters.
-    return (voice.rule.when != _ALWAYS, voice.reason is Reason.POLICY, voice.name, voice.version)
+    return (voice.rule.when != ALWAYS, voice.reason is Reason.POLICY, voice.name, voice.version)
 
 
 def _classes_in(voices: list[_Voice]) -> list[str]:
@@ -350,7 +352,6 @@ def _refused(reason: Reason, basis: str = "", version: int = 0, *, epoch: int = 
     return Decision(outcome="deny", reason=reason, basis=basis, basis_version=version, epoch=epoch)
 
 
-_ALWAYS = Condition()
-_PERMIT = Provision("permit", _ALWAYS)
+_PERMIT = Provision("permit")
 _CONSENT_ACTION = {asked.value: meant for asked, meant in CONSENT_ACTION.items()}
 _ACTIONS_ASKED = frozenset(asked.value for asked in Action)

@@ -150,3 +150,9 @@ async def test_two_approvals_at_once_both_count(clients: dict[str, LedgerClient]
     digest = (await clients["AMSP"].propose_policy(policy(2))).standing.digest
     await asyncio.gather(*(clients[name].approve_policy(digest) for name in ("BMSP", "CMSP")))
     assert (await clients["AMSP"].read_policy()).policy == policy(2)
+
+
+async def test_a_policy_that_no_release_understands_is_not_proposed(clients: dict[str, LedgerClient]) -> None:
+    rule = PolicyRule(id="odd", relation="custodian", subject="patient", purposes=("CURIOSITY",))
+    odd = msgspec.structs.replace(policy(2), rules=(rule,))
+    assert isinstance(await refusal(clients["AMSP"].propose_policy(odd)), BadArgumentError)
