@@ -12,7 +12,8 @@ from exchange.services.gateway import Gateway
 
 def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
     """The application over services that are already open. `body_limit` is in bytes."""
-    app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None)
+    # No redirects to addresses with or without a slash: they would repeat the query in a header.
+    app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     smart.add_routes(app, gateway.tokens)  # first: its well-known address lies under /fhir
     fhir.add_routes(app, gateway, "/fhir")
 

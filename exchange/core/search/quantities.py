@@ -24,6 +24,8 @@ CURRENCY = "urn:iso:std:iso:4217"
 _INTEGERS = {"integer", "positiveInt", "unsignedInt"}
 _WITHOUT_RANGES = {"decimal", "Money", *_INTEGERS}
 _OPEN = "open"
+_FURTHEST = 400
+"""Powers of ten to either side beyond which no stored number lies; arithmetic there would overflow."""
 
 Units = frozenset[str]
 
@@ -81,8 +83,10 @@ def _samples(value: dict[str, Any]) -> Iterator[str]:
     origin, factor = numbers.decimal(value["origin"]["value"]), numbers.decimal(value.get("factor", 1))
     try:
         samples = [origin + factor * Decimal(word) for word in words - {"L", "U"}]
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one out of reach
         raise ValueError("samples are decimals, E, L or U") from None
+    if not all(sample.is_finite() for sample in samples):
+        raise ValueError("samples are finite")
     if samples:
         low = None if "L" in words else numbers.place(min(samples))
         high = None if "U" in words else numbers.place(max(samples))
@@ -130,7 +134,7 @@ def _compare(comparison: str, text: str, kinds: frozenset[str]) -> Alternatives:
         value = Decimal(text)
     except InvalidOperation:
         raise ValueFormError("a number is a decimal such as 5.4 or 5.40e-3") from None
-    if not value.is_finite() or "_" in text:
+    if not value.is_finite() or "_" in text or abs(value.adjusted()) > _FURTHEST:
         raise ValueFormError("a number is a decimal such as 5.4 or 5.40e-3")
     if comparison in {"eq", "ap"}:
         return _near(comparison, value, kinds, exact="e" not in text.lower() and kinds <= _INTEGERS)
