@@ -36,7 +36,9 @@ def make_small(depth: int, trees: int = 12, *, seed: int = 0, features: int = 5,
     table = rng.normal(size=(400, features)).round(2)
     table[rng.random(table.shape) < 0.1] = np.nan
     filled = np.nan_to_num(table)
-    outcome = (filled[:, 0] + filled[:, 1 % features] * filled[:, 2 % features] + rng.normal(size=400) > 0).astype(int)
+    outcome = (
+        filled[:, 0] + filled[:, 1 % features] * filled[:, 2 % features] + rng.normal(size=400) > 0
+    ).astype(int)
     bins = Bins.fit(table, [f"f{i}" for i in range(features)], max_bins=8)
     matrix = xgb.DMatrix(bins.codes(table), outcome, feature_names=list(bins.features))
     settings = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from sklearn.metrics import roc_auc_score
 from analytics import bench, charts, datasets, workbench
 from analytics.card import calibration_line, calibration_table, measures
 from analytics.catalogue import DIABETES
-from analytics.encrypted.artefacts import Model
-from analytics.errors import DataError
+from analytics.encrypted.artefacts import Model, Offer
+from analytics.encrypted.client import Client
+from analytics.encrypted.server import Evaluator
+from analytics.errors import DataError, NoUsableDataError
+from analytics.features import extract
 from analytics.training import Settings, train
 
 
@@ -131,6 +135,26 @@ def test_a_model_is_exported_for_each_role_with_pictures(tmp_path: Path) -> None
     for picture in pictures:
         start = picture.read_bytes()[:8]
         assert start.startswith(b"<svg") if picture.suffix == ".svg" else start == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_patient_in_fhir_is_scored_on_ciphertext_as_xgboost_scores_the_vector() -> None:
+    demo = pytest.importorskip("exchange.demo.nhanes", reason="the survey as FHIR is not in this tree")
+    offer = Offer.read(built().model.offer.frame.data)
+    client, evaluator = Client.create(offer, "precise"), Evaluator()
+    evaluator.add_model(built().model.frame.data)
+    evaluator.add_keys(client.keys)
+    scored = 0
+    for person in demo.participants(20):
+        try:
+            found = extract(DIABETES, person.patient, person.records, date(2018, 12, 31))
+        except NoUsableDataError:
+            continue
+        vector = found.vector(offer.bins.features)
+        query = client.encrypt(vector)
+        (score,) = client.open(query, evaluator.score(query.data))
+        assert abs(score.margin - built().trained.margins(vector)[0]) <= score.error < 0.002
+        scored += 1
+    assert scored > 3
 
 
 def test_a_model_trained_elsewhere_is_compiled_into_the_same_artefacts(tmp_path: Path) -> None:
