@@ -27,8 +27,7 @@ app = typer.Typer(help="Register the systems that may ask for tokens.", no_args_
 def tokens(folder: Folder) -> tuple[Tokens, Database]:
     """The token service over the node's database, beside a gateway that may be serving it."""
     settings = folder.load()
-    if not folder.records.exists():
-        raise CommandError(f"{folder.path} has no records.db; make a node with `consentry init`")
+    folder.check_files()
     records = Database(folder.records, metadata, durable=True)
     members = {member.msp_id: member for member in settings.members}
     return Tokens(records, members, base_url=settings.base_url), records

@@ -43,6 +43,8 @@ async def _load(folder: Folder, paths: list[Path]) -> bool:
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist; give a FHIR file or a folder of them")
+    folder.load()
+    folder.check_files()
     try:
         async with open_node(folder) as node:
             ingest = Ingest(

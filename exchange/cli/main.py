@@ -53,5 +53,8 @@ def _root() -> None:
 
 def main() -> None:
     """Entry point of the `consentry` command."""
-    arguments = sys.argv[1:]
-    run(lambda: build(arguments)())
+    run(_command)
+
+
+def _command() -> None:
+    build(sys.argv[1:])()

@@ -16,7 +16,7 @@ import uvicorn
 from exchange import logs
 from exchange.api.app import create_app
 from exchange.cli.errors import CommandError
-from exchange.config import Folder, Settings
+from exchange.config import Folder, Settings, check
 from exchange.core.actors import Member
 from exchange.wiring import initialise, open_node
 
@@ -41,12 +41,12 @@ def init(
 
     Example: consentry init ./node --msp CityMSP --name "City Hospital" --member "LakeMSP=Lake Clinic"
     """
-    members = [Member(msp, name, slug(name))]
+    members = [Member(msp, name, slug(name) or slug(msp))]
     for text in member or []:
         other, separator, title = text.partition("=")
         if not separator or not other or not title:
             raise CommandError(f"--member {text!r} is not MSP=NAME; write for example LakeMSP='Lake Clinic'")
-        members.append(Member(other, title, slug(title)))
+        members.append(Member(other, title, slug(title) or slug(other)))
     settings = Settings(
         msp_id=msp,
         base_url=(base_url or f"http://{host}:{port}").rstrip("/"),
@@ -54,6 +54,9 @@ def init(
         host=host,
         port=port,
     )
+    check(settings)
+    if folder.exists() and not folder.is_dir():
+        raise CommandError(f"{folder} is a file; choose a new folder")
     asyncio.run(initialise(Folder(folder), settings))
     print(f"made {folder}: {name} ({msp}), {len(members)} members")
     print(f"back up {folder}/keys apart from the rest: without root.key no record opens again")
@@ -61,8 +64,8 @@ def init(
 
 
 def slug(name: str) -> str:
-    """`name` as the logical id of an Organization resource."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "member"
+    """`name` as the logical id of an Organization resource; empty where no letter of it may stand in one."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64]
 
 
 def serve(folder: Annotated[Path, FOLDER]) -> None:
@@ -83,6 +86,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 async def _serve(folder: Folder) -> None:
     settings = folder.load()
+    folder.check_files()
     listener = bound(settings)
     async with open_node(folder) as node:
         config = uvicorn.Config(

@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from exchange.cli.clients import tokens
+from exchange.cli.errors import CommandError
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.core.actors import Kind, Principal
@@ -83,4 +84,7 @@ def client(
     """The token that a client gets from a running gateway for its signed assertion (SMART)."""
     asking = SystemClient(url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user)
     with httpx.Client(timeout=30) as http:
-        print(asking.token(http))
+        try:
+            print(asking.token(http))
+        except (KeyError, ValueError):  # an answer of success that is no token response
+            raise CommandError(f"{url} answers, but not as a gateway does; check the address") from None

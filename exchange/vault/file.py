@@ -37,11 +37,15 @@ class FileVault:
             root = path.read_bytes()
             mode = path.stat().st_mode & 0o777
         except OSError as why:
-            raise VaultError(f"the root key {path} can't be read ({why.strerror})") from None
+            raise VaultError(
+                f"the root key {path} can't be read ({why.strerror}); restore it from its backup"
+            ) from None
         if len(root) != _KEY_BYTES:
-            raise VaultError(f"the root key {path} holds {len(root)} bytes, not {_KEY_BYTES}")
+            raise VaultError(
+                f"the root key {path} holds {len(root)} bytes, not {_KEY_BYTES}; restore its backup"
+            )
         if mode & 0o077:
-            raise VaultError(f"the root key {path} can be read by others; chmod 600 it")
+            raise VaultError(f"the root key {path} can be read by others; call chmod 600 on it")
         self._root = root
         self._wrapping = AESGCM(self.derive("wrap"))
 
@@ -55,7 +59,7 @@ class FileVault:
         try:
             return self._wrapping.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound_to)
         except (InvalidTag, ValueError):
-            raise VaultError("a wrapped key does not open with this root key") from None
+            raise VaultError("a wrapped key does not open with this root key; is it this node's?") from None
 
     def derive(self, purpose: str) -> bytes:
         """HKDF-Expand (RFC 5869) of the root, labelled with `purpose`."""

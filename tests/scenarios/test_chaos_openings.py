@@ -1,4 +1,4 @@
-"""A gateway that fails between the ledger and its own database leaves no permission that can't be taken back."""
+"""A gateway that fails between the ledger and its database leaves no permission that can't be revoked."""
 
 from __future__ import annotations
 

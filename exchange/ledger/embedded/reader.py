@@ -39,6 +39,8 @@ class LedgerReader:
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is a transaction `index` in `block`."""
+        if not 0 <= index < 1 << _PLACE_BITS:
+            return False
         place = (block << _PLACE_BITS) | index
         return any(self._storage.transactions(place, place + 1))
 
