@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 
 from exchange.api.metadata import capability_statement
 from exchange.api.negotiation import (
+    SHAPING,
     bounded,
     check_accept,
     etag,
@@ -26,7 +27,7 @@ from exchange.core import r4, scopes
 from exchange.core.actors import Kind, Principal
 from exchange.core.bundles import Asked, Past, history_set
 from exchange.core.bundles import Response as EntryResponse
-from exchange.core.errors import ForbiddenError, InvalidResourceError, NotFoundError
+from exchange.core.errors import BadRequestError, ForbiddenError, InvalidResourceError, NotFoundError
 from exchange.core.outcome import MEDIA_TYPE, validation
 from exchange.core.record import instant
 from exchange.services.bundles import parse_etag
@@ -158,6 +159,8 @@ class _Fhir:
     async def create(self, request: Request) -> Response:
         """Store a new record, unless `If-None-Exist` finds one."""
         principal, resource_type = await self._enter(request, "create")
+        if set(request.query_params) - SHAPING:  # some clients mean a condition, and would store twice
+            raise BadRequestError("a create takes no search parameters; a condition goes in If-None-Exist")
         body = await fhir_body(request)
         condition = request.headers.get("if-none-exist")
         if condition:

@@ -16,6 +16,9 @@ PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patch
 TX_HEADER = "X-Consentry-Tx"
 """The response header that names the ledger transaction behind an answer."""
 
+SHAPING = frozenset({"_format", "_pretty"})
+"""Parameters of any request that say how the answer is written, and nothing of what is asked."""
+
 _FORMATS = frozenset(
     {"json", "application/json", "application/fhir+json", "application/fhir json", "text/json"}
 )

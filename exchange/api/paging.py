@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from fastapi import Request
 
+from exchange.api.negotiation import SHAPING
 from exchange.api.negotiation import lenient as is_lenient
 from exchange.api.negotiation import parameters as parameters_of
 from exchange.core import search
@@ -27,7 +28,6 @@ PAGE = "_page"
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 _SUMMARIES = frozenset({"", "true", "text", "data", "false"})
-_SHAPING = frozenset({"_format", "_pretty"})
 _MOST_PER_PAGE = 1000
 _DEFAULT_EVERYTHING = 200
 _DEFAULT_HISTORY = 100
@@ -112,7 +112,7 @@ class Paging:
             if cursor.resource_type != place:
                 raise BadRequestError("the page link belongs to another request")
             after, given = int(cursor.after), dict(cursor.parameters)
-        unknown = set(given) - {"_count", PAGE} - _SHAPING
+        unknown = set(given) - {"_count", PAGE} - SHAPING
         if unknown:
             raise BadRequestError("$everything takes _count alone")
         count = page_size(given.get("_count"), default=_DEFAULT_EVERYTHING)
@@ -169,7 +169,7 @@ class Paging:
             if cursor.place != place:
                 raise BadRequestError("the page link belongs to another request")
             return HistoryPage(cursor.below, cursor.count)
-        if set(given) - {"_count"} - _SHAPING and not is_lenient(request):
+        if set(given) - {"_count"} - SHAPING and not is_lenient(request):
             raise BadRequestError("a history takes _count alone")
         # A page of none has no end to go on from, so the shortest has one version.
         return HistoryPage(None, max(1, page_size(given.get("_count"), default=_DEFAULT_HISTORY)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -100,7 +100,7 @@ class Bundles:
         received = await asyncio.to_thread(entries_of, body)
         if received.type == "transaction":
             await asyncio.to_thread(r4.check, body, expected="Bundle")
-            responses = await self._transaction(principal, _steps(received.entry), get, require)
+            responses = await self._transaction(principal, _steps(received.entry), get, require, checked=True)
             return response_set("transaction", responses)
         if received.type == "batch":
             batch: list[Response] = []
@@ -114,20 +114,35 @@ class Bundles:
     ) -> Response:
         try:
             steps = _steps([entry], first=index)
-            if bytes(entry.resource):
-                await asyncio.to_thread(_check, index, bytes(entry.resource))
-            return (await self._transaction(principal, steps, get, require))[0]
+            return (await self._transaction(principal, steps, get, require, checked=False))[0]
         except ExchangeError as refused:
             return _refused(refused)
 
     async def _transaction(
-        self, principal: Principal, steps: list[_Step], get: Get, require: Require
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
     ) -> list[Response]:
         places: dict[str, str] = {}
         for step in steps:
             await self._place(principal, step, require)
             if step.entry.full_url.startswith("urn:") and step.resource_type:
                 places[step.entry.full_url] = step.existing or f"{step.resource_type}/{step.logical_id}"
+        for step in () if checked else steps:
+            if bytes(step.entry.resource):
+                await asyncio.to_thread(_check, step.index, bytes(step.entry.resource))
+        changes = await self._changes(principal, steps, places)
+        if changes:
+            results = await self._writing.write([change for _, change in changes])
+            for (step, _), written in zip(changes, results, strict=True):
+                step.response = written_response(written, self._base)
+        for step in steps:
+            if step.asked is not None:
+                step.response = await self._get(principal, step.asked, get)
+        return [step.response for step in steps if step.response is not None]
+
+    async def _changes(
+        self, principal: Principal, steps: Sequence[_Step], places: Mapping[str, str]
+    ) -> list[tuple[_Step, Prepared | Deletion]]:
+        # What is to be written, its references resolved; a step that has nothing to write is answered.
         bodies = {
             step.index: rewrite_urns(bytes(step.entry.resource), places)
             for step in steps
@@ -144,14 +159,7 @@ class Bundles:
                 changes.append((step, await self._prepare(principal, step, body)))
             elif step.method == "DELETE":
                 changes.append((step, Deletion(step.resource_type, step.logical_id, _version(step))))
-        if changes:
-            results = await self._writing.write([change for _, change in changes])
-            for (step, _), written in zip(changes, results, strict=True):
-                step.response = written_response(written, self._base)
-        for step in steps:
-            if step.asked is not None:
-                step.response = await self._get(principal, step.asked, get)
-        return [step.response for step in steps if step.response is not None]
+        return changes
 
     async def _get(self, principal: Principal, asked: Asked, get: Get) -> Response:
         try:

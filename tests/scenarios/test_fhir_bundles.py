@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario_site import CITY, LAKE, MISSING, Caller, Site, consent, fresh_id, is_outcome, observation
+from scenario_site import CITY, LAKE, MISSING, SCALE, Caller, Site, consent, fresh_id, is_outcome, observation
 
 SHARED = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[2].parent / "shared" / "data"))
 SYNTHEA = SHARED / "synthea-r4"
@@ -341,7 +341,7 @@ def synthea() -> list[Path]:
         return []
     found = sorted(SYNTHEA.glob("*.json.bz2"), key=lambda path: path.stat().st_size)
     shared = [path for path in found if "Information" in path.name]
-    return [*sorted(shared), *[path for path in found if path not in shared][:2]]
+    return [*sorted(shared), *[path for path in found if path not in shared][: int(SCALE) or 1]]
 
 
 def test_real_synthea_bundles_are_stored_as_transactions_and_found(site: Site):

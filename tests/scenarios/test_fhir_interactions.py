@@ -173,6 +173,11 @@ def test_an_update_whose_body_names_another_id_is_refused(site: Site, patient: s
     is_outcome(site.city.put(f"Observation/{made['id']}", observation(patient)), 400)
 
 
+def test_a_create_with_search_parameters_in_its_address_is_refused(site: Site, patient: str):
+    is_outcome(site.city.post("Observation?identifier=1", observation(patient)), 400)
+    assert site.city.post("Observation?_format=json", observation(patient)).status_code == 201
+
+
 def test_a_body_of_another_type_than_the_url_is_refused_with_its_path(site: Site):
     said = is_outcome(site.city.post("Observation", {"resourceType": "Patient"}), 422)
     assert said["issue"][0]["expression"] == ["Patient.resourceType"]
