@@ -68,6 +68,7 @@ class ScriptedPeer:
         self._staged: dict[str, list[Any]] = {}
         self._numbers = itertools.count()
         self._changed = asyncio.Condition()
+        self._turn = asyncio.Lock()
 
     async def open(self) -> ScriptedPeer:
         self._stream = ChaincodeStub(self.channel).Connect()
@@ -91,7 +92,8 @@ class ScriptedPeer:
         await asyncio.gather(self._reader, return_exceptions=True)
 
     async def send(self, message: Any) -> None:
-        await self._stream.write(message)
+        async with self._turn:  # gRPC takes one write at a time, on this end too
+            await self._stream.write(message)
 
     async def start(
         self,
@@ -132,7 +134,16 @@ class ScriptedPeer:
         await self.send(self._answer(self.pending.pop(number % len(self.pending))))
 
     async def _read(self) -> None:
-        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        try:
+            await self._handle_all()
+        except Exception as why:
+            for done in self._done.values():
+                if not done.done():
+                    done.set_exception(why)
+            raise
+
+    async def _handle_all(self) -> None:
+        with contextlib.suppress(grpc.aio.AioRpcError):
             while (message := await self._stream.read()) is not grpc.aio.EOF:
                 if message.type == M.COMPLETED:
                     self._complete(message)
