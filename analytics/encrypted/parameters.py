@@ -18,8 +18,8 @@ there; a test measures it.
 it. In `private` the evaluator adds an encryption of zero under the client's public key, which makes the
 ciphertext's second polynomial fresh, and then uniform noise of `flood_bits` bits to every coefficient
 of the first. Answers of two models with the same score then differ by a statistical distance of at most
-N * 2^(noise bits + 1 - flood bits). The noise there is below 2^39 (measured on the worst case, and tested),
-so that is 2^-31 an answer: a million queries under one key together stay below one in two thousand.
+N * 2^(noise bits + 1 - flood bits). The noise there is below 2^40 (measured on the worst case, and tested),
+so that is 2^-30 an answer: a million queries under one key together stay below one in a thousand.
 In `fast` and `precise` a client that decrypts below the interface could learn something about the
 weights from the noise, over many queries: the limits on queries are the protection there.
 """
