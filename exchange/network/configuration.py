@@ -188,6 +188,9 @@ def peer_environment(topology: Topology, folder: Folder, organisation: Organisat
         "CORE_PEER_GOSSIP_EXTERNALENDPOINT": organisation.address,
         # Fabric's 25 s between attempts would at times be the time until two peers meet.
         "CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
+        # A peer that comes back knows its neighbours' chaincodes after 1 s instead of 4.
+        "CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
+        "CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",
         # A peer whose orderer hangs must notice, or it sees no more blocks: after 13 s instead of 80.
         "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL": "10s",
         "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT": "3s",

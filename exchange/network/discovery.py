@@ -7,6 +7,7 @@ satisfies the chaincode's policy; the peer's own discovery service tells when it
 from __future__ import annotations
 
 import asyncio
+import time
 
 import grpc
 from fabric_protos.discovery.protocol_pb2 import (
@@ -14,46 +15,43 @@ from fabric_protos.discovery.protocol_pb2 import (
     ChaincodeQuery,
     Query,
     Request,
-    Response,
     SignedRequest,
 )
 from fabric_protos.discovery.protocol_pb2_grpc import DiscoveryStub
 from fabric_protos.peer.proposal_response_pb2 import ChaincodeCall, ChaincodeInterest
 
-from exchange.ledger.gateway.connection import Profile, connect
+from exchange.ledger.gateway.connection import Profile, credentials
 from exchange.ledger.gateway.identity import Identity
 
 _PAUSE = 0.05
 
 
-async def can_endorse(profile: Profile, *, seconds: float) -> bool:
-    """Wait until the profile's peer can name endorsers for its chaincode; False if `seconds` pass first."""
+def can_endorse(profile: Profile, *, seconds: float) -> bool:
+    """Wait until the profile's peer can name endorsers for its chaincode; False if `seconds` pass first.
+
+    This blocks, and runs in a thread: an event loop of its own for each question would leave gRPC with
+    loops that have ended.
+    """
     identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
     interest = ChaincodeInterest(chaincodes=[ChaincodeCall(name=profile.chaincode)])
     request = Request(
         authentication=AuthInfo(client_identity=identity.creator),
         queries=[Query(channel=profile.channel, cc_query=ChaincodeQuery(interests=[interest]))],
     ).SerializeToString()
-    signed = SignedRequest(payload=request, signature=await identity.sign(request))
-    clock = asyncio.get_running_loop().time
-    end = clock() + seconds
-    async with connect(profile) as channel:
+    signed = SignedRequest(payload=request, signature=asyncio.run(identity.sign(request)))
+    end = time.monotonic() + seconds
+    with grpc.secure_channel(profile.peer, credentials(profile)) as channel:
         discovery = DiscoveryStub(channel)
-        while clock() < end:
-            if _names_endorsers(await _ask(discovery, signed)):
+        while time.monotonic() < end:
+            if _names_endorsers(discovery, signed):
                 return True
-            await asyncio.sleep(_PAUSE)
+            time.sleep(_PAUSE)
     return False
 
 
-async def _ask(discovery: DiscoveryStub, signed: SignedRequest) -> Response | None:
+def _names_endorsers(discovery: DiscoveryStub, signed: SignedRequest) -> bool:
     try:
-        return await discovery.Discover(signed, timeout=5)
-    except grpc.aio.AioRpcError:
-        return None  # the peer is starting
-
-
-def _names_endorsers(response: Response | None) -> bool:
-    if response is None or len(response.results) != 1:
-        return False
-    return bool(response.results[0].cc_query_res.content)
+        results = discovery.Discover(signed, timeout=5).results
+    except grpc.RpcError:
+        return False  # the peer is starting
+    return len(results) == 1 and bool(results[0].cc_query_res.content)

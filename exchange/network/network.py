@@ -6,7 +6,6 @@ folder's state file. As a context manager a `Network` ends its processes on the 
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import time
@@ -155,12 +154,8 @@ class Network:
             StartError: one can't within `seconds`.
         """
         profiles = [self.profile(organisation.name) for organisation in self.topology.organisations]
-
-        async def ask() -> list[bool]:
-            return await asyncio.gather(*(can_endorse(profile, seconds=seconds) for profile in profiles))
-
-        with ThreadPoolExecutor(1) as thread:  # the caller may be inside an event loop of its own
-            ready = thread.submit(asyncio.run, ask()).result()
+        with ThreadPoolExecutor(len(profiles)) as threads:
+            ready = list(threads.map(lambda profile: can_endorse(profile, seconds=seconds), profiles))
         for organisation, can in zip(self.topology.organisations, ready, strict=True):
             if not can:
                 log = self.folder.log(organisation.peer)

@@ -59,18 +59,26 @@ class Profile(msgspec.Struct, frozen=True):
         file.write_bytes(msgspec.json.format(msgspec.json.encode(self, enc_hook=str), indent=1))
 
 
-def connect(profile: Profile) -> grpc.aio.Channel:
-    """A channel to the peer over TLS; it connects on the first call, and again whenever it was lost.
+def credentials(profile: Profile) -> grpc.ChannelCredentials:
+    """What TLS to the peer needs.
 
     Raises:
         ProfileError: a file can't be read.
     """
     try:
-        credentials = grpc.ssl_channel_credentials(
+        return grpc.ssl_channel_credentials(
             profile.tls_ca.read_bytes(),
             profile.tls_key.read_bytes() if profile.tls_key else None,
             profile.tls_certificate.read_bytes() if profile.tls_certificate else None,
         )
     except OSError as why:
         raise ProfileError(f"can't read {why.filename}: {why.strerror}") from None
-    return grpc.aio.secure_channel(profile.peer, credentials, options=_OPTIONS)
+
+
+def connect(profile: Profile) -> grpc.aio.Channel:
+    """A channel to the peer over TLS; it connects on the first call, and again whenever it was lost.
+
+    Raises:
+        ProfileError: a file can't be read.
+    """
+    return grpc.aio.secure_channel(profile.peer, credentials(profile), options=_OPTIONS)
