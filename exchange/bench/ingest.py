@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 from exchange.bench.report import Row
-from exchange.cli.errors import CommandError
-from exchange.config import Folder
+from exchange.config import ConfigError, Folder
 from exchange.demo.consortium import settings_for
 from exchange.reading import find
 from exchange.services.ingest import Ingest, load_all
@@ -30,7 +29,7 @@ def _synthea() -> Path:
     shared = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).resolve().parents[3] / "shared"))
     source = shared / _BUNDLES
     if not source.is_dir():
-        raise CommandError(f"there are no bundles at {source}; name a folder of FHIR files with --path")
+        raise ConfigError(f"there are no bundles at {source}; name a folder of FHIR files with --path")
     return source
 
 
