@@ -106,6 +106,7 @@ def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Ch
 
 
 def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
+    _check_pages(connection)
     statement = select(log.entries).order_by(log.entries.c.sequence).execution_options(yield_per=1_000)
     count = newest = 0
     for row in connection.execute(statement):
@@ -166,7 +167,15 @@ def _documents(connection: Connection, ring: KeyRing) -> Iterator[None]:
         yield
 
 
+def _check_pages(connection: Connection) -> None:
+    # Rows are found by one structure or another: SQLite's own check says that all of them agree.
+    (message,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
+    if message != "ok":
+        raise WrongError("pages", message)
+
+
 def _check_frame(connection: Connection) -> None:
+    _check_pages(connection)
     table = documents.documents.c
     strange = select(table.sequence).where(
         or_(table.deleted.not_in([False, True]), table.current.not_in([False, True]))
