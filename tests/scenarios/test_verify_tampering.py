@@ -246,3 +246,25 @@ def protected(path: Path, database: str) -> dict[str, list[tuple[Any, ...]]]:
         return rows
     finally:
         db.close()
+
+
+@pytest.mark.parametrize("column", ["sealed", "digest", "tokens", "written"])
+def test_a_tampered_document_is_not_released(small: Demo, people: Any, tmp_path: Path, column: str) -> None:
+    demo = copied(small.folder.path, tmp_path / "node")
+    db = sqlite3.connect(demo.folder.records)
+    with db:
+        number, value = db.execute(
+            f"SELECT sequence, {column} FROM documents WHERE current LIMIT 1"
+        ).fetchone()
+        changed_value = value + 1 if column == "written" else bytes([value[0] ^ 1]) + value[1:]
+        db.execute(f"UPDATE documents SET {column} = ?", (changed_value,))
+    db.close()
+    assert number
+    with opened(demo) as (http, _, _):
+        site = Site(demo, http, people)
+        patient = people[0].patient["id"]
+        for path in (f"Patient/{patient}", f"Patient/{patient}/_history", f"Patient?_id={patient}"):
+            answer = site.city.get(path)
+            assert answer.status_code == 503, f"{path}: {answer.text}"
+            assert answer.json()["resourceType"] == "OperationOutcome"
+            assert "retry-after" in answer.headers
