@@ -60,7 +60,14 @@ def _fill(site: Site, *, hidden: bool) -> None:
         for body in bodies if hidden else ():
             _put(site, body)
 
-    hide(*(_marked(STRANGER, name(f"early {n}")) for n in range(3)))
+    if hidden:  # so many that sequences of what follows have more digits
+        early = [_marked(STRANGER, name(f"early {n}")) for n in range(60)]
+        put = [
+            {"request": {"method": "PUT", "url": f"Observation/{one['id']}"}, "resource": one}
+            for one in early
+        ]
+        answer = site.city.post("", {"resourceType": "Bundle", "type": "transaction", "entry": put})
+        assert answer.status_code == 200, answer.text
     for patient in (PERMITTING, KEEPING, OTHER):
         _put(site, {"resourceType": "Patient", "id": patient})
     hide({"resourceType": "Patient", "id": STRANGER, "identifier": [{"value": "shared"}]})
