@@ -63,6 +63,8 @@ def score_rows(
     out = _exactness(headline, test_rows)
     out += headline.timings("score", timed_rows)
     own = next(row["value"] for row in out if row["name"] == "score.one_cpu_ms")
+    shallow = _Bench(headline.data, Settings(trees=trees, depth=2), ("fast",))
+    out += [row for row in shallow.timings("score.depth2", timed_rows) if row["name"].endswith("cpu_ms")]
     say("cohort")
     out += headline.cohort("score")
     if concrete is not None:
@@ -81,18 +83,32 @@ def growth_chart(rows: Sequence[Row]) -> Any:
     import pandas as pd  # noqa: PLC0415 - same
 
     found = [r["labels"] | {"cpu": r["value"]} for r in rows if r["name"] == "score.sweep.cpu_ms"]
-    return (
-        alt.Chart(pd.DataFrame(found))
+    table = pd.DataFrame(found)
+    usual = Settings()
+    by_trees = table[(table["bins"] == usual.max_bins) & ~table["data"].str.contains(" of ")]
+    standard = table[(table["trees"] == usual.trees) & (table["depth"] == usual.depth)]
+    wide = standard[standard["data"].str.startswith("support2")]
+    panels = {
+        **{
+            f"{data}, by trees, depth {depth}": ("trees", part)
+            for (data, depth), part in by_trees.groupby(["data", "depth"])
+        },
+        "support2, by features": ("features", wide[wide["bins"] == usual.max_bins]),
+        "support2, by bins": ("bins", wide[wide["features"] == wide["features"].max()]),
+    }
+    charts = [
+        alt.Chart(part)
         .mark_line(point=True)
         .encode(
-            x=alt.X("trees:Q", scale=alt.Scale(zero=False)),
-            y=alt.Y("cpu:Q", title="milliseconds of CPU for one patient"),
+            x=alt.X(f"{axis}:Q", scale=alt.Scale(zero=False)),
+            y=alt.Y("cpu:Q", title="ms of CPU"),
             color=alt.Color("set:N", title="parameter set"),
-            column=alt.Column("data:N", title=None),
-            row=alt.Row("depth:O", title="depth"),
         )
-        .properties(width=240, height=140)
-    )
+        .properties(width=230, height=140, title=title)
+        for title, (axis, part) in panels.items()
+        if len(part)
+    ]
+    return alt.concat(*charts, columns=3, title="What scoring one patient costs")
 
 
 def _row(name: str, value: float, unit: str, target: float | None, holds: bool | None = None) -> Row:  # noqa: FBT001 - a column

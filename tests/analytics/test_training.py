@@ -181,5 +181,6 @@ def test_the_growth_chart_draws_a_sweep() -> None:
         {"name": "score.sweep.cpu_ms", "value": 10.0 * trees, "labels": {**labels, "trees": trees}}
         for trees in (50, 100)
     ]
-    drawn = bench.growth_chart(rows).to_dict()
-    assert drawn["encoding"]["y"]["field"] == "cpu"
+    (panel,) = bench.growth_chart(rows).to_dict()["concat"]
+    assert panel["title"] == "nhanes, by trees, depth 3"
+    assert panel["encoding"]["y"]["field"] == "cpu"
