@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ def patient(
     folder_ = Folder(folder)
     principal = Principal(
         kind=Kind.PATIENT,
-        client_id=f"patient-{logical_id}",
+        client_id=f"patient-{secrets.token_hex(8)}",
         organization=folder_.load().msp_id,
         purpose="PATRQT",
         scopes=("patient/*.rs", "patient/Consent.cruds"),
@@ -54,7 +55,7 @@ def officer(
     folder_ = Folder(folder)
     principal = Principal(
         kind=Kind.OFFICER,
-        client_id=f"officer-{user}",
+        client_id=f"officer-{secrets.token_hex(8)}",
         organization=folder_.load().msp_id,
         purpose="HOPERAT",
         scopes=("user/AuditEvent.rs",),

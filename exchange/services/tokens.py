@@ -4,7 +4,8 @@ Rules:
 - an assertion is worth one token, once: its `jti` is used up in the transaction that keeps the token;
 - whether a client exists shows neither in the answer nor in the work done: an unknown client's
   assertion is checked against a key of ours that nobody holds, and refused in the same words;
-- a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued;
+- a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
+  and is kept sealed under the token itself;
 - a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
   within `RECHECK` seconds by every other process over the same database.
 
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
@@ -32,6 +34,7 @@ from exchange.core.actors import Kind, Member, Principal
 from exchange.core.clients import Client
 from exchange.core.errors import BadRequestError, NotFoundError, UnauthenticatedError
 from exchange.core.oauth import OAuthError, TokenResponse
+from exchange.crypto.bearers import open_bearer, seal_bearer
 from exchange.store import clients as store
 from exchange.store.database import Database
 
@@ -46,6 +49,8 @@ _PREFIX = "cst_"  # lets a scanner of logs and repositories recognise a leaked t
 _TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
 _UNKNOWN_TOKEN = "the access token is unknown, expired or revoked"  # noqa: S105 - a message, not a token
 _UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not hold"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Principal).decode
 _CLOCKS_APART = 300
 """Seconds that a used assertion is remembered beyond its life: a process whose clock is ahead must not
 forget what another one, behind, would still accept."""
@@ -107,8 +112,11 @@ class Tokens:
         principal = self._principal(client, claimed, fields.get("scope", ""))
         expires = self._now() + LIFETIME
         token, digest = _draw()
+        sealed = seal_bearer(token, _encode(principal))
         generation = self._revocations
-        await self._records.write(lambda c: self._issue(c, claimed, principal, digest, expires))
+        await self._records.write(
+            lambda c: self._issue(c, claimed, digest=digest, sealed=sealed, expires=expires)
+        )
         if generation == self._revocations:
             self._remember(digest, principal, expires)
         return TokenResponse(access_token=token, expires_in=LIFETIME, scope=" ".join(principal.scopes))
@@ -137,7 +145,12 @@ class Tokens:
             raise BadRequestError(f"a token's lifetime is 1 to {LONGEST_LOCAL} seconds")
         expires = self._now() + lifetime
         token, digest = _draw()
-        await self._records.write(lambda c: store.keep_token(c, digest, principal, _ms(expires)))
+        sealed = seal_bearer(token, _encode(principal))
+        await self._records.write(
+            lambda c: store.keep_token(
+                c, digest, client_id=principal.client_id, principal=sealed, expires=_ms(expires)
+            )
+        )
         return token
 
     async def revoke(self, token: str) -> None:
@@ -223,8 +236,9 @@ class Tokens:
         self,
         connection: Connection,
         claimed: assertion.Assertion,
-        principal: Principal,
+        *,
         digest: bytes,
+        sealed: bytes,
         expires: float,
     ) -> None:
         client = store.find(connection, claimed.client_id, lock=True)
@@ -233,7 +247,9 @@ class Tokens:
         until = claimed.expires + _CLOCKS_APART
         if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):
             raise OAuthError("invalid_client", "this assertion has been used; sign a new one with a new jti")
-        store.keep_token(connection, digest, principal, _ms(expires))
+        store.keep_token(
+            connection, digest, client_id=claimed.client_id, principal=sealed, expires=_ms(expires)
+        )
         store.sweep(connection, _ms(self._now()), limit=_SWEEP)
 
     async def _look_up(self, token: str, digest: bytes) -> Principal:
@@ -244,7 +260,8 @@ class Tokens:
         found = await self._records.read(lambda c: store.find_token(c, digest))
         if found is None or found[1] / 1000 <= self._now():
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
-        principal, expires = found
+        sealed, expires = found
+        principal = _decode(open_bearer(token, sealed))
         if generation == self._revocations:  # else it may have been revoked since it was read
             self._remember(digest, principal, expires / 1000)
         return principal

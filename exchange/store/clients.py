@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from exchange.core.actors import Principal
 from exchange.core.clients import Client
 from exchange.core.errors import ConflictError
 from exchange.store.schema import metadata
@@ -49,7 +48,7 @@ access_tokens = Table(
     metadata,
     Column("digest", LargeBinary(32), primary_key=True),
     Column("client_id", String(255), nullable=False, index=True),
-    Column("principal", LargeBinary, nullable=False),
+    Column("principal", LargeBinary, nullable=False),  # sealed under the token
     Column("expires", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
@@ -65,7 +64,6 @@ used_assertions = Table(
 
 _encode = msgspec.json.Encoder().encode
 _decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
-_decode_principal = msgspec.json.Decoder(Principal).decode
 
 
 def register(connection: Connection, client: Client) -> None:
@@ -128,24 +126,21 @@ def use_assertion(connection: Connection, client_id: str, jti: str, expires: int
     return True
 
 
-def keep_token(connection: Connection, digest: bytes, principal: Principal, expires: int) -> None:
-    """Keep what the token with `digest` stands for."""
-    values = {
-        "digest": digest,
-        "client_id": principal.client_id,
-        "principal": _encode(principal),
-        "expires": expires,
-    }
+def keep_token(
+    connection: Connection, digest: bytes, *, client_id: str, principal: bytes, expires: int
+) -> None:
+    """Keep what the token with `digest` stands for: `principal`, sealed."""
+    values = {"digest": digest, "client_id": client_id, "principal": principal, "expires": expires}
     connection.execute(insert(access_tokens), values)
 
 
-def find_token(connection: Connection, digest: bytes) -> tuple[Principal, int] | None:
-    """Whom the token with `digest` stands for, and when it expires; expired ones may be there still."""
+def find_token(connection: Connection, digest: bytes) -> tuple[bytes, int] | None:
+    """The sealed principal of the token with `digest`, and when it expires; it may be in the past."""
     statement = select(access_tokens.c.principal, access_tokens.c.expires).where(
         access_tokens.c.digest == digest
     )
     row = connection.execute(statement).first()
-    return None if row is None else (_decode_principal(row.principal), row.expires)
+    return None if row is None else (row.principal, row.expires)
 
 
 def revoke_token(connection: Connection, digest: bytes) -> None:
