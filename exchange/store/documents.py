@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from exchange.core.errors import DamagedError
 from exchange.crypto.documents import Envelope
 from exchange.store.schema import metadata
 
@@ -146,11 +147,12 @@ def _split(tokens: bytes) -> tuple[bytes, ...]:
 
 def _stored(row: Sequence[Any]) -> Stored:
     sequence, reference, version, packed, written, deleted, digest, sealed, tokens = row
+    if written < 0 or version < 1:
+        raise DamagedError("a stored document does not verify; run `consentry verify`")
     subjects = _split(packed)
     bound = binding(written=written, deleted=bool(deleted), subjects=subjects, tokens=tokens)
-    return Stored(
-        sequence, subjects, written, bool(deleted), Envelope(reference, version, digest, bound, sealed)
-    )
+    envelope = Envelope(reference, version, digest, bound, sealed)
+    return Stored(sequence, subjects, written, bool(deleted), envelope)
 
 
 def current(connection: Connection, references: Sequence[bytes]) -> dict[bytes, Stored]:

@@ -62,6 +62,8 @@ def prepare(engine: Engine, metadata: MetaData, *, path: Path) -> None:
                 return
     except DatabaseError as why:
         raise DamagedError(f"{path} can't be opened as a database ({why.orig})") from None
+    except UnicodeDecodeError:  # SQLite's own message quoted what a damaged schema holds
+        raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
     if owner != _APPLICATION_ID:
         raise DamagedError(f"{path} is a database of another program")
     if version != SCHEMA_VERSION:
