@@ -24,6 +24,8 @@ _BATCH = 500
 _PAUSE = 0.25
 _REMEMBERED = 5_000
 _PATIENCE = 30.0
+_FAREWELL = 3.0
+_QUIET = 0.1
 
 _records = msgspec.json.Decoder(list[msgspec.Raw])
 _record = msgspec.json.Decoder(Record)
@@ -39,6 +41,9 @@ class Projection:
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=_BATCH)
+        self._closing = False
+        self._last = 0.0
 
     async def start(self) -> None:
         """Begin to follow behind the stored checkpoint."""
@@ -47,8 +52,14 @@ class Projection:
         self._task = asyncio.create_task(self._follow(after), name="projection")
 
     async def close(self) -> None:
-        """Stop following; what is missing comes again at the next start."""
+        """Write what has come, and stop following; what is missing comes again at the next start."""
         if self._task is not None:
+            self._closing = True
+            self._hurry.set()
+            clock = asyncio.get_running_loop().time
+            end, self._last = clock() + _FAREWELL, clock()
+            while not self._task.done() and clock() < min(end, self._last + _QUIET):
+                await asyncio.sleep(_QUIET / 10)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -74,12 +85,12 @@ class Projection:
             self._waiting.pop(tx_id, None)
 
     async def _follow(self, after: Checkpoint | None) -> None:
-        queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=_BATCH)
+        queue = self._queue
         reader = asyncio.create_task(self._read(after, queue), name="projection-events")
         try:
             while True:
                 events = [await self._next(queue, reader)]
-                if not self._waiting and queue.qsize() < _BATCH // 2:
+                if not self._waiting and not self._closing and queue.qsize() < _BATCH // 2:
                     self._hurry.clear()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_PAUSE):
@@ -109,6 +120,7 @@ class Projection:
 
     async def _project(self, events: Sequence[Event]) -> None:
         rows = [row for event in events if event.name == "access" for row in _rows(event)]
+        self._last = asyncio.get_running_loop().time()
         last = events[-1].checkpoint
         await self._entries.write(lambda c: log.project(c, rows, last.block, last.index))
         for event in events:
