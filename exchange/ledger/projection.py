@@ -59,7 +59,7 @@ class Projection:
             clock = asyncio.get_running_loop().time
             end, self._last = clock() + _FAREWELL, clock()
             while not self._task.done() and clock() < min(end, self._last + _QUIET):
-                await asyncio.sleep(_QUIET / 10)
+                await asyncio.sleep(_QUIET / 10)  # noqa: ASYNC110 - what ends it is that nothing comes
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task

@@ -168,9 +168,14 @@ def test_every_answer_has_an_entry_of_its_own(turmoil: Turmoil, witness: Witness
         assert {entry.custodian for entry in entries} == {CITY.msp_id}
     for recipient, tx in turmoil.refusals:
         assert recipient in {entry.recipient for entry in witness.entries[tx]}
-    with witness.open_log() as connection:
-        projected = set(connection.execute(select(log.entries.c.tx, log.entries.c.pair)))
-        detailed = set(connection.execute(select(log.details.c.tx)).scalars())
+    end = time.monotonic() + 10  # the projection follows the ledger in batches
+    while True:
+        with witness.open_log() as connection:
+            projected = set(connection.execute(select(log.entries.c.tx, log.entries.c.pair)))
+            detailed = set(connection.execute(select(log.details.c.tx)).scalars())
+        if set(names) <= projected or time.monotonic() > end:
+            break
+        time.sleep(0.1)
     assert set(names) <= projected
     assert {tx for tx, _ in names} <= detailed
 
