@@ -58,8 +58,9 @@ class Projection:
             self._hurry.set()
             clock = asyncio.get_running_loop().time
             end, self._last = clock() + _FAREWELL, clock()
-            while not self._task.done() and clock() < min(end, self._last + _QUIET):
-                await asyncio.sleep(_QUIET / 10)  # noqa: ASYNC110 - what ends it is that nothing comes
+            # What ends the wait is that nothing comes any more, which no event tells.
+            while not self._task.done() and clock() < min(end, self._last + _QUIET):  # noqa: ASYNC110
+                await asyncio.sleep(_QUIET / 10)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
