@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -44,7 +45,7 @@ async def initialise(folder: Folder, settings: Settings) -> None:
     Raises:
         ConfigError: the folder is in use, or the settings can't be used.
     """
-    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.path.iterdir()) and not folder.settings_file.exists():
         raise ConfigError(f"{folder.path} is not empty; choose a new folder")
     folder.write(settings)
@@ -99,6 +100,12 @@ def member_references(settings: Settings) -> Mapping[str, str]:
         names[f"{settings.fhir_base}/Organization/{member.organization}"] = member.msp_id
         names[f"urn:consentry:msp|{member.msp_id}"] = member.msp_id
     return names
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 @asynccontextmanager
@@ -170,6 +177,8 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         await projection.start()
         stack.push_async_callback(projection.close)
         await pairs.recover()
+        filing = asyncio.create_task(pairs.keep_filing(), name="consent-outbox")
+        stack.push_async_callback(_ended, filing)
         gateway = Gateway(
             base=settings.fhir_base,
             member=settings.member,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.parse
 
 from fastapi import FastAPI, Request, Response
@@ -151,7 +152,7 @@ class _Fhir:
         _, resource_type = await self._enter(request, "create")
         body = await fhir_body(request)
         try:
-            r4.check(body, expected=resource_type)
+            await asyncio.to_thread(r4.check, body, expected=resource_type)
         except InvalidResourceError as invalid:  # the operation itself has succeeded
             return fhir_response(validation(invalid.problems))
         return fhir_response(validation())
@@ -164,6 +165,7 @@ class _Fhir:
         body = await fhir_body(request)
         condition = request.headers.get("if-none-exist")
         if condition:
+            require(principal, "search-type", resource_type)
             self._gateway.writing.allow(principal, resource_type)
             existing = await self._gateway.bundles.existing(principal, resource_type, condition)
             if existing:

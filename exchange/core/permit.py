@@ -34,9 +34,14 @@ class Permit:
     def __init__(self) -> None:
         raise TypeError("a Permit comes from the ledger client alone")
 
+    @property
+    def fresh(self) -> bool:
+        """Whether it still opens documents."""
+        return time.monotonic() <= self._expires
+
     def covers(self, subjects: tuple[bytes, ...]) -> bool:
         """Whether every one of `subjects` is permitted and the permit is still fresh; no subject is no."""
-        if not subjects or time.monotonic() > self._expires:
+        if not subjects or not self.fresh:
             return False
         return all(subject in self.obligations for subject in subjects)
 

@@ -98,7 +98,7 @@ class Projection:
                             await self._hurry.wait()
                 while len(events) < _BATCH and not queue.empty():
                     events.append(queue.get_nowait())
-                await self._project(events)
+                await self._project_surely(events)
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -118,6 +118,15 @@ class Projection:
             raise UnavailableError("the ledger's event stream ended")
         finally:
             getter.cancel()
+
+    async def _project_surely(self, events: Sequence[Event]) -> None:
+        # A database that can't commit now may do so later; twice is as once.
+        while True:
+            try:
+                await self._project(events)
+                return
+            except UnavailableError:
+                await asyncio.sleep(_PAUSE)
 
     async def _project(self, events: Sequence[Event]) -> None:
         rows = [row for event in events if event.name == "access" for row in _rows(event)]

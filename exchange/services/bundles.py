@@ -129,7 +129,7 @@ class Bundles:
         for step in () if checked else steps:
             if bytes(step.entry.resource):
                 await asyncio.to_thread(_check, step.index, bytes(step.entry.resource))
-        changes = await self._changes(principal, steps, places)
+        changes = await self._changes(principal, steps, places, require)
         if changes:
             results = await self._writing.write([change for _, change in changes])
             for (step, _), written in zip(changes, results, strict=True):
@@ -140,7 +140,7 @@ class Bundles:
         return [step.response for step in steps if step.response is not None]
 
     async def _changes(
-        self, principal: Principal, steps: Sequence[_Step], places: Mapping[str, str]
+        self, principal: Principal, steps: Sequence[_Step], places: Mapping[str, str], require: Require
     ) -> list[tuple[_Step, Prepared | Deletion]]:
         # What is to be written, its references resolved; a step that has nothing to write is answered.
         bodies = {
@@ -149,6 +149,8 @@ class Bundles:
             if step.method in {"POST", "PUT"} and not step.existing
         }
         wanted = {reference for body in bodies.values() for reference in conditional_references(body)}
+        for reference in wanted:
+            require(principal, "search-type", reference.partition("?")[0])
         resolved = {reference: await self.resolve(principal, reference) for reference in sorted(wanted)}
         changes: list[tuple[_Step, Prepared | Deletion]] = []
         for step in steps:
@@ -206,6 +208,7 @@ class Bundles:
                 raise _bad(step.index, "a POST names a type alone")
             condition = step.entry.request.if_none_exist if step.entry.request is not None else None
             if condition:
+                require(principal, "search-type", step.resource_type)
                 step.existing = await self.existing(principal, step.resource_type, condition) or ""
             step.logical_id = new_id()
         elif len(parts) == 2:

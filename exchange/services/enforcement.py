@@ -22,7 +22,7 @@ from chaincode.access.model import Action, Decision, Request
 from chaincode.consent.obligations import admits
 from exchange.core.actors import Principal
 from exchange.core.coalesce import Coalescer
-from exchange.core.errors import DamagedError, TooCostlyError
+from exchange.core.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.core.facts import facts_of
 from exchange.core.permit import Permit
 from exchange.core.terms import person_digest
@@ -139,7 +139,7 @@ class Enforcement:
             sealer = known or directory
             if sealer is None:
                 raise DamagedError("the subject's keys are gone")
-            detail = _detail(question, "" if known is None else known.name)
+            detail = _detail(question, "" if known is None else known.name, alone=len(asks) == 1)
             sealed = seal_side(sealer, detail_label(authorization.tx_id, entry.n), detail)
             details.append((authorization.tx_id, entry.n, sealer.token, sealed))
         await self._details.share(details)
@@ -154,6 +154,8 @@ class Enforcement:
         Raises:
             DamagedError: the stored row does not verify.
         """
+        if answer.permit is not None and not answer.permit.fresh:
+            raise UnavailableError("the request took longer than its permission holds; ask for less at once")
         if answer.permit is None or not answer.permits(stored.subjects):
             return None
         keys = [answer.keys[token] for token in stored.subjects]
@@ -205,7 +207,7 @@ def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
     return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
 
 
-def _detail(question: Question, patient: str) -> bytes:
+def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
     principal = question.principal
     return msgspec.json.encode(
         Detail(
@@ -215,7 +217,8 @@ def _detail(question: Question, patient: str) -> bytes:
             user_name=principal.user_name,
             role=principal.role,
             interaction=question.interaction,
-            target=question.target,
+            # A search that concerns several patients may name them: each reads only that it was made.
+            target=question.target if alone else question.target.partition("?")[0],
             patient=patient,
             evidence=principal.evidence,
         )

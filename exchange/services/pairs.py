@@ -14,14 +14,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from weakref import WeakValueDictionary
 
 import msgspec
+import structlog
 
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Provision, Terms
 from chaincode.errors import ConflictError
+from exchange.core.errors import UnavailableError
 from exchange.core.terms import ConsentDraft, PairContext, terms_for, terms_id
 from exchange.crypto.documents import open_side, seal_side
 from exchange.crypto.keys import SubjectKeys
@@ -33,6 +35,9 @@ from exchange.store import subjects as store
 from exchange.store.database import Database
 
 _OPEN_LIMIT = 500
+_MOST_UNFILED = 1_000
+_AGAIN = 2.0
+_log = structlog.get_logger()
 _REMEMBERED = 50_000
 
 
@@ -169,13 +174,23 @@ class Pairs:
             await self._records.write(lambda c: store.filed(c, subject, reference, row.version))
 
     async def recover(self) -> int:
-        """File what was still in the outbox when the gateway ended; returns how many changes."""
+        """File what is still in the outbox; returns how many changes could be filed."""
         done = 0
-        while waiting := await self._records.read(lambda c: store.unfiled(c, 100)):
-            for subject, reference in waiting:
+        for subject, reference in await self._records.read(lambda c: store.unfiled(c, _MOST_UNFILED)):
+            try:
                 await self.file(subject, reference)
                 done += 1
+            except (RefusedError, UnavailableError) as why:
+                # One consent that can't be filed now must keep neither the node nor the others waiting.
+                _log.warning("consent.unfiled", error=type(why).__name__)
         return done
+
+    async def keep_filing(self) -> None:
+        """File what the ledger could not take at the time, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(_AGAIN)
+            with suppress(UnavailableError):
+                await self.recover()
 
     async def _file(self, pair: str, terms: Terms) -> None:
         try:

@@ -269,3 +269,11 @@ def test_the_log_has_no_versions_and_no_history(site: Site, accesses: list[Any])
     event = next(iter(events(officer).values()))
     assert officer.get(f"AuditEvent/{event['id']}/_history").status_code in {403, 404}
     assert officer.get(f"AuditEvent/{event['id']}/_history/1").status_code in {403, 404}
+
+
+def test_a_patient_reads_no_other_patients_id_in_her_log(site: Site):
+    one, other = site.new_patient(), site.new_patient()
+    assert site.city.get("Observation", {"patient": f"{one},{other}"}).status_code == 200
+    seen = site.patient(one).get("AuditEvent").text
+    assert one in seen
+    assert other not in seen

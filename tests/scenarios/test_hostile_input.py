@@ -675,3 +675,16 @@ def test_no_bytes_on_the_wire_make_the_gateway_fail(served: Site, line: bytes):
         connection.close()
     assert b" 500 " not in got[:20]
     assert b"Traceback" not in got
+
+
+def test_a_condition_needs_the_scope_to_search(site: Site):
+    caller = site.bearer(site.issue(_principal(scopes=("system/Patient.c", "system/Observation.c"))))
+    is_outcome(caller.post("Patient", {"resourceType": "Patient"}, If_None_Exist="_id=x"), 403)
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": "Patient?_id=x"},
+    }
+    entry = {"request": {"method": "POST", "url": "Observation"}, "resource": observation}
+    is_outcome(caller.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}), 403)
