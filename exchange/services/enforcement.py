@@ -5,8 +5,9 @@
 3. Who asked for what is sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
 
-A request for what does not exist takes the same way with a pair that was never opened, so that neither
-the answer nor its time nor the ledger tells a hidden record from none.
+A request for what does not exist takes the same way with a pair that was never opened, so that the
+answer does not tell a hidden record from none. Time and the ledger still tell something: see "Known
+weaknesses" in `docs/threat-model.md`.
 """
 
 from __future__ import annotations
