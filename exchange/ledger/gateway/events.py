@@ -24,7 +24,7 @@ from fabric_protos.common.common_pb2 import (
 )
 from fabric_protos.gateway.gateway_pb2 import ChaincodeEventsRequest, SignedChaincodeEventsRequest
 from fabric_protos.gateway.gateway_pb2_grpc import GatewayStub
-from fabric_protos.orderer.ab_pb2 import SeekInfo, SeekPosition, SeekSpecified
+from fabric_protos.orderer.ab_pb2 import SeekInfo, SeekNewest, SeekPosition, SeekSpecified
 from fabric_protos.peer.events_pb2_grpc import DeliverStub
 
 from exchange.ledger.gateway.errors import CallError, EventsError, Stage, call_error
@@ -88,10 +88,25 @@ class Follower:
         pauses = _Pauses()
         while stop is None or start <= stop:
             try:
-                async for block in self._blocks_once(start, stop):
+                async for block in self._blocks_once(_at(start), _at(_LAST_BLOCK if stop is None else stop)):
                     yield block
                     start = block.header.number + 1
                     pauses.reset()
+            except CallError as why:
+                await pauses.rest(why)
+
+    async def newest(self) -> int:
+        """The number of the newest block that the peer holds.
+
+        Raises:
+            EventsError: the peer will not serve it.
+        """
+        pauses, newest = _Pauses(), SeekPosition(newest=SeekNewest())
+        while True:
+            try:
+                async for block in self._blocks_once(newest, newest):
+                    number: int = block.header.number
+                    return number
             except CallError as why:
                 await pauses.rest(why)
 
@@ -115,10 +130,10 @@ class Follower:
         finally:
             stream.cancel()
 
-    async def _blocks_once(self, start: int, stop: int | None) -> AsyncIterator[Block]:
+    async def _blocks_once(self, start: SeekPosition, stop: SeekPosition) -> AsyncIterator[Block]:
         stream = self._deliver.Deliver()
         try:
-            await stream.write(await self._seek(start, _LAST_BLOCK if stop is None else stop))
+            await stream.write(await self._seek(start, stop))
             async for response in stream:
                 if response.WhichOneof("Type") == "status":
                     if response.status == Status.SUCCESS:
@@ -130,14 +145,14 @@ class Follower:
         finally:
             stream.cancel()
 
-    async def _seek(self, start: int, stop: int) -> Envelope:
+    async def _seek(self, start: SeekPosition, stop: SeekPosition) -> Envelope:
         channel = ChannelHeader(type=DELIVER_SEEK_INFO, channel_id=self._channel_id)
         channel.timestamp.GetCurrentTime()
         header = Header(
             channel_header=channel.SerializeToString(),
             signature_header=signature_header(self._identity.creator).SerializeToString(),
         )
-        seek = SeekInfo(start=_at(start), stop=_at(stop), behavior=SeekInfo.BLOCK_UNTIL_READY)
+        seek = SeekInfo(start=start, stop=stop, behavior=SeekInfo.BLOCK_UNTIL_READY)
         payload = Payload(header=header, data=seek.SerializeToString()).SerializeToString()
         return Envelope(payload=payload, signature=await self._identity.sign(payload))
 

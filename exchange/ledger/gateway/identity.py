@@ -28,13 +28,14 @@ Signer = Callable[[bytes], Awaitable[bytes]]
 """Signs. For an ECDSA certificate: takes the 32-byte SHA-256 digest of a message and returns the
 signature in DER; for Ed25519: takes the message and returns the 64 bytes."""
 
-_ORDERS = {
+ORDERS = {
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "secp384r1": int(
         "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
         16,
     ),
 }
+"""The orders of the curves that Fabric signs on; of two signatures it takes the one with lower s."""
 
 
 class Identity:
@@ -52,8 +53,8 @@ class Identity:
         public = self.certificate.public_key()
         if isinstance(public, ed25519.Ed25519PublicKey):
             self._order: int | None = None
-        elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in _ORDERS:
-            self._order = _ORDERS[public.curve.name]
+        elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in ORDERS:
+            self._order = ORDERS[public.curve.name]
         else:
             raise IdentityError("Fabric signs with ECDSA on P-256 or P-384, or with Ed25519")
 

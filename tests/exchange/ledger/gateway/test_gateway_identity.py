@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from exchange.ledger.gateway import proposal
 from exchange.ledger.gateway.errors import IdentityError
-from exchange.ledger.gateway.identity import _ORDERS, Identity, low_s
+from exchange.ledger.gateway.identity import ORDERS, Identity, low_s
 
 CURVES = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
 
@@ -33,16 +33,16 @@ async def test_every_signature_verifies_and_is_low_s(issue_certificate, pem, cur
     for number in range(40):  # half of all signatures come out high
         signature = await identity.sign(b"%d" % number)
         key.public_key().verify(signature, b"%d" % number, ec.ECDSA(hashes.SHA256()))
-        assert decode_dss_signature(signature)[1] <= _ORDERS[curve] // 2
+        assert decode_dss_signature(signature)[1] <= ORDERS[curve] // 2
 
 
 @settings(max_examples=60)
 @given(
-    r=st.integers(1, _ORDERS["secp256r1"] - 1),
-    s=st.integers(1, _ORDERS["secp256r1"] - 1),
+    r=st.integers(1, ORDERS["secp256r1"] - 1),
+    s=st.integers(1, ORDERS["secp256r1"] - 1),
 )
 def test_low_s_picks_one_of_the_two_twins(r, s):
-    order = _ORDERS["secp256r1"]
+    order = ORDERS["secp256r1"]
     low = low_s(encode_dss_signature(r, s), order)
     assert decode_dss_signature(low)[0] == r
     assert decode_dss_signature(low)[1] in {s, order - s}
