@@ -82,15 +82,24 @@ class Pairs:
         self._open: OrderedDict[tuple[bytes, str], None] = OrderedDict()
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    async def ensure(self, subjects: Sequence[SubjectKeys], recipient: str) -> None:
+    async def ensure(self, subjects: Sequence[SubjectKeys], recipient: str) -> frozenset[bytes]:
         """Open what should be open towards `recipient` before `subjects` are asked for.
+
+        Returns the store tokens of those whose pair is open on the ledger now.
 
         Raises:
             UnavailableError: the ledger can't be reached.
         """
         unsure = [keys for keys in subjects if (keys.token, recipient) not in self._open]
-        if not unsure:
-            return
+        if unsure:
+            await self._settle(unsure, recipient)
+        return frozenset(keys.token for keys in subjects if (keys.token, recipient) in self._open)
+
+    async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
+        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order."""
+        return await self._records.read(lambda c: store.open_towards(c, recipient, limit))
+
+    async def _settle(self, unsure: Sequence[SubjectKeys], recipient: str) -> None:
         tokens = [keys.token for keys in unsure]
         opened = await self._records.read(lambda c: store.opened_pairs(c, recipient, tokens))
         for token in opened:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -44,6 +45,8 @@ pairs = Table(
     Column("opened", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
+
+Index(None, pairs.c.recipient, pairs.c.opened, pairs.c.subject)
 
 drafts = Table(
     "drafts",
@@ -108,6 +111,12 @@ def opened_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]
         pairs.c.subject.in_(list(tokens)), pairs.c.recipient == recipient, pairs.c.opened
     )
     return set(connection.execute(statement).scalars())
+
+
+def open_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
+    """Up to `limit` subjects whose pair towards `recipient` the ledger has confirmed, sorted."""
+    statement = select(pairs.c.subject).where(pairs.c.recipient == recipient, pairs.c.opened)
+    return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
 
 
 def subjects_of_pairs(connection: Connection, names: Sequence[str]) -> dict[str, bytes]:
