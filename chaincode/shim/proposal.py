@@ -42,7 +42,7 @@ class SignedProposal:
     @cached_property
     def caller(self) -> Caller:
         """Who signed."""
-        return _caller(_read(SignatureHeader, self._header.signature_header).creator)
+        return caller_of(_read(SignatureHeader, self._header.signature_header).creator)
 
     @cached_property
     def timestamp(self) -> int:
@@ -64,7 +64,12 @@ def _read(kind: Any, data: bytes) -> Any:
 
 
 @lru_cache(maxsize=256)  # a channel has few callers, and reading a certificate costs more than a contract
-def _caller(creator: bytes) -> Caller:
+def caller_of(creator: bytes) -> Caller:
+    """The caller that a serialised identity names, as contracts see it.
+
+    Raises:
+        ProposalError: the identity or its certificate can't be read.
+    """
     identity = _read(SerializedIdentity, creator)
     try:
         certificate = x509.load_pem_x509_certificate(identity.id_bytes)

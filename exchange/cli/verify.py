@@ -51,6 +51,7 @@ def verify(
         if ledger.finding is None:  # what does not verify is no witness against the rest
             reader = stack.enter_context(open_reader(place.ledger))
             custody = Custody(
+                msp_id=settings.msp_id,
                 records=records,
                 entries=entries,
                 ledger=reader,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
+
+from chaincode.consent.model import Pair
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -64,3 +66,29 @@ class Transactions(Protocol):
 
     async def close(self) -> None:
         """Finish what was submitted and let go of the ledger."""
+
+
+class Reader(Protocol):
+    """A verified ledger's state, for comparing something with it. Methods block.
+
+    A place in the stream of events is a `Checkpoint`'s block and index.
+    """
+
+    def catch_up(self) -> None:
+        """See everything that is committed by now.
+
+        Raises:
+            DamagedError: what came since does not verify.
+        """
+
+    def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
+        """The canonical JSON of one record of the access log and its block, or None."""
+
+    def count_records(self, block: int, index: int) -> int:
+        """How many records there are up to and including the event `index` of `block`."""
+
+    def has_place(self, block: int, index: int) -> bool:
+        """Whether there is an event `index` in `block`."""
+
+    def pairs(self) -> Iterator[tuple[str, Pair]]:
+        """Every pair's pseudonym, and the pair as it stands."""

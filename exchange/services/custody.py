@@ -17,7 +17,7 @@ from exchange.core.errors import DamagedError
 from exchange.core.terms import PairContext, terms_id
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.references import References
-from exchange.ledger.embedded.reader import LedgerReader
+from exchange.ledger.port import Reader
 from exchange.ledger.pseudonyms import PatientSecret
 from exchange.services.enforcement import open_detail
 from exchange.services.pairs import open_draft
@@ -38,18 +38,23 @@ _PAUSE = 0.25
 
 
 class Custody:
-    """The checks of one node's databases against its ledger; `members` maps the names that consents use."""
+    """The checks of one node's databases against its ledger, of which it is the custodian `msp_id`.
+
+    `members` maps the names that consents use.
+    """
 
     def __init__(
         self,
         *,
+        msp_id: str,
         records: Database,
         entries: Database,
-        ledger: LedgerReader,
+        ledger: Reader,
         ring: KeyRing,
         references: References,
         members: Mapping[str, str],
     ) -> None:
+        self._msp_id = msp_id
         self._records = records
         self._entries = entries
         self._ledger = ledger
@@ -141,11 +146,14 @@ class Custody:
             for row in connection.execute(select(subjects.drafts)):
                 kept = subjects.DraftRow(row.reference, row.version, row.sealed)
                 drafts.setdefault(row.subject, []).append(kept)
+        self._ledger.catch_up()
         seen = set()
         for name, pair in self._ledger.pairs():
-            seen.add(name)
             known = rows.get(name)
-            if known is None or known.recipient != pair.recipient:
+            if known is None and pair.custodian != self._msp_id:
+                continue  # another hospital's patient
+            seen.add(name)
+            if known is None or (known.recipient, self._msp_id) != (pair.recipient, pair.custodian):
                 found[name, pair.epoch] = "is open on the ledger, and no row says whose it is"
                 continue
             keys = open_keys(self._ring, known.subject, wrapped)

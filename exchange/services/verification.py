@@ -20,8 +20,8 @@ from chaincode.access.model import Record
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
-from exchange.ledger.embedded.reader import LedgerReader
 from exchange.ledger.embedded.verify import Report, verify
+from exchange.ledger.port import Reader
 from exchange.store import documents, log, subjects
 from exchange.store.database import Database
 
@@ -92,21 +92,25 @@ def check_ledger(
 ) -> tuple[Checked, Report]:
     """Every block, signature, transaction and state row of the embedded ledger."""
     report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay)
-    finding = None
-    if report.finding is not None:
-        found = report.finding
-        finding = Finding("ledger", f"{found.table} {found.row}", found.what)
-    return Checked("ledger", report.values, finding), report
+    return checked_ledger(report), report
 
 
-def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Checked:
+def checked_ledger(report: Report) -> Checked:
+    """What a verifier of the ledger reports, as a part of the node."""
+    found = report.finding
+    finding = None if found is None else Finding("ledger", f"{found.table} {found.row}", found.what)
+    return Checked("ledger", report.values, finding)
+
+
+def check_log(ledger: Reader, entries: Database, progress: Progress) -> Checked:
     """Every projected entry against the ledger's own record, and that none is missing."""
     with snapshot(entries) as connection:
         return run("log", _log(connection, ledger), progress, lambda: log.count(connection))
 
 
-def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
+def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
     _check_pages(connection)
+    ledger.catch_up()  # a gateway that serves goes on: the ledger must not be the older of the two
     statement = select(log.entries).order_by(log.entries.c.sequence).execution_options(yield_per=1_000)
     count = newest = 0
     for row in connection.execute(statement):

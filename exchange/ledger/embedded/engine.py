@@ -144,6 +144,11 @@ class Execution:
         """Set the transaction's one event."""
         self.event = name, payload
 
+    @property
+    def reads(self) -> dict[bytes, int]:
+        """The place where each key that was read had been written; `NEVER` for one that held nothing."""
+        return self._reads
+
     def effect(self, result: bytes) -> Effect:
         """What this transaction did, as its block tells it."""
         return Effect(

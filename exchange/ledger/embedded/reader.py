@@ -22,6 +22,9 @@ class LedgerReader:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
+    def catch_up(self) -> None:
+        """Nothing to do: every read sees what is committed."""
+
     def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
         """The canonical JSON of one record and its block, or None; `time` is in ms since 1970 UTC."""
         key = composite_key("access", pair, f"{time:013d}", tx, f"{n:04d}").encode()

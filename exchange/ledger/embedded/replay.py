@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
-from exchange.ledger.embedded.block import Transaction
+from exchange.ledger.embedded.block import Call, Transaction
 from exchange.ledger.embedded.check import MismatchError, name_of, printable
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
@@ -27,19 +27,11 @@ class Replay:
             MismatchError: naming the transaction and what differs.
         """
         call, effect = transaction.call, transaction.effect
-        self._view.before, self._now = place, call.time
-        execution = Execution(
-            self._view,
-            tx_id=transaction.tx_id.hex(),
-            timestamp=call.time,
-            caller=Caller(call.caller),
-            transient={},
-        )
         try:
-            again = execution.effect(run(self._router, execution, call.function, call.args))
+            result, execution = self.run(place, transaction.tx_id.hex(), Caller(call.caller), call)
         except ContractError as refusal:
             raise _differs(place, f"the contract refuses it: {refusal.code}") from None
-        self._view.forget(list(execution.writes))
+        again = execution.effect(result)
         if again == effect:
             return
         if again.reads != effect.reads:
@@ -50,6 +42,18 @@ class Replay:
             if (key, digest) != (held, held_digest):
                 raise _differs(place, f"the contract writes another value to {printable(held)}")
         raise _differs(place, "the contract writes other keys or announces another event")
+
+    def run(self, place: int, tx_id: str, caller: Caller, call: Call) -> tuple[bytes, Execution]:
+        """What the contracts return to `call` today on the state before `place`, and what they do.
+
+        Raises:
+            ContractError: the contract refuses.
+        """
+        self._view.before, self._now = place, call.time
+        execution = Execution(self._view, tx_id=tx_id, timestamp=call.time, caller=caller, transient={})
+        result = run(self._router, execution, call.function, call.args)
+        self._view.forget(list(execution.writes))
+        return result, execution
 
 
 def _differs(place: int, what: str) -> MismatchError:

@@ -1,0 +1,17 @@
+"""Checks a Fabric channel block by block, without trusting the peer that serves the blocks.
+
+Everything is recomputed from the bytes, with nothing but the channel's first block taken as given:
+
+1. `layout` reads blocks and transactions; headers hash to a chain, and the data to its header.
+2. `config` knows who takes part and which policies hold; each change of it is checked in `updates`
+   against the policies that it changes, as signed by the organisations' administrators.
+3. `members` and `policies` say whose certificate is whose, and whether signatures satisfy a policy.
+4. `validity` gives each transaction the verdict that it deserves; the peer's must be the same.
+5. `contracts` runs each transaction of our chaincode again on the state that the blocks themselves
+   built (`state`), and compares reads, writes, result and event.
+6. `verify` walks the chain and names the first thing that is wrong.
+
+What is not checked, because a block does not say it: the certificates' dates (Fabric's own peers leave
+them out here too, since the orderer's clock is in no block), and the rules of other chaincodes that may
+share the channel, beyond that they leave ours alone.
+"""

@@ -1,0 +1,19 @@
+"""What can be wrong with a block, before it has a place in a finding."""
+
+from __future__ import annotations
+
+
+class UnreadableError(Exception):
+    """Bytes are not the message that they should be; the text says which."""
+
+
+class InvalidError(Exception):
+    """A transaction deserves another verdict than VALID: `code` is a name of `TxValidationCode`."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(f"{code}: {why}")
+        self.code, self.why = code, why
+
+
+class WrongError(Exception):
+    """What a block says can't be so; the text says what."""
