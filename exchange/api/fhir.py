@@ -75,14 +75,15 @@ def add_routes(app: FastAPI, gateway: Gateway, prefix: str) -> None:
         (f"{record}/_history", fhir.history, "GET"),
         (record + "/_history/{version}", fhir.vread, "GET"),
     ):
-        app.add_api_route(path, endpoint, methods=[method], response_model=None)
+        app.add_route(path, endpoint, methods=[method])
 
 
 class _Fhir:
     """The endpoints of one gateway.
 
-    They take the request alone and read its path themselves: FastAPI's own reading of typed parameters
-    costs as much as deciding an access, and path segments are plain text anyway.
+    They are routes of Starlette, which FastAPI is built on: they take the request alone and read its path
+    themselves. FastAPI's own reading of typed parameters costs as much as deciding an access, and path
+    segments are plain text anyway.
     """
 
     def __init__(self, gateway: Gateway) -> None:

@@ -106,6 +106,7 @@ async def _serve(folder: Folder) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the public address is a setting; nothing here goes by the peer's
             timeout_graceful_shutdown=10,
             h11_max_incomplete_event_size=64 * 1024,
         )
