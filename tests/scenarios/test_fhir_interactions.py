@@ -42,6 +42,16 @@ def test_a_read_is_the_created_record_with_its_version_and_its_transaction(site:
     assert read.headers["cache-control"] == "no-store"
 
 
+def test_a_head_request_is_a_logged_read_without_the_body(site: Site, patient: str):
+    made = site.city.post("Observation", observation(patient)).json()
+    head = site.city("HEAD", f"Observation/{made['id']}")
+    read = site.city.get(f"Observation/{made['id']}")
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["etag"] == read.headers["etag"]
+    assert head.headers[TX] != read.headers[TX]
+
+
 BYTES = b"""{ "resourceType" : "Observation",
   "status":"final", "id": "ignored",
   "extension" : [ {"url":"http://b.example/z","valueDecimal":1.10},
