@@ -18,6 +18,8 @@ from exchange.ledger.gateway.identity import Identity
 from exchange.ledger.gateway.transactions import FabricTransactions
 from exchange.network.errors import ProgramsError
 
+sys.path.insert(0, str(Path(__file__).parent))  # for what tests of this folder share
+
 PROBE = Path(__file__).with_name("probe_contract.py")
 
 SECRETS = {
