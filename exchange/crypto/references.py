@@ -37,15 +37,3 @@ class References:
     def compartment(self, subject: bytes) -> bytes:
         """The search token that every current record in a subject's compartment carries."""
         return self._token(b"compartment", subject.hex())
-
-    def nothing(self, recipient: str, text: str) -> str:
-        """The pair name under which a request for what does not exist is logged: 32 hexadecimal digits.
-
-        It looks like any pair that was never opened, so the ledger does not tell the two apart.
-        """
-        return self._token(b"nothing", f"{recipient}\0{text}").hex()
-
-    def nothing_salt(self, recipient: str, text: str) -> bytes:
-        """The salt that belongs to `nothing`, in place of a patient's."""
-        message = f"consentry/nothing-salt/1\0{recipient}\0{text}".encode()
-        return hmac.digest(self._key, message, "sha256")

@@ -80,6 +80,7 @@ class Audit:
         self._enforcement = enforcement
         self._entries = entries
         self._projection = projection
+        self._explained = 0
 
     async def search(
         self,
@@ -104,7 +105,7 @@ class Audit:
                 raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
             return Found((), None, None, answer.tx_id)  # nobody has this id, so nothing is logged of it
         if patient is not None or principal.kind is Kind.PATIENT:
-            which = replace(which, pairs=await self._pairs(subject))
+            which = replace(which, of=await self._of(subject))
         rows = await self._rows(answer, which, before=after, limit=count + 1)
         bodies = await self._render(rows[:count])
         more = rows[count - 1].sequence if len(rows) > count and count else None
@@ -121,8 +122,8 @@ class Audit:
         parsed = parse_event_id(logical_id)
         if parsed is None or not answer.permits([subject]):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
-        pairs = await self._pairs(subject) if principal.kind is Kind.PATIENT else None
-        wanted = Filter(pairs=pairs, tx_start=parsed[0], n=parsed[1])
+        of = await self._of(subject) if principal.kind is Kind.PATIENT else None
+        wanted = Filter(of=of, tx_start=parsed[0], n=parsed[1])
         rows = await self._rows(answer, wanted, before=None, limit=1)
         bodies = await self._render(rows)
         if not bodies:
@@ -143,13 +144,19 @@ class Audit:
         await self._keys.ensure({self._references.directory: ""})
         return await self._enforcement.ask(question, [subject])
 
-    async def _pairs(self, subject: bytes) -> list[str]:
-        # Every member's pair, opened or not: refusals before an opening are entries too.
+    async def _of(self, subject: bytes) -> tuple[list[str], bytes]:
+        # Every member's pair, and every attempt: where the detail that says whose it was is lost, the
+        # secret still finds it.
         keys = (await self._keys.find([subject])).get(subject)
         if keys is None:
-            return []
+            return [], subject
         secret = PatientSecret(keys.secret)
-        return [secret.pair(member) for member in self._names]
+        names = [secret.pair(member) for member in self._names]
+        lost, self._explained = await self._entries.read(
+            lambda c: log.unexplained(c, self._msp_id, after=self._explained)
+        )
+        attempts = {name for name, recipient in lost if secret.is_attempt(name, recipient)}
+        return [*names, *sorted(attempts)], subject
 
     async def _rows(self, answer: Answer, which: Filter, *, before: int | None, limit: int) -> list[LogRow]:
         await self._projection.reached(answer.tx_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Integer, func, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.core.errors import DamagedError
@@ -174,14 +174,27 @@ class Custody:
         return found
 
     def _details(self, connection: Connection, wrapped: dict[bytes, bytes]) -> Iterator[None]:
-        table = log.details.c
-        statement = select(table.tx, table.n, table.subject, table.sealed)
+        table, entry = log.details.c, log.entries.c
+        attempt = type_coerce(table.attempt, Integer)
+        statement = select(
+            table.tx, table.n, table.subject, attempt, table.sealed, entry.pair, entry.recipient
+        ).outerjoin(log.entries, (entry.tx == table.tx) & (entry.n == table.n))
         for row in connection.execute(statement.execution_options(yield_per=1_000)):
             place = f"detail {row.tx[:12]}-{row.n}"
             try:
-                open_detail(open_keys(self._ring, row.subject, wrapped), row.tx, row.n, row.sealed)
+                keys = open_keys(self._ring, row.subject, wrapped)
+                open_detail(keys, row.tx, row.n, row.sealed)
             except DamagedError:
                 raise WrongError(place, "does not open with its subject's key") from None
+            if row.attempt not in {0, 1}:
+                raise WrongError(place, "has a flag that is neither 0 nor 1")
+            secret = PatientSecret(keys.secret)
+            if row.pair is not None and not (
+                secret.is_attempt(row.pair, row.recipient)
+                if row.attempt
+                else secret.pair(row.recipient) == row.pair
+            ):
+                raise WrongError(place, "its entry is under a name that is not its subject's")
             yield
 
 

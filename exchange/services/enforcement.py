@@ -5,9 +5,11 @@
 3. Who asked for what is sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
 
-A request for what does not exist takes the same way with a pair that was never opened, so that the
-answer does not tell a hidden record from none. Time and the ledger still tell something: see "Known
-weaknesses" in `docs/threat-model.md`.
+Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
+own, which only the patient's secret recognises, and decided as a pair that is not open. A request for what
+does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a hidden record
+from none, or one patient's from another's. What is left to be told by open pairs, sizes and times stands
+in `docs/leakage.md`, "What a refused request tells".
 """
 
 from __future__ import annotations
@@ -23,13 +25,15 @@ from chaincode.access.model import Action, Decision, Request
 from chaincode.consent.obligations import admits
 from exchange.core.actors import Principal
 from exchange.core.coalesce import Coalescer
-from exchange.core.errors import DamagedError, TooCostlyError, UnavailableError
+from exchange.core.errors import TooCostlyError, UnavailableError
 from exchange.core.facts import facts_of
 from exchange.core.permit import Permit
+from exchange.core.randomness import random_bytes
 from exchange.core.terms import person_digest
 from exchange.crypto.documents import open_document, open_side, seal_side
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
+from exchange.crypto.tokens import TOKEN_BYTES
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.pseudonyms import PatientSecret
 from exchange.services.keys import Keys
@@ -88,9 +92,6 @@ class Answer:
         return self.permit is not None and self.permit.covers(tuple(subjects))
 
 
-_Detail = tuple[str, int, bytes, bytes]  # transaction, entry, subject, sealed
-
-
 class Enforcement:
     """Asks the ledger for one custodian's gateway and opens documents with its answers."""
 
@@ -112,7 +113,7 @@ class Enforcement:
         self._names: OrderedDict[tuple[bytes, str, str, str], _Names] = OrderedDict()
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
-        """Ask for records of `subjects` (store tokens); those that are none count as nothing found.
+        """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.
 
         Raises:
             TooCostlyError: more than `MOST_SUBJECTS`.
@@ -120,33 +121,45 @@ class Enforcement:
         """
         if len(subjects) > MOST_SUBJECTS:
             raise TooCostlyError(f"the request concerns more than {MOST_SUBJECTS} patients; narrow it")
+        return await self._ask(question, tuple(dict.fromkeys(subjects)))
+
+    async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
+        """`ask` for any number of subjects, in as many transactions as it takes."""
+        tokens = tuple(dict.fromkeys(subjects))
+        count = max(1, -(-len(tokens) // MOST_SUBJECTS))
+        # Of equal size: alone in its transaction, a subject's entry would name the others' (see `_detail`).
+        return [await self._ask(question, tokens[part::count]) for part in range(count)]
+
+    async def _ask(self, question: Question, tokens: tuple[bytes, ...]) -> Answer:
         recipient = question.principal.organization
-        keys = await self._keys.find(subjects)
-        await self._pairs.ensure(list(keys.values()), recipient)
+        keys = await self._keys.find(tokens)
+        opened = await self._pairs.ensure(list(keys.values()), recipient)
         asks: list[Ask] = []
-        for token in dict.fromkeys(subjects):
-            known = keys.get(token)
-            asks.append(self._nothing(question, token.hex()) if known is None else self._ask(question, known))
+        owners: list[SubjectKeys] = []
+        for token in tokens:
+            if token in opened:
+                owners.append(keys[token])
+                asks.append(self._named(question, keys[token]))
+            else:
+                # What is nobody's is the directory's, so that it takes the same steps to find nothing.
+                owners.append(keys.get(token) or await self._directory())
+                asks.append(_attempt(question, token, owners[-1]))
         if not asks:
-            asks.append(self._nothing(question, question.target))
+            owners.append(await self._directory())
+            asks.append(_attempt(question, random_bytes(TOKEN_BYTES), owners[-1]))
         authorization = await self._ledger.authorize(asks)
-        details: list[_Detail] = []
+        details: list[log.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
-        # What was asked of nobody is sealed for the directory.
-        directory = None if len(keys) == len(asks) else await self._directory_keys()
-        for ask, entry in zip(asks, authorization.entries, strict=True):
+        for ask, owner, entry in zip(asks, owners, authorization.entries, strict=True):
             decisions[ask.subject] = entry.decision
-            known = keys.get(ask.subject)
-            sealer = known or directory
-            if sealer is None:
-                raise DamagedError("the subject's keys are gone")
-            detail = _detail(question, "" if known is None else known.name, alone=len(asks) == 1)
-            sealed = seal_side(sealer, detail_label(authorization.tx_id, entry.n), detail)
-            details.append((authorization.tx_id, entry.n, sealer.token, sealed))
+            detail = _detail(question, owner.name, alone=len(asks) == 1)
+            sealed = seal_side(owner, detail_label(authorization.tx_id, entry.n), detail)
+            attempt = ask.subject not in opened
+            details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
         return Answer(authorization.tx_id, authorization.time, decisions, authorization.permit, keys)
 
-    async def _keep(self, details: Sequence[_Detail]) -> None:
+    async def _keep(self, details: Sequence[log.DetailRow]) -> None:
         await self._entries.write(lambda c: log.add_details(c, details))
 
     def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
@@ -174,7 +187,7 @@ class Enforcement:
         salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
         return admits(answer.permit.obligations[keys.token], facts_of(resource, salt=salt, reference=own))
 
-    def _ask(self, question: Question, keys: SubjectKeys) -> Ask:
+    def _named(self, question: Question, keys: SubjectKeys) -> Ask:
         principal = question.principal
         name = (keys.token, principal.organization, principal.user, principal.evidence)
         names = self._names.get(name)
@@ -187,15 +200,17 @@ class Enforcement:
                 self._names.popitem(last=False)
         return Ask(keys.token, _request(question, names))
 
-    def _nothing(self, question: Question, text: str) -> Ask:
-        recipient = question.principal.organization
-        pair = self._references.nothing(recipient, text)
-        salt = self._references.nothing_salt(recipient, text)
-        return Ask(bytes.fromhex(pair), _request(question, _names(question.principal, pair, salt)))
-
-    async def _directory_keys(self) -> SubjectKeys:
+    async def _directory(self) -> SubjectKeys:
         token = self._references.directory
         return (await self._keys.ensure({token: ""}))[token]
+
+
+def _attempt(question: Question, token: bytes, owner: SubjectKeys) -> Ask:
+    # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
+    secret = PatientSecret(owner.secret)
+    name = secret.attempt(question.principal.organization)
+    names = _names(question.principal, name, secret.attempt_salt(name))
+    return Ask(token, _request(question, names))
 
 
 def detail_label(tx_id: str, n: int) -> bytes:

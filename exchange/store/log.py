@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     Index,
@@ -25,10 +26,14 @@ from sqlalchemy import (
     and_,
     func,
     select,
+    text,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 metadata = MetaData()
+
+# An index over some rows serves a query that says the same of them, in the same words.
+_REFUSED = "outcome = 'deny'"
 
 entries = Table(
     "entries",
@@ -49,6 +54,7 @@ entries = Table(
     Index("entries_tx", "tx", "n", unique=True),
     Index("entries_pair", "pair", "sequence"),
     Index("entries_time", "time"),
+    Index("entries_refused", "sequence", sqlite_where=text(_REFUSED)),
 )
 
 details = Table(
@@ -57,7 +63,10 @@ details = Table(
     Column("tx", String(64), primary_key=True),
     Column("n", Integer, primary_key=True),
     Column("subject", LargeBinary(16), nullable=False),
+    Column("attempt", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    # Entries under a pair are found by its name; only those under an attempt's name need this.
+    Index("details_attempts", "subject", sqlite_where=text("attempt = 1")),
     sqlite_with_rowid=False,
 )
 
@@ -101,10 +110,13 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries to list: each field that is set must match. Times are half-open ranges in ms."""
+    """Which entries to list: each field that is set must match. Times are half-open ranges in ms.
+
+    `of` is whose entries: those under these names, and the attempts whose details are this subject's.
+    """
 
     custodian: str | None = None
-    pairs: Sequence[str] | None = None
+    of: tuple[Sequence[str], bytes] | None = None
     tx_start: str | None = None
     n: int | None = None
     times: Sequence[tuple[int | None, int | None]] = ()
@@ -114,11 +126,30 @@ class Filter:
     outcomes: Sequence[str] | None = None
 
 
-def add_details(connection: Connection, rows: Sequence[tuple[str, int, bytes, bytes]]) -> None:
-    """Keep (tx, n, subject, sealed) of entries about to be released."""
+DetailRow = tuple[str, int, bytes, bool, bytes]
+"""Transaction, number, subject, whether the entry is an attempt, and the sealed detail."""
+
+
+def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
+    """Keep the details of entries about to be released."""
     connection.exec_driver_sql(
-        "INSERT OR REPLACE INTO details (tx, n, subject, sealed) VALUES (?, ?, ?, ?)", list(rows)
+        "INSERT OR REPLACE INTO details (tx, n, subject, attempt, sealed) VALUES (?, ?, ?, ?, ?)", list(rows)
     )
+
+
+def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
+    """(name, recipient) of each refusal by `custodian` behind the sequence `after` that has no detail.
+
+    Details can be lost in a power cut, and are where the log was made anew. The second value is the
+    sequence up to which none is lost.
+    """
+    newest = connection.execute(select(func.max(entries.c.sequence))).scalar() or 0
+    kept = select(details.c.n).where(details.c.tx == entries.c.tx, details.c.n == entries.c.n).exists()
+    statement = select(entries.c.sequence, entries.c.pair, entries.c.recipient).where(
+        text(f"entries.{_REFUSED}"), entries.c.sequence > after, entries.c.custodian == custodian, ~kept
+    )
+    lost = list(connection.execute(statement.order_by(entries.c.sequence)))
+    return [(row.pair, row.recipient) for row in lost], lost[0].sequence - 1 if lost else newest
 
 
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
@@ -157,7 +188,6 @@ def list_entries(
         entries.c.sequence, entries.c.record, entries.c.block, details.c.subject, details.c.sealed
     ).select_from(joined)
     for column, wanted in (
-        (entries.c.pair, which.pairs),
         (entries.c.recipient, which.recipients),
         (entries.c.action, which.actions),
         (entries.c.purpose, which.purposes),
@@ -165,6 +195,14 @@ def list_entries(
     ):
         if wanted is not None:
             statement = statement.where(column.in_(list(wanted)))
+    if which.of is not None:
+        names, subject = which.of
+        own, sealed = entries.alias("own"), details.alias("sealed_for")
+        attempts = select(own.c.sequence).where(
+            own.c.tx == sealed.c.tx, own.c.n == sealed.c.n, sealed.c.subject == subject, sealed.c.attempt
+        )
+        named = select(own.c.sequence).where(own.c.pair.in_(list(names)))
+        statement = statement.where(entries.c.sequence.in_(named.union_all(attempts)))
     if which.custodian is not None:
         statement = statement.where(entries.c.custodian == which.custodian)
     if which.tx_start is not None:
