@@ -19,6 +19,7 @@ from exchange.crypto.references import References
 from exchange.crypto.tokens import TokenKeys
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
+from exchange.ledger.embedded.identity import WriterLock
 from exchange.ledger.projection import Projection
 from exchange.services.audit import Audit
 from exchange.services.bundles import Bundles
@@ -128,6 +129,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         stack.push_async_callback(ledger.close)
         records = Database(folder.records, records_metadata, durable=True)
         stack.callback(records.close)
+        stack.callback(WriterLock(folder.log).release)  # against a rebuilding of the same file
         entries = Database(folder.log, log.metadata, durable=False)
         stack.callback(entries.close)
         projection = Projection(transactions, entries)
@@ -147,7 +149,12 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         )
         reading = Reading(references=references, records=records, enforcement=enforcement)
         searching = Searching(
-            references=references, token_keys=token_keys, records=records, enforcement=enforcement
+            msp_id=settings.msp_id,
+            references=references,
+            token_keys=token_keys,
+            records=records,
+            pairs=pairs,
+            enforcement=enforcement,
         )
         indexer = Indexer(
             msp_id=settings.msp_id,

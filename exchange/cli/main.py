@@ -15,6 +15,7 @@ _COMMANDS = {
     "serve": "node",
     "load": "load",
     "verify": "verify",
+    "rebuild": "rebuild",
     "demo": "demo",
     "bench": "bench",
 }

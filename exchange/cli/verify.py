@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TaskID
-from sqlalchemy import MetaData
 
+from exchange.cli.checking import Shown, checked_ledger, database, noted_block
 from exchange.cli.errors import fail
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
-from exchange.core.errors import DamagedError
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.references import References
-from exchange.ledger.embedded.identity import load_node_key
-from exchange.ledger.embedded.reader import open_reader
 from exchange.services.custody import Custody
-from exchange.services.verification import check_documents, check_ledger, check_log
+from exchange.services.verification import check_documents, check_log
 from exchange.store import log
-from exchange.store.database import Database
 from exchange.store.records import metadata
 from exchange.vault.file import FileVault
 from exchange.wiring import member_references
@@ -33,23 +27,25 @@ def verify(
     replay: Annotated[
         bool, typer.Option("--replay", help="Run every transaction again through the contracts as well.")
     ] = False,
+    noted: Annotated[
+        list[str] | None,
+        typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
+    ] = None,
 ) -> None:
     """Check the ledger, the access log, consents and every document; a running gateway does not mind.
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """
-    place = Folder(folder)
+    place, seen = Folder(folder), tuple(noted_block(text) for text in noted or ())
     settings = place.load()
     place.check_files()
-    public = load_node_key(place.node_key).public_key()
     vault = FileVault(place.root_key)
-    with ExitStack() as stack, _Shown() as stages:
-        ledger, report = check_ledger(place.ledger, public, stages.progress, replay=replay)
+    with ExitStack() as stack, Shown() as stages:
+        ledger, report, reader = checked_ledger(stack, place, stages.progress, replay=replay, noted=seen)
         checked = [ledger]
-        records = _database(stack, place.records, metadata, durable=True)
-        entries = _database(stack, place.log, log.metadata, durable=False)
-        if ledger.finding is None:  # what does not verify is no witness against the rest
-            reader = stack.enter_context(open_reader(place.ledger))
+        records = database(stack, place.records, metadata, durable=True)
+        entries = database(stack, place.log, log.metadata, durable=False)
+        if reader is not None:
             custody = Custody(
                 msp_id=settings.msp_id,
                 records=records,
@@ -70,39 +66,8 @@ def verify(
         fail("the node does not verify; do not serve it: restore a backup and keep this copy", code=3)
     counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in checked)
     replayed = f", {report.replayed} transactions replayed" if replay else ""
-    tip = f"; newest block {report.tip.block} is {report.tip.hash[:16]}" if report.tip else ""
+    tip = f"; newest block is {report.tip.block}:{report.tip.hash}" if report.tip else ""
     print(f"nothing is wrong: {report.blocks} blocks, {counts}{replayed}{tip}")
-
-
-def _database(stack: ExitStack, path: Path, tables: MetaData, *, durable: bool) -> Database:
-    try:
-        database = Database(path, tables, durable=durable)
-    except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
-        raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
-    stack.callback(database.close)
-    return database
-
-
-class _Shown:
-    """Progress of the parts on a terminal; nothing where there is none."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bars = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._tasks: dict[str, TaskID] = {}
-
-    def progress(self, part: str, done: int, of: int) -> None:
-        """Show how far `part` is."""
-        if part not in self._tasks:
-            self._tasks[part] = self._bars.add_task(part, total=of)
-        self._bars.update(self._tasks[part], completed=done, total=of)
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
 
 
 _NOUN = {

@@ -87,6 +87,9 @@ class Reader(Protocol):
     def count_records(self, block: int, index: int) -> int:
         """How many records there are up to and including the event `index` of `block`."""
 
+    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes]]:
+        """Every record behind an event, in the order of writing, with its own event's place."""
+
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""
 

@@ -143,23 +143,23 @@ class Projection:
 
 
 def _rows(event: Event) -> list[log.EntryRow]:
-    rows: list[log.EntryRow] = []
-    for raw in _records.decode(event.payload):
-        record = _record.decode(raw)
-        rows.append(
-            log.EntryRow(
-                tx=record.tx,
-                n=record.n,
-                block=event.checkpoint.block,
-                time=record.time,
-                pair=record.pair,
-                custodian=record.custodian,
-                recipient=record.recipient,
-                user=record.user,
-                action=record.action,
-                purpose=record.purpose,
-                outcome=record.outcome,
-                record=bytes(raw),
-            )
-        )
-    return rows
+    return [projected(bytes(raw), event.checkpoint.block) for raw in _records.decode(event.payload)]
+
+
+def projected(raw: bytes, block: int) -> log.EntryRow:
+    """The row of one record of the ledger, given as its canonical JSON."""
+    record = _record.decode(raw)
+    return log.EntryRow(
+        tx=record.tx,
+        n=record.n,
+        block=block,
+        time=record.time,
+        pair=record.pair,
+        custodian=record.custodian,
+        recipient=record.recipient,
+        user=record.user,
+        action=record.action,
+        purpose=record.purpose,
+        outcome=record.outcome,
+        record=raw,
+    )

@@ -20,7 +20,7 @@ from chaincode.access.model import Record
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
-from exchange.ledger.embedded.verify import Report, verify
+from exchange.ledger.embedded.verify import Noted, Report, verify
 from exchange.ledger.port import Reader
 from exchange.store import documents, log, subjects
 from exchange.store.database import Database
@@ -88,10 +88,10 @@ def snapshot(database: Database) -> Connection:
 
 
 def check_ledger(
-    path: Path, key: Ed25519PublicKey, progress: Progress, *, replay: bool
+    path: Path, key: Ed25519PublicKey, progress: Progress, *, replay: bool, noted: tuple[Noted, ...] = ()
 ) -> tuple[Checked, Report]:
     """Every block, signature, transaction and state row of the embedded ledger."""
-    report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay)
+    report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay, noted=noted)
     return checked_ledger(report), report
 
 

@@ -8,17 +8,19 @@ What Fabric keeps about chaincodes is small, and is held in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fabric_protos.peer.lifecycle.chaincode_definition_pb2 import ChaincodeValidationInfo
 from fabric_protos.peer.lifecycle.db_pb2 import StateData
 from fabric_protos.peer.policy_pb2 import ApplicationPolicy
 
+from chaincode.encoding import prefix_range
 from exchange.ledger.blocks.layout import Proposed, parse
 from exchange.ledger.embedded.block import BLOCK_LIMIT
 from exchange.ledger.embedded.reader import LedgerReader
 from exchange.ledger.embedded.storage import SCHEMA, Storage
+from exchange.ledger.port import Checkpoint
 
 LIFECYCLE = "_lifecycle"
 _CACHE_KIB = 64 * 1024
@@ -28,6 +30,7 @@ _TABLES = (
         "CREATE TABLE events (block INTEGER, position INTEGER, place INTEGER,"
         " PRIMARY KEY (block, position)) STRICT"
     ),
+    "CREATE UNIQUE INDEX events_by_place ON events (place)",
 )
 
 SystemKey = tuple[str, str, str | bytes]
@@ -131,6 +134,18 @@ class ChannelReader(LedgerReader):
         """How many records there are up to and including the event `index` of `block`."""
         place = self._place(block, index)
         return 0 if place is None else super().count_records(*divmod(place, BLOCK_LIMIT))
+
+    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes]]:
+        """Every record behind an event, in the order of writing, with its own event's place."""
+        start, end = (text.encode() for text in prefix_range("access"))
+        found = after and self._place(after.block, after.index)
+        behind = -1 if found is None else found
+        for block, position, value in self._state.storage.execute(
+            "SELECT block, position, value FROM versions JOIN events USING (place)"
+            " WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
+            (behind, start, end),
+        ):
+            yield Checkpoint(block, position), value
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""

@@ -11,8 +11,10 @@ import msgspec
 from chaincode.consent.model import Pair
 from chaincode.encoding import composite_key, prefix_range
 from exchange.ledger.embedded.storage import Storage
+from exchange.ledger.port import Checkpoint
 
 _PLACE_BITS = 16
+_INDEX = (1 << _PLACE_BITS) - 1
 _PAGE = 1_000
 
 
@@ -39,6 +41,16 @@ class LedgerReader:
             (start.encode(), end.encode(), (block << _PLACE_BITS) | index),
         ).fetchone()
         return found[0]
+
+    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes]]:
+        """Every record behind an event, in the order of writing, with its own event's place."""
+        start, end = prefix_range("access")
+        behind = -1 if after is None else (after.block << _PLACE_BITS) | after.index
+        for place, value in self._storage.execute(
+            "SELECT place, value FROM versions WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
+            (behind, start.encode(), end.encode()),
+        ):
+            yield Checkpoint(place >> _PLACE_BITS, place & _INDEX), value
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is a transaction `index` in `block`."""

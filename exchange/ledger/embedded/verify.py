@@ -9,8 +9,8 @@
    give the same result, reads, writes and event: the rules themselves gave every permit. (Rules of a
    newer release may decide otherwise today; replay with the release that wrote the ledger.)
 
-What no file can say of itself is that its newest blocks were cut away. Whoever noted a block's number
-and hash before can hand them in as `noted`.
+What no file can say of itself is that its newest blocks were cut away. Whoever noted blocks' numbers
+and hashes before can hand them in as `noted`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def verify(
     public_key: Ed25519PublicKey,
     progress: Progress | None = None,
     *,
-    noted: Noted | None = None,
+    noted: tuple[Noted, ...] = (),
     replay: bool = False,
 ) -> Report:
     """Check the ledger at `path`, which a node may have open, against `public_key`. Blocks; CPU bound.
@@ -117,8 +117,9 @@ def verify(
 class _Run:
     """One pass over a ledger, and how far it came."""
 
-    def __init__(self, key: Ed25519PublicKey, progress: Progress | None, noted: Noted | None) -> None:
-        self._key, self._progress, self._noted = key, progress, noted
+    def __init__(self, key: Ed25519PublicKey, progress: Progress | None, noted: tuple[Noted, ...]) -> None:
+        self._key, self._progress = key, progress
+        self._noted = {one.block: one for one in noted}
         self.blocks = self.transactions = self.values = self.replayed = self.unreplayable = 0
         self.tip: Noted | None = None
 
@@ -136,7 +137,7 @@ class _Run:
             previous = block.block_hash(row[1])
             self.tip = Noted(self.blocks, previous.hex())
             self.blocks += 1
-            if self._noted and self._noted.block == self.tip.block and self._noted != self.tip:
+            if self._noted.get(self.tip.block, self.tip) != self.tip:
                 raise MismatchError("blocks", f"block {self.tip.block}", "is not the block that was noted")
             if self._progress and not self.blocks % 64:
                 self._progress(self.values, total)
@@ -173,8 +174,9 @@ class _Run:
             raise MismatchError("transactions", name_of(place), "belongs to no block")
         for seq, *_ in versions:
             raise MismatchError("versions", str(seq), "was written by no transaction")
-        if self._noted and self._noted.block >= self.blocks:
-            raise MismatchError("blocks", f"block {self._noted.block}", "was noted and is not there")
+        for number in sorted(self._noted):
+            if number >= self.blocks:
+                raise MismatchError("blocks", f"block {number}", "was noted and is not there")
         for (message,) in storage.execute("PRAGMA integrity_check(1)").fetchall():
             if message != "ok":
                 raise MismatchError("file", "pages", message)

@@ -164,11 +164,11 @@ async def test_another_signers_ledger_is_found(small: Any) -> None:
 async def test_a_history_that_was_signed_anew_is_found_by_whoever_noted_a_block(small: Any) -> None:
     """The node itself can rewrite its file; a hash that somebody kept tells."""
     before = small.verify().tip
-    assert small.verify(noted=before).sound
+    assert small.verify(noted=(before,)).sound
     shutil.move(small.path, small.folder / "old.db")
     await small.fill(pairs=2, accesses=3)
     assert small.verify().sound
-    finding = small.verify(noted=before).finding
+    finding = small.verify(noted=(before,)).finding
     assert finding is not None
     assert "noted" in finding.what
 
@@ -183,10 +183,10 @@ async def test_blocks_cut_from_the_end_are_found_by_whoever_noted_one(small: Any
     )
     db.close()
     assert small.verify().sound, "no file knows what came after its end"
-    finding = small.verify(noted=tip).finding
+    finding = small.verify(noted=(tip,)).finding
     assert finding is not None
     assert (finding.row, finding.what) == (f"block {last}", "was noted and is not there")
-    assert not small.verify(noted=Noted(last - 1, "0" * 64)).sound
+    assert not small.verify(noted=(Noted(last - 1, "0" * 64),)).sound
 
 
 def forge(node: Any, number: int, before: bytes, after: bytes) -> None:

@@ -1,0 +1,89 @@
+"""What the commands that check a node share: its ledger verified, its databases, and progress."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from sqlalchemy import MetaData
+
+from exchange.cli.errors import CommandError
+from exchange.config import Folder
+from exchange.core.errors import DamagedError
+from exchange.ledger.embedded.identity import load_node_key
+from exchange.ledger.embedded.reader import open_reader
+from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.port import Reader
+from exchange.services.verification import Checked, check_ledger
+from exchange.services.verification import Progress as Told
+from exchange.store.database import Database
+
+_NOTED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+
+
+def noted_block(text: str) -> Noted:
+    """The block that NUMBER:HASH names.
+
+    Raises:
+        CommandError: it names none.
+    """
+    found = _NOTED.fullmatch(text)
+    if found is None:
+        raise CommandError(f"--noted {text!r} is no NUMBER:HASH; `consentry verify` prints one that is")
+    return Noted(int(found[1]), found[2])
+
+
+def checked_ledger(
+    stack: ExitStack,
+    place: Folder,
+    progress: Told,
+    *,
+    replay: bool = False,
+    noted: tuple[Noted, ...] = (),
+) -> tuple[Checked, Report, Reader | None]:
+    """The node's ledger, verified from its first block on; and a reader of it, if nothing was found."""
+    public = load_node_key(place.node_key).public_key()
+    checked, report = check_ledger(place.ledger, public, progress, replay=replay, noted=noted)
+    if checked.finding is not None:  # what does not verify is no witness against the rest
+        return checked, report, None
+    return checked, report, stack.enter_context(open_reader(place.ledger))
+
+
+def database(stack: ExitStack, path: Path, tables: MetaData, *, durable: bool) -> Database:
+    """A database of the node, closed with `stack`.
+
+    Raises:
+        DamagedError: it can't be opened.
+    """
+    try:
+        database = Database(path, tables, durable=durable)
+    except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
+        raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
+    stack.callback(database.close)
+    return database
+
+
+class Shown:
+    """Progress of the parts on a terminal; nothing where there is none."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bars = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def progress(self, part: str, done: int, of: int) -> None:
+        """Show how far `part` is."""
+        if part not in self._tasks:
+            self._tasks[part] = self._bars.add_task(part, total=of)
+        self._bars.update(self._tasks[part], completed=done, total=of)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
