@@ -16,6 +16,7 @@ from exchange.core import search
 from exchange.core.actors import Principal
 from exchange.core.bundles import Match, identity_of, search_set
 from exchange.core.errors import BadRequestError
+from exchange.core.outcome import warning
 from exchange.core.r4.elements import elements as elements_of
 from exchange.core.record import pick
 from exchange.core.search import Query
@@ -26,6 +27,7 @@ from exchange.services.searching import place as at
 PAGE = "_page"
 """The parameter that carries an opaque cursor."""
 
+_UNCOUNTED = "there are too many matches to count, so there is no total; narrow the search"
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 _SUMMARIES = frozenset({"", "true", "text", "data", "false"})
 _MOST_PER_PAGE = 1000
@@ -74,12 +76,14 @@ class Paging:
         """One page of a search; a `_page` parameter continues an earlier one."""
         given = tuple(parameters)
         after: int | None = None
+        total: int | None = None
         cursors = [value for name, value in given if name == PAGE]
         if cursors:
             cursor = self._gateway.cursors.open(cursors[0], Cursor, client=principal.client_id)
             if cursor.resource_type != resource_type:
                 raise BadRequestError("the page link belongs to another resource type")
             given, after, lenient = cursor.parameters, int(cursor.after), cursor.lenient
+            total = cursor.total
         if resource_type == "AuditEvent":
             found = await self._gateway.audit.search(principal, given, after=after, lenient=lenient)
             query: Query | None = None
@@ -88,10 +92,12 @@ class Paging:
             if not lenient and not _can_sort(query):
                 raise BadRequestError("_sort: results come in the order of _lastUpdated or -_lastUpdated")
             target = f"{resource_type}?{urllib.parse.urlencode(given)}"
-            found = await self._gateway.searching.search(principal, query, target=target, after=after)
+            found = await self._gateway.searching.search(
+                principal, query, target=target, after=after, total=total, whole=False
+            )
         links = {"self": self._self_link(resource_type, given, query)}
         if found.more_after is not None:
-            cursor = Cursor(resource_type, given, at(found.more_after), lenient)
+            cursor = Cursor(resource_type, given, at(found.more_after), lenient, found.total)
             sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{self._gateway.base}/{resource_type}?{PAGE}={sealed}"
         if query is not None and query.summary == "count":
@@ -132,6 +138,8 @@ class Paging:
             identity = identity_of(body)
             url = f"{self._gateway.base}/{identity.resource_type}/{identity.id}"
             matches.append(Match(url, subset(body, elements=elements, summary=summary)))
+        if found.uncounted:
+            matches.append(Match("", warning("too-costly", _UNCOUNTED), "outcome"))
         return Page(search_set(matches, links=links, total=found.total), found.tx_id)
 
     def _self_link(self, resource_type: str, given: Sequence[tuple[str, str]], query: Query | None) -> str:

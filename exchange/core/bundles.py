@@ -131,7 +131,7 @@ def with_id(body: bytes, logical_id: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One resource of a search set."""
+    """One resource of a search set; an outcome has no address of its own."""
 
     full_url: str
     body: bytes
@@ -146,7 +146,8 @@ def search_set(matches: Sequence[Match], *, links: Mapping[str, str], total: int
     frame["link"] = _links(links)
     if matches:
         frame["entry"] = [
-            {"fullUrl": match.full_url, "resource": msgspec.Raw(match.body), "search": {"mode": match.mode}}
+            ({"fullUrl": match.full_url} if match.full_url else {})
+            | {"resource": msgspec.Raw(match.body), "search": {"mode": match.mode}}
             for match in matches
         ]
     return _encode(frame)

@@ -33,6 +33,11 @@ def refusal(code: str, message: str) -> bytes:
     return _render([_issue("error", code, message)])
 
 
+def warning(code: str, message: str) -> bytes:
+    """An OperationOutcome of one warning, for an answer that is right and lacks something."""
+    return _render([_issue("warning", code, message)])
+
+
 def validation(errors: Sequence[Problem] = (), warnings: Sequence[Problem] = ()) -> bytes:
     """The answer to `$validate`: the errors, then the warnings, or one informational all-clear."""
     found = [_issue("error", p.code, p.message, p.path) for p in errors]
