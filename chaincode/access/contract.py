@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
 from chaincode.access.model import BATCH_LIMIT, Decision, Reason, Record, Request
 from chaincode.consent.model import Pair, Policy
+from chaincode.consent.periods import next_turn
 from chaincode.consent.rules import decide
 from chaincode.consent.state import POLICY_KEY, decode_pair, decode_policy, pair_key
 from chaincode.encoding import composite_key, decode, encode, prefix_range
@@ -126,7 +129,11 @@ def _decide(
         except (BadArgumentError, ConflictError):
             # Terms of a newer release deny this request; the others in the batch are none the worse.
             return Decision(outcome="deny", reason=Reason.UNREADABLE)
-    return decide(policy, pair, request, now=now, caller=caller)
+    decision = decide(policy, pair, request, now=now, caller=caller)
+    if pair is None or decision.outcome == "deny":
+        return decision
+    until = next_turn(pair, now)
+    return decision if until is None else msgspec.structs.replace(decision, until=until)
 
 
 def _record(request: Request, decision: Decision, ledger: Ledger, n: int) -> Record:

@@ -80,6 +80,9 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     and at least one permits it (`chaincode.consent.obligations`). An empty tuple permits every record, so
     it and None must never be taken for one another: a Permit always has a tuple and a Deny has None, and
     a value that says otherwise can't be made or decoded.
+
+    A Permit that rests on terms with periods holds `until` the first of them begins or ends, in ms since
+    1970 UTC.
     """
 
     outcome: Literal["permit", "deny"]
@@ -88,6 +91,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     basis_version: int = 0
     epoch: int = 0
     obligations: tuple[Provision, ...] | None = None
+    until: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a Deny with obligations and a Permit without (ValueError; ValidationError when decoded)."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from chaincode.consent.model import Provision
 
 LIFETIME = 30.0
-"""Seconds after commit in which a permit opens documents; the next request asks the ledger again."""
+"""Most seconds after commit in which a permit opens documents; the next request asks the ledger again."""
 
 
 class Permit:
@@ -36,7 +36,7 @@ class Permit:
 
     @property
     def fresh(self) -> bool:
-        """Whether it still opens documents."""
+        """Whether it still opens documents: the terms that it rests on have not ended by the clock."""
         return time.monotonic() <= self._expires
 
     def covers(self, subjects: tuple[bytes, ...]) -> bool:
@@ -48,23 +48,27 @@ class Permit:
     _expires: float
 
 
-Issuer = Callable[[str, str, Mapping[bytes, tuple[Provision, ...]]], Permit]
+Issuer = Callable[[str, str, Mapping[bytes, tuple[Provision, ...]], int | None], Permit]
 
 
-def _issue(tx_id: str, recipient: str, obligations: Mapping[bytes, tuple[Provision, ...]]) -> Permit:
+def _issue(
+    tx_id: str, recipient: str, obligations: Mapping[bytes, tuple[Provision, ...]], until: int | None
+) -> Permit:
+    # `until` is when the terms end that it rests on, in ms since 1970 UTC.
     permit = object.__new__(Permit)
     permit.tx_id = tx_id
     permit.recipient = recipient
     permit.obligations = dict(obligations)
-    permit._expires = time.monotonic() + LIFETIME
+    lifetime = LIFETIME if until is None else min(LIFETIME, until / 1000 - time.time())
+    permit._expires = time.monotonic() + lifetime
     return permit
 
 
-_issuer: list[Issuer] = [_issue]
+_permit_issuer: list[Issuer] = [_issue]
 
 
 def take_issuer() -> Issuer:
     """Hand out the means to make permits, once; the second taker is refused."""
-    if not _issuer:
+    if not _permit_issuer:
         raise RuntimeError("the permit issuer has been taken")
-    return _issuer.pop()
+    return _permit_issuer.pop()

@@ -132,17 +132,20 @@ class LedgerClient:
         share = await self._group.authorize(requests)
         committed = share.committed
         obligations: dict[bytes, tuple[Provision, ...]] = {}
+        until: int | None = None
         entries = []
         for n, (ask, decision) in enumerate(zip(asks, share.decisions, strict=True), share.first):
             entries.append(Entry(n, decision))
             if decision.outcome == "permit":
                 obligations[ask.subject] = decision.obligations or ()
+                if decision.until is not None:
+                    until = decision.until if until is None else min(until, decision.until)
         return Authorization(
             tx_id=committed.tx_id,
             block=committed.block,
             time=committed.time,
             entries=tuple(entries),
-            permit=_issue(committed.tx_id, recipient, obligations) if obligations else None,
+            permit=_issue(committed.tx_id, recipient, obligations, until) if obligations else None,
         )
 
     async def trail(

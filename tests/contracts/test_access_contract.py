@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
-from chaincode.access.model import Record
+from chaincode.access.model import Decision, Record
 from chaincode.consent.model import Condition, Period, Policy, Provision
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
@@ -253,6 +253,27 @@ async def test_an_expired_grant_denies_by_the_transactions_time(
     assert (await ledger.authorize([make.ask(pair)])).permit is not None
     channel.clock.now = until
     assert (await ledger.authorize([make.ask(pair)])).permit is None
+
+
+async def test_a_permit_says_when_the_first_period_of_its_terms_turns(
+    ledger: LedgerClient, channel: Any, make: Any
+) -> None:
+    now = channel.clock.now
+    later = Provision("deny", when=Condition(purposes=("TREAT",), period=Period(start=now + 7000)))
+    within = Provision("permit", when=Condition(period=Period(now - 5000, now + 9000)), exceptions=(later,))
+    pair = await opened(ledger, make, make.grant(root=within))
+
+    async def until(at: int) -> int | None:
+        channel.clock.now = at
+        (entry,) = (await ledger.authorize([make.ask(pair)])).entries
+        decision: Decision = entry.decision
+        return decision.until
+
+    assert await until(now) == now + 7000
+    assert await until(now + 6999) == now + 7000
+    assert await until(now + 7000) is None, "a refusal holds for no time"
+    await ledger.file_terms([(pair, make.grant(version=2, root=Provision("permit")))])
+    assert await until(now + 7001) is None, "no period, no end"
 
 
 async def test_a_time_far_from_the_endorsers_clock_is_refused(

@@ -78,6 +78,9 @@ PLAIN = Terms(
 RULE = PolicyRule(id="own-care", relation="custodian", subject="patient", purposes=("TREAT",))
 
 
+ATTEMPT = bytes(range(8))
+
+
 def request(pair: str = PAIR, **changes: Any) -> Request:
     """A request with every field set, but for `changes`."""
     fields: dict[str, Any] = {
@@ -249,13 +252,15 @@ def blocks() -> dict[str, str]:
 
 
 def pseudonyms() -> list[dict[str, str]]:
-    """Pairs and salts of two secrets."""
+    """Pairs, salts and attempts of two secrets."""
     return [
         {
             "secret": secret.hex(),
             "recipient": recipient,
             "pair": PatientSecret(secret).pair(recipient),
             "salt": PatientSecret(secret).salt(recipient).hex(),
+            "attempt": (name := (ATTEMPT + PatientSecret(secret)._tag(ATTEMPT, recipient)).hex()),
+            "attempt_salt": PatientSecret(secret).attempt_salt(name).hex(),
         }
         for secret in (bytes(32), bytes(range(32)))
         for recipient in (A, B)

@@ -40,8 +40,8 @@ def subject(letter: str) -> SubjectKeys:
 ALICE, BOB = subject("a"), subject("b")
 
 
-def permit(*subjects: SubjectKeys) -> Permit:
-    return permits._issue("0" * 64, "LakeMSP", {keys.token: () for keys in subjects})
+def permit(*subjects: SubjectKeys, until: int | None = None) -> Permit:
+    return permits._issue("0" * 64, "LakeMSP", {keys.token: () for keys in subjects}, until)
 
 
 def sealed(subjects: list[SubjectKeys], body: bytes = b'{"a":1}', version: int = 3) -> Envelope:
@@ -103,6 +103,18 @@ def test_a_stale_permit_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         open_document(held, [ALICE], envelope)
 
 
+def test_a_permit_ends_when_the_terms_end_that_it_rests_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    held = permit(ALICE, until=int((now + 5) * 1000))
+    assert held.covers((ALICE.token,))
+    assert not permit(ALICE, until=int(now * 1000) - 1).fresh
+    late = permit(ALICE, until=int((now + 3600) * 1000))
+    clock = time.monotonic()
+    for after, first, second in ((4.0, True, True), (6.0, False, True), (LIFETIME + 1, False, False)):
+        monkeypatch.setattr(permits.time, "monotonic", lambda after=after: clock + after)
+        assert (held.fresh, late.fresh) == (first, second)
+
+
 def test_a_document_of_two_patients_needs_both_permissions_and_both_keys() -> None:
     envelope = sealed([ALICE, BOB])
     assert open_document(permit(ALICE, BOB), [BOB, ALICE], envelope) == b'{"a":1}'
@@ -150,7 +162,7 @@ def _users(name: str) -> list[tuple[str, str]]:
 def test_only_the_ledger_client_takes_the_issuer_of_permits() -> None:
     client = "exchange/ledger/client.py"
     assert _users("take_issuer") == [(client, "import"), (client, "use")]
-    assert {module for module, _ in _users("_issuer")} == {"exchange/core/permit.py"}
+    assert {module for module, _ in _users("_permit_issuer")} == {"exchange/core/permit.py"}
     with pytest.raises(RuntimeError, match="has been taken"):
         _take_again()
 
