@@ -20,7 +20,7 @@ from exchange.network.configuration import (
 )
 from exchange.network.errors import StartError
 from exchange.network.programs import Programs
-from exchange.network.topology import HOST, Folder, Orderer, Organisation, Topology
+from exchange.network.topology import Folder, Orderer, Organisation, Topology
 
 _COMMAND_SECONDS = 60.0
 _PATIENCE = 30.0  # seconds for what settles by itself: a leader's election, a block on its way
@@ -58,7 +58,7 @@ class Administrator:
             self._programs.osnadmin,
             *("channel", "join", "--channelID", self._channel),
             *("--config-block", self._folder.block(self._channel)),
-            *("-o", f"{HOST}:{orderer.admin_port}", "--ca-file", tls / "ca.crt"),
+            *("-o", f"{orderer.reached}:{orderer.admin_port}", "--ca-file", tls / "ca.crt"),
             *("--client-cert", tls / "server.crt", "--client-key", tls / "server.key"),
         )
 

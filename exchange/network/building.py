@@ -26,7 +26,7 @@ def build(network: Network) -> None:
     _prepare(network)
     administrator = Administrator(network.programs, network.folder, network.topology)
     administrator.make_certificates()
-    _write_packages(network)
+    write_packages(network)
     network.launch(network.names())
     administrator.make_channel()
     orderers, organisations = network.topology.orderers, network.topology.organisations
@@ -54,12 +54,19 @@ def _prepare(network: Network) -> None:
     for made in (folder.configuration, folder.packages, folder.profiles, folder.data, folder.logs):
         made.mkdir()
     save(folder, network.state)
+    write_configuration(network)
+
+
+def write_configuration(network: Network) -> None:
+    """Write what Fabric's programs read and run, the same for all of them."""
+    folder = network.folder
     for sample in ("core.yaml", "orderer.yaml"):
         shutil.copy(network.programs.samples / sample, folder.configuration / sample)
     write_builder(folder.builder)
 
 
-def _write_packages(network: Network) -> None:
+def write_packages(network: Network) -> None:
+    """Write each organisation's chaincode package, remember its id, and write its clients' profile."""
     folder, label = network.folder, f"{network.topology.options.chaincode}_1"
     for organisation in network.topology.organisations:
         packed = package(
@@ -68,20 +75,21 @@ def _write_packages(network: Network) -> None:
             folder.chaincode_tls(organisation),
             client_tls=folder.peer(organisation) / "tls",
         )
-        _package_file(network, organisation).write_bytes(packed.content)
+        package_file(network, organisation).write_bytes(packed.content)
         network.state.package_ids[organisation.name] = packed.id
         profile = folder.profiles / f"{organisation.name.lower()}.json"
         network.profile(organisation.name).write(profile)
 
 
-def _package_file(network: Network, organisation: Organisation) -> Path:
+def package_file(network: Network, organisation: Organisation) -> Path:
+    """Where an organisation's chaincode package lies."""
     return network.folder.packages / f"{organisation.name.lower()}.tar.gz"
 
 
 def _join(network: Network, administrator: Administrator, organisation: Organisation) -> None:
     network.await_listening([organisation.peer])
     administrator.join_peer(organisation)
-    administrator.install(organisation, _package_file(network, organisation))
+    administrator.install(organisation, package_file(network, organisation))
 
 
 def _finish(steps: Iterable[Future[None]]) -> None:

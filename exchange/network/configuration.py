@@ -110,7 +110,9 @@ def channel_config(topology: Topology, folder: Folder) -> str:
                                     **_signed(organisation.msp_id),
                                     "Endorsement": _signature(f"OR('{organisation.msp_id}.peer')"),
                                 },
-                                "AnchorPeers": [{"Host": HOST, "Port": organisation.peer_port}],
+                                "AnchorPeers": [
+                                    {"Host": organisation.reached, "Port": organisation.peer_port}
+                                ],
                             }
                             for organisation in topology.organisations
                         ],
@@ -124,7 +126,12 @@ def channel_config(topology: Topology, folder: Folder) -> str:
 
 def _consenter(orderer: Orderer, folder: Folder) -> dict[str, Any]:
     certificate = str(folder.orderer(orderer) / "tls" / "server.crt")
-    return {"Host": HOST, "Port": orderer.port, "ClientTLSCert": certificate, "ServerTLSCert": certificate}
+    return {
+        "Host": orderer.reached,
+        "Port": orderer.port,
+        "ClientTLSCert": certificate,
+        "ServerTLSCert": certificate,
+    }
 
 
 def _implicit(rule: str) -> dict[str, str]:
@@ -147,7 +154,7 @@ def orderer_environment(topology: Topology, folder: Folder, orderer: Orderer) ->
     return {
         "FABRIC_CFG_PATH": str(folder.configuration),
         "FABRIC_LOGGING_SPEC": topology.options.log_level,
-        "ORDERER_GENERAL_LISTENADDRESS": HOST,
+        "ORDERER_GENERAL_LISTENADDRESS": orderer.listens,
         "ORDERER_GENERAL_LISTENPORT": str(orderer.port),
         "ORDERER_GENERAL_LOCALMSPID": ORDERER_MSP,
         "ORDERER_GENERAL_LOCALMSPDIR": str(node / "msp"),
@@ -161,12 +168,12 @@ def orderer_environment(topology: Topology, folder: Folder, orderer: Orderer) ->
         "ORDERER_FILELEDGER_LOCATION": str(data),
         "ORDERER_CONSENSUS_WALDIR": str(data / "wal"),
         "ORDERER_CONSENSUS_SNAPDIR": str(data / "snapshots"),
-        "ORDERER_ADMIN_LISTENADDRESS": f"{HOST}:{orderer.admin_port}",
+        "ORDERER_ADMIN_LISTENADDRESS": f"{orderer.listens}:{orderer.admin_port}",
         "ORDERER_ADMIN_TLS_ENABLED": "true",
         "ORDERER_ADMIN_TLS_CERTIFICATE": str(tls / "server.crt"),
         "ORDERER_ADMIN_TLS_PRIVATEKEY": str(tls / "server.key"),
         "ORDERER_ADMIN_TLS_CLIENTROOTCAS": f"[{tls / 'ca.crt'}]",
-        "ORDERER_OPERATIONS_LISTENADDRESS": f"{HOST}:{orderer.operations_port}",
+        "ORDERER_OPERATIONS_LISTENADDRESS": f"{orderer.listens}:{orderer.operations_port}",
     }
 
 
@@ -182,8 +189,8 @@ def peer_environment(topology: Topology, folder: Folder, organisation: Organisat
         "CORE_PEER_LOCALMSPID": organisation.msp_id,
         "CORE_PEER_MSPCONFIGPATH": str(node / "msp"),
         "CORE_PEER_ADDRESS": organisation.address,
-        "CORE_PEER_LISTENADDRESS": organisation.address,
-        "CORE_PEER_CHAINCODELISTENADDRESS": f"{HOST}:{organisation.chaincode_listen_port}",
+        "CORE_PEER_LISTENADDRESS": f"{organisation.listens}:{organisation.peer_port}",
+        "CORE_PEER_CHAINCODELISTENADDRESS": f"{organisation.listens}:{organisation.chaincode_listen_port}",
         "CORE_PEER_GOSSIP_BOOTSTRAP": organisation.address,
         "CORE_PEER_GOSSIP_EXTERNALENDPOINT": organisation.address,
         # Fabric's 25 s between attempts would at times be the time until two peers meet.
@@ -206,7 +213,7 @@ def peer_environment(topology: Topology, folder: Folder, organisation: Organisat
         "CORE_PEER_TLS_ROOTCERT_FILE": str(tls / "ca.crt"),
         "CORE_PEER_FILESYSTEMPATH": str(data),
         "CORE_LEDGER_SNAPSHOTS_ROOTDIR": str(data / "snapshots"),
-        "CORE_OPERATIONS_LISTENADDRESS": f"{HOST}:{organisation.operations_port}",
+        "CORE_OPERATIONS_LISTENADDRESS": f"{organisation.listens}:{organisation.operations_port}",
         "CORE_CHAINCODE_EXTERNALBUILDERS": json.dumps([{"name": "ccaas", "path": str(folder.builder)}]),
     }
 
@@ -216,7 +223,7 @@ def chaincode_environment(folder: Folder, organisation: Organisation, package_id
     tls = folder.chaincode_tls(organisation)
     return {
         "CHAINCODE_ID": package_id,
-        "CHAINCODE_SERVER_ADDRESS": organisation.chaincode_address,
+        "CHAINCODE_SERVER_ADDRESS": f"{organisation.listens}:{organisation.chaincode_port}",
         "CHAINCODE_TLS_KEY": str(tls / "server.key"),
         "CHAINCODE_TLS_CERT": str(tls / "server.crt"),
         "CHAINCODE_CLIENT_CA_CERT": str(tls / "ca.crt"),

@@ -71,7 +71,7 @@ class Network:
         return Profile(
             msp_id=found.msp_id,
             peer=found.address,
-            tls_ca=self.folder.peer(found) / "tls" / "ca.crt",
+            tls_ca=msp.parent / "tls" / "ca.crt",
             certificate=msp / "signcerts" / f"{msp.parent.name}-cert.pem",
             key=msp / "keystore" / "priv_sk",
             channel=options.channel,

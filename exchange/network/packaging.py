@@ -66,7 +66,7 @@ def package(label: str, address: str, tls: Path, *, client_tls: Path) -> Package
 def write_builder(folder: Path) -> None:
     """Write the three scripts that a peer runs as an external builder."""
     programs = folder / "bin"
-    programs.mkdir(parents=True)
+    programs.mkdir(parents=True, exist_ok=True)
     for name, text in _BUILDER.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)

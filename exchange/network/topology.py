@@ -16,7 +16,9 @@ import msgspec
 from exchange.network.errors import NetworkError, PortError
 
 HOST = "127.0.0.1"
-"""Every process of the network listens on this address only."""
+"""Every process of a network of processes listens on this address only."""
+
+_ANYWHERE = "0.0.0.0"  # noqa: S104  # inside a container, whose networks say who gets there
 
 ORDERER_MSP = "OrdererMSP"
 _PORTS = range(20_000, 30_000)  # below the ports that outgoing connections are given
@@ -51,12 +53,13 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Orderer(msgspec.Struct, frozen=True):
-    """A node of the ordering service."""
+    """A node of the ordering service. In a container it is reached by its name in certificates."""
 
     name: str
     port: int
     admin_port: int
     operations_port: int
+    contained: bool = False
 
     @property
     def host(self) -> str:
@@ -64,19 +67,30 @@ class Orderer(msgspec.Struct, frozen=True):
         return f"{self.name}.orderer.example"
 
     @property
+    def reached(self) -> str:
+        """The host that others reach it at."""
+        return self.host if self.contained else HOST
+
+    @property
+    def listens(self) -> str:
+        """The address that it listens on."""
+        return _ANYWHERE if self.contained else HOST
+
+    @property
     def address(self) -> str:
         """Where clients and other orderers reach it."""
-        return f"{HOST}:{self.port}"
+        return f"{self.reached}:{self.port}"
 
 
 class Organisation(msgspec.Struct, frozen=True):
-    """A hospital with one peer and one chaincode service."""
+    """A hospital with one peer and one chaincode service; containers are reached by names in certificates."""
 
     name: str
     peer_port: int
     chaincode_listen_port: int
     operations_port: int
     chaincode_port: int
+    contained: bool = False
 
     @property
     def msp_id(self) -> str:
@@ -99,14 +113,24 @@ class Organisation(msgspec.Struct, frozen=True):
         return f"chaincode.{self.name.lower()}"
 
     @property
+    def reached(self) -> str:
+        """The host that others reach its peer at."""
+        return f"peer.{self.domain}" if self.contained else HOST
+
+    @property
+    def listens(self) -> str:
+        """The address that its peer and its chaincode listen on."""
+        return _ANYWHERE if self.contained else HOST
+
+    @property
     def address(self) -> str:
         """Where clients and other peers reach its peer."""
-        return f"{HOST}:{self.peer_port}"
+        return f"{self.reached}:{self.peer_port}"
 
     @property
     def chaincode_address(self) -> str:
         """Where its peer reaches its chaincode."""
-        return f"{HOST}:{self.chaincode_port}"
+        return f"{f'chaincode.{self.domain}' if self.contained else HOST}:{self.chaincode_port}"
 
 
 class Topology(msgspec.Struct, frozen=True):
@@ -133,6 +157,21 @@ class Topology(msgspec.Struct, frozen=True):
             for number in range(1, options.organisations + 1)
         )
         return cls(options, orderers, organisations)
+
+    @classmethod
+    def contained(cls, options: Options) -> Topology:
+        """Name the nodes of a network of containers, where every node has Fabric's usual ports to itself."""
+        return cls(
+            options,
+            tuple(
+                Orderer(f"orderer{number}", 7050, 7053, 9443, contained=True)
+                for number in range(1, options.orderers + 1)
+            ),
+            tuple(
+                Organisation(f"Hospital{number}", 7051, 7052, 9443, 9999, contained=True)
+                for number in range(1, options.organisations + 1)
+            ),
+        )
 
     def listeners(self) -> Iterator[tuple[int, str]]:
         """Every port, with the process that listens there."""

@@ -1,0 +1,122 @@
+"""The same network in containers: `python -m exchange.network.containers prepare` and `found`.
+
+`prepare` writes certificates, configuration, chaincode packages and the channel's first block, before
+anything runs; `found` joins orderers and peers to the channel and has the organisations approve and commit
+the chaincode, once everything runs. Each step is done once: a job that was interrupted is run again and
+goes on. Both work below one folder, in which every container finds its own part at the same path.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from exchange.network.administration import Administrator
+from exchange.network.building import package_file, write_configuration, write_packages
+from exchange.network.errors import NetworkError
+from exchange.network.network import Network
+from exchange.network.programs import Programs
+from exchange.network.state import State, load, save
+from exchange.network.topology import Folder, Options, Organisation, Topology
+
+ROOT = Path("/network")
+"""Where every container sees its part of the network."""
+
+OPTIONS = Options(organisations=3, orderers=3, log_level="info")
+"""Three hospitals, and three orderers of which one may fail."""
+
+PROFILE = "profile.json"
+"""Name of a client's connection profile, beside its certificate and key."""
+
+
+class Job:
+    """Steps on one network's folder, each done once."""
+
+    def __init__(self, root: Path, programs: Programs) -> None:
+        folder = Folder(root)
+        self.network = Network(folder, load(folder) or State(Topology.contained(OPTIONS)), programs)
+        self._administrator = Administrator(programs, folder, self.network.topology)
+        self._steps = root / "steps"
+        self._steps.mkdir(exist_ok=True)
+
+    def prepare(self) -> None:
+        """Write everything that the containers read.
+
+        Raises:
+            NetworkError: a program failed.
+        """
+        folder = self.network.folder
+        for made in (folder.configuration, folder.packages, folder.profiles, folder.data):
+            made.mkdir(exist_ok=True)
+        self._once("configuration", lambda: write_configuration(self.network))
+        self._once("certificates", self._administrator.make_certificates)
+        self._once("packages", self._write_packages)
+        self._once("block", self._administrator.make_channel)
+
+    def found(self) -> None:
+        """Join all nodes to the channel, and put the chaincode on it.
+
+        Raises:
+            NetworkError: a program failed.
+        """
+        administrator, topology = self._administrator, self.network.topology
+        for orderer in topology.orderers:
+            self._once(f"join.{orderer.name}", partial(administrator.join_orderer, orderer))
+        for one in topology.organisations:
+            self._once(f"join.{one.peer}", partial(administrator.join_peer, one))
+        for one in topology.organisations:
+            self._once(f"install.{one.peer}", partial(self._install, one))
+        for one in topology.organisations:
+            self._once(f"approve.{one.name.lower()}", partial(self._approve, one))
+        self._once("commit", administrator.commit)
+        self.network.wait_ready()
+
+    def _write_packages(self) -> None:
+        network = self.network
+        write_packages(network)
+        for organisation in network.topology.organisations:
+            package_id = network.state.package_ids[organisation.name]
+            package_id_file(network.folder, organisation).write_text(package_id)
+            beside = network.folder.user(organisation, "User1").parent / PROFILE
+            network.profile(organisation.name).write(beside)
+        save(network.folder, network.state)
+
+    def _install(self, organisation: Organisation) -> None:
+        self._administrator.install(organisation, package_file(self.network, organisation))
+
+    def _approve(self, organisation: Organisation) -> None:
+        self._administrator.approve(organisation, self.network.state.package_ids[organisation.name])
+
+    def _once(self, name: str, step: Callable[[], None]) -> None:
+        done = self._steps / name
+        if not done.exists():
+            step()
+            done.touch()
+
+
+def package_id_file(folder: Folder, organisation: Organisation) -> Path:
+    """Where a chaincode container reads the id of its package."""
+    return folder.configuration / f"{organisation.name.lower()}.id"
+
+
+def main(arguments: list[str]) -> int:
+    """Run one job; the exit status."""
+    if arguments not in (["prepare"], ["found"]):
+        sys.stderr.write("error: call with prepare or found\n")
+        return 2
+    try:
+        job = Job(ROOT, Programs.find())
+        if arguments == ["prepare"]:
+            job.prepare()
+        else:
+            job.found()
+    except NetworkError as why:
+        sys.stderr.write(f"error: {why}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
