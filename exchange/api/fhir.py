@@ -117,13 +117,15 @@ class _Fhir:
         if asked.interaction == "search-type":
             found = bounded(urllib.parse.parse_qsl(asked.query, keep_blank_values=True))
             page = await self._paging.search(principal, kind, found, lenient=False)
-            return EntryResponse("200 OK", resource=page.body)
+            return EntryResponse("200 OK", resource=page.body, tx_id=page.tx_id)
         if kind == "AuditEvent" and asked.interaction == "read":
             event = await self._gateway.audit.read(principal, logical_id)
-            return EntryResponse("200 OK", resource=event.body)
+            return EntryResponse("200 OK", resource=event.body, tx_id=event.tx_id)
         version = version_number(asked.version) if asked.version else None
         released = await self._gateway.reading.read(principal, kind, logical_id, version)
-        return EntryResponse("200 OK", etag=etag(released.version), resource=released.body)
+        return EntryResponse(
+            "200 OK", etag=etag(released.version), resource=released.body, tx_id=released.tx_id
+        )
 
     async def everything(self, request: Request) -> Response:
         """One page of a patient's compartment."""
@@ -165,12 +167,20 @@ class _Fhir:
             raise BadRequestError("a create takes no search parameters; a condition goes in If-None-Exist")
         body = await fhir_body(request)
         condition = request.headers.get("if-none-exist")
-        if condition:
-            require(principal, "search-type", resource_type)
-            self._gateway.writing.allow(principal, resource_type)
-            existing = await self._gateway.bundles.existing(principal, resource_type, condition)
+        if not condition:
+            return await self._create(request, principal, resource_type, body)
+        require(principal, "search-type", resource_type)
+        self._gateway.writing.allow(principal, resource_type)
+        bundles = self._gateway.bundles
+        async with bundles.one_at_a_time([resource_type]):
+            existing = await bundles.existing(principal, resource_type, condition)
             if existing:
                 return fhir_response(b"", headers={"Location": f"{self._gateway.base}/{existing}"})
+            return await self._create(request, principal, resource_type, body)
+
+    async def _create(
+        self, request: Request, principal: Principal, resource_type: str, body: bytes
+    ) -> Response:
         change = await self._gateway.writing.prepare(
             principal, body, resource_type=resource_type, logical_id=None
         )
@@ -210,6 +220,7 @@ class _Fhir:
             resource_type=resource_type,
             logical_id=logical_id,
             if_match=parse_etag(if_match) if if_match else None,
+            replaces=True,
         )
         [written] = await self._gateway.writing.write([change])
         return self._after_write(request, written)

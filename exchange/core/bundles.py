@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from exchange.core.audit_event import TRANSACTION_SYSTEM
 from exchange.core.errors import BadRequestError, Problem
 
 MOST_ENTRIES = 20_000
@@ -184,7 +185,7 @@ def history_set(versions: Sequence[Past], *, links: Mapping[str, str]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to one entry of a transaction or batch."""
+    """The answer to one entry of a transaction or batch; `tx_id` where the ledger was asked for it."""
 
     status: str
     location: str = ""
@@ -192,6 +193,7 @@ class Response:
     last_modified: str = ""
     resource: bytes | None = None
     outcome: bytes | None = None
+    tx_id: str = ""
 
 
 def response_set(kind: Literal["transaction", "batch"], responses: Sequence[Response]) -> bytes:
@@ -204,6 +206,8 @@ def response_set(kind: Literal["transaction", "batch"], responses: Sequence[Resp
             "lastModified": response.last_modified,
         }
         inner: dict[str, object] = {"status": response.status}
+        if response.tx_id:
+            inner["extension"] = [{"url": TRANSACTION_SYSTEM, "valueString": response.tx_id}]
         inner |= {name: value for name, value in optional.items() if value}
         if response.outcome is not None:
             inner["outcome"] = msgspec.Raw(response.outcome)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -43,7 +45,7 @@ from exchange.core.outcome import outcome
 from exchange.core.record import instant
 from exchange.services.indexing import Prepared, new_id
 from exchange.services.searching import Searching
-from exchange.services.writing import Deletion, Writing, Written
+from exchange.services.writing import Deletion, Writing, Written, aside
 
 Get = Callable[[Principal, Asked], Awaitable[Response]]
 """Answers a GET entry, whose scope has been checked."""
@@ -89,6 +91,7 @@ class Bundles:
         self._base = base
         self._writing = writing
         self._searching = searching
+        self._conditional: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, principal: Principal, body: bytes, get: Get, require: Require) -> bytes:
         """The response Bundle to `body`, a Bundle of type transaction or batch.
@@ -121,6 +124,12 @@ class Bundles:
     async def _transaction(
         self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
     ) -> list[Response]:
+        async with self.one_at_a_time(_conditional_types(steps)):
+            return await self._run(principal, steps, get, require, checked=checked)
+
+    async def _run(
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
+    ) -> list[Response]:
         places: dict[str, str] = {}
         for step in steps:
             await self._place(principal, step, require)
@@ -143,25 +152,35 @@ class Bundles:
         self, principal: Principal, steps: Sequence[_Step], places: Mapping[str, str], require: Require
     ) -> list[tuple[_Step, Prepared | Deletion]]:
         # What is to be written, its references resolved; a step that has nothing to write is answered.
-        bodies = {
-            step.index: rewrite_urns(bytes(step.entry.resource), places)
-            for step in steps
-            if step.method in {"POST", "PUT"} and not step.existing
-        }
-        wanted = {reference for body in bodies.values() for reference in conditional_references(body)}
+        # A large bundle is read in a thread, so that others are answered meanwhile.
+        size = sum(len(bytes(step.entry.resource)) for step in steps)
+
+        def own_references() -> tuple[dict[int, bytes], set[str]]:
+            bodies = {
+                step.index: rewrite_urns(bytes(step.entry.resource), places)
+                for step in steps
+                if step.method in {"POST", "PUT"} and not step.existing
+            }
+            return bodies, {found for body in bodies.values() for found in conditional_references(body)}
+
+        bodies, wanted = await aside(own_references, size=size)
         for reference in wanted:
             require(principal, "search-type", reference.partition("?")[0])
         resolved = {reference: await self.resolve(principal, reference) for reference in sorted(wanted)}
-        changes: list[tuple[_Step, Prepared | Deletion]] = []
-        for step in steps:
-            if step.existing:
-                step.response = Response("200 OK", location=f"{self._base}/{step.existing}")
-            elif step.index in bodies:
-                body = rewrite_conditionals(bodies[step.index], resolved)
-                changes.append((step, await self._prepare(principal, step, body)))
-            elif step.method == "DELETE":
-                changes.append((step, Deletion(step.resource_type, step.logical_id, _version(step))))
-        return changes
+
+        def prepared() -> list[tuple[_Step, Prepared | Deletion]]:
+            changes: list[tuple[_Step, Prepared | Deletion]] = []
+            for step in steps:
+                if step.existing:
+                    step.response = Response("200 OK", location=f"{self._base}/{step.existing}")
+                elif step.index in bodies:
+                    body = rewrite_conditionals(bodies[step.index], resolved)
+                    changes.append((step, self._prepare(principal, step, body)))
+                elif step.method == "DELETE":
+                    changes.append((step, Deletion(step.resource_type, step.logical_id, _version(step))))
+            return changes
+
+        return await aside(prepared, size=size)
 
     async def _get(self, principal: Principal, asked: Asked, get: Get) -> Response:
         try:
@@ -169,18 +188,19 @@ class Bundles:
         except ExchangeError as refused:
             return _refused(refused)
 
-    async def _prepare(self, principal: Principal, step: _Step, body: bytes) -> Prepared:
+    def _prepare(self, principal: Principal, step: _Step, body: bytes) -> Prepared:
         # An entry that was POSTed may carry an id of its own; the server's replaces it.
         assigned = step.method == "POST"
         if assigned:
             body = with_id(body, step.logical_id)
         try:
-            return await self._writing.prepare(
+            return self._writing.prepare_now(
                 principal,
                 body,
                 resource_type=step.resource_type,
                 logical_id=step.logical_id,
                 if_match=_version(step),
+                replaces=not assigned,
             )
         except InvalidResourceError as refused:
             raise _within(step.index, refused) from None
@@ -215,6 +235,18 @@ class Bundles:
             step.logical_id = parts[1]
         else:
             raise _bad(step.index, "PUT and DELETE name Type/id")
+
+    @asynccontextmanager
+    async def one_at_a_time(self, resource_types: Collection[str]) -> AsyncIterator[None]:
+        """Hold off other conditional creates of these types: of two that match nothing only one may store.
+
+        A plain create or update needs no holding off: it counts as made after the condition was looked up.
+        """
+        async with AsyncExitStack() as held:
+            for resource_type in sorted(resource_types):  # in one order, so that none waits in a ring
+                lock = self._conditional.setdefault(resource_type, asyncio.Lock())
+                await held.enter_async_context(lock)
+            yield
 
     async def existing(self, principal: Principal, resource_type: str, condition: str) -> str | None:
         """The one record that a condition such as `If-None-Exist` matches, as `Type/id`, or None.
@@ -251,6 +283,13 @@ class Bundles:
         return found
 
 
+def _conditional_types(steps: Sequence[_Step]) -> set[str]:
+    requests = (step.entry.request for step in steps if step.method == "POST")
+    return {
+        request.url.strip("/").partition("?")[0] for request in requests if request and request.if_none_exist
+    }
+
+
 def _steps(entries: Sequence[Entry], *, first: int = 0) -> list[_Step]:
     steps: list[_Step] = []
     for index, entry in enumerate(entries, start=first):
@@ -283,7 +322,8 @@ def _check(index: int, resource: bytes) -> None:
 
 
 def _refused(refused: ExchangeError) -> Response:
-    return Response(f"{refused.status} {HTTPStatus(refused.status).phrase}", outcome=outcome(refused))
+    status = f"{refused.status} {HTTPStatus(refused.status).phrase}"
+    return Response(status, outcome=outcome(refused), tx_id=refused.tx_id)
 
 
 def _version(step: _Step) -> int | None:

@@ -32,7 +32,8 @@ class Prepared:
     """A body that was checked and indexed, and waits for a version number.
 
     `subjects` are the store tokens of `patients`, in the same order; a record without a patient has the
-    directory for its one subject. `tokens` are packed (`exchange.store.documents.pack`).
+    directory for its one subject. `tokens` are packed (`exchange.store.documents.pack`). With `must_exist`
+    it can only replace a record that is there.
     """
 
     resource_type: str
@@ -44,6 +45,7 @@ class Prepared:
     draft: ConsentDraft | None = None
     if_match: int | None = None
     skip_equal: bool = False
+    must_exist: bool = False
 
 
 def new_id() -> str:
@@ -98,8 +100,12 @@ class Indexer:
         logical_id: str | None,
         if_match: int | None = None,
         skip_equal: bool = False,
+        replaces: bool = False,
     ) -> Prepared:
         """Check and index `body`; `logical_id` is the URL's, or None to have one assigned. No I/O.
+
+        `replaces` says that the sender chose the id. A patient may not choose the id of a new record: the
+        refusal of one that is taken would tell that somebody has it.
 
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
@@ -143,6 +149,7 @@ class Indexer:
             draft,
             if_match,
             skip_equal,
+            must_exist=replaces and principal.kind is Kind.PATIENT,
         )
 
     def _draft(

@@ -1,4 +1,8 @@
-"""Read, vread and history: from a reference to released bytes, through enforcement."""
+"""Read, vread and history: from a reference to released bytes, through enforcement.
+
+An older version is released to whoever may see both that version and the current one: a label that was
+added later, or a patient that the record now belongs to, hides the versions before it as well.
+"""
 
 from __future__ import annotations
 
@@ -70,15 +74,15 @@ class Reading:
             GoneError: it was deleted, and the principal may know.
         """
         reference = self._references.record(resource_type, logical_id)
-        if version is None:
-            stored = (await self._current.share([reference])).get(reference)
-        else:
+        current = (await self._current.share([reference])).get(reference)
+        stored = current
+        if version is not None:
             stored = await self._records.read(lambda c: documents.version(c, reference, version))
         target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
         question = Question(
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
         )
-        answer, body = await self._ask_and_open(question, stored)
+        answer, body = await self._ask_and_open(question, stored, current)
         if stored is None or body is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         if stored.deleted:
@@ -88,11 +92,18 @@ class Reading:
     async def _look_up(self, references: Sequence[bytes]) -> dict[bytes, Stored]:
         return await self._records.read(lambda c: documents.current(c, references))
 
-    async def _ask_and_open(self, question: Question, stored: Stored | None) -> tuple[Answer, bytes | None]:
-        if stored is None or not reach(question.principal, self._references, stored.subjects):
+    async def _ask_and_open(
+        self, question: Question, stored: Stored | None, current: Stored | None
+    ) -> tuple[Answer, bytes | None]:
+        if stored is None or current is None or not self._reach(question, (stored, current)):
             return await self._enforcement.ask(question, ()), None
-        answer = await self._enforcement.ask(question, stored.subjects)
+        answer = await self._enforcement.ask(question, _subjects((stored, current)))
+        if stored.version != current.version and await self._release(answer, current) is None:
+            return answer, None
         return answer, await self._release(answer, stored)
+
+    def _reach(self, question: Question, versions: Sequence[Stored]) -> bool:
+        return all(reach(question.principal, self._references, stored.subjects) for stored in versions)
 
     async def _release(self, answer: Answer, stored: Stored) -> bytes | None:
         # A tombstone says nothing that an obligation could go by, so it goes with what was deleted:
@@ -123,15 +134,20 @@ class Reading:
         reference = self._references.record(resource_type, logical_id)
         target = f"{resource_type}/{logical_id}/_history"
         question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
+        current = (await self._current.share([reference])).get(reference)
         released: list[Released] = []
         tx_id, position = "", below
         while True:  # versions that stay hidden leave no gap in a page, and don't end it
             find = partial(documents.versions, reference=reference, below=position, limit=limit + 1)
             found = await self._records.read(find)
-            visible = [stored for stored in found if reach(principal, self._references, stored.subjects)]
-            subjects = tuple(dict.fromkeys(token for stored in visible for token in stored.subjects))
-            answer = await self._enforcement.ask(question, subjects)
+            visible = []
+            if current is not None and self._reach(question, [current]):
+                visible = [stored for stored in found if self._reach(question, [stored])]
+            newest = [current] if visible and current is not None else []
+            answer = await self._enforcement.ask(question, _subjects([*newest, *visible]))
             tx_id = tx_id or answer.tx_id
+            if not all([await self._release(answer, one) is not None for one in newest]):
+                visible = []
             for stored in visible:
                 body = await self._release(answer, stored)
                 if body is not None:
@@ -146,3 +162,7 @@ class Reading:
         page = released[:limit]
         more = page[-1].version if len(released) > limit else None
         return History(tuple(page), tx_id, more)
+
+
+def _subjects(versions: Sequence[Stored]) -> tuple[bytes, ...]:
+    return tuple(dict.fromkeys(token for stored in versions for token in stored.subjects))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -31,6 +31,14 @@ from exchange.store.database import Database
 from exchange.store.documents import NewVersion, Stored
 
 _LARGE = 100_000
+
+
+T = TypeVar("T")
+
+
+async def aside(work: Callable[[], T], *, size: int) -> T:
+    """What `work` returns: done at once where it reads few bytes, otherwise in a thread."""
+    return work() if size < _LARGE else await asyncio.to_thread(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +99,41 @@ class Writing:
         resource_type: str,
         logical_id: str | None,
         if_match: int | None = None,
+        replaces: bool = False,
     ) -> Prepared:
         """Check and index `body` (see `Indexer.prepare`), in a thread when it is large."""
 
         def work() -> Prepared:
-            return self._indexer.prepare(
-                principal, body, resource_type=resource_type, logical_id=logical_id, if_match=if_match
+            return self.prepare_now(
+                principal,
+                body,
+                resource_type=resource_type,
+                logical_id=logical_id,
+                if_match=if_match,
+                replaces=replaces,
             )
 
-        return work() if len(body) < _LARGE else await asyncio.to_thread(work)
+        return await aside(work, size=len(body))
+
+    def prepare_now(
+        self,
+        principal: Principal,
+        body: bytes,
+        *,
+        resource_type: str,
+        logical_id: str | None,
+        if_match: int | None = None,
+        replaces: bool = False,
+    ) -> Prepared:
+        """`prepare` for a caller that is in a thread of its own already."""
+        return self._indexer.prepare(
+            principal,
+            body,
+            resource_type=resource_type,
+            logical_id=logical_id,
+            if_match=if_match,
+            replaces=replaces,
+        )
 
     async def write(self, changes: Sequence[Prepared | Deletion]) -> list[Written]:
         """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
@@ -149,6 +183,10 @@ class Writing:
         current = documents.current(connection, references)
         for change, reference in zip(changes, references, strict=True):
             before = current.get(reference)
+            if isinstance(change, Prepared):
+                _check_owner(change, before)
+            elif change.resource_type == "Consent":
+                raise ConflictError("a consent is never deleted; update its status to inactive")
             if change.if_match is not None and (before is None or before.version != change.if_match):
                 raise PreconditionError("the current version is not the one that If-Match names")
             if isinstance(change, Deletion):
@@ -161,6 +199,15 @@ class Writing:
         self.seconds_sealing += sealed - started
         self.seconds_storing += time.thread_time() - sealed
         return commit.results
+
+
+def _check_owner(change: Prepared, before: Stored | None) -> None:
+    # Before any condition of the request: another patient's consent answers as none does.
+    if before is None:
+        if change.must_exist:
+            raise NotFoundError(HIDDEN)
+    elif change.draft is not None and before.subjects != change.subjects:
+        raise NotFoundError(HIDDEN)
 
 
 class _Commit:
@@ -186,8 +233,6 @@ class _Commit:
                     self._unchanged(change, before, "unchanged")
                     return
         if change.draft is not None:
-            if before is not None and before.subjects != change.subjects:
-                raise NotFoundError(HIDDEN)  # it is another patient's: not for this one to know
             draft = msgspec.structs.replace(change.draft, version=version)
             row = seal_draft(owners[0], reference, version, draft)
             subjects.put_draft(self._connection, owners[0].token, row)
@@ -199,8 +244,6 @@ class _Commit:
         )
 
     def delete(self, change: Deletion, reference: bytes, before: Stored | None) -> None:
-        if change.resource_type == "Consent":
-            raise ConflictError("a consent is never deleted; update its status to inactive")
         if before is None:
             raise NotFoundError(HIDDEN)
         if before.deleted:

@@ -116,6 +116,7 @@ def _callers(site: Site) -> dict[str, Caller]:
 
 _VARYING = {TX, "x-request-id", "date", "last-modified"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+_TRANSACTION = re.compile(r'(?<="urn:consentry:ledger-transaction","valueString":")[0-9a-f]{64}')
 _PAGE = re.compile(r"_page=[A-Za-z0-9_\-]+")
 
 
@@ -126,6 +127,7 @@ def _seen(answer: httpx.Response, *, ids: bool = True) -> tuple[int, list[tuple[
     headers += [(key, "given") for key in sorted(_VARYING & set(answer.headers))]
     body = _TIME.sub("TIME", answer.text)
     body = _PAGE.sub(lambda found: f"_page={len(found[0])}", body)
+    body = _TRANSACTION.sub("TRANSACTION", body)
     text = (answer.status_code, headers, body)
     if ids:
         return text
