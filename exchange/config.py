@@ -35,7 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `consentry.toml`.
 
     `base_url` is the public address of the gateway (scheme, host, port; no path). `members` are all
-    hospitals of the consortium, this one included. `body_limit` is in bytes.
+    hospitals of the consortium, this one included. `body_limit` is in bytes. `metrics_port` is where
+    Prometheus finds `/metrics`, on this machine alone; nowhere without it.
     """
 
     msp_id: str
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8400
     body_limit: int = 32 * 1024 * 1024
+    metrics_port: int | None = None
 
     @property
     def fhir_base(self) -> str:
@@ -137,6 +139,10 @@ def check(settings: Settings) -> None:
         raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
     if not 0 < settings.port < 65536:
         raise ConfigError("port is 1 to 65535")
+    if settings.metrics_port is not None and not 0 < settings.metrics_port < 65536:
+        raise ConfigError("metrics_port is 1 to 65535")
+    if settings.metrics_port == settings.port:
+        raise ConfigError("metrics_port is the port of the API; give the metrics one of their own")
     if not 1024 <= settings.body_limit <= 2**30:
         raise ConfigError("body_limit is 1024 bytes to 1 GiB")
 
@@ -191,6 +197,8 @@ def _render(settings: Settings) -> str:
         f"port = {settings.port}",
         f"body_limit = {settings.body_limit}",
     ]
+    if settings.metrics_port is not None:
+        lines.append(f"metrics_port = {settings.metrics_port}")
     for member in settings.members:
         lines += [
             "",

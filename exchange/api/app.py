@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from exchange.api import errors, fhir, smart
 from exchange.api.limits import Limits
@@ -20,10 +19,6 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
     @app.get("/health")
     async def health() -> Response:
         return Response(b'{"status":"pass"}', media_type="application/health+json")
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     errors.install(app)
     app.add_middleware(Limits, max_body=body_limit)

@@ -8,11 +8,14 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
+from prometheus_client import start_http_server
 
 from exchange import logs
 from exchange.api.app import create_app
@@ -24,6 +27,7 @@ from exchange.ledger.embedded.identity import load_node_key
 from exchange.services.verification import check_ledger
 from exchange.wiring import initialise, open_node
 
+_LOOPBACK = "127.0.0.1"
 FOLDER = typer.Argument(metavar="FOLDER", help="The node's folder.", show_default=False)
 
 
@@ -113,7 +117,8 @@ async def _serve(folder: Folder) -> None:
         server = Server(config)
         _settle_memory()
         print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
-        await server.serve(sockets=[listener])
+        with metrics(settings.metrics_port):
+            await server.serve(sockets=[listener])
 
 
 def _settle_memory() -> None:
@@ -132,6 +137,33 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+
+@contextmanager
+def metrics(port: int | None) -> Iterator[None]:
+    """Prometheus' `/metrics` on `port` of this machine, for as long as the context lasts.
+
+    Never on the public address: how many requests a batch holds tells of other callers' activity.
+
+    Raises:
+        CommandError: the port is taken or may not be used.
+    """
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, _LOOPBACK)
+    except OSError as why:
+        raise CommandError(
+            f"{_LOOPBACK}:{port} can't be listened on ({why.strerror}); "
+            "end what uses it, or change metrics_port in consentry.toml"
+        ) from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def bound(settings: Settings) -> socket.socket:

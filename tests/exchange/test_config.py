@@ -20,7 +20,7 @@ GOOD = Settings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE))
     [
         GOOD,
         msgspec.structs.replace(GOOD, host="::1", port=1, base_url="https://fhir.hospital.example"),
-        msgspec.structs.replace(GOOD, base_url="http://[::1]:8400", body_limit=1024),
+        msgspec.structs.replace(GOOD, base_url="http://[::1]:8400", body_limit=1024, metrics_port=9400),
     ],
 )
 def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: Settings) -> None:
@@ -54,6 +54,8 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: Setti
         ({"host": ""}, "host is"),
         ({"host": "a b"}, "host is"),
         ({"body_limit": 1023}, "body_limit"),
+        ({"metrics_port": 0}, "metrics_port"),
+        ({"metrics_port": 8400}, "one of their own"),
         ({"body_limit": 2**31}, "body_limit"),
     ],
 )  # fmt: skip

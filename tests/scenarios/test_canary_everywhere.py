@@ -19,8 +19,9 @@ import httpx
 import pytest
 from scenario_site import LAKE, Site, consent, copied
 
+from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
-from exchange.demo.process import await_ready, end
+from exchange.demo.process import await_ready, end, free_port
 
 FAMILY, GIVEN, NOTE, IDENTIFIER, SEARCHED, CONSENT, BROKEN, LOADED, ADDRESS, LOGICAL = (
     f"Qz{word}canary7731" for word in
@@ -61,6 +62,10 @@ def exposed(
 ) -> Exposed:
     place = tmp_path_factory.mktemp("canary")
     demo = copied(built, place / "node")
+    settings = demo.folder.settings_file
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(f"metrics_port = {free_port()}\n{text}", encoding="utf-8")
+    demo = Demo(demo.folder, demo.folder.load())
     exposed = Exposed(demo.folder.path, place / "gateway.log")
     bundle = place / "export.ndjson"
     lines = [
@@ -139,7 +144,8 @@ def live(site: Site, exposed: Exposed) -> None:
     refuse(site.bearer(f"cst_{SEARCHED}").get("Patient/x"))
     form = {"grant_type": SEARCHED, "client_assertion": BROKEN}
     refuse(site.http.post(f"{site.demo.settings.base_url}/auth/token", data=form))
-    exposed.metrics = site.http.get(f"{site.demo.settings.base_url}/metrics").content
+    assert site.http.get(f"{site.demo.settings.base_url}/metrics").status_code == 404
+    exposed.metrics = site.http.get(f"http://127.0.0.1:{site.demo.settings.metrics_port}/metrics").content
 
 
 def test_no_file_of_the_node_and_no_word_of_a_load_holds_one(exposed: Exposed) -> None:
@@ -153,7 +159,7 @@ def test_the_log_of_the_process_holds_none(exposed: Exposed) -> None:
     assert sightings(exposed.log.read_bytes()) == []
 
 
-def test_the_metrics_hold_none(exposed: Exposed) -> None:
+def test_the_metrics_are_not_on_the_public_address_and_hold_none(exposed: Exposed) -> None:
     assert b"consentry_" in exposed.metrics
     assert sightings(exposed.metrics) == []
 
