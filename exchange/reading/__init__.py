@@ -8,15 +8,17 @@ with Journal(state / "load.journal") as journal:
         journal.done(unit)
 ```
 
-`items` takes one JSON document apart, `files` finds files and puts them in order, `units` reads them with
-bounded memory, `journal` remembers how far a load got. Nothing here raises for what a file contains: a
+`files` finds files and puts them in order, `pieces` cuts them with bounded memory, `units` takes a piece
+apart and `items` one JSON document, `journal` remembers how far a load got. A load over several processes
+cuts in one and takes apart in the others; `read` does both. Nothing here raises for what a file contains: a
 broken line or file is a `Fault` with its place, and the rest goes on.
 """
 
 from exchange.reading.files import Plan, SourceFile, find
 from exchange.reading.items import Fault, Item
 from exchange.reading.journal import Journal, JournalError, Position
-from exchange.reading.units import Limits, Unit, read
+from exchange.reading.pieces import Limits, Piece, cut
+from exchange.reading.units import Unit, read, take_apart
 
 __all__ = [
     "Fault",
@@ -24,10 +26,13 @@ __all__ = [
     "Journal",
     "JournalError",
     "Limits",
+    "Piece",
     "Plan",
     "Position",
     "SourceFile",
     "Unit",
+    "cut",
     "find",
     "read",
+    "take_apart",
 ]

@@ -1,34 +1,24 @@
-"""Files read in units that are loaded, or not, as a whole; memory is bounded whatever a file holds.
+"""Pieces of files taken apart into units that are loaded, or not, as a whole.
 
 A unit is one `.json` file (a resource, or a Bundle with all its entries), one Bundle that stands on a
-line, or a run of lines. A file is never held whole unless it is one document, and then only up to a
-limit; of lines, one run at a time.
+line, or a run of lines. What can't be read becomes a `Fault` in a unit: a bad line alone, or the rest of
+a file that breaks off.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exchange.reading.files import READ_ERRORS, Plan, SourceFile, opened, reason
+from exchange.reading.files import READ_ERRORS, Plan, opened, reason
 from exchange.reading.items import Fault, Item, Parsed, parse
 from exchange.reading.journal import Position
+from exchange.reading.pieces import Limits, Piece, cut
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
-_PIECE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on memory: bytes of a document and of a line, decompressed, and how long a run of lines gets."""
-
-    document: int = 256 << 20
-    line: int = 64 << 20
-    run_lines: int = 500
-    run_bytes: int = 8 << 20
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,134 +40,99 @@ class Unit:
 
 
 def read(plan: Plan, limits: Limits | None = None) -> Iterator[Unit]:
-    """Read the plan's files in order, from where each was left.
-
-    What can't be read becomes a `Fault` in a unit: a bad line alone, or the rest of a file that breaks off.
-    A file that breaks off is never `whole`, so the next run tries it again.
-    """
-    limits = limits or Limits()
-    for file in plan.files:
-        try:
-            raw = file.path.open("rb")
-        except OSError as why:
-            fault = Fault(file.path, None, reason(why))
-            yield Unit(file.path, file.fingerprint, None, (), (fault,), file.start, file.size)
-            continue
-        with raw, opened(file.path, raw) as stream:
-            reader = _Reader(file, raw, stream, limits)
-            yield from reader.lines() if file.lines else reader.document()
+    """Read the plan's files in order, from where each was left, in this process."""
+    for piece in cut(plan, limits):
+        yield from take_apart(piece, limits)
 
 
-class _Reader:
-    """One open file, and how far it has been read."""
+def take_apart(piece: Piece, limits: Limits | None = None) -> Iterator[Unit]:
+    """Take `piece` apart; the `end` of the last unit is the piece's, unless a document is no use at all."""
+    if piece.text is None:
+        yield _document(piece, limits or Limits())
+    else:
+        yield from _Lines(piece, piece.text).units()
 
-    def __init__(
-        self, file: SourceFile, raw: io.BufferedReader, stream: io.BufferedIOBase, limits: Limits
-    ) -> None:
-        self._file = file
-        self._raw = raw
-        self._stream = stream
-        self._limits = limits
-        self._at = file.start
-        self._told = 0
 
-    def document(self) -> Iterator[Unit]:
-        try:
-            body = self._whole()
-        except READ_ERRORS as why:
-            yield self._unit((), (Fault(self._file.path, None, reason(why)),))
-            return
-        if body is None:
-            why_not = f"more than {self._limits.document} bytes in one document"
-        elif not body.strip(_SPACE):
-            why_not = "the file is empty"
-        else:
-            parsed = parse(body, self._file.path)
-            # A document of which nothing can be loaded is not done: the next run names it again.
-            if parsed.items or not parsed.faults:
-                self._at = Position(whole=True)
-            yield self._unit(parsed.items, parsed.faults, parsed.bundle)
-            return
-        yield self._unit((), (Fault(self._file.path, None, why_not),))
+def _document(piece: Piece, limits: Limits) -> Unit:
+    try:
+        body = _whole(piece.source, limits.document)
+    except READ_ERRORS as why:
+        return _unread(piece, reason(why))
+    if body is None:
+        return _unread(piece, f"more than {limits.document} bytes in one document")
+    if not body.strip(_SPACE):
+        return _unread(piece, "the file is empty")
+    parsed = parse(body, piece.source)
+    # A document of which nothing can be loaded is not done: the next run names it again.
+    end = piece.end if parsed.items or not parsed.faults else piece.start
+    return Unit(piece.source, piece.fingerprint, parsed.bundle, parsed.items, parsed.faults, end, piece.size)
 
-    def _whole(self) -> bytes | None:
-        pieces: list[bytes] = []
-        size = 0
-        # In pieces, so that a small file does not reserve the limit's memory.
-        while piece := self._stream.read(_PIECE):
-            size += len(piece)
-            if size > self._limits.document:
+
+def _unread(piece: Piece, why: str) -> Unit:
+    fault = Fault(piece.source, None, why)
+    return Unit(piece.source, piece.fingerprint, None, (), (fault,), piece.start, piece.size)
+
+
+def _whole(path: Path, most: int) -> bytes | None:
+    found: list[bytes] = []
+    size = 0
+    with path.open("rb") as raw, opened(path, raw) as stream:
+        # In parts, so that a small file does not reserve the limit's memory.
+        while part := stream.read(_AT_ONCE):
+            size += len(part)
+            if size > most:
                 return None
-            pieces.append(piece)
-        return b"".join(pieces).removeprefix(_BOM)
+            found.append(part)
+    return b"".join(found).removeprefix(_BOM)
 
-    def lines(self) -> Iterator[Unit]:
-        run = _Run()
-        documents = self._documents()
-        while True:
-            before = self._at
-            try:
-                parsed, size = next(documents)
-            except StopIteration:
-                self._at = Position(self._at.lines, self._at.offset, whole=True)
-                yield self._unit(run.items, run.faults)
-                return
-            except READ_ERRORS as why:
-                yield self._unit(run.items, (*run.faults, self._fault(reason(why))))
-                return
-            if run.lines and (parsed.bundle or run.full(self._limits)):
-                yield self._unit(run.items, run.faults, end=before)
-                run = _Run()
-            if parsed.bundle:
-                yield self._unit(parsed.items, parsed.faults, parsed.bundle)
-            else:
-                run.add(parsed, size)
 
-    def _documents(self) -> Iterator[tuple[Parsed, int]]:
-        """Each line that is not blank, taken apart, with its size; `_at` moves past it."""
-        if self._at.offset:
-            self._stream.seek(self._at.offset)
-        most = self._limits.line
-        while line := self._stream.readline(most + 1):
-            size = len(line)
-            too_long = size > most and not line.endswith(b"\n")
-            while too_long and (rest := self._stream.readline(_PIECE)):
-                size += len(rest)
-                if rest.endswith(b"\n"):
-                    break
+class _Lines:
+    """The lines of one piece, and how far they have been taken apart."""
+
+    def __init__(self, piece: Piece, text: bytes) -> None:
+        self._piece = piece
+        self._text = text
+        self._at = piece.start
+        self._run = _Run()
+        self._size = piece.size
+
+    def units(self) -> Iterator[Unit]:
+        told = False
+        for parsed, before in self._documents():
+            if not parsed.bundle:
+                self._run.add(parsed)
+                continue
+            if self._run.lines:
+                yield self._taken(before)
+            yield self._unit(parsed.bundle, parsed.items, parsed.faults, self._at)
+            told = True
+        self._run.faults += self._piece.faults
+        if self._run.lines or self._run.faults or self._piece.end.whole or not told:
+            yield self._taken(self._piece.end)
+
+    def _documents(self) -> Iterator[tuple[Parsed, Position]]:
+        """Each line that is not blank, taken apart, and where it starts; `_at` moves past it."""
+        text, at = self._text, 0
+        while at < len(text):
+            end = text.find(b"\n", at) + 1 or len(text)
+            line = text[at:end]
             if self._at.offset == 0:
                 line = line.removeprefix(_BOM)
-            if too_long:
-                parsed = Parsed(None, (), (self._fault(f"more than {most} bytes in one line"),))
-            elif stripped := line.strip(_SPACE):
-                parsed = parse(stripped, self._file.path, self._at.lines + 1)
-            else:
-                parsed = None
-            self._at = Position(self._at.lines + 1, self._at.offset + size)
-            if parsed is not None:
-                yield parsed, min(size, most)
+            before = self._at
+            self._at = Position(before.lines + 1, before.offset + end - at)
+            at = end
+            if stripped := line.strip(_SPACE):
+                yield parse(stripped, self._piece.source, self._at.lines), before
 
-    def _fault(self, why: str) -> Fault:
-        """A fault in the line that follows what has been read."""
-        return Fault(self._file.path, self._at.lines + 1, why)
+    def _taken(self, end: Position) -> Unit:
+        run, self._run = self._run, _Run()
+        return self._unit(None, tuple(run.items), tuple(run.faults), end)
 
     def _unit(
-        self,
-        items: Iterable[Item],
-        faults: Iterable[Fault],
-        bundle: str | None = None,
-        end: Position | None = None,
+        self, bundle: str | None, items: tuple[Item, ...], faults: tuple[Fault, ...], end: Position
     ) -> Unit:
-        told, self._told = self._told, self._raw.tell()
-        return Unit(
-            self._file.path,
-            self._file.fingerprint,
-            bundle,
-            tuple(items),
-            tuple(faults),
-            end or self._at,
-            self._told - told,
-        )
+        size, self._size = self._size, 0  # the first unit counts for the whole piece
+        return Unit(self._piece.source, self._piece.fingerprint, bundle, items, faults, end, size)
 
 
 @dataclass(slots=True)
@@ -187,13 +142,8 @@ class _Run:
     items: list[Item] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     lines: int = 0
-    size: int = 0
 
-    def add(self, parsed: Parsed, size: int) -> None:
+    def add(self, parsed: Parsed) -> None:
         self.items.extend(parsed.items)
         self.faults.extend(parsed.faults)
         self.lines += 1
-        self.size += size
-
-    def full(self, limits: Limits) -> bool:
-        return self.lines >= limits.run_lines or self.size >= limits.run_bytes
