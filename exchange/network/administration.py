@@ -34,11 +34,11 @@ class Administrator:
         self._programs, self._folder, self._topology = programs, folder, topology
         self._channel = topology.options.channel
 
-    def make_certificates(self) -> None:
-        """Write a CA, certificates and keys for every node and user."""
+    def make_certificates(self, output: Path) -> None:
+        """Write a CA, certificates and keys for every node and user to `output`, which must not exist yet."""
         given = self._folder.configuration / "crypto.yaml"
         given.write_text(crypto_config(self._topology))
-        self._run(self._programs.cryptogen, "generate", "--config", given, "--output", self._folder.crypto)
+        self._run(self._programs.cryptogen, "generate", "--config", given, "--output", output)
 
     def make_channel(self) -> None:
         """Write the channel's first block."""

@@ -25,7 +25,7 @@ def build(network: Network) -> None:
     """
     _prepare(network)
     administrator = Administrator(network.programs, network.folder, network.topology)
-    administrator.make_certificates()
+    administrator.make_certificates(network.folder.crypto)
     write_packages(network)
     network.launch(network.names())
     administrator.make_channel()

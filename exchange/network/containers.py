@@ -8,6 +8,8 @@ goes on. Both work below one folder, in which every container finds its own part
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -36,7 +38,8 @@ class Job:
 
     def __init__(self, root: Path, programs: Programs) -> None:
         folder = Folder(root)
-        self.network = Network(folder, load(folder) or State(Topology.contained(OPTIONS)), programs)
+        held = load(folder) if folder.state.exists() else None  # its parts are there before there is a state
+        self.network = Network(folder, held or State(Topology.contained(OPTIONS)), programs)
         self._administrator = Administrator(programs, folder, self.network.topology)
         self._steps = root / "steps"
         self._steps.mkdir(exist_ok=True)
@@ -51,7 +54,7 @@ class Job:
         for made in (folder.configuration, folder.packages, folder.profiles, folder.data):
             made.mkdir(exist_ok=True)
         self._once("configuration", lambda: write_configuration(self.network))
-        self._once("certificates", self._administrator.make_certificates)
+        self._once("certificates", self._make_certificates)
         self._once("packages", self._write_packages)
         self._once("block", self._administrator.make_channel)
 
@@ -72,6 +75,14 @@ class Job:
             self._once(f"approve.{one.name.lower()}", partial(self._approve, one))
         self._once("commit", administrator.commit)
         self.network.wait_ready()
+
+    def _make_certificates(self) -> None:
+        # cryptogen leaves a node out whose folder is there, and here all are: each is a volume.
+        made, crypto = self.network.folder.root / "made", self.network.folder.crypto
+        shutil.rmtree(made, ignore_errors=True)
+        self._administrator.make_certificates(made)
+        shutil.copytree(made, crypto, dirs_exist_ok=True)
+        shutil.rmtree(made)
 
     def _write_packages(self) -> None:
         network = self.network
@@ -94,6 +105,35 @@ class Job:
         if not done.exists():
             step()
             done.touch()
+
+
+def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
+    """Every volume by its name, with its place in all containers that see it; no two nodes share keys."""
+    found = {
+        "foundation": folder.root,
+        "configuration": folder.configuration,
+        "builder": folder.builder,
+        "orderers-authority": folder.orderer_organisation,
+    }
+    for orderer in topology.orderers:
+        found[f"{orderer.name}-identity"] = folder.orderer(orderer)
+        found[f"{orderer.name}-ledger"] = folder.data / orderer.name
+    for one in topology.organisations:
+        name = one.name.lower()
+        found[f"{name}-authority"] = folder.organisation(one)
+        found[f"{name}-peer-identity"] = folder.peer(one)
+        found[f"{name}-peer-ledger"] = folder.data / one.peer
+        found[f"{name}-chaincode-identity"] = folder.chaincode_tls(one).parent
+        found[f"{name}-client-identity"] = folder.user(one, "User1").parent
+    return found
+
+
+def make_folders(owner: int) -> None:
+    """Make every part's folder in an image: a new volume takes its owner from what is at its place."""
+    for path in parts(Topology.contained(OPTIONS), Folder(ROOT)).values():
+        path.mkdir(parents=True, exist_ok=True)
+    for path in (ROOT, *(one for one in ROOT.rglob("*") if one.is_dir())):
+        os.chown(path, owner, owner)
 
 
 def package_id_file(folder: Folder, organisation: Organisation) -> Path:

@@ -1,0 +1,246 @@
+"""Writes compose.yaml from the same functions that `consentry network up` configures its processes with.
+
+    python compose/generate.py > compose/compose.yaml
+
+A test runs this and compares, so the two networks can't drift apart.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import yaml
+
+from exchange.network.configuration import chaincode_environment, orderer_environment, peer_environment
+from exchange.network.containers import OPTIONS, ROOT, package_id_file, parts
+from exchange.network.topology import Folder, Orderer, Organisation, Topology
+
+FABRIC = "3.1.5"
+USER = "10001:10001"
+FIRST_PUBLISHED = 8401  # of hospital 1; one more for each hospital
+
+HEADER = """\
+# The consortium in containers. Written by compose/generate.py; change that, and write this anew:
+#
+#     python compose/generate.py > compose/compose.yaml
+#
+# FABRIC_RELEASE is the folder of Fabric's unpacked release archive; README.md says more.
+"""
+
+Service = dict[str, Any]
+
+_FOLDER = Folder(ROOT)
+_TOPOLOGY = Topology.contained(OPTIONS)
+_PARTS = parts(_TOPOLOGY, _FOLDER)
+
+# A GET over bash's own sockets: Fabric's images have no other client.
+_HEALTHZ = (
+    "exec 3<>/dev/tcp/127.0.0.1/{port}"
+    " && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3"
+    " && grep -q '200 OK' <&3"
+)
+
+
+def compose() -> dict[str, Any]:
+    """The whole document."""
+    services: dict[str, Service] = {"prepare": _prepare()}
+    for orderer in _TOPOLOGY.orderers:
+        services[orderer.name] = _orderer(orderer)
+    for organisation in _TOPOLOGY.organisations:
+        services[organisation.peer] = _peer(organisation)
+        services[organisation.chaincode] = _chaincode(organisation)
+    services["found"] = _found()
+    services["evaluator"] = _evaluator()
+    within = ("consortium", *map(_name, _TOPOLOGY.organisations), "scoring")
+    return {
+        "name": "consentry",
+        "services": services,
+        "networks": {name: {"internal": True} for name in within},
+        "volumes": {name: {} for name in _PARTS},
+        "secrets": {"evaluator-clients": {"file": "${EVALUATOR_CLIENTS:-./secrets/evaluator-clients.json}"}},
+    }
+
+
+# -- the nodes ---------------------------------------------------------------------------
+
+
+def _orderer(orderer: Orderer) -> Service:
+    return _long_running(
+        image=f"${{FABRIC_ORDERER_IMAGE:-hyperledger/fabric-orderer:{FABRIC}}}",
+        command=["orderer"],
+        environment=orderer_environment(_TOPOLOGY, _FOLDER, orderer),
+        networks={"consortium": {"aliases": [orderer.host]}},
+        volumes=[
+            _read("configuration"),
+            _read(f"{orderer.name}-identity"),
+            _write(f"{orderer.name}-ledger"),
+        ],
+        healthcheck=_healthz(orderer.operations_port),
+        memory="1g",
+    )
+
+
+def _peer(organisation: Organisation) -> Service:
+    name, reached = _name(organisation), {"aliases": [organisation.reached]}
+    return _long_running(
+        image=f"${{FABRIC_PEER_IMAGE:-hyperledger/fabric-peer:{FABRIC}}}",
+        command=["peer", "node", "start"],
+        environment=peer_environment(_TOPOLOGY, _FOLDER, organisation),
+        networks={"consortium": reached, name: reached},
+        volumes=[
+            _read("configuration"),
+            _read("builder"),
+            _read(f"{name}-peer-identity"),
+            _write(f"{name}-peer-ledger"),
+        ],
+        healthcheck=_healthz(organisation.operations_port),
+        memory="2g",
+    )
+
+
+def _chaincode(organisation: Organisation) -> Service:
+    name = _name(organisation)
+    environment = chaincode_environment(_FOLDER, organisation, "")
+    del environment["CHAINCODE_ID"]  # a digest of the package, which `prepare` makes
+    host, _, port = organisation.chaincode_address.rpartition(":")
+    given = package_id_file(_FOLDER, organisation)
+    return _long_running(
+        image="consentry-chaincode",
+        build=_build("chaincode"),
+        command=["sh", "-c", f'CHAINCODE_ID="$$(cat {given})" exec python -m chaincode'],
+        environment=environment,
+        networks={name: {"aliases": [host]}},
+        volumes=[
+            _read("configuration"),
+            _read(f"{name}-chaincode-identity"),
+        ],
+        healthcheck=_listens(int(port)),
+        memory="512m",
+    )
+
+
+def _evaluator() -> Service:
+    return _long_running(
+        image="consentry-evaluator",
+        build=_build("evaluator"),
+        profiles=["evaluator"],  # it serves models, and there is none before one was trained
+        networks={"scoring": {"aliases": ["evaluator"]}},
+        volumes=[{"type": "bind", "source": "${MODELS:-./models}", "target": "/models", "read_only": True}],
+        secrets=["evaluator-clients"],
+        healthcheck=_listens(8100),
+        memory="4g",
+        cpus="2.0",
+        depends_on={},
+    )
+
+
+# -- the jobs ----------------------------------------------------------------------------
+
+
+def _prepare() -> Service:
+    return _hardened(
+        **_job("prepare"),
+        networks=["consortium"],
+        restart="no",
+    )
+
+
+def _found() -> Service:
+    nodes = [*(one.name for one in _TOPOLOGY.orderers), *(one.peer for one in _TOPOLOGY.organisations)]
+    nodes += [one.chaincode for one in _TOPOLOGY.organisations]
+    return _hardened(
+        **_job("found"),
+        networks=["consortium"],
+        depends_on={name: {"condition": "service_healthy"} for name in nodes},
+        restart="no",
+    )
+
+
+def _job(name: str) -> Service:
+    """A job sees every part; mounting the volumes first, it gives them their owner and their folders."""
+    return {
+        "image": "consentry-setup",
+        "build": _build("setup"),
+        "command": ["python", "-m", "exchange.network.containers", name],
+        "volumes": [_write(name) for name in _PARTS],
+        "memory": "1g",
+    }
+
+
+# -- what all have in common ---------------------------------------------------------------
+
+
+def _long_running(**service: Any) -> Service:
+    return _hardened(
+        **{
+            "depends_on": {"prepare": {"condition": "service_completed_successfully"}},
+            "restart": "unless-stopped",
+            "stop_grace_period": "20s",
+            **service,
+        }
+    )
+
+
+def _hardened(*, memory: str, cpus: str = "1.0", **service: Any) -> Service:
+    """No root, no capabilities, nothing to write to but its volumes, and a bound on what it takes."""
+    return {
+        **{key: value for key, value in service.items() if value != {}},
+        "user": USER,
+        "read_only": True,
+        "tmpfs": ["/tmp:mode=1777,size=64m"],  # noqa: S108  # inside the container
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "init": True,
+        "deploy": {"resources": {"limits": {"cpus": cpus, "memory": memory, "pids": 512}}},
+        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
+    }
+
+
+def _build(target: str) -> Service:
+    build: Service = {"context": "..", "dockerfile": "compose/images/Dockerfile", "target": target}
+    if target == "setup":
+        release = "${FABRIC_RELEASE:?the folder of Fabric's unpacked release archive}"
+        build["additional_contexts"] = {"fabric": release}
+    return build
+
+
+def _read(name: str) -> Service:
+    return {**_write(name), "read_only": True}
+
+
+def _write(name: str) -> Service:
+    return {"type": "volume", "source": name, "target": str(_PARTS[name])}
+
+
+def _healthz(port: int) -> Service:
+    return _checked(["CMD", "bash", "-c", _HEALTHZ.format(port=port)])
+
+
+def _listens(port: int) -> Service:
+    code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()"
+    return _checked(["CMD", "python", "-c", code])
+
+
+def _checked(test: list[str]) -> Service:
+    return {"test": test, "interval": "5s", "timeout": "3s", "retries": 12, "start_period": "5s"}
+
+
+def _name(organisation: Organisation) -> str:
+    return organisation.name.lower()
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without references: two services that look alike are written out twice."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def text() -> str:
+    """compose.yaml."""
+    return HEADER + yaml.dump(compose(), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

@@ -1,0 +1,261 @@
+"""The network in containers is the one of processes: same topology, settings and Fabric; and hardened."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from exchange.network import Programs, configuration
+from exchange.network.containers import OPTIONS, ROOT, Job, parts
+from exchange.network.network import Network
+from exchange.network.state import State, save
+from exchange.network.topology import Folder, Topology
+
+REPOSITORY = Path(__file__).parents[2]
+COMPOSE = REPOSITORY / "compose"
+WRITTEN = (COMPOSE / "compose.yaml").read_text()
+DOCUMENT: dict[str, Any] = yaml.safe_load(WRITTEN)
+SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
+JOBS = {"prepare", "found"}
+
+
+@pytest.fixture(scope="module")
+def generator() -> dict[str, Any]:
+    return runpy.run_path(str(COMPOSE / "generate.py"))
+
+
+# -- the file ----------------------------------------------------------------------------
+
+
+def test_compose_file_is_the_one_that_is_generated(generator):
+    assert generator["text"]() == WRITTEN
+
+
+def test_compose_file_follows_the_specification():
+    schemas = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor"
+    schema = json.loads((schemas / "compose-spec.json").read_text())
+    jsonschema.validate(DOCUMENT, schema)
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "FABRIC_RELEASE": "/fabric"}
+    command = ["docker", "compose", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_docker_accepts_the_compose_file():
+    if shutil.which("docker") is None or docker("version").returncode:
+        pytest.skip("docker compose is not installed")
+    file = str(COMPOSE / "compose.yaml")
+    done = docker("--file", file, "--profile", "evaluator", "config", "--quiet")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_name_that_is_used_is_defined():
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", []):
+            assert mount["type"] == "bind" or mount["source"] in DOCUMENT["volumes"], name
+        assert set(service["networks"]) <= set(DOCUMENT["networks"]), name
+        assert set(service.get("depends_on", {})) <= set(SERVICES), name
+        assert set(service.get("secrets", [])) <= set(DOCUMENT["secrets"]), name
+
+
+# -- the same network as the processes ------------------------------------------------------
+
+
+def plain() -> tuple[Topology, Folder]:
+    return Topology.plan(OPTIONS), Folder(ROOT)
+
+
+def settings(environment: dict[str, str]) -> dict[str, str]:
+    """An environment without addresses and ports: containers have names, processes have ports."""
+    address = r"[\w.]+:\d+|0\.0\.0\.0|127\.0\.0\.1|^\d{4,5}$"
+    return {key: re.sub(address, "ADDRESS", value) for key, value in environment.items()}
+
+
+def test_topology_is_that_of_the_processes():
+    topology, _ = plain()
+    nodes = [one.name for one in topology.orderers]
+    nodes += [name for one in topology.organisations for name in (one.peer, one.chaincode)]
+    assert set(SERVICES) == {*nodes, *JOBS, "evaluator"}
+
+
+def test_environment_of_each_node_is_that_of_its_process():
+    topology, folder = plain()
+    for orderer in topology.orderers:
+        given = configuration.orderer_environment(topology, folder, orderer)
+        assert settings(SERVICES[orderer.name]["environment"]) == settings(given)
+    for one in topology.organisations:
+        given = configuration.peer_environment(topology, folder, one)
+        assert settings(SERVICES[one.peer]["environment"]) == settings(given)
+        given = configuration.chaincode_environment(folder, one, "id")
+        del given["CHAINCODE_ID"]
+        assert settings(SERVICES[one.chaincode]["environment"]) == settings(given)
+
+
+def test_settings_that_recovery_rests_on_are_there():
+    peer, orderer = SERVICES["peer.hospital2"]["environment"], SERVICES["orderer3"]["environment"]
+    assert peer["CORE_PEER_GATEWAY_DIALTIMEOUT"] == "3s"
+    assert peer["CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT"] == "5s"
+    assert peer["CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL"] == "10s"
+    assert peer["CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT"] == "3s"
+    assert peer["CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD"] == "2s"
+    assert peer["CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL"] == "1s"
+    assert peer["CORE_PEER_GOSSIP_EXTERNALENDPOINT"] == "peer.hospital2.example:7051"
+    assert orderer["ORDERER_GENERAL_KEEPALIVE_SERVERMININTERVAL"] == "5s"
+
+
+def test_names_that_nodes_are_reached_at_are_names_in_their_certificates_and_networks():
+    topology = Topology.contained(OPTIONS)
+    named = json.loads(configuration.crypto_config(topology))
+    hosts = {
+        f"{spec['Hostname']}.{group['Domain']}"
+        for group in (*named["OrdererOrgs"], *named["PeerOrgs"])
+        for spec in group["Specs"]
+    }
+    aliases = {
+        alias
+        for service in SERVICES.values()
+        if isinstance(service["networks"], dict)
+        for network in service["networks"].values()
+        for alias in network["aliases"]
+    } - {"evaluator"}
+    assert aliases == hosts
+    channel = json.loads(configuration.channel_config(topology, Folder(ROOT)))
+    for place in re.findall(r'"Host": "([^"]+)"', json.dumps(channel)):
+        assert place in hosts
+
+
+@pytest.mark.fabric
+def test_fabric_is_the_release_that_the_tests_run_on(generator):
+    peer = Programs.find().peer
+    told = subprocess.run([peer, "version"], capture_output=True, text=True, check=True).stdout
+    assert f"v{generator['FABRIC']}" in told
+    for service in SERVICES.values():
+        if "fabric-" in service["image"]:
+            assert service["image"].endswith(f":{generator['FABRIC']}}}")
+
+
+# -- what a container may do ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_container_has_no_root_no_capabilities_and_bounds(name):
+    service = SERVICES[name]
+    assert service["user"] == "10001:10001"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cpus", "memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
+    assert "ports" not in service
+    assert not {"privileged", "cap_add", "network_mode", "pid", "ipc"} & set(service)
+    assert not any("docker.sock" in str(mount) for mount in service.get("volumes", []))
+    if name not in JOBS:
+        assert service["healthcheck"]["test"][0] == "CMD"
+        assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - JOBS))
+def test_container_sees_only_its_own_keys(name):
+    sources = [mount["source"] for mount in SERVICES[name].get("volumes", []) if mount["type"] == "volume"]
+    assert not any(source.endswith("-authority") or source == "foundation" for source in sources)
+    own = {
+        "orderer": f"{name}-identity",
+        "peer": f"{name.partition('.')[2]}-peer-identity",
+        "chaincode": f"{name.partition('.')[2]}-chaincode-identity",
+    }.get(re.split(r"[.\d]", name)[0])
+    assert [source for source in sources if source.endswith("-identity")] == ([own] if own else [])
+    writable = [mount["source"] for mount in SERVICES[name].get("volumes", []) if not mount.get("read_only")]
+    assert all(source.endswith("-ledger") for source in writable)
+
+
+def test_hospitals_meet_in_the_consortium_network_alone():
+    for one in Topology.contained(OPTIONS).organisations:
+        own = one.name.lower()
+        assert DOCUMENT["networks"][own] == {"internal": True}
+        inside = {name for name, service in SERVICES.items() if own in service["networks"]}
+        assert inside == {one.peer, one.chaincode}
+
+
+def test_images_end_as_another_user_than_root_and_take_what_exists():
+    dockerfile = (COMPOSE / "images" / "Dockerfile").read_text()
+    stages = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]
+    targets = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    for stage in stages:
+        name = stage.splitlines()[0].split(" AS ")[1]
+        if name in targets:
+            assert re.findall(r"^USER (.*)$", stage, flags=re.MULTILINE)[-1] == "10001:10001"
+    assert targets <= {stage.splitlines()[0].split(" AS ")[1] for stage in stages}
+    for source in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, flags=re.MULTILINE):
+        for path in source.split():
+            assert (REPOSITORY / path).exists(), path
+    assert "latest" not in dockerfile
+
+
+# -- the jobs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """A folder as the setup image has it, below another root."""
+    root = tmp_path / "network"
+    for path in parts(Topology.contained(OPTIONS), Folder(root)).values():
+        path.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+@pytest.mark.fabric
+def test_prepare_writes_what_every_container_reads_and_writes_it_once(folders):
+    job = Job(folders, Programs.find())
+    job.prepare()
+    folder, topology = Folder(folders), Topology.contained(OPTIONS)
+    for service in SERVICES.values():
+        for value in service.get("environment", {}).values():
+            for path in re.findall(rf"{ROOT}/[\w@./]+", value):
+                if "/data/" not in path:
+                    assert (folders / Path(path).relative_to(ROOT)).exists(), path
+    assert folder.block("consentry").exists()
+    before = {path: path.read_bytes() for path in folders.rglob("*") if path.is_file()}
+    Job(folders, Programs.find()).prepare()
+    assert {path: path.read_bytes() for path in folders.rglob("*") if path.is_file()} == before
+    certificate = (folder.peer(topology.organisations[0]) / "tls" / "server.crt").read_bytes()
+    assert b"BEGIN CERTIFICATE" in certificate
+
+
+@pytest.mark.fabric
+def test_found_makes_a_channel_of_running_nodes_and_goes_on_where_it_was_interrupted(folders):
+    folder = Folder(folders)
+    save(folder, State(Topology.plan(OPTIONS)))  # the same nodes as processes, which this test can start
+    job = Job(folders, Programs.find())
+    job.prepare()
+    folder.logs.mkdir()
+    network: Network = job.network
+    with network:
+        network.launch(network.names())
+        network.await_listening(network.names())
+        approve, calls = job._approve, []
+
+        def interrupted(organisation: Any) -> None:
+            calls.append(organisation)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            approve(organisation)
+
+        job._approve = interrupted  # type: ignore[method-assign]  # as a signal would
+        with pytest.raises(KeyboardInterrupt):
+            job.found()
+        again = Job(folders, Programs.find())
+        again.found()
+        again.found()
+        assert (folders / "steps" / "commit").exists()
