@@ -96,7 +96,16 @@ class Pairs:
         return frozenset(keys.token for keys in subjects if (keys.token, recipient) in self._open)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
-        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order."""
+        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order.
+
+        What was granted and not asked for by name since is opened first.
+
+        Raises:
+            UnavailableError: the ledger can't be reached.
+        """
+        granted = await self._records.read(lambda c: store.noted_towards(c, recipient, limit))
+        if granted:
+            await self.ensure(list((await self._keys.find(granted)).values()), recipient)
         return await self._records.read(lambda c: store.open_towards(c, recipient, limit))
 
     async def _settle(self, unsure: Sequence[SubjectKeys], recipient: str) -> None:
@@ -180,7 +189,22 @@ class Pairs:
                 terms = await self._change(keys, known, row)
                 if terms is not None:
                     await self._file(known.pair, terms)
+            granted = self._granted(keys, open_draft(keys, row))
+            if granted:
+                await self._records.write(lambda c: store.note_pairs(c, granted))
             await self._records.write(lambda c: store.filed(c, subject, reference, row.version))
+
+    def _granted(self, keys: SubjectKeys, draft: ConsentDraft) -> list[tuple[bytes, str, str]]:
+        # To whom it gives something. Their pairs are noted and stay closed until they ask: a search that
+        # names nobody could not find them otherwise.
+        contexts = [self._context(keys, member) for member in dict.fromkeys(self._members.values())]
+        found = [(context.recipient, terms_for(draft, context)) for context in contexts]
+        secret = PatientSecret(keys.secret)
+        return [
+            (keys.token, recipient, secret.pair(recipient))
+            for recipient, terms in found
+            if terms is not None and terms.status == "active"
+        ]
 
     async def recover(self) -> int:
         """File what is still in the outbox; returns how many changes could be filed."""

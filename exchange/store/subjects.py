@@ -43,6 +43,7 @@ pairs = Table(
     Column("recipient", String(255), primary_key=True),
     Column("pair", String(32), nullable=False, index=True),
     Column("opened", Boolean, nullable=False),
+    Index("pairs_towards", "recipient", "opened", "subject"),
     sqlite_with_rowid=False,
 )
 
@@ -116,6 +117,12 @@ def opened_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]
 def open_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
     """Up to `limit` subjects whose pair towards `recipient` the ledger has confirmed, sorted."""
     statement = select(pairs.c.subject).where(pairs.c.recipient == recipient, pairs.c.opened)
+    return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
+
+
+def noted_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
+    """Up to `limit` subjects whose pair towards `recipient` is noted and not confirmed."""
+    statement = select(pairs.c.subject).where(pairs.c.recipient == recipient, ~pairs.c.opened)
     return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
 
 
