@@ -3,9 +3,10 @@
 1. A pair is opened by the organisation that holds the records, which stays its custodian; nobody else
    changes it. Its recipient is a member of the consortium.
 2. Filing replaces the consent of the same id, and only with a newer version. Revocation is a version
-   with status `inactive`; nothing is ever deleted.
+   with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
 3. Every change bumps the pair's epoch and writes its one key, so a decision that read the key before
    can't commit after.
+4. A consent that a pair holds can always be ended, however full the pair is.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from chaincode.consent.calls import (
     PairVersion,
     ReadPair,
 )
-from chaincode.consent.limits import check_terms, encode_pair
-from chaincode.consent.model import Pair, Terms
+from chaincode.consent.limits import check_active, check_credentials, check_held, check_terms
+from chaincode.consent.model import Pair, Terms, ended
 from chaincode.consent.state import decode_pair, pair_key, read_policy
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
@@ -66,7 +67,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
             _check_same(opening, decode_pair(value), caller)
             outcomes.append("already-open")
             continue
-        ledger.put(pair_key(opening.pair), encode_pair(_new_pair(opening, caller, ledger.timestamp)))
+        ledger.put(pair_key(opening.pair), encode(_new_pair(opening, caller, ledger.timestamp)))
         outcomes.append("opened")
         changes.append(Change(pair=opening.pair, epoch=1))
     if changes:
@@ -86,8 +87,8 @@ async def file_terms(ledger: Ledger, args: FileTerms) -> FiledTerms:
     _check_batch(len(args.filings))
     for filing in args.filings:
         require(PAIR, filing.pair, "pair")
-        check_terms(filing.terms)
-    names = list(dict.fromkeys(filing.pair for filing in args.filings))
+    filed = [(filing.pair, _kept(filing.terms)) for filing in args.filings]
+    names = list(dict.fromkeys(name for name, _ in filed))
     held = await ledger.get_many([pair_key(name) for name in names])
     pairs: dict[str, Pair] = {}
     for name, value in zip(names, held, strict=True):
@@ -97,11 +98,15 @@ async def file_terms(ledger: Ledger, args: FileTerms) -> FiledTerms:
         if pairs[name].custodian != ledger.caller.msp_id:
             raise ForbiddenError("a pair is another custodian's")
     epochs = []
-    for filing in args.filings:
-        pairs[filing.pair] = _filed(pairs[filing.pair], filing.terms)
-        epochs.append(pairs[filing.pair].epoch)
+    for name, terms in filed:
+        pairs[name] = _filed(pairs[name], terms)
+        epochs.append(pairs[name].epoch)
+    # What only ends is never too much, even where an earlier release let more in.
+    growing = {name for name, terms in filed if terms.status == "active"}
     for name, pair in pairs.items():
-        ledger.put(pair_key(name), encode_pair(pair))
+        if name in growing:
+            check_active(pair.consents)
+        ledger.put(pair_key(name), encode(pair))
     ledger.emit("consent", encode([Change(pair=name, epoch=pair.epoch) for name, pair in pairs.items()]))
     return FiledTerms(epochs=tuple(epochs))
 
@@ -139,19 +144,27 @@ def _check_same(opening: Opening, pair: Pair, caller: str) -> None:
 
 
 def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
-    for terms in opening.terms:
-        check_terms(terms)
-    if len({terms.id for terms in opening.terms}) != len(opening.terms):
+    consents = tuple(_kept(terms) for terms in opening.terms)
+    if len({terms.id for terms in consents}) != len(consents):
         raise BadArgumentError("a consent is named twice")
+    check_held(len(consents))
+    check_active(consents)
+    check_credentials(opening.credentials)
     return Pair(
         custodian=custodian,
         recipient=opening.recipient,
         subject=opening.subject,
         epoch=1,
         opened=now,
-        consents=_in_order(opening.terms),
+        consents=_in_order(consents),
         credentials=opening.credentials,
     )
+
+
+def _kept(terms: Terms) -> Terms:
+    kept = terms if terms.status == "active" else ended(terms)
+    check_terms(kept)
+    return kept
 
 
 def _filed(pair: Pair, terms: Terms) -> Pair:
@@ -161,6 +174,8 @@ def _filed(pair: Pair, terms: Terms) -> Pair:
             others.append(one)
         elif one.version >= terms.version:
             raise ConflictError("the consent held is not older than the one filed")
+    if len(others) == len(pair.consents):
+        check_held(len(others) + 1)
     return msgspec.structs.replace(pair, epoch=pair.epoch + 1, consents=_in_order((*others, terms)))
 
 

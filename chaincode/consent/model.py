@@ -93,7 +93,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """What one FHIR Consent says to one recipient.
 
     `id` is a pseudonym of the Consent for this pair; `version` grows with each change; `attested` says
-    whether the patient or the hospital vouches for it.
+    whether the patient or the hospital vouches for it. A consent that is over has an empty root (`ended`).
     """
 
     id: str
@@ -101,6 +101,11 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     status: Literal["active", "inactive"]
     attested: Literal["patient", "organization"]
     root: Provision
+
+
+def ended(terms: Terms) -> Terms:
+    """What is kept of terms that are over: who they are, so that no older version comes back."""
+    return msgspec.structs.replace(terms, status="inactive", root=Provision("none"))
 
 
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -29,7 +29,7 @@ endorsers do before they run it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -262,14 +262,14 @@ def _combined(voices: list[_Voice], request: Request, epoch: int) -> Decision:
 
     A record of a class other than those asked for is still checked in full by the obligations.
     """
-    refusers: list[_Voice] = []
-    speakers: list[_Voice] = []
-    for name in request.classes or _classes_in(voices):
-        outlooks = [(voice, _outlook(voice.rule, name)) for voice in voices]
-        denying = [voice for voice, seen in outlooks if seen == _DENIES]
-        refusers += denying
-        if not denying:
-            speakers += [voice for voice, seen in outlooks if seen & _PERMITS]
+    names = request.classes or _classes_in(voices)
+    places = {name: 1 << n for n, name in enumerate(dict.fromkeys(names))}
+    outlooks = [(voice, _outlook(voice.rule, places)) for voice in voices]
+    refusers = [voice for voice, seen in outlooks if _surely_denied(seen)]
+    refused = 0
+    for _, seen in outlooks:
+        refused |= _surely_denied(seen)
+    speakers = [voice for voice, seen in outlooks if seen.permits & ~refused]
     if speakers:
         basis = min(speakers, key=_weight)
         return Decision(
@@ -312,36 +312,55 @@ def _classes_in(voices: list[_Voice]) -> list[str]:
     return ["", *sorted(names)]
 
 
-_DENIES, _PERMITS, _ABSTAINS = 1, 2, 4
-_OWN = {"deny": _DENIES, "permit": _PERMITS, "none": _ABSTAINS}
+class _Outlook(NamedTuple):
+    """For which classes a rule may come to deny, to permit, or to say nothing; each class is one bit.
+
+    Bits, because a pair may hold hundreds of rules about as many classes, and each has to be weighed.
+    """
+
+    denies: int
+    permits: int
+    abstains: int
 
 
-def _outlook(rule: Provision, name: str) -> int:
-    """All that `rule` may come to say about records of the class `name`, as a sum of the three above.
+def _outlook(rule: Provision, places: Mapping[str, int]) -> _Outlook:
+    """All that `rule` may come to say about records of each class in `places`.
 
     Conditions other than on classes may be met or not, each on its own, so the outlook may hold more than
     any real record brings about; it never holds less.
     """
     when = rule.when
-    if when.classes and name not in when.classes:
-        return _ABSTAINS
-    may_deny, may_permit, may_leave = False, False, True
+    every = (1 << len(places)) - 1
+    inside = every
+    if when.classes:
+        inside = 0
+        for name in when.classes:
+            inside |= places.get(name, 0)
+    settled, denies, permits, leaves = 0, 0, 0, every
     for exception in rule.exceptions:
-        seen = _outlook(exception, name)
-        if seen == _DENIES:
-            may_deny, may_permit, may_leave = True, False, False
-            break
-        may_deny = may_deny or bool(seen & _DENIES)
-        may_permit = may_permit or bool(seen & _PERMITS)
-        may_leave = may_leave and bool(seen & _ABSTAINS)
-    seen = (_DENIES if may_deny else 0) | (_PERMITS if may_permit else 0)
-    if may_leave:
-        seen |= _OWN[rule.effect]
-    if when.actors and seen & _PERMITS:
-        seen = (seen & ~_PERMITS) | _ABSTAINS
+        seen = _outlook(exception, places)
+        settled |= _surely_denied(seen)
+        denies |= seen.denies
+        permits |= seen.permits
+        leaves &= seen.abstains
+    permits &= ~settled
+    leaves &= ~settled
+    abstains = 0
+    if rule.effect == "deny":
+        denies |= leaves
+    elif rule.effect == "permit":
+        permits |= leaves
+    else:
+        abstains = leaves
+    if when.actors:
+        permits, abstains = 0, abstains | permits
     if when.codes or when.labels or when.references or when.data_period is not None:
-        seen |= _ABSTAINS
-    return seen
+        abstains = every
+    return _Outlook(denies & inside, permits & inside, (abstains & inside) | (every & ~inside))
+
+
+def _surely_denied(seen: _Outlook) -> int:
+    return seen.denies & ~seen.permits & ~seen.abstains
 
 
 def _can_deny(rule: Provision) -> bool:

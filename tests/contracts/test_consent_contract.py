@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.consent.limits import CONSENTS, DEPTH, NODES, VALUE
-from chaincode.consent.model import Policy, Provision
+from chaincode.consent.limits import CONSENTS, CREDENTIALS, DEPTH, HELD, PROVISIONS, TERMS, VALUE, VERSION
+from chaincode.consent.model import Condition, Pair, Policy, Provision, Terms, ended
+from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
@@ -93,7 +94,7 @@ async def test_filing_replaces_the_consent_of_the_same_id(ledger: LedgerClient, 
     assert (await ledger.file_terms([(pair, newer)])).epochs == (2,)
     held = await ledger.read_pair(pair)
     assert held is not None
-    assert held.consents == (newer, other)
+    assert held.consents == (ended(newer), other)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -177,7 +178,8 @@ async def test_each_change_is_announced_with_its_pairs(ledger: LedgerClient, cha
     ("changes", "name"),
     [
         ({"root": nested(DEPTH + 1)}, str(DEPTH)),
-        ({"root": Provision("deny", exceptions=(Provision("permit"),) * NODES)}, str(NODES)),
+        ({"root": Provision("deny", exceptions=(Provision("permit"),) * PROVISIONS)}, str(PROVISIONS)),
+        ({"version": VERSION + 1}, "version"),
         ({"version": 0}, "version"),
         ({"id": "not hex"}, "terms.id"),
     ],
@@ -195,29 +197,112 @@ async def test_terms_out_of_bounds_are_refused_by_name(
 
 async def test_terms_at_the_bounds_are_taken(ledger: LedgerClient, make: Any) -> None:
     pair = make.pair()
-    deep = make.grant(root=nested(DEPTH))
-    wide = make.grant(id="2" * 32, root=Provision("deny", exceptions=(Provision("permit"),) * (NODES - 1)))
+    deep = make.grant(root=nested(DEPTH), version=VERSION)
+    wide = make.grant(id="2" * 32, root=flat(PROVISIONS - DEPTH))
     assert await ledger.open_pairs([make.opening(pair, deep, wide)]) == ("opened",)
 
 
-async def test_a_pair_holds_so_many_consents_and_no_more(ledger: LedgerClient, make: Any) -> None:
+def flat(provisions: int) -> Provision:
+    return Provision("deny", exceptions=(Provision("permit"),) * (provisions - 1))
+
+
+def of_size(size: int) -> Provision:
+    """A root whose terms take about `size` bytes."""
+    return Provision("permit", Condition(codes=("urn:x|" + "1" * (size - 200),)))
+
+
+async def too_much(call: Any, bound: int) -> None:
+    why = await refusal(call)
+    assert isinstance(why, BadArgumentError)
+    assert str(bound) in str(why)
+
+
+FULL = {
+    CONSENTS: [Provision("deny")] * CONSENTS,
+    PROVISIONS: [flat(PROVISIONS // 5)] * 5,
+    TERMS: [of_size(TERMS // 4)] * 4,
+}
+"""Roots of consents that fill a pair, by the bound that they reach."""
+
+
+@pytest.mark.parametrize("bound", FULL)
+async def test_a_full_pair_takes_no_more_but_lets_each_consent_end(
+    ledger: LedgerClient, make: Any, bound: int
+) -> None:
     pair = make.pair()
-    full = [make.grant(id=f"{n:032x}", root=Provision("deny")) for n in range(CONSENTS)]
+    full = [make.grant(id=f"{n:032x}", root=root) for n, root in enumerate(FULL[bound])]
     await ledger.open_pairs([make.opening(pair, *full)])
-    why = await refusal(ledger.file_terms([(pair, make.grant(id="f" * 32))]))
-    assert isinstance(why, BadArgumentError)
-    assert str(CONSENTS) in str(why)
+    one_more = make.grant(id="f" * 32, root=FULL[bound][0])
+    await too_much(ledger.file_terms([(pair, one_more)]), bound)
+    await too_much(ledger.open_pairs([make.opening(make.pair(), *full, one_more)]), bound)
+    for terms in full:
+        # As they came, with all provisions and the longest words: what is kept of them is small.
+        over = msgspec.structs.replace(terms, version=VERSION, status="inactive", attested="organization")
+        await ledger.file_terms([(pair, over)])
+    held = await ledger.read_pair(pair)
+    assert held is not None
+    assert {terms.root for terms in held.consents} == {Provision("none")}
+    await ledger.file_terms([(pair, one_more)])
 
 
-async def test_a_pair_is_not_larger_than_its_value_may_be(ledger: LedgerClient, make: Any) -> None:
-    long = msgspec.structs.replace(
-        make.grant().root.exceptions[0].when, codes=("http://loinc.org|" + "1" * VALUE,)
+async def test_what_a_pair_holds_is_counted_for_ever(ledger: LedgerClient, make: Any) -> None:
+    pair = make.pair()
+    await ledger.open_pairs([make.opening(pair)])
+    over = [make.grant(id=f"{n:032x}", status="inactive") for n in range(HELD)]
+    await ledger.file_terms([(pair, terms) for terms in over])
+    # Neither an end nor a grant of one more finds a place, whatever else ends: so no old version does.
+    for status in ("inactive", "active"):
+        await too_much(ledger.file_terms([(pair, make.grant(id="f" * 32, status=status))]), HELD)
+    await too_much(ledger.open_pairs([make.opening(make.pair(), *over, make.grant(id="f" * 32))]), HELD)
+    again = msgspec.structs.replace(over[0], version=2)
+    await ledger.file_terms([(pair, again)])
+    held = await ledger.read_pair(pair)
+    assert held is not None
+    assert held.consents == (ended(again), *map(ended, over[1:]))
+
+
+async def test_an_opening_keeps_of_ended_terms_what_filing_keeps(ledger: LedgerClient, make: Any) -> None:
+    opened, filed = make.pair(), make.pair()
+    over = make.grant(status="inactive")
+    await ledger.open_pairs([make.opening(opened, over), make.opening(filed)])
+    await ledger.file_terms([(filed, over)])
+    for name in (opened, filed):
+        held = await ledger.read_pair(name)
+        assert held is not None
+        assert held.consents == (ended(over),)
+    assert isinstance(await refusal(ledger.file_terms([(opened, make.grant())])), ConflictError)
+
+
+async def test_terms_that_end_may_have_any_shape(ledger: LedgerClient, make: Any) -> None:
+    pair = make.pair()
+    await ledger.open_pairs([make.opening(pair, make.grant())])
+    for version, root in ((2, nested(DEPTH + 1)), (3, flat(PROVISIONS + 1)), (4, of_size(2 * VALUE))):
+        await ledger.file_terms([(pair, make.grant(version=version, status="inactive", root=root))])
+
+
+async def test_a_batch_is_measured_by_what_it_comes_to(ledger: LedgerClient, make: Any) -> None:
+    pair = make.pair()
+    big, small = flat(PROVISIONS - 1), Provision("deny")
+    await ledger.open_pairs([make.opening(pair, make.grant(root=big))])
+    growing = make.grant(id="2" * 32, root=big)
+    await too_much(ledger.file_terms([(pair, growing)]), PROVISIONS)
+    await ledger.file_terms([(pair, growing), (pair, make.grant(version=2, root=small))])
+
+
+def test_a_pair_at_every_bound_is_not_larger_than_its_value_may_be() -> None:
+    longest = Terms(
+        id="f" * 64, version=VERSION, status="inactive", attested="organization", root=Provision("none")
     )
-    why = await refusal(
-        ledger.open_pairs([make.opening(make.pair(), make.grant(root=Provision("permit", when=long)))])
+    pair = Pair(
+        custodian="M" * 64,
+        recipient="M" * 64,
+        subject="directory",
+        epoch=2**63 - 1,
+        opened=2**63 - 1,
+        consents=(longest,) * HELD,
+        credentials=("c" * 64,) * CREDENTIALS,
     )
-    assert isinstance(why, BadArgumentError)
-    assert str(VALUE) in str(why)
+    assert len(encode(pair)) + TERMS <= VALUE
 
 
 async def test_odd_batches_are_refused(ledger: LedgerClient, make: Any) -> None:

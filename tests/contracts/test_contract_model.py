@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from chaincode.access.model import Request
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Condition, Policy, Provision, Terms
+from chaincode.consent.model import Condition, Policy, Provision, Terms, ended
 from chaincode.errors import ConflictError
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
@@ -94,7 +94,7 @@ class Consents(RuleBasedStateMachine):
         terms = Terms(consent, version, status, "patient", Provision("none", exceptions=(said,)))
         held = self.terms.get(pair, {}).get(consent)
         if pair in self.terms and (held is None or held.version < version):
-            self.terms[pair][consent] = terms
+            self.terms[pair][consent] = terms if status == "active" else ended(terms)
             self.epochs[pair] += 1
             assert self.run(self.client.file_terms([(pair, terms)])).epochs == (self.epochs[pair],)
             return
