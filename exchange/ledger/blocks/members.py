@@ -7,6 +7,7 @@ organisational unit what its holder is. Dates are not looked at; a block names n
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha256
@@ -17,6 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 from fabric_protos.msp.identities_pb2 import SerializedIdentity
 from fabric_protos.msp.msp_config_pb2 import FabricMSPConfig, MSPConfig
@@ -104,10 +106,12 @@ class Organisation:
     def member(self, serialized: bytes, pem: bytes) -> Member | None:
         """The member whose certificate this is; None where the organisation does not accept it."""
         try:
-            certificate = x509.load_pem_x509_certificate(pem)
-            roles = self._roles(certificate)
-            return None if roles is None else Member(serialized, self.msp_id, certificate, roles)
-        except _MALFORMED:
+            with warnings.catch_warnings():  # what the library only warns of, it will refuse one day
+                warnings.simplefilter("error", CryptographyDeprecationWarning)
+                certificate = x509.load_pem_x509_certificate(pem)
+                roles = self._roles(certificate)
+                return None if roles is None else Member(serialized, self.msp_id, certificate, roles)
+        except (*_MALFORMED, CryptographyDeprecationWarning):
             return None
 
     def _roles(self, certificate: x509.Certificate) -> frozenset[Role] | None:

@@ -1,0 +1,288 @@
+"""What docs/operations.md tells an operator to do on Fabric, done: join, upgrade, renew a certificate.
+
+After each the whole channel is verified, so that the blocks these leave behind are known to be understood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from chaincode.consent.calls import Opening
+from chaincode.consent.model import Policy
+from exchange import network
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.gateway.connection import Profile
+from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.network import configuration, processes
+from exchange.network.discovery import can_endorse
+from exchange.network.joining import main as joining
+from exchange.network.packaging import package
+from exchange.network.state import save
+from exchange.network.topology import Organisation, Topology
+from exchange.services.channel import open_channel
+
+pytestmark = pytest.mark.fabric
+
+MEMBERS = ("Hospital1MSP", "Hospital2MSP")
+
+
+class Operator:
+    """Runs Fabric's own commands in the name of an organisation's administrator."""
+
+    def __init__(self, running: network.Network, scratch: Path) -> None:
+        self.network, self.scratch = running, scratch
+
+    def run(self, program: Path, *arguments: str | Path, **environment: str) -> str:
+        done = subprocess.run(
+            [program, *arguments],
+            env={"PATH": os.environ["PATH"], **environment},
+            cwd=self.scratch,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
+
+    def peer(self, organisation: Organisation, *arguments: str | Path) -> str:
+        environment = configuration.administrator_environment(self.network.folder, organisation)
+        return self.run(self.network.programs.peer, *arguments, **environment)
+
+    @property
+    def orderer(self) -> list[str | Path]:
+        first = self.network.topology.orderers[0]
+        ca = self.network.folder.orderer(first) / "tls" / "ca.crt"
+        return ["-o", first.address, "--tls", "--cafile", ca]
+
+    def definition(self, sequence: int) -> list[str | Path]:
+        numbers = ["--version", str(sequence), "--sequence", str(sequence)]
+        return [*self.orderer, "--channelID", "consentry", "--name", "consentry", *numbers]
+
+    def endorsers(self, *organisations: Organisation) -> list[str | Path]:
+        flags: list[str | Path] = []
+        for one in organisations:
+            ca = self.network.folder.peer(one) / "tls" / "ca.crt"
+            flags += ["--peerAddresses", one.address, "--tlsRootCertFiles", ca]
+        return flags
+
+    def start(self, organisation: Organisation, package_id: str) -> None:
+        """A chaincode service of an organisation, which `network down` ends with the others."""
+        environment = configuration.chaincode_environment(self.network.folder, organisation, package_id)
+        name = f"{organisation.chaincode}.{package_id[-8:]}"
+        command = processes.python_module("chaincode")
+        self.network.state.started[name] = processes.spawn(
+            command, environment, self.network.folder.log(name)
+        )
+
+
+@pytest.fixture(scope="module")
+def running(
+    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[network.Network]:
+    root = tmp_path_factory.mktemp("operated") / "network"
+    with network.up(root, network.Options(organisations=2), programs=programs) as found:
+        asyncio.run(founded(found))
+        yield found
+
+
+@pytest.fixture
+def operator(running: network.Network, tmp_path: Path) -> Operator:
+    return Operator(running, tmp_path)
+
+
+async def founded(running: network.Network) -> None:
+    client = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
+    await client.found_policy(Policy(version=1, members=MEMBERS, rules=()))
+    await client.close()
+
+
+async def opened(profile: Profile, recipient: str = MEMBERS[1]) -> tuple[str, ...]:
+    """Whether a client of this profile can open a pair."""
+    client = LedgerClient(FabricTransactions.open(profile))
+    try:
+        return await client.open_pairs([Opening(secrets.token_hex(16), recipient, "patient", ())])
+    finally:
+        await client.close()
+
+
+def verifies(profile: Profile) -> None:
+    with open_channel(profile, lambda *_: None) as channel:
+        assert channel.check()[0].finding is None
+
+
+def free_organisation(running: network.Network, name: str) -> Organisation:
+    """Another organisation with ports that nobody has."""
+    planned = Topology.plan(network.Options(organisations=1)).organisations[0]
+    return msgspec.structs.replace(planned, name=name)
+
+
+def test_chaincode_is_upgraded_while_the_old_one_serves(running, operator):
+    first, second = running.topology.organisations
+    upgraded, ids = [], {}
+    for one in (first, second):
+        port = free_organisation(running, one.name).chaincode_port
+        moved = msgspec.structs.replace(one, chaincode_port=port)
+        folder = running.folder
+        packed = package(
+            "consentry_2",
+            moved.chaincode_address,
+            folder.chaincode_tls(one),
+            client_tls=folder.peer(one) / "tls",
+        )
+        file = operator.scratch / f"{one.name}.tar.gz"
+        file.write_bytes(packed.content)
+        ids[one.name] = packed.id
+        assert operator.peer(one, "lifecycle", "chaincode", "calculatepackageid", file).strip() == packed.id
+        operator.start(moved, packed.id)
+        operator.peer(one, "lifecycle", "chaincode", "install", file)
+        upgraded.append(moved)
+    approve = ["lifecycle", "chaincode", "approveformyorg"]
+    for one in (first, second):
+        operator.peer(one, *approve, "--package-id", ids[one.name], *operator.definition(2))
+        assert asyncio.run(opened(running.profile(one.name))) == ("opened",)  # by the old one still
+    ready = operator.peer(
+        first,
+        *("lifecycle", "chaincode", "checkcommitreadiness", "--channelID", "consentry"),
+        *("--name", "consentry", "--version", "2", "--sequence", "2", "--output", "json"),
+    )
+    assert json.loads(ready)["approvals"] == {"Hospital1MSP": True, "Hospital2MSP": True}
+    commit = ["lifecycle", "chaincode", "commit"]
+    operator.peer(first, *commit, *operator.endorsers(first, second), *operator.definition(2))
+    shown = operator.peer(
+        first, "lifecycle", "chaincode", "querycommitted", "--channelID", "consentry", "--name", "consentry"
+    )
+    assert "Version: 2, Sequence: 2" in shown
+    running.kill(first.chaincode, second.chaincode)  # the old ones are not needed any more
+    assert asyncio.run(opened(running.profile("Hospital1"))) == ("opened",)
+    verifies(running.profile("Hospital2"))
+
+
+def test_organisation_joins_with_the_signatures_of_a_majority(running, operator):
+    folder, programs, scratch = running.folder, running.programs, operator.scratch
+    first, second = running.topology.organisations
+    third = free_organisation(running, "Hospital3")
+    joined = msgspec.structs.replace(running.topology, organisations=(third,))
+    # The newcomer's certificates come from its own CA, and its definition from configtxgen.
+    crypto = json.loads(configuration.crypto_config(joined))
+    (scratch / "crypto.yaml").write_text(json.dumps({"PeerOrgs": crypto["PeerOrgs"]}))
+    operator.run(programs.cryptogen, "generate", "--config", "crypto.yaml", "--output", folder.crypto)
+    (scratch / "configtx.yaml").write_text(configuration.channel_config(joined, folder))
+    operator.run(
+        programs.configtxgen,
+        *("-profile", "Consortium", "-channelID", "joining", "-outputBlock", "definition.block"),
+        FABRIC_CFG_PATH=str(scratch),
+    )
+    # A member makes the update, a majority signs it, and anybody of them hands it in.
+    fetched = scratch / "current.block"
+    operator.peer(first, "channel", "fetch", "config", fetched, "-c", "consentry", *operator.orderer)
+    update = scratch / "update.pb"
+    assert joining(["consentry", str(fetched), str(scratch / "definition.block"), str(update)]) == 0
+    operator.peer(first, "channel", "signconfigtx", "-f", update)
+    operator.peer(second, "channel", "update", "-f", update, "-c", "consentry", *operator.orderer)
+    verifies(running.profile("Hospital1"))
+    # The newcomer starts its peer, joins it, installs and approves the chaincode that is committed.
+    environment = configuration.peer_environment(running.topology, folder, third)
+    command = (str(programs.peer), "node", "start")
+    running.state.started[third.peer] = processes.spawn(command, environment, folder.log(third.peer))
+    running.state.topology = msgspec.structs.replace(running.topology, organisations=(first, second, third))
+    save(folder, running.state)
+    running.await_listening([third.peer])
+    operator.peer(third, "channel", "join", "-b", folder.block("consentry"))
+    packed = package(
+        "consentry_2",
+        third.chaincode_address,
+        folder.chaincode_tls(third),
+        client_tls=folder.peer(third) / "tls",
+    )
+    (scratch / "third.tar.gz").write_bytes(packed.content)
+    operator.start(third, packed.id)
+    operator.peer(third, "lifecycle", "chaincode", "install", scratch / "third.tar.gz")
+    shown = operator.peer(
+        first, "lifecycle", "chaincode", "querycommitted", "-C", "consentry", "-n", "consentry"
+    )
+    sequence = int(shown.partition("Sequence: ")[2].partition(",")[0])
+    approve = ["lifecycle", "chaincode", "approveformyorg", "--package-id", packed.id]
+    operator.peer(third, *approve, *operator.definition(sequence))
+    assert can_endorse(running.profile("Hospital3"), seconds=20)
+    # The consortium's policy decides whose pairs there are: its members let the newcomer in as well.
+    asyncio.run(admitted(running))
+    assert asyncio.run(opened(running.profile("Hospital3"), "Hospital1MSP")) == ("opened",)
+    for name in ("Hospital1", "Hospital3"):
+        verifies(running.profile(name))
+
+
+async def admitted(running: network.Network) -> None:
+    one = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
+    two = LedgerClient(FabricTransactions.open(running.profile("Hospital2")))
+    proposed = await one.propose_policy(Policy(version=2, members=(*MEMBERS, "Hospital3MSP"), rules=()))
+    assert not proposed.standing.adopted
+    assert (await two.approve_policy(proposed.standing.digest)).standing.adopted
+    await one.close()
+    await two.close()
+
+
+def test_joining_says_what_is_wrong(running, operator, capsys):
+    block = str(running.folder.block("consentry"))
+    assert joining(["consentry", block, block, str(operator.scratch / "u.pb")]) == 1
+    assert "no organisation that is not on the channel already" in capsys.readouterr().err
+    assert joining(["consentry", block, __file__, str(operator.scratch / "u.pb")]) == 1
+    assert "no block with a configuration" in capsys.readouterr().err
+    assert joining(["consentry", block]) == 2
+    assert not (operator.scratch / "u.pb").exists()
+
+
+def test_renewed_certificate_of_a_client_is_used_without_a_change_of_the_channel(running, tmp_path):
+    profile = running.profile("Hospital1")
+    organisation = running.folder.organisation(running.topology.organisations[0])
+    authority = x509.load_pem_x509_certificate(next((organisation / "ca").glob("*-cert.pem")).read_bytes())
+    key = load_pem_private_key((organisation / "ca" / "priv_sk").read_bytes(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    old = x509.load_pem_x509_certificate(profile.certificate.read_bytes())
+    fresh = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(authority.subject)
+        .public_key(fresh.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=90))
+    )
+    for extension in old.extensions:
+        certificate = certificate.add_extension(extension.value, critical=extension.critical)
+    (tmp_path / "cert.pem").write_bytes(certificate.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    renewed = msgspec.structs.replace(profile, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    assert asyncio.run(opened(renewed)) == ("opened",)
+    assert asyncio.run(opened(profile)) == ("opened",)
+    verifies(renewed)
+
+
+def test_module_runs_as_a_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "exchange.network.joining"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: call with CHANNEL")
