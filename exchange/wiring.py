@@ -15,6 +15,7 @@ from exchange.core.errors import DamagedError
 from exchange.core.policy import founding_policy
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.keys import KeyRing
+from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
 from exchange.crypto.tokens import TokenKeys
 from exchange.ledger.client import LedgerClient
@@ -193,6 +194,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
                 records,
                 {member.msp_id: member for member in settings.members},
                 base_url=settings.base_url,
+                seal=OperatorSeal(vault.derive("operator")),
             ),
             reading=reading,
             writing=writing,

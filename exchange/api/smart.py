@@ -17,7 +17,7 @@ from starlette.responses import Response
 from exchange.api.errors import RETRY_AFTER
 from exchange.core.actors import Principal
 from exchange.core.assertion import ALGORITHMS
-from exchange.core.errors import UnauthenticatedError, UnavailableError
+from exchange.core.errors import DamagedError, UnauthenticatedError, UnavailableError
 from exchange.core.oauth import OAuthError
 from exchange.services.tokens import Tokens
 
@@ -53,7 +53,7 @@ def add_routes(app: FastAPI, tokens: Tokens) -> None:
             issued = await tokens.exchange_assertion(await _form(request))
         except OAuthError as refused:
             return _refuse(refused)
-        except UnavailableError:
+        except (UnavailableError, DamagedError):
             return _refuse(OAuthError("temporarily_unavailable", "no token can be issued now; ask again"))
         return Response(_encode(issued), 200, _NOT_STORED, "application/json")
 

@@ -16,10 +16,12 @@ from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.core.assertion import public_jwk
 from exchange.core.clients import Client, new_client
+from exchange.crypto.operator_seal import OperatorSeal
 from exchange.demo.client import read_key, write_key
 from exchange.services.tokens import Tokens
 from exchange.store.database import Database
 from exchange.store.records import metadata
+from exchange.vault.file import FileVault
 
 app = typer.Typer(help="Register the systems that may ask for tokens.", no_args_is_help=True)
 
@@ -30,7 +32,8 @@ def tokens(folder: Folder) -> tuple[Tokens, Database]:
     folder.check_files()
     records = Database(folder.records, metadata, durable=True)
     members = {member.msp_id: member for member in settings.members}
-    return Tokens(records, members, base_url=settings.base_url), records
+    seal = OperatorSeal(FileVault(folder.root_key).derive("operator"))
+    return Tokens(records, members, base_url=settings.base_url, seal=seal), records
 
 
 @app.command("key")

@@ -13,9 +13,10 @@ from exchange.cli.errors import fail
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.crypto.keys import KeyRing
+from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
 from exchange.services.custody import Custody
-from exchange.services.verification import check_documents, check_log
+from exchange.services.verification import check_clients, check_documents, check_log
 from exchange.store import log
 from exchange.store.records import metadata
 from exchange.vault.file import FileVault
@@ -32,7 +33,7 @@ def verify(
         typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
     ] = None,
 ) -> None:
-    """Check the ledger, the access log, consents and every document; a running gateway does not mind.
+    """Check the ledger, the access log, consents, every document and the clients; a running gateway does not mind.
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """
@@ -59,6 +60,7 @@ def verify(
             checked.append(custody.check_details(stages.progress))
             checked.append(custody.check_consents(stages.progress))
         checked.append(check_documents(records, KeyRing(vault), stages.progress))
+        checked.append(check_clients(records, OperatorSeal(vault.derive("operator")), stages.progress))
     for part in checked:
         if part.finding is not None:
             print(f"FOUND {part.finding}")
@@ -76,4 +78,5 @@ _NOUN = {
     "details": "sealed details",
     "consents": "subjects' keys and consents",
     "documents": "document versions",
+    "clients": "registered clients",
 }

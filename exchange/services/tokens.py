@@ -5,7 +5,8 @@ Rules:
 - whether a client exists shows neither in the answer nor in the work done: an unknown client's
   assertion is checked against a key of ours that nobody holds, and refused in the same words;
 - a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
-  and is kept sealed under the token itself;
+  and is kept sealed under the token and a key of this gateway together;
+- a client's row that is not as it was registered here gets no token and ends in an error;
 - a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
   within `RECHECK` seconds by every other process over the same database.
 
@@ -34,7 +35,7 @@ from exchange.core.actors import Kind, Member, Principal
 from exchange.core.clients import Client
 from exchange.core.errors import BadRequestError, NotFoundError, UnauthenticatedError
 from exchange.core.oauth import OAuthError, TokenResponse
-from exchange.crypto.bearers import open_bearer, seal_bearer
+from exchange.crypto.operator_seal import OperatorSeal
 from exchange.store import clients as store
 from exchange.store.database import Database
 
@@ -77,6 +78,7 @@ class Tokens:
         members: Mapping[str, Member],
         *,
         base_url: str,
+        seal: OperatorSeal,
         clock: Callable[[], float] = time.time,
         cached: int = 10_000,
         at_once: int = 2,
@@ -86,6 +88,7 @@ class Tokens:
         self._fhir_base = f"{base_url}/fhir"
         self._records = records
         self._members = members
+        self._seal = seal
         self._now = clock
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._most_known = cached
@@ -112,7 +115,7 @@ class Tokens:
         principal = self._principal(client, claimed, fields.get("scope", ""))
         expires = self._now() + LIFETIME
         token, digest = _draw()
-        sealed = seal_bearer(token, _encode(principal))
+        sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
         generation = self._revocations
         await self._records.write(
             lambda c: self._issue(c, claimed, digest=digest, sealed=sealed, expires=expires)
@@ -145,7 +148,7 @@ class Tokens:
             raise BadRequestError(f"a token's lifetime is 1 to {LONGEST_LOCAL} seconds")
         expires = self._now() + lifetime
         token, digest = _draw()
-        sealed = seal_bearer(token, _encode(principal))
+        sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
         await self._records.write(
             lambda c: store.keep_token(
                 c, digest, client_id=principal.client_id, principal=sealed, expires=_ms(expires)
@@ -169,11 +172,14 @@ class Tokens:
         """
         if client.organization not in self._members:
             raise BadRequestError("the client's organisation is no member of the consortium")
-        await self._records.write(lambda c: store.register(c, client))
+        await self._records.write(lambda c: store.register(c, client, self._seal.mac(client)))
 
     async def registered(self) -> list[Client]:
         """All registered clients, disabled ones included."""
-        return await self._records.read(store.everyone)
+        rows = await self._records.read(store.everyone)
+        for client, mac in rows:
+            self._seal.check(client, mac)
+        return [client for client, _ in rows]
 
     async def disable(self, client_id: str) -> None:
         """Give the client no more tokens and void those it holds.
@@ -181,19 +187,33 @@ class Tokens:
         Raises:
             NotFoundError: no enabled client has this id.
         """
-        found = await self._records.write(lambda c: store.disable(c, client_id, _ms(self._now())))
+        found = await self._records.write(lambda c: self._disable(c, client_id))
         self._revocations += 1
         for digest in [d for d, known in self._known.items() if known.principal.client_id == client_id]:
             del self._known[digest]
         if not found:
             raise NotFoundError("no enabled client has this client_id")
 
+    def _checked(self, row: store.Registered | None) -> Client | None:
+        if row is None:
+            return None
+        self._seal.check(*row)
+        return row[0]
+
+    def _disable(self, connection: Connection, client_id: str) -> bool:
+        client = self._checked(store.find(connection, client_id, lock=True))
+        if client is None or client.disabled is not None:
+            return False
+        client = msgspec.structs.replace(client, disabled=_ms(self._now()))
+        store.disable(connection, client, self._seal.mac(client))
+        return True
+
     async def _authenticate(self, claimed: assertion.Assertion) -> Client:
         if self._checking >= self._most_checking:
             raise OAuthError("temporarily_unavailable", "too many token requests at once; ask again")
         self._checking += 1
         try:
-            client = await self._records.read(lambda c: store.find(c, claimed.client_id))
+            client = self._checked(await self._records.read(lambda c: store.find(c, claimed.client_id)))
             key = client.key(claimed.kid, claimed.algorithm) if client and client.disabled is None else None
             async with self._checks:
                 against = key or self._decoys[claimed.algorithm]
@@ -241,7 +261,7 @@ class Tokens:
         sealed: bytes,
         expires: float,
     ) -> None:
-        client = store.find(connection, claimed.client_id, lock=True)
+        client = self._checked(store.find(connection, claimed.client_id, lock=True))
         if client is None or client.disabled is not None:
             raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
         until = claimed.expires + _CLOCKS_APART
@@ -261,7 +281,7 @@ class Tokens:
         if found is None or found[1] / 1000 <= self._now():
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         sealed, expires = found
-        principal = _decode(open_bearer(token, sealed))
+        principal = _decode(self._seal.open_bearer(token, sealed, expires=expires))
         if generation == self._revocations:  # else it may have been revoked since it was read
             self._remember(digest, principal, expires / 1000)
         return principal

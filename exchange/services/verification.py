@@ -20,9 +20,10 @@ from chaincode.access.model import Record
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
+from exchange.crypto.operator_seal import OperatorSeal
 from exchange.ledger.embedded.verify import Noted, Report, verify
 from exchange.ledger.port import Reader
-from exchange.store import documents, log, subjects
+from exchange.store import clients, documents, log, subjects
 from exchange.store.database import Database
 
 Progress = Callable[[str, int, int], None]
@@ -137,6 +138,22 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
 
 
 _COLUMNS = ("tx", "n", "time", "pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
+
+
+def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:
+    """Every registered client against the MAC that it was registered with."""
+    with snapshot(records) as connection:
+        rows = clients.everyone(connection)
+        return run("clients", _clients(rows, seal), progress, lambda: len(rows))
+
+
+def _clients(rows: list[clients.Registered], seal: OperatorSeal) -> Iterator[None]:
+    for client, mac in rows:
+        try:
+            seal.check(client, mac)
+        except DamagedError:
+            raise WrongError(f"client {client.client_id!r}", "is not as it was registered") from None
+        yield
 
 
 def check_documents(records: Database, ring: KeyRing, progress: Progress) -> Checked:

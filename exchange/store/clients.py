@@ -41,6 +41,7 @@ clients = Table(
     Column("scopes", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("disabled", BigInteger),
+    Column("mac", LargeBinary(32), nullable=False),  # of all the others
 )
 
 access_tokens = Table(
@@ -48,7 +49,7 @@ access_tokens = Table(
     metadata,
     Column("digest", LargeBinary(32), primary_key=True),
     Column("client_id", String(255), nullable=False, index=True),
-    Column("principal", LargeBinary, nullable=False),  # sealed under the token
+    Column("principal", LargeBinary, nullable=False),  # sealed under the token, with `expires`
     Column("expires", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
@@ -66,7 +67,11 @@ _encode = msgspec.json.Encoder().encode
 _decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
 
 
-def register(connection: Connection, client: Client) -> None:
+Registered = tuple[Client, bytes]
+"""A client as its row says, and the MAC that the row carries."""
+
+
+def register(connection: Connection, client: Client, mac: bytes) -> None:
     """Add `client`.
 
     Raises:
@@ -80,6 +85,7 @@ def register(connection: Connection, client: Client) -> None:
         "scopes": " ".join(client.scopes),
         "created": client.created,
         "disabled": client.disabled,
+        "mac": mac,
     }
     try:
         with connection.begin_nested():
@@ -88,30 +94,26 @@ def register(connection: Connection, client: Client) -> None:
         raise ConflictError("this client_id is taken; a disabled client's id is not used again") from None
 
 
-def find(connection: Connection, client_id: str, *, lock: bool = False) -> Client | None:
+def find(connection: Connection, client_id: str, *, lock: bool = False) -> Registered | None:
     """The client, disabled or not; with `lock` it can't be disabled before this transaction ends."""
     statement = select(clients).where(clients.c.client_id == client_id)
     if lock:
         statement = statement.with_for_update(read=True)
     row = connection.execute(statement).first()
-    return None if row is None else _client(row)
+    return None if row is None else (_client(row), row.mac)
 
 
-def everyone(connection: Connection) -> list[Client]:
+def everyone(connection: Connection) -> list[Registered]:
     """All clients, disabled ones included, by client_id."""
-    return [_client(row) for row in connection.execute(select(clients).order_by(clients.c.client_id))]
+    rows = connection.execute(select(clients).order_by(clients.c.client_id))
+    return [(_client(row), row.mac) for row in rows]
 
 
-def disable(connection: Connection, client_id: str, at: int) -> bool:
-    """Give the client no more tokens and void those it holds; whether it was there and enabled."""
-    statement = (
-        update(clients)
-        .where(clients.c.client_id == client_id, clients.c.disabled.is_(None))
-        .values(disabled=at)
-    )
-    changed = connection.execute(statement).rowcount > 0
-    connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client_id))
-    return changed
+def disable(connection: Connection, client: Client, mac: bytes) -> None:
+    """Give `client`, which says since when it is disabled, no more tokens and void those it holds."""
+    statement = update(clients).where(clients.c.client_id == client.client_id)
+    connection.execute(statement.values(disabled=client.disabled, mac=mac))
+    connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client.client_id))
 
 
 def use_assertion(connection: Connection, client_id: str, jti: str, expires: int) -> bool:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from exchange.core.actors import Member
 from exchange.core.assertion import ASSERTION_TYPE, PrivateKey, public_jwk, sign_assertion
 from exchange.core.clients import new_client
+from exchange.crypto.operator_seal import OperatorSeal
 from exchange.services.tokens import Tokens
 from exchange.store.database import Database
 from exchange.store.schema import metadata
@@ -36,6 +37,9 @@ class Clock:
         return self.now
 
 
+SEAL = OperatorSeal(bytes(range(32)))
+
+
 @dataclass
 class Asking:
     """A Tokens service over a real database, and the client `lab` of Hospital B that uses it."""
@@ -47,6 +51,12 @@ class Asking:
     key: PrivateKey
     client_id: str = "lab"
     members: dict[str, Member] = field(default_factory=lambda: MEMBERS)
+    seal: OperatorSeal = SEAL
+
+    def service(self, database: Database | None = None, **settings: Any) -> Tokens:
+        """Another service of the same gateway, as in a second process."""
+        settings = {"members": self.members, "seal": self.seal} | settings
+        return Tokens(database or self.database, base_url=BASE, clock=self.clock, **settings)
 
     def sign(self, **changes: Any) -> str:
         """An assertion of the client, with `changes` to what `sign_assertion` is told."""
@@ -116,7 +126,7 @@ async def asking(tmp_path: Path, elliptic: PrivateKey) -> AsyncIterator[Asking]:
     clock = Clock()
     path = tmp_path / "records.db"
     database = Database(path, metadata, durable=False)
-    tokens = Tokens(database, MEMBERS, base_url=BASE, clock=clock)
+    tokens = Tokens(database, MEMBERS, base_url=BASE, seal=SEAL, clock=clock)
     asking = Asking(tokens, database, path, clock, elliptic)
     await asking.register("lab", elliptic)
     yield asking

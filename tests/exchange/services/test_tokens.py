@@ -42,7 +42,7 @@ async def token(asking: Any, **changes: Any) -> str:
 
 def second_process(asking: Any) -> tuple[Tokens, Database]:
     database = Database(asking.path, metadata, durable=False)
-    return Tokens(database, asking.members, base_url="https://a.example", clock=asking.clock), database
+    return asking.service(database), database
 
 
 async def test_an_assertion_buys_a_token_that_says_who_asks_and_why(asking: Any) -> None:
@@ -222,9 +222,7 @@ async def test_a_client_disabled_while_its_assertion_is_checked_gets_no_token(as
 
 
 async def test_memory_for_tokens_is_bounded_and_the_least_used_goes_first(asking: Any) -> None:
-    small = Tokens(
-        asking.database, asking.members, base_url="https://a.example", clock=asking.clock, cached=2
-    )
+    small = asking.service(cached=2)
     tokens = [await small.issue_local(PATIENT, 100) for _ in range(3)]
     await small.resolve(tokens[0])
     await small.resolve(tokens[1])

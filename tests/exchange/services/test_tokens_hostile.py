@@ -18,9 +18,12 @@ from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from exchange.core import assertion as core
+from exchange.core.actors import Kind, Principal
 from exchange.core.assertion import LEEWAY, public_jwk, sign_assertion
+from exchange.core.errors import DamagedError
 from exchange.core.oauth import OAuthError
-from exchange.services.tokens import Tokens
+from exchange.crypto.operator_seal import OperatorSeal
+from exchange.services.verification import check_clients
 from exchange.store.database import Database
 from exchange.store.schema import metadata
 
@@ -76,7 +79,7 @@ async def test_a_replayed_assertion_is_refused(asking: Any) -> None:
 
 async def test_of_many_at_once_with_one_assertion_exactly_one_wins(asking: Any) -> None:
     database = Database(asking.path, metadata, durable=False)
-    other = Tokens(database, asking.members, base_url="https://a.example", clock=asking.clock)
+    other = asking.service(database)
     form = asking.form()
     answers = await asyncio.gather(
         *(tokens.exchange_assertion(form) for _ in range(12) for tokens in (asking.tokens, other)),
@@ -380,14 +383,7 @@ async def test_a_field_sent_twice_is_refused_even_if_both_agree(asking: Any) -> 
 
 
 async def test_a_crowd_is_told_to_come_back_and_no_queue_grows_without_end(asking: Any) -> None:
-    narrow = Tokens(
-        asking.database,
-        asking.members,
-        base_url="https://a.example",
-        clock=asking.clock,
-        at_once=1,
-        waiting=2,
-    )
+    narrow = asking.service(at_once=1, waiting=2)
     answers = await asyncio.gather(
         *(narrow.exchange_assertion(asking.form()) for _ in range(10)), return_exceptions=True
     )
@@ -399,7 +395,62 @@ async def test_a_crowd_is_told_to_come_back_and_no_queue_grows_without_end(askin
 
 async def test_an_organisation_that_left_gets_no_token(asking: Any) -> None:
     fewer = {name: member for name, member in asking.members.items() if name != "HospitalBMSP"}
-    tokens = Tokens(asking.database, fewer, base_url="https://a.example", clock=asking.clock)
+    tokens = asking.service(members=fewer)
     with pytest.raises(OAuthError) as refused:
         await tokens.exchange_assertion(asking.form())
     assert refused.value.code == "invalid_grant"
+
+
+CHANGES = {
+    "another organisation": "organization = 'HospitalCMSP'",
+    "more scopes": "scopes = 'system/*.cruds system/*.read'",
+    "another key": "keys = replace(keys, 'ES384', 'RS384')",
+    "enabled again": "disabled = NULL",
+    "another id": "client_id = 'lab2'",
+    "no mac": "mac = x''",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_a_client_that_was_changed_in_the_database_gets_no_token_and_is_named(
+    asking: Any, change: str
+) -> None:
+    if "NULL" in change:
+        await asking.tokens.disable("lab")
+    assert check_clients(asking.database, asking.seal, lambda *_: None).finding is None
+    await asking.database.write(lambda c: c.exec_driver_sql(f"UPDATE clients SET {change}"))
+    asking.client_id = "lab2" if "lab2" in change else "lab"
+    with pytest.raises(DamagedError):
+        await asking.tokens.exchange_assertion(asking.form())
+    with pytest.raises(DamagedError):
+        await asking.tokens.registered()
+    finding = check_clients(asking.database, asking.seal, lambda *_: None).finding
+    assert finding is not None
+    assert asking.client_id in finding.place
+
+
+async def test_a_token_does_not_live_longer_because_its_row_says_so(asking: Any) -> None:
+    issued = await asking.tokens.exchange_assertion(asking.form())
+    await asking.database.write(
+        lambda c: c.exec_driver_sql("UPDATE access_tokens SET expires = expires + 3600000")
+    )
+    with pytest.raises(DamagedError):
+        await asking.service().resolve(issued.access_token)
+
+
+async def test_a_token_that_another_gateway_sealed_opens_nothing(asking: Any) -> None:
+    forger = asking.service(seal=OperatorSeal(bytes(32)))
+    text = await forger.issue_local(
+        Principal(
+            kind=Kind.OFFICER,
+            client_id="forged",
+            organization="HospitalBMSP",
+            purpose="HOPERAT",
+            scopes=("user/AuditEvent.rs",),
+            evidence="0" * 64,
+            user="x",
+        ),
+        100,
+    )
+    with pytest.raises(DamagedError):
+        await asking.tokens.resolve(text)
