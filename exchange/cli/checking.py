@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from sqlalchemy import MetaData
@@ -17,12 +18,20 @@ from exchange.core.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.gateway.connection import Profile
+from exchange.ledger.gateway.errors import GatewayError
 from exchange.ledger.port import Reader
+from exchange.services.channel import open_channel
 from exchange.services.verification import Checked, check_ledger
 from exchange.services.verification import Progress as Told
 from exchange.store.database import Database
 
 _NOTED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+
+
+PROFILE = typer.Option(
+    help="A Fabric connection profile, where the ledger is a channel.", show_default=False, exists=True
+)
 
 
 def noted_block(text: str) -> Noted:
@@ -42,10 +51,24 @@ def checked_ledger(
     place: Folder,
     progress: Told,
     *,
+    profile: Path | None = None,
     replay: bool = False,
     noted: tuple[Noted, ...] = (),
 ) -> tuple[Checked, Report, Reader | None]:
-    """The node's ledger, verified from its first block on; and a reader of it, if nothing was found."""
+    """The node's ledger, verified from its first block on; and a reader of it, if nothing was found.
+
+    With `profile`, the ledger is the Fabric channel that this connection profile leads to.
+
+    Raises:
+        CommandError: the profile, or a file that it names, can't be used.
+    """
+    if profile is not None:
+        try:
+            channel = stack.enter_context(open_channel(Profile.read(profile), progress, noted=noted))
+        except GatewayError as why:
+            raise CommandError(f"{why}; see to --profile and the files that it names") from None
+        checked, report = channel.check()
+        return checked, report, channel.reader if checked.finding is None else None
     public = load_node_key(place.node_key).public_key()
     checked, report = check_ledger(place.ledger, public, progress, replay=replay, noted=noted)
     if checked.finding is not None:  # what does not verify is no witness against the rest

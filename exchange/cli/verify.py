@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.cli.checking import Shown, checked_ledger, database, noted_block
+from exchange.cli.checking import PROFILE, Shown, checked_ledger, database, noted_block
 from exchange.cli.errors import fail
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
@@ -28,6 +28,7 @@ def verify(
     replay: Annotated[
         bool, typer.Option("--replay", help="Run every transaction again through the contracts as well.")
     ] = False,
+    profile: Annotated[Path | None, PROFILE] = None,
     noted: Annotated[
         list[str] | None,
         typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
@@ -42,7 +43,9 @@ def verify(
     place.check_files()
     vault = FileVault(place.root_key)
     with ExitStack() as stack, Shown() as stages:
-        ledger, report, reader = checked_ledger(stack, place, stages.progress, replay=replay, noted=seen)
+        ledger, report, reader = checked_ledger(
+            stack, place, stages.progress, profile=profile, replay=replay, noted=seen
+        )
         checked = [ledger]
         records = database(stack, place.records, metadata, durable=True)
         entries = database(stack, place.log, log.metadata, durable=False)
@@ -67,9 +70,10 @@ def verify(
     if any(part.finding is not None for part in checked):
         fail("the node does not verify; do not serve it: restore a backup and keep this copy", code=3)
     counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in checked)
-    replayed = f", {report.replayed} transactions replayed" if replay else ""
+    replayed = f", {report.replayed} transactions replayed" if report.replayed else ""
+    first = f"; first block is {report.first.block}:{report.first.hash}" if report.first else ""
     tip = f"; newest block is {report.tip.block}:{report.tip.hash}" if report.tip else ""
-    print(f"nothing is wrong: {report.blocks} blocks, {counts}{replayed}{tip}")
+    print(f"nothing is wrong: {report.blocks} blocks, {counts}{replayed}{first}{tip}")
 
 
 _NOUN = {

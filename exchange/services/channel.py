@@ -51,11 +51,6 @@ class Channel:
         self._runner.run(self._read())
         return checked_ledger(self._report()), self._report()
 
-    @property
-    def first(self) -> Noted | None:
-        """The channel's first block, which everything else rests on."""
-        return self._verifier.first
-
     def _advance(self) -> None:
         self._runner.run(self._read())
         finding = self._report().finding

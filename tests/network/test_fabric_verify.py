@@ -7,10 +7,13 @@ CONSENTRY_TEST_SCALE=10 tries every byte.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import secrets
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,7 +59,12 @@ from exchange.ledger.gateway.errors import CommitError
 from exchange.ledger.gateway.events import Follower
 from exchange.ledger.gateway.identity import Identity
 from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.projection import Projection
 from exchange.services.channel import Channel, open_channel
+from exchange.services.rebuilding import rebuild
+from exchange.services.verification import check_log
+from exchange.store import log
+from exchange.store.database import Database
 
 pytestmark = pytest.mark.fabric
 
@@ -157,7 +165,7 @@ def test_each_organisations_peer_serves_the_same_sound_channel(running, forger, 
         checked, report = channel.check()
         assert checked.finding is None
         assert report.tip == verified(forger.blocks).tip
-        assert channel.first == Noted(0, layout.block_hash(forger.blocks[0].header).hex())
+        assert report.first == Noted(0, layout.block_hash(forger.blocks[0].header).hex())
         channel.reader.catch_up()
         assert len(list(channel.reader.pairs())) == 3
 
@@ -185,6 +193,53 @@ def test_blocks_that_come_later_are_checked_before_they_are_seen(forger):
         source.held[-1].header.data_hash = bytes(32)
         with pytest.raises(DamagedError, match="its transactions do not give its data hash"):
             channel.reader.catch_up()
+
+
+async def projected(running: network.Network, path: Path, count: int) -> None:
+    """A gateway's log of the channel, as far as it goes."""
+    transactions = FabricTransactions.open(running.profile("Hospital2"))
+    entries = Database(path, log.metadata, durable=False)
+    projection = Projection(transactions, entries)
+    await projection.start()
+    async with asyncio.timeout(20):
+        while await entries.read(log.count) < count:  # noqa: ASYNC110  # another task makes it so
+            await asyncio.sleep(0.05)
+    await projection.close()
+    await transactions.close()
+    entries.close()
+
+
+def rows(path: Path) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT * FROM entries ORDER BY sequence").fetchall()
+
+
+def test_projection_is_compared_with_the_channel_and_rebuilt_from_it(running, forger, tmp_path):
+    path = tmp_path / "log.db"
+    with open_channel(running.profile("Hospital1"), lambda *_: None) as channel:
+        assert channel.check()[0].finding is None
+        total = sum(1 for _ in channel.reader.records(None))
+        asyncio.run(projected(running, path, total))
+        before = rows(path)
+        assert len(before) == total
+        for damage in (
+            "SELECT 1",
+            "DELETE FROM entries WHERE sequence = 2",
+            "DELETE FROM entries WHERE sequence = (SELECT max(sequence) FROM entries)",
+            "UPDATE entries SET outcome = 'permit' WHERE outcome = 'deny'",
+            "UPDATE entries SET block = block + 1 WHERE sequence = 1",
+            "UPDATE checkpoints SET position = 7",
+            "DELETE FROM entries; DELETE FROM checkpoints",
+        ):
+            with contextlib.closing(sqlite3.connect(path)) as db, db:
+                db.executescript(damage)
+            entries = Database(path, log.metadata, durable=False)
+            found = check_log(channel.reader, entries, lambda *_: None).finding
+            entries.close()
+            # An empty log without a checkpoint is one that has not begun: the next start fills it.
+            assert (found is None) == (damage.startswith("SELECT") or "FROM checkpoints" in damage), damage
+            assert rebuild(path, channel.reader, lambda *_: None).entries == total
+            assert rows(path) == before
 
 
 # -- bytes and blocks ------------------------------------------------------------------

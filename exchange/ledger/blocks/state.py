@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from fabric_protos.peer.lifecycle.chaincode_definition_pb2 import ChaincodeValidationInfo
@@ -140,12 +142,15 @@ class ChannelReader(LedgerReader):
         start, end = (text.encode() for text in prefix_range("access"))
         found = after and self._place(after.block, after.index)
         behind = -1 if found is None else found
-        for block, position, value in self._state.storage.execute(
-            "SELECT block, position, value FROM versions JOIN events USING (place)"
+        written = self._state.storage.execute(
+            "SELECT block, position, key, value FROM versions JOIN events USING (place)"
             " WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
             (behind, start, end),
-        ):
-            yield Checkpoint(block, position), value
+        )
+        for place, rows in groupby(written, key=itemgetter(0, 1)):
+            # Fabric orders a transaction's writes by key, whose last part is the record's number.
+            for _, _, _, value in sorted(rows, key=lambda row: row[2].rsplit(b"\0", 2)[1]):
+                yield Checkpoint(*place), value
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""

@@ -86,6 +86,7 @@ class ChannelVerifier:
             tip=self.tip,
             finding=self.finding,
             seconds=time.perf_counter() - self._started,
+            first=self.first,
         )
 
     def close(self) -> None:

@@ -53,7 +53,8 @@ class Report(msgspec.Struct, frozen=True):
     """What was checked; `finding` is the first thing that is wrong, `tip` the newest sound block.
 
     `replayed` counts transactions that were run again; `unreplayable` those that could not be, because
-    they were given transient data, which no block holds.
+    they were given transient data, which no block holds. `first` is the block that all rests on, where
+    nobody signed it.
     """
 
     blocks: int
@@ -64,6 +65,7 @@ class Report(msgspec.Struct, frozen=True):
     tip: Noted | None
     finding: Finding | None
     seconds: float
+    first: Noted | None = None
 
     @property
     def sound(self) -> bool:
