@@ -14,6 +14,7 @@ in `docs/leakage.md`, "What a refused request tells".
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,10 @@ from exchange.core.coalesce import Coalescer
 from exchange.core.errors import TooCostlyError, UnavailableError
 from exchange.core.facts import facts_of
 from exchange.core.permit import Permit
-from exchange.core.randomness import random_bytes
 from exchange.core.terms import person_digest
 from exchange.crypto.documents import open_document, open_side, seal_side
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
-from exchange.crypto.tokens import TOKEN_BYTES
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.pseudonyms import PatientSecret
 from exchange.services.keys import Keys
@@ -131,12 +130,10 @@ class Enforcement:
         return [await self._ask(question, tokens[part::count]) for part in range(count)]
 
     async def _ask(self, question: Question, tokens: tuple[bytes, ...]) -> Answer:
-        recipient = question.principal.organization
-        keys = await self._keys.find(tokens)
-        opened = await self._pairs.ensure(list(keys.values()), recipient)
+        keys, opened = await self._look_up(question, tokens)
         asks: list[Ask] = []
         owners: list[SubjectKeys] = []
-        for token in tokens:
+        for token in tokens or (self._references.directory,):
             if token in opened:
                 owners.append(keys[token])
                 asks.append(self._named(question, keys[token]))
@@ -144,9 +141,6 @@ class Enforcement:
                 # What is nobody's is the directory's, so that it takes the same steps to find nothing.
                 owners.append(keys.get(token) or await self._directory())
                 asks.append(_attempt(question, token, owners[-1]))
-        if not asks:
-            owners.append(await self._directory())
-            asks.append(_attempt(question, random_bytes(TOKEN_BYTES), owners[-1]))
         authorization = await self._ledger.authorize(asks)
         details: list[log.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
@@ -158,6 +152,29 @@ class Enforcement:
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
         return Answer(authorization.tx_id, authorization.time, decisions, authorization.permit, keys)
+
+    async def _look_up(
+        self, question: Question, tokens: tuple[bytes, ...]
+    ) -> tuple[Mapping[bytes, SubjectKeys], frozenset[bytes]]:
+        """The keys of those of `tokens` that are subjects, and whose pair with who asks is open.
+
+        Until another organisation has been permitted something of them, their keys are read and unwrapped
+        each time, whether or not somebody else's request has brought them to hand; and who is nobody is
+        looked up like somebody. So neither a first request nor the next ones tell the one from the other.
+        """
+        principal = question.principal
+        recipient = principal.organization
+        known = tokens and all(_name(principal, token) in self._names for token in tokens)
+        if known or recipient == self._ledger.msp_id:
+            keys = await self._keys.find(tokens)
+            return keys, await self._pairs.ensure(list(keys.values()), recipient)
+        nobody = self._references.nobody(question.target)
+        directory = await self._directory()
+        sought = tokens or (nobody,)
+        keys = await self._keys.read_anew(sought, directory.token)
+        looked_up = [keys.get(token) or dataclasses.replace(directory, token=token) for token in sought]
+        opened = await self._pairs.ensure(looked_up, recipient)
+        return keys, opened.intersection(keys)
 
     async def _keep(self, details: Sequence[log.DetailRow]) -> None:
         await self._entries.write(lambda c: log.add_details(c, details))
@@ -189,7 +206,7 @@ class Enforcement:
 
     def _named(self, question: Question, keys: SubjectKeys) -> Ask:
         principal = question.principal
-        name = (keys.token, principal.organization, principal.user, principal.evidence)
+        name = _name(principal, keys.token)
         names = self._names.get(name)
         if names is None:
             secret = PatientSecret(keys.secret)
@@ -203,6 +220,10 @@ class Enforcement:
     async def _directory(self) -> SubjectKeys:
         token = self._references.directory
         return (await self._keys.ensure({token: ""}))[token]
+
+
+def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
+    return token, principal.organization, principal.user, principal.evidence
 
 
 def _attempt(question: Question, token: bytes, owner: SubjectKeys) -> Ask:

@@ -27,6 +27,21 @@ class Keys:
             found |= {token: self._ring.open(token, sealed) for token, sealed in wrapped.items()}
         return found
 
+    async def read_anew(self, tokens: Sequence[bytes], instead: bytes) -> dict[bytes, SubjectKeys]:
+        """The keys of `tokens`, read and unwrapped whether or not they are at hand.
+
+        Who is no subject here takes as long as who is: for each such token the keys of `instead` are
+        unwrapped once more. They are not in the answer.
+        """
+        wrapped = await self._records.read(lambda c: store.wrapped_keys(c, [*tokens, instead]))
+        found: dict[bytes, SubjectKeys] = {}
+        for token in tokens:
+            if token in wrapped:
+                found[token] = self._ring.open(token, wrapped[token])
+            else:
+                self._ring.open(instead, wrapped[instead])
+        return found
+
     async def ensure(self, names: Mapping[bytes, str]) -> dict[bytes, SubjectKeys]:
         """The keys of all tokens in `names`; who is not yet a subject becomes one, with that logical id."""
         found = await self.find(list(names))

@@ -108,6 +108,8 @@ class Reading:
     async def _release(self, answer: Answer, stored: Stored) -> bytes | None:
         # A tombstone says nothing that an obligation could go by, so it goes with what was deleted:
         # whoever might not see that is not told that it is gone either.
+        if not answer.permits(stored.subjects):
+            return None  # without looking further, as for what does not exist
         if stored.deleted:
             reference, version = stored.envelope.reference, stored.version - 1
             deleted = await self._records.read(lambda c: documents.version(c, reference, version))
@@ -154,7 +156,7 @@ class Reading:
                     released.append(
                         Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
                     )
-            if len(released) > limit or len(found) <= limit:
+            if len(released) > limit or len(found) <= limit or answer.permit is None:
                 break
             position = found[-1].version
         if not released and below is None:
