@@ -9,6 +9,9 @@ FOLDER/
 ├── ledger.db           the embedded ledger
 └── log.db              the projection of the access log (rebuilt from the ledger)
 ```
+
+A node on Fabric has neither `node.key` nor `ledger.db`: its settings name a connection profile, which names
+the peer and the files of certificates and keys. Those stay where they are; nothing secret is in settings.
 """
 
 from __future__ import annotations
@@ -37,12 +40,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `base_url` is the public address of the gateway (scheme, host, port; no path). `members` are all
     hospitals of the consortium, this one included. `body_limit` is in bytes. `metrics_port` is where
     Prometheus finds `/metrics`, on this machine alone; nowhere without it.
+
+    On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
+    first block as this node found it (64 hexadecimal digits): another channel is not taken for this one.
     """
 
     msp_id: str
     base_url: str
     members: tuple[Member, ...]
-    ledger: Literal["embedded"] = "embedded"
+    ledger: Literal["embedded", "fabric"] = "embedded"
+    profile: str | None = None
+    first_block: str | None = None
     host: str = "127.0.0.1"
     port: int = 8400
     body_limit: int = 32 * 1024 * 1024
@@ -98,13 +106,14 @@ class Folder:
         check(settings)
         return settings
 
-    def check_files(self) -> None:
+    def check_files(self, settings: Settings) -> None:
         """Refuse a node whose databases are not all there: opening them would begin empty ones.
 
         Raises:
             ConfigError: which one is missing.
         """
-        for path in (self.ledger, self.records, self.log):
+        ledger = (self.ledger,) if settings.ledger == "embedded" else ()
+        for path in (*ledger, self.records, self.log):
             if not path.is_file():
                 raise ConfigError(f"{path} is missing; restore it from a backup, docs/operations.md says how")
 
@@ -125,6 +134,7 @@ class Folder:
 _MSP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ORGANIZATION = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def check(settings: Settings) -> None:
@@ -134,6 +144,7 @@ def check(settings: Settings) -> None:
         ConfigError: which one, and what it must be.
     """
     _check_members(settings)
+    _check_ledger(settings)
     _check_base_url(settings.base_url)
     if _HOST.fullmatch(settings.host) is None:
         raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
@@ -171,6 +182,22 @@ def _check_members(settings: Settings) -> None:
         raise ConfigError("two members have the same organization id; give each another name")
 
 
+def _check_ledger(settings: Settings) -> None:
+    if settings.ledger == "embedded":
+        if settings.profile is not None or settings.first_block is not None:
+            raise ConfigError(
+                "profile and first_block belong to a node on Fabric; remove them, or set ledger = 'fabric'"
+            )
+        return
+    if not settings.profile or not settings.profile.isprintable():
+        raise ConfigError("profile is missing; a node on Fabric needs the path of its connection profile")
+    if settings.first_block is None or _HASH.fullmatch(settings.first_block) is None:
+        raise ConfigError(
+            "first_block is the hash of the channel's first block, 64 hexadecimal digits; "
+            "`consentry init` wrote it, so restore it from a copy of consentry.toml"
+        )
+
+
 def _check_base_url(base_url: str) -> None:
     try:
         parts = urlsplit(base_url)
@@ -197,6 +224,10 @@ def _render(settings: Settings) -> str:
         f"port = {settings.port}",
         f"body_limit = {settings.body_limit}",
     ]
+    if settings.profile is not None:
+        lines.append(f"profile = {json.dumps(settings.profile, ensure_ascii=False)}")
+    if settings.first_block is not None:
+        lines.append(f"first_block = {json.dumps(settings.first_block)}")
     if settings.metrics_port is not None:
         lines.append(f"metrics_port = {settings.metrics_port}")
     for member in settings.members:

@@ -29,7 +29,7 @@ app = typer.Typer(help="Register the systems that may ask for tokens.", no_args_
 def tokens(folder: Folder) -> tuple[Tokens, Database]:
     """The token service over the node's database, beside a gateway that may be serving it."""
     settings = folder.load()
-    folder.check_files()
+    folder.check_files(settings)
     records = Database(folder.records, metadata, durable=True)
     members = {member.msp_id: member for member in settings.members}
     seal = OperatorSeal(FileVault(folder.root_key).derive("operator"))

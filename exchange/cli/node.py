@@ -97,7 +97,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 async def _serve(folder: Folder) -> None:
     settings = folder.load()
-    folder.check_files()
+    folder.check_files(settings)
     listener = bound(settings)
     # Opening looks at the newest block only; a gateway relies on all of them.
     public = load_node_key(folder.node_key).public_key()

@@ -34,13 +34,13 @@ def verify(
         typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
     ] = None,
 ) -> None:
-    """Check the ledger, the access log, consents, every document and the clients; a running gateway does not mind.
+    """Check the ledger, the access log, consents, documents and clients; a gateway that serves does not mind.
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """
     place, seen = Folder(folder), tuple(noted_block(text) for text in noted or ())
     settings = place.load()
-    place.check_files()
+    place.check_files(settings)
     vault = FileVault(place.root_key)
     with ExitStack() as stack, Shown() as stages:
         ledger, report, reader = checked_ledger(

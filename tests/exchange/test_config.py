@@ -13,6 +13,9 @@ from exchange.core.actors import Member
 
 CITY, LAKE = Member("CityMSP", "City Hospital", "city"), Member("LakeMSP", 'Łąka "Clinic" \\ 湖', "lake")
 GOOD = Settings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE))
+FABRIC = msgspec.structs.replace(
+    GOOD, ledger="fabric", profile="/etc/łąka/profile.json", first_block="0f" * 32
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,7 @@ GOOD = Settings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE))
         GOOD,
         msgspec.structs.replace(GOOD, host="::1", port=1, base_url="https://fhir.hospital.example"),
         msgspec.structs.replace(GOOD, base_url="http://[::1]:8400", body_limit=1024, metrics_port=9400),
+        FABRIC,
     ],
 )
 def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: Settings) -> None:
@@ -49,6 +53,12 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: Setti
             "", "127.0.0.1:8400", "ftp://x", "http://", "http://h:x", "http://h:0", "http://h/fhir", "http://h?x",
             "http://h#x", "http://u@h", "http://a b", "http://[::1", "http://\U0001f600",
         )),
+        ({"profile": "/etc/profile.json"}, "belong to a node on Fabric"),
+        ({"first_block": "0f" * 32}, "belong to a node on Fabric"),
+        ({"ledger": "fabric"}, "needs the path of its connection profile"),
+        ({"ledger": "fabric", "profile": "a\nb"}, "needs the path of its connection profile"),
+        ({"ledger": "fabric", "profile": "p"}, "64 hexadecimal digits"),
+        ({"ledger": "fabric", "profile": "p", "first_block": "0F" * 32}, "64 hexadecimal digits"),
         ({"port": 0}, "port is 1 to 65535"),
         ({"port": 65536}, "port is 1 to 65535"),
         ({"host": ""}, "host is"),
@@ -98,6 +108,8 @@ def test_a_missing_database_is_named(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     for path in (folder.ledger, folder.records, folder.log):
         with pytest.raises(ConfigError, match=f"{path.name} is missing"):
-            folder.check_files()
+            folder.check_files(GOOD)
         path.touch()
-    folder.check_files()
+    folder.check_files(GOOD)
+    folder.ledger.unlink()
+    folder.check_files(FABRIC)
