@@ -37,6 +37,8 @@ from exchange.ledger.embedded.block import decode_transaction
 from exchange.ledger.pseudonyms import PatientSecret
 
 MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
+OPEN = MEMBERS[:3]
+NOBODY = "the one that made-up requests are about"
 CODES = ("Observation", "Condition", "urn:roles|NURSE", "http://loinc.org|4548-4")
 VOCABULARY = {
     *MEMBERS,
@@ -84,9 +86,13 @@ class Patient:
         )
 
     def ask(self, recipient: str, chance: random.Random) -> Ask:
-        salt = self.secret.salt(recipient)
+        """A request towards a recipient: under the pair where it is open, or as an attempt."""
+        pair, salt = self.secret.pair(recipient), self.secret.salt(recipient)
+        if recipient not in OPEN:
+            pair = self.secret.attempt(recipient)
+            salt = self.secret.attempt_salt(pair)
         request = Request(
-            pair=self.secret.pair(recipient),
+            pair=pair,
             recipient=recipient,
             purpose=chance.choice(["TREAT", "HRESCH"]),
             action=chance.choice(["read", "search"]),
@@ -101,15 +107,15 @@ class Patient:
 
 
 async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], dict[str, int]]:
-    """Patients of Hospital A, and how many entries each one has."""
+    """Patients of Hospital A, and how many entries each one has; the last is the directory, who is nobody."""
     EmbeddedLedger.create_key(folder / "node.pem")
     client = LedgerClient(
         EmbeddedLedger.open(folder / "ledger.db", key=folder / "node.pem", msp_id=MEMBERS[0])
     )
     await client.found_policy(Policy(version=1, members=MEMBERS, rules=()))
-    patients = [Patient(name, chance.randbytes(32)) for name in ("Ada", "Grace", "Edsger", "Barbara")]
+    patients = [Patient(name, chance.randbytes(32)) for name in ("Ada", "Grace", "Edsger", "Barbara", NOBODY)]
     entries: dict[str, int] = defaultdict(int)
-    for patient, recipient in itertools.product(patients, MEMBERS[:3]):
+    for patient, recipient in itertools.product(patients, OPEN):
         await client.open_pairs([patient.opening(recipient)])
     for _ in range(40):
         asking = []
@@ -120,7 +126,7 @@ async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], d
         await asyncio.gather(*asking)
         patient = chance.choice(patients)
         status = chance.choice(["active", "inactive"])
-        for recipient in MEMBERS[:3]:
+        for recipient in OPEN:
             changed = patient.terms(recipient, f"{patient.name} consent", status)
             await client.file_terms([(patient.secret.pair(recipient), changed)])
     await client.close()
@@ -186,9 +192,27 @@ def chance() -> random.Random:
     return random.Random(20_240_101)  # traffic, not secrets
 
 
-async def test_nothing_joins_one_pair_with_another(tmp_path: Path, chance: random.Random) -> None:
+def names_on(path: Path) -> list[tuple[str, str]]:
+    """(name, recipient) of every entry of the access log, in the order of its keys."""
+    db = sqlite3.connect(path)
+    found = [
+        (msgspec.json.decode(value)["pair"], msgspec.json.decode(value)["recipient"])
+        for key, value in db.execute("SELECT key, value FROM versions")
+        if key.startswith(b"\0access")
+    ]
+    db.close()
+    return found
+
+
+async def test_nothing_joins_one_pair_or_attempt_with_another(tmp_path: Path, chance: random.Random) -> None:
     patients, _ = await traffic(tmp_path, chance)
-    names = {patient.secret.pair(member): (patient, member) for patient in patients for member in MEMBERS}
+    names = {
+        patient.secret.pair(member): f"{patient.name} {member}" for patient in patients for member in OPEN
+    }
+    attempts = [name for name, recipient in names_on(tmp_path / "ledger.db") if recipient not in OPEN]
+    assert len(attempts) > 20
+    names |= {name: f"attempt {n}" for n, name in enumerate(attempts)}
+    assert len(names) == len(patients) * len(OPEN) + len(attempts), "an attempt's name came twice"
     said, _ = read_everything(tmp_path / "ledger.db", set(names))
     db = sqlite3.connect(tmp_path / "ledger.db")
     transactions = {
@@ -204,7 +228,36 @@ async def test_nothing_joins_one_pair_with_another(tmp_path: Path, chance: rando
     }
     assert all(words for words in own.values()), "the test would pass on an empty ledger"
     for one, other in itertools.combinations(own, 2):
-        assert not own[one] & own[other], (names[one][1], names[other][1])
+        assert not own[one] & own[other], (names[one], names[other])
+
+
+async def test_attempts_upon_a_patient_and_upon_nobody_look_alike(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    """Whose they are shows in no length, no set of fields and no bit that is rather one than zero."""
+    patients, _ = await traffic(tmp_path, chance)
+    directory = patients[-1].secret
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    entries = [
+        msgspec.json.decode(value)
+        for key, value in db.execute("SELECT key, value FROM versions")
+        if key.startswith(b"\0access")
+    ]
+    db.close()
+    shapes: dict[bool, set[Any]] = {True: set(), False: set()}
+    for entry in entries:
+        if entry["recipient"] not in OPEN:
+            whose = directory.is_attempt(entry["pair"], entry["recipient"])
+            lengths = {name: len(value) if isinstance(value, str) else 0 for name, value in entry.items()}
+            varying = {"purpose", "action"}
+            shapes[whose].add(
+                tuple((name, length) for name, length in lengths.items() if name not in varying)
+            )
+    assert shapes[True] == shapes[False]
+    assert len(shapes[True]) == 1
+    drawn = [PatientSecret(chance.randbytes(32)).attempt(OPEN[0]) for _ in range(2_000)]
+    ones = [sum(int(name, 16) >> bit & 1 for name in drawn) for bit in range(128)]
+    assert all(abs(count - 1_000) < 150 for count in ones)  # six standard deviations and more
 
 
 async def test_no_secret_salt_or_name_is_on_the_ledger(tmp_path: Path, chance: random.Random) -> None:
@@ -230,11 +283,14 @@ async def test_with_the_secret_and_the_members_every_entry_is_found(
     client = LedgerClient(
         EmbeddedLedger.open(tmp_path / "ledger.db", key=tmp_path / "node.pem", msp_id=MEMBERS[0])
     )
+    everything = names_on(tmp_path / "ledger.db")
     for patient in patients:
         found = 0
         for member in MEMBERS:
             page = await client.trail(patient.secret.pair(member))
             assert {record.recipient for record in page.records} <= {member}
             found += len(page.records)
+        found += sum(patient.secret.is_attempt(name, recipient) for name, recipient in everything)
         assert found == entries[patient.name]
+    assert sum(entries.values()) == len(everything), "no entry belongs to nobody"
     await client.close()
