@@ -7,13 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from sqlalchemy import MetaData
 
 from exchange.cli.errors import CommandError
-from exchange.config import Folder
+from exchange.config import Folder, Settings
 from exchange.core.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.reader import open_reader
@@ -27,11 +26,6 @@ from exchange.services.verification import Progress as Told
 from exchange.store.database import Database
 
 _NOTED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
-
-
-PROFILE = typer.Option(
-    help="A Fabric connection profile, where the ledger is a channel.", show_default=False, exists=True
-)
 
 
 def noted_block(text: str) -> Noted:
@@ -49,31 +43,33 @@ def noted_block(text: str) -> Noted:
 def checked_ledger(
     stack: ExitStack,
     place: Folder,
+    settings: Settings,
     progress: Told,
     *,
-    profile: Path | None = None,
     replay: bool = False,
     noted: tuple[Noted, ...] = (),
 ) -> tuple[Checked, Report, Reader | None]:
     """The node's ledger, verified from its first block on; and a reader of it, if nothing was found.
 
-    With `profile`, the ledger is the Fabric channel that this connection profile leads to.
-
     Raises:
-        CommandError: the profile, or a file that it names, can't be used.
+        CommandError: the connection profile, or a file that it names, can't be used.
+        UnavailableError: the peer serves no blocks.
     """
-    if profile is not None:
-        try:
-            channel = stack.enter_context(open_channel(Profile.read(profile), progress, noted=noted))
-        except GatewayError as why:
-            raise CommandError(f"{why}; see to --profile and the files that it names") from None
-        checked, report = channel.check()
-        return checked, report, channel.reader if checked.finding is None else None
-    public = load_node_key(place.node_key).public_key()
-    checked, report = check_ledger(place.ledger, public, progress, replay=replay, noted=noted)
-    if checked.finding is not None:  # what does not verify is no witness against the rest
-        return checked, report, None
-    return checked, report, stack.enter_context(open_reader(place.ledger))
+    profile = place.profile(settings)
+    if profile is None:
+        public = load_node_key(place.node_key).public_key()
+        checked, report = check_ledger(place.ledger, public, progress, replay=replay, noted=noted)
+        if checked.finding is not None:  # what does not verify is no witness against the rest
+            return checked, report, None
+        return checked, report, stack.enter_context(open_reader(place.ledger))
+    if settings.first_block is not None:
+        noted = (Noted(0, settings.first_block), *noted)
+    try:
+        channel = stack.enter_context(open_channel(Profile.read(profile), progress, noted=noted))
+    except GatewayError as why:
+        raise CommandError(f"{why}; see to {profile} and the files that it names") from None
+    checked, report = channel.check()
+    return checked, report, channel.reader if checked.finding is None else None
 
 
 def database(stack: ExitStack, path: Path, tables: MetaData, *, durable: bool) -> Database:

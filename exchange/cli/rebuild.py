@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-from exchange.cli.checking import PROFILE, Shown, checked_ledger
+from exchange.cli.checking import Shown, checked_ledger
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.core.errors import DamagedError
@@ -14,18 +14,18 @@ from exchange.ledger.embedded.identity import WriterLock
 from exchange.services.rebuilding import rebuild as build
 
 
-def rebuild(folder: Annotated[Path, FOLDER], profile: Annotated[Path | None, PROFILE] = None) -> None:
+def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     """Build log.db anew from the ledger, which is verified first; the gateway must not be serving.
 
     Sealed details stand in log.db alone: they are copied, and the file from before is kept. Call it again
     if it was interrupted: it goes on where it was.
     """
     place = Folder(folder)
-    place.load()
+    settings = place.load()
     with ExitStack() as stack, Shown() as stages:
         lock = WriterLock(place.log)
         stack.callback(lock.release)
-        ledger, _, reader = checked_ledger(stack, place, stages.progress, profile=profile)
+        ledger, _, reader = checked_ledger(stack, place, settings, stages.progress)
         if reader is None:
             raise DamagedError(f"{ledger.finding}; the log can't be rebuilt from this ledger")
         done = build(place.log, reader, stages.progress)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.cli.checking import PROFILE, Shown, checked_ledger, database, noted_block
+from exchange.cli.checking import Shown, checked_ledger, database, noted_block
 from exchange.cli.errors import fail
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
@@ -26,9 +26,8 @@ from exchange.wiring import member_references
 def verify(
     folder: Annotated[Path, FOLDER],
     replay: Annotated[
-        bool, typer.Option("--replay", help="Run every transaction again through the contracts as well.")
+        bool, typer.Option("--replay", help="Run every transaction again; on Fabric that is always done.")
     ] = False,
-    profile: Annotated[Path | None, PROFILE] = None,
     noted: Annotated[
         list[str] | None,
         typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
@@ -44,7 +43,7 @@ def verify(
     vault = FileVault(place.root_key)
     with ExitStack() as stack, Shown() as stages:
         ledger, report, reader = checked_ledger(
-            stack, place, stages.progress, profile=profile, replay=replay, noted=seen
+            stack, place, settings, stages.progress, replay=replay, noted=seen
         )
         checked = [ledger]
         records = database(stack, place.records, metadata, durable=True)

@@ -53,7 +53,7 @@ class ChannelVerifier:
         self.first: Noted | None = None
         self.tip: Noted | None = None
         self.finding: Finding | None = None
-        self._channel, self._noted = channel, {one.block: one for one in noted}
+        self._channel, self._noted = channel, noted
         self._contracts = Contracts(self.state)
         self._config: ChannelConfig | None = None
         self._previous, self._last_config = b"", 0
@@ -74,9 +74,9 @@ class ChannelVerifier:
         """What was checked of a ledger that the peer says holds so many blocks."""
         if self.finding is None and self.blocks < blocks:
             self.finding = Finding("blocks", f"block {self.blocks}", "is missing")
-        for noted in sorted(self._noted):
-            if self.finding is None and noted >= self.blocks:
-                self.finding = Finding("blocks", f"block {noted}", "was noted and is not there")
+        for number in sorted(one.block for one in self._noted):
+            if self.finding is None and number >= self.blocks:
+                self.finding = Finding("blocks", f"block {number}", "was noted and is not there")
         return Report(
             blocks=self.blocks,
             transactions=self.transactions,
@@ -110,7 +110,7 @@ class ChannelVerifier:
         if not 0 < len(bodies) < BLOCK_LIMIT or layout.data_hash(bodies) != header.data_hash:
             raise WrongError("its transactions do not give its data hash")
         tip = Noted(number, layout.block_hash(header).hex())
-        if self._noted.get(number, tip) != tip:
+        if any(one.block == number and one != tip for one in self._noted):
             raise WrongError("is not the block that was noted")
         self._check_transactions(block)
         self._previous, self.tip = bytes.fromhex(tip.hash), tip
