@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 
 from exchange.network.configuration import chaincode_environment, orderer_environment, peer_environment
-from exchange.network.containers import OPTIONS, ROOT, package_id_file, parts
+from exchange.network.containers import OPTIONS, ROOT, package_id_file, parts, profile_file
 from exchange.network.topology import Folder, Orderer, Organisation, Topology
 
 FABRIC = "3.1.5"
 USER = "10001:10001"
-FIRST_PUBLISHED = 8401  # of hospital 1; one more for each hospital
+FIRST_PUBLISHED = 8401  # the port of hospital 1's gateway on this machine; one more for each hospital
 
 HEADER = """\
 # The consortium in containers. Written by compose/generate.py; change that, and write this anew:
@@ -51,13 +51,15 @@ def compose() -> dict[str, Any]:
         services[organisation.peer] = _peer(organisation)
         services[organisation.chaincode] = _chaincode(organisation)
     services["found"] = _found()
+    for number, organisation in enumerate(_TOPOLOGY.organisations, 1):
+        services[f"gateway.{_name(organisation)}"] = _gateway(organisation, number)
     services["evaluator"] = _evaluator()
     within = ("consortium", *map(_name, _TOPOLOGY.organisations), "scoring")
     return {
         "name": "consentry",
         "services": services,
-        "networks": {name: {"internal": True} for name in within},
-        "volumes": {name: {} for name in _PARTS},
+        "networks": {**{name: {"internal": True} for name in within}, "edge": {}},
+        "volumes": {name: {} for name in (*_PARTS, *map(_records, _TOPOLOGY.organisations))},
         "secrets": {"evaluator-clients": {"file": "${EVALUATOR_CLIENTS:-./secrets/evaluator-clients.json}"}},
     }
 
@@ -117,6 +119,32 @@ def _chaincode(organisation: Organisation) -> Service:
         ],
         healthcheck=_listens(int(port)),
         memory="512m",
+    )
+
+
+def _gateway(organisation: Organisation, number: int) -> Service:
+    name, published = _name(organisation), FIRST_PUBLISHED + number - 1
+    made = [
+        *("consentry", "init", "/node", "--name", f'"Hospital {number}"', "--ledger", "fabric"),
+        *("--profile", str(profile_file(_FOLDER, organisation))),
+        *("--host", "0.0.0.0", "--port", "8400"),  # noqa: S104  # the container's networks say who gets there
+        *("--base-url", f"${{BASE_URL_{number}:-http://127.0.0.1:{published}}}"),
+    ]
+    start = f"test -f /node/consentry.toml || {' '.join(made)} && exec consentry serve /node"
+    code = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8400/health', timeout=2)"
+    return _long_running(
+        image="consentry-gateway",
+        build=_build("gateway"),
+        command=["sh", "-c", start],
+        networks=[name, "edge"],
+        ports=[f"127.0.0.1:{published}:8400"],
+        volumes=[
+            _read(f"{name}-client-identity"),
+            {"type": "volume", "source": _records(organisation), "target": "/node"},
+        ],
+        healthcheck=_checked(["CMD", "python", "-c", code]),
+        depends_on={"found": {"condition": "service_completed_successfully"}},
+        memory="1g",
     )
 
 
@@ -224,6 +252,10 @@ def _listens(port: int) -> Service:
 
 def _checked(test: list[str]) -> Service:
     return {"test": test, "interval": "5s", "timeout": "3s", "retries": 12, "start_period": "5s"}
+
+
+def _records(organisation: Organisation) -> str:
+    return f"{_name(organisation)}-records"
 
 
 def _name(organisation: Organisation) -> str:

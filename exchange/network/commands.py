@@ -60,6 +60,7 @@ def down(root: Path) -> None:
         FolderError: the folder holds no network.
     """
     folder = Folder(root)
+    _require(folder)  # before its lock would make a folder
     with locked(folder):
         _require(folder).down()
 

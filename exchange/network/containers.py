@@ -29,9 +29,6 @@ ROOT = Path("/network")
 OPTIONS = Options(organisations=3, orderers=3, log_level="info")
 """Three hospitals, and three orderers of which one may fail."""
 
-PROFILE = "profile.json"
-"""Name of a client's connection profile, beside its certificate and key."""
-
 
 class Job:
     """Steps on one network's folder, each done once."""
@@ -90,8 +87,7 @@ class Job:
         for organisation in network.topology.organisations:
             package_id = network.state.package_ids[organisation.name]
             package_id_file(network.folder, organisation).write_text(package_id)
-            beside = network.folder.user(organisation, "User1").parent / PROFILE
-            network.profile(organisation.name).write(beside)
+            network.profile(organisation.name).write(profile_file(network.folder, organisation))
         save(network.folder, network.state)
 
     def _install(self, organisation: Organisation) -> None:
@@ -124,7 +120,7 @@ def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
         found[f"{name}-peer-identity"] = folder.peer(one)
         found[f"{name}-peer-ledger"] = folder.data / one.peer
         found[f"{name}-chaincode-identity"] = folder.chaincode_tls(one).parent
-        found[f"{name}-client-identity"] = folder.user(one, "User1").parent
+        found[f"{name}-client-identity"] = profile_file(folder, one).parent
     return found
 
 
@@ -134,6 +130,11 @@ def make_folders(owner: int) -> None:
         path.mkdir(parents=True, exist_ok=True)
     for path in (ROOT, *(one for one in ROOT.rglob("*") if one.is_dir())):
         os.chown(path, owner, owner)
+
+
+def profile_file(folder: Folder, organisation: Organisation) -> Path:
+    """Where an organisation's gateway reads its connection profile, beside its certificate and key."""
+    return folder.user(organisation, "User1").parent / "profile.json"
 
 
 def package_id_file(folder: Folder, organisation: Organisation) -> Path:

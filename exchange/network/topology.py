@@ -7,6 +7,7 @@ Names are the same on every machine: organisation `Hospital1` has MSP id `Hospit
 from __future__ import annotations
 
 import random
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,10 @@ HOST = "127.0.0.1"
 _ANYWHERE = "0.0.0.0"  # noqa: S104  # inside a container, whose networks say who gets there
 
 ORDERER_MSP = "OrdererMSP"
+_CHANNEL = re.compile(r"[a-z][a-z0-9.-]{0,248}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,59}")
+_DURATION = re.compile(r"[1-9][0-9]{0,5}(ms|s)")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 _PORTS = range(20_000, 30_000)  # below the ports that outgoing connections are given
 
 
@@ -30,6 +35,7 @@ class Options(msgspec.Struct, frozen=True):
     `max_message_count` and `batch_timeout` (as `250ms`) say when the orderer closes a block.
     `collections` is a private data collection configuration, as Fabric's JSON.
     `first_port` fixes the ports, counted up from it; without it, free ones are taken.
+    `names` are of the organisations, in place of `Hospital1` and so on.
     """
 
     organisations: int = 3
@@ -42,6 +48,7 @@ class Options(msgspec.Struct, frozen=True):
     collections: str = ""
     first_port: int | None = None
     log_level: str = "warning"
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.organisations <= 20:
@@ -50,6 +57,29 @@ class Options(msgspec.Struct, frozen=True):
             raise NetworkError("a network has 1 or 3 orderers: two would stop when either does")
         if self.max_message_count < 1:
             raise NetworkError("a block holds at least one message")
+        if _CHANNEL.fullmatch(self.channel) is None:
+            raise NetworkError("a channel's name is lower-case letters, digits, '.' and '-', a letter first")
+        if _DURATION.fullmatch(self.batch_timeout) is None:
+            raise NetworkError(f"a batch timeout is a time such as 250ms or 2s, not {self.batch_timeout!r}")
+        if self.first_port is not None and not 1 <= self.first_port <= 65536 - self.ports:
+            raise NetworkError(f"{self.ports} ports are counted up from the first one, up to 65535")
+        if self.log_level not in _LOG_LEVELS:
+            raise NetworkError(f"Fabric's log levels are {', '.join(_LOG_LEVELS)}")
+        for name in self.names:
+            if _NAME.fullmatch(name) is None:
+                raise NetworkError(f"an organisation's name is letters and digits, not {name!r}")
+        if self.names and len({name.lower() for name in self.names}) != self.organisations:
+            raise NetworkError("names are one for each organisation, each another")
+
+    @property
+    def ports(self) -> int:
+        """How many ports the network listens on."""
+        return 3 * self.orderers + 4 * self.organisations
+
+    @property
+    def organisation_names(self) -> tuple[str, ...]:
+        """The organisations, in order."""
+        return self.names or tuple(f"Hospital{number}" for number in range(1, self.organisations + 1))
 
 
 class Orderer(msgspec.Struct, frozen=True):
@@ -153,8 +183,8 @@ class Topology(msgspec.Struct, frozen=True):
             for number in range(1, options.orderers + 1)
         )
         organisations = tuple(
-            Organisation(f"Hospital{number}", next(ports), next(ports), next(ports), next(ports))
-            for number in range(1, options.organisations + 1)
+            Organisation(name, next(ports), next(ports), next(ports), next(ports))
+            for name in options.organisation_names
         )
         return cls(options, orderers, organisations)
 
@@ -168,8 +198,8 @@ class Topology(msgspec.Struct, frozen=True):
                 for number in range(1, options.orderers + 1)
             ),
             tuple(
-                Organisation(f"Hospital{number}", 7051, 7052, 9443, 9999, contained=True)
-                for number in range(1, options.organisations + 1)
+                Organisation(name, 7051, 7052, 9443, 9999, contained=True)
+                for name in options.organisation_names
             ),
         )
 
@@ -215,7 +245,7 @@ def require_free(listeners: Sequence[tuple[int, str]]) -> None:
 
 
 def _ports(options: Options) -> Iterator[int]:
-    needed = 3 * options.orderers + 4 * options.organisations
+    needed = options.ports
     if options.first_port is not None:
         yield from range(options.first_port, options.first_port + needed)
         return

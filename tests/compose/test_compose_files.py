@@ -7,6 +7,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from typer.main import get_command
 
+from exchange.cli.main import build
 from exchange.network import Programs, configuration
 from exchange.network.containers import OPTIONS, ROOT, Job, parts
 from exchange.network.network import Network
@@ -88,7 +91,8 @@ def test_topology_is_that_of_the_processes():
     topology, _ = plain()
     nodes = [one.name for one in topology.orderers]
     nodes += [name for one in topology.organisations for name in (one.peer, one.chaincode)]
-    assert set(SERVICES) == {*nodes, *JOBS, "evaluator"}
+    gateways = {f"gateway.{one.name.lower()}" for one in topology.organisations}
+    assert set(SERVICES) == {*nodes, *JOBS, *gateways, "evaluator"}
 
 
 def test_environment_of_each_node_is_that_of_its_process():
@@ -158,7 +162,9 @@ def test_container_has_no_root_no_capabilities_and_bounds(name):
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert {"cpus", "memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
-    assert "ports" not in service
+    # Only gateways are reached from outside, and only from this machine: TLS is a reverse proxy's work.
+    assert ("ports" in service) == name.startswith("gateway.")
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert not {"privileged", "cap_add", "network_mode", "pid", "ipc"} & set(service)
     assert not any("docker.sock" in str(mount) for mount in service.get("volumes", []))
     if name not in JOBS:
@@ -174,10 +180,12 @@ def test_container_sees_only_its_own_keys(name):
         "orderer": f"{name}-identity",
         "peer": f"{name.partition('.')[2]}-peer-identity",
         "chaincode": f"{name.partition('.')[2]}-chaincode-identity",
+        "gateway": f"{name.partition('.')[2]}-client-identity",
     }.get(re.split(r"[.\d]", name)[0])
     assert [source for source in sources if source.endswith("-identity")] == ([own] if own else [])
     writable = [mount["source"] for mount in SERVICES[name].get("volumes", []) if not mount.get("read_only")]
-    assert all(source.endswith("-ledger") for source in writable)
+    assert all(source.endswith(("-ledger", "-records")) for source in writable)
+    assert all(name.partition(".")[2] in source for source in writable)
 
 
 def test_hospitals_meet_in_the_consortium_network_alone():
@@ -185,7 +193,9 @@ def test_hospitals_meet_in_the_consortium_network_alone():
         own = one.name.lower()
         assert DOCUMENT["networks"][own] == {"internal": True}
         inside = {name for name, service in SERVICES.items() if own in service["networks"]}
-        assert inside == {one.peer, one.chaincode}
+        assert inside == {one.peer, one.chaincode, f"gateway.{own}"}
+    for name, service in SERVICES.items():
+        assert ("edge" in service["networks"]) == name.startswith("gateway."), name
 
 
 def test_images_end_as_another_user_than_root_and_take_what_exists():
@@ -231,6 +241,19 @@ def test_prepare_writes_what_every_container_reads_and_writes_it_once(folders):
     assert {path: path.read_bytes() for path in folders.rglob("*") if path.is_file()} == before
     certificate = (folder.peer(topology.organisations[0]) / "tls" / "server.crt").read_bytes()
     assert b"BEGIN CERTIFICATE" in certificate
+
+
+def test_gateway_starts_as_the_command_line_takes_it():
+    group = get_command(build(["init"]))
+    command = group.commands["init"] if hasattr(group, "commands") else group
+    known = {name for option in command.params for name in option.opts}
+    for name, service in SERVICES.items():
+        if name.startswith("gateway."):
+            script = service["command"][2]
+            made = shlex.split(script.partition("|| ")[2].partition(" && ")[0])
+            assert {word for word in made if word.startswith("--")} <= known
+            mounts = [mount["target"] for mount in service["volumes"]]
+            assert any(made[made.index("--profile") + 1].startswith(f"{target}/") for target in mounts)
 
 
 @pytest.mark.fabric

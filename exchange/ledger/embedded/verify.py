@@ -121,7 +121,7 @@ class _Run:
 
     def __init__(self, key: Ed25519PublicKey, progress: Progress | None, noted: tuple[Noted, ...]) -> None:
         self._key, self._progress = key, progress
-        self._noted = {one.block: one for one in noted}
+        self._noted = noted
         self.blocks = self.transactions = self.values = self.replayed = self.unreplayable = 0
         self.tip: Noted | None = None
 
@@ -139,7 +139,7 @@ class _Run:
             previous = block.block_hash(row[1])
             self.tip = Noted(self.blocks, previous.hex())
             self.blocks += 1
-            if self._noted.get(self.tip.block, self.tip) != self.tip:
+            if any(one.block == self.tip.block and one != self.tip for one in self._noted):
                 raise MismatchError("blocks", f"block {self.tip.block}", "is not the block that was noted")
             if self._progress and not self.blocks % 64:
                 self._progress(self.values, total)
@@ -176,7 +176,7 @@ class _Run:
             raise MismatchError("transactions", name_of(place), "belongs to no block")
         for seq, *_ in versions:
             raise MismatchError("versions", str(seq), "was written by no transaction")
-        for number in sorted(self._noted):
+        for number in sorted(one.block for one in self._noted):
             if number >= self.blocks:
                 raise MismatchError("blocks", f"block {number}", "was noted and is not there")
         for (message,) in storage.execute("PRAGMA integrity_check(1)").fetchall():
