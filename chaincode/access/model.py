@@ -55,8 +55,9 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """One patient's records, asked for by one recipient.
 
     `user` and `person` are the same human under two salts: `user` names the entry, `person` is compared
-    with the actors of provisions. `classes` are the resource types asked for, empty for all. `digest`
-    commits to the request as it was made and `evidence` to the client's signed assertion, both salted.
+    with the actors of provisions; `person_open` says that other names may be that human's too. `classes`
+    are the resource types asked for, empty for all. `digest` commits to the request as it was made and
+    `evidence` to the client's signed assertion, both salted.
     """
 
     pair: str
@@ -69,6 +70,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     role: str = ""
     person: str = ""
     classes: tuple[str, ...] = ()
+    person_open: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -17,7 +17,8 @@ The rules, in the order in which they are applied:
     permits; otherwise the request is refused. Order never matters, saying a thing twice never matters,
     and adding a rule that denies never widens.
 9.  What the request leaves open never helps it. Where it names no person or no role, a rule that denies
-    some person or role applies, and a rule that permits one does not.
+    some person or role applies, and a rule that permits one does not. Where it gives a person's name that
+    leaves open whether another name is that person's too, the same goes for all names but the one given.
 10. Conditions on records can't be decided here. What they leave open goes back as obligations, to be
     checked on each record (`chaincode.consent.obligations`). If, whatever the records, none of the
     classes asked for could ever be permitted, the request is refused now.
@@ -250,8 +251,11 @@ def _is_asked_by(actor: Actor, request: Request) -> bool | None:
     """Whether `actor` is who asks; None where the request does not say."""
     if actor.kind == "organization":
         return actor.id == request.recipient
-    stated = request.role if actor.kind == "role" else request.person
-    return actor.id == stated if stated else None
+    if actor.kind == "role":
+        return actor.id == request.role if request.role else None
+    if not request.person:
+        return None
+    return actor.id == request.person or (None if request.person_open else False)
 
 
 # --- What they come to ----------------------------------------------------------------------------------

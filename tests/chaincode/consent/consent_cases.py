@@ -134,6 +134,7 @@ def request(rng, recipient):
         role=rng.choice(("", *ROLES)),
         person=rng.choice(("", *PERSONS)),
         classes=rng.choice(((), (), *((name,) for name in CLASSES), CLASSES[:2])),
+        person_open=rng.random() < 0.3,
     )
 
 

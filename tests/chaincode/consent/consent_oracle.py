@@ -145,7 +145,9 @@ def is_actor(actor, request):
     stated = request.role if actor.kind == "role" else request.person
     if not stated:
         return MAYBE
-    return YES if actor.id == stated else NO
+    if actor.id == stated:
+        return YES
+    return MAYBE if actor.kind == "person" and request.person_open else NO
 
 
 def has_code(listed, record):

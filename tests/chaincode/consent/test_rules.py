@@ -252,6 +252,16 @@ def test_what_a_request_leaves_open_never_helps_it(kind):
     )
 
 
+def test_a_name_that_may_not_be_the_only_one_is_met_by_denials_of_others_and_by_its_own_permit():
+    actors = (Actor("person", "a" * 32),)
+    mine = {"person": "a" * 32, "person_open": True}
+    other = {"person": "b" * 32, "person_open": True}
+    assert ask(permit(actors=actors), **mine).obligations == ()
+    assert ask(permit(), deny(actors=actors), **mine).reason == "refused-by-patient"
+    assert ask(permit(actors=actors), **other).reason == "no-consent"
+    assert ask(permit(), deny(actors=actors), **other).reason == "refused-by-patient"
+
+
 def test_a_deny_within_a_permit_counts_though_the_permit_is_open():
     root = permit(deny(purposes=("TREAT",)), actors=(Actor("person", "a" * 32),))
     assert reason(root, permit()) == ("deny", "refused-by-patient")

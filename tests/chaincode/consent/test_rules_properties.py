@@ -307,6 +307,7 @@ requests = st.builds(
     role=words,
     person=words,
     classes=several,
+    person_open=st.booleans(),
 )
 
 
