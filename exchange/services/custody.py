@@ -1,8 +1,8 @@
 """Checks what stands between documents and ledger: keys, pairs, consents, and the details of log entries.
 
 The rule that matters most: every permission on the ledger is the newest version of a consent that is
-stored here and active. A row that was deleted or put back to an older state could otherwise keep a
-revocation from reaching the ledger.
+stored here and active, and noted as filed there, for the notes say what a revocation must reach. A row
+that was deleted or put back to an older state could otherwise keep a revocation from reaching the ledger.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from sqlalchemy import Connection, Integer, func, select, type_coerce
+from sqlalchemy import Connection, Integer, Select, func, or_, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.core.errors import DamagedError
@@ -20,7 +20,7 @@ from exchange.crypto.references import References
 from exchange.ledger.port import Reader
 from exchange.ledger.pseudonyms import PatientSecret
 from exchange.services.enforcement import open_detail
-from exchange.services.pairs import open_draft
+from exchange.services.holdings import open_draft
 from exchange.services.verification import (
     Checked,
     Progress,
@@ -103,6 +103,8 @@ class Custody:
                 raise WrongError("drafts", "a consent is not compiled from its newest version")
         if newest:
             raise WrongError("drafts", "a stored consent has no compiled form")
+        if connection.execute(_notes_of_nothing()).scalar_one():
+            raise WrongError("notes", "a row belongs to no consent and pair")
         unknown = (
             select(func.count())
             .select_from(subjects.filings.outerjoin(subjects.drafts, _same_consent()))
@@ -142,6 +144,7 @@ class Custody:
             wrapped = wrapped_keys(connection)
             rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
             waiting = set(subjects.unfiled(connection, -1))
+            noted = {tuple(row) for row in connection.execute(select(subjects.notes))}
             drafts: dict[bytes, list[subjects.DraftRow]] = {}
             for row in connection.execute(select(subjects.drafts)):
                 kept = subjects.DraftRow(row.reference, row.version, row.sealed)
@@ -159,12 +162,16 @@ class Custody:
             keys = open_keys(self._ring, known.subject, wrapped)
             salt = PatientSecret(keys.secret).salt(known.recipient)
             context = PairContext(recipient=known.recipient, salt=salt, members=self._members)
-            held = {terms.id: terms for terms in pair.consents if terms.status == "active"}
+            held = {terms.id: terms for terms in pair.consents}
             for kept in drafts.get(known.subject, ()):
                 draft = open_draft(keys, kept)
                 terms = held.pop(terms_id(draft, context), None)
-                stale = terms and (terms.version != draft.version or draft.status != "active")
-                if stale and (known.subject, kept.reference) not in waiting:
+                if terms is None:
+                    continue
+                if (known.subject, known.recipient, kept.reference) not in noted:
+                    found[name, pair.epoch] = "holds terms that no row says were filed there"
+                stale = terms.version != draft.version or draft.status != "active"
+                if terms.status == "active" and stale and (known.subject, kept.reference) not in waiting:
                     found[name, pair.epoch] = "permits what an older version of a consent said"
             if held:
                 found[name, pair.epoch] = "holds terms of no consent that is stored"
@@ -200,6 +207,15 @@ class Custody:
 
 def _subjects(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(subjects.subjects)).scalar_one())
+
+
+def _notes_of_nothing() -> Select[int]:
+    notes, drafts, pairs = subjects.notes.c, subjects.drafts.c, subjects.pairs.c
+    consent = select(drafts.version).where(
+        drafts.subject == notes.subject, drafts.reference == notes.reference
+    )
+    pair = select(pairs.pair).where(pairs.subject == notes.subject, pairs.recipient == notes.recipient)
+    return select(func.count()).select_from(subjects.notes).where(or_(~consent.exists(), ~pair.exists()))
 
 
 def _same_consent() -> ColumnElement[bool]:

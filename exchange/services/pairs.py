@@ -1,67 +1,60 @@
 """Keeps the ledger's pairs in step with what patients decided.
 
 A pair stands for one subject towards one recipient. The custodian's own pair is open from the start;
-another opens at that organisation's first request, with the terms that hold by then, if there are any:
-a pair that is not open denies. A change of consent goes to every pair of the subject, one transaction
-after the other so that no transaction joins two of them, and is acknowledged when all are committed.
+another opens at that organisation's first request that its terms might permit: a pair that is not open
+denies. A change of consent goes to every pair of the subject, one transaction after the other so that no
+transaction joins two of them, and is acknowledged when all are committed.
 
-Opening and filing of one subject exclude each other: a pair that opens while a revocation is being
-filed would otherwise open with the old terms and be missed by the filing.
+1. What one subject's pairs hold is changed by one task at a time. A pair that opened while a revocation is
+   being filed would otherwise open with the old terms and be missed by the filing.
+2. A change is measured before it is stored, so that whatever is stored can be filed.
+3. While a change of a subject waits to be filed, no request about that subject goes on before it is.
+4. Where a subject's terms permit a recipient nothing, no pair is opened: it would only tell the recipient
+   that the patient is here.
+
+How a change reaches the pairs, whatever becomes of each transaction, is said in `exchange.services.filing`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 
-from chaincode.consent.calls import Opening
-from chaincode.consent.model import Provision, Terms
-from chaincode.errors import ConflictError
 from exchange.core.errors import UnavailableError
-from exchange.core.terms import ConsentDraft, PairContext, terms_for, terms_id
-from exchange.crypto.documents import open_side, seal_side
+from exchange.core.pair_terms import check_bounds
+from exchange.core.terms import ConsentDraft
 from exchange.crypto.keys import SubjectKeys
 from exchange.ledger.client import LedgerClient
-from exchange.ledger.errors import RefusedError
-from exchange.ledger.pseudonyms import PatientSecret
+from exchange.services.filing import Filing
+from exchange.services.holdings import Holdings, KnownPairs, context_of, open_draft
 from exchange.services.keys import Keys
 from exchange.store import subjects as store
 from exchange.store.database import Database
 
 _OPEN_LIMIT = 500
-_MOST_UNFILED = 1_000
 _AGAIN = 2.0
+_POLICY_AGAIN = 10.0
+_IN_THREAD = 8  # consents of one subject from which on measuring them would keep the loop waiting
 _log = structlog.get_logger()
-_REMEMBERED = 50_000
 
+T = TypeVar("T")
 
-def _label(reference: bytes) -> bytes:
-    return b"draft" + reference
-
-
-def seal_draft(keys: SubjectKeys, reference: bytes, version: int, draft: ConsentDraft) -> store.DraftRow:
-    """A compiled consent as the store keeps it."""
-    sealed = seal_side(keys, _label(reference), msgspec.json.encode(draft))
-    return store.DraftRow(reference, version, sealed)
-
-
-def open_draft(keys: SubjectKeys, row: store.DraftRow) -> ConsentDraft:
-    """The compiled consent that `seal_draft` sealed.
-
-    Raises:
-        DamagedError: the row does not verify.
-    """
-    return msgspec.json.decode(open_side(keys, _label(row.reference), row.sealed), type=ConsentDraft)
+Change = tuple[SubjectKeys, bytes, ConsentDraft]
+"""A consent about to be stored: whose, its reference, and what it was compiled to."""
 
 
 class Pairs:
-    """Opens pairs and files consent changes for the gateway of the custodian `msp_id`."""
+    """Opens pairs and files consent changes for the gateway of the custodian `msp_id`.
+
+    `members` maps the names that consents give organisations to their MSP ids.
+    """
 
     def __init__(
         self,
@@ -79,186 +72,220 @@ class Pairs:
         self._records = records
         self._keys = keys
         self._ledger = ledger
-        self._open: OrderedDict[tuple[bytes, str], None] = OrderedDict()
+        self._filing = Filing(records, ledger)
+        self._known = KnownPairs()
+        self._unfiled: dict[bytes, None] = {}
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._policy_permits = False
+        self._policy_read = float("-inf")
+
+    # -- before a request ------------------------------------------------------
 
     async def ensure(self, subjects: Sequence[SubjectKeys], recipient: str) -> frozenset[bytes]:
         """Open what should be open towards `recipient` before `subjects` are asked for.
 
-        Returns the store tokens of those whose pair is open on the ledger now.
+        Returns the store tokens of those whose pair is open on the ledger now, with all that was stored.
+
+        Raises:
+            UnavailableError: the ledger can't be reached, or a change that was stored can't be filed.
+        """
+        if recipient != self._msp_id:
+            await self._follow_policy()
+        todo = {keys.token: keys for keys in subjects if self._is_unsettled(keys.token, recipient)}
+        if todo:
+            await self._settle_all(list(todo.values()), recipient)
+        return frozenset(keys.token for keys in subjects if self._known.state(keys.token, recipient))
+
+    async def open_own(self, subjects: Sequence[SubjectKeys]) -> None:
+        """Open the custodian's own pairs of `subjects` that have none yet; a write needs no more.
 
         Raises:
             UnavailableError: the ledger can't be reached.
         """
-        unsure = [keys for keys in subjects if (keys.token, recipient) not in self._open]
-        if unsure:
-            await self._settle(unsure, recipient)
-        return frozenset(keys.token for keys in subjects if (keys.token, recipient) in self._open)
+        new = {keys.token: keys for keys in subjects if self._known.state(keys.token, self._msp_id) is None}
+        if new:
+            await self._settle_all(list(new.values()), self._msp_id)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
-        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order.
-
-        What was granted and not asked for by name since is opened first.
-
-        Raises:
-            UnavailableError: the ledger can't be reached.
-        """
-        granted = await self._records.read(lambda c: store.noted_towards(c, recipient, limit))
-        if granted:
-            await self.ensure(list((await self._keys.find(granted)).values()), recipient)
+        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order."""
         return await self._records.read(lambda c: store.open_towards(c, recipient, limit))
 
-    async def _settle(self, unsure: Sequence[SubjectKeys], recipient: str) -> None:
-        tokens = [keys.token for keys in unsure]
+    async def _settle_all(self, todo: Sequence[SubjectKeys], recipient: str) -> None:
+        changes = self._known.changes
+        tokens = [keys.token for keys in todo]
         opened = await self._records.read(lambda c: store.opened_pairs(c, recipient, tokens))
         for token in opened:
-            self._remember(token, recipient)
-        closed = [keys for keys in unsure if keys.token not in opened]
+            self._known.set_open(token, recipient)
+        rest = [keys for keys in todo if self._is_unsettled(keys.token, recipient)]
         if recipient == self._msp_id:
-            await self._open_own(closed)
-        else:
-            for keys in closed:
+            if len(rest) > 1:
+                await self._open_together(rest)
+        elif not self._policy_permits:
+            # Most patients have no consent: one look-up settles that for all who don't.
+            tokens = [keys.token for keys in rest if keys.token != self._directory]
+            concerned = await self._records.read(lambda c: store.with_consents(c, recipient, tokens))
+            if changes == self._known.changes:  # or what was read may be over
+                for token in set(tokens) - concerned:
+                    self._known.set_closed(token, recipient)
+        for keys in rest:
+            if self._is_unsettled(keys.token, recipient):
                 async with self._lock(keys.token):
-                    await self._open_for(keys, recipient)
+                    await self._settle(keys, recipient)
 
-    async def _open_own(self, subjects: Sequence[SubjectKeys]) -> None:
+    def _is_unsettled(self, token: bytes, recipient: str) -> bool:
+        return token in self._unfiled or self._known.state(token, recipient) is None
+
+    async def _settle(self, keys: SubjectKeys, recipient: str) -> None:
+        if keys.token in self._unfiled and recipient in await self._file(keys):
+            raise UnavailableError("a change of consent is not on the ledger yet")
+        if self._known.state(keys.token, recipient) is None:
+            subject = await self._holdings(keys)
+            if self._policy_permits or subject.should_open(recipient, now=time.time_ns() // 1_000_000):
+                await self._open([subject], recipient)
+            else:
+                self._known.set_closed(keys.token, recipient)
+
+    async def _open_together(self, subjects: Sequence[SubjectKeys]) -> None:
         # Many at once: these belong to many patients, so the transaction joins nothing.
         for start in range(0, len(subjects), _OPEN_LIMIT):
-            chunk = subjects[start : start + _OPEN_LIMIT]
-            if len(chunk) == 1:
-                async with self._lock(chunk[0].token):
-                    await self._open_for(chunk[0], self._msp_id)
-                continue
+            chunk = sorted(subjects[start : start + _OPEN_LIMIT], key=lambda keys: keys.token)
             async with AsyncExitStack() as held:
-                for token in sorted(
-                    keys.token for keys in chunk
-                ):  # in one order, so that none waits in a ring
-                    await held.enter_async_context(self._lock(token))
-                openings = [await self._opening(keys, self._msp_id) for keys in chunk]
-                await self._open_pairs(chunk, openings)
+                for keys in chunk:  # in one order, so that none waits in a ring
+                    await held.enter_async_context(self._lock(keys.token))
+                new = [
+                    keys
+                    for keys in chunk
+                    if keys.token not in self._unfiled and self._known.state(keys.token, self._msp_id) is None
+                ]
+                if new:
+                    found = await asyncio.gather(*(self._holdings(keys) for keys in new))
+                    await self._open(found, self._msp_id)
 
-    async def _opening(self, keys: SubjectKeys, recipient: str) -> Opening:
-        drafts = await self._records.read(lambda c: store.drafts_of(c, keys.token))
-        context = self._context(keys, recipient)
-        terms = (terms_for(open_draft(keys, row), context) for row in drafts)
-        return Opening(
-            pair=PatientSecret(keys.secret).pair(recipient),
-            recipient=recipient,
-            subject="directory" if keys.token == self._directory else "patient",
-            terms=tuple(found for found in terms if found is not None and found.status == "active"),
+    async def _follow_policy(self) -> None:
+        now = time.monotonic()
+        if now - self._policy_read < _POLICY_AGAIN:
+            return
+        policy = (await self._ledger.read_policy()).policy
+        permits = policy is not None and any(
+            rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
         )
+        if permits != self._policy_permits:
+            self._policy_permits = permits
+            self._known.forget_closed()
+        self._policy_read = now
 
-    async def _open_for(self, keys: SubjectKeys, recipient: str) -> None:
-        opening = await self._opening(keys, recipient)
-        if opening.terms or recipient == self._msp_id or keys.token == self._directory:
-            await self._open_pairs([keys], [opening])
+    # -- a change of consent ---------------------------------------------------
 
-    async def _open_pairs(self, subjects: Sequence[SubjectKeys], openings: Sequence[Opening]) -> None:
-        rows = [
-            (keys.token, opening.recipient, opening.pair)
-            for keys, opening in zip(subjects, openings, strict=True)
-        ]
-        await self._records.write(lambda c: store.note_pairs(c, rows))
-        outcomes = await self._ledger.open_pairs(openings)
-        for opening, outcome in zip(openings, outcomes, strict=True):
-            if outcome == "already-open":  # before a crash, perhaps with older terms
-                for terms in opening.terms:
-                    await self._file(opening.pair, terms)
-        names = [opening.pair for opening in openings]
-        await self._records.write(lambda c: store.confirm_pairs(c, names))
-        for keys, opening in zip(subjects, openings, strict=True):
-            self._remember(keys.token, opening.recipient)
+    async def change(self, changes: Sequence[Change], commit: Callable[[], Awaitable[T]]) -> T:
+        """Store consents with `commit`, in one commit with their places in the outbox, and file them.
 
-    async def file(self, subject: bytes, reference: bytes) -> None:
-        """Bring the newest version of one consent to every pair of its subject; returns when it holds.
+        Returns what `commit` returned, when every pair that is concerned has them. A caller that is
+        cancelled stops waiting; what was begun goes on.
 
         Raises:
-            UnavailableError: the ledger can't be reached; the change waits in the outbox.
+            TooCostlyError: the ledger could not hold them; nothing is stored.
+            UnavailableError: stored, and not on every pair yet; until then nothing is asked for the subject.
         """
-        keys = (await self._keys.find([subject])).get(subject)
-        if keys is None:
-            return
-        async with self._lock(subject):
-            drafts = await self._records.read(lambda c: store.drafts_of(c, subject))
-            row = next((row for row in drafts if row.reference == reference), None)
-            if row is None:
-                return
-            for known in await self._records.read(lambda c: store.pairs_of(c, subject)):
-                if not known.opened:  # cut off: the ledger may have it, with terms that have ended since
-                    await self._open_for(keys, known.recipient)
-                terms = await self._change(keys, known, row)
-                if terms is not None:
-                    await self._file(known.pair, terms)
-            granted = self._granted(keys, open_draft(keys, row))
-            if granted:
-                await self._records.write(lambda c: store.note_pairs(c, granted))
-            await self._records.write(lambda c: store.filed(c, subject, reference, row.version))
+        task = asyncio.create_task(self._change(changes, commit), name="consent-change")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
 
-    def _granted(self, keys: SubjectKeys, draft: ConsentDraft) -> list[tuple[bytes, str, str]]:
-        # To whom it gives something. Their pairs are noted and stay closed until they ask: a search that
-        # names nobody could not find them otherwise.
-        contexts = [self._context(keys, member) for member in dict.fromkeys(self._members.values())]
-        found = [(context.recipient, terms_for(draft, context)) for context in contexts]
-        secret = PatientSecret(keys.secret)
-        return [
-            (keys.token, recipient, secret.pair(recipient))
-            for recipient, terms in found
-            if terms is not None and terms.status == "active"
-        ]
+    async def _change(self, changes: Sequence[Change], commit: Callable[[], Awaitable[T]]) -> T:
+        owners = {keys.token: keys for keys, _, _ in changes}
+        async with AsyncExitStack() as held:
+            for token in sorted(owners):
+                await held.enter_async_context(self._lock(token))
+            for token, keys in owners.items():
+                news = {reference: draft for whose, reference, draft in changes if whose.token == token}
+                await self._check_bounds(keys, news)
+            for token in owners:  # before the commit: whatever ends this task, nobody overlooks it
+                self._unfiled[token] = None
+            result = await commit()
+            behind = [await self._file(keys) for keys in owners.values()]
+        if any(behind):
+            raise UnavailableError("the consent is stored, and not on the ledger for every recipient yet")
+        return result
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may be gone, and then nobody else looks
+
+    async def _check_bounds(self, keys: SubjectKeys, news: Mapping[bytes, ConsentDraft]) -> None:
+        rows = await self._records.read(lambda c: store.drafts_of(c, keys.token))
+        versions = {row.reference: row.version for row in rows}
+
+        def check() -> None:
+            drafts = {row.reference: open_draft(keys, row) for row in rows}
+            for reference, draft in news.items():
+                newer = versions.get(reference, 0) + 1
+                drafts[reference] = msgspec.structs.replace(draft, version=newer)
+            contexts = (
+                context_of(keys, recipient, self._members)
+                for recipient in sorted({self._msp_id, *self._members.values()})
+            )
+            check_bounds(drafts, news, contexts, added=bool(news.keys() - versions.keys()))
+
+        if len(rows) < _IN_THREAD:
+            check()
+        else:
+            await asyncio.to_thread(check)
 
     async def recover(self) -> int:
-        """File what is still in the outbox; returns how many changes could be filed."""
+        """File what is still in the outbox; returns for how many subjects that could be done."""
+        for token in await self._records.read(store.unfiled_subjects):
+            self._unfiled.setdefault(token)
         done = 0
-        for subject, reference in await self._records.read(lambda c: store.unfiled(c, _MOST_UNFILED)):
+        for token, keys in (await self._keys.find(list(self._unfiled))).items():
+            # To the end: one that can't be filed must not keep the others waiting.
+            self._unfiled.pop(token, None)
+            self._unfiled[token] = None
             try:
-                await self.file(subject, reference)
-                done += 1
-            except (RefusedError, UnavailableError) as why:
-                # One consent that can't be filed now must keep neither the node nor the others waiting.
+                async with self._lock(token):
+                    done += not await self._file(keys)
+            except UnavailableError as why:
                 _log.warning("consent.unfiled", error=type(why).__name__)
+                break
         return done
 
     async def keep_filing(self) -> None:
-        """File what the ledger could not take at the time, again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(_AGAIN)
-            with suppress(UnavailableError):
-                await self.recover()
+        """File what the ledger could not take at the time, again and again, until cancelled.
 
-    async def _file(self, pair: str, terms: Terms) -> None:
+        When it is, the changes that were begun are brought to their end first.
+        """
         try:
-            await self._ledger.file_terms([(pair, terms)])
-        except RefusedError as refused:
-            if not isinstance(refused.reason, ConflictError):  # this version or a newer one is there already
-                raise
+            while True:
+                await asyncio.sleep(_AGAIN)
+                with suppress(UnavailableError):
+                    await self.recover()
+        finally:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
 
-    async def _change(self, keys: SubjectKeys, known: store.PairRow, row: store.DraftRow) -> Terms | None:
-        draft, context = open_draft(keys, row), self._context(keys, known.recipient)
-        terms = terms_for(draft, context)
-        if terms is not None and terms.status == "active":
-            return terms
-        # Nothing for this recipient (any more): if it had terms on the ledger, they end now. A pair that
-        # it never concerned is left alone, or the change would join the pairs of one patient.
-        name = terms_id(draft, context)
-        held = await self._ledger.read_pair(known.pair)
-        if held is None or all(terms.id != name or terms.status != "active" for terms in held.consents):
-            return None
-        return Terms(
-            id=name,
-            version=row.version,
-            status="inactive",
-            attested=draft.attested,
-            root=Provision(effect="none"),
-        )
+    async def _file(self, keys: SubjectKeys) -> frozenset[str]:
+        """Bring what waits for `keys` to its pairs, under its lock; returns the recipients left behind."""
+        self._unfiled[keys.token] = None
+        self._known.forget_closed(keys.token)
+        behind = await self._filing.file(await self._holdings(keys))
+        if not behind:
+            self._unfiled.pop(keys.token, None)
+        return behind
 
-    def _context(self, keys: SubjectKeys, recipient: str) -> PairContext:
-        salt = PatientSecret(keys.secret).salt(recipient)
-        return PairContext(recipient=recipient, salt=salt, members=self._members)
+    async def _open(self, subjects: Sequence[Holdings], recipient: str) -> None:
+        opened = await self._filing.open(subjects, recipient)
+        for subject in subjects:
+            token = subject.keys.token
+            if token in opened:
+                self._known.set_open(token, recipient)
+            else:
+                self._known.set_closed(token, recipient)
 
-    def _remember(self, token: bytes, recipient: str) -> None:
-        self._open[token, recipient] = None
-        if len(self._open) > _REMEMBERED:
-            self._open.popitem(last=False)
+    async def _holdings(self, keys: SubjectKeys) -> Holdings:
+        standing = await self._records.read(lambda c: store.standing(c, keys.token))
+        kind: Literal["directory", "patient"] = "directory" if keys.token == self._directory else "patient"
+        return Holdings(keys, kind, self._members, standing, always=self._msp_id)
 
     def _lock(self, token: bytes) -> asyncio.Lock:
         lock = self._locks.get(token)

@@ -2,11 +2,14 @@
 
 `filings` is an outbox: a consent change stays there, in the same commit as its document, until every
 open pair that it concerns has it on the ledger.
+
+`notes` say which consents the ledger was ever asked to put into a pair. A note is durable before the
+ledger is asked, and it is never taken back: what was asked may come true long after nobody waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -59,6 +62,15 @@ drafts = Table(
     sqlite_with_rowid=False,
 )
 
+notes = Table(
+    "notes",
+    metadata,
+    Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
+    Column("recipient", String(255), primary_key=True),
+    Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 filings = Table(
     "filings",
     metadata,
@@ -84,6 +96,20 @@ class DraftRow:
     reference: bytes
     version: int
     sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that decides what the pairs of one subject should hold.
+
+    `noted` has the references of the consents noted for each recipient; `waiting` is the subject's part of
+    the outbox.
+    """
+
+    pairs: tuple[PairRow, ...]
+    drafts: tuple[DraftRow, ...]
+    noted: Mapping[str, frozenset[bytes]]
+    waiting: tuple[bytes, ...]
 
 
 def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -132,16 +158,28 @@ def subjects_of_pairs(connection: Connection, names: Sequence[str]) -> dict[str,
     return {row.pair: row.subject for row in connection.execute(statement)}
 
 
-def note_pairs(connection: Connection, rows: Sequence[tuple[bytes, str, str]]) -> None:
-    """Write down (subject, recipient, pair) before the ledger is asked to open them."""
-    statement = upsert(pairs).on_conflict_do_nothing()
-    connection.execute(
-        statement,
-        [
+def note(
+    connection: Connection,
+    opening: Sequence[tuple[bytes, str, str]],
+    asking: Sequence[tuple[bytes, str, bytes]],
+) -> None:
+    """Write down what the ledger is about to be asked for, before it is.
+
+    `opening` are (subject, recipient, pair) to open, `asking` (subject, recipient, reference) of the
+    consents that go to a pair.
+    """
+    if opening:
+        rows: list[dict[str, object]] = [
             {"subject": subject, "recipient": recipient, "pair": pair, "opened": False}
-            for subject, recipient, pair in rows
-        ],
-    )
+            for subject, recipient, pair in opening
+        ]
+        connection.execute(upsert(pairs).on_conflict_do_nothing(), rows)
+    if asking:
+        rows = [
+            {"subject": subject, "recipient": recipient, "reference": reference}
+            for subject, recipient, reference in asking
+        ]
+        connection.execute(upsert(notes).on_conflict_do_nothing(), rows)
 
 
 def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
@@ -149,12 +187,36 @@ def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
     connection.execute(update(pairs).where(pairs.c.pair.in_(list(names))).values(opened=True))
 
 
-def drafts_of(connection: Connection, subject: bytes) -> list[DraftRow]:
+def drafts_of(connection: Connection, subject: bytes) -> tuple[DraftRow, ...]:
     """Every consent of `subject`, active or not."""
     statement = select(drafts.c.reference, drafts.c.version, drafts.c.sealed).where(
         drafts.c.subject == subject
     )
-    return [DraftRow(*row) for row in connection.execute(statement.order_by(drafts.c.reference))]
+    rows = connection.execute(statement.order_by(drafts.c.reference))
+    return tuple(DraftRow(*row) for row in rows)
+
+
+def standing(connection: Connection, subject: bytes) -> Standing:
+    """What there is of `subject`, in one snapshot."""
+    of_notes = select(notes.c.recipient, notes.c.reference).where(notes.c.subject == subject)
+    noted: dict[str, set[bytes]] = {}
+    for recipient, reference in connection.execute(of_notes):
+        noted.setdefault(recipient, set()).add(reference)
+    of_filings = select(filings.c.reference).where(filings.c.subject == subject)
+    return Standing(
+        pairs=tuple(pairs_of(connection, subject)),
+        drafts=drafts_of(connection, subject),
+        noted={recipient: frozenset(references) for recipient, references in noted.items()},
+        waiting=tuple(connection.execute(of_filings).scalars()),
+    )
+
+
+def with_consents(connection: Connection, recipient: str, tokens: Sequence[bytes]) -> set[bytes]:
+    """Those of `tokens` that have a consent, or a pair towards `recipient` that may be open."""
+    wanted = list(tokens)
+    consented = select(drafts.c.subject).where(drafts.c.subject.in_(wanted))
+    begun = select(pairs.c.subject).where(pairs.c.subject.in_(wanted), pairs.c.recipient == recipient)
+    return set(connection.execute(consented.union(begun)).scalars())
 
 
 def put_draft(connection: Connection, subject: bytes, draft: DraftRow) -> None:
@@ -182,10 +244,13 @@ def unfiled(connection: Connection, limit: int) -> list[tuple[bytes, bytes]]:
     return [(subject, reference) for subject, reference in connection.execute(statement)]
 
 
-def filed(connection: Connection, subject: bytes, reference: bytes, version: int) -> None:
-    """Take a consent out of the outbox, unless a newer version has come meanwhile."""
-    newest = select(drafts.c.version).where(drafts.c.subject == subject, drafts.c.reference == reference)
-    if connection.execute(newest).scalar() == version:
-        connection.execute(
-            delete(filings).where(filings.c.subject == subject, filings.c.reference == reference)
-        )
+def unfiled_subjects(connection: Connection) -> list[bytes]:
+    """Every subject that has a consent in the outbox."""
+    return list(connection.execute(select(filings.c.subject).distinct()).scalars())
+
+
+def filed(connection: Connection, subject: bytes, references: Sequence[bytes]) -> None:
+    """Take consents of `subject` out of the outbox; nobody may have written a newer version meanwhile."""
+    connection.execute(
+        delete(filings).where(filings.c.subject == subject, filings.c.reference.in_(list(references)))
+    )
