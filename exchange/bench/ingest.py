@@ -11,8 +11,8 @@ from pathlib import Path
 from exchange.bench.report import Row
 from exchange.config import ConfigError, Folder
 from exchange.demo.consortium import settings_for
-from exchange.reading import find
-from exchange.services.ingest import Ingest, load_all
+from exchange.reading import cut, find
+from exchange.services.ingest import Ingest
 from exchange.wiring import initialise, open_node
 
 _BUNDLES = Path("data") / "synthea-r4"
@@ -36,26 +36,23 @@ def _synthea() -> Path:
 async def _measure(folder: Folder, source: Path) -> list[Row]:
     await initialise(folder, settings_for(8400))
     async with open_node(folder) as node:
-        ingest = Ingest(
+        stored = faults = 0
+        async with Ingest(
             msp_id=node.settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
             bundles=node.gateway.bundles,
-        )
-        stored = faults = 0
-        try:
-            await ingest.warm_up()
+        ) as ingest:
             before = time.process_time()
             started = time.perf_counter()
-            async for _, loaded in load_all(ingest, find([source])):
-                stored += loaded.stored
-                faults += len(loaded.faults)
+            async for units in ingest.load(cut(find([source]))):
+                stored += sum(unit.stored for unit in units)
+                faults += sum(len(unit.faults) for unit in units)
             elapsed = time.perf_counter() - started
             main = time.process_time() - before
-        finally:
-            await asyncio.to_thread(ingest.close)
         writing = node.gateway.writing
         phases = {
+            "read": ingest.seconds.read,
             "check": ingest.seconds.check,
             "index": ingest.seconds.index,
             "encrypt": writing.seconds_sealing,

@@ -16,8 +16,8 @@ from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.ledger.errors import InUseError
 from exchange.progress import Work
-from exchange.reading import Journal, find
-from exchange.services.ingest import Ingest, load_all
+from exchange.reading import Journal, cut, find
+from exchange.services.ingest import Ingest
 from exchange.wiring import open_node
 
 _SHOWN = 20
@@ -43,21 +43,19 @@ async def _load(folder: Folder, paths: list[Path]) -> bool:
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist; give a FHIR file or a folder of them")
-    folder.load()
-    folder.check_files()
+    folder.check_files(folder.load())
     try:
-        async with open_node(folder) as node:
-            ingest = Ingest(
+        async with (
+            open_node(folder) as node,
+            Ingest(
                 msp_id=node.settings.msp_id,
                 indexer=node.indexer,
                 writing=node.gateway.writing,
                 bundles=node.gateway.bundles,
-                workers=max(1, (os.cpu_count() or 2)),
-            )
-            try:
-                return await _run(ingest, folder, paths)
-            finally:
-                ingest.close()
+                workers=os.cpu_count() or 2,
+            ) as ingest,
+        ):
+            return await _run(ingest, folder, paths)
     except InUseError:
         raise CommandError(
             f"{folder.path} is being served; end the gateway and load again, or POST Bundles to it"
@@ -73,16 +71,17 @@ async def _run(ingest: Ingest, folder: Folder, paths: list[Path]) -> bool:
             print(f"error: {fault}", file=sys.stderr)
         go_on = "call the same command again to go on"
         with Work("loading", total=plan.size, go_on=go_on, counted="resources") as work:
-            async with aclosing(load_all(ingest, plan)) as loads:
-                async for unit, result in loads:
-                    journal.done(unit)
-                    stored += result.stored
-                    unchanged += result.unchanged
-                    for fault in result.faults:
-                        faults += 1
-                        if faults <= _SHOWN:
-                            print(f"error: {fault}", file=sys.stderr)
-                    work.advance(unit.size, count=result.stored + result.unchanged)
+            async with aclosing(ingest.load(cut(plan))) as loads:
+                async for units in loads:
+                    journal.done(*units)
+                    for unit in units:
+                        stored += unit.stored
+                        unchanged += unit.unchanged
+                        for fault in unit.faults:
+                            faults += 1
+                            if faults <= _SHOWN:
+                                print(f"error: {fault}", file=sys.stderr)
+                        work.advance(unit.size, count=unit.stored + unit.unchanged)
                     if work.interrupted:
                         break
         if faults > _SHOWN:

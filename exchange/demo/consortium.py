@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from exchange.core.clients import new_client
 from exchange.demo.client import SystemClient, read_key, write_key
 from exchange.demo.nhanes import participants
 from exchange.progress import Work
-from exchange.reading import Item, Position, Unit
+from exchange.reading import Piece, Position
 from exchange.services.ingest import Ingest
 from exchange.wiring import initialise, open_node
 
@@ -27,7 +29,8 @@ LAKE = Member("LakeClinicMSP", "Lake Clinic", "lake-clinic")
 RIDGE = Member("RidgeInstituteMSP", "Ridge Research Institute", "ridge-research-institute")
 MEMBERS = (CITY, LAKE, RIDGE)
 
-_UNIT = 40
+_AT_ONCE = 40
+"""Participants in one unit of loading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,50 +88,39 @@ async def build(path: Path, port: int, people: int) -> Demo:
                 created=time.time_ns() // 1_000_000,
             )
             await node.gateway.tokens.register(client)
-        ingest = Ingest(
+        async with Ingest(
             msp_id=settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
             bundles=node.gateway.bundles,
-        )
-        try:
+        ) as ingest:
             await _load(ingest, people)
-        finally:
-            await asyncio.to_thread(ingest.close)
     return demo
 
 
 async def _load(ingest: Ingest, people: int) -> None:
     go_on = "remove the folder and start again"
     with Work("loading", total=people, go_on=go_on, counted="resources") as work:
-        batch: list[Item] = []
-        count = 0
-        for participant in participants(people):
-            batch.extend(_item(resource) for resource in (participant.patient, *participant.records))
-            count += 1
-            if count == _UNIT:
-                await _store(ingest, batch, work, count)
-                batch, count = [], 0
-            if work.interrupted:
-                raise KeyboardInterrupt
-        if batch:
-            await _store(ingest, batch, work, count)
+        async with aclosing(ingest.load(_pieces(people))) as loads:
+            left = people
+            async for units in loads:
+                if faults := [fault for unit in units for fault in unit.faults]:
+                    raise RuntimeError(f"the demo's own data were refused: {faults[0].reason}")
+                some = min(left, _AT_ONCE * len(units))
+                work.advance(some, count=sum(unit.stored for unit in units))
+                left -= some
+                if work.interrupted:
+                    raise KeyboardInterrupt
 
 
-async def _store(ingest: Ingest, batch: list[Item], work: Work, people: int) -> None:
-    unit = Unit(_SOURCE, "nhanes", None, tuple(batch), (), Position(0, whole=False), 0)
-    loaded = await ingest.load(unit)
-    if loaded.faults:
-        raise RuntimeError(f"the demo's own data were refused: {loaded.faults[0].reason}")
-    work.advance(people, count=loaded.stored)
-
-
-_SOURCE = Path("nhanes")
-
-
-def _item(resource: dict[str, object]) -> Item:
-    body = msgspec.json.encode(resource)
-    return Item(_SOURCE, None, None, body, str(resource["resourceType"]), str(resource["id"]))
+def _pieces(people: int) -> Iterator[Piece]:
+    """The participants as lines of a file that is never written: what is loaded at once is one unit."""
+    survey = iter(participants(people))
+    nowhere = Position()
+    while some := list(islice(survey, _AT_ONCE)):
+        records = (record for one in some for record in (one.patient, *one.records))
+        text = b"\n".join(msgspec.json.encode(record) for record in records)
+        yield Piece(Path("nhanes"), "nhanes", nowhere, nowhere, len(text), text)
 
 
 def permit_consent(patient: str, recipient: Member, *, status: str = "active") -> dict[str, Any]:

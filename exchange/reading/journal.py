@@ -1,6 +1,6 @@
 """How far a load has come, kept so that a second run goes on where the first stopped, whatever stopped it.
 
-One line of JSON a unit, appended and synced to the disk before the next unit starts. A line that a crash
+One line of JSON a unit, appended and synced to the disk before the load goes on. A line that a crash
 tore off is dropped when the journal is opened again. So a unit that was stored but not yet written down
 is read once more: what a load does with a unit must be safe to do twice.
 
@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import zlib
+from collections.abc import Sized
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -47,11 +48,11 @@ class Step(Protocol):
         """Where the next unit of that file starts."""
 
     @property
-    def items(self) -> tuple[object, ...]:
+    def items(self) -> Sized:
         """What was read; only how many is written down."""
 
     @property
-    def faults(self) -> tuple[object, ...]:
+    def faults(self) -> Sized:
         """What could not be read; only how many is written down."""
 
 
@@ -150,8 +151,8 @@ class Journal:
         """Where to go on in the file of this fingerprint; its start if nothing of it is done."""
         return self._positions.get(file, Position())
 
-    def done(self, unit: Step) -> None:
-        """Write down that `unit` is done; on return it is on the disk.
+    def done(self, *units: Step) -> None:
+        """Write down that `units` are done, in this order; on return that is on the disk.
 
         A unit that moves nothing on (a file that could not be read at all) is not written down, so that
         the next run tries it again.
@@ -159,12 +160,17 @@ class Journal:
         Raises:
             OSError: the disk refuses; the journal stays as it was.
         """
-        if unit.end == self.position(unit.fingerprint):
-            return
-        done = _encode(_Done(unit.fingerprint, unit.end, len(unit.items), len(unit.faults)))
-        line = _encode(_Line(zlib.crc32(done), msgspec.Raw(done))) + b"\n"
-        self._append(line)
-        self._take(line)
+        lines: list[bytes] = []
+        at: dict[str, Position] = {}
+        for unit in units:
+            if unit.end != at.get(unit.fingerprint, self.position(unit.fingerprint)):
+                at[unit.fingerprint] = unit.end
+                done = _encode(_Done(unit.fingerprint, unit.end, len(unit.items), len(unit.faults)))
+                lines.append(_encode(_Line(zlib.crc32(done), msgspec.Raw(done))) + b"\n")
+        if lines:
+            self._append(b"".join(lines))
+        for line in lines:
+            self._take(line)
 
     def _append(self, data: bytes) -> None:
         try:

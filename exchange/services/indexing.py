@@ -9,8 +9,9 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from exchange.core import r4, search
 from exchange.core.actors import Kind, Principal
@@ -27,8 +28,7 @@ MOST_PATIENTS = 8
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A body that was checked and indexed, and waits for a version number.
 
     `subjects` are the store tokens of `patients`, in the same order; a record without a patient has the
@@ -167,6 +167,7 @@ class Indexer:
             attested="patient" if by_patient else "organization",
             now=_now(),
             members=self._members,
+            base=self._base,
         )
 
 

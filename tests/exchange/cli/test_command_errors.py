@@ -254,7 +254,7 @@ def test_load_names_what_is_broken_loads_the_rest_and_goes_on(node: Path, tmp_pa
 
 
 def test_load_stopped_by_ctrl_c_goes_on_where_it_ended(node: Path, tmp_path: Path) -> None:
-    files = 40
+    files = 200
     for number in range(files):
         rows = [PATIENT % (n, n) for n in range(number * 50, number * 50 + 50)]
         (tmp_path / f"{number:03}.ndjson").write_text("\n".join(rows))
@@ -280,7 +280,7 @@ def test_load_stopped_by_ctrl_c_goes_on_where_it_ended(node: Path, tmp_path: Pat
     unchanged = int(rest.stdout.split(" unchanged")[0].split()[-1])
     assert 0 < first < files * 50
     assert first + stored + unchanged == files * 50  # what was stored and not yet noted is read once more
-    assert unchanged <= 150  # units that were under way when the key was pressed
+    assert unchanged <= 5_000  # what one commit holds
     assert consentry("verify", node).returncode == 0
 
 
