@@ -84,6 +84,10 @@ class Folder:
         self.ledger = path / "ledger.db"
         self.log = path / "log.db"
 
+    def profile(self, settings: Settings) -> Path | None:
+        """The connection profile of a node on Fabric; a relative path starts at this folder."""
+        return None if settings.profile is None else self.path / settings.profile
+
     def load(self) -> Settings:
         """The settings in this folder.
 

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
+import structlog
 
+from chaincode.consent.model import Policy
+from chaincode.errors import ConflictError
 from exchange.config import ConfigError, Folder, Settings
 from exchange.core.actors import Member, Principal, operator
-from exchange.core.errors import DamagedError
+from exchange.core.errors import DamagedError, UnavailableError
 from exchange.core.policy import founding_policy
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
 from exchange.crypto.tokens import TokenKeys
+from exchange.ledger.channel import survey
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import WriterLock
+from exchange.ledger.errors import RefusedError
+from exchange.ledger.gateway.connection import Profile
+from exchange.ledger.gateway.errors import GatewayError
+from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.services.audit import Audit
 from exchange.services.bundles import Bundles
@@ -38,25 +49,92 @@ from exchange.store.database import Database
 from exchange.store.records import metadata as records_metadata
 from exchange.vault.file import FileVault, create_root_key
 
+_log = structlog.get_logger()
+
+_FABRIC_IN_FLIGHT = 4
+_GREETING = 3.0
+"""Seconds that a ledger has to answer when a node opens, before it counts as away."""
+
 
 async def initialise(folder: Folder, settings: Settings) -> None:
-    """Make a new node in `folder`: settings, keys, an empty ledger with the founding policy.
+    """Make a new node in `folder`: settings, keys, and on a new ledger the founding policy.
 
-    The members' Organization resources are its first records, so that consents can name them.
+    The members' Organization resources are its first records, so that consents can name them. If a step
+    fails, the folder is empty again.
 
     Raises:
-        ConfigError: the folder is in use, or the settings can't be used.
+        ConfigError: the folder is in use, the settings can't be used, or the channel has another policy.
+        UnavailableError: the ledger can't be reached.
     """
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.path.iterdir()) and not folder.settings_file.exists():
         raise ConfigError(f"{folder.path} is not empty; choose a new folder")
     folder.write(settings)
-    folder.root_key.parent.mkdir(mode=0o700)
-    create_root_key(folder.root_key)
-    EmbeddedLedger.create_key(folder.node_key)
-    client = LedgerClient(EmbeddedLedger.open(folder.ledger, key=folder.node_key, msp_id=settings.msp_id))
-    await client.found_policy(founding_policy(member.msp_id for member in settings.members))
-    await client.close()
+    try:
+        folder.root_key.parent.mkdir(mode=0o700)
+        create_root_key(folder.root_key)
+        if settings.ledger == "embedded":
+            EmbeddedLedger.create_key(folder.node_key)
+        await _found(folder, settings)
+        await _introduce(folder, settings)
+    except BaseException:
+        for made in folder.path.iterdir():  # nothing was here before
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        raise
+
+
+async def _found(folder: Folder, settings: Settings) -> None:
+    ledger = LedgerClient(open_transactions(folder, settings, new=True))
+    try:
+        held = (await ledger.read_policy()).policy
+        if held is None:
+            policy = founding_policy(member.msp_id for member in settings.members)
+            try:
+                await ledger.found_policy(policy)
+            except RefusedError as refused:
+                if not isinstance(refused.reason, ConflictError):
+                    raise
+                held = (await ledger.read_policy()).policy  # another member's node was quicker
+        if held is not None:
+            _check_policy(held, settings)
+    finally:
+        await ledger.close()
+
+
+def _check_policy(held: Policy, settings: Settings) -> None:
+    # A later version was adopted by a majority, whatever it says; the first one anybody could have set.
+    if held.version == 1 and held != founding_policy(held.members):
+        raise ConfigError("the channel was founded on another policy; don't join it before you know why")
+    if settings.msp_id not in held.members:
+        raise ConfigError(
+            f"the channel's policy does not name {settings.msp_id}; "
+            "have a majority of its members adopt one that does"
+        )
+
+
+async def consortium(profile: Path) -> tuple[Profile, str, tuple[str, ...]]:
+    """What a channel tells of itself: the profile, its first block's hash, and its members' MSP ids.
+
+    Members are those of the policy in force; before one is founded, the organisations on the channel.
+
+    Raises:
+        ConfigError: the profile, or a file that it names, can't be used.
+        UnavailableError: the peer can't be reached, or refuses.
+    """
+    try:
+        read = Profile.read(profile)
+        facts = await survey(read)
+        ledger = LedgerClient(FabricTransactions.open(read))
+    except GatewayError as why:
+        raise ConfigError(f"{why}; see to {profile} and the files that it names") from None
+    try:
+        held = (await ledger.read_policy()).policy
+    finally:
+        await ledger.close()
+    return read, facts.first_block, facts.members if held is None else held.members
+
+
+async def _introduce(folder: Folder, settings: Settings) -> None:
     async with open_node(folder) as node:
         bodies = [(member.organization, organization(member)) for member in settings.members]
         system = node.system("consentry-init")
@@ -71,11 +149,15 @@ async def initialise(folder: Folder, settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An open node: the gateway's services, and what commands beside the API need."""
+    """An open node: the gateway's services, and what commands beside the API need.
+
+    `away` says why the ledger could not be reached when the node was opened; None if it could.
+    """
 
     settings: Settings
     gateway: Gateway
     indexer: Indexer
+    away: str | None
 
     def system(self, name: str) -> Principal:
         """The principal under which the operator's own commands act and are logged."""
@@ -104,6 +186,45 @@ def member_references(settings: Settings) -> Mapping[str, str]:
     return names
 
 
+def open_transactions(folder: Folder, settings: Settings, *, new: bool = False) -> Transactions:
+    """The way to the node's ledger; an embedded one is only begun if it is to be `new`.
+
+    Raises:
+        ConfigError: the connection profile, or a file that it names, can't be used.
+        DamagedError: the embedded ledger does not verify, or is not there.
+        InUseError: another process has it open.
+    """
+    profile = folder.profile(settings)
+    if profile is None:
+        if not new and not folder.ledger.exists():  # opening would begin one, and every promise with it
+            raise DamagedError(f"{folder.ledger} is missing")
+        return EmbeddedLedger.open(folder.ledger, key=folder.node_key, msp_id=settings.msp_id)
+    try:
+        read = Profile.read(profile)
+        if read.msp_id != settings.msp_id:
+            raise ConfigError(
+                f"{profile} is a profile of {read.msp_id}, and this node is {settings.msp_id}'s; "
+                "name its own in consentry.toml"
+            )
+        return FabricTransactions.open(read, first_block=settings.first_block)
+    except GatewayError as why:
+        raise ConfigError(f"{why}; see to {profile} and the files that it names") from None
+
+
+async def _greet(ledger: LedgerClient) -> str | None:
+    """Why the ledger is away; None if it answers. Without a policy it is none that a node can be on."""
+    try:
+        async with asyncio.timeout(_GREETING):
+            held = (await ledger.read_policy()).policy
+    except UnavailableError as why:
+        return str(why)
+    except TimeoutError:
+        return "the ledger does not answer"
+    if held is None:
+        raise DamagedError("the ledger has no policy: it is not the one that this node was made on")
+    return None
+
+
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -112,7 +233,9 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def open_node(folder: Folder) -> AsyncIterator[Node]:
-    """All services of the node in `folder`, with the ledger followed and the outbox empty.
+    """All services of the node in `folder`, with the ledger followed and, if it is there, the outbox empty.
+
+    A ledger that is away is no error: everything is refused until it is back.
 
     Raises:
         ConfigError: the folder is no node, or its settings can't be used.
@@ -123,11 +246,14 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
     vault = FileVault(folder.root_key)
     members = member_references(settings)
     async with AsyncExitStack() as stack:
-        if not folder.ledger.exists():  # opening would begin a new one, and every promise with it
-            raise DamagedError(f"{folder.ledger} is missing")
-        transactions = EmbeddedLedger.open(folder.ledger, key=folder.node_key, msp_id=settings.msp_id)
-        ledger = LedgerClient(transactions)
+        transactions = open_transactions(folder, settings)
+        ledger = LedgerClient(
+            transactions, in_flight=1 if settings.ledger == "embedded" else _FABRIC_IN_FLIGHT
+        )
         stack.push_async_callback(ledger.close)
+        away = await _greet(ledger)
+        if away is not None:
+            _log.warning("ledger.away", reason=away)
         records = Database(folder.records, records_metadata, durable=True)
         stack.callback(records.close)
         stack.callback(WriterLock(folder.log).release)  # against a rebuilding of the same file
@@ -146,7 +272,12 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             ledger=ledger,
         )
         enforcement = Enforcement(
-            references=references, keys=keys, pairs=pairs, ledger=ledger, entries=entries
+            base=settings.fhir_base,
+            references=references,
+            keys=keys,
+            pairs=pairs,
+            ledger=ledger,
+            entries=entries,
         )
         reading = Reading(references=references, records=records, enforcement=enforcement)
         searching = Searching(
@@ -184,7 +315,8 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         )
         await projection.start()
         stack.push_async_callback(projection.close)
-        await pairs.recover()
+        if away is None:
+            await pairs.recover()
         filing = asyncio.create_task(pairs.keep_filing(), name="consent-outbox")
         stack.push_async_callback(_ended, filing)
         gateway = Gateway(
@@ -203,4 +335,4 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             audit=audit,
             cursors=Cursors(vault.derive("cursors")),
         )
-        yield Node(settings, gateway, indexer)
+        yield Node(settings, gateway, indexer, away)

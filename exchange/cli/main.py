@@ -19,7 +19,7 @@ _COMMANDS = {
     "demo": "demo",
     "bench": "bench",
 }
-_GROUPS = {"client": "clients", "token": "token"}
+_GROUPS = {"client": "clients", "token": "token", "network": "network"}
 
 _HELP = (
     "A privacy-preserving exchange for health records: every disclosure is a ledger transaction.\n\n"

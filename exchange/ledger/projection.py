@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 
 from chaincode.access.model import Record
 from exchange.core.errors import UnavailableError
@@ -26,6 +27,9 @@ _REMEMBERED = 5_000
 _PATIENCE = 30.0
 _FAREWELL = 3.0
 _QUIET = 0.1
+_AGAIN = 2.0
+
+_log = structlog.get_logger()
 
 _records = msgspec.json.Decoder(list[msgspec.Raw])
 _record = msgspec.json.Decoder(Record)
@@ -105,8 +109,16 @@ class Projection:
                 await reader
 
     async def _read(self, after: Checkpoint | None, queue: asyncio.Queue[Event]) -> None:
-        async for event in self._transactions.events(after):
-            await queue.put(event)
+        while True:
+            try:
+                async for event in self._transactions.events(after):
+                    await queue.put(event)
+                    after = event.checkpoint
+                return
+            except UnavailableError as why:
+                # A peer that is away comes back, and a certificate is renewed; nobody has to restart this.
+                _log.warning("log.behind", reason=str(why))
+                await asyncio.sleep(_AGAIN)
 
     async def _next(self, queue: asyncio.Queue[Event], reader: asyncio.Task[None]) -> Event:
         getter = asyncio.create_task(queue.get())

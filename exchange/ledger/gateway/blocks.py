@@ -57,8 +57,8 @@ class BlockSource:
 
 
 @asynccontextmanager
-async def open_blocks(profile: Profile) -> AsyncIterator[BlockSource]:
-    """A connection to the profile's peer, for reading its blocks.
+async def open_blocks(profile: Profile, *, patience: float = 30.0) -> AsyncIterator[BlockSource]:
+    """A connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
@@ -66,6 +66,6 @@ async def open_blocks(profile: Profile) -> AsyncIterator[BlockSource]:
     identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
     channel = connect(profile)
     try:
-        yield BlockSource(Follower(channel, identity, profile.channel))
+        yield BlockSource(Follower(channel, identity, profile.channel), patience=patience)
     finally:
         await channel.close()

@@ -24,7 +24,7 @@ _OPTIONS = (
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """One organisation's way to a channel. Paths are of PEM files.
+    """One organisation's way to a channel. Paths are of PEM files, in a file from the profile's own place.
 
     `peer` is the `host:port` of its own peer; `tls_ca` the CA of that peer's TLS certificate; `certificate`
     and `key` identify the client. `tls_certificate` and `tls_key` are for peers that ask clients for one.
@@ -48,7 +48,9 @@ class Profile(msgspec.Struct, frozen=True):
             ProfileError: the file can't be read, or is no profile.
         """
         try:
-            return msgspec.json.decode(file.read_bytes(), type=cls, dec_hook=lambda kind, text: kind(text))
+            return msgspec.json.decode(
+                file.read_bytes(), type=cls, dec_hook=lambda kind, text: file.absolute().parent / kind(text)
+            )
         except OSError as why:
             raise ProfileError(f"can't read {file}: {why.strerror}") from None
         except msgspec.MsgspecError as why:

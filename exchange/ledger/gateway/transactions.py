@@ -12,8 +12,10 @@ from typing import TypeVar
 import grpc
 
 from chaincode.errors import ContractError, from_code
-from exchange.core.errors import ExchangeError, UnavailableError
+from exchange.core.errors import DamagedError, ExchangeError, UnavailableError
+from exchange.ledger.blocks.layout import block_hash
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
+from exchange.ledger.gateway.blocks import BlockSource
 from exchange.ledger.gateway.client import Deadlines, Gateway
 from exchange.ledger.gateway.connection import Profile, connect
 from exchange.ledger.gateway.errors import (
@@ -31,21 +33,31 @@ from exchange.ledger.port import Checkpoint, Committed, Event
 
 R = TypeVar("R")
 
+_RECOGNITION = 5.0  # seconds for reading the first block
+
 
 class FabricTransactions:
     """Transactions of this organisation on a Fabric channel, through its own peer.
 
     Queries go to the organisation's own peers alone: what a hospital looks up is no neighbour's business.
+
+    With the hash of a `first_block`, everything raises `DamagedError` on a channel that began otherwise:
+    one that was made anew under the same name holds other consents.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, gateway: Gateway) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, gateway: Gateway, *, first_block: str | None = None
+    ) -> None:
         self._channel, self._gateway = channel, gateway
+        self._unrecognised, self._recognising = first_block, asyncio.Lock()
         self._follower = Follower(channel, gateway.identity, gateway.channel_id)
         self._submitting, self._idle = 0, asyncio.Event()
         self._idle.set()
 
     @classmethod
-    def open(cls, profile: Profile, *, deadlines: Deadlines | None = None) -> FabricTransactions:
+    def open(
+        cls, profile: Profile, *, deadlines: Deadlines | None = None, first_block: str | None = None
+    ) -> FabricTransactions:
         """Be ready to transact; the peer is reached on the first call.
 
         Raises:
@@ -53,9 +65,8 @@ class FabricTransactions:
         """
         identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
         channel = connect(profile)
-        return cls(
-            channel, Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
-        )
+        gateway = Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
+        return cls(channel, gateway, first_block=first_block)
 
     @property
     def msp_id(self) -> str:
@@ -73,6 +84,7 @@ class FabricTransactions:
             UnknownOutcomeError: the deadline passed before the outcome was known.
             UnavailableError: it was not ordered, or the channel's rules void it.
         """
+        await self._recognise()
         self._submitting += 1
         self._idle.clear()
         try:
@@ -90,6 +102,7 @@ class FabricTransactions:
             RefusedError: the contract refused.
             UnavailableError: no own peer can be reached.
         """
+        await self._recognise()
         return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
@@ -98,6 +111,7 @@ class FabricTransactions:
         Raises:
             UnavailableError: the peer will not serve events to this identity.
         """
+        await self._recognise()
         position = Position(after.block, after.index) if after else None
         try:
             async for event in self._follower.chaincode_events(self._gateway.chaincode, position):
@@ -110,6 +124,16 @@ class FabricTransactions:
         """Wait for the outcome of what was submitted, and close the connection."""
         await self._idle.wait()
         await self._channel.close()
+
+    async def _recognise(self) -> None:
+        if self._unrecognised is None:
+            return
+        async with self._recognising:
+            source = BlockSource(self._follower, patience=_RECOGNITION)
+            async for block in source.blocks(0, 1):
+                if self._unrecognised not in {None, block_hash(block.header).hex()}:
+                    raise DamagedError("the channel is not the one that this node was made on")
+            self._unrecognised = None
 
 
 async def _translated(call: Awaitable[R]) -> R:

@@ -75,8 +75,8 @@ def served(node: Path) -> Iterator[Path]:
         end(process)
 
 
-COMMANDS = ("init", "serve", "load", "verify", "demo", "bench", "client", "token")
-NESTED = ("client key", "client register", "client list", "client disable")
+COMMANDS = ("init", "serve", "load", "verify", "demo", "bench", "client", "token", "network")
+NESTED = ("client key", "client register", "client list", "client disable", "network up", "network reset")
 TOKENS = ("token patient", "token officer", "token client")
 
 
