@@ -273,6 +273,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         )
         enforcement = Enforcement(
             base=settings.fhir_base,
+            base=settings.fhir_base,
             references=references,
             keys=keys,
             pairs=pairs,

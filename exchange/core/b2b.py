@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chaincode.consent.model import PURPOSES
+from exchange.core.code_systems import canonical, coded, is_known
 from exchange.core.oauth import OAuthError
 
 VERSION: Final = "1"
@@ -21,15 +22,6 @@ VERSION: Final = "1"
 PURPOSE_SYSTEM: Final = "urn:oid:2.16.840.1.113883.5.8"
 """The code system of purposes of use (v3 ActReason), as the UDAP guide writes it."""
 
-_URLS = {
-    PURPOSE_SYSTEM: "http://terminology.hl7.org/CodeSystem/v3-ActReason",
-    "urn:oid:2.16.840.1.113883.6.101": "http://nucc.org/provider-taxonomy",
-    "urn:oid:2.16.840.1.113883.6.96": "http://snomed.info/sct",
-    "urn:oid:2.16.840.1.113883.5.110": "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
-    "urn:oid:2.16.840.1.113883.5.111": "http://terminology.hl7.org/CodeSystem/v3-RoleCode",
-    "urn:oid:2.16.840.1.113883.5.88": "http://terminology.hl7.org/CodeSystem/v3-ParticipationFunction",
-    "urn:oid:2.16.840.1.113883.4.642.4.439": "http://terminology.hl7.org/CodeSystem/practitioner-role",
-}
 _LONGEST = 255
 
 
@@ -89,7 +81,7 @@ def _purpose(stated: tuple[str, ...]) -> str:
     if len(stated) != 1:
         raise OAuthError("invalid_grant", "hl7-b2b.purpose_of_use must hold exactly one code")
     system, code = _split(stated[0])
-    if system not in ("", _URLS[PURPOSE_SYSTEM]) or code not in PURPOSES:
+    if system not in ("", canonical(PURPOSE_SYSTEM)) or code not in PURPOSES:
         supported = " ".join(sorted(PURPOSES))
         raise OAuthError("invalid_grant", f"hl7-b2b.purpose_of_use must be one of {supported}")
     return code
@@ -99,13 +91,16 @@ def _role(stated: str) -> str:
     system, code = _split(stated)
     if not system or not code:
         raise OAuthError("invalid_grant", "hl7-b2b.subject_role must be a code with its system: system#code")
-    return f"{system}|{code}"
+    if not is_known(system):
+        message = "hl7-b2b.subject_role is of a code system that is not known by its OID; write its URL"
+        raise OAuthError("invalid_grant", message)
+    return coded(system, code)
 
 
-def _split(coded: str) -> tuple[str, str]:
+def _split(stated: str) -> tuple[str, str]:
     # `system#code` is the guide's form and `system|code` FHIR's; a code alone has no system.
     for separator in ("|", "#"):
-        system, found, code = coded.rpartition(separator)
+        system, found, code = stated.rpartition(separator)
         if found:
-            return _URLS.get(system, system), code
-    return "", coded
+            return canonical(system), code.strip()
+    return "", stated

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from exchange.core.addresses import literal
+
 
 class _Definition(msgspec.Struct, frozen=True):
     """The generated tables: element paths by type, and the types without patients."""
@@ -31,14 +33,6 @@ They are the types outside the compartment from which no reference leads back in
 a canonical URL and a publisher.
 """
 _PATIENT = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
-
-
-def literal(reference: str, base: str) -> str:
-    """`reference` without its version, and relative if it lies under `base` (which may be empty)."""
-    reference = reference.partition("/_history/")[0]
-    if base and reference.startswith(base.rstrip("/") + "/"):
-        return reference[len(base.rstrip("/")) + 1 :]
-    return reference
 
 
 def patient_paths(resource_type: str) -> tuple[str, ...]:

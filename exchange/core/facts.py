@@ -3,8 +3,9 @@
 Where a record leaves something open, that is said too (see `chaincode.consent.obligations.Facts`), for a
 rule that denies reaches what it might be about:
 
-- what it is about might have any code where that is given in words alone, or kept in another record;
-- a label without a system might be any label;
+- what it is about might have any code where that is given in words alone, kept in another record, or of
+  a code system whose OID nobody here knows;
+- a label without a system, or of such a one, might be any label;
 - a link that is no `Type/id` of this server might lead to any record;
 - an author might be anybody where none is stated, or where it is a role that someone holds.
 
@@ -20,37 +21,32 @@ from typing import Any
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Period
 from chaincode.consent.obligations import UNKNOWN, Facts
+from exchange.core.addresses import literal
+from exchange.core.code_systems import coded, is_known
 from exchange.core.fact_elements import AUTHORS, CODES, TIMES
-from exchange.core.provisions import ACT_CODE
 from exchange.core.spans import span
 from exchange.core.terms import reference_digest
 
 _ANYTHING = "|"
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})")
 _LOGICAL = frozenset({"identifier", "type", "display", "id", "extension"})
 _INLINE_LABEL = "/extension-inline-sec-label"
 _TIMELESS = ("Age", "Range", "String", "CodeableConcept")
 """Types in which a choice of time may end and tell no time, as `onsetAge` does."""
 
-_LABEL_SYSTEMS = {
-    "urn:oid:2.16.840.1.113883.5.25": CONFIDENTIALITY_SYSTEM,
-    "http://hl7.org/fhir/v3/Confidentiality": CONFIDENTIALITY_SYSTEM,
-    "urn:oid:2.16.840.1.113883.5.4": ACT_CODE,
-    "http://hl7.org/fhir/v3/ActCode": ACT_CODE,
-}
 
-
-def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str) -> Facts:
+def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str = "") -> Facts:
     """The facts of a valid R4 `resource`, whose own reference (`Type/id`) is `reference`.
 
-    `salt` is that of the pair for which it may be released (`exchange.core.terms.PairContext`).
+    `salt` is that of the pair for which it may be released (`exchange.core.terms.PairContext`). `base` is
+    this server's FHIR base URL: references under it count as relative.
     """
     kind = str(resource["resourceType"])
-    found = _Findings(salt)
+    found = _Findings(salt, base)
     found.look_into(resource)
     concepts = [_codes(concept) for concept in _concepts(kind, resource)]
     mentions = found.mentions.union(*concepts)
-    if not all(concepts):
+    if not all(concepts) or any(not is_known(mention) for mention in mentions):
         mentions.add(_ANYTHING)
     if kind == "DocumentReference":
         for concept in resource.get("securityLabel", ()):
@@ -65,18 +61,18 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str) -> Facts:
         period=_time(kind, resource),
         own=reference_digest(salt, reference),
         links=frozenset(found.links),
-        authors=frozenset(_authors(kind, resource, salt)),
+        authors=frozenset(_authors(kind, resource, salt, base)),
     )
 
 
 class _Findings:
     """Codes, labels and links found on a walk through the whole record, contained resources included."""
 
-    def __init__(self, salt: bytes) -> None:
+    def __init__(self, salt: bytes, base: str) -> None:
         self.mentions: set[str] = set()
         self.labels: set[str] = set()
         self.links: set[str] = set()
-        self._salt = salt
+        self._salt, self._base = salt, base
 
     def look_into(self, value: Any, name: str = "") -> None:
         if isinstance(value, list):
@@ -101,23 +97,23 @@ class _Findings:
         elif isinstance(value.get("identifier"), dict) and _LOGICAL.issuperset(value):
             self.links.add(UNKNOWN)
         url = value.get("url")
-        if isinstance(url, str) and _LOCAL.fullmatch(url):
+        if isinstance(url, str) and _LOCAL.fullmatch(literal(url, self._base)):
             self._link(url)
 
     def _link(self, text: str) -> None:
         if not text.startswith("#"):  # what is contained is walked through as well
-            match = _LOCAL.fullmatch(text)
+            match = _LOCAL.fullmatch(literal(text, self._base))
             self.links.add(reference_digest(self._salt, match[1]) if match else UNKNOWN)
 
 
 def _coding(value: dict[str, Any]) -> str:
     system, code = value.get("system"), value.get("code")
-    return f"{system if isinstance(system, str) else ''}|{code if isinstance(code, str) else ''}"
+    return coded(system if isinstance(system, str) else "", code if isinstance(code, str) else "")
 
 
 def _label(value: dict[str, Any]) -> str:
-    system, _, code = _coding(value).rpartition("|")
-    return f"{_LABEL_SYSTEMS.get(system, system)}|{code}" if system else _ANYTHING
+    label = _coding(value)
+    return label if is_known(label) and not label.startswith("|") else _ANYTHING
 
 
 def _concepts(kind: str, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -178,13 +174,13 @@ def _span(name: str, value: Any) -> Period | None:
     return span("dateTime", value)
 
 
-def _authors(kind: str, resource: dict[str, Any], salt: bytes) -> Iterator[str]:
+def _authors(kind: str, resource: dict[str, Any], salt: bytes, base: str) -> Iterator[str]:
     paths = AUTHORS.get(kind, ())
     stated = [value for path in paths for _, value in _at(resource, path)]
     if paths and not stated:
         yield UNKNOWN
     for value in stated:
-        match = _LOCAL.fullmatch(str(value.get("reference", "")))
+        match = _LOCAL.fullmatch(literal(str(value.get("reference", "")), base))
         if match is None:
             yield UNKNOWN
             continue

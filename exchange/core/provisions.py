@@ -16,6 +16,8 @@ import msgspec
 
 from chaincode.access.model import CONSENT_ACTION
 from chaincode.consent.model import ACTIONS, CONFIDENTIALITY, CONFIDENTIALITY_SYSTEM, PURPOSES, Effect, Period
+from exchange.core.addresses import literal
+from exchange.core.code_systems import coded, is_known
 from exchange.core.errors import Problem
 from exchange.core.r4.definitions_generated import RESOURCES
 from exchange.core.spans import span
@@ -99,10 +101,24 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     exceptions: tuple[Rule, ...] = ()
 
 
+def denies(rule: Rule) -> bool:
+    """Whether `rule` or any exception in it denies."""
+    return rule.effect == "deny" or any(denies(exception) for exception in rule.exceptions)
+
+
+def is_certain(person: str) -> bool:
+    """Whether the reference `person` is the one name that its human goes by here.
+
+    A role is held by somebody who has a name too, and another server's names may be of people known here.
+    """
+    return _LOCAL.fullmatch(person) is not None and not person.startswith("PractitionerRole/")
+
+
 class Reader:
     """Collects what is wrong with one consent while its parts are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str = "") -> None:
+        self._base = base
         self.problems: list[Problem] = []
         self._rules = 0
 
@@ -129,11 +145,25 @@ class Reader:
             self.wrong(f"{path}.type", "a nested provision says permit or deny", "required")
         else:
             effect = base
+        conditions = self._conditions(path, element)
         exceptions = tuple(
             self.rule(where, nested, depth=depth + 1)
             for where, nested in self._items(f"{path}.provision", element.get("provision"))
         )
-        return Rule(effect, self._conditions(path, element), exceptions)
+        rule = Rule(effect, conditions, exceptions)
+        if effect == "deny" or (effect == "none" and denies(rule)):
+            self._check_denied(path, conditions.actors)
+        return rule
+
+    def _check_denied(self, path: str, actors: tuple[Named, ...]) -> None:
+        # Whoever asks under one name may be the same human under another: what is denied must be certain.
+        for actor in actors:
+            if actor.kind == "person" and not is_certain(actor.name):
+                self.wrong(
+                    f"{path}.actor",
+                    "a denial of a person names a Practitioner, Patient or RelatedPerson of this server; "
+                    "to deny all others at a place, name the Organization",
+                )
 
     def _conditions(self, path: str, element: dict[str, Any]) -> Conditions:
         def each(name: str) -> Iterator[tuple[str, Any]]:
@@ -168,7 +198,15 @@ class Reader:
         return [code for code in codes if code]
 
     def coding(self, path: str, item: Any) -> str:
-        """`system|code` of a Coding; empty, and noted, where it is not stated in full."""
+        """`system|code` of a Coding in its one spelling; empty, and noted, where it can't be matched."""
+        stated = self._stated(path, item)
+        text = coded(*stated.split("|")) if stated else ""
+        if not is_known(text):
+            self.wrong(path, "names a code system by an OID that is not known; write its URL", "code-invalid")
+            return ""
+        return text
+
+    def _stated(self, path: str, item: Any) -> str:
         element = self._object(path, item, _CODING_PARTS)
         system, code = element.get("system"), element.get("code")
         if not (isinstance(system, str) and isinstance(code, str) and system and code):
@@ -273,7 +311,10 @@ class Reader:
             return None
         if identifier is not None:
             return self._identified(path, identifier, kind)
-        match = isinstance(text, str) and (_LOCAL.fullmatch(text) or _ELSEWHERE.fullmatch(text))
+        # A version of a record is less than the record: to permit that much would permit too much.
+        whole = isinstance(text, str) and "/_history/" not in text
+        name = literal(text, self._base) if whole else ""
+        match = _LOCAL.fullmatch(name) or _ELSEWHERE.fullmatch(name)
         if not match:
             self.wrong(path, "is not a reference that can be matched: Type/id, or the like on another server")
             return None
@@ -286,7 +327,8 @@ class Reader:
         parts = frozenset({"id", "use", "type", "system", "value", "assigner"})
         element = self._object(f"{path}.identifier", identifier, parts)
         coding = {"system": element.get("system"), "code": element.get("value")}
-        name = self.coding(f"{path}.identifier", coding)
+        named = self.coding if kind == "PractitionerRole" else self._stated  # a role is a code
+        name = named(f"{path}.identifier", coding)
         if kind not in RESOURCES:
             self.wrong(f"{path}.type", "must say what the identifier is of", "required")
         return (kind, name, True) if name and kind in RESOURCES else None

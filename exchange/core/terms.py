@@ -24,8 +24,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chaincode.consent.model import Actor, Condition, Effect, Provision, Reference, Terms
+from exchange.core.addresses import literal
+from exchange.core.code_systems import canonical
 from exchange.core.errors import InvalidResourceError
-from exchange.core.provisions import ACT_CODE, PERSON_TYPES, Named, Reader, Rule
+from exchange.core.provisions import ACT_CODE, PERSON_TYPES, Named, Reader, Rule, denies, is_certain
 from exchange.core.rounding import rounded
 
 SALT_BYTES: Final = 32
@@ -88,16 +90,18 @@ def compile_consent(
     attested: Literal["patient", "organization"],
     now: int,
     members: Mapping[str, str] | None = None,
+    base: str = "",
 ) -> ConsentDraft:
     """What a valid R4 `Consent` decides, for whatever recipients there are.
 
     `now` is in milliseconds since 1970 UTC: a start that has passed is left out. With `members` (as in
-    `PairContext`), an organisation that none of them is refuses the consent.
+    `PairContext`), an organisation that none of them is refuses the consent. `base` is this server's FHIR
+    base URL: references under it count as relative.
 
     Raises:
         InvalidResourceError: something is unsupported, unknown or can't be resolved; each with its path.
     """
-    reader = Reader()
+    reader = Reader(base)
     logical_id = resource.get("id")
     if not isinstance(logical_id, str) or not logical_id:
         reader.wrong("Consent.id", "is missing", "required")
@@ -143,13 +147,22 @@ def terms_id(draft: ConsentDraft, context: PairContext) -> str:
     return _digest(context.salt, "consent", draft.id)
 
 
-def person_digest(salt: bytes, user: str) -> str:
-    """How a pair's terms and requests name the person `user`: 32 hexadecimal digits.
+def person_digest(salt: bytes, person: str) -> str:
+    """How a pair's terms and requests name `person`, a reference as `person_named` gives it: 32 hex digits.
 
-    Consents name people by reference, so a user is compared only if given as one (`Practitioner/1`).
     Anything else does not say who it is: the digest is empty, and the rules take that for unstated.
     """
-    return _digest(salt, "person", user) if _PERSON.fullmatch(user) else ""
+    return _digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
+
+
+def person_named(user: str, base: str) -> tuple[str, bool]:
+    """The person that a request's `user` names, and whether other names may be that person's too.
+
+    Consents name people by reference, so a user is compared only if given as one: `Practitioner/1`, be it
+    under `base`, this server's FHIR base URL. What is no reference gives an empty name.
+    """
+    name = literal(user, base)
+    return (name, not is_certain(name)) if _PERSON.fullmatch(name) else ("", False)
 
 
 def reference_digest(salt: bytes, reference: str) -> str:
@@ -204,7 +217,7 @@ def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
 
 def _opted(reader: Reader, policy_rule: Any) -> str:
     codings = policy_rule.get("coding", ()) if isinstance(policy_rule, dict) else ()
-    opted = {coding.get("code") for coding in codings if coding.get("system") == ACT_CODE}
+    opted = {coding.get("code") for coding in codings if canonical(str(coding.get("system", ""))) == ACT_CODE}
     opted &= {"OPTIN", "OPTOUT"}
     if len(opted) > 1:
         reader.wrong("Consent.policyRule", "opts in and out at once", "code-invalid")
@@ -244,7 +257,7 @@ def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
     elif any(name not in members for name in names):
         # It might be the recipient under a name that nobody told us: then it may deny, and not permit.
         when = msgspec.structs.replace(rule.when, actors=())
-        return Rule(rule.effect, when, (Rule("deny"),)) if _denies(rule) else None
+        return Rule(rule.effect, when, (Rule("deny"),)) if denies(rule) else None
     elif names:
         actors = tuple(actor for actor in actors if actor.kind != "organization")
         if not actors:
@@ -254,10 +267,6 @@ def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
     if rule.effect == "none" and not exceptions:
         return None
     return Rule(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
-
-
-def _denies(rule: Rule) -> bool:
-    return rule.effect == "deny" or any(_denies(exception) for exception in rule.exceptions)
 
 
 def _pseudonymous(rule: Rule, salt: bytes) -> Provision:

@@ -14,7 +14,6 @@ in `docs/leakage.md`, "What a refused request tells".
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ from exchange.core.coalesce import Coalescer
 from exchange.core.errors import TooCostlyError, UnavailableError
 from exchange.core.facts import facts_of
 from exchange.core.permit import Permit
-from exchange.core.terms import person_digest
+from exchange.core.terms import person_digest, person_named
 from exchange.crypto.documents import open_document, open_side, seal_side
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
@@ -97,18 +96,21 @@ class Enforcement:
     def __init__(
         self,
         *,
+        base: str,
         references: References,
         keys: Keys,
         pairs: Pairs,
         ledger: LedgerClient,
         entries: Database,
     ) -> None:
+        self._base = base
         self._references = references
         self._keys = keys
         self._pairs = pairs
         self._ledger = ledger
         self._entries = entries
         self._details = Coalescer(self._keep)
+        self._nobody = references.nobody()
         self._names: OrderedDict[tuple[bytes, str, str, str], _Names] = OrderedDict()
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
@@ -140,7 +142,7 @@ class Enforcement:
             else:
                 # What is nobody's is the directory's, so that it takes the same steps to find nothing.
                 owners.append(keys.get(token) or await self._directory())
-                asks.append(_attempt(question, token, owners[-1]))
+                asks.append(self._attempt(question, token, owners[-1]))
         authorization = await self._ledger.authorize(asks)
         details: list[log.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
@@ -168,13 +170,11 @@ class Enforcement:
         if known or recipient == self._ledger.msp_id:
             keys = await self._keys.find(tokens)
             return keys, await self._pairs.ensure(list(keys.values()), recipient)
-        nobody = self._references.nobody(question.target)
+        sought = tokens or (self._nobody,)
         directory = await self._directory()
-        sought = tokens or (nobody,)
         keys = await self._keys.read_anew(sought, directory.token)
-        looked_up = [keys.get(token) or dataclasses.replace(directory, token=token) for token in sought]
-        opened = await self._pairs.ensure(looked_up, recipient)
-        return keys, opened.intersection(keys)
+        nobody = [token for token in sought if token not in keys]
+        return keys, await self._pairs.ensure(list(keys.values()), recipient, nobody=nobody)
 
     async def _keep(self, details: Sequence[log.DetailRow]) -> None:
         await self._entries.write(lambda c: log.add_details(c, details))
@@ -202,7 +202,8 @@ class Enforcement:
         resource = msgspec.json.decode(body)
         own = reference or f"{resource['resourceType']}/{resource['id']}"
         salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
-        return admits(answer.permit.obligations[keys.token], facts_of(resource, salt=salt, reference=own))
+        facts = facts_of(resource, salt=salt, reference=own, base=self._base)
+        return admits(answer.permit.obligations[keys.token], facts)
 
     def _named(self, question: Question, keys: SubjectKeys) -> Ask:
         principal = question.principal
@@ -211,11 +212,18 @@ class Enforcement:
         if names is None:
             secret = PatientSecret(keys.secret)
             recipient = principal.organization
-            names = _names(principal, secret.pair(recipient), secret.salt(recipient))
+            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
             self._names[name] = names
             if len(self._names) > _REMEMBERED:
                 self._names.popitem(last=False)
         return Ask(keys.token, _request(question, names))
+
+    def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
+        # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
+        secret = PatientSecret(owner.secret)
+        name = secret.attempt(question.principal.organization)
+        names = _names(question.principal, name, secret.attempt_salt(name), self._base)
+        return Ask(token, _request(question, names))
 
     async def _directory(self) -> SubjectKeys:
         token = self._references.directory
@@ -224,14 +232,6 @@ class Enforcement:
 
 def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
     return token, principal.organization, principal.user, principal.evidence
-
-
-def _attempt(question: Question, token: bytes, owner: SubjectKeys) -> Ask:
-    # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
-    secret = PatientSecret(owner.secret)
-    name = secret.attempt(question.principal.organization)
-    names = _names(question.principal, name, secret.attempt_salt(name))
-    return Ask(token, _request(question, names))
 
 
 def detail_label(tx_id: str, n: int) -> bytes:
@@ -274,15 +274,18 @@ class _Names:
     salt: bytes
     user: str
     person: str
+    person_open: bool
     evidence: str
 
 
-def _names(principal: Principal, pair: str, salt: bytes) -> _Names:
+def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
+    person, is_open = person_named(principal.user, base)
     return _Names(
         pair,
         salt,
         user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
-        person=person_digest(salt, principal.user),
+        person=person_digest(salt, person),
+        person_open=is_open,
         evidence=_salted(salt, "evidence", principal.evidence),
     )
 
@@ -296,6 +299,7 @@ def _request(question: Question, names: _Names) -> Request:
         action=question.action.value,
         user=names.user,
         person=names.person,
+        person_open=names.person_open,
         role=principal.role,
         classes=question.classes,
         digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),

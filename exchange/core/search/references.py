@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from exchange.core.compartment import literal
+from exchange.core.addresses import literal
 from exchange.core.search import codes
 from exchange.core.search.algebra import ValueFormError
 from exchange.core.search.definitions import Leaf, resource_types

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exchange.core.code_systems import coded as spelt
 from exchange.core.fact_elements import CODES, TIMES
 from exchange.core.facts import facts_of
 
@@ -18,13 +19,13 @@ DEFINITIONS = ("StructureDefinition", "ValueSet", "CodeSystem", "SearchParameter
 
 
 def codings(value):
-    """All that looks like a coding, found without the code under test."""
+    """All that looks like a coding, found without the walk under test."""
     if isinstance(value, list):
         for item in value:
             yield from codings(item)
     elif isinstance(value, dict):
         if isinstance(value.get("system"), str) and isinstance(value.get("code"), str):
-            yield f"{value['system']}|{value['code']}"
+            yield spelt(value["system"], value["code"])
         for item in value.values():
             yield from codings(item)
 
