@@ -273,7 +273,6 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         )
         enforcement = Enforcement(
             base=settings.fhir_base,
-            base=settings.fhir_base,
             references=references,
             keys=keys,
             pairs=pairs,
