@@ -1,0 +1,141 @@
+"""`consentry verify` and `rebuild` of a node on a real channel, while it serves and while it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exchange import network
+from exchange.cli.node import Ledger, init
+from exchange.cli.rebuild import rebuild
+from exchange.cli.verify import verify
+from exchange.config import Folder
+from exchange.core.errors import UnavailableError
+from exchange.ledger.errors import InUseError
+from exchange.ledger.gateway import blocks
+from exchange.wiring import open_node
+
+pytestmark = pytest.mark.fabric
+
+ACCESSES = 3
+
+
+@pytest.fixture(scope="module")
+def running(
+    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[network.Network]:
+    root = tmp_path_factory.mktemp("checked") / "network"
+    with network.up(root, network.Options(organisations=2), programs=programs) as found:
+        yield found
+
+
+def node_of(running: network.Network, organisation: str, path: Path) -> Folder:
+    """A node whose log holds a few accesses."""
+    profile = running.folder.profiles / f"{organisation.lower()}.json"
+    init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile)
+    folder = Folder(path)
+
+    async def read() -> None:
+        async with open_node(folder) as node:
+            system = node.system("test")
+            for _ in range(ACCESSES):
+                await node.gateway.reading.read(system, "Organization", node.settings.member.organization)
+
+    asyncio.run(read())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(running: network.Network, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return node_of(running, "Hospital1", tmp_path_factory.mktemp("node") / "one")
+
+
+def change(path: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+
+
+def test_nodes_of_two_hospitals_on_one_channel_verify(running, folder, tmp_path, capsys):
+    other = node_of(running, "Hospital2", tmp_path / "two")
+    for one in (folder, other):
+        asyncio.run(settled(one))
+        capsys.readouterr()
+        verify(one.path)
+        told = capsys.readouterr().out
+        assert told.startswith("nothing is wrong: ")
+        assert f"{2 * ACCESSES} log entries" in told, "each follows the whole channel"
+        assert f"first block is 0:{one.load().first_block}" in told
+
+
+async def settled(folder: Folder) -> None:
+    """Let the node's log come up to the channel."""
+    async with open_node(folder):
+        async with asyncio.timeout(10):
+            while len(entries(folder)) < 2 * ACCESSES:  # noqa: ASYNC110  # the node's own task makes it so
+                await asyncio.sleep(0.05)
+
+
+def entries(folder: Folder) -> list[tuple[int]]:
+    with contextlib.closing(sqlite3.connect(folder.log)) as db:
+        return db.execute("SELECT sequence FROM entries").fetchall()
+
+
+def test_log_that_was_changed_is_found_and_rebuilt(folder, capsys):
+    for statement in ("UPDATE entries SET user = 'ff'", "DELETE FROM entries WHERE sequence = 1"):
+        change(folder.log, statement)
+        with pytest.raises(SystemExit) as ended:
+            verify(folder.path)
+        assert ended.value.code == 3
+        assert "FOUND log: entry" in capsys.readouterr().out
+        rebuild(folder.path)
+        assert "sealed details" in capsys.readouterr().out
+        verify(folder.path)
+        assert "nothing is wrong" in capsys.readouterr().out
+
+
+def test_node_verifies_while_it_serves_and_is_not_rebuilt_then(folder, capsys):
+    async def checked() -> None:
+        async with open_node(folder) as node:
+            system = node.system("test")
+            checking = asyncio.create_task(asyncio.to_thread(verify, folder.path))
+            while not checking.done():
+                await node.gateway.reading.read(system, "Organization", node.settings.member.organization)
+            await checking
+            with pytest.raises(InUseError):
+                rebuild(folder.path)
+
+    asyncio.run(checked())
+    assert "nothing is wrong" in capsys.readouterr().out
+
+
+def test_another_channels_first_block_is_named(folder, capsys):
+    settings = folder.settings_file.read_text()
+    pinned = folder.load().first_block
+    assert pinned is not None
+    folder.settings_file.write_text(settings.replace(pinned, "0" * 64))
+    try:
+        with pytest.raises(SystemExit):
+            verify(folder.path)
+    finally:
+        folder.settings_file.write_text(settings)
+    assert "FOUND ledger: blocks block 0: is not the block that was noted" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        verify(folder.path, noted=["0:" + "f" * 64])
+    assert "is not the block that was noted" in capsys.readouterr().out
+
+
+def test_peer_that_is_away_ends_in_one_line(running, folder, monkeypatch):
+    monkeypatch.setattr(blocks.BlockSource.__init__, "__kwdefaults__", {"patience": 1.0})
+    monkeypatch.setattr(blocks.open_blocks.__wrapped__, "__kwdefaults__", {"patience": 1.0})
+    running.stop("peer.hospital1")
+    try:
+        with pytest.raises(UnavailableError, match="the peer serves no blocks: it does not answer"):
+            verify(folder.path)
+    finally:
+        running.start("peer.hospital1")
+        running.wait_ready()
