@@ -17,6 +17,7 @@ from exchange.core import r4, search
 from exchange.core.actors import Kind, Principal
 from exchange.core.compartment import patients_of
 from exchange.core.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
+from exchange.core.placement import unplaced
 from exchange.core.terms import ConsentDraft, compile_consent
 from exchange.crypto.references import References
 from exchange.crypto.tokens import TokenKeys
@@ -109,7 +110,8 @@ class Indexer:
 
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
-            InvalidResourceError: it is not valid R4, or a consent this exchange can't enforce.
+            InvalidResourceError: it is not valid R4, names a patient who is not here, or is a consent that
+                this exchange can't enforce.
         """
         self.allow(principal, resource_type)
         started = time.thread_time()
@@ -127,6 +129,9 @@ class Indexer:
         if len(patients) > MOST_PATIENTS:
             problem = Problem(resource_type, f"concerns more than {MOST_PATIENTS} patients")
             raise InvalidResourceError("the record concerns too many patients", problems=[problem])
+        strangers = unplaced(resource_type, resource, placed=bool(patients), base=self._base)
+        if strangers:
+            raise InvalidResourceError("the record names a patient who is not here", problems=strangers)
         draft = None
         if resource_type == "Consent":
             draft = self._draft(principal, resource, patients)
