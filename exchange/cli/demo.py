@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from exchange import network
 from exchange.cli.errors import CommandError
-from exchange.cli.node import serve
+from exchange.cli.node import Ledger, serve
 from exchange.config import Folder
-from exchange.demo.consortium import LAKE, Demo, build, client_id, permit_consent
+from exchange.demo.consortium import CITY, LAKE, Demo, build, client_id, permit_consent
+from exchange.demo.fabric import OPTIONS, profile
 from exchange.demo.nhanes import participants
 from exchange.demo.tour import tour
 
@@ -22,7 +25,12 @@ _MARK = "demo.json"
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where to make the node.")] = Path("demo-node"),
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to make the node; demo-node, or demo-fabric.")
+    ] = None,
+    ledger: Annotated[
+        Ledger, typer.Option(help="A ledger in a file, or a Fabric network brought up beside the node.")
+    ] = Ledger.EMBEDDED,
     people: Annotated[int, typer.Option(help="How many survey participants to load.", min=1)] = 1200,
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8400,
     tell: Annotated[
@@ -32,12 +40,30 @@ def demo(
 ) -> None:
     """A running node of a three-member consortium with real, public-domain health data (CDC NHANES).
 
-    A second call serves the node that the first one made; remove the folder to start afresh.
+    A second call serves the node that the first one made; remove the folder to start afresh. On Fabric the
+    network lies in FOLDER-network and ends with the demo; `consentry network reset` removes it.
     """
+    fabric = ledger is Ledger.FABRIC
     if tell:
         with tempfile.TemporaryDirectory(prefix="consentry-tour-") as scratch:
-            tour(Path(scratch) / "node", people=min(people, 60))
+            tour(Path(scratch) / "node", people=min(people, 60), fabric=fabric)
         return
+    folder = folder or Path("demo-fabric" if fabric else "demo-node")
+    with ExitStack() as stack:
+        found = _network(stack, folder) if fabric else None
+        _demo(folder, people, port, found)
+
+
+def _network(stack: ExitStack, folder: Path) -> Path:
+    """Bring the demo's network up until `stack` ends; City Hospital's connection profile."""
+    try:
+        running = stack.enter_context(network.up(folder.with_name(f"{folder.name}-network"), OPTIONS))
+    except network.NetworkError as why:
+        raise CommandError(str(why)) from None
+    return profile(running, CITY)
+
+
+def _demo(folder: Path, people: int, port: int, found: Path | None) -> None:
     if not (folder / _MARK).exists():
         if folder.exists() and any(folder.iterdir()):
             if not (folder / "consentry.toml").exists() or not (folder / "clients").exists():
@@ -45,9 +71,11 @@ def demo(
             print(f"{folder} was left half made; making it anew")
             shutil.rmtree(folder)
         print(f"making {folder}: three members, {people} participants of the CDC survey NHANES 2017-2018")
-        asyncio.run(build(folder, port, people))
+        asyncio.run(build(folder, port, people, found))
         (folder / _MARK).write_text("{}\n", encoding="utf-8")
     settings = Folder(folder).load()
+    if (settings.ledger == "fabric") != (found is not None):
+        raise CommandError(f"{folder} is on another kind of ledger; choose another with --folder")
     if settings.port != port:
         print(f"this node listens on port {settings.port}")
     _explain(Demo(Folder(folder), settings))

@@ -22,7 +22,7 @@ from exchange.demo.nhanes import participants
 from exchange.progress import Work
 from exchange.reading import Piece, Position
 from exchange.services.ingest import Ingest
-from exchange.wiring import initialise, open_node
+from exchange.wiring import consortium, initialise, open_node
 
 CITY = Member("CityHospitalMSP", "City Hospital", "city-hospital")
 LAKE = Member("LakeClinicMSP", "Lake Clinic", "lake-clinic")
@@ -69,9 +69,17 @@ def settings_for(port: int) -> Settings:
     return Settings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
 
 
-async def build(path: Path, port: int, people: int) -> Demo:
-    """Make the node in `path`, register a client for each member, and load `people` survey participants."""
+async def build(path: Path, port: int, people: int, profile: Path | None = None) -> Demo:
+    """Make the node in `path`, register a client for each member, and load `people` survey participants.
+
+    With the connection profile of City Hospital's peer the node is on that Fabric channel.
+    """
     folder, settings = Folder(path), settings_for(port)
+    if profile is not None:
+        _, first_block, _ = await consortium(profile)
+        settings = msgspec.structs.replace(
+            settings, ledger="fabric", profile=str(profile), first_block=first_block
+        )
     await initialise(folder, settings)
     demo = Demo(folder, settings)
     (path / "clients").mkdir(mode=0o700)

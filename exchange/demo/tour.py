@@ -2,7 +2,7 @@
 
 A hospital stores records; another member asks and is refused; the patient permits, narrows and revokes;
 every answer names its ledger transaction; the log shows all of it; anyone verifies; a tampered byte is
-found.
+found. On Fabric the network comes first, one hospital alone writes nothing, and a peer is lost and found.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from typing import Any
 
 import httpx
 
+from exchange import network
+from exchange.config import Folder
 from exchange.demo.client import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, Demo, build, permit_consent
+from exchange.demo.fabric import OPTIONS, city_peer, profile, write_alone
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import StartError, free_port, serving
 
@@ -28,12 +31,19 @@ class SurpriseError(Exception):
     """Something was not as the story says."""
 
 
-def tour(folder: Path, *, people: int) -> None:
-    """Tell the story on a new node in `folder`; raises `SystemExit(1)` at the first surprise."""
+def tour(folder: Path, *, people: int, fabric: bool) -> None:
+    """Tell the story on a new node in `folder`; raises `SystemExit(1)` at the first surprise.
+
+    With `fabric`, the node is on a network that is brought up beside it, and taken down again.
+    """
     started = time.monotonic()
     try:
-        _Tour(folder, people).run()
-    except (SurpriseError, StartError) as surprise:
+        if fabric:
+            with network.up(folder.with_name("network"), OPTIONS) as running:
+                _FabricTour(folder, people, running).run()
+        else:
+            _Tour(folder, people).run()
+    except (SurpriseError, StartError, network.NetworkError) as surprise:
         print(f"SURPRISE: {surprise}", flush=True)
         raise SystemExit(1) from None
     print(f"the story held, in {time.monotonic() - started:.1f} s", flush=True)
@@ -56,8 +66,7 @@ class _Tour:
 
     def run(self) -> None:
         """All steps in order."""
-        port = free_port()
-        demo = asyncio.run(build(self._folder, port, self._people))
+        demo = asyncio.run(self._build(free_port()))
         self._say(f"stored: a node of three members with {self._people} participants of the CDC's survey")
         person = max(participants(self._people), key=lambda p: len(p.records))
         with serving(self._folder, demo.settings.base_url), httpx.Client(timeout=30) as http:
@@ -69,24 +78,70 @@ class _Tour:
             story.narrow()
             story.revoke()
             story.read_the_log()
+            self._disturb(story)
         self._verify()
+        self._tamper()
+
+    async def _build(self, port: int) -> Demo:
+        return await build(self._folder, port, self._people)
+
+    def _disturb(self, story: _Story) -> None:
+        """Nothing can be lost that one process holds."""
 
     def _verify(self) -> None:
         code, said = _consentry("verify", str(self._folder))
         _expect(code == 0, f"verify found fault with an honest ledger: {said}")
         self._say(f"verified: {said.strip().splitlines()[-1]}")
+
+    def _tamper(self, name: str = "ledger.db") -> None:
         twisted = self._folder.with_name("twisted")
         shutil.copytree(self._folder, twisted)
-        ledger = twisted / "ledger.db"
-        data = bytearray(ledger.read_bytes())
+        file = twisted / name
+        data = bytearray(file.read_bytes())
         place = data.rfind(b'"outcome":"deny"')
-        _expect(place > 0, "the ledger holds no refusal to tamper with")
+        _expect(place > 0, f"{name} holds no refusal to tamper with")
         data[place + 11] ^= 1
-        ledger.write_bytes(data)
+        file.write_bytes(data)
         code, said = _consentry("verify", str(twisted))
-        _expect(code != 0, "one byte of the ledger was changed and verify did not see it")
-        found = next(line for line in said.splitlines() if line.startswith("FOUND "))
+        _expect(code != 0, f"one byte of {name} was changed and verify did not see it")
+        found = next((line for line in said.splitlines() if line.startswith("FOUND ")), "")
+        _expect(bool(found), f"verify names nothing: {said}")
         self._say(f"tampered: one byte of a copy was changed; verify says: {found.removeprefix('FOUND ')}")
+
+
+class _FabricTour(_Tour):
+    def __init__(self, folder: Path, people: int, running: network.Network) -> None:
+        super().__init__(folder, people)
+        self._network = running
+
+    async def _build(self, port: int) -> Demo:
+        names = ", ".join(self._network.names())
+        self._say(f"up: a Fabric network of processes ({names})")
+        return await build(self._folder, port, self._people, profile(self._network, CITY))
+
+    def _disturb(self, story: _Story) -> None:
+        verdict = write_alone(self._network)
+        _expect(verdict == "ENDORSEMENT_POLICY_FAILURE", f"{LAKE.name} alone wrote a consent: {verdict}")
+        self._say(f"forged: {LAKE.name}'s peer alone endorses a consent, and the channel voids it: {verdict}")
+        peer = city_peer(self._network)
+        self._network.kill(peer)
+        story.refused_without_ledger()
+        self._network.start(peer)
+        story.answered_again()
+
+    def _verify(self) -> None:
+        super()._verify()
+        elsewhere = self._folder.with_name("elsewhere")
+        shutil.copytree(self._folder, elsewhere)
+        settings = Folder(elsewhere).settings_file
+        own, other = (str(profile(self._network, member)) for member in (CITY, LAKE))
+        settings.write_text(settings.read_text(encoding="utf-8").replace(own, other), encoding="utf-8")
+        code, said = _consentry("verify", str(elsewhere))
+        _expect(code == 0, f"{LAKE.name}'s peer serves another channel: {said}")
+        self._say(f"verified: the same from the blocks that {LAKE.name}'s peer holds")
+
+    def _tamper(self, name: str = "log.db") -> None:
+        super()._tamper(name)
 
 
 def _consentry(*arguments: str) -> tuple[int, str]:
@@ -239,6 +294,25 @@ class _Story:
         refusals = self._events(officer, "AuditEvent?outcome=4&_count=200")
         _expect(len(refusals) > 0, "the officer sees no refusals")
         self._say(f"reviewed: the officer sees {len(refusals)} refusals; this reading is logged as well")
+
+    def refused_without_ledger(self) -> None:
+        """The hospital's peer is gone: nothing is released, to nobody."""
+        answer = self._city.call(self._http, "GET", f"Observation/{self._observation}")
+        _expect(answer.status_code == 503, f"a read without the ledger answered {answer.status_code}")
+        _expect("retry-after" in answer.headers, "the answer does not say when to come again")
+        _expect(answer.json()["resourceType"] == "OperationOutcome", "the answer is no OperationOutcome")
+        self._say(f"cut off: {CITY.name}'s peer is killed, and its own read is refused with 503")
+
+    def answered_again(self) -> None:
+        """The peer is back, and so is the gateway, by itself."""
+        started = time.monotonic()
+        while True:
+            answer = self._city.call(self._http, "GET", f"Observation/{self._observation}")
+            if answer.status_code != 503:
+                break
+        _expect(answer.status_code == 200, f"a read after the outage answered {answer.status_code}")
+        took, tx = time.monotonic() - started, self._note(answer, "permit")
+        self._say(f"back: the peer is started, and {took:.1f} s later the same read has transaction {tx}")
 
     def _events(self, token: str, path: str) -> list[dict[str, Any]]:
         headers = {"Authorization": f"Bearer {token}"}

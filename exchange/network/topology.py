@@ -35,7 +35,7 @@ class Options(msgspec.Struct, frozen=True):
     `max_message_count` and `batch_timeout` (as `250ms`) say when the orderer closes a block.
     `collections` is a private data collection configuration, as Fabric's JSON.
     `first_port` fixes the ports, counted up from it; without it, free ones are taken.
-    `names` are of the organisations, in place of `Hospital1` and so on.
+    `names` are of the organisations, in place of `Hospital1` and so on; they say how many there are.
     """
 
     organisations: int = 3
@@ -51,6 +51,8 @@ class Options(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.names and self.organisations != len(self.names):
+            msgspec.structs.force_setattr(self, "organisations", len(self.names))
         if not 1 <= self.organisations <= 20:
             raise NetworkError("a network has 1 to 20 organisations")
         if self.orderers not in {1, 3}:
@@ -68,8 +70,8 @@ class Options(msgspec.Struct, frozen=True):
         for name in self.names:
             if _NAME.fullmatch(name) is None:
                 raise NetworkError(f"an organisation's name is letters and digits, not {name!r}")
-        if self.names and len({name.lower() for name in self.names}) != self.organisations:
-            raise NetworkError("names are one for each organisation, each another")
+        if len({name.lower() for name in self.names}) != len(self.names):
+            raise NetworkError("two organisations have the same name")
 
     @property
     def ports(self) -> int:

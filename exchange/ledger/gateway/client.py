@@ -50,7 +50,8 @@ class Deadlines(msgspec.Struct, frozen=True):
     """Seconds: `evaluate`, `endorse` and `outcome` bound operations with all their tries, the rest one call.
 
     `outcome` counts from the first endorsement to a known commit; `resend` is how long a transaction
-    that was ordered may stay away before it is sent again, doubled each time.
+    that was ordered may stay away before it is sent again, doubled each time. `absent` is how long the peer
+    itself may be away while nothing is written: it restarts in a second or two, or somebody has to see to it.
     """
 
     evaluate: float = 10.0
@@ -58,6 +59,7 @@ class Deadlines(msgspec.Struct, frozen=True):
     submit: float = 10.0
     commit_status: float = 10.0
     outcome: float = 60.0
+    absent: float = 4.0
     resend: float = 3.0
 
 
@@ -282,11 +284,14 @@ class Gateway:
     ) -> R:
         """Make a call that writes nothing until it succeeds, is refused, or `seconds` have passed."""
         clock = asyncio.get_running_loop().time
-        end, pause = clock() + seconds, _FIRST_PAUSE
+        begun, pause = clock(), _FIRST_PAUSE
+        end = begun + seconds
         while True:
             try:
                 return await self._call(stage, call(end - clock()), tx_id)
             except CallError as why:
+                if why.code is grpc.StatusCode.UNAVAILABLE and not why.details:
+                    end = min(end, begun + self._deadlines.absent)
                 if advise(why) is Advice.GIVE_UP or clock() + pause >= end:
                     raise
             await asyncio.sleep(pause)

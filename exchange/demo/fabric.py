@@ -1,0 +1,61 @@
+"""The demo's consortium on a Fabric network of its own: three hospitals' peers, and an orderer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from chaincode.consent.calls import Opening, OpenPairs
+from chaincode.encoding import encode
+from exchange import network
+from exchange.core.actors import Member
+from exchange.demo.consortium import CITY, LAKE, MEMBERS
+from exchange.ledger.gateway.client import Gateway
+from exchange.ledger.gateway.connection import connect
+from exchange.ledger.gateway.errors import CommitError
+from exchange.ledger.gateway.identity import Identity
+
+_SUFFIX = "MSP"
+
+
+def organisation(member: Member) -> str:
+    """A member's name on the network."""
+    return member.msp_id.removesuffix(_SUFFIX)
+
+
+OPTIONS = network.Options(names=tuple(organisation(member) for member in MEMBERS))
+
+
+def profile(running: network.Network, member: Member) -> Path:
+    """The member's connection profile."""
+    return running.folder.profiles / f"{organisation(member).lower()}.json"
+
+
+def write_alone(running: network.Network) -> str | None:
+    """Have one member's peer endorse a consent that nobody else saw; the channel's verdict on it.
+
+    It is what stolen credentials of one hospital reach. None would be a consent that holds.
+    """
+    opening = Opening(pair=secrets.token_hex(16), recipient=LAKE.msp_id, subject="patient", terms=())
+    return asyncio.run(_write_alone(running, encode(OpenPairs((opening,)))))
+
+
+async def _write_alone(running: network.Network, call: bytes) -> str | None:
+    thief = running.profile(organisation(LAKE))
+    async with AsyncExitStack() as stack:
+        channel = connect(thief)
+        stack.push_async_callback(channel.close)
+        identity = Identity.from_files(thief.msp_id, thief.certificate, thief.key)
+        gateway = Gateway(channel, identity, thief.channel, thief.chaincode)
+        try:
+            await gateway.submit("consent:open", call, organisations=[thief.msp_id])
+        except CommitError as why:
+            return why.code
+    return None
+
+
+def city_peer(running: network.Network) -> str:
+    """The name of the process that is City Hospital's peer."""
+    return running.topology.organisation(organisation(CITY)).peer
