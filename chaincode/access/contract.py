@@ -5,7 +5,8 @@ and writes one record per request, denials included. What was read is checked ag
 permit never outlives a revocation that was ordered before it.
 
 A record's key is `access, pair, time, tx, n`: the time comes before the transaction id, so that walking
-a pair's keys walks its log in the order of time.
+a pair's keys walks its log in the order of time. What came of a score is a request of its own, which rests
+on the entry that permitted it (`chaincode.access.scores`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import re
 import msgspec
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
-from chaincode.access.model import BATCH_LIMIT, Decision, Reason, Record, Request
+from chaincode.access.model import BATCH_LIMIT, Action, Decision, Reason, Record, Request
+from chaincode.access.scores import check_score, rests_on
 from chaincode.consent.model import Pair, Policy
 from chaincode.consent.periods import next_turn
 from chaincode.consent.rules import decide
@@ -55,16 +57,22 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
         raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} requests")
     for request in requests:
         _check(request)
-    names = list(dict.fromkeys(request.pair for request in requests))
-    policy_value, *held = await ledger.get_many([POLICY_KEY, *(pair_key(name) for name in names)])
+    names = [pair_key(request.pair) for request in requests]
+    names += [_permitted_key(request) for request in requests if request.result is not None]
+    names = [POLICY_KEY, *dict.fromkeys(names)]
+    values = dict(zip(names, await ledger.get_many(names), strict=True))
+    policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
-    values = dict(zip(names, held, strict=True))
-    now, tx_id, caller = _time_part(ledger.timestamp), ledger.tx_id, ledger.caller.msp_id
+    now, caller = ledger.timestamp, ledger.caller.msp_id
     decisions, written = [], []
     for n, request in enumerate(requests):
-        decision = _decide(policy, values[request.pair], request, now=ledger.timestamp, caller=caller)
+        decision = _decide(policy, values[pair_key(request.pair)], request, now=now, caller=caller)
+        if request.result is not None and decision.outcome == "permit":
+            before = _decode_record(values[_permitted_key(request)])
+            if before is None or not rests_on(request, before, now=now, caller=caller):
+                decision = Decision(outcome="deny", reason=Reason.NO_SCORE, epoch=decision.epoch)
         record = encode(_record(request, decision, ledger, n))
-        ledger.put(composite_key("access", request.pair, now, tx_id, f"{n:04d}"), record)
+        ledger.put(_key(request.pair, now, ledger.tx_id, n), record)
         decisions.append(decision)
         written.append(record)
     ledger.emit("access", b"[" + b",".join(written) + b"]")
@@ -92,6 +100,24 @@ async def trail(ledger: Ledger, args: ReadTrail) -> Trail:
     return Trail(records=tuple(decode(entry.value, Record) for entry in page.entries), bookmark=page.bookmark)
 
 
+def _key(pair: str, time: int, tx_id: str, n: int) -> str:
+    return composite_key("access", pair, _time_part(time), tx_id, f"{n:04d}")
+
+
+def _permitted_key(request: Request) -> str:
+    result = request.result
+    if result is None:
+        raise ValueError("only a request with a result rests on another")
+    return _key(request.pair, result.time, result.tx, result.n)
+
+
+def _decode_record(value: bytes | None) -> Record | None:
+    try:
+        return None if value is None else decode(value, Record)
+    except BadArgumentError:
+        return None  # of a newer release; what rests on it is refused, the others are none the worse
+
+
 def _time_part(time: int) -> str:
     if not 0 <= time < _TIME_LIMIT:
         raise BadArgumentError("a time is milliseconds since 1970, below the year 2286")
@@ -117,6 +143,8 @@ def _check(request: Request) -> None:
             require(re.compile(shape), value, name)
     for name in request.classes:
         require(CODE, name, "classes")
+    if request.action == Action.SCORE or request.model or request.result is not None:
+        check_score(request)
 
 
 def _decide(
@@ -156,4 +184,6 @@ def _record(request: Request, decision: Decision, ledger: Ledger, n: int) -> Rec
         basis=decision.basis,
         basis_version=decision.basis_version,
         epoch=decision.epoch,
+        model=request.model,
+        result=request.result,
     )

@@ -49,6 +49,22 @@ class Reason(StrEnum):
     NO_POLICY = "no-policy"
     NOT_A_MEMBER = "not-a-member"
     WRONG_PARTY = "wrong-party"
+    NO_SCORE = "no-such-score"
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of a score that was permitted before: the entry that permitted it, and two commitments.
+
+    `tx`, `time` (ms since 1970 UTC) and `n` name that entry, of the same pair. `input` and `output` commit
+    to what was scored and to what is shown, salted for the pair: they tell nothing, and two patients with
+    equal features differ.
+    """
+
+    tx: str
+    time: int
+    n: int
+    input: str
+    output: str
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -58,6 +74,9 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     with the actors of provisions; `person_open` says that other names may be that human's too. `classes`
     are the resource types asked for, empty for all. `digest` commits to the request as it was made and
     `evidence` to the client's signed assertion, both salted.
+
+    A score names its `model` by digest. It is asked for twice: before a record is read, and, with the
+    `result`, before anything that came of it is shown (`chaincode.access.scores`).
     """
 
     pair: str
@@ -71,6 +90,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     person: str = ""
     classes: tuple[str, ...] = ()
     person_open: bool = False
+    model: str = ""
+    result: Result | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -123,3 +144,5 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     basis_version: int = 0
     epoch: int = 0
     schema: int = 1  # as in chaincode.consent.model
+    model: str = ""
+    result: Result | None = None

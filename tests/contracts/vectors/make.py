@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chaincode.access.calls import Authorize, ReadTrail
-from chaincode.access.model import Request
+from chaincode.access.model import Request, Result
 from chaincode.caller import Caller
 from chaincode.consent.calls import (
     ApprovePolicy,
@@ -96,6 +96,13 @@ def request(pair: str = PAIR, **changes: Any) -> Request:
         "classes": ("Observation",),
     }
     return Request(**(fields | changes))
+
+
+def scored(time: int) -> Request:
+    """The result of a score that was permitted at `time`."""
+    tx = sha256(f"access:authorize {time}".encode()).hexdigest()
+    result = Result(tx=tx, time=time, n=0, input="1e" * 32, output="1f" * 32)
+    return request(action="score", model="1d" * 32, result=result)
 
 
 class Ledger:
@@ -196,6 +203,8 @@ def calls() -> Iterator[dict[str, Any]]:
         ("consent:history", ReadPair(PAIR), B),
         ("access:trail", ReadTrail(PAIR, limit=2), B),
         ("access:trail", ReadTrail(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
+        ("access:authorize", Authorize((request(action="score", model="1d" * 32),)), A),
+        ("access:authorize", Authorize((scored(NOW + 17_000), scored(NOW + 16_000))), A),
     ]
     for function, args, caller in script:
         yield ledger.call(function, encode(args), caller)
