@@ -18,7 +18,8 @@ The rules, in the order in which they are applied:
     and adding a rule that denies never widens.
 9.  What the request leaves open never helps it. Where it names no person or no role, a rule that denies
     some person or role applies, and a rule that permits one does not. Where it gives a person's name that
-    leaves open whether another name is that person's too, the same goes for all names but the one given.
+    leaves open whether another name is that person's too, the same goes for all names but the one given;
+    and where it gives a role of one code system, for the roles of all others.
 10. Conditions on records can't be decided here. What they leave open goes back as obligations, to be
     checked on each record (`chaincode.consent.obligations`). If, whatever the records, none of the
     classes asked for could ever be permitted, the request is refused now.
@@ -252,10 +253,16 @@ def _is_asked_by(actor: Actor, request: Request) -> bool | None:
     if actor.kind == "organization":
         return actor.id == request.recipient
     if actor.kind == "role":
-        return actor.id == request.role if request.role else None
+        if actor.id == request.role:
+            return True
+        return False if _system(actor.id) == _system(request.role) else None
     if not request.person:
         return None
     return actor.id == request.person or (None if request.person_open else False)
+
+
+def _system(coding: str) -> str:
+    return coding.rpartition("|")[0]
 
 
 # --- What they come to ----------------------------------------------------------------------------------

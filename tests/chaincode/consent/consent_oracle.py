@@ -147,7 +147,9 @@ def is_actor(actor, request):
         return MAYBE
     if actor.id == stated:
         return YES
-    return MAYBE if actor.kind == "person" and request.person_open else NO
+    if actor.kind == "role":  # two code systems may have a code each for the same role
+        return NO if actor.id.split("|")[0] == stated.split("|")[0] else MAYBE
+    return MAYBE if request.person_open else NO
 
 
 def has_code(listed, record):

@@ -262,6 +262,13 @@ def test_a_name_that_may_not_be_the_only_one_is_met_by_denials_of_others_and_by_
     assert ask(permit(), deny(actors=actors), **other).reason == "refused-by-patient"
 
 
+def test_a_role_of_another_code_system_may_be_the_one_that_is_named():
+    actors = (Actor("role", "s|1"),)
+    assert reason(permit(), deny(actors=actors), role="t|1") == ("deny", "refused-by-patient")
+    assert reason(permit(), deny(actors=actors), role="t|2") == ("deny", "refused-by-patient")
+    assert reason(permit(actors=actors), role="t|1") == ("deny", "no-consent")
+
+
 def test_a_deny_within_a_permit_counts_though_the_permit_is_open():
     root = permit(deny(purposes=("TREAT",)), actors=(Actor("person", "a" * 32),))
     assert reason(root, permit()) == ("deny", "refused-by-patient")
