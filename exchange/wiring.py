@@ -30,7 +30,7 @@ from exchange.ledger.embedded.identity import WriterLock
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.gateway.connection import Profile
 from exchange.ledger.gateway.errors import GatewayError
-from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.gateway.transactions import IN_FLIGHT, FabricTransactions
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.services.audit import Audit
@@ -51,7 +51,6 @@ from exchange.vault.file import FileVault, create_root_key
 
 _log = structlog.get_logger()
 
-_FABRIC_IN_FLIGHT = 4
 _GREETING = 3.0
 """Seconds that a ledger has to answer when a node opens, before it counts as away."""
 
@@ -247,9 +246,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
     members = member_references(settings)
     async with AsyncExitStack() as stack:
         transactions = open_transactions(folder, settings)
-        ledger = LedgerClient(
-            transactions, in_flight=1 if settings.ledger == "embedded" else _FABRIC_IN_FLIGHT
-        )
+        ledger = LedgerClient(transactions, in_flight=1 if settings.ledger == "embedded" else IN_FLIGHT)
         stack.push_async_callback(ledger.close)
         away = await _greet(ledger)
         if away is not None:

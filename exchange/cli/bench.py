@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from exchange.bench import access, ingest, memory, report, verification
+from exchange import network
+from exchange.bench import access, ingest, ledger, memory, report, verification
 from exchange.cli.errors import CommandError
+from exchange.cli.node import Ledger
 
 
 class Name(StrEnum):
@@ -17,6 +19,7 @@ class Name(StrEnum):
 
     ACCESS = "access"
     INGEST = "ingest"
+    LEDGER = "ledger"
     MEMORY = "memory"
     VERIFY = "verify"
 
@@ -24,9 +27,14 @@ class Name(StrEnum):
 def bench(
     name: Annotated[Name, typer.Argument(help="What to measure.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    ledger: Annotated[str, typer.Option(help="The ledger to measure on.")] = "embedded",
+    kind: Annotated[
+        Ledger, typer.Option("--ledger", help="ledger: the kind of ledger to measure.")
+    ] = Ledger.EMBEDDED,
+    organisations: Annotated[
+        str, typer.Option(help="ledger: sizes of the Fabric network; the first has all rows.")
+    ] = "3,2,5",
     path: Annotated[Path | None, typer.Option(help="ingest: a folder of FHIR files.")] = None,
-    seconds: Annotated[float, typer.Option(help="access: seconds a measurement.", min=0.5)] = 5.0,
+    seconds: Annotated[float, typer.Option(help="access, ledger: seconds a measurement.", min=0.5)] = 5.0,
     records: Annotated[int, typer.Option(help="verify: log records to verify.", min=1000)] = 1_000_000,
     resources: Annotated[int, typer.Option(help="memory: resources to load.", min=100)] = 100_000,
 ) -> None:
@@ -34,8 +42,8 @@ def bench(
 
     Example: consentry bench access --ledger embedded --json
     """
-    if ledger != "embedded":
-        raise CommandError(f"there is no ledger {ledger!r} to measure yet; use --ledger embedded")
+    if kind is Ledger.FABRIC and name is not Name.LEDGER:
+        raise CommandError(f"bench {name} measures on the embedded ledger alone; leave --ledger out")
     before = report.machine()
     rows: list[report.Row]
     match name:
@@ -43,8 +51,20 @@ def bench(
             rows = access.measure(seconds=seconds)
         case Name.INGEST:
             rows = ingest.measure(path)
+        case Name.LEDGER:
+            rows = _ledger(kind, organisations, seconds)
         case Name.MEMORY:
             rows = memory.measure(resources)
         case Name.VERIFY:
             rows = verification.measure(records)
     report.show(name.value, rows, before=before, as_json=as_json)
+
+
+def _ledger(kind: Ledger, organisations: str, seconds: float) -> list[report.Row]:
+    try:
+        counts = [int(part) for part in organisations.split(",")]
+        return ledger.measure(fabric=kind is Ledger.FABRIC, organisations=counts, seconds=seconds)
+    except ValueError:
+        raise CommandError(f"--organisations {organisations!r} is no list such as 3,2,5") from None
+    except network.NetworkError as why:
+        raise CommandError(str(why)) from None

@@ -33,6 +33,9 @@ from exchange.ledger.port import Checkpoint, Committed, Event
 
 R = TypeVar("R")
 
+IN_FLIGHT = 4
+"""How many transactions of one gateway's group commit run at once: a commit is several round trips."""
+
 _RECOGNITION = 5.0  # seconds for reading the first block
 
 
