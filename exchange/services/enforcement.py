@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from chaincode.access.model import Action, Decision, Request
+from chaincode.access.model import Action, Decision, Request, Result
 from chaincode.consent.obligations import admits
 from exchange.core.actors import Principal
 from exchange.core.coalesce import Coalescer
@@ -51,7 +51,8 @@ class Question:
     """What a principal wants to do.
 
     `interaction` is FHIR's name (`read`, `search-type` ...); `target` says of what, as asked for: it is
-    sealed and may hold identifiers. `classes` are the resource types asked for.
+    sealed and may hold identifiers. `classes` are the resource types asked for. A score names its `model`
+    by digest and, the second time, its `result` (`chaincode.access.scores`).
     """
 
     principal: Principal
@@ -59,6 +60,8 @@ class Question:
     interaction: str
     target: str
     classes: tuple[str, ...] = ()
+    model: str = ""
+    result: Result | None = None
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,11 +80,15 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the ledger said: its transaction, the decision for each subject, and the Permit if any."""
+    """What the ledger said: its transaction, the decision for each subject, and the Permit if any.
+
+    With the transaction's id, `places` names each subject's entry in the access log.
+    """
 
     tx_id: str
     time: int
     decisions: Mapping[bytes, Decision]
+    places: Mapping[bytes, int]
     permit: Permit | None
     keys: Mapping[bytes, SubjectKeys]
 
@@ -153,7 +160,8 @@ class Enforcement:
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
-        return Answer(authorization.tx_id, authorization.time, decisions, authorization.permit, keys)
+        places = {ask.subject: entry.n for ask, entry in zip(asks, authorization.entries, strict=True)}
+        return Answer(authorization.tx_id, authorization.time, decisions, places, authorization.permit, keys)
 
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
@@ -304,4 +312,6 @@ def _request(question: Question, names: _Names) -> Request:
         classes=question.classes,
         digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
         evidence=names.evidence,
+        model=question.model,
+        result=question.result,
     )
