@@ -19,12 +19,14 @@ from exchange.core.search import Term
 TOKEN_BYTES = 16
 KEY_BYTES = 32
 _LABEL = b"consentry/search/1\0"
+_REMEMBERED = 20_000
+"""Terms whose tokens are kept, about 400 bytes each."""
 
 
 class TokenKeys:
     """The search keys of one tenant, derived from its random index key of 32 bytes and kept.
 
-    At most one key for each index of R4, about 2,300 in all.
+    At most one key for each index of R4, about 2,300 in all, and a bounded number of tokens.
     """
 
     def __init__(self, index_key: bytes) -> None:
@@ -32,6 +34,8 @@ class TokenKeys:
             raise ValueError("an index key has 32 bytes")
         self._index_key = index_key
         self._keys: dict[tuple[str, str], bytes] = {}
+        self._indexed: dict[str, dict[Term, bytes]] = {}
+        self._room = _REMEMBERED
 
     def _key(self, resource_type: str, parameter: str) -> bytes:
         name = (resource_type, parameter)
@@ -47,6 +51,21 @@ class TokenKeys:
         return hmac.digest(self._key(resource_type, parameter), term.encode(), "sha256")[:TOKEN_BYTES]
 
     def tokens(self, resource_type: str, terms: Iterable[Term]) -> list[bytes]:
-        """The tokens of `terms`, in order."""
-        token = self.token
-        return [token(resource_type, parameter, text) for parameter, text in terms]
+        """The tokens of `terms` of a record, in order.
+
+        Most terms come again and again (a code, its system, a unit), so the last ones are remembered. Those
+        of a search are not: how long that takes must not tell what was stored lately.
+        """
+        known = self._indexed.setdefault(resource_type, {})
+        found: list[bytes] = []
+        for term in terms:
+            token = known.get(term)
+            if token is None:
+                token = self.token(resource_type, *term)
+                if not self._room:
+                    self._indexed = {resource_type: (known := {})}
+                    self._room = _REMEMBERED
+                known[term] = token
+                self._room -= 1
+            found.append(token)
+        return found

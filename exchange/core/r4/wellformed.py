@@ -62,14 +62,20 @@ def _number(text: str) -> float:
     return value
 
 
-_DECODER = msgspec.json.Decoder(float_hook=_number)
+_decode = msgspec.json.Decoder().decode
+_decode_bounded = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def read(body: bytes) -> Text | None:
     """The fast reading, None when a number is out of bounds; raises BadRequestError for what is no JSON."""
     try:
         compact = msgspec.json.format(body, indent=-1)
-        resource = _DECODER.decode(body)
+        resource = _decode(body)
+        encoded = msgspec.json.encode(resource)
+        if encoded != compact:
+            # Numbers that are not written as they are read may be out of bounds.
+            resource = _decode_bounded(body)
+            encoded = msgspec.json.encode(resource)
     except RecursionError:
         raise BadRequestError(_TOO_DEEP) from None
     except msgspec.ValidationError:
@@ -80,7 +86,6 @@ def read(body: bytes) -> Text | None:
         raise BadRequestError("the body is not a JSON object")
     if compact.count(b"{") + compact.count(b"[") > DEEPEST:
         _bound_depth(resource)
-    encoded = msgspec.json.encode(resource)
     return Text(
         resource,
         encoded,

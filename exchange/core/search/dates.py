@@ -18,6 +18,7 @@ term rather than being replaced by it: such values are rare, and the long unions
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from exchange.core.search import intervals
@@ -31,19 +32,39 @@ _COARSE = 7
 """Names of this length or less are months, years, centuries and eras."""
 _EXACT = 23
 _SPANS = {"Period", "Timing"}
+_REMEMBERED = 2_000
+"""Values whose terms are kept, about 1 KiB each."""
 
 
-def texts(datatype: str, value: Any) -> Iterator[str]:
+def texts(datatype: str, value: Any) -> tuple[str, ...]:
     """The terms of one value.
 
     Raises:
         ValueError: it is no date of this datatype.
     """
+    if datatype == "Period":
+        return _of_period(value.get("start"), value.get("end"))
+    if datatype == "Timing":
+        ends = intervals.covered(datatype, value)
+        return () if ends is None else tuple(_between(*ends))
+    return _of_moment(datatype, value)
+
+
+# What happens at one time is written down many times: results of a panel, an encounter and all of its parts.
+@lru_cache(maxsize=_REMEMBERED)
+def _of_moment(datatype: str, value: str) -> tuple[str, ...]:
     ends = intervals.covered(datatype, value)
-    if ends is None:
-        return
-    first, last = ends
-    ways = [_way(end) if end is not None else () for end in ends]
+    return () if ends is None else tuple(_between(*ends))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _of_period(start: str | None, end: str | None) -> tuple[str, ...]:
+    ends = intervals.covered("Period", {"start": start, "end": end})
+    return () if ends is None else tuple(_between(*ends))
+
+
+def _between(first: str | None, last: str | None) -> Iterator[str]:
+    ways = [_way(end) if end is not None else () for end in (first, last)]
     shared = 0
     if first is not None and last is not None:
         for node, other in zip(*ways, strict=False):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from exchange.core.search import codes, dates, quantities, references, strings
@@ -43,35 +43,53 @@ def terms(resource_type: str, resource: dict[str, Any], *, base: str = "") -> li
     Raises:
         BadRequestError: R4 has no such type.
     """
-    return [
-        Term(name, text)
-        for name, index in _compiled(resource_type)
-        for text in dict.fromkeys(index(resource, base))
-    ]
+    compiled = _compiled(resource_type)
+    due = set(compiled.always)
+    for member in resource:
+        due.update(compiled.by_member.get(member, ()))
+    found: list[Term] = []
+    for at in sorted(due):
+        name, extract = compiled.indexes[at]
+        found += [Term(name, text) for text in dict.fromkeys(extract(resource, base))]
+    return found
 
 
 _Extractor = Callable[[dict[str, Any], str], Iterable[str]]
 
 
+class _Compiled(NamedTuple):
+    """The indexes of a type: which concern a resource that has a member, and which concern every one."""
+
+    indexes: list[tuple[str, _Extractor]]
+    by_member: dict[str, list[int]]
+    always: list[int]
+
+
 @cache
-def _compiled(resource_type: str) -> list[tuple[str, _Extractor]]:
-    return [(name, _extractor(index)) for name, index in table(resource_type).indexes.items()]
+def _compiled(resource_type: str) -> _Compiled:
+    compiled = _Compiled([], {}, [])
+    for at, (name, index) in enumerate(table(resource_type).indexes.items()):
+        if any(leaf.datatype == "present" for leaf in index.leaves):
+            extract = _presence_extractor(index.leaves[0].path)
+            compiled.always.append(at)
+        elif index.kind == "composite":
+            extract = _joined_extractor(index)
+            compiled.by_member.setdefault(_path(index.focus)[0].name, []).append(at)
+        else:
+            sources = _sources(index.leaves)
+            extract = _extractor(index.kind, sources)
+            for member in {steps[0].name for _, steps in sources}:
+                compiled.by_member.setdefault(member, []).append(at)
+        compiled.indexes.append((name, extract))
+    return compiled
 
 
-def _extractor(index: Index) -> _Extractor:
-    if index.kind == "composite":
-        return _joined_extractor(index)
-    sources = _sources(index.leaves)
-    if any(leaf.datatype == "present" for leaf in index.leaves):
-        return lambda resource, _: codes.texts("boolean", _present(resource, index.leaves[0].path))
-    roots = {steps[0].name for _, steps in sources}
+def _extractor(kind: str, sources: list[_Source]) -> _Extractor:
+    return lambda resource, base: _texts(kind, _values(resource, sources), base)
 
-    def extract(resource: dict[str, Any], base: str) -> Iterable[str]:
-        if roots.isdisjoint(resource):
-            return ()
-        return _texts(index.kind, _values(resource, sources), base)
 
-    return extract
+def _presence_extractor(element: str) -> _Extractor:
+    return lambda resource, _: codes.texts("boolean", _present(resource, element))
 
 
 def _joined_extractor(index: Index) -> _Extractor:
@@ -79,9 +97,7 @@ def _joined_extractor(index: Index) -> _Extractor:
     components = [(component.kind, _sources(component.leaves)) for component in index.components]
 
     def extract(resource: dict[str, Any], base: str) -> Iterable[str]:
-        foci: list[Any] = []
-        _follow(resource, focus, 0, foci)
-        for item in foci:
+        for item in _follow(resource, focus):
             (kind, sources), (other_kind, other_sources) = components
             heads = _texts(kind, _values(item, sources), base)
             tails = _texts(other_kind, _values(item, other_sources), base)
@@ -111,38 +127,38 @@ def _path(path: str) -> tuple[_Step, ...]:
 
 
 def _values(resource: dict[str, Any], sources: Iterable[_Source]) -> _Found:
-    found: _Found = []
-    for leaf, steps in sources:
-        if steps[0].name in resource:
-            values: list[Any] = []
-            _follow(resource, steps, 0, values)
-            found += [(leaf, value) for value in values]
-    return found
+    return [
+        (leaf, value)
+        for leaf, steps in sources
+        if steps[0].name in resource
+        for value in _follow(resource, steps)
+    ]
 
 
-def _follow(value: Any, steps: Sequence[_Step], at: int, found: list[Any]) -> None:
-    """Add what lies at the end of `steps[at:]` below `value`; lists stand for each of their items."""
-    if isinstance(value, list):
-        for item in value:
-            _follow(item, steps, at, found)
-    elif at == len(steps):
-        if value is not None:
-            found.append(value)
-    elif isinstance(value, dict):
-        name, first, key, wanted = steps[at]
-        below = value.get(name)
-        if below is None:
-            return
-        if first:
-            below = below[:1]
-        if key:
-            below = [item for item in below if item.get(key) == wanted]
-        _follow(below, steps, at + 1, found)
+def _follow(resource: dict[str, Any], steps: Iterable[_Step]) -> list[Any]:
+    """What lies at the end of `steps`; lists stand for each of their items."""
+    level: list[Any] = [resource]
+    for name, first, key, wanted in steps:
+        below: list[Any] = []
+        for item in level:
+            value = item.get(name) if type(item) is dict else None
+            if type(value) is list:
+                if first:
+                    value = value[:1]
+                if key:
+                    value = [one for one in value if one.get(key) == wanted]
+                below += value
+            elif value is not None:
+                below.append(value)
+        level = below
+    return [value for value in level if value is not None]
 
 
 def _texts(kind: str, found: _Found, base: str) -> list[str]:
+    if not found:
+        return []
     if kind in {"number", "quantity"}:
-        return _comparable(quantities.texts([(leaf.datatype, value) for leaf, value in found]))
+        return _comparable(lambda: quantities.texts([(leaf.datatype, value) for leaf, value in found]))
     texts: list[str] = []
     for leaf, value in found:
         if kind == "token":
@@ -152,15 +168,15 @@ def _texts(kind: str, found: _Found, base: str) -> list[str]:
         elif kind == "string":
             texts += strings.texts(leaf.path, value)
         elif kind == "date":
-            texts += _comparable(dates.texts(leaf.datatype, value))
+            texts += _comparable(partial(dates.texts, leaf.datatype, value))
         else:
             texts += references.canonical(value) if leaf.datatype == "canonical" else (value,)
     return texts
 
 
-def _comparable(texts: Iterator[str]) -> list[str]:
-    """`texts`, or none for a value that is well-formed and still does not exist, such as 30 February."""
+def _comparable(texts: Callable[[], Iterable[str]]) -> list[str]:
+    """What `texts` gives, or none for a value that is well-formed and still does not exist: 30 February."""
     try:
-        return list(texts)
+        return list(texts())
     except ValueError:
         return []
