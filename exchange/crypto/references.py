@@ -38,6 +38,6 @@ class References:
         """The search token that every current record in a subject's compartment carries."""
         return self._token(b"compartment", subject.hex())
 
-    def nobody(self, target: str) -> bytes:
-        """The token of a subject that there is not, for a request about `target` that concerns none."""
-        return self._token(b"nobody", target)
+    def nobody(self) -> bytes:
+        """The token of a subject that there is not, for requests that concern none."""
+        return self._token(b"nobody", "")

@@ -95,6 +95,9 @@ class Custody:
             keys = self._keys(pair.subject, wrapped, "pairs")
             if pair.pair != PatientSecret(keys.secret).pair(pair.recipient):
                 raise WrongError("pairs", "a row's pseudonym is not its subject's towards its recipient")
+        for grant in connection.execute(select(subjects.grants)):
+            if grant.subject not in wrapped or grant.recipient not in self._members.values():
+                raise WrongError("grants", "a row belongs to no subject and member")
         newest = self._newest_consents(connection)
         for row in connection.execute(select(subjects.drafts)):
             keys = self._keys(row.subject, wrapped, "drafts")

@@ -15,6 +15,7 @@ Callers see to it that one task at a time asks for one subject.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -61,7 +62,8 @@ class Filing:
             if not in_step:
                 behind.add(pair.recipient)
         if not behind:
-            await self._records.write(lambda c: store.filed(c, subject.keys.token, waiting))
+            granted = subject.granted(now=time.time_ns() // 1_000_000)
+            await self._records.write(lambda c: store.filed(c, subject.keys.token, waiting, granted))
         return frozenset(behind)
 
     async def open(self, subjects: Sequence[Holdings], recipient: str) -> frozenset[bytes]:

@@ -98,6 +98,15 @@ class Holdings:
             or may_permit(self.held(recipient).values(), recipient, now)
         )
 
+    def granted(self, *, now: int) -> list[str]:
+        """The recipients to whom there is something to permit, and whose pair was never begun.
+
+        It stays closed until they ask: nobody learns sooner that there is something to ask for.
+        """
+        begun = {row.recipient for row in self.pairs()}
+        others = sorted(set(self._members.values()) - begun)
+        return [recipient for recipient in others if self.should_open(recipient, now=now)]
+
     def opening(self, recipient: str) -> Opening:
         """The pair towards `recipient`, to be opened with all that it should hold."""
         return Opening(

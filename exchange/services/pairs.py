@@ -82,19 +82,28 @@ class Pairs:
 
     # -- before a request ------------------------------------------------------
 
-    async def ensure(self, subjects: Sequence[SubjectKeys], recipient: str) -> frozenset[bytes]:
+    async def ensure(
+        self, subjects: Sequence[SubjectKeys], recipient: str, *, nobody: Sequence[bytes] | None = None
+    ) -> frozenset[bytes]:
         """Open what should be open towards `recipient` before `subjects` are asked for.
 
         Returns the store tokens of those whose pair is open on the ledger now, with all that was stored.
+        With `nobody`, tokens that no subject has, these are looked up as if they had one, and so is what is
+        known to be closed: a request for somebody whose pair is closed costs what one for nobody does.
 
         Raises:
             UnavailableError: the ledger can't be reached, or a change that was stored can't be filed.
         """
         if recipient != self._msp_id:
             await self._follow_policy()
-        todo = {keys.token: keys for keys in subjects if self._is_unsettled(keys.token, recipient)}
-        if todo:
-            await self._settle_all(list(todo.values()), recipient)
+        todo = {
+            keys.token: keys
+            for keys in subjects
+            if self._is_unsettled(keys.token, recipient)
+            or (nobody is not None and not self._known.state(keys.token, recipient))
+        }
+        if todo or nobody:
+            await self._settle_all(list(todo.values()), recipient, nobody or ())
         return frozenset(keys.token for keys in subjects if self._known.state(keys.token, recipient))
 
     async def open_own(self, subjects: Sequence[SubjectKeys]) -> None:
@@ -108,25 +117,36 @@ class Pairs:
             await self._settle_all(list(new.values()), self._msp_id)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
-        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order."""
+        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order.
+
+        What was granted and not asked for by name since is opened first.
+
+        Raises:
+            UnavailableError: the ledger can't be reached, or a change that was stored can't be filed.
+        """
+        granted = await self._records.read(lambda c: store.granted_towards(c, recipient, limit))
+        if granted:
+            await self.ensure(list((await self._keys.find(granted)).values()), recipient)
         return await self._records.read(lambda c: store.open_towards(c, recipient, limit))
 
-    async def _settle_all(self, todo: Sequence[SubjectKeys], recipient: str) -> None:
+    async def _settle_all(
+        self, todo: Sequence[SubjectKeys], recipient: str, nobody: Sequence[bytes] = ()
+    ) -> None:
         changes = self._known.changes
-        tokens = [keys.token for keys in todo]
+        tokens = [*(keys.token for keys in todo), *nobody]
         opened = await self._records.read(lambda c: store.opened_pairs(c, recipient, tokens))
         for token in opened:
             self._known.set_open(token, recipient)
-        rest = [keys for keys in todo if self._is_unsettled(keys.token, recipient)]
+        rest = [keys for keys in todo if not self._known.state(keys.token, recipient)]
         if recipient == self._msp_id:
             if len(rest) > 1:
                 await self._open_together(rest)
         elif not self._policy_permits:
             # Most patients have no consent: one look-up settles that for all who don't.
-            tokens = [keys.token for keys in rest if keys.token != self._directory]
+            tokens = [*(keys.token for keys in rest if keys.token != self._directory), *nobody]
             concerned = await self._records.read(lambda c: store.with_consents(c, recipient, tokens))
             if changes == self._known.changes:  # or what was read may be over
-                for token in set(tokens) - concerned:
+                for token in set(tokens).difference(concerned, nobody):
                     self._known.set_closed(token, recipient)
         for keys in rest:
             if self._is_unsettled(keys.token, recipient):

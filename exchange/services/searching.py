@@ -173,10 +173,10 @@ class Searching:
 
     def _clauses(self, query: Query) -> list[Clause]:
         kind: Clause = [[[self._references.of_type(query.resource_type)]]]
-        tokens = self._token_keys.tokens
+        token = self._token_keys.token  # each computed anew: what was stored lately must not be faster
         compiled: list[Clause] = [
             [
-                [tokens(query.resource_type, union) for union in alternative]
+                [[token(query.resource_type, *term) for term in union] for union in alternative]
                 for alternative in clause.alternatives
             ]
             for clause in query.clauses

@@ -5,6 +5,9 @@ open pair that it concerns has it on the ledger.
 
 `notes` say which consents the ledger was ever asked to put into a pair. A note is durable before the
 ledger is asked, and it is never taken back: what was asked may come true long after nobody waits for it.
+
+`grants` say who was given something whose pair is not open yet, so that a search which names nobody can
+open it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -68,6 +72,14 @@ notes = Table(
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("recipient", String(255), primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("recipient", String(255), primary_key=True),
+    Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -146,10 +158,10 @@ def open_towards(connection: Connection, recipient: str, limit: int) -> list[byt
     return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
 
 
-def noted_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
-    """Up to `limit` subjects whose pair towards `recipient` is noted and not confirmed."""
-    statement = select(pairs.c.subject).where(pairs.c.recipient == recipient, ~pairs.c.opened)
-    return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
+def granted_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
+    """Up to `limit` subjects who gave `recipient` something, and whose pair is not open yet; sorted."""
+    statement = select(grants.c.subject).where(grants.c.recipient == recipient)
+    return list(connection.execute(statement.order_by(grants.c.subject).limit(limit)).scalars())
 
 
 def subjects_of_pairs(connection: Connection, names: Sequence[str]) -> dict[str, bytes]:
@@ -184,7 +196,10 @@ def note(
 
 def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
     """Mark pairs as open on the ledger."""
-    connection.execute(update(pairs).where(pairs.c.pair.in_(list(names))).values(opened=True))
+    wanted = list(names)
+    connection.execute(update(pairs).where(pairs.c.pair.in_(wanted)).values(opened=True))
+    done = select(pairs.c.recipient, pairs.c.subject).where(pairs.c.pair.in_(wanted))
+    connection.execute(delete(grants).where(tuple_(grants.c.recipient, grants.c.subject).in_(done)))
 
 
 def drafts_of(connection: Connection, subject: bytes) -> tuple[DraftRow, ...]:
@@ -249,8 +264,16 @@ def unfiled_subjects(connection: Connection) -> list[bytes]:
     return list(connection.execute(select(filings.c.subject).distinct()).scalars())
 
 
-def filed(connection: Connection, subject: bytes, references: Sequence[bytes]) -> None:
-    """Take consents of `subject` out of the outbox; nobody may have written a newer version meanwhile."""
+def filed(
+    connection: Connection, subject: bytes, references: Sequence[bytes], granted: Sequence[str]
+) -> None:
+    """Take consents of `subject` out of the outbox; nobody may have written a newer version meanwhile.
+
+    `granted` are the recipients to whom all of them give something, and towards whom there is no pair yet.
+    """
     connection.execute(
         delete(filings).where(filings.c.subject == subject, filings.c.reference.in_(list(references)))
     )
+    connection.execute(delete(grants).where(grants.c.subject == subject))
+    if granted:
+        connection.execute(insert(grants), [{"subject": subject, "recipient": one} for one in granted])

@@ -74,7 +74,7 @@ def test_references_are_apart_by_kind_and_key() -> None:
     one, other = References(b"1" * 32), References(b"2" * 32)
     names = {
         one.record("Patient", "x"), one.subject("x"), one.subject("Patient/x"), one.of_type("x"),
-        one.compartment(one.subject("x")), one.nobody("x"), one.directory,
+        one.compartment(one.subject("x")), one.nobody(), one.directory,
         other.record("Patient", "x"), other.subject("x"), other.directory,
     }  # fmt: skip
     assert len(names) == 10
