@@ -16,7 +16,7 @@ def founding_policy(members: Iterable[str]) -> Policy:
     A hospital may use its own records for treatment, payment and operations, and for what the patient
     asks. What by its type names no patient (organisations, practitioners, places, terms) every member may
     read for any purpose. Other records that name no patient may still be about one, in words or by a
-    group: they serve the hospital's own care and nothing else (`docs/adr/0016-the-directory.md`).
+    group: they serve the hospital's own care and nothing else (`docs/adr/0017-the-directory.md`).
     """
     return Policy(
         version=1,
