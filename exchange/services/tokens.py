@@ -33,7 +33,7 @@ from sqlalchemy import Connection
 from exchange.core import assertion, b2b, scopes
 from exchange.core.actors import Kind, Member, Principal
 from exchange.core.clients import Client
-from exchange.core.errors import BadRequestError, NotFoundError, UnauthenticatedError
+from exchange.core.errors import BadRequestError, DamagedError, NotFoundError, UnauthenticatedError
 from exchange.core.oauth import OAuthError, TokenResponse
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.store import clients as store
@@ -176,7 +176,7 @@ class Tokens:
 
     async def registered(self) -> list[Client]:
         """All registered clients, disabled ones included."""
-        rows = await self._records.read(store.everyone)
+        rows = await self._records.read(lambda c: list(store.everyone(c)))
         for client, mac in rows:
             self._seal.check(client, mac)
         return [client for client, _ in rows]
@@ -278,12 +278,13 @@ class Tokens:
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         generation = self._revocations
         found = await self._records.read(lambda c: store.find_token(c, digest))
-        if found is None or found[1] / 1000 <= self._now():
+        if found is None or found.expires / 1000 <= self._now():
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
-        sealed, expires = found
-        principal = _decode(self._seal.open_bearer(token, sealed, expires=expires))
+        principal = _decode(self._seal.open_bearer(token, found.principal, expires=found.expires))
+        if principal.client_id != found.client_id:  # disabling that client would not find the token
+            raise DamagedError("a stored access token does not verify; ask for a new one")
         if generation == self._revocations:  # else it may have been revoked since it was read
-            self._remember(digest, principal, expires / 1000)
+            self._remember(digest, principal, found.expires / 1000)
         return principal
 
     def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:

@@ -143,12 +143,11 @@ _COLUMNS = ("tx", "n", "time", "pair", "custodian", "recipient", "user", "action
 def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:
     """Every registered client against the MAC that it was registered with."""
     with snapshot(records) as connection:
-        rows = clients.everyone(connection)
-        return run("clients", _clients(rows, seal), progress, lambda: len(rows))
+        return run("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
 
 
-def _clients(rows: list[clients.Registered], seal: OperatorSeal) -> Iterator[None]:
-    for client, mac in rows:
+def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
+    for client, mac in clients.everyone(connection):
         try:
             seal.check(client, mac)
         except DamagedError:

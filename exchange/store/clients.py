@@ -7,7 +7,8 @@ gateway processes over one database can't both accept it. Times are milliseconds
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     insert,
     select,
     tuple_,
@@ -28,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from exchange.core.clients import Client
-from exchange.core.errors import ConflictError
+from exchange.core.errors import ConflictError, DamagedError
 from exchange.store.schema import metadata
 
 clients = Table(
@@ -67,6 +69,19 @@ _encode = msgspec.json.Encoder().encode
 _decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
 
 
+T = TypeVar("T")
+
+_STRANGE = "a row of a client or of a token can't be read; run `consentry verify`"
+
+
+class KeptToken(msgspec.Struct, frozen=True):
+    """What is kept of a token: whose it is, what it stands for, sealed, and its end in ms since 1970 UTC."""
+
+    client_id: str
+    principal: bytes
+    expires: int
+
+
 Registered = tuple[Client, bytes]
 """A client as its row says, and the MAC that the row carries."""
 
@@ -100,13 +115,18 @@ def find(connection: Connection, client_id: str, *, lock: bool = False) -> Regis
     if lock:
         statement = statement.with_for_update(read=True)
     row = connection.execute(statement).first()
-    return None if row is None else (_client(row), row.mac)
+    return None if row is None else _registered(row)
 
 
-def everyone(connection: Connection) -> list[Registered]:
+def everyone(connection: Connection) -> Iterator[Registered]:
     """All clients, disabled ones included, by client_id."""
-    rows = connection.execute(select(clients).order_by(clients.c.client_id))
-    return [(_client(row), row.mac) for row in rows]
+    for row in connection.execute(select(clients).order_by(clients.c.client_id)):
+        yield _registered(row)
+
+
+def count(connection: Connection) -> int:
+    """How many clients there are."""
+    return int(connection.execute(select(func.count()).select_from(clients)).scalar_one())
 
 
 def disable(connection: Connection, client: Client, mac: bytes) -> None:
@@ -136,13 +156,14 @@ def keep_token(
     connection.execute(insert(access_tokens), values)
 
 
-def find_token(connection: Connection, digest: bytes) -> tuple[bytes, int] | None:
-    """The sealed principal of the token with `digest`, and when it expires; it may be in the past."""
-    statement = select(access_tokens.c.principal, access_tokens.c.expires).where(
-        access_tokens.c.digest == digest
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else (row.principal, row.expires)
+def find_token(connection: Connection, digest: bytes) -> KeptToken | None:
+    """What is kept of the token with `digest`; it may have expired.
+
+    Raises:
+        DamagedError: the row is of another kind than any that was written.
+    """
+    row = connection.execute(select(access_tokens).where(access_tokens.c.digest == digest)).first()
+    return None if row is None else _converted(_fields(row, KeptToken), KeptToken)
 
 
 def revoke_token(connection: Connection, digest: bytes) -> None:
@@ -165,13 +186,23 @@ def _oldest(table: Table, now: int, limit: int) -> Any:
     return select(*table.primary_key).where(expires <= now).order_by(expires).limit(limit)
 
 
-def _client(row: Row[Any]) -> Client:
-    return Client(
-        client_id=row.client_id,
-        name=row.name,
-        organization=row.organization,
-        keys=_decode_keys(row.keys),
-        scopes=tuple(row.scopes.split(" ")),
-        created=row.created,
-        disabled=row.disabled,
-    )
+def _registered(row: Row[Any]) -> Registered:
+    values = _fields(row, Client)
+    try:
+        values["keys"] = _decode_keys(row.keys)
+        values["scopes"] = row.scopes.split(" ")
+    except (msgspec.MsgspecError, AttributeError, TypeError):
+        raise DamagedError(_STRANGE) from None
+    return _converted(values, Client), _converted(row.mac, bytes)
+
+
+def _fields(row: Row[Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in kind.__struct_fields__}
+
+
+def _converted(value: Any, kind: type[T]) -> T:
+    # SQLite keeps any kind of value in any column, so what a row holds is of no certain type.
+    try:
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError:
+        raise DamagedError(_STRANGE) from None

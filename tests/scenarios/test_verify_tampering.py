@@ -28,8 +28,6 @@ DATABASES = ("records", "log", "ledger")
 MEANINGLESS = {
     ("records", "subjects", "created"): "when a subject was first seen; nothing reads it",
     ("records", "pairs", "opened"): "opening again finds the pair open and files what holds",
-    ("records", "clients", "name"): "shown in lists only",
-    ("records", "clients", "created"): "shown in lists only",
     ("log", "checkpoints", "name"): "a checkpoint that is not found makes the projection start anew",
 }
 """Columns whose change alters no decision, no record and no entry."""
@@ -37,13 +35,12 @@ MEANINGLESS = {
 UNPROTECTED = {
     ("records", table, column)
     for table, columns in {
-        "clients": ("client_id", "organization", "keys", "scopes", "disabled"),
         "access_tokens": ("digest", "client_id", "principal", "expires"),
         "used_assertions": ("client_id", "jti", "expires"),
     }.items()
     for column in columns
 }
-"""Who may ask for tokens is the operator's word; whoever writes to the database can change it."""
+"""Changed, such a token opens nothing any more; a used assertion that is taken away is as if never used."""
 
 ROWS_EACH = max(1, round(SCALE))
 OFFSETS_EACH = max(1, round(SCALE))
