@@ -114,7 +114,7 @@ class Pairs:
         """
         new = {keys.token: keys for keys in subjects if self._known.state(keys.token, self._msp_id) is None}
         if new:
-            await self._settle_all(list(new.values()), self._msp_id)
+            await self._settle_all(list(new.values()), self._msp_id, releases=False)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
         """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order.
@@ -130,14 +130,23 @@ class Pairs:
         return await self._records.read(lambda c: store.open_towards(c, recipient, limit))
 
     async def _settle_all(
-        self, todo: Sequence[SubjectKeys], recipient: str, nobody: Sequence[bytes] = ()
+        self,
+        todo: Sequence[SubjectKeys],
+        recipient: str,
+        nobody: Sequence[bytes] = (),
+        *,
+        releases: bool = True,
     ) -> None:
         changes = self._known.changes
         tokens = [*(keys.token for keys in todo), *nobody]
         opened = await self._records.read(lambda c: store.opened_pairs(c, recipient, tokens))
         for token in opened:
             self._known.set_open(token, recipient)
-        rest = [keys for keys in todo if not self._known.state(keys.token, recipient)]
+        rest = [
+            keys
+            for keys in todo
+            if (releases and keys.token in self._unfiled) or not self._known.state(keys.token, recipient)
+        ]
         if recipient == self._msp_id:
             if len(rest) > 1:
                 await self._open_together(rest)
