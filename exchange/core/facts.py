@@ -3,36 +3,51 @@
 Where a record leaves something open, that is said too (see `chaincode.consent.obligations.Facts`), for a
 rule that denies reaches what it might be about:
 
-- what it is about might have any code where that is given in words alone, kept in another record, or of
-  a code system whose OID nobody here knows;
-- a label without a system, or of such a one, might be any label;
-- a link that is no `Type/id` of this server might lead to any record;
-- an author might be anybody where none is stated, or where it is a role that someone holds.
+- what it is about might have any code where that is not said, given in words alone, kept in another
+  record, or of a code system whose OID nobody here knows;
+- a code of a system that is not recognised might be that code of any system, and the case of a code might
+  be wrong;
+- a label without a system, or of one that holds no security labels, might be any label; one that is broad
+  (`BH`) might mean each of those below it (`PSY`);
+- a link that is no `Type/id` of this server might lead to any record, and what is contained might be one;
+- an author might be anybody where none is stated, or where it is a role or a team;
+- a time with an offset might be meant by the clock on the wall: it counts by that and by the instant.
 
-The record's labels are those of `meta.security`, wherever they stand in it, those of a document it
+The record's labels are those of `meta.security`, wherever they stand in it, those of documents it
 describes, a composition's confidentiality, and labels on single elements (DS4P): a record goes as a whole.
+So its classes are its own type and those of the records within it, but for types of the directory.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Period
 from chaincode.consent.obligations import UNKNOWN, Facts
 from exchange.core.addresses import literal
-from exchange.core.code_systems import coded, is_known
+from exchange.core.code_systems import coded, is_known, is_recognised
+from exchange.core.compartment import DIRECTORY_TYPES
 from exchange.core.fact_elements import AUTHORS, CODES, TIMES
+from exchange.core.provisions import ACT_CODE, NOT_ONE_PERSON, V3, with_all_below
 from exchange.core.spans import span
 from exchange.core.terms import reference_digest
 
 _ANYTHING = "|"
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})")
+_RECORD = re.compile(r"https?://\S+/[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 _LOGICAL = frozenset({"identifier", "type", "display", "id", "extension"})
+_TELLING = frozenset({"identifier", "display"})
+_EXTENSIONS = frozenset({"extension", "modifierExtension"})
 _INLINE_LABEL = "/extension-inline-sec-label"
+_LABEL_SYSTEMS = frozenset(
+    {CONFIDENTIALITY_SYSTEM, ACT_CODE, f"{V3}ActReason", f"{V3}ObservationValue", f"{V3}ActUSPrivacyLaw"}
+)
+"""Code systems of security labels: those of FHIR's value set `security-labels`, and privacy law."""
 _TIMELESS = ("Age", "Range", "String", "CodeableConcept")
 """Types in which a choice of time may end and tell no time, as `onsetAge` does."""
+_OFFSET = re.compile(r"(T.*)[+-]\d\d:\d\d")
 
 
 def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str = "") -> Facts:
@@ -45,16 +60,13 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str
     found = _Findings(salt, base)
     found.look_into(resource)
     concepts = [_codes(concept) for concept in _concepts(kind, resource)]
-    mentions = found.mentions.union(*concepts)
-    if not all(concepts) or any(not is_known(mention) for mention in mentions):
+    mentions = found.mentions
+    for concept in concepts:
+        mentions.update(concept)
+    if kind in CODES and not (concepts and all(any(map(is_known, concept)) for concept in concepts)):
         mentions.add(_ANYTHING)
-    if kind == "DocumentReference":
-        for concept in resource.get("securityLabel", ()):
-            found.labels.update(_label(coding) for coding in concept.get("coding", [{}]))
-    if kind == "Composition" and "confidentiality" in resource:
-        found.labels.add(f"{CONFIDENTIALITY_SYSTEM}|{resource['confidentiality']}")
     return Facts(
-        classes=frozenset({kind}),
+        classes=frozenset({kind, *(found.classes - DIRECTORY_TYPES)}),
         codes=tuple(concepts),
         mentions=frozenset(mentions),
         labels=frozenset(found.labels),
@@ -66,9 +78,10 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str
 
 
 class _Findings:
-    """Codes, labels and links found on a walk through the whole record, contained resources included."""
+    """What is found on a walk through the whole record, contained resources and entries included."""
 
     def __init__(self, salt: bytes, base: str) -> None:
+        self.classes: set[str] = set()
         self.mentions: set[str] = set()
         self.labels: set[str] = set()
         self.links: set[str] = set()
@@ -85,35 +98,67 @@ class _Findings:
                     self.look_into(item, key)
 
     def _note(self, value: dict[str, Any], name: str) -> None:
+        if "resourceType" in value:
+            self._note_record(value, name)
         if name == "coding" or isinstance(value.get("code"), str):
-            self.mentions.add(_coding(value))
+            self.mentions.update(_mentions(value))
         if name == "meta":
-            self.labels.update(_label(coding) for coding in value.get("security", ()))
+            self._label(value.get("security", ()))
         if str(value.get("url", "")).endswith(_INLINE_LABEL):
-            self.labels.add(_label(value.get("valueCoding", {})))
-        reference = value.get("reference")
+            self._label([value.get("valueCoding", {})])
+        reference, url = value.get("reference"), value.get("url")
         if isinstance(reference, str):
             self._link(reference)
-        elif isinstance(value.get("identifier"), dict) and _LOGICAL.issuperset(value):
+        elif name != "coding" and _LOGICAL.issuperset(value) and not value.keys().isdisjoint(_TELLING):
             self.links.add(UNKNOWN)
-        url = value.get("url")
-        if isinstance(url, str) and _LOCAL.fullmatch(literal(url, self._base)):
-            self._link(url)
+        if isinstance(url, str) and name not in _EXTENSIONS and "resourceType" not in value:
+            address = literal(url, self._base)
+            if _LOCAL.fullmatch(address) or _RECORD.fullmatch(address):
+                self._link(address)
+
+    def _note_record(self, value: dict[str, Any], name: str) -> None:
+        kind = str(value["resourceType"])
+        self.classes.add(kind)
+        if name == "contained":
+            self.links.add(UNKNOWN)
+        if kind == "DocumentReference":
+            for concept in value.get("securityLabel", ()):
+                self._label(concept.get("coding", [{}]))
+        if kind == "Composition" and "confidentiality" in value:
+            self._label([{"system": CONFIDENTIALITY_SYSTEM, "code": value["confidentiality"]}])
+
+    def _label(self, codings: Iterable[dict[str, Any]]) -> None:
+        for coding in codings:
+            self.labels.update(_labels(coding))
 
     def _link(self, text: str) -> None:
-        if not text.startswith("#"):  # what is contained is walked through as well
+        if not text.startswith("#"):  # what is contained counts by itself
             match = _LOCAL.fullmatch(literal(text, self._base))
             self.links.add(reference_digest(self._salt, match[1]) if match else UNKNOWN)
 
 
-def _coding(value: dict[str, Any]) -> str:
+def _stated(value: dict[str, Any]) -> tuple[str, str]:
     system, code = value.get("system"), value.get("code")
-    return coded(system if isinstance(system, str) else "", code if isinstance(code, str) else "")
+    text = coded(system if isinstance(system, str) else "", code if isinstance(code, str) else "")
+    system, _, code = text.rpartition("|")
+    return system, code
 
 
-def _label(value: dict[str, Any]) -> str:
-    label = _coding(value)
-    return label if is_known(label) and not label.startswith("|") else _ANYTHING
+def _mentions(value: dict[str, Any]) -> Iterator[str]:
+    """All that a Coding might be, for rules that deny."""
+    system, code = _stated(value)
+    for case in {code, code.upper(), code.lower()}:
+        yield f"{system}|{case}"
+        if not is_recognised(system):
+            yield f"|{case}"
+
+
+def _labels(value: dict[str, Any]) -> list[str]:
+    system, code = _stated(value)
+    if system not in _LABEL_SYSTEMS:
+        return [_ANYTHING]
+    code = code.upper()  # all of them are
+    return [f"{system}|{one}" for one in (with_all_below(code) if system == ACT_CODE else [code])]
 
 
 def _concepts(kind: str, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -129,7 +174,7 @@ def _concepts(kind: str, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _codes(concept: dict[str, Any]) -> frozenset[str]:
     # A concept in words alone has no codes; nor does a coding in words alone help to tell what it is.
-    return frozenset(_coding(coding) for coding in concept.get("coding", ())) - {_ANYTHING}
+    return frozenset("|".join(_stated(coding)) for coding in concept.get("coding", ())) - {_ANYTHING}
 
 
 def _time(kind: str, resource: dict[str, Any]) -> Period | None:
@@ -169,9 +214,25 @@ def _from_to(starts: list[tuple[str, Any]], ends: list[tuple[str, Any]]) -> Peri
 def _span(name: str, value: Any) -> Period | None:
     if name.endswith(_TIMELESS):
         return None
+    datatype = "dateTime"
     if isinstance(value, dict):
-        return span("Timing" if name.endswith("Timing") else "Period", value)
-    return span("dateTime", value)
+        datatype = "Timing" if name.endswith("Timing") else "Period"
+    instant, wall = span(datatype, value), span(datatype, _by_the_clock(value))
+    if instant is None or wall is None or instant == wall:
+        return instant
+    return Period(
+        None if instant.start is None or wall.start is None else min(instant.start, wall.start),
+        None if instant.end is None or wall.end is None else max(instant.end, wall.end),
+    )
+
+
+def _by_the_clock(value: Any) -> Any:
+    """`value` with all its times as the clock on the wall showed them, without their offset."""
+    if isinstance(value, str):
+        return _OFFSET.sub(r"\1Z", value)
+    if isinstance(value, dict):
+        return {name: _by_the_clock(item) for name, item in value.items()}
+    return [_by_the_clock(item) for item in value] if isinstance(value, list) else value
 
 
 def _authors(kind: str, resource: dict[str, Any], salt: bytes, base: str) -> Iterator[str]:
@@ -185,7 +246,7 @@ def _authors(kind: str, resource: dict[str, Any], salt: bytes, base: str) -> Ite
             yield UNKNOWN
             continue
         yield reference_digest(salt, match[1])
-        if match[1].startswith("PractitionerRole/"):
+        if match[1].startswith(NOT_ONE_PERSON):
             yield UNKNOWN
 
 

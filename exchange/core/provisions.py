@@ -57,6 +57,9 @@ SENSITIVITY: Mapping[str, tuple[str, ...]] = {
 )
 """Each sensitivity code of v3 ActCode, with the codes right below it: a label means those too."""
 
+NOT_ONE_PERSON = ("CareTeam/", "PractitionerRole/")
+"""How references to a role or a team begin: the people in them have names of their own too."""
+
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}")
 _ELSEWHERE = re.compile(r"https?://\S+/([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}")
 _CODING_PARTS = frozenset({"id", "system", "code", "display", "userSelected"})
@@ -111,7 +114,7 @@ def is_certain(person: str) -> bool:
 
     A role is held by somebody who has a name too, and another server's names may be of people known here.
     """
-    return _LOCAL.fullmatch(person) is not None and not person.startswith("PractitionerRole/")
+    return _LOCAL.fullmatch(person) is not None and not person.startswith(NOT_ONE_PERSON)
 
 
 class Reader:
@@ -151,19 +154,21 @@ class Reader:
             for where, nested in self._items(f"{path}.provision", element.get("provision"))
         )
         rule = Rule(effect, conditions, exceptions)
-        if effect == "deny" or (effect == "none" and denies(rule)):
-            self._check_denied(path, conditions.actors)
+        if denies(rule):
+            self._check_denied(path, conditions)
         return rule
 
-    def _check_denied(self, path: str, actors: tuple[Named, ...]) -> None:
-        # Whoever asks under one name may be the same human under another: what is denied must be certain.
-        for actor in actors:
-            if actor.kind == "person" and not is_certain(actor.name):
-                self.wrong(
-                    f"{path}.actor",
-                    "a denial of a person names a Practitioner, Patient or RelatedPerson of this server; "
-                    "to deny all others at a place, name the Organization",
-                )
+    def _check_denied(self, path: str, when: Conditions) -> None:
+        # Whoever asks or wrote under one name may be the same human under another, so who is denied must be
+        # certain: also where a rule permits somebody and denies a part of it again.
+        if any(actor.kind == "person" and not is_certain(actor.name) for actor in when.actors):
+            self.wrong(
+                f"{path}.actor",
+                "a denial of a person names a Practitioner, Patient or RelatedPerson of this server; "
+                "to deny all others at a place, name the Organization",
+            )
+        if any(one.kind == "authoredby" and one.name.startswith(NOT_ONE_PERSON) for one in when.references):
+            self.wrong(f"{path}.data", "a denial by author names no role or team, but who is in it")
 
     def _conditions(self, path: str, element: dict[str, Any]) -> Conditions:
         def each(name: str) -> Iterator[tuple[str, Any]]:
@@ -243,7 +248,7 @@ class Reader:
         if system == CONFIDENTIALITY_SYSTEM and code in CONFIDENTIALITY:
             return [label]
         if system == ACT_CODE and code in SENSITIVITY:
-            return [f"{ACT_CODE}|{one}" for one in _with_all_below(code)]
+            return [f"{ACT_CODE}|{one}" for one in with_all_below(code)]
         if label:
             self.wrong(
                 path, "is no v3 confidentiality and no v3 sensitivity that is supported", "code-invalid"
@@ -312,8 +317,7 @@ class Reader:
         if identifier is not None:
             return self._identified(path, identifier, kind)
         # A version of a record is less than the record: to permit that much would permit too much.
-        whole = isinstance(text, str) and "/_history/" not in text
-        name = literal(text, self._base) if whole else ""
+        name = literal(text, self._base) if isinstance(text, str) and "/_history/" not in text else ""
         match = _LOCAL.fullmatch(name) or _ELSEWHERE.fullmatch(name)
         if not match:
             self.wrong(path, "is not a reference that can be matched: Type/id, or the like on another server")
@@ -353,8 +357,9 @@ class Reader:
 _EXERCISED = frozenset(CONSENT_ACTION.values())
 
 
-def _with_all_below(code: str) -> list[str]:
-    return [code, *(lower for below in SENSITIVITY[code] for lower in _with_all_below(below))]
+def with_all_below(code: str) -> list[str]:
+    """The sensitivity `code` with all that it includes; any other code alone."""
+    return [code, *(lower for below in SENSITIVITY.get(code, ()) for lower in with_all_below(below))]
 
 
 def _sorted(values: Iterator[str]) -> tuple[str, ...]:

@@ -11,12 +11,16 @@ from exchange.core.r4.definitions_generated import TYPES
 from exchange.core.terms import reference_digest
 
 SALT = b"q" * 32
+BASE = "https://city.example/fhir"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 
 
+V3_TREAT = "http://terminology.hl7.org/CodeSystem/v3-ActReason|TREAT"
+
+
 def facts(kind="Observation", **elements):
-    return facts_of({"resourceType": kind, **elements}, salt=SALT, reference=f"{kind}/1")
+    return facts_of({"resourceType": kind, **elements}, salt=SALT, reference=f"{kind}/1", base=BASE)
 
 
 def digest(reference):
@@ -28,6 +32,13 @@ def concept(*codings, **more):
         "coding": [dict(zip(("system", "code"), coding.split("|"), strict=True)) for coding in codings],
         **more,
     }
+
+
+def mentions(*codings):
+    """What codings of systems that nobody knows mention: themselves, and their codes of any system."""
+    systems = [coding.split("|") for coding in codings]
+    cases = [(system, one) for system, code in systems for one in (code, code.upper(), code.lower())]
+    return {f"{system}|{code}" for system, code in cases} | {f"|{code}" for _, code in cases}
 
 
 def day(text, *, after=0):
@@ -98,7 +109,7 @@ def test_class_and_own_reference():
 def test_the_codes_are_of_what_the_record_is_about(kind, elements):
     found = facts(kind, **elements)
     assert found.codes == (frozenset({"s|1", "t|2"}),)
-    assert found.mentions == {"s|1", "t|2"}
+    assert found.mentions == mentions("s|1", "t|2")
 
 
 def test_each_of_several_primary_concepts_counts():
@@ -115,7 +126,7 @@ def test_codes_elsewhere_are_mentions():
         extension=[{"url": "x", "valueCoding": {"system": "s", "code": "5"}}],
     )
     assert found.codes == (frozenset({"s|1"}),)
-    assert found.mentions == {"s|1", "s|2", "s|3", "s|4", "s|5", "u|mg"}
+    assert found.mentions == mentions("s|1", "s|2", "s|3", "s|4", "s|5", "u|mg")
 
 
 @pytest.mark.parametrize(
@@ -125,12 +136,52 @@ def test_codes_elsewhere_are_mentions():
         ("Condition", {"code": {"coding": [{"display": "HIV"}]}}),
         ("MedicationRequest", {"medicationReference": {"reference": "Medication/1"}}),
         ("MedicationRequest", {"medicationReference": {"reference": "#gone"}}),
+        ("Condition", {"code": concept("urn:oid:1.2.3|1")}),
     ],
 )
 def test_a_record_about_what_no_code_tells_might_be_about_anything(kind, elements):
     found = facts(kind, **elements)
-    assert found.codes == (frozenset(),)
+    assert found.codes in {(frozenset(),), (frozenset({"urn:oid:1.2.3|1"}),)}
     assert "|" in found.mentions
+
+
+@pytest.mark.parametrize("kind", ["Condition", "Encounter", "Group", "Medication"])
+def test_a_record_that_does_not_say_what_it_is_about_might_be_about_anything(kind):
+    assert "|" in facts(kind).mentions
+    assert "|" not in facts("Patient").mentions  # no element of it would say
+
+
+def test_a_translation_that_is_known_tells_what_the_record_is_about():
+    found = facts("Condition", code=concept("urn:oid:1.2.3|1", "http://snomed.info/sct|2"))
+    assert found.mentions == {"urn:oid:1.2.3|1", "|1", "http://snomed.info/sct|2"}
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "http://loinc.org",
+        "https://www.loinc.org/",
+        "urn:oid:2.16.840.1.113883.6.1",
+        "2.16.840.1.113883.6.1",
+        "http://loinc.org|2.77",
+    ],
+)
+def test_a_code_is_known_however_its_system_is_written(system):
+    found = facts(code={"coding": [{"system": system, "code": " la6751-7 "}]})
+    assert found.codes == (frozenset({"http://loinc.org|LA6751-7"}),)
+
+
+@pytest.mark.parametrize(
+    "system", ["SNOMED-CT", "http://snomed.org/sct", "urn:oid:1.2.3", "http://lab.example"]
+)
+def test_a_code_of_a_system_that_is_not_recognised_might_be_that_code_of_any(system):
+    assert "|44054006" in facts(code={"coding": [{"system": system, "code": "44054006"}]}).mentions
+
+
+def test_the_case_of_a_code_might_be_wrong():
+    found = facts(code=concept("http://terminology.hl7.org/CodeSystem/v3-ActCode|aMb"))
+    assert found.codes == (frozenset({f"{ACT_CODE}|aMb"}),)
+    assert found.mentions == {f"{ACT_CODE}|aMb", f"{ACT_CODE}|AMB", f"{ACT_CODE}|amb"}
 
 
 def test_a_code_without_a_system_is_kept_as_such():
@@ -151,6 +202,11 @@ def test_a_code_without_a_system_is_kept_as_such():
         ({"code": "R"}, "|"),
         ({"display": "restricted"}, "|"),
         ({"system": ACT_CODE}, f"{ACT_CODE}|"),
+        ({"system": ACT_CODE, "code": "psy"}, f"{ACT_CODE}|PSY"),
+        ({"system": CONFIDENTIALITY + "/", "code": "r"}, f"{CONFIDENTIALITY}|R"),
+        ({"system": "urn:oid:1.2.3", "code": "HIV"}, "|"),
+        ({"system": "http://terminology.hl7.org/CodeSystem/v2-0177", "code": "HIV"}, "|"),
+        ({"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}, V3_TREAT),
     ],
 )
 def test_labels_of_the_record(coding, label):
@@ -168,6 +224,28 @@ def test_labels_within_the_record_are_the_records():
     note = {"text": "x", "extension": [{"url": inline, "valueCoding": psychiatric}]}
     assert facts(note=[note]).labels == expected
     assert facts(meta={"tag": [psychiatric]}).labels == set()
+
+
+def test_a_broad_label_might_mean_each_of_those_below_it():
+    found = facts(meta={"security": [{"system": ACT_CODE, "code": "SUD"}]})
+    assert found.labels == {f"{ACT_CODE}|{code}" for code in ("SUD", "ETHUD", "OPIOIDUD")}
+
+
+def test_labels_of_documents_within_the_record_are_the_records():
+    inside = {"resourceType": "DocumentReference", "securityLabel": [concept(f"{ACT_CODE}|HIV")]}
+    assert facts("Bundle", entry=[{"resource": inside}]).labels == {f"{ACT_CODE}|HIV"}
+    letter = {"resourceType": "Composition", "confidentiality": "V"}
+    assert facts("Bundle", entry=[{"resource": letter}]).labels == {f"{CONFIDENTIALITY}|V"}
+
+
+# --- Classes -------------------------------------------------------------------------------------------
+
+
+def test_records_within_the_record_are_of_its_classes_but_for_the_directory():
+    inside = [{"resourceType": "Condition"}, {"resourceType": "Practitioner"}]
+    assert facts(contained=inside).classes == {"Observation", "Condition"}
+    assert facts("Bundle", entry=[{"resource": {"resourceType": "Patient"}}]).classes == {"Bundle", "Patient"}
+    assert facts("Practitioner").classes == {"Practitioner"}
 
 
 # --- Time ----------------------------------------------------------------------------------------------
@@ -231,6 +309,26 @@ def test_an_instant_lasts_a_millisecond():
     assert found.period == Period(day("2020-05-01") + 250, day("2020-05-01") + 251)
 
 
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"effectiveDateTime": "2020-01-31T23:00:00-05:00"}, ("2020-01-31T23:00:00", "2020-02-01T04:00:01")),
+        ({"effectiveDateTime": "2020-02-01T01:00:00+02:00"}, ("2020-01-31T23:00:00", "2020-02-01T01:00:01")),
+        ({"effectiveDateTime": "2020-01-31T23:00:00Z"}, ("2020-01-31T23:00:00", "2020-01-31T23:00:01")),
+        (
+            {"effectivePeriod": {"start": "2020-01-31T23:00:00-05:00", "end": "2020-02"}},
+            ("2020-01-31T23:00:00", "2020-03-01"),
+        ),
+        (
+            {"effectiveTiming": {"event": ["2020-01-31T23:00:00-05:00"]}},
+            ("2020-01-31T23:00:00", "2020-02-01T04:00:01"),
+        ),
+    ],
+)
+def test_a_time_with_an_offset_counts_by_the_instant_and_by_the_clock(elements, expected):
+    assert facts(**elements).period == Period(*(day(text) for text in expected))
+
+
 # --- Links and authors ---------------------------------------------------------------------------------
 
 
@@ -238,11 +336,18 @@ def test_links_are_all_references_in_the_record():
     found = facts(
         subject={"reference": "Patient/1"},
         encounter={"reference": "Encounter/2/_history/3"},
-        derivedFrom=[{"reference": "#inside"}],
-        contained=[{"resourceType": "Media", "id": "inside", "content": {"url": "Binary/4"}}],
-        note=[{"authorReference": {"display": "somebody"}}],
+        partOf=[{"reference": f"{BASE}/Procedure/5"}],
+        media=[{"content": {"url": "Binary/4"}}, {"content": {"url": f"{BASE}/Binary/6"}}],
+        extension=[{"url": "http://hl7.org/fhir/StructureDefinition/x", "valueString": "y"}],
     )
-    assert found.links == {digest("Patient/1"), digest("Encounter/2"), digest("Binary/4")}
+    assert found.links == {
+        digest(one) for one in ("Patient/1", "Encounter/2", "Binary/4", "Procedure/5", "Binary/6")
+    }
+
+
+def test_what_is_contained_might_be_any_record():
+    inside = {"resourceType": "Encounter", "id": "e", "identifier": [{"value": "1"}]}
+    assert facts(encounter={"reference": "#e"}, contained=[inside]).links == {""}
 
 
 @pytest.mark.parametrize(
@@ -253,6 +358,10 @@ def test_links_are_all_references_in_the_record():
         {"reference": "Encounter?identifier=x"},
         {"identifier": {"system": "s", "value": "1"}, "display": "the visit"},
         {"type": "Encounter", "identifier": {"value": "1"}},
+        {"display": "the visit"},
+        {"url": "https://elsewhere.example/fhir/Binary/1"},
+        {"reference": "/Encounter/1"},
+        {"reference": "Encounter/1/"},
     ],
 )
 def test_a_link_that_does_not_tell_where_it_leads_is_unknown(target):
@@ -270,6 +379,15 @@ def test_a_link_that_does_not_tell_where_it_leads_is_unknown(target):
             ["Practitioner/1", "Patient/2"],
         ),
         ("Observation", {"performer": [{"reference": "PractitionerRole/1"}]}, ["PractitionerRole/1", None]),
+        ("Observation", {"performer": [{"reference": "CareTeam/1"}]}, ["CareTeam/1", None]),
+        (
+            "Observation",
+            {"performer": [{"reference": f"{BASE}/Practitioner/1/_history/2"}]},
+            ["Practitioner/1"],
+        ),
+        ("Observation", {"performer": [{"reference": "https://x.example/Practitioner/1"}]}, [None]),
+        ("Observation", {"performer": [{"reference": "#p"}]}, [None]),
+        ("Observation", {"performer": [{"identifier": {"value": "1"}}]}, [None]),
         ("Observation", {"performer": [{"display": "Dr. Jones"}]}, [None]),
         ("Observation", {}, [None]),
         ("Patient", {}, []),
