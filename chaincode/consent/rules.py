@@ -255,7 +255,9 @@ def _is_asked_by(actor: Actor, request: Request) -> bool | None:
     if actor.kind == "role":
         if actor.id == request.role:
             return True
-        return False if _system(actor.id) == _system(request.role) else None
+        # One code in another case might be the same code, and another system might have a code for the same.
+        apart = _system(actor.id) == _system(request.role) and actor.id.lower() != request.role.lower()
+        return False if apart else None
     if not request.person:
         return None
     return actor.id == request.person or (None if request.person_open else False)

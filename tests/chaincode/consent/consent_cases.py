@@ -17,7 +17,7 @@ from chaincode.consent.model import (
 from chaincode.consent.obligations import Facts
 
 MEMBERS = ("AlphaMSP", "BetaMSP", "GammaMSP")
-ROLES = ("r|doctor", "r|nurse", "q|nurse")
+ROLES = ("r|doctor", "r|nurse", "r|Nurse", "q|nurse")
 PERSONS = ("a" * 32, "b" * 32)
 CLASSES = ("Observation", "Condition", "Patient")
 CODES = ("s|1", "s|2", "t|1")

@@ -148,7 +148,8 @@ def is_actor(actor, request):
     if actor.id == stated:
         return YES
     if actor.kind == "role":  # two code systems may have a code each for the same role
-        return NO if actor.id.split("|")[0] == stated.split("|")[0] else MAYBE
+        same_system = actor.id.split("|")[0] == stated.split("|")[0]
+        return NO if same_system and actor.id.upper() != stated.upper() else MAYBE
     return MAYBE if request.person_open else NO
 
 

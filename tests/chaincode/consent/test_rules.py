@@ -269,6 +269,13 @@ def test_a_role_of_another_code_system_may_be_the_one_that_is_named():
     assert reason(permit(actors=actors), role="t|1") == ("deny", "no-consent")
 
 
+def test_a_role_in_another_case_may_be_the_one_that_is_named():
+    actors = (Actor("role", "s|nurse"),)
+    assert reason(permit(), deny(actors=actors), role="s|Nurse") == ("deny", "refused-by-patient")
+    assert reason(permit(actors=actors), role="s|Nurse") == ("deny", "no-consent")
+    assert ask(permit(), deny(actors=actors), role="s|nurses").outcome == "permit"
+
+
 def test_a_deny_within_a_permit_counts_though_the_permit_is_open():
     root = permit(deny(purposes=("TREAT",)), actors=(Actor("person", "a" * 32),))
     assert reason(root, permit()) == ("deny", "refused-by-patient")
