@@ -207,11 +207,14 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
     last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
     rows = [_row(last + place, new) for place, new in enumerate(versions_, start=1)]
     connection.exec_driver_sql(_INSERT, rows)
-    postings = sorted(  # neighbours in the index are written together
-        (token, last + place) for place, new in enumerate(versions_, start=1) for token in _split(new.tokens)
-    )
-    if postings:
-        connection.exec_driver_sql(_INDEX, postings)
+    postings: dict[bytes, list[int]] = {}
+    for place, new in enumerate(versions_, start=1):
+        for token in _split(new.tokens):
+            postings.setdefault(token, []).append(last + place)
+    if postings:  # neighbours in the index are written together
+        connection.exec_driver_sql(
+            _INDEX, [(token, at) for token in sorted(postings) for at in postings[token]]
+        )
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
