@@ -3,6 +3,10 @@
 While transactions are in flight, calls queue; each new transaction takes all that wait, up to the
 contract's limit. A call that comes alone goes at once. The requests of one call stay together, so a
 caller has one transaction to point to.
+
+Where several transactions may be in flight, many calls are shared out among those that are free: callers
+that were answered together come back together, and one batch of all of them would leave every stage of the
+ledger idle while another works.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from exchange.core.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
 from exchange.ledger.port import Committed
+
+_LEAST_SHARE = 32  # requests; below that, what a transaction costs by itself outweighs what sharing gains
 
 _decisions = msgspec.json.Decoder(Decisions)
 
@@ -51,6 +57,7 @@ class GroupCommit:
         self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int, patience: float
     ) -> None:
         self._submit, self._free, self._patience = submit, in_flight, patience
+        self._idle = in_flight
         self._waiting: deque[_Call] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -100,12 +107,20 @@ class GroupCommit:
 
     async def _work(self) -> None:
         while batch := self._take():
-            await self._commit(batch)
+            self._idle -= 1
+            try:
+                await self._commit(batch)
+            finally:
+                self._idle += 1
 
     def _take(self) -> list[_Call]:
         batch: list[_Call] = []
         size = 0
         stale = time.perf_counter() - self._patience
+        share = BATCH_LIMIT
+        if self._idle > 1:
+            waiting = sum(len(call.requests) for call in self._waiting)
+            share = max(_LEAST_SHARE, -(-waiting // self._idle))
         while self._waiting:
             call = self._waiting[0]
             if call.arrived < stale:
@@ -114,7 +129,7 @@ class GroupCommit:
                 self._waiting.popleft()
                 continue
             size += len(call.requests)
-            if size > BATCH_LIMIT:
+            if size > BATCH_LIMIT or (batch and size > share):
                 break
             batch.append(self._waiting.popleft())
         return batch

@@ -24,7 +24,14 @@ from exchange.network.topology import Folder, Orderer, Organisation, Topology
 
 _COMMAND_SECONDS = 60.0
 _PATIENCE = 30.0  # seconds for what settles by itself: a leader's election, a block on its way
-_SETTLES = ("no Raft leader", "not agreed to by this org", "failed to satisfy", "connection refused")
+_SETTLES = (
+    "no Raft leader",
+    "not agreed to by this org",
+    "failed to satisfy",
+    "connection refused",
+    "ProposalResponsePayloads do not match",  # one peer has the last approval's block, another not yet
+)
+_LONGEST = 300
 
 
 class Administrator:
@@ -137,4 +144,4 @@ class Administrator:
         if done.returncode:
             lines = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
             said = next((line for line in reversed(lines) if "Error" in line), lines[-1])
-            raise StartError(f"{step} failed: {said}")
+            raise StartError(f"{step} failed: {said[:_LONGEST]}")

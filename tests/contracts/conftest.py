@@ -2,7 +2,10 @@
 
 A backend is a `Channel`: it hands out `exchange.ledger.port.Transactions` for some organisations, on one
 shared state. `channel` runs a test on every backend, in the name of Hospital A alone; `consortium` on
-those where several organisations call. A backend for Fabric is one more entry in the two lists.
+those where several organisations call.
+
+On Fabric, tests of one founded consortium share its state, as they would in life; a test that founds one
+itself has a chaincode of its own.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from chaincode.access.model import Request
@@ -26,12 +31,22 @@ from chaincode.consent.model import Actor, Condition, Policy, Provision, Terms
 from chaincode.errors import ContractError
 from chaincode.ledger import Entry, Modification, Page
 from chaincode.router import Router
+from exchange import network
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, VoidedError
+from exchange.ledger.gateway import proposal
+from exchange.ledger.gateway.blocks import open_blocks
+from exchange.ledger.gateway.connection import Profile
+from exchange.ledger.gateway.transactions import FabricTransactions
 from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
 
+HOSPITALS = ("HospitalA", "HospitalB", "HospitalC", "HospitalD", "HospitalE")
 A, B, C = "HospitalAMSP", "HospitalBMSP", "HospitalCMSP"
+FABRIC = pytest.param("on_fabric", marks=pytest.mark.fabric, id="fabric")
+
+
+FOUNDED = Policy(version=1, members=(A, B), rules=())
 
 
 @dataclass
@@ -151,6 +166,72 @@ class SimulatedMember:
         """Nothing is held."""
 
 
+# -- a channel of Fabric ---------------------------------------------------------
+
+
+class FabricMember(FabricTransactions):
+    """One organisation's way to a chaincode; events of earlier tests on the same one are left out."""
+
+    began: Checkpoint | None = None
+
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+        async for event in super().events(after or self.began):
+            yield event
+
+
+@pytest.fixture(scope="session")
+def hospitals(
+    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[network.Network]:
+    """Five hospitals on one channel, with a consortium of A and B founded on the chaincode of its name."""
+    root = tmp_path_factory.mktemp("hospitals") / "network"
+    with network.up(root, network.Options(names=HOSPITALS), programs=programs) as running:
+        asyncio.run(_found(running.profile("HospitalA")))
+        yield running
+
+
+async def _found(profile: Profile) -> None:
+    client = LedgerClient(FabricTransactions.open(profile))
+    await client.found_policy(FOUNDED)
+    await client.close()
+
+
+@pytest.fixture
+async def on_fabric(
+    hospitals: network.Network,
+    deployed: Callable[[network.Network, str], None],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Channel]:
+    """Time starts at the real one, which endorsers compare with theirs, and then stands still."""
+    clock = Clock(time.time_ns() // 1_000_000)
+    monkeypatch.setattr(proposal, "time", SimpleNamespace(time_ns=lambda: clock.now * 1_000_000))
+    chaincode, began = hospitals.topology.options.chaincode, None
+    if "ledger" in request.fixturenames:
+        began = await newest(hospitals)
+    else:
+        chaincode = f"c{secrets.token_hex(8)}"
+        await asyncio.to_thread(deployed, hospitals, chaincode)
+    opened: dict[str, FabricMember] = {}
+
+    def member(msp_id: str) -> Transactions:
+        if msp_id not in opened:
+            profile = hospitals.profile(msp_id.removesuffix("MSP"))
+            opened[msp_id] = FabricMember.open(msgspec.structs.replace(profile, chaincode=chaincode))
+            opened[msp_id].began = began
+        return opened[msp_id]
+
+    yield Channel(member, clock)
+    for transactions in opened.values():
+        await transactions.close()
+
+
+async def newest(running: network.Network) -> Checkpoint:
+    """Behind every event so far."""
+    async with open_blocks(running.profile("HospitalA")) as source:
+        return Checkpoint(await source.height() - 1, 1 << 32)
+
+
 # -- fixtures --------------------------------------------------------------------
 
 
@@ -178,13 +259,13 @@ def simulated(clock: Clock) -> Channel:
     return Channel(lambda msp_id: SimulatedMember(state, msp_id), clock)
 
 
-@pytest.fixture(params=["embedded", "simulated"])
+@pytest.fixture(params=["embedded", "simulated", FABRIC])
 def channel(request: pytest.FixtureRequest) -> Channel:
     found: Channel = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(params=["simulated"])
+@pytest.fixture(params=["simulated", FABRIC])
 def consortium(request: pytest.FixtureRequest) -> Channel:
     found: Channel = request.getfixturevalue(request.param)
     return found
@@ -194,7 +275,8 @@ def consortium(request: pytest.FixtureRequest) -> Channel:
 async def ledger(channel: Channel) -> LedgerClient:
     """Hospital A's client of a founded consortium of A and B, whose policy allows nothing by itself."""
     client = LedgerClient(channel.member(A))
-    await client.found_policy(Policy(version=1, members=(A, B), rules=()))
+    if (await client.read_policy()).policy is None:
+        await client.found_policy(FOUNDED)
     return client
 
 

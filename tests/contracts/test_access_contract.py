@@ -15,6 +15,7 @@ from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
+from exchange.ledger.gateway.transactions import FabricTransactions
 
 
 async def refusal(call: Any) -> Exception:
@@ -280,15 +281,18 @@ async def test_a_time_far_from_the_endorsers_clock_is_refused(
     ledger: LedgerClient, channel: Any, make: Any, simulation: Any
 ) -> None:
     """The embedded ledger's time never runs back, so a clock that was set back refuses; so does a peer's."""
-    before = channel.clock.now
-    channel.clock.now = before + 600_000
-    await ledger.authorize([make.ask(make.pair())])
     transactions = channel.member(make.A)
-    if hasattr(transactions, "_channel"):
+    before = channel.clock.now
+    if isinstance(transactions, FabricTransactions):  # endorsers have clocks of their own
+        channel.clock.now = before - 600_000
+    else:
+        channel.clock.now = before + 600_000
+        await ledger.authorize([make.ask(make.pair())])
+    if isinstance(transactions, simulation.Member):
         behind = simulation.Member(transactions._channel, make.A)
         behind._router._clock = lambda: before
         transactions = behind
-    else:
+    elif not isinstance(transactions, FabricTransactions):
         channel.clock.now = before
     why = await refusal(
         transactions.submit("access:authorize", encode(Authorize((make.request(make.pair()),))))

@@ -16,7 +16,7 @@ from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, No
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 
-FOUR = ("AMSP", "BMSP", "CMSP", "DMSP")
+FOUR = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
 
 
 def policy(version: int = 1, members: tuple[str, ...] = FOUR, **changes: Any) -> Policy:
@@ -25,8 +25,8 @@ def policy(version: int = 1, members: tuple[str, ...] = FOUR, **changes: Any) ->
 
 @pytest.fixture
 async def clients(consortium: Any) -> dict[str, LedgerClient]:
-    clients = {name: LedgerClient(consortium.member(name)) for name in (*FOUR, "EMSP")}
-    await clients["AMSP"].found_policy(policy())
+    clients = {name: LedgerClient(consortium.member(name)) for name in (*FOUR, "HospitalEMSP")}
+    await clients["HospitalAMSP"].found_policy(policy())
     return clients
 
 
@@ -61,64 +61,66 @@ async def test_only_a_member_of_it_founds(channel: Any, make: Any) -> None:
 
 
 async def test_a_majority_adopts_and_half_does_not(clients: dict[str, LedgerClient]) -> None:
-    second = policy(2, (*FOUR, "EMSP"))
-    proposed = (await clients["AMSP"].propose_policy(second)).standing
-    assert (proposed.adopted, proposed.approvals) == (False, ("AMSP",))
-    half = (await clients["CMSP"].approve_policy(proposed.digest)).standing
-    assert (half.adopted, half.approvals) == (False, ("AMSP", "CMSP"))
-    held = await clients["BMSP"].read_policy()
+    second = policy(2, (*FOUR, "HospitalEMSP"))
+    proposed = (await clients["HospitalAMSP"].propose_policy(second)).standing
+    assert (proposed.adopted, proposed.approvals) == (False, ("HospitalAMSP",))
+    half = (await clients["HospitalCMSP"].approve_policy(proposed.digest)).standing
+    assert (half.adopted, half.approvals) == (False, ("HospitalAMSP", "HospitalCMSP"))
+    held = await clients["HospitalBMSP"].read_policy()
     assert held.policy == policy()
-    assert held.proposals[proposed.digest].approvals == ("AMSP", "CMSP")
-    adopted = (await clients["BMSP"].approve_policy(proposed.digest)).standing
+    assert held.proposals[proposed.digest].approvals == ("HospitalAMSP", "HospitalCMSP")
+    adopted = (await clients["HospitalBMSP"].approve_policy(proposed.digest)).standing
     assert adopted.adopted
-    held = await clients["BMSP"].read_policy()
+    held = await clients["HospitalBMSP"].read_policy()
     assert held.policy == second
     assert held.proposals == {}
 
 
 async def test_approving_twice_counts_once(clients: dict[str, LedgerClient]) -> None:
-    digest = (await clients["AMSP"].propose_policy(policy(2))).standing.digest
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
     for _ in range(3):
-        standing = (await clients["AMSP"].approve_policy(digest)).standing
-    again = (await clients["AMSP"].propose_policy(policy(2))).standing
-    assert (standing.adopted, standing.approvals) == (False, ("AMSP",))
+        standing = (await clients["HospitalAMSP"].approve_policy(digest)).standing
+    again = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing
+    assert (standing.adopted, standing.approvals) == (False, ("HospitalAMSP",))
     assert again == standing
 
 
 async def test_votes_for_other_bytes_do_not_count(clients: dict[str, LedgerClient]) -> None:
-    one = policy(2, (*FOUR, "EMSP"))
-    other = policy(2, ("EMSP", *FOUR))
-    await clients["AMSP"].propose_policy(one)
-    await clients["BMSP"].propose_policy(other)
-    standing = (await clients["CMSP"].propose_policy(one)).standing
-    assert (standing.adopted, standing.approvals) == (False, ("AMSP", "CMSP"))
+    one = policy(2, (*FOUR, "HospitalEMSP"))
+    other = policy(2, ("HospitalEMSP", *FOUR))
+    await clients["HospitalAMSP"].propose_policy(one)
+    await clients["HospitalBMSP"].propose_policy(other)
+    standing = (await clients["HospitalCMSP"].propose_policy(one)).standing
+    assert (standing.adopted, standing.approvals) == (False, ("HospitalAMSP", "HospitalCMSP"))
 
 
 async def test_a_stranger_neither_proposes_nor_approves(clients: dict[str, LedgerClient]) -> None:
-    digest = (await clients["AMSP"].propose_policy(policy(2))).standing.digest
-    assert isinstance(await refusal(clients["EMSP"].propose_policy(policy(2))), ForbiddenError)
-    assert isinstance(await refusal(clients["EMSP"].approve_policy(digest)), ForbiddenError)
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    assert isinstance(await refusal(clients["HospitalEMSP"].propose_policy(policy(2))), ForbiddenError)
+    assert isinstance(await refusal(clients["HospitalEMSP"].approve_policy(digest)), ForbiddenError)
 
 
 async def test_adoption_voids_every_other_proposal(clients: dict[str, LedgerClient]) -> None:
-    loser = (await clients["DMSP"].propose_policy(policy(2, ("DMSP",)))).standing.digest
-    winner = (await clients["AMSP"].propose_policy(policy(2))).standing.digest
-    for name in ("BMSP", "CMSP"):
+    loser = (await clients["HospitalDMSP"].propose_policy(policy(2, ("HospitalDMSP",)))).standing.digest
+    winner = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    for name in ("HospitalBMSP", "HospitalCMSP"):
         await clients[name].approve_policy(winner)
-    assert isinstance(await refusal(clients["AMSP"].approve_policy(loser)), ConflictError)
-    assert isinstance(await refusal(clients["AMSP"].approve_policy(winner)), ConflictError)
+    assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy(loser)), ConflictError)
+    assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy(winner)), ConflictError)
 
 
 async def test_who_left_has_no_vote(clients: dict[str, LedgerClient]) -> None:
-    digest = (await clients["AMSP"].propose_policy(policy(2, ("AMSP", "BMSP")))).standing.digest
-    for name in ("BMSP", "CMSP"):
+    digest = (
+        await clients["HospitalAMSP"].propose_policy(policy(2, ("HospitalAMSP", "HospitalBMSP")))
+    ).standing.digest
+    for name in ("HospitalBMSP", "HospitalCMSP"):
         await clients[name].approve_policy(digest)
-    assert isinstance(await refusal(clients["CMSP"].propose_policy(policy(3))), ForbiddenError)
+    assert isinstance(await refusal(clients["HospitalCMSP"].propose_policy(policy(3))), ForbiddenError)
 
 
 async def test_an_unknown_proposal_is_not_approved(clients: dict[str, LedgerClient]) -> None:
-    assert isinstance(await refusal(clients["AMSP"].approve_policy("0" * 64)), NotFoundError)
-    assert isinstance(await refusal(clients["AMSP"].approve_policy("../1")), BadArgumentError)
+    assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy("0" * 64)), NotFoundError)
+    assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy("../1")), BadArgumentError)
 
 
 RULE = PolicyRule(id="own", relation="custodian", subject="patient", purposes=("TREAT",))
@@ -131,7 +133,7 @@ RULE = PolicyRule(id="own", relation="custodian", subject="patient", purposes=("
         policy(1),
         policy(2, schema=2),
         policy(2, ()),
-        policy(2, ("AMSP", "AMSP")),
+        policy(2, ("HospitalAMSP", "HospitalAMSP")),
         policy(2, ("A MSP",)),
         policy(2, tuple(f"M{n}MSP" for n in range(MEMBERS + 1))),
         msgspec.structs.replace(policy(2), rules=(RULE, RULE)),
@@ -142,17 +144,17 @@ RULE = PolicyRule(id="own", relation="custodian", subject="patient", purposes=("
     ],
 )
 async def test_a_policy_out_of_bounds_is_refused(clients: dict[str, LedgerClient], wrong: Policy) -> None:
-    assert isinstance(await refusal(clients["AMSP"].propose_policy(wrong)), BadArgumentError)
+    assert isinstance(await refusal(clients["HospitalAMSP"].propose_policy(wrong)), BadArgumentError)
 
 
 async def test_two_approvals_at_once_both_count(clients: dict[str, LedgerClient]) -> None:
     """The second of two transactions that read the same approvals is voided, and tried again."""
-    digest = (await clients["AMSP"].propose_policy(policy(2))).standing.digest
-    await asyncio.gather(*(clients[name].approve_policy(digest) for name in ("BMSP", "CMSP")))
-    assert (await clients["AMSP"].read_policy()).policy == policy(2)
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    await asyncio.gather(*(clients[name].approve_policy(digest) for name in ("HospitalBMSP", "HospitalCMSP")))
+    assert (await clients["HospitalAMSP"].read_policy()).policy == policy(2)
 
 
 async def test_a_policy_that_no_release_understands_is_not_proposed(clients: dict[str, LedgerClient]) -> None:
     rule = PolicyRule(id="odd", relation="custodian", subject="patient", purposes=("CURIOSITY",))
     odd = msgspec.structs.replace(policy(2), rules=(rule,))
-    assert isinstance(await refusal(clients["AMSP"].propose_policy(odd)), BadArgumentError)
+    assert isinstance(await refusal(clients["HospitalAMSP"].propose_policy(odd)), BadArgumentError)

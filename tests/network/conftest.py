@@ -16,7 +16,6 @@ from exchange.ledger.gateway.connection import Profile, connect
 from exchange.ledger.gateway.events import Follower
 from exchange.ledger.gateway.identity import Identity
 from exchange.ledger.gateway.transactions import FabricTransactions
-from exchange.network.errors import ProgramsError
 
 sys.path.insert(0, str(Path(__file__).parent))  # for what tests of this folder share
 
@@ -31,20 +30,6 @@ SECRETS = {
     "memberOnlyRead": True,
     "memberOnlyWrite": True,
 }
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave tests on a real network out where Fabric is not; raised here, all of them share one line."""
-    if item.get_closest_marker("fabric"):
-        try:
-            network.Programs.find()
-        except ProgramsError as why:
-            pytest.skip(str(why))
-
-
-@pytest.fixture(scope="session")
-def programs() -> network.Programs:
-    return network.Programs.find()
 
 
 @pytest.fixture(scope="session")

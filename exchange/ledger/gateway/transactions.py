@@ -33,7 +33,7 @@ from exchange.ledger.port import Checkpoint, Committed, Event
 
 R = TypeVar("R")
 
-IN_FLIGHT = 4
+IN_FLIGHT = 2
 """How many transactions of one gateway's group commit run at once: a commit is several round trips."""
 
 _RECOGNITION = 5.0  # seconds for reading the first block

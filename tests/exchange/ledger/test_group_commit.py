@@ -97,6 +97,30 @@ async def test_one_alone_goes_at_once_and_the_rest_go_together(gate: Gate, node:
     assert [answer.entries[0].n for answer in answers] == [0, 0, 1, 2, 3, 4]
 
 
+async def test_many_are_shared_out_among_the_transactions_that_are_free(gate: Gate, node: Any) -> None:
+    client = LedgerClient(gate, in_flight=2)
+    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(100)]
+    await settle()
+    assert [len(batch) for batch in gate.batches] == [50, 50]
+    tasks += [start(client, node.ask(secrets.token_hex(16))) for _ in range(70)]
+    await gate.open_next()
+    await settle()
+    assert [len(batch) for batch in gate.batches] == [50, 50, 70]
+    await gate.open_next()
+    await gate.open_next()
+    await asyncio.gather(*tasks)
+
+
+async def test_few_are_not_shared_out(gate: Gate, node: Any) -> None:
+    client = LedgerClient(gate, in_flight=2)
+    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(40)]
+    await settle()
+    assert [len(batch) for batch in gate.batches] == [32, 8]
+    for _ in range(2):
+        await gate.open_next()
+    await asyncio.gather(*tasks)
+
+
 async def test_each_caller_gets_a_permit_for_its_own_subjects(gate: Gate, node: Any) -> None:
     client = LedgerClient(gate)
     keeper = asyncio.create_task(gate.keep_open())

@@ -1,0 +1,78 @@
+"""What every part of the suite shares: real Fabric where its programs are, and one clear line where not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from exchange import network
+from exchange.network.administration import Administrator
+from exchange.network.discovery import can_endorse
+from exchange.network.errors import ProgramsError
+
+_left_out = pytest.StashKey[dict[str, str]]()
+_PATIENCE = 30.0
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """With CONSENTRY_REQUIRE_FABRIC, fail at once where Fabric is not: a part left out would pass unseen."""
+    wanted = any(item.get_closest_marker("fabric") for item in session.items)
+    if wanted and os.environ.get("CONSENTRY_REQUIRE_FABRIC"):
+        try:
+            network.Programs.find()
+        except ProgramsError as why:
+            pytest.exit(f"error: {why}", returncode=1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave tests on a real network out where Fabric is not; raised here, all of them share one line."""
+    if item.get_closest_marker("fabric"):
+        try:
+            network.Programs.find()
+        except ProgramsError as why:
+            item.config.stash.setdefault(_left_out, {})[item.nodeid] = str(why)
+            pytest.skip(str(why))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the very last lines what was not tested, and how to have it tested."""
+    left_out = config.stash.get(_left_out, {})
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if left_out and reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line(
+            f"NOT TESTED: {len(left_out)} tests on a real Fabric network were left out. "
+            f"{next(iter(left_out.values()))}",
+            yellow=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def programs() -> network.Programs:
+    return network.Programs.find()
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Callable[[network.Network, str], None]:
+    """Puts the network's chaincode on its channel once more, under a name that has a state of its own."""
+    return _deploy
+
+
+def _deploy(running: network.Network, name: str) -> None:
+    options = msgspec.structs.replace(running.topology.options, chaincode=name)
+    topology = msgspec.structs.replace(running.topology, options=options)
+    administrator = Administrator(running.programs, running.folder, topology)
+    organisations = topology.organisations
+    with ThreadPoolExecutor(len(organisations)) as threads:
+        packages = [running.state.package_ids[one.name] for one in organisations]
+        list(threads.map(administrator.approve, organisations, packages))
+        administrator.commit()
+        profiles = [
+            msgspec.structs.replace(running.profile(one.name), chaincode=name) for one in organisations
+        ]
+        ready = threads.map(lambda profile: can_endorse(profile, seconds=_PATIENCE), profiles)
+        assert all(ready), f"{name} finds no endorsers"
