@@ -25,7 +25,10 @@ No message carries a feature, a score, or anything that depends on a decrypted v
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from analytics.features import Account
 
 
 class AnalyticsError(Exception):
@@ -48,13 +51,18 @@ class CapacityError(AnalyticsError):
 
 
 class NoUsableDataError(AnalyticsError):
-    """There is too little in the records to score. `missing` names the features that were looked for."""
+    """There is too little in the records to score.
+
+    `missing` names the features that were not found, and `accounts` (of `features.Account`) say of each
+    feature what became of it.
+    """
 
     code, status = "no-usable-data", 422
 
-    def __init__(self, message: str, *, missing: tuple[str, ...]) -> None:
+    def __init__(self, message: str, *, accounts: tuple[Account, ...]) -> None:
         super().__init__(message)
-        self.missing = missing
+        self.accounts = accounts
+        self.missing = tuple(account.feature for account in accounts if account.missing)
 
 
 class DataError(AnalyticsError):

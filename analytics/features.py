@@ -184,7 +184,7 @@ def extract(catalogue: Catalogue, patient: Resource, records: Iterable[Resource]
     measured = {f.name for f in catalogue.features if f.rule in {Rule.LATEST, Rule.ANSWER}}
     usable = measured - set(out.missing)
     if set(catalogue.required) & set(out.missing) or len(usable) < catalogue.at_least:
-        raise NoUsableDataError("too little is recorded for a score", missing=out.missing)
+        raise NoUsableDataError("too little is recorded for a score", accounts=out.accounts)
     return out
 
 

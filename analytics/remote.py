@@ -14,7 +14,7 @@ import httpx
 import numpy.typing as npt
 
 from analytics.encrypted.artefacts import Offer
-from analytics.encrypted.client import Client, Score
+from analytics.encrypted.client import Client, Query, Score
 from analytics.encrypted.framing import Kind, unframe
 from analytics.errors import AnalyticsError, MismatchError, UnknownError, WorkerLostError, by_code
 
@@ -65,18 +65,28 @@ class RemoteEvaluator:
             BusyError: a limit is reached; ask again later.
             ArtefactError, GarbledAnswerError: the answer can't be used.
         """
+        query, answer = await self.ask(client, table)
+        scores = await asyncio.to_thread(client.open, query, answer)
+        digest = unframe(answer, Kind.ANSWER, sections=(1,)).digest
+        return RemoteScore(tuple(scores), client.offer.model, query.digest, digest)
+
+    async def ask(self, client: Client, table: npt.ArrayLike) -> tuple[Query, bytes]:
+        """What `score` sends, and what comes back, still to be opened.
+
+        Raises:
+            WorkerLostError: the evaluator can't be reached or lost the request; ask again.
+            BusyError: a limit is reached; ask again later.
+            AnalyticsError: another refusal of the evaluator.
+        """
         try:
             return await self._ask(client, table)
         except UnknownError:
             await self._call("PUT", "/keys", client.keys)
             return await self._ask(client, table)
 
-    async def _ask(self, client: Client, table: npt.ArrayLike) -> RemoteScore:
+    async def _ask(self, client: Client, table: npt.ArrayLike) -> tuple[Query, bytes]:
         query = await asyncio.to_thread(client.encrypt, table)
-        answer = (await self._call("POST", "/score", query.data)).content
-        scores = await asyncio.to_thread(client.open, query, answer)
-        digest = unframe(answer, Kind.ANSWER, sections=(1,)).digest
-        return RemoteScore(tuple(scores), client.offer.model, query.digest, digest)
+        return query, (await self._call("POST", "/score", query.data)).content
 
     async def _call(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         try:

@@ -47,6 +47,7 @@ def event_id(tx: str, n: int) -> str:
     return f"{tx[:_ID_DIGITS]}-{n}"
 
 
+_OPERATIONS = frozenset({"everything", "assess-risk"})
 _EXECUTES = frozenset({"search", "export", "log", "score", "train"})
 
 
@@ -96,7 +97,7 @@ def audit_event(record: Record, who: Who | None, names: Mapping[str, str]) -> by
 
 
 def _interaction(name: str) -> str:
-    return "operation" if name == "everything" else name
+    return "operation" if name in _OPERATIONS else name
 
 
 def _requestor(record: Record, who: Who | None, names: Mapping[str, str]) -> dict[str, Any]:
@@ -129,6 +130,19 @@ def _custodian(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _score_details(record: Record) -> list[dict[str, str]]:
+    if not record.model:
+        return []
+    details = {"model": record.model}
+    if record.result is not None:
+        details |= {
+            "permitted-by": record.result.tx,
+            "input-commitment": record.result.input,
+            "output-commitment": record.result.output,
+        }
+    return [{"type": name, "valueString": value} for name, value in details.items()]
+
+
 def _entities(record: Record, who: Who | None) -> list[dict[str, Any]]:
     entities: list[dict[str, Any]] = [
         {
@@ -141,6 +155,7 @@ def _entities(record: Record, who: Who | None) -> list[dict[str, Any]]:
                 {"type": "request-digest", "valueString": record.digest},
                 {"type": "evidence-digest", "valueString": record.evidence},
                 {"type": "epoch", "valueString": str(record.epoch)},
+                *_score_details(record),
             ],
         }
     ]

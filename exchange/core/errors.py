@@ -13,7 +13,8 @@ ExchangeError
 ├── TooLargeError            413  the body is over the limit
 ├── UnsupportedMediaError    415  the body's media type is not one of FHIR's JSON types
 ├── TooCostlyError           422  the request would touch more than the limits allow
-├── UnavailableError         503  the ledger or the store can't be reached; nothing was released
+├── UnscorableError          422  too little is recorded for a risk score (says what is missing)
+├── UnavailableError         503  ledger, store or evaluator can't be reached; nothing was released
 └── DamagedError             503  stored data does not verify; nothing was released
 ```
 
@@ -117,8 +118,17 @@ class TooCostlyError(ExchangeError):
     code, status = "too-costly", 422
 
 
+class UnscorableError(ExchangeError):
+    """Too little is recorded for a risk score; the problems name the features that are missing."""
+
+    code, status = "business-rule", 422
+
+
 class UnavailableError(ExchangeError):
-    """The ledger or the store can't be reached; nothing was released. The answer carries `Retry-After`."""
+    """The ledger, the store or the evaluator can't be reached, or does not answer with anything usable.
+
+    Nothing was released. The answer carries `Retry-After`.
+    """
 
     code, status = "transient", 503
 

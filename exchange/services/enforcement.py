@@ -17,7 +17,7 @@ from __future__ import annotations
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -52,7 +52,7 @@ class Question:
 
     `interaction` is FHIR's name (`read`, `search-type` ...); `target` says of what, as asked for: it is
     sealed and may hold identifiers. `classes` are the resource types asked for. A score names its `model`
-    by digest and, the second time, its `result` (`chaincode.access.scores`).
+    by digest and, the second time, its `results` by subject (`chaincode.access.scores`).
     """
 
     principal: Principal
@@ -61,7 +61,7 @@ class Question:
     target: str
     classes: tuple[str, ...] = ()
     model: str = ""
-    result: Result | None = None
+    results: Mapping[bytes, Result] = field(default_factory=dict)
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -224,14 +224,14 @@ class Enforcement:
             self._names[name] = names
             if len(self._names) > _REMEMBERED:
                 self._names.popitem(last=False)
-        return Ask(keys.token, _request(question, names))
+        return Ask(keys.token, _request(question, keys.token, names))
 
     def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
         # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
         name = secret.attempt(question.principal.organization)
         names = _names(question.principal, name, secret.attempt_salt(name), self._base)
-        return Ask(token, _request(question, names))
+        return Ask(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
         token = self._references.directory
@@ -298,7 +298,7 @@ def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
     )
 
 
-def _request(question: Question, names: _Names) -> Request:
+def _request(question: Question, token: bytes, names: _Names) -> Request:
     principal = question.principal
     return Request(
         pair=names.pair,
@@ -313,5 +313,5 @@ def _request(question: Question, names: _Names) -> Request:
         digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
         evidence=names.evidence,
         model=question.model,
-        result=question.result,
+        result=question.results.get(token),
     )

@@ -171,6 +171,20 @@ class Searching:
         source = await self._source(question, [subject])
         return await self._look(source, _Wanted(clauses, count, after=after))
 
+    async def sealed(self, query: Query, subject: bytes, *, limit: int) -> list[Stored]:
+        """Up to `limit` records of `subject` that `query` may find, written last first, and still sealed.
+
+        Nothing is asked of the ledger here: whoever opens them has asked.
+        """
+        find = partial(
+            documents.search,
+            clauses=self._clauses(query),
+            within=Within([subject], [self._references.compartment(subject)]),
+            newest_first=True,
+            limit=limit,
+        )
+        return await self._records.read(find)
+
     def _clauses(self, query: Query) -> list[Clause]:
         kind: Clause = [[[self._references.of_type(query.resource_type)]]]
         token = self._token_keys.token  # each computed anew: what was stored lately must not be faster

@@ -1,0 +1,293 @@
+"""A patient's risk: asked for, computed from what may be seen, committed to, stored, and only then shown.
+
+1. The ledger is asked with action `score` and the model's digest before any record is opened.
+2. Features come from the patient's own records, released one by one like any read: what the requester may
+   not see does not enter its score. Without the Patient itself there is nothing, as for a read.
+3. The evaluator computes on ciphertext (`exchange.risk`).
+4. The ledger is asked again, with commitments to what went in and what came out. It decides on the terms
+   that hold by then; what was used is released anew under that decision, or nothing is shown.
+5. The RiskAssessment is stored as a record of the patient and released like one.
+
+An answer of the evaluator that holds no score is committed to as well, so that the log, which others read,
+does not tell the evaluator which of its answers could be opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from chaincode.access.model import Action, Result
+from exchange.core import search
+from exchange.core.actors import Kind, Principal, operator
+from exchange.core.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    UnavailableError,
+    UnscorableError,
+)
+from exchange.core.record import instant
+from exchange.core.risk_assessment import (
+    Estimate,
+    Evidence,
+    failure_commitment,
+    input_commitment,
+    output_commitment,
+    risk_assessment,
+)
+from exchange.crypto.references import References
+from exchange.ledger.pseudonyms import PatientSecret
+from exchange.risk.port import Feature, Judgement, RiskModel, Scored, UnusableAnswerError
+from exchange.services.enforcement import Answer, Enforcement, Question
+from exchange.services.indexing import new_id
+from exchange.services.reading import HIDDEN
+from exchange.services.searching import Searching
+from exchange.services.writing import Writing, Written
+from exchange.store import documents
+from exchange.store.database import Database
+from exchange.store.documents import Stored
+
+MOST_LOOKED_AT: Final = 5_000
+"""Records of one type that one score looks at: those that were written last."""
+
+CLASSES: Final = ("Condition", "Observation", "Patient", "RiskAssessment")
+"""The resource types that a score concerns: it is made of the first three and is the fourth."""
+
+_PURPOSE = "TREAT"
+_SAME = ("birthDate", "gender")
+"""Elements in which a Patient that the requester sent must agree with the stored one, where it has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A RiskAssessment as it was stored and released; `tx_id` names the entry that committed to it."""
+
+    written: Written
+    body: bytes
+    tx_id: str
+    probability: float
+    judgement: Judgement
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The features, and the stored records behind them with their content, by reference."""
+
+    features: tuple[Feature, ...]
+    used: Mapping[str, tuple[Stored, Mapping[str, Any]]]
+    all_seen: bool
+
+
+class Scoring:
+    """Scores of one custodian's patients by one `model`."""
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        model: RiskModel,
+        references: References,
+        records: Database,
+        enforcement: Enforcement,
+        searching: Searching,
+        writing: Writing,
+    ) -> None:
+        self.model = model
+        self._references = references
+        self._records = records
+        self._enforcement = enforcement
+        self._searching = searching
+        self._writing = writing
+        self._scribe = operator(msp_id, "consentry-risk")
+        # What a model wants never changes, so neither do these.
+        self._queries = [
+            search.parse(kind, [parameter], lenient=False) for kind, parameter in model.wanted.items()
+        ]
+
+    async def assess(
+        self, principal: Principal, patient: str, *, stated: Mapping[str, Any] | None = None
+    ) -> Assessed:
+        """The risk of the Patient with the logical id `patient`, as a stored RiskAssessment.
+
+        `stated` is a Patient that the requester holds under the same id, if it sent one: it is compared, so
+        that nobody is shown the risk of somebody else.
+
+        Raises:
+            ForbiddenError: the principal is no member's system, or asks for another purpose than treatment.
+            NotFoundError: there is no such patient, or the score is not permitted; `tx_id` names the entry.
+            ConflictError: `stated` has another birth date or gender.
+            UnscorableError: too little is recorded that may be used; the problems name the features.
+            UnavailableError: ledger, store or evaluator can't be reached, or the answer can't be used.
+        """
+        if principal.kind is not Kind.SYSTEM or principal.purpose != _PURPOSE:
+            raise ForbiddenError(f"a risk score is for members' systems that ask for {_PURPOSE}")
+        target = f"Patient/{patient}/$assess-risk"
+        question = Question(principal, Action.SCORE, "assess-risk", target, CLASSES, model=self.model.digest)
+        reference = self._references.record("Patient", patient)
+        stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
+        subjects = (self._references.subject(patient),) if stored is None else stored.subjects
+        answer = await self._enforcement.ask(question, subjects)
+        try:
+            return await self._assess(question, answer, stored, patient, stated)
+        except (ConflictError, UnscorableError, UnavailableError) as refused:
+            refused.tx_id = refused.tx_id or answer.tx_id
+            raise
+
+    async def _assess(
+        self,
+        question: Question,
+        answer: Answer,
+        stored: Stored | None,
+        patient: str,
+        stated: Mapping[str, Any] | None,
+    ) -> Assessed:
+        if stored is None or stored.deleted or not answer.permits(stored.subjects):
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        subject = self._references.subject(patient)
+        candidates = [
+            await self._searching.sealed(query, subject, limit=MOST_LOOKED_AT) for query in self._queries
+        ]
+        moment = datetime.now(UTC)
+        found = await asyncio.to_thread(self._features, answer, stored, candidates, moment, stated)
+        try:
+            scored = await self.model.score(found.features)
+        except UnusableAnswerError as useless:
+            sent, came = useless.query, useless.answer
+            await self._commit(
+                question, answer, found, sent, lambda salt: failure_commitment(salt, query=sent, answer=came)
+            )
+            raise UnavailableError("the evaluator's answer can't be used; nothing was stored") from None
+        judgement = self.model.judge(scored.probability)
+        body = self._body(
+            found=found,
+            scored=scored,
+            judgement=judgement,
+            patient=patient,
+            transaction=answer.tx_id,
+            moment=moment,
+        )
+        shown = await self._commit(
+            question, answer, found, scored.query, lambda salt: output_commitment(salt, body)
+        )
+        used = [kept for kept, _ in found.used.values()]
+        if not shown.permits(stored.subjects) or not self._still_released(shown, [stored, *used]):
+            raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
+        logical_id = msgspec.json.decode(body)["id"]
+        change = await self._writing.prepare(
+            self._scribe, body, resource_type="RiskAssessment", logical_id=logical_id
+        )
+        [written] = await self._writing.write([change])
+        released = await self._release_new(shown, logical_id)
+        missing = tuple(feature.title for feature in found.features if feature.missing)
+        return Assessed(written, released, shown.tx_id, scored.probability, judgement, missing)
+
+    def _features(
+        self,
+        answer: Answer,
+        stored: Stored,
+        candidates: Sequence[Sequence[Stored]],
+        moment: datetime,
+        stated: Mapping[str, Any] | None,
+    ) -> _Found:
+        """In a thread: open what may be seen and take the features from it."""
+        released = self._enforcement.release(answer, stored)
+        if released is None:
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        patient = msgspec.json.decode(released)
+        if stated is not None and any(stated.get(k, patient.get(k)) != patient.get(k) for k in _SAME):
+            raise ConflictError("the Patient that was sent differs from the one stored under this id")
+        visible: dict[str, tuple[Stored, Mapping[str, Any]]] = {_reference(patient): (stored, patient)}
+        for one in (one for kind in candidates for one in kind):
+            body = self._enforcement.release(answer, one)
+            if body is not None:
+                resource = msgspec.json.decode(body)
+                visible[_reference(resource)] = one, resource
+        records = [resource for _, resource in visible.values()]
+        features = self.model.features(patient, records, moment.date())
+        sources = dict.fromkeys(source for feature in features for source in feature.sources)
+        return _Found(
+            features,
+            {source: visible[source] for source in sources},
+            all_seen=all(len(kind) < MOST_LOOKED_AT for kind in candidates),
+        )
+
+    def _body(
+        self,
+        *,
+        found: _Found,
+        scored: Scored,
+        judgement: Judgement,
+        patient: str,
+        transaction: str,
+        moment: datetime,
+    ) -> bytes:
+        model = self.model
+        remark = f"Only the {MOST_LOOKED_AT} records of each kind that were written last were looked at."
+        return risk_assessment(
+            logical_id=new_id(),
+            patient=patient,
+            when=instant(int(moment.timestamp() * 1000)),
+            estimate=Estimate(
+                model.title,
+                model.outcome,
+                scored.probability,
+                (judgement.code, judgement.display),
+                judgement.relative,
+            ),
+            evidence=Evidence(
+                model.digest,
+                transaction,
+                scored.query,
+                scored.answer,
+                {reference: resource for reference, (_, resource) in found.used.items()},
+                [f"{one.reason}: {one.title}" for one in found.features if one.missing],
+                () if found.all_seen else (remark,),
+            ),
+        )
+
+    async def _commit(
+        self,
+        question: Question,
+        answer: Answer,
+        found: _Found,
+        query: str,
+        output: Callable[[bytes], str],
+    ) -> Answer:
+        """Ask again, with what came of it; `output` is the commitment to it under a pair's salt."""
+        features = {feature.name: feature.value for feature in found.features}
+        results: dict[bytes, Result] = {}
+        for subject, entry in answer.places.items():
+            secret = PatientSecret(answer.keys[subject].secret)
+            salt = secret.salt(question.principal.organization)
+            results[subject] = Result(
+                tx=answer.tx_id,
+                time=answer.time,
+                n=entry,
+                input=input_commitment(
+                    salt, model=self.model.digest, transaction=answer.tx_id, features=features, query=query
+                ),
+                output=output(salt),
+            )
+        return await self._enforcement.ask(replace(question, results=results), list(results))
+
+    def _still_released(self, shown: Answer, used: Iterable[Stored]) -> bool:
+        return all(self._enforcement.release(shown, stored) is not None for stored in used)
+
+    async def _release_new(self, shown: Answer, logical_id: str) -> bytes:
+        reference = self._references.record("RiskAssessment", logical_id)
+        stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
+        body = None if stored is None else self._enforcement.release(shown, stored)
+        if body is None:
+            raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
+        return body
+
+
+def _reference(resource: Mapping[str, Any]) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
