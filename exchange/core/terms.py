@@ -48,6 +48,13 @@ _STATUS: Mapping[str, Literal["active", "inactive", "unfiled"]] = {
 _PATIENT = re.compile(r"(?:https?://\S+/)?Patient/[A-Za-z0-9.-]{1,64}")
 _PERSON = re.compile(rf"(?:https?://\S+/)?(?:{'|'.join(sorted(PERSON_TYPES))})/[A-Za-z0-9.-]{{1,64}}")
 _BASE: Mapping[str, Effect] = {"OPTIN": "permit", "OPTOUT": "deny"}
+_DIRECTIVES = frozenset(
+    {
+        *("EMRGONLY", "GRANTORCHOICE", "IMPLIED", "IMPLIEDD", "NOCONSENT", "NOPP"),
+        *("OPTIN", "OPTINR", "OPTOUT", "OPTOUTE"),
+    }
+)
+"""Consent directives of v3 ActCode: who states one by another code system meant something by it."""
 _SILENT = Rule("none")
 
 
@@ -189,6 +196,10 @@ def _base_rule(reader: Reader, resource: dict[str, Any]) -> Rule:
         reader.wrong("Consent.category", f"must have {CATEGORY}", "required")
     if categories - {CATEGORY} - _OTHER_CATEGORIES:
         reader.wrong("Consent.category", "has one that is not supported", "code-invalid")
+    for n, verification in enumerate(resource.get("verification") or ()):
+        if verification.get("verified") is False:
+            message = "says that nobody verified it: propose the consent until somebody has"
+            reader.wrong(f"Consent.verification[{n}].verified", message, "business-rule")
     patient = resource.get("patient")
     if not isinstance(patient, dict) or not _PATIENT.fullmatch(str(patient.get("reference"))):
         reader.wrong("Consent.patient", "must refer to a Patient", "required")
@@ -217,8 +228,18 @@ def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
 
 def _opted(reader: Reader, policy_rule: Any) -> str:
     codings = policy_rule.get("coding", ()) if isinstance(policy_rule, dict) else ()
-    opted = {coding.get("code") for coding in codings if canonical(str(coding.get("system", ""))) == ACT_CODE}
-    opted &= {"OPTIN", "OPTOUT"}
+    opted = set()
+    for n, coding in enumerate(codings):
+        code = str(coding.get("code", "")).strip()
+        if canonical(str(coding.get("system", ""))) != ACT_CODE:
+            known = code.upper() not in _DIRECTIVES  # a policy by its name gives no opinion
+        else:
+            known = code in _BASE
+            opted.add(code)
+        if not known:
+            message = "is a directive that is not supported; OPTIN or OPTOUT of v3 ActCode are"
+            reader.wrong(f"Consent.policyRule.coding[{n}]", message, "code-invalid")
+    opted &= _BASE.keys()
     if len(opted) > 1:
         reader.wrong("Consent.policyRule", "opts in and out at once", "code-invalid")
     return min(opted, default="")

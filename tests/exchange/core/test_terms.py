@@ -129,8 +129,36 @@ def test_opting_in_and_out_at_once_is_refused():
     assert problems(consent(policyRule=both)) == {"Consent.policyRule": "code-invalid"}
 
 
-def test_opting_in_by_another_code_system_is_no_opting_in():
-    assert root(policyRule=concept("urn:local", "OPTIN")).effect == "none"
+@pytest.mark.parametrize(
+    "coding",
+    [
+        {"system": V3 + "ActCode", "code": "OPTOUTE"},
+        {"system": "urn:oid:2.16.840.1.113883.5.4", "code": "NOCONSENT"},
+        {"system": V3 + "ActCode", "code": "optout"},
+        {"system": "urn:local", "code": "OPTOUT"},
+        {"system": "urn:local", "code": "OPTIN"},
+        {"code": "optout"},
+    ],
+    ids=str,
+)
+def test_a_directive_that_is_not_supported_or_of_another_code_system_is_refused(coding):
+    for provision in (None, {"type": "permit"}):
+        refused = problems(consent(provision, policyRule={"coding": [coding]}))
+        assert refused == {"Consent.policyRule.coding[0]": "code-invalid"}
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "urn:oid:2.16.840.1.113883.5.4",
+        "2.16.840.1.113883.5.4",
+        "http://hl7.org/fhir/v3/ActCode",
+        "https://terminology.hl7.org/CodeSystem/v3-ActCode",
+        V3 + "ActCode|2018-08-12",
+    ],
+)
+def test_an_opt_out_denies_however_its_code_system_is_written(system):
+    assert root(policyRule=concept(system, "OPTOUT")).effect == "deny"
 
 
 # --- Status and header ---------------------------------------------------------------------------------
@@ -190,6 +218,7 @@ def test_a_consent_that_is_only_proposed_gives_no_terms(status):
         ({"patient": None}, "Consent.patient", "required"),
         ({"patient": {"reference": "Group/1"}}, "Consent.patient", "required"),
         ({"implicitRules": "urn:rules"}, "Consent.implicitRules", "not-supported"),
+        ({"verification": [{"verified": False}]}, "Consent.verification[0].verified", "business-rule"),
         ({"modifierExtension": [{"url": "urn:x"}]}, "Consent.modifierExtension", "not-supported"),
         (
             {"verification": [{"verified": True, "modifierExtension": [{"url": "urn:x"}]}]},
@@ -310,6 +339,52 @@ def test_actors(stated, expected):
     assert when(actor=[stated]).actors == (expected,)
 
 
+BASE = "https://city.example/fhir"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Practitioner/1",
+        f"{BASE}/Practitioner/1",
+        f"{BASE}/Practitioner/1/",
+        "HTTPS://City.Example:443/fhir/Practitioner/1",
+    ],
+)
+def test_a_reference_to_this_server_is_the_same_however_it_is_written(text):
+    data = [{"meaning": "authoredby", "reference": {"reference": text}}]
+    provision = {"type": "deny", "actor": [actor(text)], "data": data}
+    found = compiled(consent(provision), base=BASE).root.when
+    assert found.actors == (Named("person", "Practitioner/1"),)
+    assert found.references == (Named("authoredby", "Practitioner/1"),)
+
+
+UNCERTAIN = ["PractitionerRole/1", "https://lake.example/fhir/Practitioner/1"]
+
+
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_who_may_have_another_name_here_can_be_permitted_and_not_denied(name):
+    someone = [actor(name)]
+    assert compiled(consent({"type": "permit", "actor": someone})).root.when.actors == (
+        Named("person", name),
+    )
+    denial = {"type": "deny", "actor": someone}
+    assert problems(consent(denial)) == {"Consent.provision.actor": "not-supported"}
+    nested = {"type": "permit", "provision": [denial]}
+    assert problems(consent(nested)) == {"Consent.provision.provision[0].actor": "not-supported"}
+    except_some = {"type": "permit", "actor": someone, "provision": [{"type": "deny"}]}
+    assert problems(consent(except_some)) == {"Consent.provision.actor": "not-supported"}
+    opted_out = {"actor": someone}
+    assert problems(consent(opted_out, policy="OPTOUT")) == {"Consent.provision.actor": "not-supported"}
+
+
+@pytest.mark.parametrize("name", ["PractitionerRole/1", "CareTeam/1"])
+def test_what_a_role_or_a_team_wrote_can_be_permitted_and_not_denied(name):
+    data = [{"meaning": "authoredby", "reference": {"reference": name}}]
+    assert when(data=data).references == (Named("authoredby", name),)
+    assert problems(consent({"type": "deny", "data": data})) == {"Consent.provision.data": "not-supported"}
+
+
 @pytest.mark.parametrize("meaning", ["instance", "dependents", "authoredby"])
 def test_data_references(meaning):
     data = [{"meaning": meaning, "reference": {"reference": "Practitioner/1"}}]
@@ -346,6 +421,13 @@ REFUSED = [
     ({"class": [{"system": TYPES, "code": "Resource"}]}, P + "class[0]", "code-invalid"),
     ({"class": [{"system": TYPES, "code": "Observations"}]}, P + "class[0]", "code-invalid"),
     ({"code": [{"text": "blood pressure"}]}, P + "code[0]", "required"),
+    ({"code": [concept("urn:oid:1.2.3", "x")]}, P + "code[0].coding[0]", "code-invalid"),
+    ({"code": [concept("1.2.3.4", "x")]}, P + "code[0].coding[0]", "code-invalid"),
+    (
+        {"actor": [actor({"system": "urn:oid:1.2.3", "value": "x"}, type="PractitionerRole")]},
+        P + "actor[0].reference.identifier",
+        "code-invalid",
+    ),
     ({"code": [{"coding": [{"code": "1-8"}]}]}, P + "code[0].coding[0]", "required"),
     ({"code": [{"coding": [{"system": "urn:a|b", "code": "c"}]}]}, P + "code[0].coding[0]", "code-invalid"),
     (
