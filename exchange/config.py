@@ -5,6 +5,8 @@ FOLDER/
 ├── consentry.toml      who this hospital is, who the members are, where it listens
 ├── keys/root.key       wraps every patient's key; back it up apart from the rest
 ├── keys/node.key       signs the embedded ledger's blocks
+├── keys/evaluator.token  opens the evaluator to this gateway, on a node with a risk model
+├── risk/               what the risk model's owner published: risk.offer and card.json
 ├── records.db          sealed documents and search tokens
 ├── ledger.db           the embedded ledger
 └── log.db              the projection of the access log (rebuilt from the ledger)
@@ -34,6 +36,22 @@ class ConfigError(Exception):
     """The node's folder or its settings can't be used; the message says what to do."""
 
 
+class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table `[risk]`: which model scores this node's patients, and who evaluates it on ciphertext.
+
+    `evaluator` is its base URL, by https unless it is on this machine. `offer`, `card` and `token` are
+    files; relative paths start at the node's folder. `parameters` names the set of encryption parameters,
+    and `seconds` is how long one score may take.
+    """
+
+    evaluator: str
+    offer: str = "risk/risk.offer"
+    card: str = "risk/card.json"
+    token: str = "keys/evaluator.token"  # noqa: S105 - a path
+    parameters: Literal["fast", "precise", "private"] = "fast"
+    seconds: float = 10.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `consentry.toml`.
 
@@ -55,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8400
     body_limit: int = 32 * 1024 * 1024
     metrics_port: int | None = None
+    risk: Risk | None = None
 
     @property
     def fhir_base(self) -> str:
@@ -88,6 +107,25 @@ class Folder:
         """The connection profile of a node on Fabric; a relative path starts at this folder."""
         return None if settings.profile is None else self.path / settings.profile
 
+    def use_model(self, risk: Risk, *, offer: bytes, card: bytes, token: str) -> None:
+        """Have the node's patients scored: put the model's files in place, and `[risk]` into the settings.
+
+        Raises:
+            ConfigError: the node's settings name another model's files or evaluator already.
+        """
+        settings = self.load()
+        check(msgspec.structs.replace(settings, risk=risk))
+        if settings.risk not in {None, risk}:
+            raise ConfigError(f"{self.settings_file} has a table [risk] already; edit or remove it first")
+        for name, data in ((risk.offer, offer), (risk.card, card), (risk.token, token.encode())):
+            path = self.path / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(data)
+        if settings.risk is None:
+            with self.settings_file.open("a", encoding="utf-8") as file:
+                file.write("\n" + "\n".join(_render_risk(risk)) + "\n")
+
     def load(self) -> Settings:
         """The settings in this folder.
 
@@ -114,12 +152,17 @@ class Folder:
         """Refuse a node whose databases are not all there: opening them would begin empty ones.
 
         Raises:
-            ConfigError: which one is missing.
+            ConfigError: which one is missing, or holds nothing.
         """
         ledger = (self.ledger,) if settings.ledger == "embedded" else ()
         for path in (*ledger, self.records, self.log):
-            if not path.is_file():
-                raise ConfigError(f"{path} is missing; restore it from a backup, docs/operations.md says how")
+            if path.is_file() and path.stat().st_size:
+                continue
+            ways = "docs/operations.md says how"
+            if path == self.log:  # not done unasked: the details that a backup has would be lost
+                ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
+            missing = "is empty" if path.is_file() else "is missing"
+            raise ConfigError(f"{path} {missing}; restore it from a backup, {ways}")
 
     def write(self, settings: Settings) -> None:
         """Write `settings`; never over existing ones.
@@ -150,6 +193,8 @@ def check(settings: Settings) -> None:
     _check_members(settings)
     _check_ledger(settings)
     _check_base_url(settings.base_url)
+    if settings.risk is not None:
+        _check_risk(settings.risk)
     if _HOST.fullmatch(settings.host) is None:
         raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
     if not 0 < settings.port < 65536:
@@ -202,6 +247,23 @@ def _check_ledger(settings: Settings) -> None:
         )
 
 
+def _check_risk(risk: Risk) -> None:
+    try:
+        parts = urlsplit(risk.evaluator)
+        at_home = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        usable = parts.scheme == "https" or (parts.scheme == "http" and at_home)
+        usable = usable and bool(parts.hostname) and parts.port != 0 and parts.username is None
+    except ValueError:
+        usable = False
+    # Ciphertext hides the patient from whoever listens; only TLS keeps them from changing the answer.
+    if not usable or not risk.evaluator.isprintable():
+        raise ConfigError("risk.evaluator is the evaluator's URL, by https unless it is on this machine")
+    if not all(path and path.isprintable() for path in (risk.offer, risk.card, risk.token)):
+        raise ConfigError("risk.offer, risk.card and risk.token are paths of files")
+    if not 0.1 <= risk.seconds <= 25:  # a permission holds for thirty
+        raise ConfigError("risk.seconds is 0.1 to 25")
+
+
 def _check_base_url(base_url: str) -> None:
     try:
         parts = urlsplit(base_url)
@@ -242,4 +304,12 @@ def _render(settings: Settings) -> str:
             f"name = {json.dumps(member.name, ensure_ascii=False)}",
             f"organization = {json.dumps(member.organization)}",
         ]
+    if settings.risk is not None:
+        lines += ["", *_render_risk(settings.risk)]
     return "\n".join(lines) + "\n"
+
+
+def _render_risk(risk: Risk) -> list[str]:
+    texts = {name: getattr(risk, name) for name in ("evaluator", "offer", "card", "token", "parameters")}
+    lines = [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in texts.items()]
+    return ["[risk]", *lines, f"seconds = {risk.seconds}"]

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,12 +28,14 @@ from exchange.ledger.channel import survey
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import WriterLock
+from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.gateway.connection import Profile
 from exchange.ledger.gateway.errors import GatewayError
 from exchange.ledger.gateway.transactions import IN_FLIGHT, FabricTransactions
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
+from exchange.risk.opening import open_model
 from exchange.services.audit import Audit
 from exchange.services.bundles import Bundles
 from exchange.services.enforcement import Enforcement
@@ -41,6 +44,7 @@ from exchange.services.indexing import Indexer
 from exchange.services.keys import Keys
 from exchange.services.pairs import Pairs
 from exchange.services.reading import Reading
+from exchange.services.scoring import Scoring
 from exchange.services.searching import Searching
 from exchange.services.tokens import Tokens
 from exchange.services.writing import Writing
@@ -75,6 +79,8 @@ async def initialise(folder: Folder, settings: Settings) -> None:
         if settings.ledger == "embedded":
             EmbeddedLedger.create_key(folder.node_key)
         await _found(folder, settings)
+        Database(folder.records, records_metadata, durable=True).close()
+        Database(folder.log, log.metadata, durable=False).close()
         await _introduce(folder, settings)
     except BaseException:
         for made in folder.path.iterdir():  # nothing was here before
@@ -83,7 +89,7 @@ async def initialise(folder: Folder, settings: Settings) -> None:
 
 
 async def _found(folder: Folder, settings: Settings) -> None:
-    ledger = LedgerClient(open_transactions(folder, settings, new=True))
+    ledger = LedgerClient(open_transactions(folder, settings))
     try:
         held = (await ledger.read_policy()).policy
         if held is None:
@@ -185,18 +191,16 @@ def member_references(settings: Settings) -> Mapping[str, str]:
     return names
 
 
-def open_transactions(folder: Folder, settings: Settings, *, new: bool = False) -> Transactions:
-    """The way to the node's ledger; an embedded one is only begun if it is to be `new`.
+def open_transactions(folder: Folder, settings: Settings) -> Transactions:
+    """The way to the node's ledger; an embedded one that is not there is begun.
 
     Raises:
         ConfigError: the connection profile, or a file that it names, can't be used.
-        DamagedError: the embedded ledger does not verify, or is not there.
+        DamagedError: the embedded ledger does not verify.
         InUseError: another process has it open.
     """
     profile = folder.profile(settings)
     if profile is None:
-        if not new and not folder.ledger.exists():  # opening would begin one, and every promise with it
-            raise DamagedError(f"{folder.ledger} is missing")
         return EmbeddedLedger.open(folder.ledger, key=folder.node_key, msp_id=settings.msp_id)
     try:
         read = Profile.read(profile)
@@ -237,11 +241,12 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
     A ledger that is away is no error: everything is refused until it is back.
 
     Raises:
-        ConfigError: the folder is no node, or its settings can't be used.
-        DamagedError: a data file does not verify; nothing is served.
+        ConfigError: the folder is no node, its settings can't be used, or a database of it is missing.
+        DamagedError: a data file does not verify, or they don't fit together; nothing is served.
         InUseError: another process has the node open.
     """
     settings = folder.load()
+    folder.check_files(settings)
     vault = FileVault(folder.root_key)
     members = member_references(settings)
     async with AsyncExitStack() as stack:
@@ -256,7 +261,8 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         stack.callback(WriterLock(folder.log).release)  # against a rebuilding of the same file
         entries = Database(folder.log, log.metadata, durable=False)
         stack.callback(entries.close)
-        projection = Projection(transactions, entries)
+        witness = partial(open_reader, folder.ledger) if settings.ledger == "embedded" else None
+        projection = Projection(transactions, entries, witness=witness)
         references = References(vault.derive("references"))
         token_keys = TokenKeys(vault.derive("search-tokens"))
         keys = Keys(KeyRing(vault), records)
@@ -310,6 +316,19 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             entries=entries,
             projection=projection,
         )
+        scoring = None
+        if settings.risk is not None:
+            model = open_model(folder, settings.risk)
+            stack.push_async_callback(model.close)
+            scoring = Scoring(
+                msp_id=settings.msp_id,
+                model=model,
+                references=references,
+                records=records,
+                enforcement=enforcement,
+                searching=searching,
+                writing=writing,
+            )
         await projection.start()
         stack.push_async_callback(projection.close)
         if away is None:
@@ -331,5 +350,6 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             bundles=Bundles(base=settings.fhir_base, writing=writing, searching=searching),
             audit=audit,
             cursors=Cursors(vault.derive("cursors")),
+            scoring=scoring,
         )
         yield Node(settings, gateway, indexer, away)

@@ -43,7 +43,6 @@ async def _load(folder: Folder, paths: list[Path]) -> bool:
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist; give a FHIR file or a folder of them")
-    folder.check_files(folder.load())
     try:
         async with (
             open_node(folder) as node,

@@ -15,7 +15,12 @@ from exchange.cli.errors import CommandError
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.core.actors import Kind, Principal
+from exchange.crypto.references import References
 from exchange.demo.client import SystemClient, read_key
+from exchange.store import subjects
+from exchange.store.database import Database
+from exchange.store.records import metadata
+from exchange.vault.file import FileVault
 
 app = typer.Typer(
     help="Print an access token: a patient's, an officer's, or the one a client gets.", no_args_is_help=True
@@ -32,6 +37,7 @@ def patient(
 ) -> None:
     """A patient's token: reads the patient's own records and log, writes the patient's consents."""
     folder_ = Folder(folder)
+    asyncio.run(_check_known(folder_, logical_id))
     principal = Principal(
         kind=Kind.PATIENT,
         client_id=f"patient-{secrets.token_hex(8)}",
@@ -43,6 +49,21 @@ def patient(
         patient=logical_id,
     )
     print(asyncio.run(_issue(folder_, principal, minutes)))
+
+
+async def _check_known(folder: Folder, patient: str) -> None:
+    # Whoever has records here, be it without a Patient among them: also those have a log to read.
+    folder.check_files(folder.load())
+    subject = References(FileVault(folder.root_key).derive("references")).subject(patient)
+    records = Database(folder.records, metadata, durable=True)
+    try:
+        known = await records.read(lambda c: subjects.wrapped_keys(c, [subject]))
+    finally:
+        records.close()
+    if not known:
+        raise CommandError(
+            f"{folder.path} has no records of Patient/{patient}; give the logical id of one that it has"
+        )
 
 
 @app.command("officer")

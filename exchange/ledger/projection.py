@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from chaincode.access.model import Record
-from exchange.core.errors import UnavailableError
-from exchange.ledger.port import Checkpoint, Event, Transactions
+from exchange.core.errors import DamagedError, UnavailableError
+from exchange.ledger.port import Checkpoint, Event, Reader, Transactions
 from exchange.store import log
 from exchange.store.database import Database
 
@@ -35,12 +37,23 @@ _records = msgspec.json.Decoder(list[msgspec.Raw])
 _record = msgspec.json.Decoder(Record)
 
 
-class Projection:
-    """Follows one ledger into one database, from `start` until `close`."""
+Witness = Callable[[], AbstractContextManager[Reader]]
+"""Opens a reader of the ledger."""
 
-    def __init__(self, transactions: Transactions, entries: Database) -> None:
+
+class Projection:
+    """Follows one ledger into one database, from `start` until `close`.
+
+    `witness` looks into a ledger that is a file of this node, which somebody may have put back to an older
+    copy; no one node does that to a channel.
+    """
+
+    def __init__(
+        self, transactions: Transactions, entries: Database, *, witness: Witness | None = None
+    ) -> None:
         self._transactions = transactions
         self._entries = entries
+        self._witness = witness
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
@@ -50,7 +63,14 @@ class Projection:
         self._last = 0.0
 
     async def start(self) -> None:
-        """Begin to follow behind the stored checkpoint."""
+        """Begin to follow behind the stored checkpoint.
+
+        Raises:
+            DamagedError: the log is ahead of its ledger, or is that of another one.
+        """
+        witness = self._witness
+        if witness is not None:
+            await self._entries.read(lambda c: _check_holds(witness, c))
         place = await self._entries.read(log.checkpoint)
         after = None if place is None else Checkpoint(*place)
         self._task = asyncio.create_task(self._follow(after), name="projection")
@@ -152,6 +172,25 @@ class Projection:
                 waiter.set()
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
+
+
+def _check_holds(witness: Witness, connection: Connection) -> None:
+    place, newest = log.checkpoint(connection), log.newest(connection)
+    if place is None:
+        return
+    with witness() as ledger:
+        if not ledger.has_place(*place):
+            raise DamagedError(
+                f"the access log is ahead of its ledger, which ends before block {place[0]}: "
+                "an older copy of the ledger was put back, or its newest blocks are gone"
+            )
+        if newest is None:
+            return
+        if ledger.record(newest.pair, newest.time, newest.tx, newest.n) != (newest.record, newest.block):
+            raise DamagedError(
+                f"the access log's newest entry, in block {newest.block}, is not on the ledger: "
+                "the two are not of the same node, or the ledger was written anew"
+            )
 
 
 def _rows(event: Event) -> list[log.EntryRow]:

@@ -228,11 +228,19 @@ def count(connection: Connection) -> int:
 
 def every_entry(connection: Connection) -> Iterator[EntryRow]:
     """All entries in the order in which they came."""
-    columns = (
-        entries.c.tx, entries.c.n, entries.c.block, entries.c.time, entries.c.pair, entries.c.custodian,
-        entries.c.recipient, entries.c.user, entries.c.action, entries.c.purpose, entries.c.outcome,
-        entries.c.record,
-    )  # fmt: skip
-    statement = select(*columns).order_by(entries.c.sequence).execution_options(yield_per=1_000)
+    statement = select(*_ENTRY).order_by(entries.c.sequence).execution_options(yield_per=1_000)
     for row in connection.execute(statement):
         yield EntryRow(*tuple(row))
+
+
+def newest(connection: Connection) -> EntryRow | None:
+    """The entry that came last."""
+    row = connection.execute(select(*_ENTRY).order_by(entries.c.sequence.desc()).limit(1)).first()
+    return None if row is None else EntryRow(*tuple(row))
+
+
+_ENTRY = (
+    entries.c.tx, entries.c.n, entries.c.block, entries.c.time, entries.c.pair, entries.c.custodian,
+    entries.c.recipient, entries.c.user, entries.c.action, entries.c.purpose, entries.c.outcome,
+    entries.c.record,
+)  # fmt: skip

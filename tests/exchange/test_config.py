@@ -107,9 +107,12 @@ def test_what_is_no_node_is_named(tmp_path: Path) -> None:
 def test_a_missing_database_is_named(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     for path in (folder.ledger, folder.records, folder.log):
-        with pytest.raises(ConfigError, match=f"{path.name} is missing"):
+        with pytest.raises(ConfigError, match=f"{path.name} is missing; restore it"):
             folder.check_files(GOOD)
         path.touch()
+        with pytest.raises(ConfigError, match=f"{path.name} is empty; restore it"):
+            folder.check_files(GOOD)
+        path.write_bytes(b"SQLite format 3\0")
     folder.check_files(GOOD)
     folder.ledger.unlink()
     folder.check_files(FABRIC)

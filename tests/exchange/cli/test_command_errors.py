@@ -141,6 +141,7 @@ def test_a_folder_that_is_no_node_is_named(tmp_path: Path, command: str) -> None
     [
         ("ledger.db", "is missing; restore it from a backup"),
         ("records.db", "is missing; restore it from a backup"),
+        ("log.db", "or build it from the ledger with `consentry rebuild`"),
         ("keys/root.key", "can't be read (No such file or directory); restore it"),
         ("keys/node.key", "restore keys/node.key from its backup"),
     ],
@@ -227,6 +228,14 @@ def test_clients_and_tokens_refuse_in_one_line(node: Path, tmp_path: Path) -> No
     assert "start one with `consentry serve" in refused(1, "token", "client", unused, *asking)
     assert "is no address" in refused(1, "token", "client", "http://[::1", *asking)
     assert "no private key" in refused(1, "token", "client", unused, *asking[:-1], tmp_path / "good.jwks")
+
+
+def test_a_token_is_for_a_patient_who_has_records(node: Path, tmp_path: Path) -> None:
+    assert "has no records of Patient/p1; give the" in refused(1, "token", "patient", node, "p1")
+    (tmp_path / "one.ndjson").write_text(PATIENT % (1, 1))
+    assert consentry("load", node, tmp_path / "one.ndjson").returncode == 0
+    assert consentry("token", "patient", node, "p1").stdout.startswith("cst_")
+    assert "has no records of Patient/P1" in refused(1, "token", "patient", node, "P1")
 
 
 def test_load_names_what_is_broken_loads_the_rest_and_goes_on(node: Path, tmp_path: Path) -> None:
