@@ -90,14 +90,26 @@ class RemoteEvaluator:
 
     async def _call(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         try:
-            reply = await self._http.request(method, path, content=body, headers=_BINARY if body else None)
+            async with self._http.stream(
+                method, path, content=body, headers=_BINARY if body else None
+            ) as reply:
+                content = await _bounded(reply)
         except httpx.HTTPError as error:
             raise WorkerLostError("the evaluator can't be reached") from error
-        if reply.is_success:
-            if len(reply.content) > _LARGEST_ANSWER:
-                raise MismatchError("the evaluator's reply is too large to be an answer")
-            return reply
-        raise _refusal(reply)
+        whole = httpx.Response(reply.status_code, content=content)
+        if whole.is_success:
+            return whole
+        raise _refusal(whole)
+
+
+async def _bounded(reply: httpx.Response) -> bytes:
+    parts, size = [], 0
+    async for part in reply.aiter_bytes():
+        size += len(part)
+        if size > _LARGEST_ANSWER:
+            raise MismatchError("the evaluator's reply is too large to be an answer")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _refusal(reply: httpx.Response) -> AnalyticsError:

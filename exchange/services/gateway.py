@@ -9,6 +9,7 @@ from exchange.crypto.cursors import Cursors
 from exchange.services.audit import Audit
 from exchange.services.bundles import Bundles
 from exchange.services.reading import Reading
+from exchange.services.scoring import Scoring
 from exchange.services.searching import Searching
 from exchange.services.tokens import Tokens
 from exchange.services.writing import Writing
@@ -16,7 +17,10 @@ from exchange.services.writing import Writing
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the API calls. `base` is the public FHIR base URL without a trailing slash."""
+    """What the API calls. `base` is the public FHIR base URL without a trailing slash.
+
+    `scoring` is None on a node without a risk model.
+    """
 
     base: str
     member: Member
@@ -27,3 +31,4 @@ class Gateway:
     bundles: Bundles
     audit: Audit
     cursors: Cursors
+    scoring: Scoring | None = None
