@@ -1,21 +1,29 @@
-"""What scenarios share: one node built from real people once, and a copy for each module that changes it."""
+"""What scenarios share: one node built from real people once, and a copy for each module that changes it.
+
+A module with `LEDGERS = EVERY_LEDGER` runs once on the embedded ledger and once on Fabric. There it has a
+node of its own on a chaincode of its own, so that its log holds what its own tests did.
+"""
 
 from __future__ import annotations
 
+import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
-from exchange.demo.consortium import build
+from exchange import network
+from exchange.demo.consortium import CITY, Demo, build
+from exchange.demo.fabric import OPTIONS, organisation
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import free_port, serving
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scenario_site import PEOPLE, Site, copied, in_thread, opened
+from scenario_site import EMBEDDED, PEOPLE, Site, copied, in_thread, opened
 
 
 @pytest.fixture(scope="session")
@@ -33,21 +41,63 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the modules that ask for it on every ledger."""
+    ledgers = getattr(metafunc.module, "LEDGERS", None)
+    if ledgers and "ledger_kind" in metafunc.fixturenames:
+        metafunc.parametrize("ledger_kind", ledgers, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def consortium_network(
+    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[network.Network]:
+    """The demo's three members on a Fabric network."""
+    root = tmp_path_factory.mktemp("consortium") / "network"
+    with network.up(root, OPTIONS, programs=programs) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
-def site(
-    built: Path, people: tuple[Participant, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def ledger_kind(request: pytest.FixtureRequest) -> str:
+    """Which ledger this module's nodes are on, this time."""
+    return getattr(request, "param", EMBEDDED)
+
+
+@pytest.fixture(scope="module")
+def new_node(
+    ledger_kind: str,
+    deployed: Callable[[network.Network, str], None],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Callable[[], Demo]:
+    """Makes nodes of City Hospital's: copies of the built one, or on Fabric new ones."""
+
+    def make() -> Demo:
+        folder = tmp_path_factory.mktemp("site") / "node"
+        if ledger_kind == EMBEDDED:
+            return copied(request.getfixturevalue("built"), folder)
+        running = request.getfixturevalue("consortium_network")
+        chaincode = f"c{secrets.token_hex(8)}"
+        deployed(running, chaincode)
+        profile = folder.with_name("profile.json")
+        msgspec.structs.replace(running.profile(organisation(CITY)), chaincode=chaincode).write(profile)
+        return in_thread(build(folder, free_port(), PEOPLE, profile))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def site(new_node: Callable[[], Demo], people: tuple[Participant, ...]) -> Iterator[Site]:
     """A node of this module's own, in this process."""
-    demo = copied(built, tmp_path_factory.mktemp("site") / "node")
+    demo = new_node()
     with opened(demo) as (http, _, _):
         yield Site(demo, http, people)
 
 
 @pytest.fixture(scope="module")
-def served(
-    built: Path, people: tuple[Participant, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def served(new_node: Callable[[], Demo], people: tuple[Participant, ...]) -> Iterator[Site]:
     """A node of this module's own, served by a process of its own."""
-    demo = copied(built, tmp_path_factory.mktemp("served") / "node")
+    demo = new_node()
     with serving(demo.folder.path, demo.settings.base_url), httpx.Client(timeout=60) as http:
         yield Site(demo, http, people)

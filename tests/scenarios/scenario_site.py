@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 
 from exchange.api.app import create_app
 from exchange.cli.clients import tokens
@@ -32,6 +33,10 @@ from exchange.wiring import Node, open_node
 
 PEOPLE = 4
 """Participants on the node that all copies start from."""
+
+EMBEDDED, FABRIC = "embedded", "fabric"
+EVERY_LEDGER = (EMBEDDED, pytest.param(FABRIC, marks=pytest.mark.fabric))
+"""For modules about what the ledger decides and logs; see `conftest.new_node`."""
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 MISSING = "00000000-0000-4000-8000-000000000000"

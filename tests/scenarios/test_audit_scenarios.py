@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenario_site import LAKE, MISSING, RIDGE, TX, Caller, Site, consent, is_outcome
+from scenario_site import (
+    EVERY_LEDGER,
+    LAKE,
+    MISSING,
+    RIDGE,
+    TX,
+    Caller,
+    Site,
+    consent,
+    is_outcome,
+)
 
 from exchange.core import r4
+
+LEDGERS = EVERY_LEDGER
 
 TRANSACTION = "urn:consentry:ledger-transaction"
 

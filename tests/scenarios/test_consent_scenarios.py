@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from scenario_site import (
     CITY,
+    EVERY_LEDGER,
     LAKE,
     MISSING,
     RIDGE,
@@ -24,6 +25,8 @@ from scenario_site import (
 )
 
 from exchange.core.actors import Member
+
+LEDGERS = EVERY_LEDGER
 
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
