@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from scenario_site import LAKE, RIDGE, Caller, Site, consent, fresh_id
+from scenario_site import LAKE, RIDGE, Caller, Site, consent
 
 HEART_RATE, BODY_WEIGHT = "8867-4", "29463-7"
 RECIPIENTS = (LAKE, RIDGE)
@@ -36,7 +36,7 @@ class Person:
 
     logical_id: str
     records: dict[str, str] = field(default_factory=dict)
-    consent: str = field(default_factory=fresh_id)
+    consent: str = ""
     changes: list[Change] = field(default_factory=list)
     unanswered: Change | None = None
 
@@ -67,12 +67,17 @@ def change(rng: random.Random, caller: Caller, person: Person) -> None:
         provision["provision"] = [{"type": "deny", "code": [denied]}]
     status = "active" if chosen else "inactive"
     body = consent(person.logical_id, *(chosen or RECIPIENTS), status=status, **provision)
-    body["id"] = person.consent
+    if person.consent:
+        body["id"] = person.consent
     named = frozenset(member.msp_id for member in chosen)
     sent = time.monotonic()
     person.unanswered = Change(named, withheld, sent, float("inf"))
-    answer = caller.put(f"Consent/{person.consent}", body)
+    if person.consent:
+        answer = caller.put(f"Consent/{person.consent}", body)
+    else:
+        answer = caller.post("Consent", body)
     assert answer.status_code in {200, 201}, answer.text
+    person.consent = answer.json()["id"]
     person.unanswered = None
     person.changes.append(Change(named, withheld, sent, time.monotonic()))
     assert answer.headers["etag"] == f'W/"{len(person.changes)}"'

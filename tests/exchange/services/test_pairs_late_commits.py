@@ -17,12 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from pairs_site import MEMBERS, A, B, C, Fate, Site, draft, opened_site, towards
 
 from exchange.core.errors import UnavailableError
-from exchange.core.terms import concerns
+from exchange.core.terms import ConsentDraft, concerns
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 FATES: st.SearchStrategy[list[Fate]] = st.lists(
     st.sampled_from(["commits", "answer-lost", "late", "late", "never"]), max_size=3
 )
+NAMES = st.sampled_from(["c0", "c1"])
 OTHERS = st.sampled_from([B, C])
 
 
@@ -46,23 +47,32 @@ class LateCommits(RuleBasedStateMachine):
         finally:
             self.site.ledger.fates.clear()
 
-    @rule(
-        name=st.sampled_from(["c0", "c1", "c2"]),
-        recipients=st.sets(st.sampled_from([A, B, C])),
-        effect=st.sampled_from(["permit", "permit", "deny"]),
-        status=st.sampled_from(["active", "active", "inactive", "unfiled"]),
-        fates=FATES,
-    )
-    def change(self, name: str, recipients: set[str], effect: str, status: str, fates: list[Fate]) -> None:
-        rules = [towards(*sorted(recipients), effect=effect)] if recipients else []
+    @rule(name=NAMES, recipients=st.sets(st.sampled_from([A, B, C]), min_size=1), fates=FATES)
+    def grant(self, name: str, recipients: set[str], fates: list[Fate]) -> None:
+        self.change(draft(name, [towards(*sorted(recipients))]), fates)
 
+    @precondition(lambda self: self.site.stored)
+    @rule(place=st.integers(0, 20), how=st.sampled_from(["inactive", "unfiled", "for others"]), fates=FATES)
+    def end(self, place: int, how: str, fates: list[Fate]) -> None:
+        name = sorted(self.site.stored)[place % len(self.site.stored)]
+        if how == "for others":
+            self.change(draft(name, [towards(A)]), fates)
+        else:
+            self.change(draft(name, [], status=how), fates)
+
+    @rule(recipients=st.sets(st.sampled_from([A, B, C]), min_size=1), fates=FATES)
+    def deny(self, recipients: set[str], fates: list[Fate]) -> None:
+        withheld = towards(*sorted(recipients), effect="deny", purposes=("HRESCH",))
+        self.change(draft("denial", [withheld]), fates)
+
+    def change(self, one: ConsentDraft, fates: list[Fate]) -> None:
         async def put() -> bool:
-            await self.site.put(draft(name, rules, status))
+            await self.site.put(one)
             return True
 
         if self.meeting(fates, put()):
-            self.acknowledged |= {name: one.version for name, one in self.site.stored.items()}
-            self.check()
+            self.acknowledged |= {name: known.version for name, known in self.site.stored.items()}
+        self.check()
 
     @rule(recipient=OTHERS, fates=FATES)
     def read(self, recipient: str, fates: list[Fate]) -> None:
@@ -136,7 +146,7 @@ def concerns_now(one: Any, recipient: str) -> bool:
 TestLateCommits = LateCommits.TestCase
 TestLateCommits.settings = settings(
     max_examples=max(1, int(40 * SCALE)),
-    stateful_step_count=25,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
