@@ -3,8 +3,8 @@
 Where a record leaves something open, that is said too (see `chaincode.consent.obligations.Facts`), for a
 rule that denies reaches what it might be about:
 
-- what it is about might have any code where that is not said, given in words alone, kept in another
-  record, or of a code system whose OID nobody here knows;
+- what it is about might have any code where that is not said, kept in another record, or of a code system
+  whose OID nobody here knows; and so might all else that should have a code and is given in words alone;
 - a code of a system that is not recognised might be that code of any system, and the case of a code might
   be wrong;
 - a label without a system, or of one that holds no security labels, might be any label; one that is broad
@@ -40,6 +40,18 @@ _RECORD = re.compile(r"https?://\S+/[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 _LOGICAL = frozenset({"identifier", "type", "display", "id", "extension"})
 _TELLING = frozenset({"identifier", "display"})
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
+_CONCEPT = frozenset({"id", "extension", "coding", "text", "_text"})
+_FREE_TEXT = (
+    "note",
+    "progress",
+    "ddress",
+    "ame",
+    "osage",
+    "osageInstruction",
+    "Annotation",
+    "identifier.type",
+)
+"""How names of elements end that may look like a concept in words and are no concept."""
 _INLINE_LABEL = "/extension-inline-sec-label"
 _LABEL_SYSTEMS = frozenset(
     {CONFIDENTIALITY_SYSTEM, ACT_CODE, f"{V3}ActReason", f"{V3}ObservationValue", f"{V3}ActUSPrivacyLaw"}
@@ -63,7 +75,8 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str
     mentions = found.mentions
     for concept in concepts:
         mentions.update(concept)
-    if kind in CODES and not (concepts and all(any(map(is_known, concept)) for concept in concepts)):
+    told = concepts and all(any(map(is_known, concept)) for concept in concepts)
+    if kind in CODES and (found.words or not told):
         mentions.add(_ANYTHING)
     return Facts(
         classes=frozenset({kind, *(found.classes - DIRECTORY_TYPES)}),
@@ -85,6 +98,8 @@ class _Findings:
         self.mentions: set[str] = set()
         self.labels: set[str] = set()
         self.links: set[str] = set()
+        self.words = False
+        """Whether something that should have a code is given in words alone."""
         self._salt, self._base = salt, base
 
     def look_into(self, value: Any, name: str = "") -> None:
@@ -95,13 +110,19 @@ class _Findings:
             self._note(value, name)
             for key, item in value.items():
                 if isinstance(item, dict | list):
-                    self.look_into(item, key)
+                    self.look_into(item, f"{name}.{key}" if name == "identifier" else key)
 
     def _note(self, value: dict[str, Any], name: str) -> None:
         if "resourceType" in value:
             self._note_record(value, name)
         if name == "coding" or isinstance(value.get("code"), str):
             self.mentions.update(_mentions(value))
+        if (
+            isinstance(value.get("text"), str)
+            and _CONCEPT.issuperset(value)
+            and not name.endswith(_FREE_TEXT)
+        ):
+            self.words = self.words or not any(coding.get("code") for coding in value.get("coding", ()))
         if name == "meta":
             self._label(value.get("security", ()))
         if str(value.get("url", "")).endswith(_INLINE_LABEL):

@@ -151,6 +151,26 @@ def test_a_record_that_does_not_say_what_it_is_about_might_be_about_anything(kin
     assert "|" not in facts("Patient").mentions  # no element of it would say
 
 
+@pytest.mark.parametrize("words", [{"text": "HIV"}, {"coding": [{"display": "HIV"}], "text": "HIV"}])
+def test_what_should_have_a_code_and_is_given_in_words_might_be_anything(words):
+    about = {"code": concept("http://loinc.org|1-8")}
+    assert "|" in facts(**about, valueCodeableConcept=words).mentions
+    assert "|" in facts(**about, component=[{"code": words}]).mentions
+    assert "|" in facts("Encounter", type=[about["code"]], reasonCode=[words]).mentions
+    assert "|" not in facts(**about, valueCodeableConcept={**about["code"], "text": "HIV"}).mentions
+
+
+def test_free_text_is_no_concept():
+    about = {"code": concept("http://loinc.org|1-8")}
+    assert "|" not in facts(**about, note=[{"text": "HIV"}], valueString="HIV").mentions
+    assert "|" not in facts(**about, identifier=[{"type": {"text": "MRN"}, "value": "1"}]).mentions
+    person = {"name": [{"text": "Peter"}], "address": [{"text": "Here"}]}
+    inside = [{"resourceType": "Practitioner", "id": "p", **person}]
+    assert "|" not in facts(**about, contained=inside).mentions
+    dose = {"dosageInstruction": [{"text": "twice a day"}]}
+    assert "|" not in facts("MedicationRequest", medicationCodeableConcept=about["code"], **dose).mentions
+
+
 def test_a_translation_that_is_known_tells_what_the_record_is_about():
     found = facts("Condition", code=concept("urn:oid:1.2.3|1", "http://snomed.info/sct|2"))
     assert found.mentions == {"urn:oid:1.2.3|1", "|1", "http://snomed.info/sct|2"}
