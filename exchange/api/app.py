@@ -1,10 +1,10 @@
-"""The gateway as an ASGI application: FHIR, SMART, health."""
+"""The gateway as an ASGI application: FHIR, SMART, CDS Hooks, health."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI, Response
 
-from exchange.api import errors, fhir, smart
+from exchange.api import cds, errors, fhir, risk, smart
 from exchange.api.limits import Limits
 from exchange.services.gateway import Gateway
 
@@ -14,6 +14,8 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
     # No redirects to addresses with or without a slash: they would repeat the query in a header.
     app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     smart.add_routes(app, gateway.tokens)  # first: its well-known address lies under /fhir
+    risk.add_routes(app, gateway, "/fhir")  # before the records, among which its definition lies
+    cds.add_routes(app, gateway)
     fhir.add_routes(app, gateway, "/fhir")
 
     @app.get("/health")

@@ -75,5 +75,9 @@ def _resource(name: str, gateway: Gateway) -> dict[str, object]:
         resource["searchParam"] = [{"name": code, "type": kind} for code, kind in parameters]
     if name == "Patient":
         definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
-        resource["operation"] = [{"name": "everything", "definition": definition}]
+        operations = [{"name": "everything", "definition": definition}]
+        if gateway.scoring is not None:
+            own = f"{gateway.base}/OperationDefinition/Patient-assess-risk"
+            operations.append({"name": "assess-risk", "definition": own})
+        resource["operation"] = operations
     return resource

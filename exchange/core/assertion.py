@@ -8,7 +8,10 @@ key is unknown or the signature is wrong.
 Two algorithms only, ES384 and RS384, each tied to its own kind of key, so that neither `none` nor a
 public key used as a shared secret can pass. Keys that an assertion brings along are refused.
 
-Source: SMART App Launch 2.2, "Client Authentication: Asymmetric"; RFC 7515, 7519, 7523.
+A CDS Hooks client shows a JWT of nearly the same form with every request (`read_hook_token`).
+
+Source: SMART App Launch 2.2, "Client Authentication: Asymmetric"; RFC 7515, 7519, 7523; CDS Hooks 2.0,
+"Trusting CDS Clients".
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ LONGEST: Final = 16_384
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,12000})\.([A-Za-z0-9_-]{1,12000})\.([A-Za-z0-9_-]{1,1400})", re.ASCII)
 _IDENTIFIER = re.compile(r"[!-~]{1,255}", re.ASCII)
 _KEYS_FROM_THE_SENDER = ("jwk", "jku", "x5u", "crit", "b64")
+_NEVER_IN_A_HOOK = tuple(name for name in _KEYS_FROM_THE_SENDER if name != "jku")
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -64,6 +68,15 @@ class _Claims(msgspec.Struct, frozen=True):
     iat: float | None = None
     nbf: float | None = None
     extensions: Any = None
+
+
+class _HookClaims(msgspec.Struct, frozen=True):
+    iss: str
+    aud: str | list[str]
+    exp: float
+    iat: float
+    jti: str
+    nbf: float | None = None
 
 
 class Assertion(msgspec.Struct, frozen=True):
@@ -92,17 +105,7 @@ def read_assertion(text: str, *, token_url: str, now: float) -> Assertion:
     Raises:
         OAuthError: `invalid_client`, saying which header parameter or claim is wrong.
     """
-    form = _FORM.fullmatch(text) if len(text) <= LONGEST else None
-    if form is None:
-        raise _refused("client_assertion must be a signed JWT in compact form of at most 16384 characters")
-    header = _decode(form[1], dict[str, Any])
-    if header is None or any(name in header for name in _KEYS_FROM_THE_SENDER):
-        raise _refused("the JWT header must not carry jwk, jku, x5u, crit or b64; select the key by kid")
-    head = _convert(header, _Header)
-    if head is None or head.alg not in ALGORITHMS or head.typ.upper() != "JWT" or not head.kid:
-        raise _refused("the JWT header needs alg (ES384 or RS384), kid, and typ JWT")
-    body = _decode(form[2], dict[str, Any])
-    claims = None if body is None else _convert(body, _Claims)
+    head, claims = _take_apart(text, _Claims, _KEYS_FROM_THE_SENDER)
     if claims is None:
         raise _refused("the JWT needs the claims iss, sub, aud, exp (a number) and jti")
     _check_parties(claims, token_url)
@@ -118,6 +121,48 @@ def read_assertion(text: str, *, token_url: str, now: float) -> Assertion:
     )
 
 
+def read_hook_token(text: str, *, url: str, now: float) -> Assertion:
+    """What the JWT of a CDS Hooks request to the service at `url` claims; `now` is in seconds since 1970 UTC.
+
+    The issuer is the client_id of a registered system. A `jku` may be there, as the specification has it,
+    and is not followed: the key is the registered one with that `kid`.
+
+    Raises:
+        OAuthError: `invalid_client`, saying which header parameter or claim is wrong.
+    """
+    head, claims = _take_apart(text, _HookClaims, _NEVER_IN_A_HOOK)
+    if claims is None:
+        raise _refused("the JWT needs the claims iss, aud, exp and iat (numbers) and jti")
+    if not _IDENTIFIER.fullmatch(claims.iss) or not _IDENTIFIER.fullmatch(claims.jti):
+        raise _refused("iss and jti must be 1 to 255 printable ASCII characters without spaces")
+    if claims.aud not in (url, [url]):
+        raise _refused("aud must be exactly the URL of the CDS service that is called")
+    _check_times(claims, now)
+    return Assertion(
+        text=text,
+        algorithm=head.alg,
+        kid=head.kid,
+        client_id=claims.iss,
+        jti=claims.jti,
+        expires=claims.exp + LEEWAY,
+        extensions=None,
+    )
+
+
+def _take_apart(text: str, kind: type[T], never: tuple[str, ...]) -> tuple[_Header, T | None]:
+    form = _FORM.fullmatch(text) if len(text) <= LONGEST else None
+    if form is None:
+        raise _refused("send a signed JWT in compact form of at most 16384 characters")
+    header = _decode(form[1], dict[str, Any])
+    if header is None or any(name in header for name in never):
+        raise _refused(f"the JWT header must not carry {', '.join(never)}; select the key by kid")
+    head = _convert(header, _Header)
+    if head is None or head.alg not in ALGORITHMS or head.typ.upper() != "JWT" or not head.kid:
+        raise _refused("the JWT header needs alg (ES384 or RS384), kid, and typ JWT")
+    body = _decode(form[2], dict[str, Any])
+    return head, None if body is None else _convert(body, kind)
+
+
 def _check_parties(claims: _Claims, token_url: str) -> None:
     if claims.iss != claims.sub or not _IDENTIFIER.fullmatch(claims.iss):
         raise _refused("iss and sub must both be the client_id")
@@ -127,7 +172,7 @@ def _check_parties(claims: _Claims, token_url: str) -> None:
         raise _refused("jti must be 1 to 255 printable ASCII characters without spaces")
 
 
-def _check_times(claims: _Claims, now: float) -> None:
+def _check_times(claims: _Claims | _HookClaims, now: float) -> None:
     if claims.exp + LEEWAY <= now:
         raise _refused("the assertion has expired (exp)")
     if claims.exp > now + LONGEST_LIFE + LEEWAY:
@@ -213,6 +258,23 @@ def sign_assertion(
         "exp": issued + LONGEST_LIFE,
         "jti": jti or secrets.token_urlsafe(24),
         "extensions": {"hl7-b2b": extension},
+    }
+    held = _held(key)
+    header = {"alg": _algorithm(key), "kid": held.thumbprint(), "typ": "JWT"}
+    return jws.serialize_compact(header, msgspec.json.encode(claims), held, registry=_registry)
+
+
+def sign_hook_token(
+    key: PrivateKey, *, client_id: str, url: str, jti: str = "", now: float | None = None
+) -> str:
+    """The JWT that a CDS Hooks client sends to the service at `url` (see `sign_assertion`)."""
+    issued = int(time.time() if now is None else now)
+    claims = {
+        "iss": client_id,
+        "aud": url,
+        "iat": issued,
+        "exp": issued + LONGEST_LIFE,
+        "jti": jti or secrets.token_urlsafe(24),
     }
     held = _held(key)
     header = {"alg": _algorithm(key), "kid": held.thumbprint(), "typ": "JWT"}

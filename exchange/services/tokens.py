@@ -7,6 +7,8 @@ Rules:
 - a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
   and is kept sealed under the token and a key of this gateway together;
 - a client's row that is not as it was registered here gets no token and ends in an error;
+- an assertion that says nothing of organisation and purpose is taken for the client's own organisation,
+  for the purpose that it was registered with, and for no user; one that says a part of it is refused;
 - a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
   within `RECHECK` seconds by every other process over the same database.
 
@@ -33,7 +35,13 @@ from sqlalchemy import Connection
 from exchange.core import assertion, b2b, scopes
 from exchange.core.actors import Kind, Member, Principal
 from exchange.core.clients import Client
-from exchange.core.errors import BadRequestError, DamagedError, NotFoundError, UnauthenticatedError
+from exchange.core.errors import (
+    BadRequestError,
+    DamagedError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from exchange.core.oauth import OAuthError, TokenResponse
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.store import clients as store
@@ -123,6 +131,34 @@ class Tokens:
         if generation == self._revocations:
             self._remember(digest, principal, expires)
         return TokenResponse(access_token=token, expires_in=LIFETIME, scope=" ".join(principal.scopes))
+
+    async def recognise(self, text: str, *, url: str, user: str) -> Principal:
+        """Who calls the CDS service at `url` with the JWT `text`, to treat, on behalf of `user`.
+
+        The JWT is worth one request. It reaches what the client was registered for; `user` is what the
+        request says, on the word of the client that signed it.
+
+        Raises:
+            UnauthenticatedError: it does not hold, or was used before.
+            UnavailableError: the database can't be reached, or too many signatures wait to be checked.
+        """
+        try:
+            claimed = assertion.read_hook_token(text, url=url, now=self._now())
+            client = await self._authenticate(claimed)
+            await self._records.write(lambda c: self._use(c, claimed))
+        except OAuthError as refused:
+            kind = UnavailableError if refused.status == 503 else UnauthenticatedError
+            raise kind(refused.description) from None
+        return Principal(
+            kind=Kind.SYSTEM,
+            client_id=client.client_id,
+            organization=client.organization,
+            purpose="TREAT",
+            scopes=client.scopes,
+            evidence=claimed.evidence,
+            user=user,
+            user_name=client.name,
+        )
 
     async def resolve(self, token: str) -> Principal:
         """Whom `token` stands for.
@@ -225,7 +261,7 @@ class Tokens:
         return client
 
     def _principal(self, client: Client, claimed: assertion.Assertion, scope: str) -> Principal:
-        context = b2b.read_context(claimed.extensions)
+        context = _context(client, claimed)
         member = self._members.get(client.organization)
         if member is None or context.organization_id not in self._names(member):
             message = (
@@ -261,15 +297,18 @@ class Tokens:
         sealed: bytes,
         expires: float,
     ) -> None:
+        self._use(connection, claimed)
+        store.keep_token(
+            connection, digest, client_id=claimed.client_id, principal=sealed, expires=_ms(expires)
+        )
+
+    def _use(self, connection: Connection, claimed: assertion.Assertion) -> None:
         client = self._checked(store.find(connection, claimed.client_id, lock=True))
         if client is None or client.disabled is not None:
             raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
         until = claimed.expires + _CLOCKS_APART
         if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):
             raise OAuthError("invalid_client", "this assertion has been used; sign a new one with a new jti")
-        store.keep_token(
-            connection, digest, client_id=claimed.client_id, principal=sealed, expires=_ms(expires)
-        )
         store.sweep(connection, _ms(self._now()), limit=_SWEEP)
 
     async def _look_up(self, token: str, digest: bytes) -> Principal:
@@ -291,6 +330,12 @@ class Tokens:
         self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
         while len(self._known) > self._most_known:
             self._known.popitem(last=False)
+
+
+def _context(client: Client, claimed: assertion.Assertion) -> b2b.Context:
+    if client.purpose and b2b.says_nothing(claimed.extensions):
+        return b2b.Context(client.organization, client.purpose, user="", user_name="", role="")
+    return b2b.read_context(claimed.extensions)
 
 
 def _fields(form: Sequence[tuple[str, str]]) -> dict[str, str]:
