@@ -55,6 +55,9 @@ def register(
     jwks: Annotated[Path, typer.Option(help="A file with its public JSON Web Key Set.", show_default=False)],
     name: Annotated[str, typer.Option(help="A name for people; the id without it.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="What it may be granted at most.")] = None,
+    purpose: Annotated[
+        str, typer.Option(help="Why it asks if its assertions don't say (plain SMART), such as TREAT.")
+    ] = "",
 ) -> None:
     """Register a member's system with its public keys; a running gateway knows it at once.
 
@@ -71,6 +74,7 @@ def register(
         jwks=keys,
         allowed=scope or ["system/*.cruds"],
         created=time.time_ns() // 1_000_000,
+        purpose=purpose,
     )
     asyncio.run(_register(Folder(folder), client))
     print(f"registered {client_id} of {organization} for {' '.join(client.scopes)}")

@@ -35,6 +35,11 @@ class Context(msgspec.Struct, frozen=True):
     role: str
 
 
+def says_nothing(extensions: Any) -> bool:
+    """Whether `extensions`, as decoded from JSON, has no `hl7-b2b`: an assertion of plain SMART."""
+    return extensions is None or (isinstance(extensions, dict) and "hl7-b2b" not in extensions)
+
+
 class _Extension(msgspec.Struct, frozen=True):
     version: Literal["1"]
     organization_id: str

@@ -15,6 +15,7 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from chaincode.consent.model import PURPOSES
 from exchange.core import scopes
 from exchange.core.errors import BadRequestError
 
@@ -31,6 +32,9 @@ class Client(msgspec.Struct, frozen=True):
 
     `organization` is an MSP id; `keys` are public JWKs with `kid` and `alg`; `scopes` bound what it can
     be granted; times are in milliseconds since 1970 UTC, `disabled` is None while it may ask.
+
+    `purpose` is why it asks where its assertion does not say, as those of plain SMART clients never do;
+    without one its assertions have to say.
     """
 
     client_id: str
@@ -40,6 +44,7 @@ class Client(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     created: int
     disabled: int | None = None
+    purpose: str = ""
 
     def key(self, kid: str, algorithm: str) -> dict[str, str] | None:
         """The key named `kid`, if it is one for `algorithm`."""
@@ -57,8 +62,11 @@ def new_client(
     jwks: bytes,
     allowed: Iterable[str],
     created: int,
+    purpose: str = "",
 ) -> Client:
     """A client to register, with `jwks` a JSON Web Key Set and `allowed` the scopes it may be granted.
+
+    `purpose` is a code such as TREAT, or empty (see `Client`).
 
     Raises:
         BadRequestError: saying what to correct.
@@ -72,7 +80,9 @@ def new_client(
         raise BadRequestError(
             "a client needs one or more scopes of the form system/Type.cruds or system/*.read"
         )
-    return Client(client_id, name, organization, read_key_set(jwks), reach, created)
+    if purpose and purpose not in PURPOSES:
+        raise BadRequestError(f"a client's purpose is one of {' '.join(sorted(PURPOSES))}")
+    return Client(client_id, name, organization, read_key_set(jwks), reach, created, purpose=purpose)
 
 
 def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:

@@ -43,6 +43,7 @@ clients = Table(
     Column("scopes", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("disabled", BigInteger),
+    Column("purpose", String(255), nullable=False),
     Column("mac", LargeBinary(32), nullable=False),  # of all the others
 )
 
@@ -100,6 +101,7 @@ def register(connection: Connection, client: Client, mac: bytes) -> None:
         "scopes": " ".join(client.scopes),
         "created": client.created,
         "disabled": client.disabled,
+        "purpose": client.purpose,
         "mac": mac,
     }
     try:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from exchange.core.errors import DamagedError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION_ID = 0x436E7472  # "Cntr": tells this project's files from any other database
 _CACHE_KIB = 32 * 1024
 

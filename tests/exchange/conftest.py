@@ -80,7 +80,9 @@ class Asking:
         }
         return [(name, value) for name, value in (fields | changes).items()]
 
-    async def register(self, client_id: str, key: PrivateKey, *allowed: str, kid: str = "") -> None:
+    async def register(
+        self, client_id: str, key: PrivateKey, *allowed: str, kid: str = "", purpose: str = ""
+    ) -> None:
         """Register a client of Hospital B."""
         jwk = public_jwk(key) | ({"kid": kid} if kid else {})
         await self.tokens.register(
@@ -91,6 +93,7 @@ class Asking:
                 jwks=msgspec.json.encode({"keys": [jwk]}),
                 allowed=allowed or ("system/*.cruds",),
                 created=1,
+                purpose=purpose,
             )
         )
 

@@ -405,6 +405,7 @@ CHANGES = {
     "another organisation": "organization = 'HospitalCMSP'",
     "more scopes": "scopes = 'system/*.cruds system/*.read'",
     "another key": "keys = replace(keys, 'ES384', 'RS384')",
+    "another purpose": "purpose = 'ETREAT'",
     "enabled again": "disabled = NULL",
     "another id": "client_id = 'lab2'",
     "no mac": "mac = x''",
@@ -431,6 +432,20 @@ async def test_a_client_that_was_changed_in_the_database_gets_no_token_and_is_na
     finding = check_clients(asking.database, asking.seal, lambda *_: None).finding
     assert finding is not None
     assert asking.client_id in finding.place or "can't be read" in finding.problem
+
+
+async def test_a_plain_smart_client_asks_for_the_purpose_that_it_was_registered_with(asking: Any) -> None:
+    await asking.register("plain", asking.key, purpose="HOPERAT")
+    asking.client_id = "plain"
+    issued = await asking.tokens.exchange_assertion(asking.form(signed(asking, without("extensions"))))
+    principal = await asking.tokens.resolve(issued.access_token)
+    assert (principal.organization, principal.purpose) == ("HospitalBMSP", "HOPERAT")
+    assert (principal.user, principal.role) == ("plain", "")
+    stated = await asking.tokens.exchange_assertion(asking.form())
+    assert (await asking.tokens.resolve(stated.access_token)).purpose == "TREAT"
+    for half in ({"hl7-b2b": {}}, {"hl7-b2b": None}, [], "x"):
+        refused = await refusal(asking, asking.form(signed(asking, claim("extensions", half))))
+        assert refused.code == "invalid_grant"
 
 
 async def test_a_token_does_not_live_longer_because_its_row_says_so(asking: Any) -> None:
