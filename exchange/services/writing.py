@@ -22,9 +22,10 @@ from exchange.core.record import with_identity
 from exchange.crypto.documents import Envelope, digest, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
+from exchange.services.holdings import seal_draft
 from exchange.services.indexing import Indexer, Prepared
 from exchange.services.keys import Keys
-from exchange.services.pairs import Pairs, seal_draft
+from exchange.services.pairs import Change, Pairs
 from exchange.services.reading import HIDDEN
 from exchange.store import documents, subjects
 from exchange.store.database import Database
@@ -143,6 +144,7 @@ class Writing:
             PreconditionError: an `If-Match` names another version than the current one.
             NotFoundError: a record to delete, or one that must exist, does not.
             ConflictError: a record changes twice in one call.
+            TooCostlyError: a consent is more than the ledger takes.
             UnavailableError: the store or the ledger can't be reached.
         """
         wanted = {
@@ -155,14 +157,27 @@ class Writing:
         gone = [change for change in changes if isinstance(change, Deletion)]
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
-        results = await self._records.write(lambda c: self._commit(c, changes, keys))
-        await self._pairs.ensure([keys[token] for token in wanted], self._msp_id)
-        for change, result in zip(changes, results, strict=True):
-            if isinstance(change, Prepared) and change.draft is not None and result.outcome != "unchanged":
-                await self._pairs.file(
-                    change.subjects[0], self._references.record("Consent", change.logical_id)
-                )
+
+        async def commit() -> list[Written]:
+            return await self._records.write(lambda c: self._commit(c, changes, keys))
+
+        consents = self._consents(changes, keys)
+        results = await self._pairs.change(consents, commit) if consents else await commit()
+        await self._pairs.open_own([keys[token] for token in wanted])
         return results
+
+    def _consents(
+        self, changes: Sequence[Prepared | Deletion], keys: Mapping[bytes, SubjectKeys]
+    ) -> list[Change]:
+        return [
+            (
+                keys[change.subjects[0]],
+                self._references.record("Consent", change.logical_id),
+                change.draft,
+            )
+            for change in changes
+            if isinstance(change, Prepared) and change.draft is not None
+        ]
 
     async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
         references = [self._references.record(change.resource_type, change.logical_id) for change in gone]
