@@ -235,6 +235,121 @@ def test_a_denied_role_is_refused_and_an_unstated_one_with_it(site: Site, person
     assert person.sees(site.system(LAKE, user="Practitioner/1")) == set()
 
 
+def test_a_denied_person_is_refused_under_every_name(site: Site, person: Person):
+    base = f"{site.demo.settings.base_url}/fhir"
+    denied = _actor({"reference": f"{base}/Practitioner/lake-3/"})
+    person.grant(LAKE, provision=[{"type": "deny", "actor": [denied]}])
+    assert person.sees(site.system(LAKE, user=f"{base}/Practitioner/lake-4")) == ALL
+    for user in (
+        "Practitioner/lake-3",
+        f"{base}/Practitioner/lake-3",
+        f"{base.upper().replace('FHIR', 'fhir')}/Practitioner/lake-3/_history/2",
+        "PractitionerRole/of-lake-3",
+        "https://lake.example/fhir/Practitioner/3",
+        "urn:npi|1234567893",
+    ):
+        assert person.sees(site.system(LAKE, user=user)) == set(), user
+
+
+def test_a_denied_role_is_refused_in_every_spelling_and_in_other_code_systems(site: Site, person: Person):
+    nurse = {"type": "PractitionerRole", "identifier": {"system": "http://nucc.org/provider-taxonomy"}}
+    nurse["identifier"]["value"] = "163W00000X"
+    person.grant(LAKE, provision=[{"type": "deny", "actor": [_actor(nurse)]}])
+    taxonomy = "urn:oid:2.16.840.1.113883.6.101"
+    assert person.sees(site.system(LAKE, user="Practitioner/1", role=f"{taxonomy}#207Q00000X")) == ALL
+    for role in (
+        f"{taxonomy}#163W00000X",
+        "http://www.nucc.org/provider-taxonomy/|163w00000x",
+        f"{SNOMED}|224535009",
+        "urn:lake:roles|physician",
+    ):
+        assert person.sees(site.system(LAKE, user="Practitioner/1", role=role)) == set(), role
+
+
+@pytest.mark.parametrize(
+    "system", ["urn:oid:2.16.840.1.113883.6.1", "https://loinc.org/", "2.16.840.1.113883.6.1"]
+)
+def test_a_denied_code_hides_records_however_its_system_is_written(site: Site, person: Person, system: str):
+    denied = {"type": "deny", "code": [{"coding": [{"system": system, "code": HEART}]}]}
+    person.grant(LAKE, provision=[denied])
+    assert person.sees(site.lake) == {"pressure", "condition"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.1", "code": HEART}]},
+        {"coding": [{"system": "urn:oid:1.2.3.4", "code": "4711"}]},
+        {"coding": [{"system": "http://loinc.example", "code": HEART}]},
+        {"coding": [{"display": "Heart rate"}]},
+        {"text": "Heart rate"},
+    ],
+    ids=str,
+)
+def test_a_denied_code_hides_what_might_have_it(site: Site, person: Person, code: dict[str, Any]):
+    other = site.city.post("Observation", observation(person.id) | {"code": code}).json()["id"]
+    person.grant(LAKE)
+    assert site.lake.get(f"Observation/{other}").status_code == 200
+    person.grant(LAKE, provision=[{"type": "deny", "code": [_loinc(HEART)]}])
+    is_outcome(site.lake.get(f"Observation/{other}"), 404)
+    assert site.lake.get(f"Observation/{person.pressure}").status_code == 200
+
+
+def test_a_denied_author_hides_records_however_they_name_her(site: Site, person: Person):
+    base = f"{site.demo.settings.base_url}/fhir"
+    authored = {"meaning": "authoredby", "reference": {"reference": "Practitioner/d1"}}
+    person.grant(LAKE, provision=[{"type": "deny", "data": [authored]}])
+    told = site.observation(person.id, performer=[{"reference": f"{base}/Practitioner/d2"}])["id"]
+    assert site.lake.get(f"Observation/{told}").status_code == 200
+    for performer in (
+        {"reference": "Practitioner/d1/_history/1"},
+        {"reference": f"{base}/Practitioner/d1"},
+        {"reference": "PractitionerRole/r"},
+        {"reference": "https://lake.example/fhir/Practitioner/d1"},
+        {"identifier": {"system": "urn:npi", "value": "1"}},
+        {"display": "Dr. D."},
+    ):
+        written = site.observation(person.id, performer=[performer])["id"]
+        is_outcome(site.lake.get(f"Observation/{written}"), 404)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"identifier": {"system": "urn:mrn", "value": "1"}},
+        {"reference": "https://lake.example/fhir/Patient/1"},
+        {"reference": "#p"},
+        {"reference": "urn:uuid:0d5c8f9e-6c1e-4b54-a7b5-1d6f7c3a9e11"},
+        {"display": "Peter Chalmers"},
+    ],
+    ids=str,
+)
+def test_a_record_of_a_patient_who_is_not_here_is_refused(site: Site, subject: dict[str, Any]):
+    body = observation("x", subject=subject)
+    if subject.get("reference") == "#p":
+        body["contained"] = [{"resourceType": "Patient", "id": "p"}]
+    for answer in (
+        site.city.post("Observation", body),
+        site.city.put(f"Observation/{MISSING}", body | {"id": MISSING}),
+    ):
+        assert is_outcome(answer, 422)["issue"][0]["expression"] == ["Observation.subject"]
+    is_outcome(site.city.get(f"Observation/{MISSING}"), 404)
+
+
+def test_a_record_without_a_patient_serves_the_hospitals_own_care_alone(site: Site):
+    made = site.city.post("Device", {"resourceType": "Device", "status": "active"})
+    place = f"Device/{made.json()['id']}"
+    for purpose in ("TREAT", "HPAYMT", "HOPERAT", "ETREAT"):
+        assert site.system(CITY, purpose).get(place).status_code == 200
+    for purpose in ("HRESCH", "PUBHLTH", "PATRQT"):
+        is_outcome(site.system(CITY, purpose).get(place), 404)
+        assert site.system(CITY, purpose).found("Device") == []
+    is_outcome(site.lake.get(place), 404)
+    organization = f"Organization/{LAKE.organization}"
+    for member in (CITY, LAKE):
+        assert site.system(member, "HRESCH").get(organization).status_code == 200
+
+
 def test_a_consent_whose_period_is_over_permits_nothing(site: Site, person: Person):
     person.grant(LAKE, period={"start": "2020-01-01", "end": "2020-12-31"})
     assert person.sees(site.lake) == set()
@@ -325,6 +440,22 @@ UNENFORCEABLE: dict[str, tuple[dict[str, Any], str]] = {
         "Consent.provision.class[0]",
     ),
     "a code in words": ({"provision": {"code": [{"text": "my heart"}]}}, "Consent.provision.code[0]"),
+    "a code system that nobody knows": (
+        {"provision": {"code": [{"coding": [{"system": "urn:oid:1.2.3.4", "code": "x"}]}]}},
+        "Consent.provision.code[0].coding[0]",
+    ),
+    "a denial of whoever is in a role": (
+        {"provision": {"type": "deny", "actor": [_actor({"reference": "PractitionerRole/1"})]}},
+        "Consent.provision.actor",
+    ),
+    "a denial of somebody elsewhere": (
+        {"provision": {"type": "deny", "actor": [_actor({"reference": "https://x.example/Practitioner/1"})]}},
+        "Consent.provision.actor",
+    ),
+    "a directive that is not supported": (
+        {"policyRule": {"coding": [{"system": ACT, "code": "OPTOUTE"}]}},
+        "Consent.policyRule.coding[0]",
+    ),
     "an unknown label": (
         {"provision": {"securityLabel": [{"system": ACT, "code": "XYZ"}]}},
         "Consent.provision.securityLabel[0]",
