@@ -72,10 +72,8 @@ def change(rng: random.Random, caller: Caller, person: Person) -> None:
     named = frozenset(member.msp_id for member in chosen)
     sent = time.monotonic()
     person.unanswered = Change(named, withheld, sent, float("inf"))
-    if person.consent:
-        answer = caller.put(f"Consent/{person.consent}", body)
-    else:
-        answer = caller.post("Consent", body)
+    known = person.consent
+    answer = caller.put(f"Consent/{known}", body) if known else caller.post("Consent", body)
     assert answer.status_code in {200, 201}, answer.text
     person.consent = answer.json()["id"]
     person.unanswered = None

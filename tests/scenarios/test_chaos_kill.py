@@ -158,11 +158,15 @@ def _version(etag: str) -> int:
 
 def settle(person: Person, site: Site) -> None:
     """Find out whether the change that nobody heard an answer to was kept: either is right."""
-    answer = site.patient(person.logical_id).get(f"Consent/{person.consent}")
-    if answer.status_code == 404:
-        assert not person.changes, "an acknowledged consent is gone"
-        person.unanswered = None
-        return
+    caller = site.patient(person.logical_id)
+    if not person.consent:  # killed while it was created: nobody heard its id
+        found = caller.found("Consent", {"patient": person.logical_id})
+        if not found:
+            person.unanswered = None
+            return
+        person.consent = found[0]["id"]
+    answer = caller.get(f"Consent/{person.consent}")
+    assert answer.status_code == 200, "an acknowledged consent is gone"
     version = _version(answer.headers["etag"])
     assert version - len(person.changes) in {0, 1}, f"{len(person.changes)} acknowledged, {version} there"
     if version > len(person.changes):
