@@ -1,7 +1,7 @@
-"""What the ledger's file says of a node that served: the judge of scenarios, with the custodian's keys.
+"""What the ledger says of a node that served: the judge of scenarios, with the custodian's keys.
 
-It reads the blocks and the wrapped keys by itself, so that what the gateway answered can be held against
-what is written.
+It reads the blocks, from the embedded ledger's file or from a peer, and the wrapped keys by itself, so that
+what the gateway answered can be held against what is written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from fabric_protos.common.common_pb2 import ENDORSER_TRANSACTION, TRANSACTIONS_FILTER
+from fabric_protos.peer.transaction_pb2 import VALID
+from scenario_site import in_thread
 from sqlalchemy import Connection, select
 
 from chaincode.access.model import Record
@@ -24,8 +27,11 @@ from exchange.cli.verify import verify as check
 from exchange.config import Folder
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.references import References
+from exchange.ledger.blocks.layout import endorsed, proposed
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Storage
+from exchange.ledger.gateway.blocks import open_blocks
+from exchange.ledger.gateway.connection import Profile
 from exchange.ledger.pseudonyms import PatientSecret
 from exchange.store import log, subjects
 from exchange.store.database import Database
@@ -51,15 +57,12 @@ class Witness:
         with self._database(self.folder.records) as connection:
             for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
                 self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
-        storage = Storage.open(self.folder.ledger, writable=False)
-        try:
-            for place, body in storage.transactions(0, LATEST):
-                transaction = block.decode_transaction(body)
-                self.places[transaction.tx_id.hex()] = place
-                for key, _ in transaction.effect.writes:
-                    self._take(key, storage.written(key, place), place, transaction.tx_id.hex())
-        finally:
-            storage.close()
+        profile = self.folder.profile(self.folder.load())
+        for place, tx, writes in _in_file(self.folder.ledger) if profile is None else _at_peer(profile):
+            assert tx not in self.places, "a transaction is valid twice"
+            self.places[tx] = place
+            for key, value in writes:
+                self._take(key, value, place, tx)
 
     def _take(self, key: bytes, value: bytes, place: int, tx: str) -> None:
         kind, *rest = key.decode().strip("\0").split("\0")
@@ -110,6 +113,47 @@ class Witness:
         """How many consent changes wait in the outbox."""
         with self.open_records() as connection:
             return len(subjects.unfiled(connection, 1000))
+
+
+Writes = list[tuple[bytes, bytes]]
+
+
+def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
+    """Every transaction's place, id and writes."""
+    storage = Storage.open(path, writable=False)
+    try:
+        for place, body in storage.transactions(0, LATEST):
+            transaction = block.decode_transaction(body)
+            writes = [(key, storage.written(key, place)) for key, _ in transaction.effect.writes]
+            yield place, transaction.tx_id.hex(), writes
+    finally:
+        storage.close()
+
+
+def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
+    """The same of the valid transactions of a channel's chaincode, in the channel's order."""
+    return in_thread(_read(Profile.read(path)))
+
+
+async def _read(profile: Profile) -> list[tuple[int, str, Writes]]:
+    found: list[tuple[int, str, Writes]] = []
+    async with open_blocks(profile) as source:
+        async for one in source.blocks(0, await source.height()):
+            verdicts = one.metadata.metadata[TRANSACTIONS_FILTER]
+            for index, (raw, verdict) in enumerate(zip(one.data.data, verdicts, strict=True)):
+                headers = proposed(raw)
+                if verdict != VALID or headers.kind != ENDORSER_TRANSACTION:
+                    continue
+                call = endorsed(headers)
+                writes = [
+                    (write.key.encode(), write.value)
+                    for part in call.sets
+                    if part.namespace == profile.chaincode
+                    for write in part.public.writes
+                ]
+                if call.chaincode == profile.chaincode:
+                    found.append((one.header.number * block.BLOCK_LIMIT + index, headers.tx_id, writes))
+    return found
 
 
 def witnessed(folder: Folder) -> Witness:

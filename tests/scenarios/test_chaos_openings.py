@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import pytest
-from scenario_site import LAKE, Site, consent
+from scenario_site import EVERY_LEDGER, LAKE, Site, consent
 
 from exchange.core.errors import UnavailableError
 from exchange.store import subjects
+
+LEDGERS = EVERY_LEDGER
 
 
 def _fail(*_: Any) -> NoReturn:
