@@ -7,6 +7,9 @@ how diabetes is diagnosed, and a model that has them predicts its own definition
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from analytics.errors import DataError
 from analytics.features import LOINC, SNOMED, Catalogue, Code, Feature, Rule
 
 CHOLESTEROL_G_PER_MOL = 386.65
@@ -131,3 +134,15 @@ DIABETES_ALL = Catalogue(
 
 DIABETES = DIABETES_ALL.without(*OPTIONAL)
 """The catalogue of the default model; its names are those of `datasets.nhanes`."""
+
+
+def declaring(features: Iterable[str]) -> Catalogue:
+    """The catalogue with just these features, by which a model that has them finds them in records.
+
+    Raises:
+        DataError: no catalogue declares them all, or what it requires is not among them.
+    """
+    names = set(features)
+    if not set(DIABETES_ALL.required) <= names <= set(DIABETES_ALL.names):
+        raise DataError("no catalogue declares how the model's features are found in records")
+    return DIABETES_ALL.without(*(set(DIABETES_ALL.names) - names))

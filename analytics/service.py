@@ -172,8 +172,15 @@ class _Evaluator:
         return matches[0]
 
 
-def serve(settings: EvaluatorSettings, *, host: str = "127.0.0.1", port: int = 8100) -> None:
-    """Run the evaluator until it is told to stop.
+def serve(
+    settings: EvaluatorSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8100,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> None:
+    """Run the evaluator until it is told to stop; by TLS with a `certificate` (PEM) and its `key`.
 
     Raises:
         DataError: anyone would be served, on more than this machine.
@@ -181,7 +188,16 @@ def serve(settings: EvaluatorSettings, *, host: str = "127.0.0.1", port: int = 8
     if settings.unsafe_open and host not in {"127.0.0.1", "::1", "localhost"}:
         raise DataError("an evaluator without clients' tokens is for the loopback interface only")
     # One process: the workers do the arithmetic, and budgets and replays are counted in one place.
-    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -16,7 +16,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from analytics import charts
 from analytics.binning import Bins
 from analytics.card import Card, describe_model
 from analytics.datasets import Dataset, load
@@ -63,6 +62,8 @@ def export(built: Built, folder: Path, *, pictures: bool = True) -> list[Path]:
         (folder / name).write_bytes(data)
     written = [folder / name for name in files]
     if pictures:
+        from analytics import charts  # noqa: PLC0415 - drawing takes seconds to load
+
         drawn = charts.draw(built.data, built.trained, built.card)
         written += charts.save(drawn, folder / "pictures")
     return written

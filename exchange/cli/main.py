@@ -19,7 +19,13 @@ _COMMANDS = {
     "demo": "demo",
     "bench": "bench",
 }
-_GROUPS = {"client": "clients", "token": "token", "network": "network"}
+_GROUPS = {
+    "client": "clients",
+    "token": "token",
+    "model": "model",
+    "evaluator": "evaluator",
+    "network": "network",
+}
 
 _HELP = (
     "A privacy-preserving exchange for health records: every disclosure is a ledger transaction.\n\n"

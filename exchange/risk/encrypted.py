@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import structlog
 
-from analytics.catalogue import DIABETES_ALL
+from analytics.catalogue import declaring
 from analytics.encrypted.artefacts import Offer
 from analytics.encrypted.client import Client
 from analytics.errors import AnalyticsError, NoUsableDataError
@@ -29,9 +29,10 @@ from analytics.remote import RemoteEvaluator
 from exchange.core.errors import Problem, UnavailableError, UnscorableError
 from exchange.risk.port import Feature, Judgement, Scored, UnusableAnswerError
 
-_CATALOGUES: Mapping[str, tuple[Catalogue, dict[str, str]]] = {
-    "diabetes": (DIABETES_ALL, {"system": SNOMED, "code": "73211009", "display": "Diabetes mellitus"}),
+_OUTCOMES: Mapping[str, dict[str, str]] = {
+    "diabetes": {"system": SNOMED, "code": "73211009", "display": "Diabetes mellitus"},
 }
+"""What the models of each catalogue estimate, by the catalogue's name."""
 _WORDS: Mapping[Reason, str] = {
     Reason.NOT_RECORDED: "not recorded",
     Reason.UNIT: "recorded in a unit that is not understood",
@@ -62,18 +63,21 @@ class EncryptedModel:
     ) -> None:
         try:
             read = Offer.read(offer)
+            self._catalogue = declaring(read.bins.features)
             self._client = Client.create(read, parameters)
         except AnalyticsError as why:
             raise ModelError(f"the model's offer can't be used: {why}") from None
         self._offer, self._parameters, self._seconds = read, parameters, seconds
         self._http, self._evaluator = http, RemoteEvaluator(http)
-        self._catalogue, coding = _catalogue(read)
         self.digest: str = read.model
         said = _card(card, read.model)
         self._threshold: float = said["performance"]["threshold"]
         self._prevalence: float = said["data"]["prevalence"]
         self.title: str = said["data"]["title"]
-        self.outcome: Mapping[str, Any] = {"coding": [coding], "text": said["data"]["outcome"]}
+        self.outcome: Mapping[str, Any] = {
+            "coding": [_OUTCOMES[self._catalogue.name]],
+            "text": said["data"]["outcome"],
+        }
         self.wanted: Mapping[str, tuple[str, str]] = _wanted(self._catalogue)
 
     def features(
@@ -142,14 +146,6 @@ class EncryptedModel:
 
 def _why(account: Account) -> str:
     return _WORDS[account.reason] if account.reason is not None else "not recorded"
-
-
-def _catalogue(offer: Offer) -> tuple[Catalogue, dict[str, str]]:
-    names = set(offer.bins.features)
-    for catalogue, coding in _CATALOGUES.values():
-        if names <= set(catalogue.names) and names >= set(catalogue.required):
-            return catalogue.without(*(set(catalogue.names) - names)), coding
-    raise ModelError("no catalogue declares how the model's features are found in records; train on one")
 
 
 def _wanted(catalogue: Catalogue) -> dict[str, tuple[str, str]]:

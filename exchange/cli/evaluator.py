@@ -1,0 +1,99 @@
+"""`consentry evaluator`: the service that scores ciphertext, and the hospitals that may ask it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.cli.errors import CommandError
+
+app = typer.Typer(help="Score ciphertext; see no features and no scores.", no_args_is_help=True)
+
+_CLIENTS = "clients.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_FOLDER = typer.Argument(metavar="FOLDER", help="The evaluator's folder: models (*.model) and clients.json.")
+
+
+@app.command("serve")
+def serve(
+    folder: Annotated[Path, _FOLDER],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8100,
+    workers: Annotated[int, typer.Option(help="Processes that compute.", min=1, max=64)] = 2,
+    queries: Annotated[int, typer.Option(help="Queries a minute for each client.", min=1)] = 600,
+    certificate: Annotated[
+        Path | None, typer.Option(help="TLS certificate chain, a PEM file.", show_default=False)
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key.", show_default=False)] = None,
+) -> None:
+    """Serve every model of the folder to the clients in it, until told to end (Ctrl-C or SIGTERM).
+
+    Example: consentry model export ./diabetes ./evaluator --role evaluator
+             consentry evaluator client ./evaluator city-hospital && consentry evaluator serve ./evaluator
+    """
+    from analytics.encrypted.pool import PoolLimits  # noqa: PLC0415 - seconds that other commands need not wait
+    from analytics.errors import AnalyticsError  # noqa: PLC0415 - same
+    from analytics.service import EvaluatorSettings, models_in  # noqa: PLC0415 - same
+    from analytics.service import serve as serve_evaluator  # noqa: PLC0415 - same
+
+    if (certificate is None) is not (key is None):
+        raise CommandError("--certificate and --key belong together; give both or neither")
+    clients = _read_clients(folder)
+    if not clients:
+        raise CommandError(f"nobody may ask yet; run consentry evaluator client {folder} NAME")
+    try:
+        models = models_in(folder)
+        settings = EvaluatorSettings(
+            models, clients, queries_per_minute=queries, pool=PoolLimits(workers=workers)
+        )
+        print(f"serving {len(models)} models to {', '.join(sorted(clients))} on {host}:{port}", flush=True)
+        serve_evaluator(settings, host=host, port=port, certificate=certificate, key=key)
+    except AnalyticsError as why:
+        raise CommandError(f"{why}; copy model artefacts with `consentry model export`") from None
+
+
+@app.command("client")
+def client(
+    folder: Annotated[Path, _FOLDER],
+    name: Annotated[str, typer.Argument(help="The hospital's name.")],
+) -> None:
+    """Let a hospital ask: prints its bearer token once, and keeps the token's digest.
+
+    A second call replaces the token. A running evaluator learns of it at its next start.
+    """
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is no folder; make it with `consentry model export`")
+    if _NAME.fullmatch(name) is None:
+        raise CommandError("a name has 1 to 64 letters, digits, '.', '_' and '-'")
+    print(add_client(folder, name))
+
+
+def add_client(folder: Path, name: str) -> str:
+    """A new bearer token for the client `name`, whose digest is now in the folder's list."""
+    token = secrets.token_urlsafe(32)
+    clients = _read_clients(folder) | {name: hashlib.sha256(token.encode()).hexdigest()}
+    path = folder / _CLIENTS
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(clients, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return token
+
+
+def _read_clients(folder: Path) -> dict[str, str]:
+    path = folder / _CLIENTS
+    if not path.exists():
+        return {}
+    try:
+        clients = json.loads(path.read_text(encoding="utf-8"))
+        sound = all(_NAME.fullmatch(name) and _DIGEST.fullmatch(digest) for name, digest in clients.items())
+    except (ValueError, AttributeError, TypeError):
+        sound, clients = False, {}
+    if not sound:
+        raise CommandError(f"{path} is no list of clients with SHA-256 digests; restore or remove it")
+    return dict(clients)
