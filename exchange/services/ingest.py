@@ -105,8 +105,9 @@ class Ingest:
             line.end(turn, why)
 
     async def _resolve(self, references: Sequence[str], turn: Turn, line: Line) -> Answers:
+        early = not line.is_head(turn)
         found, refused = await self._look_up(references)
-        if refused and not line.is_head(turn):
+        if refused and early:
             await line.head(turn)  # what comes before it may bring what it refers to
             later, refused = await self._look_up(list(refused))
             found |= later
