@@ -23,6 +23,7 @@ from exchange.core.search import Query
 from exchange.services.gateway import Gateway
 from exchange.services.searching import Cursor, Found
 from exchange.services.searching import place as at
+from exchange.services.sorting import is_by_value, search_in_order
 
 PAGE = "_page"
 """The parameter that carries an opaque cursor."""
@@ -89,12 +90,16 @@ class Paging:
             query: Query | None = None
         else:
             query = search.parse(resource_type, given, lenient=lenient, base=self._gateway.base)
-            if not lenient and not _can_sort(query):
-                raise BadRequestError("_sort: results come in the order of _lastUpdated or -_lastUpdated")
             target = f"{resource_type}?{urllib.parse.urlencode(given)}"
-            found = await self._gateway.searching.search(
-                principal, query, target=target, after=after, total=total, whole=False
-            )
+            searching = self._gateway.searching
+            if is_by_value(query):
+                found = await search_in_order(
+                    searching, principal, query, target=target, shown=after or 0, total=total
+                )
+            else:
+                found = await searching.search(
+                    principal, query, target=target, after=after, total=total, whole=False
+                )
         links = {"self": self._self_link(resource_type, given, query)}
         if found.more_after is not None:
             cursor = Cursor(resource_type, given, at(found.more_after), lenient, found.total)
@@ -192,10 +197,6 @@ class Paging:
             sealed = self._gateway.cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{links['self']}?{PAGE}={sealed}"
         return links
-
-
-def _can_sort(query: Query) -> bool:
-    return not query.sort or (len(query.sort) == 1 and query.sort[0].parameter == "_lastUpdated")
 
 
 def subset(body: bytes, *, elements: tuple[str, ...], summary: str) -> bytes:

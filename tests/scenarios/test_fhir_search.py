@@ -241,8 +241,8 @@ def test_elements_of_a_search_keep_what_is_mandatory(site: Site, patient: str, r
         "_has:Group:member:_id=1",
         "subject.name=x",
         "code:text=x",
-        "_sort=date",
-        "_sort=code,-_lastUpdated",
+        "_sort=value-quantity",
+        "_sort=date,nonsense",
         "_filter=x",
     ],
 )

@@ -1,18 +1,31 @@
 """Search over ciphertext, the part that needs no key: records to terms, and requests to look-ups of terms.
 
 `terms` says what a record can be found by. `parse` says, for a request, which terms to look up and how to
-combine them. The store sees neither: `exchange.crypto.tokens` turns both into keyed tokens. `capability`
-lists what `parse` accepts. `docs/leakage.md` tells what the tokens let a reader of the database learn.
+combine them. The store sees neither: `exchange.crypto.tokens` turns both into keyed tokens. `ordered` puts
+opened records in the order that was asked for. `capability` lists what `parse` accepts. `docs/leakage.md`
+tells what the tokens let a reader of the database learn.
 """
 
 from __future__ import annotations
 
 from exchange.core.search.definitions import table
 from exchange.core.search.extract import Term, terms
+from exchange.core.search.order import ordered
 from exchange.core.search.parse import parse
 from exchange.core.search.query import Alternative, Clause, Query, Sort, Union
 
-__all__ = ["Alternative", "Clause", "Query", "Sort", "Term", "Union", "capability", "parse", "terms"]
+__all__ = [
+    "Alternative",
+    "Clause",
+    "Query",
+    "Sort",
+    "Term",
+    "Union",
+    "capability",
+    "ordered",
+    "parse",
+    "terms",
+]
 
 
 def capability(resource_type: str) -> list[tuple[str, str]]:

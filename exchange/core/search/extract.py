@@ -57,6 +57,11 @@ def terms(resource_type: str, resource: dict[str, Any], *, base: str = "") -> li
 _Extractor = Callable[[dict[str, Any], str], Iterable[str]]
 
 
+def values(resource: dict[str, Any], index: Index) -> list[tuple[Leaf, Any]]:
+    """What stands in `resource` where `index` looks, with the leaf that each value was found by."""
+    return _values(resource, _sources(index.leaves))
+
+
 class _Compiled(NamedTuple):
     """The indexes of a type: which concern a resource that has a member, and which concern every one."""
 
