@@ -257,7 +257,7 @@ class Pairs:
             )
             check_bounds(drafts, news, contexts, added=bool(news.keys() - versions.keys()))
 
-        if len(rows) < _IN_THREAD:
+        if len(rows) + len(news) < _IN_THREAD:
             check()
         else:
             await asyncio.to_thread(check)
