@@ -24,6 +24,7 @@ MODEL_SYSTEM: Final = "urn:consentry:risk-model"
 _EVALUATION = "urn:consentry:evaluation"
 _BASIS_CODE = "urn:consentry:basis-code"
 _PROBABILITIES = "http://terminology.hl7.org/CodeSystem/risk-probability"
+_ASSESSMENT = {"system": "http://snomed.info/sct", "code": "225338004", "display": "Risk assessment"}
 _DIGITS = 4
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
@@ -78,6 +79,7 @@ def risk_assessment(
         "identifier": [{"system": TRANSACTION_SYSTEM, "value": evidence.transaction}],
         "status": "final",
         "method": {"coding": [{"system": MODEL_SYSTEM, "code": evidence.model}], "text": estimate.title},
+        "code": {"coding": [_ASSESSMENT]},
         "subject": {"reference": f"Patient/{patient}"},
         "occurrenceDateTime": when,
         "basis": [{"reference": reference} for reference in evidence.used],
