@@ -301,4 +301,4 @@ class Gateway:
         try:
             return await call
         except grpc.aio.AioRpcError as failure:
-            raise call_error(stage, failure, tx_id) from None
+            raise call_error(stage, failure, tx_id, self.identity.msp_id) from None

@@ -31,6 +31,7 @@ from fabric_protos.gateway.gateway_pb2 import ErrorDetail
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
+_TOO_FEW = "failed to collect enough transaction endorsements"
 _DETAILS = "grpc-status-details-bin"
 _REFUSAL = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
 
@@ -91,15 +92,28 @@ class CallError(GatewayError):
     stage: ClassVar[Stage]
 
     def __init__(
-        self, code: grpc.StatusCode, message: str, details: tuple[Detail, ...] = (), tx_id: str = ""
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        details: tuple[Detail, ...] = (),
+        tx_id: str = "",
+        own: str = "",
     ) -> None:
         said = "; ".join(f"{detail.msp_id} {detail.address}: {detail.message}" for detail in details)
         super().__init__(f"{self.stage.value}: {code.name}: {message}" + (f" [{said}]" if said else ""))
-        self.code, self.message, self.details, self.tx_id = code, message, details, tx_id
+        self.code, self.message, self.details, self.tx_id, self._own = code, message, details, tx_id, own
+
+    @property
+    def peers_differ(self) -> bool:
+        """Whether the own peer endorsed and others did not: they lag behind what it has seen already."""
+        asked = bool(self._own) and _TOO_FEW in self.message
+        return asked and all(detail.msp_id != self._own for detail in self.details)
 
     @property
     def refusal(self) -> Refusal | None:
         """The chaincode's error response, when it was the chaincode that refused."""
+        if self.peers_differ:
+            return None
         for text in (*(detail.message for detail in self.details), self.message):
             found = _REFUSAL.search(text)
             if found:
@@ -162,13 +176,16 @@ _BY_STAGE: dict[Stage, type[CallError]] = {
 }
 
 
-def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "") -> CallError:
-    """The stage's error for what gRPC raised, with the details that the peer attached."""
+def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own: str = "") -> CallError:
+    """The stage's error for what gRPC raised, with the details that the peer attached.
+
+    `own` is the MSP id of the client, whose peer a Gateway service asks first.
+    """
     details: list[Detail] = []
     for key, value in failure.trailing_metadata() or ():
         if key == _DETAILS:
             details += _details(value)
-    return _BY_STAGE[stage](failure.code(), failure.details() or "", tuple(details), tx_id)
+    return _BY_STAGE[stage](failure.code(), failure.details() or "", tuple(details), tx_id, own)
 
 
 def commit_error(tx_id: str, code: str, block: int) -> CommitError:

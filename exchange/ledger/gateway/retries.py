@@ -37,15 +37,12 @@ _ALL = tuple(Stage)
 _PROPOSING = (Stage.EVALUATE, Stage.ENDORSE)
 _IDENTITY = "the certificate has expired or is not one of the organisation that it is used for"
 _CHAINCODE = "no chaincode of this name is committed on such a channel"
+_REFUSED = "chaincode response"
 _CHANNEL = "the peer has not joined a channel of this name"
 
 TABLE: tuple[Row, ...] = (
-    Row(
-        _PROPOSING, StatusCode.UNKNOWN, "chaincode response", Advice.GIVE_UP, "the contract refused or failed"
-    ),
-    Row(
-        _PROPOSING, StatusCode.ABORTED, "chaincode response", Advice.GIVE_UP, "the contract refused or failed"
-    ),
+    Row(_PROPOSING, StatusCode.UNKNOWN, _REFUSED, Advice.GIVE_UP, "the contract refused or failed"),
+    Row(_PROPOSING, StatusCode.ABORTED, _REFUSED, Advice.GIVE_UP, "the contract refused or failed"),
     Row(_PROPOSING, StatusCode.ABORTED, "access denied", Advice.GIVE_UP, _IDENTITY),
     Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "access denied", Advice.GIVE_UP, _IDENTITY),
     Row(_PROPOSING, StatusCode.ABORTED, "client identity expired", Advice.GIVE_UP, _IDENTITY),
@@ -122,6 +119,7 @@ def row(failure: CallError) -> Row | None:
             failure.stage in candidate.stages
             and failure.code is candidate.code
             and any(candidate.text in text for text in texts)
+            and not (candidate.text == _REFUSED and failure.peers_differ)
         ):
             return candidate
     return None

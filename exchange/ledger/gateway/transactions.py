@@ -36,7 +36,7 @@ R = TypeVar("R")
 IN_FLIGHT = 2
 """How many transactions of one gateway's group commit run at once: a commit is several round trips."""
 
-_RECOGNITION = 5.0  # seconds for reading the first block
+_RECOGNITION = 4.0  # seconds for reading the first block
 
 
 class FabricTransactions:
@@ -52,7 +52,8 @@ class FabricTransactions:
         self, channel: grpc.aio.Channel, gateway: Gateway, *, first_block: str | None = None
     ) -> None:
         self._channel, self._gateway = channel, gateway
-        self._unrecognised, self._recognising = first_block, asyncio.Lock()
+        self._unrecognised = first_block
+        self._recognition: asyncio.Task[None] | None = None
         self._follower = Follower(channel, gateway.identity, gateway.channel_id)
         self._submitting, self._idle = 0, asyncio.Event()
         self._idle.set()
@@ -126,17 +127,24 @@ class FabricTransactions:
     async def close(self) -> None:
         """Wait for the outcome of what was submitted, and close the connection."""
         await self._idle.wait()
+        if self._recognition is not None:
+            self._recognition.cancel()
         await self._channel.close()
 
     async def _recognise(self) -> None:
         if self._unrecognised is None:
             return
-        async with self._recognising:
-            source = BlockSource(self._follower, patience=_RECOGNITION)
-            async for block in source.blocks(0, 1):
-                if self._unrecognised not in {None, block_hash(block.header).hex()}:
-                    raise DamagedError("the channel is not the one that this node was made on")
-            self._unrecognised = None
+        if self._recognition is None or self._recognition.done():  # one try for all who wait
+            self._recognition = asyncio.create_task(self._read_first(), name="fabric-recognition")
+            self._recognition.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._recognition)
+
+    async def _read_first(self) -> None:
+        source = BlockSource(self._follower, patience=_RECOGNITION)
+        async for block in source.blocks(0, 1):
+            if block_hash(block.header).hex() != self._unrecognised:
+                raise DamagedError("the channel is not the one that this node was made on")
+        self._unrecognised = None
 
 
 async def _translated(call: Awaitable[R]) -> R:

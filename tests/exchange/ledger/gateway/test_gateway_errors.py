@@ -79,6 +79,18 @@ def test_refusal_keeps_every_line_of_its_message():
     assert failure(Stage.ENDORSE, StatusCode.ABORTED, "no response").refusal is None
 
 
+def test_refusal_of_peers_that_lag_behind_the_own_one_is_none_and_worth_another_try():
+    said = "chaincode response 404, not-found: a pair is not open"
+    few = "failed to collect enough transaction endorsements, see attached details for more info"
+    others = (Detail("b:7051", "BMSP", said), Detail("c:7051", "CMSP", said))
+    lagging = EndorseError(StatusCode.ABORTED, few, others, own="AMSP")
+    assert lagging.refusal is None
+    assert advise(lagging) is Advice.AGAIN
+    refused = EndorseError(StatusCode.ABORTED, few, (*others, Detail("a:7051", "AMSP", said)), own="AMSP")
+    assert refused.refusal
+    assert advise(refused) is Advice.GIVE_UP
+
+
 ENDORSED = Endorsed("ab", 1, b"", b"")
 
 
