@@ -186,7 +186,6 @@ def member_references(settings: Settings) -> Mapping[str, str]:
     names: dict[str, str] = {}
     for member in settings.members:
         names[f"Organization/{member.organization}"] = member.msp_id
-        names[f"{settings.fhir_base}/Organization/{member.organization}"] = member.msp_id
         names[f"urn:consentry:msp|{member.msp_id}"] = member.msp_id
     return names
 

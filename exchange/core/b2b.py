@@ -9,6 +9,7 @@ Source: HL7 Security for Scalable Registration, Authentication and Authorization
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Literal
 
 import msgspec
@@ -23,6 +24,8 @@ PURPOSE_SYSTEM: Final = "urn:oid:2.16.840.1.113883.5.8"
 """The code system of purposes of use (v3 ActReason), as the UDAP guide writes it."""
 
 _LONGEST = 255
+_ROLE = re.compile(r"[!-~]{1,256}")
+"""What the ledger takes for a role."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -99,7 +102,10 @@ def _role(stated: str) -> str:
     if not is_known(system):
         message = "hl7-b2b.subject_role is of a code system that is not known by its OID; write its URL"
         raise OAuthError("invalid_grant", message)
-    return coded(system, code)
+    role = coded(system, code)
+    if not _ROLE.fullmatch(role):
+        raise OAuthError("invalid_grant", "hl7-b2b.subject_role has spaces or letters beyond ASCII")
+    return role
 
 
 def _split(stated: str) -> tuple[str, str]:
