@@ -13,7 +13,7 @@ whose conditions about the request are settled. Here is how they are read.
 
 | condition | surely | possibly |
 | --- | --- | --- |
-| `classes` | the record is of a listed type | the same, or its type is unknown |
+| `classes` | the record, with all records in it, is of listed types | one of them is, or is unknown |
 | `codes` | every primary concept has a listed code | a listed code stands anywhere in it, or might |
 | `labels` | all its labels are covered | one of its labels is touched |
 | `data_period` | all of its time lies inside | part of it does, or it has no known time |
@@ -56,7 +56,7 @@ _UNHEARD_OF = len(CONFIDENTIALITY)  # a confidentiality code that nobody knows i
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to know about one record before it may be released.
 
-    `classes` is its resource type. `codes` has one set per primary concept: the codes (`system|code`) that
+    `classes` are its resource type and those of the records in it. `codes` has one set per primary concept: the codes (`system|code`) that
     stand for it. `mentions` are the codes found anywhere in it, `labels` its security labels; in both, a
     part that was not stated is empty, and `|` is a concept given in words alone. `period` is its clinical
     time, None if unknown. `own`, `links` (what it refers to) and `authors` are digests salted for the pair;
