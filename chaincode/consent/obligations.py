@@ -56,11 +56,12 @@ _UNHEARD_OF = len(CONFIDENTIALITY)  # a confidentiality code that nobody knows i
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to know about one record before it may be released.
 
-    `classes` are its resource type and those of the records in it. `codes` has one set per primary concept: the codes (`system|code`) that
-    stand for it. `mentions` are the codes found anywhere in it, `labels` its security labels; in both, a
-    part that was not stated is empty, and `|` is a concept given in words alone. `period` is its clinical
-    time, None if unknown. `own`, `links` (what it refers to) and `authors` are digests salted for the pair;
-    `UNKNOWN` among them says that there is one that can't be told.
+    `classes` are its resource type and those of the records in it. `codes` has one set per primary
+    concept: the codes (`system|code`) that stand for it. `mentions` are the codes found anywhere in it,
+    `labels` its security labels; in both, a part that was not stated is empty, and `|` is a concept given
+    in words alone. `period` is its clinical time, None if unknown. `own`, `links` (what it refers to) and
+    `authors` are digests salted for the pair; `UNKNOWN` among them says that there is one that can't be
+    told.
     """
 
     classes: frozenset[str]
