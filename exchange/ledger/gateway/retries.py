@@ -79,7 +79,7 @@ TABLE: tuple[Row, ...] = (
         StatusCode.FAILED_PRECONDITION,
         "peers",
         Advice.AGAIN,
-        "gossip has not met enough peers for the endorsement policy, or they are down",
+        "gossip has not met enough peers for this chaincode, they are down, or the channel has none such",
     ),
     Row(
         _PROPOSING,
