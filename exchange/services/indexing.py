@@ -26,6 +26,9 @@ from exchange.store.documents import pack
 MOST_PATIENTS = 8
 """Patients that one record may concern; their keys together seal it."""
 
+_MOST_OWNERS = 5_000
+"""Patients whose tokens are kept, about 300 bytes each."""
+
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
 
@@ -75,6 +78,9 @@ class Indexer:
         self._members = members
         self._references = references
         self._token_keys = token_keys
+        # What is derived again for nearly every record of a load: tokens of types, and of whose a record is.
+        self._types: dict[str, bytes] = {}
+        self._owners: dict[str, tuple[bytes, bytes]] = {}
         self.seconds_checking = 0.0
         self.seconds_indexing = 0.0
 
@@ -135,27 +141,41 @@ class Indexer:
         draft = None
         if resource_type == "Consent":
             draft = self._draft(principal, resource, patients)
-        subject_tokens = tuple(self._references.subject(patient) for patient in patients) or (
-            self._references.directory,
-        )
+        owners = [self._owner(patient) for patient in patients or ("",)]
         tokens = self._token_keys.tokens(
             resource_type, search.terms(resource_type, resource, base=self._base)
         )
-        tokens.append(self._references.of_type(resource_type))
-        tokens.extend(self._references.compartment(token) for token in subject_tokens)
+        tokens.append(self._type(resource_type))
+        tokens.extend(compartment for _, compartment in owners)
         self.seconds_indexing += time.thread_time() - checked
         return Prepared(
             resource_type,
             logical_id,
             body,
             patients or ("",),
-            subject_tokens,
+            tuple(subject for subject, _ in owners),
             pack(tokens),
             draft,
             if_match,
             skip_equal,
             must_exist=replaces and principal.kind is Kind.PATIENT,
         )
+
+    def _type(self, resource_type: str) -> bytes:
+        if resource_type not in self._types:
+            self._types[resource_type] = self._references.of_type(resource_type)
+        return self._types[resource_type]
+
+    def _owner(self, patient: str) -> tuple[bytes, bytes]:
+        """The subject token of `patient`, or of the directory for none, and the token of its compartment."""
+        known = self._owners.get(patient)
+        if known is None:
+            subject = self._references.subject(patient) if patient else self._references.directory
+            known = subject, self._references.compartment(subject)
+            if len(self._owners) >= _MOST_OWNERS:
+                self._owners.clear()
+            self._owners[patient] = known
+        return known
 
     def _draft(
         self, principal: Principal, resource: dict[str, Any], patients: tuple[str, ...]
