@@ -1,8 +1,8 @@
-"""Which names a code system has that HL7 does not define itself: `python -m ...naming_systems FOLDER`.
+"""Which names a code system has that HL7 does not define itself.
 
-FOLDER holds the NamingSystem resources of HL7 Terminology in XML, with all that is below it, as in
-`input/sourceOfTruth/external` of https://github.com/HL7/UTG. They are no part of the R4 definitions, so
-what is made of them is written when somebody asks for it.
+`python -m exchange.core.generator.naming_systems FOLDER` reads the NamingSystem resources of HL7
+Terminology in and below a folder: `input/sourceOfTruth/external` of https://github.com/HL7/UTG. They are
+no part of the R4 definitions, so what is made of them is written when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -63,8 +63,11 @@ def _value(element: ElementTree.Element, name: str) -> str:
     return "" if child is None else child.get("value", "")
 
 
+def written(table: dict[str, str]) -> str:
+    """The text of the file that holds `table`."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(uri)}" for name, uri in sorted(table.items()))
+    return f"{{\n{lines}\n}}\n"
+
+
 if __name__ == "__main__":
-    lines = ",\n".join(
-        f"{json.dumps(name)}: {json.dumps(uri)}" for name, uri in sorted(names(Path(sys.argv[1])).items())
-    )
-    TARGET.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    TARGET.write_text(written(names(Path(sys.argv[1]))), encoding="utf-8")
