@@ -30,7 +30,8 @@ from exchange.core.addresses import literal
 from exchange.core.code_systems import coded, is_known, is_recognised
 from exchange.core.compartment import DIRECTORY_TYPES
 from exchange.core.fact_elements import AUTHORS, CODES, TIMES
-from exchange.core.provisions import ACT_CODE, NOT_ONE_PERSON, V3, with_all_below
+from exchange.core.provisions import ACT_CODE, NOT_ONE_PERSON, V3
+from exchange.core.sensitivity import with_all_below
 from exchange.core.spans import span
 from exchange.core.terms import reference_digest
 

@@ -9,7 +9,7 @@ Source: https://hl7.org/fhir/R4/consent.html and the code systems that it binds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from exchange.core.addresses import literal
 from exchange.core.code_systems import coded, is_known
 from exchange.core.errors import Problem
 from exchange.core.r4.definitions_generated import RESOURCES
+from exchange.core.sensitivity import SENSITIVITY, with_all_below
 from exchange.core.spans import span
 
 V3: Final = "http://terminology.hl7.org/CodeSystem/v3-"
@@ -41,21 +42,6 @@ RECIPIENT_ROLES = frozenset(
 
 PERSON_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson"})
 """Resource types that stand for a person when an actor refers to them."""
-
-SENSITIVITY: Mapping[str, tuple[str, ...]] = {
-    "SPI": ("BH", "MH", "PSY", "PSYTHPN", "SUD"),
-    "BH": ("COGN", "DVD", "EMOTDIS"),
-    "SUD": ("ETHUD", "OPIOIDUD"),
-} | dict.fromkeys(
-    (
-        *("ETH", "GDIS", "HIV", "MST", "SCA", "SDV", "SEX", "STD", "TBOO", "VIO", "SICKLE"),
-        *("COGN", "DVD", "EMOTDIS", "MH", "PSY", "PSYTHPN", "ETHUD", "OPIOIDUD"),
-        *("DEMO", "DOB", "GENDER", "LIVARG", "MARST", "RACE", "REL", "B", "EMPL", "LOCIS", "SSP"),
-        *("ADOL", "CEL", "DIA", "DRGIS", "EMP", "PDS", "PHY", "PRS"),
-    ),
-    (),
-)
-"""Each sensitivity code of v3 ActCode, with the codes right below it: a label means those too."""
 
 NOT_ONE_PERSON = ("CareTeam/", "PractitionerRole/")
 """How references to a role or a team begin: the people in them have names of their own too."""
@@ -355,11 +341,6 @@ class Reader:
 
 
 _EXERCISED = frozenset(CONSENT_ACTION.values())
-
-
-def with_all_below(code: str) -> list[str]:
-    """The sensitivity `code` with all that it includes; any other code alone."""
-    return [code, *(lower for below in SENSITIVITY.get(code, ()) for lower in with_all_below(below))]
 
 
 def _sorted(values: Iterator[str]) -> tuple[str, ...]:
