@@ -66,7 +66,7 @@ class Processes(Generic[T]):
         """
         conversation = await self._idle.get()
         try:
-            if conversation is None:
+            if conversation is None or not conversation.process.is_alive():
                 conversation = await asyncio.to_thread(self._one)
             yield conversation
         except BaseException:
