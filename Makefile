@@ -23,10 +23,10 @@ $(VENV)/.test: $(VENV)/.runtime requirements-test.lock
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements-test.lock 1>&2
 	@touch $@
 
-demo: $(VENV)/.runtime  ## a running node with real data, and what to try
+demo: $(VENV)/.runtime  ## a running node with real data, and what to try; ARGS="--ledger fabric" on a real network
 	@$(BIN)/consentry demo $(ARGS)
 
-tour: $(VENV)/.runtime  ## the whole story over HTTP, without a person
+tour: $(VENV)/.runtime  ## the whole story over HTTP, without a person; ARGS="--ledger fabric" on a real network
 	@$(BIN)/consentry demo --tour $(ARGS)
 
 test: $(VENV)/.test lint  ## everything

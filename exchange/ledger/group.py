@@ -25,7 +25,7 @@ from exchange.ledger.errors import RefusedError
 from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
 from exchange.ledger.port import Committed
 
-_LEAST_SHARE = 32  # requests; below that, what a transaction costs by itself outweighs what sharing gains
+_LEAST_SHARE = 64  # requests; below that, what a transaction costs by itself outweighs what sharing gains
 
 _decisions = msgspec.json.Decoder(Decisions)
 

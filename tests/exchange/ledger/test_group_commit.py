@@ -99,13 +99,13 @@ async def test_one_alone_goes_at_once_and_the_rest_go_together(gate: Gate, node:
 
 async def test_many_are_shared_out_among_the_transactions_that_are_free(gate: Gate, node: Any) -> None:
     client = LedgerClient(gate, in_flight=2)
-    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(100)]
+    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(150)]
     await settle()
-    assert [len(batch) for batch in gate.batches] == [50, 50]
-    tasks += [start(client, node.ask(secrets.token_hex(16))) for _ in range(70)]
+    assert [len(batch) for batch in gate.batches] == [75, 75]
+    tasks += [start(client, node.ask(secrets.token_hex(16))) for _ in range(90)]
     await gate.open_next()
     await settle()
-    assert [len(batch) for batch in gate.batches] == [50, 50, 70]
+    assert [len(batch) for batch in gate.batches] == [75, 75, 90]
     await gate.open_next()
     await gate.open_next()
     await asyncio.gather(*tasks)
@@ -113,11 +113,10 @@ async def test_many_are_shared_out_among_the_transactions_that_are_free(gate: Ga
 
 async def test_few_are_not_shared_out(gate: Gate, node: Any) -> None:
     client = LedgerClient(gate, in_flight=2)
-    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(40)]
+    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(60)]
     await settle()
-    assert [len(batch) for batch in gate.batches] == [32, 8]
-    for _ in range(2):
-        await gate.open_next()
+    assert [len(batch) for batch in gate.batches] == [60]
+    await gate.open_next()
     await asyncio.gather(*tasks)
 
 
