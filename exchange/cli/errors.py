@@ -46,6 +46,8 @@ def run(command: Callable[[], object]) -> None:
         fail(f"{why}; nothing was changed; restore a backup, docs/operations.md says how", code=3)
     except ExchangeError as why:
         fail(str(why))
+    except ModuleNotFoundError as why:
+        fail(f"{why.name} is not installed; install consentry with its extra for this role")
     except httpx.ConnectError:
         fail("no gateway answers at that address; start one with `consentry serve FOLDER`")
     except httpx.InvalidURL as why:

@@ -25,6 +25,7 @@ from exchange.demo.consortium import CITY, LAKE, Demo, build, permit_consent
 from exchange.demo.fabric import OPTIONS, city_peer, profile, write_alone
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import StartError, free_port, serving
+from exchange.demo.scoring import Training, evaluating
 
 
 class SurpriseError(Exception):
@@ -66,15 +67,28 @@ class _Tour:
 
     def run(self) -> None:
         """All steps in order."""
-        demo = asyncio.run(self._build(free_port()))
-        self._say(f"stored: a node of three members with {self._people} participants of the CDC's survey")
+        training = Training(self._folder.with_name("model"))  # meanwhile, in a process of its own
+        try:
+            demo = asyncio.run(self._build(free_port()))
+            self._say(f"stored: a node of three members with {self._people} participants of the CDC's survey")
+            evaluated = training.finished()
+        finally:
+            training.abandon()
+        evaluated.used_by(demo.folder)
+        self._say("trained: a diabetes model on the whole survey; its trees are with an evaluator of its own")
         person = max(participants(self._people), key=lambda p: len(p.records))
-        with serving(self._folder, demo.settings.base_url), httpx.Client(timeout=30) as http:
+        with (
+            evaluating(evaluated),
+            serving(self._folder, demo.settings.base_url),
+            httpx.Client(timeout=30) as http,
+        ):
             story = _Story(demo, http, person, self._say)
             story.store()
             story.refused_read()
+            story.refused_score()
             story.grant()
             story.permitted_read()
+            story.score()
             story.narrow()
             story.revoke()
             story.read_the_log()
@@ -255,6 +269,30 @@ class _Story:
         _expect(refused.status_code == 404, "a read for research passed on a consent for treatment")
         self._say(f"refused: the same read for research, transaction {self._note(refused, 'deny')}")
 
+    def refused_score(self) -> None:
+        """Another member asks for the patient's risk without a consent."""
+        answer = self._lake.call(self._http, "POST", f"Patient/{self._patient}/$assess-risk")
+        _expect(answer.status_code == 404, f"an unpermitted score answered {answer.status_code}")
+        self._say(f"refused: {LAKE.name} asks for the patient's risk, {self._note(answer, 'deny')}")
+
+    def score(self) -> None:
+        """The same question, now permitted: asked, computed on ciphertext, committed to, stored, shown."""
+        answer = self._lake.call(self._http, "POST", f"Patient/{self._patient}/$assess-risk")
+        _expect(answer.status_code == 200, f"a score answered {answer.status_code}: {answer.text[:300]}")
+        risk = answer.json()
+        [found] = risk["prediction"]
+        level = found["qualitativeRisk"]["coding"][0]["code"]
+        asked = str(risk["identifier"][0]["value"])
+        self._transactions[asked] = "permit"
+        result = self._note(answer, "permit")
+        self._say(
+            f"scored: the risk of diabetes is {found['probabilityDecimal']:.1%} ({level}); the evaluator saw "
+            f"ciphertext; asked in {asked[:12]}, committed to in {result}"
+        )
+        again = self._lake.call(self._http, "GET", f"RiskAssessment/{risk['id']}")
+        _expect(again.content == answer.content, "the RiskAssessment is not stored as it was shown")
+        self._say(f"stored: RiskAssessment/{risk['id']}, read back in {self._note(again, 'permit')}")
+
     def narrow(self) -> None:
         """The patient withholds one kind of record."""
         before, _ = self._search(self._lake)
@@ -287,6 +325,8 @@ class _Story:
             _expect(tx in shown, f"the log does not show transaction {tx[:12]}")
             said = "permit" if shown[tx]["outcome"] == "0" else "deny"
             _expect(outcome in {"any", said}, f"the log says {said} of transaction {tx[:12]}")
+        commitments = [event for event in events if "output-commitment" in str(event["entity"])]
+        _expect(len(commitments) == 1, "the log does not show what the score committed to")
         self._say(
             f"logged: the patient sees all {len(events)} accesses, refusals and log readings among them"
         )
