@@ -65,6 +65,25 @@ def entries_of(body: bytes) -> Received:
     return received
 
 
+_STAND_IN = b'{"resourceType":"Basic","code":{"text":"-"}}'
+
+
+def frame_of(body: bytes, received: Received) -> bytes:
+    """`body` with a small valid resource in place of each entry's: what is around them, to check by itself.
+
+    Together with each resource alone that checks all of it, a piece at a time.
+    """
+    parts: list[bytes] = []
+    at = 0
+    for entry in received.entry:
+        resource = bytes(entry.resource)
+        if resource:
+            start = body.index(resource, at)
+            parts += (body[at:start], _STAND_IN)
+            at = start + len(resource)
+    return b"".join((*parts, body[at:]))
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a GET entry asks for: a search of `resource_type` by `query`, or one record or version of it."""

@@ -13,6 +13,7 @@ import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from weakref import WeakValueDictionary
 
@@ -23,11 +24,13 @@ from exchange.core.actors import Principal
 from exchange.core.bundles import (
     Asked,
     Entry,
+    Received,
     Response,
     asked_for,
     conditional_references,
     entries_of,
     entry_problem,
+    frame_of,
     identity_of,
     response_set,
     rewrite_conditionals,
@@ -53,6 +56,9 @@ Get = Callable[[Principal, Asked], Awaitable[Response]]
 Require = Callable[[Principal, str, str], None]
 """Raises unless the principal's scopes reach an interaction with a resource type."""
 
+_BREATH = 100
+_MOST_PROBLEMS = 100
+
 _INTERACTION = {"POST": "create", "PUT": "update", "DELETE": "delete"}
 
 _STATUS = {"created": "201 Created", "updated": "200 OK", "unchanged": "200 OK", "deleted": "204 No Content"}
@@ -68,6 +74,7 @@ class _Step:
     url: str
     resource_type: str = ""
     logical_id: str = ""
+    condition: str = ""
     existing: str = ""
     asked: Asked | None = None
     response: Response | None = None
@@ -102,47 +109,59 @@ class Bundles:
         """
         received = await asyncio.to_thread(entries_of, body)
         if received.type == "transaction":
-            await asyncio.to_thread(r4.check, body, expected="Bundle")
-            responses = await self._transaction(principal, _steps(received.entry), get, require, checked=True)
-            return response_set("transaction", responses)
+            steps = await asyncio.to_thread(_checked_steps, body, received)
+            responses = await self._transaction(principal, steps, get, require)
+            return await asyncio.to_thread(response_set, "transaction", responses)
         if received.type == "batch":
             batch: list[Response] = []
             for index, entry in enumerate(received.entry):
                 batch.append(await self._batch_entry(principal, index, entry, get, require))
-            return response_set("batch", batch)
+            return await asyncio.to_thread(response_set, "batch", batch)
         raise BadRequestError("a Bundle posted to the base is of type transaction or batch")
 
     async def _batch_entry(
         self, principal: Principal, index: int, entry: Entry, get: Get, require: Require
     ) -> Response:
         try:
+            resource = bytes(entry.resource)
+            if resource:
+                await aside(partial(_check, index, resource), size=len(resource))
             steps = _steps([entry], first=index)
-            return (await self._transaction(principal, steps, get, require, checked=False))[0]
+            return (await self._transaction(principal, steps, get, require))[0]
         except ExchangeError as refused:
             return _refused(refused)
 
     async def _transaction(
-        self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require
     ) -> list[Response]:
         async with self.one_at_a_time(_conditional_types(steps)):
-            return await self._run(principal, steps, get, require, checked=checked)
+            return await self._run(principal, steps, get, require)
 
     async def _run(
-        self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require
     ) -> list[Response]:
         places: dict[str, str] = {}
+        created: dict[tuple[str, str], str] = {}
         for step in steps:
+            if step.index % _BREATH == 0:
+                await asyncio.sleep(0)  # others are answered between the entries of a large bundle
             await self._place(principal, step, require)
+            if step.condition and not step.existing:
+                # The same condition twice means the same record: the second finds what the first makes.
+                new = f"{step.resource_type}/{step.logical_id}"
+                first = created.setdefault((step.resource_type, step.condition), new)
+                step.existing = first if first != new else ""
             if step.entry.full_url.startswith("urn:") and step.resource_type:
                 places[step.entry.full_url] = step.existing or f"{step.resource_type}/{step.logical_id}"
-        for step in () if checked else steps:
-            if bytes(step.entry.resource):
-                await asyncio.to_thread(_check, step.index, bytes(step.entry.resource))
         changes = await self._changes(principal, steps, places, require)
         if changes:
             results = await self._writing.write([change for _, change in changes])
-            for (step, _), written in zip(changes, results, strict=True):
-                step.response = written_response(written, self._base)
+
+            def answer() -> None:
+                for (step, _), written in zip(changes, results, strict=True):
+                    step.response = written_response(written, self._base)
+
+            await aside(answer, size=sum(len(written.body) for written in results))
         for step in steps:
             if step.asked is not None:
                 step.response = await self._get(principal, step.asked, get)
@@ -226,10 +245,10 @@ class Bundles:
         if step.method == "POST":
             if len(parts) != 1:
                 raise _bad(step.index, "a POST names a type alone")
-            condition = step.entry.request.if_none_exist if step.entry.request is not None else None
-            if condition:
+            step.condition = (step.entry.request.if_none_exist or "") if step.entry.request else ""
+            if step.condition:
                 require(principal, "search-type", step.resource_type)
-                step.existing = await self.existing(principal, step.resource_type, condition) or ""
+                step.existing = await self.existing(principal, step.resource_type, step.condition) or ""
             step.logical_id = new_id()
         elif len(parts) == 2:
             step.logical_id = parts[1]
@@ -288,6 +307,23 @@ def _conditional_types(steps: Sequence[_Step]) -> set[str]:
     return {
         request.url.strip("/").partition("?")[0] for request in requests if request and request.if_none_exist
     }
+
+
+def _checked_steps(body: bytes, received: Received) -> list[_Step]:
+    # One resource after the other, not the whole at once: that would hold up everybody for as long.
+    problems: list[Problem] = []
+    for index, entry in enumerate(received.entry):
+        try:
+            if bytes(entry.resource):
+                _check(index, bytes(entry.resource))
+        except InvalidResourceError as refused:
+            problems += refused.problems
+            if len(problems) >= _MOST_PROBLEMS:
+                break
+    if problems:
+        raise InvalidResourceError("the body is not valid FHIR R4", problems=problems)
+    r4.check(frame_of(body, received), expected="Bundle")
+    return _steps(received.entry)
 
 
 def _steps(entries: Sequence[Entry], *, first: int = 0) -> list[_Step]:

@@ -148,6 +148,23 @@ def test_of_many_conditional_creates_at_once_one_creates(site: Site, patient: st
     assert len(caller.found("Observation", {"identifier": value})) == 1
 
 
+def test_one_condition_twice_in_a_transaction_makes_one_record(site: Site, patient: str):
+    value = uuid.uuid4().hex
+    body = observation(patient, identifier=[{"system": "urn:example:lab", "value": value}])
+    request = {"method": "POST", "url": "Observation", "ifNoneExist": f"identifier={value}"}
+    urns = [f"urn:uuid:{fresh_id()}" for _ in range(2)]
+    entries = [{"fullUrl": urn, "resource": body, "request": request} for urn in urns]
+    derived = observation(patient, derivedFrom=[{"reference": urn} for urn in urns])
+    entries.append({"resource": derived, "request": {"method": "POST", "url": "Observation"}})
+    answer = site.city.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).json()
+    said = [entry["response"] for entry in answer["entry"]]
+    assert [one["status"][:3] for one in said] == ["201", "200", "201"]
+    assert said[0]["location"].startswith(said[1]["location"])
+    stored = site.city.get(said[2]["location"]).json()
+    assert len({one["reference"] for one in stored["derivedFrom"]}) == 1
+    assert len(site.city.found("Observation", {"identifier": value})) == 1
+
+
 def test_each_read_in_a_bundle_names_its_transaction(site: Site, patient: str):
     record = site.observation(patient)
     urls = [f"Observation/{record['id']}", f"Observation/{fresh_id()}", f"Observation?patient={patient}"]
