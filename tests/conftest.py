@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +15,8 @@ from exchange import network
 from exchange.network.administration import Administrator
 from exchange.network.discovery import can_endorse
 from exchange.network.errors import ProgramsError
+
+sys.path.insert(0, str(Path(__file__).parent))  # for what several parts share
 
 _left_out = pytest.StashKey[dict[str, str]]()
 _PATIENCE = 30.0

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from fabric_protos.common.common_pb2 import ENDORSER_TRANSACTION, TRANSACTIONS_FILTER
-from fabric_protos.peer.transaction_pb2 import VALID
+from channel_writes import valid_writes
 from scenario_site import in_thread
 from sqlalchemy import Connection, select
 
@@ -27,10 +26,8 @@ from exchange.cli.verify import verify as check
 from exchange.config import Folder
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.references import References
-from exchange.ledger.blocks.layout import endorsed, proposed
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Storage
-from exchange.ledger.gateway.blocks import open_blocks
 from exchange.ledger.gateway.connection import Profile
 from exchange.ledger.pseudonyms import PatientSecret
 from exchange.store import log, subjects
@@ -132,28 +129,10 @@ def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
 
 def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
     """The same of the valid transactions of a channel's chaincode, in the channel's order."""
-    return in_thread(_read(Profile.read(path)))
-
-
-async def _read(profile: Profile) -> list[tuple[int, str, Writes]]:
-    found: list[tuple[int, str, Writes]] = []
-    async with open_blocks(profile) as source:
-        async for one in source.blocks(0, await source.height()):
-            verdicts = one.metadata.metadata[TRANSACTIONS_FILTER]
-            for index, (raw, verdict) in enumerate(zip(one.data.data, verdicts, strict=True)):
-                headers = proposed(raw)
-                if verdict != VALID or headers.kind != ENDORSER_TRANSACTION:
-                    continue
-                call = endorsed(headers)
-                writes = [
-                    (write.key.encode(), write.value)
-                    for part in call.sets
-                    if part.namespace == profile.chaincode
-                    for write in part.public.writes
-                ]
-                if call.chaincode == profile.chaincode:
-                    found.append((one.header.number * block.BLOCK_LIMIT + index, headers.tx_id, writes))
-    return found
+    return [
+        (one.block * block.BLOCK_LIMIT + one.index, one.tx, list(one.writes))
+        for one in in_thread(valid_writes(Profile.read(path)))
+    ]
 
 
 def witnessed(folder: Folder) -> Witness:
