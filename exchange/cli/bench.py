@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from exchange import network
-from exchange.bench import access, ingest, ledger, memory, report, verification
+from exchange.bench import access, ingest, ledger, memory, report, score, verification
 from exchange.cli.errors import CommandError
 from exchange.cli.node import Ledger
 
@@ -21,6 +21,7 @@ class Name(StrEnum):
     INGEST = "ingest"
     LEDGER = "ledger"
     MEMORY = "memory"
+    SCORE = "score"
     VERIFY = "verify"
 
 
@@ -37,6 +38,15 @@ def bench(
     seconds: Annotated[float, typer.Option(help="access, ledger: seconds a measurement.", min=0.5)] = 5.0,
     records: Annotated[int, typer.Option(help="verify: log records to verify.", min=1000)] = 1_000_000,
     resources: Annotated[int, typer.Option(help="memory: resources to load.", min=100)] = 100_000,
+    test_rows: Annotated[
+        int | None, typer.Option(help="score: held-out rows checked for exactness; all without it.", min=1)
+    ] = None,
+    sweep: Annotated[bool, typer.Option(help="score: how cost grows with trees, depth, features.")] = True,
+    concrete: Annotated[
+        Path | None,
+        typer.Option(help="score: folder of Concrete ML's own environment, made if need be (gigabytes)."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="score: folder for a picture of the sweep.")] = None,
 ) -> None:
     """Measure this machine: rows with value, unit, target and whether it holds.
 
@@ -55,6 +65,8 @@ def bench(
             rows = _ledger(kind, organisations, seconds)
         case Name.MEMORY:
             rows = memory.measure(resources)
+        case Name.SCORE:
+            rows = score.measure(test_rows=test_rows, sweep=sweep, concrete=concrete, plot=plot)
         case Name.VERIFY:
             rows = verification.measure(records)
     report.show(name.value, rows, before=before, as_json=as_json)
