@@ -141,3 +141,27 @@ async def write_elsewhere(profile: Profile, count: int) -> None:
 async def height(profile: Profile) -> int:
     async with open_blocks(profile) as source:
         return await source.height()
+
+
+def test_a_hospital_that_is_cut_off_from_all_others_releases_nothing(
+    served: Site, consortium_network: network.Network
+) -> None:
+    """Its own peer answers, and alone it is no majority: what the others see can't be known."""
+    patient = served.new_patient()
+    record = f"Observation/{served.observation(patient)['id']}"
+    others = [
+        one.peer
+        for one in consortium_network.topology.organisations
+        if one.peer != city_peer(consortium_network)
+    ]
+    for name in others:
+        consortium_network.pause(name)
+    try:
+        answer = served.city.get(record)
+        is_outcome(answer, 503)
+        assert "retry-after" in answer.headers
+    finally:
+        for name in others:
+            consortium_network.resume(name)
+    assert until_answered(lambda: served.city.get(record)).status_code == 200
+    assert verify(served.demo.folder) == (0, [])
