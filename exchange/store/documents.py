@@ -205,16 +205,17 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
             connection.execute(_UNINDEX, [{"old": token, "at": sequence} for token in tokens])
         connection.execute(_RETIRE, {"retired": sequence})
     last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
-    rows = [_row(last + place, new) for place, new in enumerate(versions_, start=1)]
-    connection.exec_driver_sql(_INSERT, rows)
-    postings: dict[bytes, list[int]] = {}
-    for place, new in enumerate(versions_, start=1):
-        for token in _split(new.tokens):
-            postings.setdefault(token, []).append(last + place)
-    if postings:  # neighbours in the index are written together
-        connection.exec_driver_sql(
-            _INDEX, [(token, at) for token in sorted(postings) for at in postings[token]]
-        )
+    for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would hold up everybody
+        chunk = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
+        connection.exec_driver_sql(_INSERT, [_row(sequence, new) for sequence, new in chunk])
+        postings: dict[bytes, list[int]] = {}
+        for sequence, new in chunk:
+            for token in _split(new.tokens):
+                postings.setdefault(token, []).append(sequence)
+        if postings:  # neighbours in the index are written together
+            connection.exec_driver_sql(
+                _INDEX, [(token, at) for token in sorted(postings) for at in postings[token]]
+            )
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
