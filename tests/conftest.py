@@ -16,7 +16,8 @@ from exchange.network.administration import Administrator
 from exchange.network.discovery import can_endorse
 from exchange.network.errors import ProgramsError
 
-sys.path.insert(0, str(Path(__file__).parent))  # for what several parts share
+# For what several parts share; behind the packages themselves, for there are folders here of the same names.
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 _left_out = pytest.StashKey[dict[str, str]]()
 _PATIENCE = 30.0
