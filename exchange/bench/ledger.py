@@ -125,6 +125,8 @@ class _Load:
     client: LedgerClient
     pairs: tuple[str, ...]
     recipient: str
+    ratio: str
+    """What group commit should gain; nothing in particular where the ledger groups transactions itself."""
 
     def _request(self) -> Request:
         return Request(
@@ -162,7 +164,7 @@ async def _load(transactions: Transactions, in_flight: int, members: tuple[str, 
         await client.found_policy(founding_policy(members))
         pairs = tuple(secrets.token_hex(16) for _ in range(_PAIRS))
         await client.open_pairs([Opening(pair, recipient, "patient", (_GRANT,)) for pair in pairs])
-        yield _Load(transactions, client, pairs, recipient)
+        yield _Load(transactions, client, pairs, recipient, ">= 8" if in_flight > 1 else "")
     finally:
         await client.close()
 
@@ -255,7 +257,7 @@ async def _all(load: _Load, seconds: float, costs: _Costs) -> list[Row]:
         Row("ledger.alone_p50_ms", percentile(grouped[1].seconds, 0.5) * 1000, "ms", "<= 12"),
         Row("ledger.per_s_256", grouped[most].per_second, "accesses/s", ">= 4000"),
         Row("ledger.p99_256_ms", percentile(grouped[most].seconds, 0.99) * 1000, "ms", "<= 300"),
-        Row("ledger.ratio_single", grouped[most].per_second / best, "of one transaction each", ">= 8"),
+        Row("ledger.ratio_single", grouped[most].per_second / best, "of one transaction each", load.ratio),
     ]
     for name, measured in (("", grouped), ("single_", single)):
         for count, one in measured.items():

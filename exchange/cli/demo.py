@@ -46,7 +46,10 @@ def demo(
     fabric = ledger is Ledger.FABRIC
     if tell:
         with tempfile.TemporaryDirectory(prefix="consentry-tour-") as scratch:
-            tour(Path(scratch) / "node", people=min(people, 60), fabric=fabric)
+            try:
+                tour(Path(scratch) / "node", people=min(people, 60), fabric=fabric)
+            except network.NetworkError as why:
+                raise CommandError(str(why)) from None
         return
     folder = folder or Path("demo-fabric" if fabric else "demo-node")
     with ExitStack() as stack:
