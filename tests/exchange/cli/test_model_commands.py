@@ -1,0 +1,233 @@
+"""`consentry model` and `consentry evaluator`: artefacts by role, and refusals in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exchange.cli.errors import run
+from exchange.cli.main import build
+from exchange.config import ConfigError, Folder, Risk, Settings, check
+from exchange.demo.consortium import settings_for
+from exchange.risk.opening import open_model
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _wide() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")
+        yield
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def consentry(*arguments: str | Path) -> Done:
+    """The command in this process: what it imports takes seconds, and here it takes them once."""
+    given = [str(argument) for argument in arguments]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            run(lambda: build(given)(given, standalone_mode=False))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def refused(*arguments: str | Path) -> str:
+    done = consentry(*arguments)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 1, done.stderr + done.stdout
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def succeeded(*arguments: str | Path) -> str:
+    done = consentry(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "diabetes"
+    said = succeeded("model", "train", folder, "--trees", "3", "--depth", "2", "--no-pictures")
+    assert "AUC" in said
+    assert "sex: female" in said
+    return folder
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path / "node")
+    folder.path.mkdir()
+    folder.write(settings_for(8400))
+    return folder
+
+
+def test_a_model_is_handed_out_by_role_and_no_role_gets_the_others(model: Path, tmp_path: Path) -> None:
+    card = json.loads(succeeded("model", "inspect", model, "--json"))
+    assert card["model"] in succeeded("model", "inspect", model)
+    hospital, evaluator = tmp_path / "hospital", tmp_path / "evaluator"
+    succeeded("model", "export", model, hospital, "--role", "hospital")
+    succeeded("model", "export", model, evaluator, "--role", "evaluator")
+    assert {path.name for path in hospital.iterdir()} == {"risk.offer", "card.json"}
+    assert {path.name for path in evaluator.iterdir()} == {"risk.model"}
+    assert "trees" in refused("model", "export", model, evaluator, "--role", "hospital")
+    assert "another folder" in refused("model", "export", model, hospital, "--role", "evaluator")
+
+
+def test_mixed_and_missing_models_are_refused(model: Path, tmp_path: Path) -> None:
+    assert "model train" in refused("model", "inspect", tmp_path)
+    assert "not empty" in refused("model", "train", model)
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for path in model.glob("*.*"):
+        (mixed / path.name).write_bytes(path.read_bytes())
+    card = json.loads((mixed / "card.json").read_text()) | {"model": "0" * 64}
+    (mixed / "card.json").write_text(json.dumps(card))
+    assert "several models" in refused("model", "inspect", mixed)
+    (mixed / "card.json").write_text("{}")
+    assert "no model card" in refused("model", "inspect", mixed)
+
+
+def test_an_evaluators_client_gets_a_token_of_which_only_the_digest_stays(
+    model: Path, tmp_path: Path
+) -> None:
+    evaluator = tmp_path / "evaluator"
+    succeeded("model", "export", model, evaluator, "--role", "evaluator")
+    assert "evaluator client" in refused("evaluator", "serve", evaluator)
+    token = succeeded("evaluator", "client", evaluator, "city-hospital").strip()
+    kept = (evaluator / "clients.json").read_text()
+    assert token not in kept
+    assert json.loads(kept) == {"city-hospital": hashlib.sha256(token.encode()).hexdigest()}
+    assert (evaluator / "clients.json").stat().st_mode & 0o077 == 0
+    assert "letters" in refused("evaluator", "client", evaluator, "a b")
+    assert "both or neither" in refused("evaluator", "serve", evaluator, "--key", evaluator / "key.pem")
+    (evaluator / "clients.json").write_text('{"city-hospital": "secret"}')
+    assert "SHA-256" in refused("evaluator", "serve", evaluator)
+
+
+def test_a_node_is_told_to_use_a_model_once(model: Path, node: Folder, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token\n")
+    away = ("--evaluator", "https://evaluator.example:8100", "--token-file", token)
+    assert "scores with" in succeeded("model", "use", node.path, model, *away)
+    settings = node.load()
+    assert settings.risk == Risk(evaluator="https://evaluator.example:8100")
+    assert (node.path / "keys" / "evaluator.token").read_text() == "a-token"
+    assert (node.path / "keys" / "evaluator.token").stat().st_mode & 0o077 == 0
+    assert "a-token" not in node.settings_file.read_text()
+    succeeded("model", "use", node.path, model, *away)
+    other = ("--evaluator", "https://other.example", "--token-file", token)
+    assert "[risk] already" in refused("model", "use", node.path, model, *other)
+
+
+def test_settings_with_a_model_survive_being_written(tmp_path: Path) -> None:
+    risk = Risk(evaluator="http://127.0.0.1:8100", parameters="private", seconds=2.5)
+    settings = Settings(**{**_fields(settings_for(8400)), "risk": risk})
+    folder = Folder(tmp_path)
+    folder.write(settings)
+    assert folder.load() == settings
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"evaluator": "http://evaluator.example"},
+        {"evaluator": "ftp://127.0.0.1"},
+        {"evaluator": "https://"},
+        {"evaluator": "https://user@evaluator.example"},
+        {"evaluator": "https://evaluator.example:x"},
+        {"offer": ""},
+        {"token": "a\nb"},
+        {"seconds": 0.0},
+        {"seconds": 60.0},
+    ],
+)
+def test_a_model_that_could_not_be_reached_safely_is_refused(changes: dict[str, str | float]) -> None:
+    risk = Risk(**({"evaluator": "https://evaluator.example"} | changes))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="risk"):
+        check(Settings(**{**_fields(settings_for(8400)), "risk": risk}))
+
+
+def test_a_node_whose_models_files_do_not_fit_is_not_served(
+    model: Path, node: Folder, tmp_path: Path
+) -> None:
+    risk = Risk(evaluator="http://127.0.0.1:1")
+    offer, card = ((model / name).read_bytes() for name in ("risk.offer", "card.json"))
+    other = json.dumps(json.loads(card) | {"model": "0" * 64}).encode()
+    for wrong_offer, wrong_card in ((offer[:-1], card), (b"", card), (offer, b"{}"), (offer, other)):
+        node.use_model(risk, offer=wrong_offer, card=wrong_card, token="t")
+        with pytest.raises(ConfigError, match="see to"):
+            open_model(node, risk)
+    (node.path / risk.card).unlink()
+    with pytest.raises(ConfigError, match="can't be read"):
+        open_model(node, risk)
+
+
+def test_a_patients_bundle_is_scored_and_each_feature_accounted_for(model: Path, tmp_path: Path) -> None:
+    def observation(code: str, value: float, unit: str) -> dict[str, object]:
+        quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": unit}
+        coding = [{"system": "http://loinc.org", "code": code}]
+        return {
+            "resourceType": "Observation",
+            "id": code,
+            "status": "final",
+            "code": {"coding": coding},
+            "effectiveDateTime": "2026-01-01",
+            "valueQuantity": quantity,
+        }
+
+    resources = [
+        {"resourceType": "Patient", "id": "1", "birthDate": "1960-01-01", "gender": "male"},
+        observation("39156-5", 33, "kg/m2"),
+        observation("56114-2", 1.1, "m"),
+        observation("8867-4", 80, "/min"),
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]}
+    path = tmp_path / "patient.json"
+    path.write_text(json.dumps(bundle))
+    said = succeeded("model", "score", model, path)
+    assert "probability 0." in said
+    assert "Observation/39156-5" in said
+    assert "not-recorded" in said
+    path.write_text(json.dumps(bundle | {"entry": []}))
+    assert "0 Patients" in refused("model", "score", model, path)
+    path.write_text("{")
+    assert "no FHIR Bundle" in refused("model", "score", model, path)
+
+
+def test_a_table_is_scored_into_one_file(model: Path, tmp_path: Path) -> None:
+    names = json.loads((model / "card.json").read_text())["data"]["features"]
+    rows = [f"p{n}," + ",".join("" if n % 5 == 4 else str(30 + n) for _ in names) for n in range(6)]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join([",".join(["id", *names]), *rows]))
+    # By a process of its own: Dask starts others, and they import what the main program is.
+    command = [sys.executable, "-m", "exchange.cli", "model", "score", str(model), str(table)]
+    command += ["--job", str(tmp_path / "job"), "--workers", "1"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout
+    assert "6 scores" in said
+    assert len((tmp_path / "job" / "scores.csv").read_text().splitlines()) == 7
+    table.write_text("id,age\np1,4\n")
+    assert "lacks the columns" in refused("model", "score", model, table)
+    table.write_text(",".join(["id", *names]) + "\np1," + ",".join("x" for _ in names) + "\n")
+    assert "line 2" in refused("model", "score", model, table)
+
+
+def _fields(settings: Settings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
