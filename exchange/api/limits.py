@@ -1,13 +1,15 @@
 """How much a stranger may send before anyone looks at it, and a name for each request.
 
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
-length is announced, and answers what is over a limit without reading on. Each request gets a random
+length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
+too slowly, ends with 408. Each request gets a random
 `X-Request-Id`, which stands on every log line of that request; one that the sender chose is not used,
 since it could carry anything.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterable
 
@@ -24,8 +26,14 @@ MAX_ADDRESS = 16 * 1024
 MAX_HEADERS = 32 * 1024
 MAX_HEADER_COUNT = 100
 
+STALL = 30.0
+"""Seconds that a body may pause."""
+SLOWEST = 300.0
+"""Seconds that a whole body may take."""
+
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
+_TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
 
 
 class Limits:
@@ -53,8 +61,8 @@ class Limits:
             request_id.reset(outer)
 
 
-class _OverflowError(Exception):
-    """The body went over its limit while the application read it."""
+class _CutError(Exception):
+    """The body went over a limit while the application read it."""
 
 
 class _Exchange:
@@ -64,14 +72,16 @@ class _Exchange:
         self._scope, self._receive, self._send = scope, receive, send
         self._header = (b"x-request-id", name.encode())
         self._left = most
-        self._overflown = False
+        self._until = 0.0
+        self._whole = False
+        self._cut: _Refusal | None = None
         self._started = False
 
     async def run(self, app: ASGIApp) -> None:
-        with contextlib.suppress(_OverflowError):  # it is answered below
+        with contextlib.suppress(_CutError):  # it is answered below
             await app(self._scope, self._counted, self._named)
-        if self._overflown and not self._started:
-            await self.refuse(_TOO_LARGE)
+        if self._cut is not None and not self._started:
+            await self.refuse(self._cut)
 
     async def refuse(self, refused: _Refusal) -> None:
         status, code, message = refused
@@ -81,19 +91,32 @@ class _Exchange:
         await response(self._scope, self._receive, self._send)
 
     async def _counted(self) -> Message:
-        if self._overflown:
-            raise _OverflowError
-        message = await self._receive()
+        if self._cut is not None:
+            raise _CutError
+        if self._whole:  # what comes now is the end of the connection, whenever that is
+            return await self._receive()
+        try:
+            message = await self._next()
+        except TimeoutError:
+            self._cut = _TOO_SLOW
+            raise _CutError from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
             if self._left < 0:
-                self._overflown = True
-                raise _OverflowError
+                self._cut = _TOO_LARGE
+                raise _CutError
         return message
 
+    async def _next(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        self._until = self._until or now + SLOWEST
+        async with asyncio.timeout_at(min(now + STALL, self._until)):
+            return await self._receive()
+
     async def _named(self, message: Message) -> None:
-        # Whatever the application makes of an overflow, the answer is 413, unless it had begun before.
-        if self._overflown and not self._started:
+        # Whatever the application makes of a body that was cut: the answer is ours, unless one had begun.
+        if self._cut is not None and not self._started:
             return
         if message["type"] == "http.response.start":
             self._started = True

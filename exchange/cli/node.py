@@ -20,6 +20,7 @@ from prometheus_client import start_http_server
 
 from exchange import logs
 from exchange.api.app import create_app
+from exchange.api.wire import Wire
 from exchange.cli.errors import CommandError
 from exchange.config import Folder, Settings, check
 from exchange.core.actors import Member
@@ -157,12 +158,12 @@ async def _serve(folder: Folder) -> None:
     async with open_node(folder) as node:
         config = uvicorn.Config(
             create_app(node.gateway, body_limit=settings.body_limit),
+            http=Wire,
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,  # the public address is a setting; nothing here goes by the peer's
             timeout_graceful_shutdown=10,
-            h11_max_incomplete_event_size=64 * 1024,
         )
         server = Server(config)
         _settle_memory()
