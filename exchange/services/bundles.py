@@ -43,6 +43,7 @@ from exchange.core.errors import (
     InvalidResourceError,
     PreconditionError,
     Problem,
+    TooCostlyError,
 )
 from exchange.core.outcome import outcome
 from exchange.core.record import instant
@@ -55,6 +56,12 @@ Get = Callable[[Principal, Asked], Awaitable[Response]]
 
 Require = Callable[[Principal, str, str], None]
 """Raises unless the principal's scopes reach an interaction with a resource type."""
+
+MOST_CONDITIONAL = 1_000
+"""Different conditional references in one transaction; each is a search that the ledger is asked for."""
+
+MOST_READ = 32 * 1024 * 1024
+"""Bytes of what one transaction or batch reads; they are held together until all of it is answered."""
 
 _BREATH = 100
 _MOST_PROBLEMS = 100
@@ -110,10 +117,11 @@ class Bundles:
         received = await asyncio.to_thread(entries_of, body)
         if received.type == "transaction":
             steps = await asyncio.to_thread(_checked_steps, body, received)
-            responses = await self._transaction(principal, steps, get, require)
+            responses = await self._transaction(principal, steps, _bounded(get), require)
             return await asyncio.to_thread(response_set, "transaction", responses)
         if received.type == "batch":
             batch: list[Response] = []
+            get = _bounded(get)
             for index, entry in enumerate(received.entry):
                 batch.append(await self._batch_entry(principal, index, entry, get, require))
             return await asyncio.to_thread(response_set, "batch", batch)
@@ -134,7 +142,12 @@ class Bundles:
     async def _transaction(
         self, principal: Principal, steps: list[_Step], get: Get, require: Require
     ) -> list[Response]:
-        async with self.one_at_a_time(_conditional_types(steps)):
+        types = _conditional_types(steps)
+        for resource_type in sorted(types.intersection(r4.RESOURCE_TYPES)):
+            # Before anybody is held off: who may not store here keeps nobody waiting.
+            require(principal, "create", resource_type)
+            self._writing.allow(principal, resource_type)
+        async with self.one_at_a_time(principal, types):
             return await self._run(principal, steps, get, require)
 
     async def _run(
@@ -183,6 +196,8 @@ class Bundles:
             return bodies, {found for body in bodies.values() for found in conditional_references(body)}
 
         bodies, wanted = await aside(own_references, size=size)
+        if len(wanted) > MOST_CONDITIONAL:
+            raise TooCostlyError(f"the bundle has more than {MOST_CONDITIONAL} conditional references")
         for reference in wanted:
             require(principal, "search-type", reference.partition("?")[0])
         resolved = {reference: await self.resolve(principal, reference) for reference in sorted(wanted)}
@@ -256,14 +271,18 @@ class Bundles:
             raise _bad(step.index, "PUT and DELETE name Type/id")
 
     @asynccontextmanager
-    async def one_at_a_time(self, resource_types: Collection[str]) -> AsyncIterator[None]:
+    async def one_at_a_time(
+        self, principal: Principal, resource_types: Collection[str]
+    ) -> AsyncIterator[None]:
         """Hold off other conditional creates of these types: of two that match nothing only one may store.
 
         A plain create or update needs no holding off: it counts as made after the condition was looked up.
+        A patient holds off nobody else, for her conditions look at her own records alone.
         """
         async with AsyncExitStack() as held:
             for resource_type in sorted(resource_types):  # in one order, so that none waits in a ring
-                lock = self._conditional.setdefault(resource_type, asyncio.Lock())
+                name = f"{resource_type} {principal.patient}"
+                lock = self._conditional.setdefault(name, asyncio.Lock())
                 await held.enter_async_context(lock)
             yield
 
@@ -302,6 +321,21 @@ class Bundles:
         return found
 
 
+def _bounded(get: Get) -> Get:
+    """`get` until what it has read comes to `MOST_READ` bytes; what is asked for then is refused."""
+    left = MOST_READ
+
+    async def bounded(principal: Principal, asked: Asked) -> Response:
+        nonlocal left
+        if left <= 0:
+            raise TooCostlyError("the bundle reads too much at once; ask for the rest in another one")
+        response = await get(principal, asked)
+        left -= len(response.resource or b"")
+        return response
+
+    return bounded
+
+
 def _conditional_types(steps: Sequence[_Step]) -> set[str]:
     requests = (step.entry.request for step in steps if step.method == "POST")
     return {
@@ -332,9 +366,26 @@ def _steps(entries: Sequence[Entry], *, first: int = 0) -> list[_Step]:
         if entry.request is None:
             raise _bad(index, "every entry needs a request")
         steps.append(_Step(index, entry, entry.request.method, entry.request.url))
+        if _contradicts(entry):
+            raise _bad(index, "fullUrl and the resource's id disagree")
         if entry.request.method in {"POST", "PUT"} and not bytes(entry.resource):
             raise _bad(index, "a POST or PUT needs a resource")
     return steps
+
+
+def _contradicts(entry: Entry) -> bool:
+    # FHIR R4, Bundle.entry.fullUrl: unless it is a URN it must be consistent with the resource's id.
+    if not entry.full_url or entry.full_url.startswith("urn:") or not bytes(entry.resource):
+        return False
+    stated = _stated(bytes(entry.resource)).id
+    return bool(stated) and entry.full_url.rpartition("/")[2] != stated
+
+
+class _Stated(msgspec.Struct, frozen=True):
+    id: str = ""
+
+
+_stated = msgspec.json.Decoder(_Stated).decode
 
 
 def _bad(index: int, message: str) -> BadRequestError:

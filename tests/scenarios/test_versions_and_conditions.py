@@ -165,6 +165,19 @@ def test_one_condition_twice_in_a_transaction_makes_one_record(site: Site, patie
     assert len(site.city.found("Observation", {"identifier": value})) == 1
 
 
+@pytest.mark.parametrize("kind", ["transaction", "batch"])
+def test_an_entry_whose_full_url_contradicts_its_id_is_refused(site: Site, patient: str, kind: str):
+    chosen = fresh_id()
+    request = {"method": "PUT", "url": f"Observation/{chosen}"}
+    for full_url, status in ((f"{site.base}/Observation/{fresh_id()}", 400), (f"urn:uuid:{chosen}", 201)):
+        entry = {"fullUrl": full_url, "resource": observation(patient, id=chosen), "request": request}
+        answer = site.city.post("", {"resourceType": "Bundle", "type": kind, "entry": [entry]})
+        if kind == "transaction":
+            assert answer.status_code == (200 if status == 201 else 400)
+        else:
+            assert answer.json()["entry"][0]["response"]["status"].startswith(str(status))
+
+
 def test_each_read_in_a_bundle_names_its_transaction(site: Site, patient: str):
     record = site.observation(patient)
     urls = [f"Observation/{record['id']}", f"Observation/{fresh_id()}", f"Observation?patient={patient}"]
