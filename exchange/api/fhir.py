@@ -172,7 +172,7 @@ class _Fhir:
         require(principal, "search-type", resource_type)
         self._gateway.writing.allow(principal, resource_type)
         bundles = self._gateway.bundles
-        async with bundles.one_at_a_time([resource_type]):
+        async with bundles.one_at_a_time(principal, [resource_type]):
             existing = await bundles.existing(principal, resource_type, condition)
             if existing:
                 return fhir_response(b"", headers={"Location": f"{self._gateway.base}/{existing}"})
