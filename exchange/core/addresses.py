@@ -11,6 +11,7 @@ from posixpath import normpath
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _PLAIN = re.compile(r"[A-Za-z]+/[A-Za-z0-9\-]+")
+_LONGEST_KEPT = 2048
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -25,7 +26,8 @@ def literal(reference: str, base: str) -> str:
         return reference
     if base and reference.startswith(base + "/") and _PLAIN.fullmatch(reference, len(base) + 1):
         return reference[len(base) + 1 :]
-    written = _normal(reference)
+    # What is longer than any address is not kept at hand: a few of them would fill the memory.
+    written = (_normal if len(reference) <= _LONGEST_KEPT else _normal.__wrapped__)(reference)
     if base and written.startswith(_normal(base) + "/"):
         return written[len(_normal(base)) + 1 :]
     return written

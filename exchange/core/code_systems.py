@@ -58,6 +58,7 @@ _CASELESS = frozenset(
 )
 """Systems that tell no codes apart by case; in all others `a` and `A` are two codes."""
 
+_LONGEST_KEPT = 2048
 _DIGITS = re.compile(r"[0-2](?:\.[0-9]+)+")
 _FORMER = (
     (re.compile(r"//hl7\.org/fhir/v3/(?:vs/)?([^/]+)"), "v3-"),
@@ -67,9 +68,14 @@ _FORMER = (
 _SNOMED: Final = "http://snomed.info/sct"
 
 
-@lru_cache(maxsize=4096)
 def canonical(system: str) -> str:
     """The one spelling of `system` that terms, facts and requests use."""
+    # What is longer than any name is not kept at hand: a few of them would fill the memory.
+    return _canonical(system) if len(system) <= _LONGEST_KEPT else _canonical.__wrapped__(system)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(system: str) -> str:
     text = system.strip().partition("|")[0].strip()
     if text[: len(_OID)].lower() == _OID:
         text = text[len(_OID) :].strip()

@@ -17,7 +17,7 @@ from chaincode.access.model import Action, Record
 from exchange.core import search
 from exchange.core.actors import Kind, Principal
 from exchange.core.audit_event import Who, actions_of, audit_event, parse_event_id
-from exchange.core.errors import BadRequestError, ForbiddenError, NotFoundError
+from exchange.core.errors import BadRequestError, ForbiddenError, NotFoundError, TooCostlyError
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.ledger.projection import Projection
@@ -34,6 +34,7 @@ _ID = re.compile(r"[A-Za-z0-9_\-.]{1,64}")
 _OUTCOMES = {"0": "permit", "4": "deny"}
 _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 500
+_MOST_VALUES = 256
 _TOLERATED = frozenset({"_format", "_pretty", "_total"})
 _ORDERS = frozenset({"-date", "-_lastUpdated"})
 
@@ -218,7 +219,10 @@ def _parse(
 
 
 def _narrowed(which: Filter, name: str, value: str) -> Filter:
-    codes = [one.rpartition("|")[2] for one in value.split(",")]
+    values = value.split(",")
+    if len(values) > _MOST_VALUES:
+        raise TooCostlyError(f"{name}: at most {_MOST_VALUES} values")
+    codes = [one.rpartition("|")[2] for one in values]
     match name:
         case "_id":
             tx, n = parse_event_id(value) or ("none", 0)

@@ -262,12 +262,20 @@ def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
             user_name=principal.user_name,
             role=principal.role,
             interaction=question.interaction,
-            # A search that concerns several patients may name them: each reads only that it was made.
-            target=question.target if alone else question.target.partition("?")[0],
+            target=question.target if alone else _without_others(question.target, patient),
             patient=patient,
             evidence=principal.evidence,
         )
     )
+
+
+def _without_others(target: str, patient: str) -> str:
+    # What concerns several patients may name them: each reads only that it was asked for.
+    path = target.partition("?")[0]
+    match path.split("/", 2):
+        case ["Patient", named, *rest] if named != patient:
+            return "/".join(("Patient", *rest))
+    return path
 
 
 def _salted(salt: bytes, kind: str, text: str) -> str:

@@ -138,6 +138,7 @@ class Reading:
         question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
         current = (await self._current.share([reference])).get(reference)
         released: list[Released] = []
+        answer: Answer | None = None
         tx_id, position = "", below
         while True:  # versions that stay hidden leave no gap in a page, and don't end it
             find = partial(documents.versions, reference=reference, below=position, limit=limit + 1)
@@ -146,7 +147,10 @@ class Reading:
             if current is not None and self._reach(question, [current]):
                 visible = [stored for stored in found if self._reach(question, [stored])]
             newest = [current] if visible and current is not None else []
-            answer = await self._enforcement.ask(question, _subjects([*newest, *visible]))
+            subjects = _subjects([*newest, *visible])
+            # Asked once, not once for each look: the entries would count the versions that stay hidden.
+            if answer is None or not answer.decisions.keys() >= set(subjects):
+                answer = await self._enforcement.ask(question, subjects)
             tx_id = tx_id or answer.tx_id
             if not all([await self._release(answer, one) is not None for one in newest]):
                 visible = []

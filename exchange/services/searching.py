@@ -32,7 +32,7 @@ from exchange.core.errors import ForbiddenError, TooCostlyError
 from exchange.core.search import Query
 from exchange.crypto.references import References
 from exchange.crypto.tokens import TokenKeys
-from exchange.services.enforcement import Answer, Enforcement, Question
+from exchange.services.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
 from exchange.services.pairs import Pairs
 from exchange.store import documents
 from exchange.store.database import Database
@@ -356,14 +356,28 @@ class _Own:
         new = [stored.subjects for stored in chunk if stored.subjects not in self._answers]
         if new or not self.tx_id:
             groups = list(dict.fromkeys([*((token,) for token in self._named), *new]))
-            subjects = tuple(dict.fromkeys(token for group in groups for token in group))
-            answer = await self._enforcement.ask(self._question, subjects)
-            self.tx_id = self.tx_id or answer.tx_id
             self._named = ()
-            self._answers |= dict.fromkeys(groups, answer)
+            for part in _parts(groups):
+                subjects = tuple(dict.fromkeys(token for group in part for token in group))
+                answer = await self._enforcement.ask(self._question, subjects)
+                self.tx_id = self.tx_id or answer.tx_id
+                self._answers |= dict.fromkeys(part, answer)
         found: list[tuple[int, bytes]] = []
         for stored in chunk:
             body = self._enforcement.release(self._answers[stored.subjects], stored)
             if body is not None:
                 found.append((stored.sequence, body))
         return found
+
+
+def _parts(groups: Sequence[tuple[bytes, ...]]) -> list[list[tuple[bytes, ...]]]:
+    """`groups` in as many parts as one question each takes; one part, empty, if there are none."""
+    parts: list[list[tuple[bytes, ...]]] = [[]]
+    size = 0
+    for group in groups:
+        size += len(group)
+        if size > MOST_SUBJECTS:
+            parts.append([])
+            size = len(group)
+        parts[-1].append(group)
+    return parts

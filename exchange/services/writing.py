@@ -270,6 +270,8 @@ class _Commit:
         if before.deleted:
             self._unchanged(change, before, "unchanged" if change.skip_absent else "deleted")
             return
+        if not self._keys.keys() >= set(before.subjects):
+            raise ConflictError("the record has just become another patient's; ask again")
         owners = [self._keys[token] for token in before.subjects]
         version = before.version + 1
         # A tombstone says what was deleted and no more; its digest is that of these few bytes.
