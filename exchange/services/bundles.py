@@ -117,7 +117,7 @@ class Bundles:
         received = await asyncio.to_thread(entries_of, body)
         if received.type == "transaction":
             steps = await asyncio.to_thread(_checked_steps, body, received)
-            responses = await self._transaction(principal, steps, _bounded(get), require)
+            responses = await self._transaction(principal, steps, _bounded(get), require, checked=True)
             return await asyncio.to_thread(response_set, "transaction", responses)
         if received.type == "batch":
             batch: list[Response] = []
@@ -131,16 +131,13 @@ class Bundles:
         self, principal: Principal, index: int, entry: Entry, get: Get, require: Require
     ) -> Response:
         try:
-            resource = bytes(entry.resource)
-            if resource:
-                await aside(partial(_check, index, resource), size=len(resource))
             steps = _steps([entry], first=index)
-            return (await self._transaction(principal, steps, get, require))[0]
+            return (await self._transaction(principal, steps, get, require, checked=False))[0]
         except ExchangeError as refused:
             return _refused(refused)
 
     async def _transaction(
-        self, principal: Principal, steps: list[_Step], get: Get, require: Require
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
     ) -> list[Response]:
         types = _conditional_types(steps)
         for resource_type in sorted(types.intersection(r4.RESOURCE_TYPES)):
@@ -148,10 +145,10 @@ class Bundles:
             require(principal, "create", resource_type)
             self._writing.allow(principal, resource_type)
         async with self.one_at_a_time(principal, types):
-            return await self._run(principal, steps, get, require)
+            return await self._run(principal, steps, get, require, checked=checked)
 
     async def _run(
-        self, principal: Principal, steps: list[_Step], get: Get, require: Require
+        self, principal: Principal, steps: list[_Step], get: Get, require: Require, *, checked: bool
     ) -> list[Response]:
         places: dict[str, str] = {}
         created: dict[tuple[str, str], str] = {}
@@ -166,6 +163,9 @@ class Bundles:
                 step.existing = first if first != new else ""
             if step.entry.full_url.startswith("urn:") and step.resource_type:
                 places[step.entry.full_url] = step.existing or f"{step.resource_type}/{step.logical_id}"
+        for step in () if checked else steps:
+            if resource := bytes(step.entry.resource):
+                await aside(partial(_check, step.index, resource), size=len(resource))
         changes = await self._changes(principal, steps, places, require)
         if changes:
             results = await self._writing.write([change for _, change in changes])
@@ -377,7 +377,10 @@ def _contradicts(entry: Entry) -> bool:
     # FHIR R4, Bundle.entry.fullUrl: unless it is a URN it must be consistent with the resource's id.
     if not entry.full_url or entry.full_url.startswith("urn:") or not bytes(entry.resource):
         return False
-    stated = _stated(bytes(entry.resource)).id
+    try:
+        stated = _stated(bytes(entry.resource)).id
+    except msgspec.MsgspecError:  # what is no resource is refused as such
+        return False
     return bool(stated) and entry.full_url.rpartition("/")[2] != stated
 
 
