@@ -27,7 +27,17 @@ def policy(version: int = 1, members: tuple[str, ...] = FOUR, **changes: Any) ->
 async def clients(consortium: Any) -> dict[str, LedgerClient]:
     clients = {name: LedgerClient(consortium.member(name)) for name in (*FOUR, "HospitalEMSP")}
     await clients["HospitalAMSP"].found_policy(policy())
+    await seen_by_all(clients, "HospitalAMSP")
     return clients
+
+
+async def seen_by_all(clients: dict[str, LedgerClient], writer: str) -> None:
+    """Return when every member's own peer shows what the peer of `writer` shows: one of them may be slow."""
+    written = await clients[writer].read_policy()
+    async with asyncio.timeout(20):
+        for client in clients.values():
+            while await client.read_policy() != written:  # noqa: ASYNC110 - a peer tells nobody that it is there
+                await asyncio.sleep(0.02)
 
 
 async def refusal(call: Any) -> Exception:
@@ -63,8 +73,10 @@ async def test_only_a_member_of_it_founds(channel: Any, make: Any) -> None:
 async def test_a_majority_adopts_and_half_does_not(clients: dict[str, LedgerClient]) -> None:
     second = policy(2, (*FOUR, "HospitalEMSP"))
     proposed = (await clients["HospitalAMSP"].propose_policy(second)).standing
+    await seen_by_all(clients, "HospitalAMSP")
     assert (proposed.adopted, proposed.approvals) == (False, ("HospitalAMSP",))
     half = (await clients["HospitalCMSP"].approve_policy(proposed.digest)).standing
+    await seen_by_all(clients, "HospitalCMSP")
     assert (half.adopted, half.approvals) == (False, ("HospitalAMSP", "HospitalCMSP"))
     held = await clients["HospitalBMSP"].read_policy()
     assert held.policy == policy()
@@ -89,22 +101,30 @@ async def test_votes_for_other_bytes_do_not_count(clients: dict[str, LedgerClien
     one = policy(2, (*FOUR, "HospitalEMSP"))
     other = policy(2, ("HospitalEMSP", *FOUR))
     await clients["HospitalAMSP"].propose_policy(one)
+    await seen_by_all(clients, "HospitalAMSP")
     await clients["HospitalBMSP"].propose_policy(other)
+    await seen_by_all(clients, "HospitalBMSP")
     standing = (await clients["HospitalCMSP"].propose_policy(one)).standing
     assert (standing.adopted, standing.approvals) == (False, ("HospitalAMSP", "HospitalCMSP"))
 
 
 async def test_a_stranger_neither_proposes_nor_approves(clients: dict[str, LedgerClient]) -> None:
     digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    await seen_by_all(clients, "HospitalAMSP")
     assert isinstance(await refusal(clients["HospitalEMSP"].propose_policy(policy(2))), ForbiddenError)
     assert isinstance(await refusal(clients["HospitalEMSP"].approve_policy(digest)), ForbiddenError)
 
 
 async def test_adoption_voids_every_other_proposal(clients: dict[str, LedgerClient]) -> None:
     loser = (await clients["HospitalDMSP"].propose_policy(policy(2, ("HospitalDMSP",)))).standing.digest
+    await seen_by_all(clients, "HospitalDMSP")
     winner = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    before = "HospitalAMSP"
     for name in ("HospitalBMSP", "HospitalCMSP"):
+        await seen_by_all(clients, before)
         await clients[name].approve_policy(winner)
+        before = name
+    await seen_by_all(clients, before)
     assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy(loser)), ConflictError)
     assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy(winner)), ConflictError)
 
@@ -113,8 +133,11 @@ async def test_who_left_has_no_vote(clients: dict[str, LedgerClient]) -> None:
     digest = (
         await clients["HospitalAMSP"].propose_policy(policy(2, ("HospitalAMSP", "HospitalBMSP")))
     ).standing.digest
+    before = "HospitalAMSP"
     for name in ("HospitalBMSP", "HospitalCMSP"):
+        await seen_by_all(clients, before)
         await clients[name].approve_policy(digest)
+        before = name
     assert isinstance(await refusal(clients["HospitalCMSP"].propose_policy(policy(3))), ForbiddenError)
 
 
@@ -150,6 +173,7 @@ async def test_a_policy_out_of_bounds_is_refused(clients: dict[str, LedgerClient
 async def test_two_approvals_at_once_both_count(clients: dict[str, LedgerClient]) -> None:
     """The second of two transactions that read the same approvals is voided, and tried again."""
     digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    await seen_by_all(clients, "HospitalAMSP")
     both = [clients[name] for name in ("HospitalBMSP", "HospitalCMSP")]
     approved = await asyncio.gather(*(client.approve_policy(digest) for client in both))
     # Each member reads from its own peer: the one whose approval came last has seen both.

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from rich.console import Console
@@ -98,7 +99,10 @@ def test_the_second_ctrl_c_stops_at_once() -> None:
         with loading:
             for _ in loading.each(range(10)):
                 os.kill(os.getpid(), signal.SIGINT)
+                while not loading.interrupted:  # two that wait would count as one
+                    time.sleep(0.001)
                 os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(10)
                 loading.advance(1, count=1)
 
     with pytest.raises(KeyboardInterrupt):

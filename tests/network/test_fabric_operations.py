@@ -267,7 +267,8 @@ def test_renewed_certificate_of_a_client_is_used_without_a_change_of_the_channel
         .issuer_name(authority.subject)
         .public_key(fresh.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
+        # A peer looks at the chain as of the second after this one: the authority has to be there by then.
+        .not_valid_before(max(now - datetime.timedelta(minutes=5), authority.not_valid_before_utc))
         .not_valid_after(now + datetime.timedelta(days=90))
     )
     for extension in old.extensions:
