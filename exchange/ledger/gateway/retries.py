@@ -36,6 +36,7 @@ class Row(msgspec.Struct, frozen=True):
 _ALL = tuple(Stage)
 _PROPOSING = (Stage.EVALUATE, Stage.ENDORSE)
 _IDENTITY = "the certificate has expired or is not one of the organisation that it is used for"
+_CLOCK = "this machine's clock is far from the peer's"
 _CHAINCODE = "no chaincode of this name is committed on such a channel"
 _REFUSED = "chaincode response"
 _CHANNEL = "the peer has not joined a channel of this name"
@@ -46,6 +47,8 @@ TABLE: tuple[Row, ...] = (
     Row(_PROPOSING, StatusCode.ABORTED, "access denied", Advice.GIVE_UP, _IDENTITY),
     Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "access denied", Advice.GIVE_UP, _IDENTITY),
     Row(_PROPOSING, StatusCode.ABORTED, "client identity expired", Advice.GIVE_UP, _IDENTITY),
+    Row(_PROPOSING, StatusCode.ABORTED, "incorrect timestamp", Advice.GIVE_UP, _CLOCK),
+    Row(_PROPOSING, StatusCode.UNAVAILABLE, "incorrect timestamp", Advice.GIVE_UP, _CLOCK),
     Row(_PROPOSING, StatusCode.ABORTED, "make sure the chaincode", Advice.GIVE_UP, _CHAINCODE),
     Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "No metadata was found", Advice.GIVE_UP, _CHAINCODE),
     Row(
