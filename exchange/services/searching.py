@@ -40,6 +40,8 @@ from exchange.store.documents import Clause, Stored, Within
 
 MOST_SCANNED = 20_000
 """Candidates that one page looks at."""
+MOST_BYTES = 32 * 1024 * 1024
+"""Bytes of records on one page, but for a record that is larger alone; only what may be seen counts."""
 MOST_ASKED = 2_000
 """Subjects that one page asks the ledger for."""
 _CHUNK = 200
@@ -254,6 +256,8 @@ class _Page:
     seen: int = 0
     bodies: list[bytes] = field(default_factory=list)
     sequences: list[int] = field(default_factory=list)
+    size: int = 0
+    cut: bool = False
 
     @property
     def counts(self) -> bool:
@@ -263,7 +267,12 @@ class _Page:
     @property
     def is_full(self) -> bool:
         """Whether nothing more needs to be looked at."""
-        return not self.counts and self.seen > self.wanted.count
+        return not self.counts and self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is more than the page takes, in number or in bytes."""
+        return self.cut or self.seen > self.wanted.count
 
     @property
     def next_size(self) -> int:
@@ -275,13 +284,17 @@ class _Page:
         self.looked = True
         self.seen += len(visible)
         for sequence, body in visible[: self.wanted.count - len(self.bodies)]:
+            self.cut = self.cut or (bool(self.bodies) and self.size + len(body) > MOST_BYTES)
+            if self.cut:
+                break
+            self.size += len(body)
             self.sequences.append(sequence)
             self.bodies.append(body)
 
     def found(self, tx_id: str, *, stopped_at: int | None) -> Found:
         """The page; `stopped_at` is the last candidate that was looked at if there are more."""
         wanted = self.wanted
-        over = self.seen > wanted.count
+        over = self.is_over
         uncounted = self.counts and stopped_at is not None
         if stopped_at is not None and wanted.whole and not over:
             raise TooCostlyError("the search matches too many records; narrow it", tx_id=tx_id)

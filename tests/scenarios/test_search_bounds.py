@@ -118,3 +118,19 @@ def test_without_being_asked_a_total_is_told_where_all_is_on_one_page(site: Site
     for count, total in ((5, None), (6, VISIBLE), (50, VISIBLE)):
         found = pages(site.lake, f"Observation?patient={patient}&_count={count}")
         assert [page.get("total") for page in found] == [total] * len(found)
+
+
+@pytest.mark.parametrize("bytes_", [1, 900])
+@pytest.mark.parametrize("extra", ["", "&_total=accurate", "&_count=2"])
+def test_a_page_ends_where_its_records_are_large_and_links_to_the_next(
+    site: Site, patient: str, monkeypatch: pytest.MonkeyPatch, bytes_: int, extra: str
+):
+    path = f"Observation?patient={patient}{extra}"
+    whole = [one for page in pages(site.lake, path) for one in matches(page)]
+    monkeypatch.setattr(searching, "MOST_BYTES", bytes_)
+    found = pages(site.lake, path)
+    assert [one for page in found for one in matches(page)] == whole
+    assert len(whole) == VISIBLE
+    assert len(found) == VISIBLE if bytes_ == 1 else 1 < len(found) < VISIBLE
+    totals = {page.get("total") for page in found}
+    assert totals == ({VISIBLE} if "_total" in extra else {None})
