@@ -31,6 +31,10 @@ _SETTLES = (
     "connection refused",
     "ProposalResponsePayloads do not match",  # one peer has the last approval's block, another not yet
 )
+_UNSEEN = "timed out waiting for txid"
+"""The command begins to listen with the newest block: when another one follows at once, it misses its own."""
+
+_LISTENING = "10s"
 _LONGEST = 300
 
 
@@ -83,6 +87,7 @@ class Administrator:
             organisation,
             *("lifecycle", "chaincode", "approveformyorg", "--package-id", package_id),
             *self._definition(),
+            done="with unchanged content",
         )
 
     def commit(self) -> None:
@@ -92,14 +97,20 @@ class Administrator:
             ca = self._folder.peer(organisation) / "tls" / "ca.crt"
             endorsers += ["--peerAddresses", organisation.address, "--tlsRootCertFiles", ca]
         first = self._topology.organisations[0]
-        self._peer(first, "lifecycle", "chaincode", "commit", *endorsers, *self._definition())
+        self._peer(
+            first,
+            *("lifecycle", "chaincode", "commit"),
+            *endorsers,
+            *self._definition(),
+            done="new definition must be sequence 2",
+        )
 
     def _definition(self) -> list[str | Path]:
         options, orderer = self._topology.options, self._topology.orderers[0]
         ca = self._folder.orderer(orderer) / "tls" / "ca.crt"
         flags: list[str | Path] = ["-o", orderer.address, "--tls", "--cafile", ca]
         flags += ["--channelID", options.channel, "--name", options.chaincode]
-        flags += ["--version", "1", "--sequence", "1"]
+        flags += ["--version", "1", "--sequence", "1", "--waitForEventTimeout", _LISTENING]
         if options.collections:
             flags += ["--collections-config", self._collections(options.collections)]
         return flags
@@ -110,14 +121,19 @@ class Administrator:
             path.write_text(json.dumps(json.loads(configuration)))
         return path
 
-    def _peer(self, organisation: Organisation, *arguments: str | Path) -> None:
+    def _peer(self, organisation: Organisation, *arguments: str | Path, done: str | None = None) -> None:
+        """Run one command until it succeeds; `done` is how it fails when it had succeeded unseen."""
+        unseen = False
         environment = administrator_environment(self._folder, organisation)
         end = time.monotonic() + _PATIENCE
         while True:
             try:
                 self._run(self._programs.peer, *arguments, environment=environment)
             except StartError as why:
-                if time.monotonic() > end or not any(text in str(why) for text in _SETTLES):
+                if unseen and done is not None and done in str(why):
+                    return
+                unseen = unseen or _UNSEEN in str(why)
+                if time.monotonic() > end or not any(text in str(why) for text in (*_SETTLES, _UNSEEN)):
                     raise
                 time.sleep(0.1)
             else:
