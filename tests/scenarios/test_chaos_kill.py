@@ -18,18 +18,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
 from chaos_people import RECIPIENTS, Person, change, new_person, released
 from ledger_witness import findings, verify, witnessed
-from scenario_site import CITY, LAKE, RIDGE, SCALE, TX, Site, copied, fresh_id, observation
+from scenario_site import CITY, EVERY_LEDGER, LAKE, RIDGE, SCALE, TX, Site, fresh_id, observation
 
 from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import await_ready, end
 
+LEDGERS = EVERY_LEDGER
 ROUNDS = max(1, round(5 * SCALE))
 SEED = int(os.environ.get("CONSENTRY_TEST_SEED", random.randrange(2**32)))
 
@@ -207,8 +207,8 @@ def check_ledger(lives: Lives) -> None:
 
 
 @pytest.fixture
-def lives(built: Path, people: tuple[Participant, ...], tmp_path: Path) -> Lives:
-    return Lives(copied(built, tmp_path / "node"), people)
+def lives(new_node: Callable[[], Demo], people: tuple[Participant, ...]) -> Lives:
+    return Lives(new_node(), people)
 
 
 @pytest.mark.slow
