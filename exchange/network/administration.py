@@ -29,10 +29,12 @@ _SETTLES = (
     "not agreed to by this org",
     "failed to satisfy",
     "connection refused",
+    "MVCC_READ_CONFLICT",  # the same command's earlier transaction, sent unseen, came first
     "ProposalResponsePayloads do not match",  # one peer has the last approval's block, another not yet
 )
-_UNSEEN = "timed out waiting for txid"
-"""The command begins to listen with the newest block: when another one follows at once, it misses its own."""
+_UNSEEN = ("timed out waiting for", "error receiving from deliver")
+"""It may have succeeded. A command listens from the newest block on: where the next follows at once, it
+misses its own."""
 
 _LISTENING = "10s"
 _LONGEST = 300
@@ -132,8 +134,8 @@ class Administrator:
             except StartError as why:
                 if unseen and done is not None and done in str(why):
                     return
-                unseen = unseen or _UNSEEN in str(why)
-                if time.monotonic() > end or not any(text in str(why) for text in (*_SETTLES, _UNSEEN)):
+                unseen = unseen or any(text in str(why) for text in _UNSEEN)
+                if time.monotonic() > end or not any(text in str(why) for text in (*_SETTLES, *_UNSEEN)):
                     raise
                 time.sleep(0.1)
             else:
