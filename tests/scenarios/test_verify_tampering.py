@@ -234,9 +234,8 @@ def checked(folder: Folder) -> bool:
 def protected(path: Path, database: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, but for the columns that are listed above."""
     db = sqlite3.connect(path)
-    db.text_factory = lambda raw: raw.decode(
-        errors="backslashreplace"
-    )  # a damaged schema has types of any bytes
+    # A damaged schema has types of any bytes.
+    db.text_factory = lambda raw: raw.decode(errors="backslashreplace")
     try:
         names = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         rows = {}
