@@ -94,12 +94,12 @@ class Ingest:
         try:
             async with self._processes.conversation() as process:
                 await process.send(pickle.dumps(turn.piece))
-                while not isinstance(message := message_of(await process.receive()), Done):
+                while not isinstance(message := message_of(said := await process.receive()), Done):
                     if isinstance(message, Wanted):
                         await process.send(answered(await self._resolve(message.references, turn, line)))
                     else:
                         self.seconds += message.seconds
-                        line.add(turn, message)
+                        line.add(turn, message, size=len(said))
             line.end(turn)
         except Exception as why:  # noqa: BLE001 - carried to whoever waits at the head of the line
             line.end(turn, why)

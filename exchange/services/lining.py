@@ -19,7 +19,7 @@ from exchange.services.writing import Deletion
 Change = Prepared | Deletion
 
 _MOST_PIECES = 64
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 16 << 20
 _MOST_CHANGES = 5_000
 
 
@@ -64,6 +64,7 @@ class Waiting:
 
     turn: Turn
     ready: Ready
+    size: int
 
     def changes(self) -> Iterator[tuple[Change, Place]]:
         """What is to be written, each with its place in the file."""
@@ -97,7 +98,6 @@ class Line:
         """A turn for `piece` behind all others."""
         turn = Turn(piece)
         self._turns.append(turn)
-        self._bytes += piece.size
         return turn
 
     def close(self, error: Exception | None = None) -> None:
@@ -105,10 +105,11 @@ class Line:
         self._closed, self._error = True, error
         self._tell()
 
-    def add(self, turn: Turn, ready: Ready) -> None:
-        """One more unit of a piece has been read."""
-        turn.waiting.append(Waiting(turn, ready))
+    def add(self, turn: Turn, ready: Ready, *, size: int) -> None:
+        """One more unit of a piece has been read; it takes about `size` bytes of memory."""
+        turn.waiting.append(Waiting(turn, ready, size))
         turn.unwritten += 1
+        self._bytes += size
         self._tell()
 
     def end(self, turn: Turn, error: Exception | None = None) -> None:
@@ -142,6 +143,7 @@ class Line:
         """`units`, which `ready` gave, are written."""
         for unit in units:
             unit.turn.unwritten -= 1
+            self._bytes -= unit.size
         self._clear()
         self._tell()
 
@@ -160,8 +162,15 @@ class Line:
             await self.news()
 
     async def room(self, least: int) -> None:
-        """Wait until another piece may be read ahead; up to `least` always may."""
-        while len(self._turns) >= least and (len(self._turns) >= _MOST_PIECES or self._bytes >= _MOST_BYTES):
+        """Wait until another piece may be read ahead, of which `least` always may.
+
+        No more than that are given out to be read at a time, and fewer while much has been read and waits.
+        """
+        while len(self._turns) >= least and (
+            sum(not turn.ended for turn in self._turns) >= least
+            or len(self._turns) >= _MOST_PIECES
+            or self._bytes >= _MOST_BYTES
+        ):
             await self.news()
         self.readers[:] = [task for task in self.readers if not task.done()]
 
@@ -172,7 +181,7 @@ class Line:
     def _clear(self) -> None:
         turns = self._turns
         while turns and turns[0].ended and turns[0].error is None and not turns[0].unwritten:
-            self._bytes -= turns.popleft().piece.size
+            turns.popleft()
 
     def _tell(self) -> None:
         self._news.set()  # wakes those who wait now, and leaves nothing behind for those who come later

@@ -370,20 +370,27 @@ def _step(
 ) -> None:
     turn = order.choice(sorted(open_turns))
     if left[turn]:
-        line.add(turns[turn], ready(left[turn].pop(0)))
+        line.add(turns[turn], ready(left[turn].pop(0)), size=1)
     else:
         line.end(turns[turn], RuntimeError("broken") if turn == fails else None)
         open_turns.discard(turn)
 
 
-async def test_reading_gets_only_so_far_ahead_of_writing() -> None:
+@pytest.mark.parametrize(
+    ("size", "ended", "most"), [(1, True, 64), (1, False, 3), (6 << 20, True, 3), (4 << 20, True, 4)]
+)
+async def test_reading_gets_only_so_far_ahead_of_writing(size: int, ended: bool, most: int) -> None:
     line = Line()
-    for number in range(64):
+    for number in range(most):
         await asyncio.wait_for(line.room(3), 1)
         turn = line.enter(piece(number))
-        line.add(turn, ready(number))
-        line.end(turn)
+        line.add(turn, ready(number), size=size)
+        if ended:
+            line.end(turn)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(line.room(3), 0.05)
-    line.leave(line.ready())
+    units = line.ready()
+    for unit in units:
+        line.end(unit.turn)
+    line.leave(units)
     await asyncio.wait_for(line.room(3), 1)
