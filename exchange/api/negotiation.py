@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+from functools import lru_cache
 from typing import Literal
 
 from fastapi import Request, Response
@@ -116,7 +117,12 @@ def version_number(text: str) -> int:
 
 def http_date(milliseconds: int) -> str:
     """`milliseconds` since 1970 UTC as an HTTP date."""
-    return email.utils.formatdate(milliseconds / 1000, usegmt=True)
+    return _http_date(milliseconds // 1000)
+
+
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    return email.utils.formatdate(seconds, usegmt=True)
 
 
 def fhir_response(

@@ -28,6 +28,7 @@ class Wire(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._waits = True
         self._collected = 0
+        self._since = 0.0
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -59,7 +60,6 @@ class Wire(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._waits = False
-        self._settle()
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -68,6 +68,8 @@ class Wire(HttpToolsProtocol):
         self._refuse(400, "structure", "the request is not HTTP/1.1")
 
     def _expect(self) -> None:
+        # One clock goes on over many requests: to set one for each costs more than to look again.
+        self._since = self.loop.time()
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.patience, self._give_up)
 
@@ -78,7 +80,12 @@ class Wire(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if self._is_answering():
+        if not self._waits:
+            return
+        left = self._since + self.patience - self.loop.time()
+        if left > 0:
+            self._deadline = self.loop.call_later(left, self._give_up)
+        elif self._is_answering():
             self._expect()  # an earlier request of this connection is under way
         elif not self.transport.is_closing():
             self._refuse(408, "timeout", "the request took too long to arrive")

@@ -43,7 +43,7 @@ class Permit:
         """Whether every one of `subjects` is permitted and the permit is still fresh; no subject is no."""
         if not subjects or not self.fresh:
             return False
-        return all(subject in self.obligations for subject in subjects)
+        return self.obligations.keys() >= set(subjects)
 
     _expires: float
 

@@ -79,6 +79,7 @@ class Pairs:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._policy_permits = False
         self._policy_read = float("-inf")
+        self._policy_lock = asyncio.Lock()
 
     # -- before a request ------------------------------------------------------
 
@@ -192,9 +193,14 @@ class Pairs:
                     await self._open(found, self._msp_id)
 
     async def _follow_policy(self) -> None:
-        now = time.monotonic()
-        if now - self._policy_read < _POLICY_AGAIN:
+        if time.monotonic() - self._policy_read < _POLICY_AGAIN:
             return
+        async with self._policy_lock:
+            if time.monotonic() - self._policy_read >= _POLICY_AGAIN:  # who held the lock did not read it
+                await self._read_policy()
+
+    async def _read_policy(self) -> None:
+        now = time.monotonic()
         policy = (await self._ledger.read_policy()).policy
         permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules

@@ -108,9 +108,9 @@ class Reading:
     async def _release(self, answer: Answer, stored: Stored) -> bytes | None:
         # A tombstone says nothing that an obligation could go by, so it goes with what was deleted:
         # whoever might not see that is not told that it is gone either.
-        if not answer.permits(stored.subjects):
-            return None  # without looking further, as for what does not exist
         if stored.deleted:
+            if not answer.permits(stored.subjects):
+                return None  # without looking further, as for what does not exist
             reference, version = stored.envelope.reference, stored.version - 1
             deleted = await self._records.read(lambda c: documents.version(c, reference, version))
             if deleted is None or self._enforcement.release(answer, deleted) is None:

@@ -30,6 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from exchange.core.rows import insert
+
 metadata = MetaData()
 
 # An index over some rows serves a query that says the same of them, in the same words.
@@ -132,9 +134,8 @@ DetailRow = tuple[str, int, bytes, bool, bytes]
 
 def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
     """Keep the details of entries about to be released."""
-    connection.exec_driver_sql(
-        "INSERT OR REPLACE INTO details (tx, n, subject, attempt, sealed) VALUES (?, ?, ?, ?, ?)", list(rows)
-    )
+    head = "INSERT OR REPLACE INTO details (tx, n, subject, attempt, sealed)"
+    insert(connection.exec_driver_sql, head, rows)
 
 
 def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
@@ -154,18 +155,18 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
 
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
     """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
-    if rows:
-        connection.exec_driver_sql(
-            "INSERT OR IGNORE INTO entries (tx, n, block, time, pair, custodian, recipient, user, action, "
-            "purpose, outcome, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row.tx, row.n, row.block, row.time, row.pair, row.custodian, row.recipient, row.user,
-                    row.action, row.purpose, row.outcome, row.record,
-                )
-                for row in rows
-            ],
-        )  # fmt: skip
+    insert(
+        connection.exec_driver_sql,
+        "INSERT OR IGNORE INTO entries (tx, n, block, time, pair, custodian, recipient, user, action, "
+        "purpose, outcome, record)",
+        [
+            (
+                row.tx, row.n, row.block, row.time, row.pair, row.custodian, row.recipient, row.user,
+                row.action, row.purpose, row.outcome, row.record,
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
     values = {"name": "ledger", "block": block, "position": position}
     statement = upsert(checkpoints).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=[checkpoints.c.name], set_=values))

@@ -22,8 +22,9 @@ from exchange.ledger.embedded import block
 from exchange.ledger.embedded.check import MismatchError, check_tip, read_header
 from exchange.ledger.embedded.engine import Execution, View, listed, run
 from exchange.ledger.embedded.identity import WriterLock, create_node_key, load_node_key
+from exchange.ledger.embedded.recent import Recent
 from exchange.ledger.embedded.storage import LATEST, UNREADABLE, Storage
-from exchange.ledger.embedded.writer import Outcome, Submission, Tip, Writer
+from exchange.ledger.embedded.writer import Settled, Submission, Tip, Writer
 from exchange.ledger.errors import NodeKeyError, RefusedError
 from exchange.ledger.port import Checkpoint, Committed, Event
 
@@ -63,6 +64,7 @@ class EmbeddedLedger:
         self._writer = Writer(self._writable, tip, key=key, msp_id=msp_id, clock=clock, deliver=self._deliver)
         # One thread for reads: a connection serves one at a time, and a snapshot each.
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
+        self._recent = Recent(self._readable.newest_place())
         self._grown: set[asyncio.Event] = set()
         self._closed = False
         self._writer.start()
@@ -125,7 +127,8 @@ class EmbeddedLedger:
             while not self._closed:
                 grown.clear()
                 before = place
-                page, place = await self._read(self._events, place)
+                found = self._recent.after(place)
+                page, place = found if found is not None else await self._read(self._events, place)
                 for event in page:
                     yield event
                 if place == before:
@@ -147,14 +150,16 @@ class EmbeddedLedger:
 
     # -- called in the writer's thread ----------------------------------------
 
-    def _deliver(self, outcomes: list[Outcome]) -> None:
+    def _deliver(self, settled: Settled) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
-            self._loop.call_soon_threadsafe(self._resolve, outcomes)
+            self._loop.call_soon_threadsafe(self._resolve, settled)
 
     # -- called in the event loop ---------------------------------------------
 
-    def _resolve(self, outcomes: list[Outcome]) -> None:
-        for future, outcome in outcomes:
+    def _resolve(self, settled: Settled) -> None:
+        if settled.newest >= 0:
+            self._recent.add(settled.events, settled.newest)
+        for future, outcome in settled.outcomes:
             if future.done():
                 continue
             if isinstance(outcome, Committed):

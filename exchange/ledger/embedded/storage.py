@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from exchange.core.errors import DamagedError, UnavailableError
+from exchange.core.rows import insert
 
 APPLICATION_ID = 0x434E5359  # "CNSY", shown by file(1) and checked on opening
 USER_VERSION = 1
@@ -193,6 +194,11 @@ class Storage:
             (start, end, limit),
         )
 
+    def newest_place(self) -> int:
+        """The place of the newest transaction; -1 in an empty ledger."""
+        (place,) = self.execute("SELECT max(place) FROM transactions").fetchone()
+        return -1 if place is None else int(place)
+
     # -- writing -------------------------------------------------------------
 
     def begin(self) -> None:
@@ -202,8 +208,8 @@ class Storage:
     def add_transaction(self, place: int, body: bytes, writes: Iterable[tuple[bytes, bytes]]) -> None:
         """Add a transaction with the (key, value) pairs that it wrote; later reads see them."""
         self.execute("INSERT INTO transactions VALUES (?, ?)", (place, body))
-        rows: Sequence[tuple[int, bytes, bytes]] = [(place, key, value) for key, value in writes]
-        self._db.executemany("INSERT INTO versions (place, key, value) VALUES (?, ?, ?)", rows)
+        rows = [(place, key, value) for key, value in writes]
+        insert(self.execute, "INSERT INTO versions (place, key, value)", rows)
 
     def add_block(self, block: Block) -> None:
         """Add the block that holds the transactions just added."""

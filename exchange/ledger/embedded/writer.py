@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from exchange.ledger.embedded import block
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Block, Storage
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.ledger.port import Committed
+from exchange.ledger.port import Checkpoint, Committed, Event
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,14 @@ class Submission(NamedTuple):
 
 
 Outcome = tuple[asyncio.Future[Committed], Committed | Exception]
+
+
+class Settled(NamedTuple):
+    """What became of a group of submissions, and the events and last place of the block made of it."""
+
+    outcomes: list[Outcome]
+    events: Sequence[Event] = ()
+    newest: int = -1
 
 
 class Tip(NamedTuple):
@@ -65,7 +73,7 @@ class Writer:
         key: Ed25519PrivateKey,
         msp_id: str,
         clock: Callable[[], int],
-        deliver: Callable[[list[Outcome]], None],
+        deliver: Callable[[Settled], None],
     ) -> None:
         self._storage, self._view, self._tip = storage, View(storage), tip
         self._key, self._signer = key, key.public_key().public_bytes_raw()
@@ -113,10 +121,10 @@ class Writer:
             except Empty:
                 return group, True
 
-    def _settle(self, group: list[Submission]) -> list[Outcome]:
+    def _settle(self, group: list[Submission]) -> Settled:
         if self._broken:
             stopped = "the ledger stopped after a failed write; open it again"
-            return [(one.future, UnavailableError(stopped)) for one in group]
+            return Settled([(one.future, UnavailableError(stopped)) for one in group])
         try:
             return self._commit(group)
         except Exception as why:  # noqa: BLE001  # whatever it is, nobody may wait for ever
@@ -126,12 +134,14 @@ class Writer:
             self._broken = True
             with contextlib.suppress(sqlite3.Error):
                 self._storage.rollback()
-            return [(one.future, UnknownOutcomeError("the ledger could not be written")) for one in group]
+            unknown = "the ledger could not be written"
+            return Settled([(one.future, UnknownOutcomeError(unknown)) for one in group])
 
-    def _commit(self, group: list[Submission]) -> list[Outcome]:
+    def _commit(self, group: list[Submission]) -> Settled:
         number, time = self._tip.number + 1, max(self._clock(), self._tip.time)
         outcomes: list[Outcome] = []
         bodies: list[bytes] = []
+        events: list[Event] = []
         self._storage.begin()
         for one in group:
             tx_id = block.transaction_id(one.nonce, self._creator)
@@ -157,13 +167,15 @@ class Writer:
             place = number * block.BLOCK_LIMIT + len(bodies)
             self._storage.add_transaction(place, body, execution.writes.items())
             self._view.forget(list(execution.writes))
+            if execution.event is not None:
+                events.append(Event(Checkpoint(number, len(bodies)), tx_id.hex(), *execution.event))
             bodies.append(body)
             outcomes.append((one.future, Committed(tx_id.hex(), number, time, result)))
         if not bodies:
             self._storage.rollback()
-            return outcomes
+            return Settled(outcomes)
         self._seal(number, time, bodies)
-        return outcomes
+        return Settled(outcomes, events, number * block.BLOCK_LIMIT + len(bodies) - 1)
 
     def _seal(self, number: int, time: int, bodies: list[bytes]) -> None:
         header = block.encode(

@@ -1,0 +1,43 @@
+"""The newest events at hand, so that who follows the ledger need not read back what was just written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from exchange.ledger.embedded import block
+from exchange.ledger.port import Event
+
+_MOST_BYTES = 4 << 20
+
+
+class Recent:
+    """Every event of the transactions behind place `since`, up to the newest."""
+
+    def __init__(self, since: int) -> None:
+        self._since = self._newest = since
+        self._events: deque[tuple[int, Event]] = deque()
+        self._bytes = 0
+
+    def add(self, events: Sequence[Event], newest: int) -> None:
+        """`events` came, in order; the last transaction of theirs and of the silent ones is at `newest`."""
+        for event in events:
+            self._events.append((event.checkpoint.block * block.BLOCK_LIMIT + event.checkpoint.index, event))
+            self._bytes += len(event.payload)
+        self._newest = newest
+        while self._bytes > _MOST_BYTES:
+            self._since, dropped = self._events.popleft()
+            self._bytes -= len(dropped.payload)
+
+    def after(self, place: int) -> tuple[list[Event], int] | None:
+        """The events behind `place` and the place reached; None if some of them are no longer at hand."""
+        if place < self._since:
+            return None
+        if place >= self._newest:
+            return [], place
+        found = []
+        for at, event in reversed(self._events):
+            if at <= place:
+                break
+            found.append(event)
+        return found[::-1], self._newest
