@@ -30,12 +30,16 @@ class Checkpoint(msgspec.Struct, frozen=True, order=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """What one committed transaction announced; `checkpoint` continues the stream after it."""
+    """What one committed transaction announced, and the values that it wrote, in no particular order.
+
+    `checkpoint` continues the stream after it.
+    """
 
     checkpoint: Checkpoint
     tx_id: str
     name: str
     payload: bytes
+    written: tuple[bytes, ...]
 
 
 class Transactions(Protocol):

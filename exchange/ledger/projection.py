@@ -33,7 +33,6 @@ _AGAIN = 2.0
 
 _log = structlog.get_logger()
 
-_records = msgspec.json.Decoder(list[msgspec.Raw])
 _record = msgspec.json.Decoder(Record)
 
 
@@ -194,7 +193,8 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
 
 
 def _rows(event: Event) -> list[log.EntryRow]:
-    return [projected(bytes(raw), event.checkpoint.block) for raw in _records.decode(event.payload)]
+    rows = [projected(raw, event.checkpoint.block) for raw in event.written]
+    return sorted(rows, key=lambda row: row.n)
 
 
 def projected(raw: bytes, block: int) -> log.EntryRow:

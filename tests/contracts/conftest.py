@@ -147,7 +147,11 @@ class SimulatedMember:
             channel.past.setdefault(key, []).append(change)
         async with channel.grown:
             if proposal.event:
-                channel.stream.append(Event(Checkpoint(block, 0), proposal.tx_id, *proposal.event))
+                channel.stream.append(
+                    Event(
+                        Checkpoint(block, 0), proposal.tx_id, *proposal.event, tuple(proposal.writes.values())
+                    )
+                )
             channel.grown.notify_all()
         return Committed(proposal.tx_id, block, proposal.timestamp, result)
 

@@ -55,7 +55,7 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True):
-    """The transaction's event. `payload` is None where it is the JSON list of all written values."""
+    """The transaction's event. `payload` is None where there is none: what it wrote says everything."""
 
     name: str
     payload: bytes | None

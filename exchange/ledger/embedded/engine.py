@@ -162,13 +162,7 @@ class Execution:
         if self.event is None:
             return None
         name, payload = self.event
-        # Log records make up most of a ledger; their event repeats them, so it is kept as that fact.
-        return Announcement(name, None if payload == listed(self.writes.values()) else payload)
-
-
-def listed(values: Any) -> bytes:
-    """The JSON list of values that are JSON themselves."""
-    return b"[" + b",".join(values) + b"]"
+        return Announcement(name, payload or None)
 
 
 def run(router: Router, execution: Execution, function: str, args: bytes) -> bytes:

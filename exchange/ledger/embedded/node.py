@@ -20,7 +20,7 @@ from chaincode.router import Router
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.check import MismatchError, check_tip, read_header
-from exchange.ledger.embedded.engine import Execution, View, listed, run
+from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.identity import WriterLock, create_node_key, load_node_key
 from exchange.ledger.embedded.recent import Recent
 from exchange.ledger.embedded.storage import LATEST, UNREADABLE, Storage
@@ -213,12 +213,10 @@ class EmbeddedLedger:
                 announced = transaction.effect.event
                 if announced is None:
                     continue
-                payload = announced.payload
-                if payload is None:
-                    keys = (key for key, _ in transaction.effect.writes)
-                    payload = listed(self._readable.written(key, where) for key in keys)
                 checkpoint = Checkpoint(*divmod(where, block.BLOCK_LIMIT))
-                found.append(Event(checkpoint, transaction.tx_id.hex(), announced.name, payload))
+                written = tuple(self._readable.written(key, where) for key, _ in transaction.effect.writes)
+                tx_id, payload = transaction.tx_id.hex(), announced.payload or b""
+                found.append(Event(checkpoint, tx_id, announced.name, payload, written))
         finally:
             self._readable.rollback()
         return found, rows[-1][0] if rows else place

@@ -23,11 +23,11 @@ class Recent:
         """`events` came, in order; the last transaction of theirs and of the silent ones is at `newest`."""
         for event in events:
             self._events.append((event.checkpoint.block * block.BLOCK_LIMIT + event.checkpoint.index, event))
-            self._bytes += len(event.payload)
+            self._bytes += _size(event)
         self._newest = newest
         while self._bytes > _MOST_BYTES:
             self._since, dropped = self._events.popleft()
-            self._bytes -= len(dropped.payload)
+            self._bytes -= _size(dropped)
 
     def after(self, place: int) -> tuple[list[Event], int] | None:
         """The events behind `place` and the place reached; None if some of them are no longer at hand."""
@@ -41,3 +41,7 @@ class Recent:
                 break
             found.append(event)
         return found[::-1], self._newest
+
+
+def _size(event: Event) -> int:
+    return len(event.payload) + sum(map(len, event.written))

@@ -168,7 +168,8 @@ class Writer:
             self._storage.add_transaction(place, body, execution.writes.items())
             self._view.forget(list(execution.writes))
             if execution.event is not None:
-                events.append(Event(Checkpoint(number, len(bodies)), tx_id.hex(), *execution.event))
+                checkpoint, written = Checkpoint(number, len(bodies)), tuple(execution.writes.values())
+                events.append(Event(checkpoint, tx_id.hex(), *execution.event, written))
             bodies.append(body)
             outcomes.append((one.future, Committed(tx_id.hex(), number, time, result)))
         if not bodies:

@@ -25,11 +25,13 @@ from fabric_protos.gateway.gateway_pb2 import (
 )
 from fabric_protos.gateway.gateway_pb2_grpc import GatewayStub
 from fabric_protos.peer.proposal_pb2 import SignedProposal
-from fabric_protos.peer.transaction_pb2 import VALID, TxValidationCode
+from fabric_protos.peer.transaction_pb2 import ENDORSEMENT_POLICY_FAILURE, VALID, TxValidationCode
 
 from exchange.ledger.gateway import proposal
+from exchange.ledger.gateway.endorsers import Endorsers
 from exchange.ledger.gateway.errors import (
     CallError,
+    CommitError,
     CommitStatusError,
     Endorsed,
     OutcomeUnknownError,
@@ -43,6 +45,7 @@ from exchange.ledger.gateway.retries import Advice, advise
 
 R = TypeVar("R")
 
+_TOO_FEW = TxValidationCode.Name(ENDORSEMENT_POLICY_FAILURE)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between tries; doubled each time
 
 
@@ -94,6 +97,7 @@ class Gateway:
         self.identity, self.channel_id, self.chaincode = identity, channel_id, chaincode
         self._stub = GatewayStub(channel)
         self._deadlines = deadlines or Deadlines()
+        self._endorsers = Endorsers()
 
     async def evaluate(
         self,
@@ -131,27 +135,37 @@ class Gateway:
     ) -> Endorsed:
         """Have the chaincode run, and its effects endorsed and signed; nothing is written yet.
 
-        The peer finds endorsers that satisfy the policies; naming `organisations` takes that over.
+        The peer finds endorsers that satisfy the policies, and those are asked again for some seconds;
+        naming `organisations` takes that over.
 
         Raises:
             EndorseError: it failed; `refusal` tells whether the chaincode refused.
         """
         proposed, signed = await self._propose(function, arguments, transient)
-        request = EndorseRequest(
-            transaction_id=proposed.tx_id,
-            channel_id=self.channel_id,
-            proposed_transaction=signed,
-            endorsing_organizations=organisations,
-        )
+        chosen = True
 
         async def call(seconds: float) -> Envelope:
-            return (await self._stub.Endorse(request, timeout=seconds)).prepared_transaction
+            nonlocal chosen
+            named = organisations or self._endorsers.named()
+            chosen = not named
+            request = EndorseRequest(
+                transaction_id=proposed.tx_id,
+                channel_id=self.channel_id,
+                proposed_transaction=signed,
+                endorsing_organizations=named,
+            )
+            try:
+                return (await self._stub.Endorse(request, timeout=seconds)).prepared_transaction
+            except grpc.aio.AioRpcError:
+                self._endorsers.forget()
+                raise
 
         envelope = await self._persist(Stage.ENDORSE, call, self._deadlines.endorse, proposed.tx_id)
         envelope.signature = await self.identity.sign(envelope.payload)
-        return Endorsed(
-            proposed.tx_id, proposed.time, proposal.result(envelope), envelope.SerializeToString()
-        )
+        result, endorsers = proposal.endorsement(envelope)
+        if chosen:
+            self._endorsers.learn(endorsers)
+        return Endorsed(proposed.tx_id, proposed.time, result, envelope.SerializeToString())
 
     async def send(self, endorsed: Endorsed) -> None:
         """Hand a signed transaction to the ordering service, once. Taken is not committed: see `settle`.
@@ -196,7 +210,17 @@ class Gateway:
             SubmitError, CommitError, OutcomeUnknownError: as `settle`.
         """
         end = asyncio.get_running_loop().time() + self._deadlines.outcome
+        habitual = not organisations and bool(self._endorsers.named())
         endorsed = await self.endorse(function, *arguments, transient=transient, organisations=organisations)
+        try:
+            return await self._settle(endorsed, end)
+        except CommitError as why:
+            # The policy changed since these endorsers sufficed: nothing was written, and the peer knows whom
+            # it takes now.
+            if not habitual or why.code != _TOO_FEW:
+                raise
+        self._endorsers.forget()
+        endorsed = await self.endorse(function, *arguments, transient=transient)
         return await self._settle(endorsed, end)
 
     async def settle(self, endorsed: Endorsed) -> Committed:

@@ -19,6 +19,7 @@ from fabric_protos.common.common_pb2 import (
     Payload,
     SignatureHeader,
 )
+from fabric_protos.msp.identities_pb2 import SerializedIdentity
 from fabric_protos.peer.chaincode_pb2 import (
     ChaincodeID,
     ChaincodeInput,
@@ -81,10 +82,10 @@ def build(
     return Proposal(tx_id, now, message.SerializeToString())
 
 
-def result(transaction: Envelope) -> bytes:
-    """What the chaincode returned, inside an endorsed transaction."""
+def endorsement(transaction: Envelope) -> tuple[bytes, tuple[str, ...]]:
+    """What the chaincode returned, inside an endorsed transaction, and the MSP ids of who endorsed it."""
     body = Transaction.FromString(Payload.FromString(transaction.payload).data)
     action = ChaincodeActionPayload.FromString(body.actions[0].payload).action
     endorsed = ProposalResponsePayload.FromString(action.proposal_response_payload)
     returned: bytes = ChaincodeAction.FromString(endorsed.extension).response.payload
-    return returned
+    return returned, tuple(SerializedIdentity.FromString(one.endorser).mspid for one in action.endorsements)

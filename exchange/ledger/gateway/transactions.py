@@ -15,6 +15,7 @@ from chaincode.errors import ContractError, from_code
 from exchange.core.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.ledger.blocks.layout import block_hash
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
+from exchange.ledger.gateway.announced import announced
 from exchange.ledger.gateway.blocks import BlockSource
 from exchange.ledger.gateway.client import Deadlines, Gateway
 from exchange.ledger.gateway.connection import Profile, connect
@@ -26,7 +27,7 @@ from exchange.ledger.gateway.errors import (
     ReadConflictError,
     Refusal,
 )
-from exchange.ledger.gateway.events import Follower, Position
+from exchange.ledger.gateway.events import Follower
 from exchange.ledger.gateway.identity import Identity
 from exchange.ledger.gateway.retries import row
 from exchange.ledger.port import Checkpoint, Committed, Event
@@ -113,14 +114,15 @@ class FabricTransactions:
         """Every event after `after` (from the first block on for None), in order, and then as they come.
 
         Raises:
-            UnavailableError: the peer will not serve events to this identity.
+            UnavailableError: the peer will not serve its blocks to this identity.
+            DamagedError: a block can't be read.
         """
         await self._recognise()
-        position = Position(after.block, after.index) if after else None
         try:
-            async for event in self._follower.chaincode_events(self._gateway.chaincode, position):
-                place = Checkpoint(event.position.block, event.position.index)
-                yield Event(place, event.tx_id, event.name, event.payload)
+            async for block in self._follower.blocks(after.block if after else 0):
+                for event in announced(block, self._gateway.chaincode):
+                    if after is None or event.checkpoint > after:
+                        yield event
         except GatewayError as why:
             raise _translate(why) from why
 

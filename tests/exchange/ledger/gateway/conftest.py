@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,8 +20,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 from fabric_protos.common.common_pb2 import (
-    Block,
-    BlockHeader,
     ChannelHeader,
     Envelope,
     Header,
@@ -35,9 +35,14 @@ from fabric_protos.peer.chaincode_event_pb2 import ChaincodeEvent
 from fabric_protos.peer.chaincode_pb2 import ChaincodeInvocationSpec
 from fabric_protos.peer.events_pb2 import DeliverResponse
 from fabric_protos.peer.events_pb2_grpc import DeliverServicer, add_DeliverServicer_to_server
-from fabric_protos.peer.proposal_pb2 import ChaincodeAction, ChaincodeProposalPayload, Proposal
-from fabric_protos.peer.proposal_response_pb2 import ProposalResponsePayload, Response
+from fabric_protos.peer.proposal_pb2 import (
+    ChaincodeAction,
+    ChaincodeProposalPayload,
+    Proposal,
+)
+from fabric_protos.peer.proposal_response_pb2 import Endorsement, ProposalResponsePayload, Response
 from fabric_protos.peer.transaction_pb2 import (
+    ENDORSEMENT_POLICY_FAILURE,
     MVCC_READ_CONFLICT,
     VALID,
     ChaincodeActionPayload,
@@ -52,7 +57,8 @@ from exchange.ledger.gateway.client import Deadlines, Gateway
 from exchange.ledger.gateway.events import Follower
 from exchange.ledger.gateway.identity import Identity
 
-CHANNEL, CHAINCODE = "records", "ledger"
+sys.path.insert(0, str(Path(__file__).parent))
+from simulated_blocks import CHAINCODE, CHANNEL, whole  # beside this file
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,8 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
     grown: asyncio.Condition = field(default_factory=asyncio.Condition)
     organisations: list[list[str]] = field(default_factory=list)
     break_after: deque[int] = field(default_factory=deque)
+    chosen: tuple[str, ...] = ("HospitalMSP", "LakeMSP")
+    demanded: frozenset[str] = frozenset()
 
     def fail(self, call: str, *faults: Fault) -> None:
         self.faults[call].extend(faults)
@@ -167,7 +175,13 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
         await self._strike("endorse", context, self._nothing)
         action = ChaincodeAction(response=Response(status=200, payload=b"|".join(arguments)))
         returned = ProposalResponsePayload(extension=action.SerializeToString())
-        endorsed = ChaincodeEndorsedAction(proposal_response_payload=returned.SerializeToString())
+        endorsements = [
+            Endorsement(endorser=SerializedIdentity(mspid=one).SerializeToString())
+            for one in request.endorsing_organizations or self.chosen
+        ]
+        endorsed = ChaincodeEndorsedAction(
+            proposal_response_payload=returned.SerializeToString(), endorsements=endorsements
+        )
         body = Transaction(
             actions=[TransactionAction(payload=ChaincodeActionPayload(action=endorsed).SerializeToString())]
         )
@@ -185,12 +199,19 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
         async def order() -> None:
             known = bool(self.verdicts(request.transaction_id))
             code = MVCC_READ_CONFLICT if b"conflict" in envelope.payload else VALID
+            if not self._suffices(envelope):
+                code = ENDORSEMENT_POLICY_FAILURE
             await self.add((request.transaction_id, 9 if known else code, "done"))  # 9: DUPLICATE_TXID
 
         await self._strike("submit", context, order)
         if not forget:
             await order()
         return gateway.SubmitResponse()
+
+    def _suffices(self, envelope: Envelope) -> bool:
+        body = Transaction.FromString(Payload.FromString(envelope.payload).data)
+        endorsements = ChaincodeActionPayload.FromString(body.actions[0].payload).action.endorsements
+        return self.demanded <= {SerializedIdentity.FromString(one.endorser).mspid for one in endorsements}
 
     async def CommitStatus(self, request: Any, context: Any) -> Any:  # noqa: N802  # the service's name
         asked = gateway.CommitStatusRequest.FromString(request.request)
@@ -234,6 +255,7 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
             if ChannelHeader.FromString(payload.header.channel_header).channel_id != CHANNEL:
                 yield DeliverResponse(status=Status.NOT_FOUND)
                 return
+            await self._strike("blocks", context, self._nothing)
             seek = SeekInfo.FromString(payload.data)
             left = self.break_after.popleft() if self.break_after else None
             number, stop = seek.start.specified.number, seek.stop.specified.number
@@ -244,7 +266,7 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
                     yield DeliverResponse(status=Status.SERVICE_UNAVAILABLE)
                     return
                 left = None if left is None else left - 1
-                yield DeliverResponse(block=Block(header=BlockHeader(number=number)))
+                yield DeliverResponse(block=whole(number, self.chain[number]))
                 number += 1
             yield DeliverResponse(status=Status.SUCCESS)
 

@@ -148,12 +148,13 @@ async def test_adapter_submits_evaluates_and_follows(stage, fault):
     assert stage.peer.organisations[-1] == ["HospitalMSP"]
     async for event in transactions.events(None):
         assert (event.checkpoint, event.tx_id) == (Checkpoint(1, 0), committed.tx_id)
+        assert (event.name, event.payload, event.written) == ("done", b"done", (b"done",))
         break
     stage.peer.fail("evaluate", fault(StatusCode.UNKNOWN, "chaincode response 404, not-found: gone"))
     with pytest.raises(RefusedError) as refused:
         await transactions.evaluate("read", b"1")
     assert isinstance(refused.value.__cause__, EvaluateError)
-    stage.peer.fail("events", fault(StatusCode.PERMISSION_DENIED, "no"))
+    stage.peer.fail("blocks", fault(StatusCode.PERMISSION_DENIED, "no"))
     with pytest.raises(UnavailableError):
         await anext(transactions.events(None))
     with pytest.raises(VoidedError):
