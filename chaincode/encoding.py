@@ -65,10 +65,10 @@ def composite_key(kind: str, *parts: str) -> str:
     Raises:
         BadArgumentError: a part holds U+0000 or U+10FFFF, which delimit keys.
     """
-    for part in (kind, *parts):
-        if "\0" in part or _LAST_RUNE in part:
-            raise BadArgumentError("a key part may not hold U+0000 or U+10FFFF")
-    return "\0" + "".join(f"{part}\0" for part in (kind, *parts))
+    key = "\0".join(("", kind, *parts, ""))
+    if key.count("\0") != len(parts) + 2 or _LAST_RUNE in key:
+        raise BadArgumentError("a key part may not hold U+0000 or U+10FFFF")
+    return key
 
 
 def split_composite_key(key: str) -> tuple[str, tuple[str, ...]]:

@@ -58,16 +58,16 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
         raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} requests")
     for request in requests:
         _check(request)
-    names = [pair_key(request.pair) for request in requests]
-    names += [_permitted_key(request) for request in requests if request.result is not None]
-    names = [POLICY_KEY, *dict.fromkeys(names)]
+    pairs = [pair_key(request.pair) for request in requests]
+    permitted = [_permitted_key(request) for request in requests if request.result is not None]
+    names = [POLICY_KEY, *dict.fromkeys(pairs + permitted)]
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
     now, caller = ledger.timestamp, ledger.caller.msp_id
     decisions = []
-    for n, request in enumerate(requests):
-        decision = _decide(policy, values[pair_key(request.pair)], request, now=now, caller=caller)
+    for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
+        decision = _decide(policy, values[pair], request, now=now, caller=caller)
         if request.result is not None and decision.outcome == "permit":
             before = _decode_record(values[_permitted_key(request)])
             if before is None or not rests_on(request, before, now=now, caller=caller):
