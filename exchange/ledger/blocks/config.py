@@ -13,7 +13,6 @@ from exchange.ledger.blocks.errors import UnreadableError, WrongError
 from exchange.ledger.blocks.layout import Proposed, parse
 from exchange.ledger.blocks.members import Member, Members, Organisation
 from exchange.ledger.blocks.policies import Signers, satisfied
-from exchange.ledger.blocks.updates import check_update
 
 APPLICATION, ORDERER = "Application", "Orderer"
 _RAFT = "etcdraft"
@@ -44,20 +43,7 @@ class ChannelConfig:
     @classmethod
     def first(cls, headers: Proposed) -> ChannelConfig:
         """The configuration that the channel's first block sets. Nobody signed it: it is taken as given."""
-        return cls(_envelope(headers).config, headers.channel)
-
-    def after(self, headers: Proposed) -> ChannelConfig:
-        """The configuration that a later block sets.
-
-        Raises:
-            WrongError: it does not follow from this one, or the policies do not let its signers change it.
-            UnreadableError: it can't be read.
-        """
-        if headers.channel != self.channel:
-            raise WrongError("is of another channel")
-        envelope = _envelope(headers)
-        check_update(self, envelope)
-        return type(self)(envelope.config, self.channel)
+        return cls(envelope_of(headers).config, headers.channel)
 
     def satisfied(self, path: str, signers: Signers) -> bool:
         """Whether `signers` satisfy the policy at a path such as `/Channel/Application/Endorsement`."""
@@ -84,7 +70,13 @@ class ChannelConfig:
         return None if name is None else f"/Channel/{APPLICATION}/{name}/Endorsement"
 
 
-def _envelope(headers: Proposed) -> Any:
+def envelope_of(headers: Proposed) -> Any:
+    """Fabric's ConfigEnvelope in a transaction that sets a configuration.
+
+    Raises:
+        WrongError: it sets none.
+        UnreadableError: it can't be read.
+    """
     if headers.kind != CONFIG:
         raise WrongError("sets no configuration")
     return parse(ConfigEnvelope, headers.data)

@@ -9,16 +9,14 @@ must be exactly the one that the block sets.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fabric_protos.common.common_pb2 import CONFIG_UPDATE, ChannelHeader, Envelope, Payload, SignatureHeader
 from fabric_protos.common.configtx_pb2 import ConfigGroup, ConfigUpdate, ConfigUpdateEnvelope
 
+from exchange.ledger.blocks.config import ChannelConfig, envelope_of
 from exchange.ledger.blocks.errors import WrongError
-from exchange.ledger.blocks.layout import parse
-
-if TYPE_CHECKING:
-    from exchange.ledger.blocks.config import ChannelConfig
+from exchange.ledger.blocks.layout import Proposed, parse
 
 _Key = tuple[str, tuple[str, ...]]
 """An element: `group`, `value` or `policy`, and the names that lead to it; the channel itself is empty."""
@@ -26,12 +24,21 @@ _Key = tuple[str, tuple[str, ...]]
 _DEEPEST = 50
 
 
-def check_update(current: ChannelConfig, envelope: Any) -> None:
-    """Pass when the configuration in `envelope` (a ConfigEnvelope) follows from `current` by its rules.
+def updated(current: ChannelConfig, headers: Proposed) -> ChannelConfig:
+    """The configuration that a later block sets, when it follows from `current` by its rules.
 
     Raises:
-        WrongError: naming what is not so.
+        WrongError: it does not follow, or the policies do not let its signers change it; naming what.
+        UnreadableError: it can't be read.
     """
+    if headers.channel != current.channel:
+        raise WrongError("is of another channel")
+    envelope = envelope_of(headers)
+    _check(current, envelope)
+    return ChannelConfig(envelope.config, current.channel)
+
+
+def _check(current: ChannelConfig, envelope: Any) -> None:
     update, signatures = _update(envelope.last_update)
     if update.channel_id != current.channel:
         raise WrongError("changes the configuration of another channel")

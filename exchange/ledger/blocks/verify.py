@@ -28,6 +28,7 @@ from exchange.ledger.blocks.config import ChannelConfig
 from exchange.ledger.blocks.contracts import Contracts
 from exchange.ledger.blocks.errors import UnreadableError, WrongError
 from exchange.ledger.blocks.state import LIFECYCLE, State
+from exchange.ledger.blocks.updates import updated
 from exchange.ledger.blocks.validity import VALID, Judged, apply_lifecycle, judge, judge_reads
 from exchange.ledger.embedded.block import BLOCK_LIMIT
 from exchange.ledger.embedded.check import Finding, MismatchError
@@ -132,7 +133,7 @@ class ChannelVerifier:
                 self._last_config = self.blocks
             self._check_signatures(block, self._config)
             if setting is not None:
-                self._config = self._config.after(setting)
+                self._config = updated(self._config, setting)
         self.state.begin()
         if setting is not None:
             if codes != [VALID]:
