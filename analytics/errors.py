@@ -25,10 +25,9 @@ No message carries a feature, a score, or anything that depends on a decrypted v
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from analytics.features import Account
+from analytics.accounts import Account
 
 
 class AnalyticsError(Exception):
@@ -53,7 +52,7 @@ class CapacityError(AnalyticsError):
 class NoUsableDataError(AnalyticsError):
     """There is too little in the records to score.
 
-    `missing` names the features that were not found, and `accounts` (of `features.Account`) say of each
+    `missing` names the features that were not found, and `accounts` say of each
     feature what became of it.
     """
 

@@ -22,6 +22,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from analytics.accounts import Account, Reason
 from analytics.errors import NoUsableDataError
 from analytics.units import UnitError, factor
 
@@ -30,17 +31,6 @@ SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 
 Resource = Mapping[str, Any]
-
-
-class Reason(StrEnum):
-    """Why a feature is missing, or why a record was passed over."""
-
-    NOT_RECORDED = "not-recorded"
-    UNIT = "unit-not-understood"
-    IMPLAUSIBLE = "implausible"
-    INEXACT = "only-a-bound"
-    NO_VALUE = "no-value"
-    UNKNOWN_ANSWER = "answer-not-understood"
 
 
 @dataclass(frozen=True)
@@ -65,27 +55,6 @@ class Usable:
     value: float
     source: str
     when: date | None
-
-
-@dataclass(frozen=True)
-class Account:
-    """What became of one feature: the value and its sources, or the reason it is missing.
-
-    `passed_over` counts records that matched but could not be used, by reason.
-    """
-
-    feature: str
-    value: float
-    unit: str
-    sources: tuple[str, ...]
-    when: date | None
-    reason: Reason | None
-    passed_over: Mapping[Reason, int]
-
-    @property
-    def missing(self) -> bool:
-        """Whether there is no value."""
-        return math.isnan(self.value)
 
 
 class Rule(StrEnum):

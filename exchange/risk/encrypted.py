@@ -20,11 +20,12 @@ from typing import Any
 import httpx
 import structlog
 
+from analytics.accounts import Account, Reason
 from analytics.catalogue import declaring
 from analytics.encrypted.artefacts import Offer
 from analytics.encrypted.client import Client
 from analytics.errors import AnalyticsError, NoUsableDataError
-from analytics.features import SNOMED, Account, Catalogue, Reason, Rule, extract
+from analytics.features import SNOMED, Catalogue, Rule, extract
 from analytics.remote import RemoteEvaluator
 from exchange.core.errors import Problem, UnavailableError, UnscorableError
 from exchange.risk.port import Feature, Judgement, Scored, UnusableAnswerError

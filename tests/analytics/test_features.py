@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics import datasets, units
+from analytics.accounts import Account, Reason
 from analytics.catalogue import DIABETES, DIABETES_ALL
 from analytics.errors import NoUsableDataError
-from analytics.features import Account, Extract, Reason, extract
+from analytics.features import Extract, extract
 
 TODAY = date(2024, 6, 1)
 PATIENT = {"resourceType": "Patient", "id": "p", "birthDate": "1960-06-02", "gender": "female"}
