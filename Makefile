@@ -16,7 +16,7 @@ $(VENV)/.python:
 
 $(VENV)/.runtime: $(VENV)/.python pyproject.toml $(LOCK)
 	@$(BIN)/pip install --quiet --require-hashes --requirement $(LOCK) 1>&2
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . 1>&2
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . 1>&2  # it warns of every editable installation
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.runtime requirements-test.lock
