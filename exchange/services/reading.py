@@ -16,6 +16,7 @@ from exchange.core.coalesce import Coalescer
 from exchange.core.errors import ForbiddenError, GoneError, NotFoundError
 from exchange.crypto.references import References
 from exchange.services.enforcement import Answer, Enforcement, Question
+from exchange.services.searching import MOST_BYTES
 from exchange.store import documents
 from exchange.store.database import Database
 from exchange.store.documents import Stored
@@ -139,13 +140,13 @@ class Reading:
         current = (await self._current.share([reference])).get(reference)
         released: list[Released] = []
         answer: Answer | None = None
-        tx_id, position = "", below
+        tx_id, position, size = "", below, 0
         while True:  # versions that stay hidden leave no gap in a page, and don't end it
             find = partial(documents.versions, reference=reference, below=position, limit=limit + 1)
             found = await self._records.read(find)
             visible = []
             if current is not None and self._reach(question, [current]):
-                visible = [stored for stored in found if self._reach(question, [stored])]
+                visible = [stored for stored in found.rows if self._reach(question, [stored])]
             newest = [current] if visible and current is not None else []
             subjects = _subjects([*newest, *visible])
             # Asked once, not once for each look: the entries would count the versions that stay hidden.
@@ -157,17 +158,31 @@ class Reading:
             for stored in visible:
                 body = await self._release(answer, stored)
                 if body is not None:
+                    size += len(body)
                     released.append(
                         Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
                     )
-            if len(released) > limit or len(found) <= limit or answer.permit is None:
+            ended = len(found.rows) <= limit and not found.cut
+            if len(released) > limit or size > MOST_BYTES or ended or answer.permit is None:
                 break
-            position = found[-1].version
+            position = found.rows[-1].version
         if not released and below is None:
             raise NotFoundError(HIDDEN, tx_id=tx_id)
-        page = released[:limit]
-        more = page[-1].version if len(released) > limit else None
-        return History(tuple(page), tx_id, more)
+        page = _first(released, limit)
+        over = len(released) > len(page) or size > MOST_BYTES
+        return History(tuple(page), tx_id, page[-1].version if over else None)
+
+
+def _first(versions: Sequence[Released], limit: int) -> list[Released]:
+    """What one page takes of `versions`: `limit` of them and `MOST_BYTES`, but one at least."""
+    page: list[Released] = []
+    size = 0
+    for version in versions[:limit]:
+        size += len(version.body)
+        if page and size > MOST_BYTES:
+            break
+        page.append(version)
+    return page
 
 
 def _subjects(versions: Sequence[Stored]) -> tuple[bytes, ...]:

@@ -51,7 +51,7 @@ from exchange.services.searching import Searching
 from exchange.services.writing import Writing, Written
 from exchange.store import documents
 from exchange.store.database import Database
-from exchange.store.documents import Stored
+from exchange.store.documents import MOST_READ, Stored, Taken
 
 MOST_LOOKED_AT: Final = 5_000
 """Records of one type that one score looks at: those that were written last."""
@@ -192,7 +192,7 @@ class Scoring:
         self,
         answer: Answer,
         stored: Stored,
-        candidates: Sequence[Sequence[Stored]],
+        candidates: Sequence[Taken],
         moment: datetime,
         stated: Mapping[str, Any] | None,
     ) -> _Found:
@@ -204,7 +204,7 @@ class Scoring:
         if stated is not None and any(stated.get(k, patient.get(k)) != patient.get(k) for k in _SAME):
             raise ConflictError("the Patient that was sent differs from the one stored under this id")
         visible: dict[str, tuple[Stored, Mapping[str, Any]]] = {_reference(patient): (stored, patient)}
-        for one in (one for kind in candidates for one in kind):
+        for one in (one for kind in candidates for one in kind.rows):
             body = self._enforcement.release(answer, one)
             if body is not None:
                 resource = msgspec.json.decode(body)
@@ -215,7 +215,7 @@ class Scoring:
         return _Found(
             features,
             {source: visible[source] for source in sources},
-            all_seen=all(len(kind) < MOST_LOOKED_AT for kind in candidates),
+            all_seen=all(len(kind.rows) < MOST_LOOKED_AT and not kind.cut for kind in candidates),
         )
 
     def _body(
@@ -229,7 +229,8 @@ class Scoring:
         moment: datetime,
     ) -> bytes:
         model = self.model
-        remark = f"Only the {MOST_LOOKED_AT} records of each kind that were written last were looked at."
+        most = f"{MOST_LOOKED_AT} records or {MOST_READ >> 20} MiB"
+        remark = f"Only the last {most} of each kind that were written were looked at."
         return risk_assessment(
             logical_id=new_id(),
             patient=patient,

@@ -36,7 +36,7 @@ from exchange.services.enforcement import MOST_SUBJECTS, Answer, Enforcement, Qu
 from exchange.services.pairs import Pairs
 from exchange.store import documents
 from exchange.store.database import Database
-from exchange.store.documents import Clause, Stored, Within
+from exchange.store.documents import Clause, Stored, Taken, Within
 
 MOST_SCANNED = 20_000
 """Candidates that one page looks at."""
@@ -173,10 +173,11 @@ class Searching:
         source = await self._source(question, [subject])
         return await self._look(source, _Wanted(clauses, count, after=after))
 
-    async def sealed(self, query: Query, subject: bytes, *, limit: int) -> list[Stored]:
+    async def sealed(self, query: Query, subject: bytes, *, limit: int) -> Taken:
         """Up to `limit` records of `subject` that `query` may find, written last first, and still sealed.
 
-        Nothing is asked of the ledger here: whoever opens them has asked.
+        They are fewer where they are too large to be taken at once. Nothing is asked of the ledger here:
+        whoever opens them has asked.
         """
         find = partial(
             documents.search,
@@ -236,10 +237,11 @@ class Searching:
                 newest_first=wanted.newest_first,
                 limit=(size := page.next_size),
             )
-            chunk = await self._records.read(find)
+            taken = await self._records.read(find)
+            chunk = taken.rows
             page.add(await source.open(chunk))
             scanned += len(chunk)
-            if len(chunk) < size:
+            if len(chunk) < size and not taken.cut:
                 break
             position = chunk[-1].sequence
             if page.is_full or scanned >= MOST_SCANNED:

@@ -14,7 +14,7 @@ import msgspec
 from exchange.core.actors import Principal
 from exchange.core.errors import TooCostlyError
 from exchange.core.search import Query, ordered
-from exchange.services.searching import Found, Searching
+from exchange.services.searching import MOST_BYTES, Found, Searching
 
 MOST_SORTED = 1_000
 """Visible matches that are put in order."""
@@ -42,7 +42,8 @@ async def search_in_order(
     found = await searching.search(principal, whole, target=target)
     if found.more_after is not None:
         raise TooCostlyError(
-            f"more than {MOST_SORTED} matches can't be sorted; narrow the search, or sort by _lastUpdated",
+            f"more than {MOST_SORTED} matches, or {MOST_BYTES >> 20} MiB of them, can't be sorted; "
+            "narrow the search, or sort by _lastUpdated",
             tx_id=found.tx_id,
         )
     bodies = await asyncio.to_thread(ordered, query.resource_type, found.bodies, query.sort)

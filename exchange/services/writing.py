@@ -182,7 +182,7 @@ class Writing:
     async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
         references = [self._references.record(change.resource_type, change.logical_id) for change in gone]
 
-        found = await self._records.read(lambda c: documents.current(c, references))
+        found = await self._records.read(lambda c: documents.current(c, references, bodies=False))
         return sorted({token for stored in found.values() for token in stored.subjects})
 
     def _commit(
@@ -196,7 +196,7 @@ class Writing:
         references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
         if len(set(references)) != len(references):
             raise ConflictError("one record changes twice in the same transaction")
-        current = documents.current(connection, references)
+        current = documents.current(connection, references, bodies=False)
         for change, reference in zip(changes, references, strict=True):
             before = current.get(reference)
             if isinstance(change, Prepared):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    CursorResult,
     Integer,
     LargeBinary,
     Select,
@@ -85,6 +86,10 @@ MOST_WITHIN = 50_000
 """Documents up to which `search` looks at all that is `within` before anything else."""
 
 
+MOST_READ = 16 << 20
+"""Bytes of sealed bodies that one look into the database takes into memory, but for one that is larger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One version as read: where it stands, whose it is, and its envelope. Times are ms since 1970 UTC."""
@@ -137,7 +142,7 @@ _COLUMNS = (
 # The two statements of the hot paths go to the driver as they are: building them anew for every request
 # costs more than running them.
 _CURRENT = (
-    "SELECT sequence, reference, version, subjects, written, deleted, digest, sealed, tokens "
+    "SELECT sequence, reference, version, subjects, written, deleted, digest, {}, tokens "
     "FROM documents WHERE reference IN ({}) AND current"
 )
 _INSERT = (
@@ -166,12 +171,18 @@ def _stored(row: Sequence[Any]) -> Stored:
     return Stored(sequence, subjects, written, bool(deleted), envelope)
 
 
-def current(connection: Connection, references: Sequence[bytes]) -> dict[bytes, Stored]:
-    """The newest version of each of `references`, deletions included; what never was is left out."""
+def current(
+    connection: Connection, references: Sequence[bytes], *, bodies: bool = True
+) -> dict[bytes, Stored]:
+    """The newest version of each of `references`, deletions included; what never was is left out.
+
+    Without `bodies` nothing of it can be opened.
+    """
     found: dict[bytes, Stored] = {}
+    sealed = "sealed" if bodies else "substr(sealed, 1, 0)"
     for start in range(0, len(references), _AT_ONCE):
         chunk = tuple(references[start : start + _AT_ONCE])
-        statement = _CURRENT.format(",".join("?" * len(chunk)))
+        statement = _CURRENT.format(sealed, ",".join("?" * len(chunk)))
         for row in connection.exec_driver_sql(statement, chunk):
             stored = _stored(row)
             found[stored.envelope.reference] = stored
@@ -185,13 +196,32 @@ def version(connection: Connection, reference: bytes, number: int) -> Stored | N
     return None if row is None else _stored(row)
 
 
-def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int) -> list[Stored]:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one look found, in order. It is `cut` where `MOST_READ` ended it: there may be more behind."""
+
+    rows: list[Stored]
+    cut: bool
+
+
+def _take(rows: CursorResult[Any]) -> Taken:
+    taken: list[Stored] = []
+    size = 0
+    for row in rows:
+        taken.append(_stored(row))
+        size += len(taken[-1].envelope.sealed)
+        if size > MOST_READ:
+            rows.close()
+            return Taken(taken, cut=True)
+    return Taken(taken, cut=False)
+
+
+def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int) -> Taken:
     """Up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference)
     if below is not None:
         statement = statement.where(documents.c.version < below)
-    rows = connection.execute(statement.order_by(documents.c.version.desc()).limit(limit))
-    return [_stored(row) for row in rows]
+    return _take(connection.execute(statement.order_by(documents.c.version.desc()).limit(limit)))
 
 
 def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
@@ -251,7 +281,7 @@ def search(
     after: int | None = None,
     newest_first: bool = False,
     limit: int,
-) -> list[Stored]:
+) -> Taken:
     """Up to `limit` current documents that meet all `clauses`, in order of their sequence.
 
     `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
@@ -260,7 +290,7 @@ def search(
     at: neither they nor their number cost time.
     """
     if not all(clauses):
-        return []  # a clause without alternatives is met by nothing
+        return Taken([], cut=False)  # a clause without alternatives is met by nothing
     at = documents.c.sequence
     statement: Select[Any] = select(*_COLUMNS).where(documents.c.current)
     if within is not None and _estimate(connection, within.compartments, MOST_WITHIN + 1) <= MOST_WITHIN:
@@ -289,7 +319,7 @@ def search(
     if after is not None:
         statement = statement.where(at < after if newest_first else at > after)
     statement = statement.order_by(at.desc() if newest_first else at.asc()).limit(limit)
-    return [_stored(row) for row in connection.execute(statement)]
+    return _take(connection.execute(statement))
 
 
 def _belongs(within: Within) -> ColumnElement[bool]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from scenario_site import LAKE, Caller, Site, consent, is_outcome
 
-from exchange.services import searching
+from exchange.services import reading, searching
+from exchange.store import documents
 
 DENY = {"type": "deny", "code": [{"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}]}
 HIDDEN, VISIBLE = 30, 6
@@ -134,3 +135,51 @@ def test_a_page_ends_where_its_records_are_large_and_links_to_the_next(
     assert len(found) == VISIBLE if bytes_ == 1 else 1 < len(found) < VISIBLE
     totals = {page.get("total") for page in found}
     assert totals == ({VISIBLE} if "_total" in extra else {None})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Observation?patient={}",
+        "Observation?patient={}&_total=accurate&_count=2",
+        "Observation?patient={}&_sort=-date&_count=3",
+        "Observation?patient={}&_sort=-_lastUpdated&_count=4",
+        "Patient/{}/$everything?_count=3",
+    ],
+)
+def test_reading_one_record_at_a_time_finds_the_same(
+    site: Site, patient: str, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    """As where each is too large for two of them to be in memory at once."""
+    asked = path.format(patient)
+    whole = [pages(caller, asked) for caller in (site.lake, site.city)]
+    monkeypatch.setattr(documents, "MOST_READ", 1)
+    again = [pages(caller, asked) for caller in (site.lake, site.city)]
+    assert [[matches(page) for page in found] for found in again] == [
+        [matches(page) for page in found] for found in whole
+    ]
+    assert [[page.get("total") for page in found] for found in again] == [
+        [page.get("total") for page in found] for found in whole
+    ]
+
+
+@pytest.mark.parametrize("bytes_", [1, 900, 10_000_000])
+@pytest.mark.parametrize("most_read", [1, 16_000_000])
+def test_a_history_ends_where_its_versions_are_large_and_links_to_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch, bytes_: int, most_read: int
+):
+    stored = site.observation(site.new_patient())
+    for value in range(7):
+        body = {**stored, "valueQuantity": {"value": value}}
+        assert site.city.put(f"Observation/{stored['id']}", body).status_code == 200
+    monkeypatch.setattr(reading, "MOST_BYTES", bytes_)
+    monkeypatch.setattr(documents, "MOST_READ", most_read)
+    found = pages(site.city, f"Observation/{stored['id']}/_history?_count=5")
+    versions = [[entry["resource"]["meta"]["versionId"] for entry in page.get("entry", [])] for page in found]
+    assert [one for page in versions for one in page] == list("87654321")
+    if bytes_ == 1:
+        assert [len(page) for page in versions if page] == [1] * 8
+    elif bytes_ == 10_000_000:
+        assert [len(page) for page in versions] == [5, 3]
+    else:
+        assert max(len(page) for page in versions) < 5

@@ -154,7 +154,8 @@ def test_a_search_finds_the_current_versions_that_meet_it_in_order(
         for batch in history:
             model.write(connection, batch)
         found = store.search(connection, clauses, **asked)
-    assert [stored.sequence for stored in found] == expected(model, clauses, asked)
+    assert not found.cut
+    assert [stored.sequence for stored in found.rows] == expected(model, clauses, asked)
 
 
 @given(history=histories())
@@ -203,10 +204,38 @@ def test_versions_come_the_newest_first_below_a_number() -> None:
         for number in range(1, 6):
             store.write(connection, [version_of(REFERENCES[0], number)])
         found = store.versions(connection, REFERENCES[0], below=5, limit=2)
-        assert [stored.version for stored in found] == [4, 3]
+        assert [stored.version for stored in found.rows] == [4, 3]
         every = store.versions(connection, REFERENCES[0], below=None, limit=9)
-        assert [stored.version for stored in every] == [5, 4, 3, 2, 1]
-        assert store.versions(connection, REFERENCES[1], below=None, limit=9) == []
+        assert [stored.version for stored in every.rows] == [5, 4, 3, 2, 1]
+        assert store.versions(connection, REFERENCES[1], below=None, limit=9).rows == []
+
+
+def test_one_look_takes_no_more_than_its_bound_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [number.to_bytes(store.TOKEN_BYTES, "big") for number in range(10)]
+    with database() as connection:
+        store.write(connection, [version_of(name, 1) for name in names])
+        size = len(store.current(connection, names[:1])[names[0]].envelope.sealed)
+        for bound, looks in ((1, 10), (2 * size, 4), (9 * size, 1), (10 * size, 1)):
+            monkeypatch.setattr(store, "MOST_READ", bound)
+            found: list[int] = []
+            taken = store.search(connection, [[[[TOKENS[0]]]]], limit=50)
+            count = 1
+            while taken.cut and len(found) + len(taken.rows) < len(names):
+                found += [stored.sequence for stored in taken.rows]
+                taken = store.search(connection, [[[[TOKENS[0]]]]], after=found[-1], limit=50)
+                count += 1
+            found += [stored.sequence for stored in taken.rows]
+            assert found == list(range(1, 11))
+            assert count == looks
+
+
+def test_what_is_only_compared_is_read_without_its_body() -> None:
+    with database() as connection:
+        store.write(connection, [version_of(REFERENCES[0], 1)])
+        whole = store.current(connection, [REFERENCES[0]])[REFERENCES[0]]
+        head = store.current(connection, [REFERENCES[0]], bodies=False)[REFERENCES[0]]
+        assert head.envelope.sealed == b""
+        assert (head.sequence, head.envelope.digest) == (whole.sequence, whole.envelope.digest)
 
 
 def test_two_first_versions_of_one_record_cannot_both_be() -> None:
@@ -226,7 +255,7 @@ def test_many_records_are_found_at_once() -> None:
         store.write(connection, [version_of(name, 1, tokens=frozenset(TOKENS[1:3])) for name in names])
         found = store.current(connection, [*names, b"\xff" * 16])
         assert sorted(found) == names
-        assert len(store.search(connection, [[[[TOKENS[2]]]]], limit=5000)) == 1200
+        assert len(store.search(connection, [[[[TOKENS[2]]]]], limit=5000).rows) == 1200
 
 
 def test_a_search_without_a_plain_union_is_a_defect_and_an_empty_clause_meets_nothing() -> None:
@@ -234,7 +263,7 @@ def test_a_search_without_a_plain_union_is_a_defect_and_an_empty_clause_meets_no
         store.write(connection, [version_of(REFERENCES[0], 1)])
         with pytest.raises(ValueError, match="plain union"):
             store.search(connection, [[[[TOKENS[0]]], [[TOKENS[1]]]]], limit=1)
-        assert store.search(connection, [[[[TOKENS[0]]]], []], limit=1) == []
+        assert store.search(connection, [[[[TOKENS[0]]]], []], limit=1).rows == []
 
 
 @pytest.mark.parametrize(
