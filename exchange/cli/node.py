@@ -26,7 +26,7 @@ from exchange.config import Folder, Settings, check
 from exchange.core.actors import Member
 from exchange.core.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
-from exchange.services.verification import check_ledger
+from exchange.services.verification import check_ledger_to_serve
 from exchange.wiring import consortium, initialise, open_node
 
 _LOOPBACK = "127.0.0.1"
@@ -128,7 +128,7 @@ def slug(name: str) -> str:
 def serve(folder: Annotated[Path, FOLDER]) -> None:
     """Serve the node's FHIR API until it is told to end (Ctrl-C or SIGTERM).
 
-    A ledger of its own is verified first, about ten seconds for a million entries; on Fabric the peer
+    A ledger of its own is verified first, ten to thirty seconds for a million entries; on Fabric the peer
     verifies, and `consentry verify` does it once more. While a peer is away everything is refused.
     """
     logs.configure()
@@ -152,7 +152,7 @@ async def _serve(folder: Folder) -> None:
     if settings.ledger == "embedded":
         # Opening looks at the newest block only; a gateway relies on all of them.
         public = load_node_key(folder.node_key).public_key()
-        checked, _ = check_ledger(folder.ledger, public, lambda _part, _done, _of: None, replay=False)
+        checked = check_ledger_to_serve(folder.ledger, public)
         if checked.finding is not None:
             raise DamagedError(str(checked.finding))
     async with open_node(folder) as node:

@@ -88,6 +88,18 @@ def snapshot(database: Database) -> Connection:
     return database.engine.execution_options(read_only=True).connect()
 
 
+def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> Checked:
+    """Whether a gateway may rely on the embedded ledger: everything but the signatures of older blocks.
+
+    Those are looked at where something is wrong, to name the block.
+    """
+    report = verify(path, key, every_signature=False)
+    if report.finding is not None:
+        named = verify(path, key)
+        report = report if named.finding is None else named
+    return checked_ledger(report)
+
+
 def check_ledger(
     path: Path, key: Ed25519PublicKey, progress: Progress, *, replay: bool, noted: tuple[Noted, ...] = ()
 ) -> tuple[Checked, Report]:

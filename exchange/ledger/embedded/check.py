@@ -32,8 +32,12 @@ class MismatchError(Exception):
         super().__init__(str(self.finding))
 
 
-def check_header(row: Block, number: int, previous: bytes, key: Ed25519PublicKey) -> block.Header:
+def check_header(
+    row: Block, number: int, previous: bytes, key: Ed25519PublicKey, *, signature: bool = True
+) -> block.Header:
     """The header, when it is the next in the chain and signed with `key`.
+
+    Without `signature` it is left to the caller to check that of a block behind it.
 
     Raises:
         MismatchError: naming the block.
@@ -46,15 +50,25 @@ def check_header(row: Block, number: int, previous: bytes, key: Ed25519PublicKey
         raise MismatchError("blocks", where, f"has format {header.format}")
     if header.signer != key.public_bytes_raw():
         raise MismatchError("blocks", where, "names another signer")
-    try:
-        block.check_signature(key, row.signature, row.header)
-    except InvalidSignature:
-        raise MismatchError("blocks", where, "its signature does not hold") from None
+    if signature:
+        check_signature(row, key)
     if header.number != number:
         raise MismatchError("blocks", where, f"its header says {header.number}")
     if header.previous != previous:
         raise MismatchError("blocks", where, "does not follow the block before it")
     return header
+
+
+def check_signature(row: Block, key: Ed25519PublicKey) -> None:
+    """Pass when the block's header is signed with `key`.
+
+    Raises:
+        MismatchError: naming the block.
+    """
+    try:
+        block.check_signature(key, row.signature, row.header)
+    except InvalidSignature:
+        raise MismatchError("blocks", f"block {row.number}", "its signature does not hold") from None
 
 
 def read_header(row: Block) -> block.Header:
