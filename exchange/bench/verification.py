@@ -37,9 +37,7 @@ def measure(records: int) -> list[Row]:
         Row("verify.million_s", report.seconds * 1_000_000 / records, "s a million records", "<= 10"),
         Row("verify.seconds", report.seconds, "s"),
         Row("verify.alone_million_s", _each(single), "s a million records, each in a block of its own"),
-        Row(
-            "verify.alone_start_s", _each(start), "s a million of them, as a gateway checks before it serves"
-        ),
+        Row("verify.alone_start_s", _each(start), "s a million of them, as checked before serving"),
         Row("verify.records", records, "records"),
         Row("verify.bytes", size / records, "bytes on disk a record"),
     ]
