@@ -24,6 +24,7 @@ from chaincode.consent.calls import (
     ReadPair,
     ReadPolicy,
     SetPolicy,
+    WithdrawPolicy,
 )
 from chaincode.encoding import decode, encode
 from chaincode.errors import ClockError, NotFoundError
@@ -60,6 +61,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "policy:found": _function(SetPolicy, policy.found),
         "policy:propose": _function(SetPolicy, policy.propose),
         "policy:read": _function(ReadPolicy, policy.read),
+        "policy:withdraw": _function(WithdrawPolicy, policy.withdraw),
     }
 )
 """Every function of the channel's chaincode."""

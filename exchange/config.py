@@ -126,6 +126,17 @@ class Folder:
             with self.settings_file.open("a", encoding="utf-8") as file:
                 file.write("\n" + "\n".join(_render_risk(risk)) + "\n")
 
+    def add_member(self, member: Member) -> None:
+        """List one more member in the settings; a gateway that serves takes it in by itself.
+
+        Raises:
+            ConfigError: the member can't be used beside the others, or is listed already.
+        """
+        settings = self.load()
+        check(msgspec.structs.replace(settings, members=(*settings.members, member)))
+        with self.settings_file.open("a", encoding="utf-8") as file:
+            file.write("\n".join(_render_member(member)) + "\n")
+
     def load(self) -> Settings:
         """The settings in this folder.
 
@@ -297,16 +308,20 @@ def _render(settings: Settings) -> str:
     if settings.metrics_port is not None:
         lines.append(f"metrics_port = {settings.metrics_port}")
     for member in settings.members:
-        lines += [
-            "",
-            "[[members]]",
-            f"msp_id = {json.dumps(member.msp_id)}",
-            f"name = {json.dumps(member.name, ensure_ascii=False)}",
-            f"organization = {json.dumps(member.organization)}",
-        ]
+        lines += _render_member(member)
     if settings.risk is not None:
         lines += ["", *_render_risk(settings.risk)]
     return "\n".join(lines) + "\n"
+
+
+def _render_member(member: Member) -> list[str]:
+    return [
+        "",
+        "[[members]]",
+        f"msp_id = {json.dumps(member.msp_id)}",
+        f"name = {json.dumps(member.name, ensure_ascii=False)}",
+        f"organization = {json.dumps(member.organization)}",
+    ]
 
 
 def _render_risk(risk: Risk) -> list[str]:

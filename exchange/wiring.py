@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from chaincode.consent.model import Policy
 from chaincode.errors import ConflictError
 from exchange.config import ConfigError, Folder, Settings
-from exchange.core.actors import Member, Principal, operator
+from exchange.core.actors import Principal, operator
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.core.policy import founding_policy
 from exchange.crypto.cursors import Cursors
@@ -42,6 +41,7 @@ from exchange.services.enforcement import Enforcement
 from exchange.services.gateway import Gateway
 from exchange.services.indexing import Indexer
 from exchange.services.keys import Keys
+from exchange.services.membership import Members, Membership
 from exchange.services.pairs import Pairs
 from exchange.services.reading import Reading
 from exchange.services.scoring import Scoring
@@ -81,7 +81,8 @@ async def initialise(folder: Folder, settings: Settings) -> None:
         await _found(folder, settings)
         Database(folder.records, records_metadata, durable=True).close()
         Database(folder.log, log.metadata, durable=False).close()
-        await _introduce(folder, settings)
+        async with open_node(folder) as node:
+            await node.membership.introduce()
     except BaseException:
         for made in folder.path.iterdir():  # nothing was here before
             shutil.rmtree(made) if made.is_dir() else made.unlink()
@@ -93,7 +94,7 @@ async def _found(folder: Folder, settings: Settings) -> None:
     try:
         held = (await ledger.read_policy()).policy
         if held is None:
-            policy = founding_policy(member.msp_id for member in settings.members)
+            policy = _founding(settings, (member.msp_id for member in settings.members))
             try:
                 await ledger.found_policy(policy)
             except RefusedError as refused:
@@ -106,9 +107,15 @@ async def _found(folder: Folder, settings: Settings) -> None:
         await ledger.close()
 
 
+def _founding(settings: Settings, members: Iterable[str]) -> Policy:
+    # An embedded ledger has one caller: nobody else could ever approve a change of its policy.
+    voters = (settings.msp_id,) if settings.ledger == "embedded" else ()
+    return founding_policy(members, voters=voters)
+
+
 def _check_policy(held: Policy, settings: Settings) -> None:
     # A later version was adopted by a majority, whatever it says; the first one anybody could have set.
-    if held.version == 1 and held != founding_policy(held.members):
+    if held.version == 1 and held != _founding(settings, held.members):
         raise ConfigError("the channel was founded on another policy; don't join it before you know why")
     if settings.msp_id not in held.members:
         raise ConfigError(
@@ -139,19 +146,6 @@ async def consortium(profile: Path) -> tuple[Profile, str, tuple[str, ...]]:
     return read, facts.first_block, facts.members if held is None else held.members
 
 
-async def _introduce(folder: Folder, settings: Settings) -> None:
-    async with open_node(folder) as node:
-        bodies = [(member.organization, organization(member)) for member in settings.members]
-        system = node.system("consentry-init")
-        changes = [
-            await node.gateway.writing.prepare(
-                system, body, resource_type="Organization", logical_id=logical_id
-            )
-            for logical_id, body in bodies
-        ]
-        await node.gateway.writing.write(changes)
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
     """An open node: the gateway's services, and what commands beside the API need.
@@ -162,32 +156,12 @@ class Node:
     settings: Settings
     gateway: Gateway
     indexer: Indexer
+    membership: Membership
     away: str | None
 
     def system(self, name: str) -> Principal:
         """The principal under which the operator's own commands act and are logged."""
         return operator(self.settings.msp_id, name)
-
-
-def organization(member: Member) -> bytes:
-    """The Organization resource of a member, found by its MSP id."""
-    resource = {
-        "resourceType": "Organization",
-        "id": member.organization,
-        "identifier": [{"system": "urn:consentry:msp", "value": member.msp_id}],
-        "active": True,
-        "name": member.name,
-    }
-    return msgspec.json.encode(resource)
-
-
-def member_references(settings: Settings) -> Mapping[str, str]:
-    """How a consent may name each member: its Organization resource or its MSP identifier."""
-    names: dict[str, str] = {}
-    for member in settings.members:
-        names[f"Organization/{member.organization}"] = member.msp_id
-        names[f"urn:consentry:msp|{member.msp_id}"] = member.msp_id
-    return names
 
 
 def open_transactions(folder: Folder, settings: Settings) -> Transactions:
@@ -247,7 +221,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
     settings = folder.load()
     folder.check_files(settings)
     vault = FileVault(folder.root_key)
-    members = member_references(settings)
+    members = Members(settings.members)
     async with AsyncExitStack() as stack:
         transactions = open_transactions(folder, settings)
         ledger = LedgerClient(transactions, in_flight=1 if settings.ledger == "embedded" else IN_FLIGHT)
@@ -267,7 +241,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         keys = Keys(KeyRing(vault), records)
         pairs = Pairs(
             msp_id=settings.msp_id,
-            members=members,
+            members=members.references,
             directory=references.directory,
             records=records,
             keys=keys,
@@ -293,7 +267,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         indexer = Indexer(
             msp_id=settings.msp_id,
             base=settings.fhir_base,
-            members=members,
+            members=members.references,
             references=references,
             token_keys=token_keys,
         )
@@ -308,7 +282,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         audit = Audit(
             msp_id=settings.msp_id,
             base=settings.fhir_base,
-            names={member.msp_id: member.name for member in settings.members},
+            names=members.names,
             references=references,
             keys=keys,
             enforcement=enforcement,
@@ -334,12 +308,22 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             await pairs.recover()
         filing = asyncio.create_task(pairs.keep_filing(), name="consent-outbox")
         stack.push_async_callback(_ended, filing)
+        membership = Membership(
+            folder=folder,
+            msp_id=settings.msp_id,
+            members=members,
+            references=references,
+            records=records,
+            writing=writing,
+        )
+        following = asyncio.create_task(membership.keep_following(), name="membership")
+        stack.push_async_callback(_ended, following)
         gateway = Gateway(
             base=settings.fhir_base,
             member=settings.member,
             tokens=Tokens(
                 records,
-                {member.msp_id: member for member in settings.members},
+                members.by_msp,
                 base_url=settings.base_url,
                 seal=OperatorSeal(vault.derive("operator")),
             ),
@@ -351,4 +335,4 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             cursors=Cursors(vault.derive("cursors")),
             scoring=scoring,
         )
-        yield Node(settings, gateway, indexer, away)
+        yield Node(settings, gateway, indexer, membership, away)

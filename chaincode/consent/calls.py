@@ -102,8 +102,14 @@ class ApprovePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
 
 
+class WithdrawPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Argument of `policy:withdraw`: the digest of the proposal that the caller approved."""
+
+    digest: str
+
+
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A policy that waits for a majority; `approvals` are the members that agreed, sorted."""
+    """A policy that waits for a majority; `approvals` are the voters that agree, sorted."""
 
     policy: Policy
     approvals: tuple[str, ...]

@@ -114,6 +114,10 @@ def encode_policy(policy: Policy) -> bytes:
         raise BadArgumentError("a member is named twice")
     for member in policy.members:
         require(MSP_ID, member, "members")
+    if len(set(policy.voters)) != len(policy.voters):
+        raise BadArgumentError("a voter is named twice")
+    if not set(policy.voters) <= set(policy.members):
+        raise BadArgumentError("a voter is no member")
     if len(policy.rules) > RULES:
         raise BadArgumentError(f"a policy has more than {RULES} rules")
     if len({rule.id for rule in policy.rules}) != len(policy.rules):

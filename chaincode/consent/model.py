@@ -141,9 +141,19 @@ class PolicyRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The consortium's implicit policy: who the members are and what they may do without asking."""
+    """The consortium's implicit policy: who the members are and what they may do without asking.
+
+    `voters` are the members that decide on the next version; all of them where none is named. A member
+    without a vote takes part like any other: it holds records, asks, and endorses.
+    """
 
     version: int
     members: tuple[str, ...]
     rules: tuple[PolicyRule, ...]
     schema: int = 1  # what is not written is 1, whatever SCHEMA becomes
+    voters: tuple[str, ...] = ()
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The members of whom more than half adopt the next version."""
+        return self.voters or self.members

@@ -1,10 +1,12 @@
 """The consortium's policy as a contract: who the members are, and what needs no patient's consent.
 
 1. `policy:found` sets version 1, once; the caller must be one of its members.
-2. A later version is proposed by a member and adopted when more than half of the members of the
-   version in force approved exactly those bytes. Proposing approves.
+2. A later version is proposed by a voter and adopted when more than half of the voters of the version in
+   force approve exactly those bytes. Proposing approves. Voters are all members, unless the version in
+   force names some of them.
 3. Its version is the one in force plus one. When it is adopted, all other proposals are void, because
    theirs no longer is.
+4. Until then an approval can be taken back. A proposal without any is as if nobody had made it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from chaincode.consent.calls import (
     Proposal,
     ReadPolicy,
     SetPolicy,
+    WithdrawPolicy,
 )
 from chaincode.consent.limits import encode_policy
 from chaincode.consent.model import SCHEMA, Policy
@@ -54,7 +57,7 @@ async def propose(ledger: Ledger, args: SetPolicy) -> PolicyStanding:
 
     Raises:
         NotFoundError: no policy was founded.
-        ForbiddenError: the caller is no member.
+        ForbiddenError: the caller has no vote.
         BadArgumentError: its version is not the next, or it is out of bounds.
     """
     current = await _current(ledger)
@@ -68,18 +71,31 @@ async def approve(ledger: Ledger, args: ApprovePolicy) -> PolicyStanding:
     """Approve the proposal of exactly this digest.
 
     Raises:
-        NotFoundError: no policy was founded, or nobody made that proposal.
-        ForbiddenError: the caller is no member.
+        NotFoundError: no policy was founded, or nobody makes that proposal.
+        ForbiddenError: the caller has no vote.
         ConflictError: another version was adopted since it was proposed.
     """
-    require(DIGEST, args.digest, "digest")
     current = await _current(ledger)
-    proposal = await read_proposal(ledger, args.digest)
-    if proposal is None:
-        raise NotFoundError("no such proposal")
-    if proposal.policy.version != current.version + 1:
-        raise ConflictError("another version was adopted since")
+    proposal = await _proposal(ledger, current, args.digest)
     return _approve(ledger, current, encode_policy(proposal.policy), proposal)
+
+
+async def withdraw(ledger: Ledger, args: WithdrawPolicy) -> PolicyStanding:
+    """Take the caller's approval of a proposal back, while it waits.
+
+    Raises:
+        NotFoundError: no policy was founded, or nobody makes that proposal.
+        ForbiddenError: the caller has no vote.
+        ConflictError: another version was adopted since, or the caller does not approve it.
+    """
+    current = await _current(ledger)
+    proposal = await _proposal(ledger, current, args.digest)
+    caller = ledger.caller.msp_id
+    if caller not in proposal.approvals:
+        raise ConflictError("the caller does not approve that proposal")
+    approvals = tuple(name for name in proposal.approvals if name != caller)
+    ledger.put(proposal_key(args.digest), encode(Proposal(policy=proposal.policy, approvals=approvals)))
+    return _announce(ledger, PolicyStanding(args.digest, proposal.policy.version, approvals, adopted=False))
 
 
 async def read(ledger: Ledger, _: ReadPolicy) -> HeldPolicy:
@@ -94,7 +110,7 @@ async def read(ledger: Ledger, _: ReadPolicy) -> HeldPolicy:
         page = await ledger.range(start, end, limit=_PROPOSALS_SHOWN, bookmark=bookmark)
         for entry in page.entries:
             proposal = decode(entry.value, Proposal)
-            if proposal.policy.version == current.version + 1:
+            if proposal.policy.version == current.version + 1 and proposal.approvals:
                 waiting[split_composite_key(entry.key)[1][0]] = proposal
         bookmark = page.bookmark
         if not bookmark:
@@ -106,9 +122,19 @@ async def _current(ledger: Ledger) -> Policy:
     current = await read_policy(ledger)
     if current is None:
         raise NotFoundError("the consortium is not founded")
-    if ledger.caller.msp_id not in current.members:
-        raise ForbiddenError("only members decide on the policy")
+    if ledger.caller.msp_id not in current.deciding:
+        raise ForbiddenError("only those who have a vote decide on the policy")
     return current
+
+
+async def _proposal(ledger: Ledger, current: Policy, digest: str) -> Proposal:
+    require(DIGEST, digest, "digest")
+    proposal = await read_proposal(ledger, digest)
+    if proposal is None or not proposal.approvals:
+        raise NotFoundError("no such proposal")
+    if proposal.policy.version != current.version + 1:
+        raise ConflictError("another version was adopted since")
+    return proposal
 
 
 def _check(policy: Policy, version: int) -> None:
@@ -124,7 +150,7 @@ def _approve(ledger: Ledger, current: Policy, value: bytes, proposal: Proposal) 
     approvals = tuple(sorted({*proposal.approvals, ledger.caller.msp_id}))
     digest = sha256(value).hexdigest()
     ledger.put(proposal_key(digest), encode(Proposal(policy=proposal.policy, approvals=approvals)))
-    if 2 * len(approvals) > len(current.members):
+    if 2 * len(approvals) > len(current.deciding):
         return _adopt(ledger, proposal.policy, value, approvals)
     return _announce(ledger, PolicyStanding(digest, proposal.policy.version, approvals, adopted=False))
 

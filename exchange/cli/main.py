@@ -23,6 +23,7 @@ _GROUPS = {
     "client": "clients",
     "token": "token",
     "model": "model",
+    "policy": "policy",
     "evaluator": "evaluator",
     "network": "network",
 }

@@ -16,11 +16,11 @@ from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
 from exchange.services.custody import Custody
+from exchange.services.membership import Members
 from exchange.services.verification import check_clients, check_documents, check_log
 from exchange.store import log
 from exchange.store.records import metadata
 from exchange.vault.file import FileVault
-from exchange.wiring import member_references
 
 
 def verify(
@@ -56,7 +56,7 @@ def verify(
                 ledger=reader,
                 ring=KeyRing(vault),
                 references=References(vault.derive("references")),
-                members=member_references(settings),
+                members=Members(settings.members).references,
             )
             checked.append(check_log(reader, entries, stages.progress))
             checked.append(custody.check_details(stages.progress))

@@ -31,6 +31,7 @@ from chaincode.consent.calls import (
     ReadPair,
     ReadPolicy,
     SetPolicy,
+    WithdrawPolicy,
 )
 from chaincode.consent.model import Pair, Policy, Provision, Terms
 from chaincode.encoding import encode
@@ -202,6 +203,10 @@ class LedgerClient:
     async def approve_policy(self, digest: str) -> PolicySet:
         """Approve the proposal of exactly this digest; a majority adopts it."""
         return await self._set_policy("policy:approve", ApprovePolicy(digest))
+
+    async def withdraw_policy(self, digest: str) -> PolicySet:
+        """Take this organisation's approval of a proposal back, while it waits."""
+        return await self._set_policy("policy:withdraw", WithdrawPolicy(digest))
 
     async def read_policy(self) -> HeldPolicy:
         """The policy in force and the proposals that wait."""

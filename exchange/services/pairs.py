@@ -78,6 +78,7 @@ class Pairs:
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._policy_permits = False
+        self._policy_members: frozenset[str] = frozenset()
         self._policy_read = float("-inf")
         self._policy_lock = asyncio.Lock()
 
@@ -171,7 +172,9 @@ class Pairs:
             raise UnavailableError("a change of consent is not on the ledger yet")
         if self._known.state(keys.token, recipient) is None:
             subject = await self._holdings(keys)
-            if self._policy_permits or subject.should_open(recipient, now=time.time_ns() // 1_000_000):
+            if recipient != self._msp_id and recipient not in self._policy_members:
+                self._known.set_closed(keys.token, recipient)  # the contract would refuse to open it
+            elif self._policy_permits or subject.should_open(recipient, now=time.time_ns() // 1_000_000):
                 await self._open([subject], recipient)
             else:
                 self._known.set_closed(keys.token, recipient)
@@ -205,8 +208,9 @@ class Pairs:
         permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
         )
-        if permits != self._policy_permits:
-            self._policy_permits = permits
+        members = frozenset(() if policy is None else policy.members)
+        if (permits, members) != (self._policy_permits, self._policy_members):
+            self._policy_permits, self._policy_members = permits, members
             self._known.forget_closed()
         self._policy_read = now
 

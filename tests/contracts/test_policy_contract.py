@@ -146,6 +146,60 @@ async def test_an_unknown_proposal_is_not_approved(clients: dict[str, LedgerClie
     assert isinstance(await refusal(clients["HospitalAMSP"].approve_policy("../1")), BadArgumentError)
 
 
+async def test_only_voters_decide_where_some_are_named(channel: Any, make: Any) -> None:
+    """An embedded ledger has one caller: with a vote for it alone, it can still change its policy."""
+    client = LedgerClient(channel.member(make.A))
+    await client.found_policy(policy(members=(make.A, make.B, make.C), voters=(make.A,)))
+    standing = (await client.propose_policy(policy(2, (make.A, make.B), voters=(make.A,)))).standing
+    assert (standing.adopted, standing.approvals) == (True, (make.A,))
+    held = await client.read_policy()
+    assert held.policy == policy(2, (make.A, make.B), voters=(make.A,))
+
+
+async def test_a_member_without_a_vote_neither_proposes_approves_nor_counts(consortium: Any) -> None:
+    clients = {name: LedgerClient(consortium.member(name)) for name in FOUR}
+    voters = FOUR[:3]
+    await clients["HospitalAMSP"].found_policy(policy(voters=voters))
+    await seen_by_all(clients, "HospitalAMSP")
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    await seen_by_all(clients, "HospitalAMSP")
+    for call in (
+        clients["HospitalDMSP"].approve_policy(digest),
+        clients["HospitalDMSP"].propose_policy(policy(2)),
+        clients["HospitalDMSP"].withdraw_policy(digest),
+    ):
+        assert isinstance(await refusal(call), ForbiddenError)
+    assert (await clients["HospitalBMSP"].approve_policy(digest)).standing.adopted  # two of three
+
+
+async def test_an_approval_is_taken_back_while_the_proposal_waits(clients: dict[str, LedgerClient]) -> None:
+    a, b, c = (clients[name] for name in FOUR[:3])
+    digest = (await a.propose_policy(policy(2))).standing.digest
+    await seen_by_all(clients, "HospitalAMSP")
+    assert isinstance(await refusal(b.withdraw_policy(digest)), ConflictError)
+    await b.approve_policy(digest)
+    await seen_by_all(clients, "HospitalBMSP")
+    assert (await a.withdraw_policy(digest)).standing.approvals == ("HospitalBMSP",)
+    await seen_by_all(clients, "HospitalAMSP")
+    assert not (await c.approve_policy(digest)).standing.adopted  # two of four: the withdrawn one is gone
+    await seen_by_all(clients, "HospitalCMSP")
+    assert (await a.approve_policy(digest)).standing.adopted
+    assert isinstance(await refusal(a.withdraw_policy(digest)), ConflictError)
+
+
+async def test_a_proposal_that_everybody_left_is_as_if_nobody_had_made_it(
+    clients: dict[str, LedgerClient],
+) -> None:
+    a, b = clients["HospitalAMSP"], clients["HospitalBMSP"]
+    digest = (await a.propose_policy(policy(2))).standing.digest
+    assert (await a.withdraw_policy(digest)).standing.approvals == ()
+    await seen_by_all(clients, "HospitalAMSP")
+    assert (await b.read_policy()).proposals == {}
+    assert isinstance(await refusal(b.approve_policy(digest)), NotFoundError)
+    assert isinstance(await refusal(a.withdraw_policy(digest)), NotFoundError)
+    assert (await b.propose_policy(policy(2))).standing.approvals == ("HospitalBMSP",)
+
+
 RULE = PolicyRule(id="own", relation="custodian", subject="patient", purposes=("TREAT",))
 
 
@@ -158,6 +212,8 @@ RULE = PolicyRule(id="own", relation="custodian", subject="patient", purposes=("
         policy(2, ()),
         policy(2, ("HospitalAMSP", "HospitalAMSP")),
         policy(2, ("A MSP",)),
+        policy(2, voters=("HospitalEMSP",)),
+        policy(2, voters=("HospitalAMSP", "HospitalAMSP")),
         policy(2, tuple(f"M{n}MSP" for n in range(MEMBERS + 1))),
         msgspec.structs.replace(policy(2), rules=(RULE, RULE)),
         msgspec.structs.replace(

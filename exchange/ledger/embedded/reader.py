@@ -1,4 +1,4 @@
-"""Looks into a ledger's file beside the node that has it open: the access records, one by one."""
+"""Looks into a ledger's file beside the node that has it open: its policy, and each access record."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from chaincode.caller import Caller
+from chaincode.consent.calls import HeldPolicy, ReadPolicy
 from chaincode.consent.model import Pair
-from chaincode.encoding import composite_key, prefix_range
+from chaincode.encoding import composite_key, encode, prefix_range
+from chaincode.router import Router
+from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.port import Checkpoint
 
@@ -19,13 +23,29 @@ _PAGE = 1_000
 
 
 class LedgerReader:
-    """Read-only access to the records of the access log. Blocks; belongs to one thread."""
+    """Read-only access to what the ledger holds. Blocks; belongs to one thread."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def catch_up(self) -> None:
         """Nothing to do: every read sees what is committed."""
+
+    def held_policy(self) -> HeldPolicy:
+        """The policy in force and the proposals that wait, as the contract reads them."""
+        execution = Execution(
+            View(self._storage),
+            tx_id="",
+            timestamp=0,
+            caller=Caller(""),
+            transient={},
+        )
+        self._storage.snapshot()
+        try:
+            found = run(Router(lambda: 0), execution, "policy:read", encode(ReadPolicy()))
+        finally:
+            self._storage.rollback()
+        return msgspec.json.decode(found, type=HeldPolicy)
 
     def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
         """The canonical JSON of one record and its block, or None; `time` is in ms since 1970 UTC."""

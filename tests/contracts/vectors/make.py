@@ -28,6 +28,7 @@ from chaincode.consent.calls import (
     ReadPair,
     ReadPolicy,
     SetPolicy,
+    WithdrawPolicy,
 )
 from chaincode.consent.model import (
     Actor,
@@ -162,6 +163,7 @@ def calls() -> Iterator[dict[str, Any]]:
     ledger = Ledger()
     second = Policy(version=2, members=(A, B, C), rules=(RULE,))
     digest = sha256(encode(second)).hexdigest()
+    third = Policy(version=3, members=(A, B, C), rules=(RULE,), voters=(A, B))
     script: list[tuple[str, msgspec.Struct, str]] = [
         ("policy:found", SetPolicy(Policy(version=1, members=(A, B), rules=())), A),
         ("policy:propose", SetPolicy(second), A),
@@ -205,6 +207,9 @@ def calls() -> Iterator[dict[str, Any]]:
         ("access:trail", ReadTrail(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
         ("access:authorize", Authorize((request(action="score", model="1d" * 32),)), A),
         ("access:authorize", Authorize((scored(NOW + 17_000), scored(NOW + 16_000))), A),
+        ("policy:propose", SetPolicy(third), A),
+        ("policy:withdraw", WithdrawPolicy(sha256(encode(third)).hexdigest()), A),
+        ("policy:read", ReadPolicy(), A),
     ]
     for function, args, caller in script:
         yield ledger.call(function, encode(args), caller)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
@@ -113,7 +114,7 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
     policy = (await site.client.read_policy()).policy
     assert policy is not None
     health = PolicyRule("health", "member", "patient", ("PUBHLTH",))
-    changed = type(policy)(version=2, members=(A,), rules=(health,))
+    changed = msgspec.structs.replace(policy, version=2, rules=(health,))
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": changed})))
     assert not await site.ensure(B)
     monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
