@@ -183,7 +183,7 @@ async def _withdraw(place: Folder, settings: Settings, text: str) -> None:
         digest, proposal = _proposal(held, text)
         if settings.msp_id not in proposal.approvals:
             raise CommandError(
-                f"{settings.msp_id} does not approve that proposal: nothing is to be withdrawn"
+                f"{settings.msp_id} does not approve that proposal; there is nothing to withdraw"
             )
         left = ", ".join((await ledger.withdraw_policy(digest)).standing.approvals)
         print(f"withdrawn; approved by {left} still" if left else "withdrawn; nobody proposes it any more")

@@ -72,7 +72,7 @@ class Membership:
         self._references = references
         self._records = records
         self._writing = writing
-        self._introduced: set[str] = set()
+        self.introduced: set[str] = set()  # whose Organization is stored, as far as this process knows
         self._seen = self._stamp()
 
     async def introduce(self) -> None:
@@ -81,7 +81,7 @@ class Membership:
         Raises:
             UnavailableError: store or ledger can't be reached.
         """
-        new = [one for one in self._members.by_msp.values() if one.msp_id not in self._introduced]
+        new = [one for one in self._members.by_msp.values() if one.msp_id not in self.introduced]
         if not new:
             return
         tokens = {self._references.record("Organization", one.organization): one for one in new}
@@ -96,7 +96,7 @@ class Membership:
         ]
         if changes:
             await self._writing.write(changes)
-        self._introduced.update(one.msp_id for one in new)
+        self.introduced.update(one.msp_id for one in new)
 
     async def keep_following(self) -> None:
         """Take in who is added to the settings, until cancelled."""

@@ -14,7 +14,7 @@ from pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
 
 from chaincode.consent.calls import FileTerms, OpenPairs
 from chaincode.consent.limits import CONSENTS, HELD, PROVISIONS, TERMS
-from chaincode.consent.model import Period, PolicyRule
+from chaincode.consent.model import Period, Policy, PolicyRule
 from chaincode.encoding import decode
 from exchange.core.errors import TooCostlyError, UnavailableError
 from exchange.core.provisions import Conditions, Rule
@@ -119,6 +119,24 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
     assert not await site.ensure(B)
     monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
     assert await site.ensure(B)
+
+
+async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_before(
+    site: Site, monkeypatch: Any
+) -> None:
+    """What was closed for want of membership must not stay closed when a running gateway reads the policy."""
+    await site.put(draft("c", [towards(B)]))
+    held = await site.client.read_policy()
+    without = Policy(version=2, members=(A, C), rules=())
+    monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": without})))
+    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    calls(site)
+    assert not await site.ensure(B)
+    assert calls(site) == []  # nothing is asked that the contract would refuse
+    assert await site.ensure(A)
+    monkeypatch.setattr(site.client, "read_policy", _answer(held))
+    assert await site.ensure(B)
+    assert await states(site, B) == [("active", 1)]
 
 
 def _answer(value: Any) -> Any:

@@ -1,0 +1,118 @@
+"""A running gateway takes in a member that is added to its settings, for tokens, consents and the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from exchange.config import Folder, Settings
+from exchange.core.actors import Member
+from exchange.core.assertion import public_jwk
+from exchange.core.clients import Client, new_client
+from exchange.core.errors import BadRequestError, InvalidResourceError
+from exchange.demo.consortium import permit_consent
+from exchange.services import membership
+from exchange.wiring import Node, initialise, open_node
+
+CITY = Member("CityMSP", "City", "city")
+LAKE = Member("LakeMSP", "Lake Clinic", "lake-clinic")
+RIDGE = Member("RidgeMSP", "Ridge", "ridge")
+CONSENT = {**permit_consent("p", RIDGE), "id": "c"}
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path / "node")
+    await initialise(made, Settings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE)))
+    return made
+
+
+@pytest.fixture
+async def node(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
+    monkeypatch.setattr(membership, "_AGAIN", 0.02)
+    async with open_node(folder) as opened:
+        yield opened
+
+
+def client(organization: str) -> Client:
+    key = ec.generate_private_key(ec.SECP384R1())
+    return new_client(
+        client_id=f"of-{organization}",
+        name="a client",
+        organization=organization,
+        jwks=msgspec.json.encode({"keys": [public_jwk(key)]}),
+        allowed=["system/*.rs"],
+        created=1,
+        purpose="",
+    )
+
+
+async def stored(node: Node, organization: str) -> bool:
+    found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
+    return organization.encode() in found.body
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Return when `true` says so: the settings are a file, and a file tells nobody that it was read."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.02)
+
+
+async def put(node: Node, resource: dict[str, object]) -> None:
+    body = msgspec.json.encode(resource)
+    kind, name = str(resource["resourceType"]), str(resource["id"])
+    writing = node.gateway.writing
+    prepared = await writing.prepare(node.system("test"), body, resource_type=kind, logical_id=name)
+    await writing.write([prepared])
+
+
+async def test_a_member_added_to_the_settings_is_known_without_a_restart(node: Node, folder: Folder) -> None:
+    await put(node, {"resourceType": "Patient", "id": "p"})
+    with pytest.raises(BadRequestError, match="no member"):
+        await node.gateway.tokens.register(client("RidgeMSP"))
+    with pytest.raises(InvalidResourceError) as unknown:
+        await put(node, CONSENT)
+    assert "is not known here" in str(unknown.value.problems)
+    folder.add_member(RIDGE)
+    await until(lambda: "RidgeMSP" in node.membership.introduced)
+    await node.gateway.tokens.register(client("RidgeMSP"))
+    await put(node, CONSENT)
+    assert await stored(node, "ridge")
+
+
+async def test_an_organization_that_is_stored_stays_as_it_is(node: Node) -> None:
+    edited = {"resourceType": "Organization", "id": "lake-clinic", "name": "Lake Clinic, renamed"}
+    await put(node, edited)
+    await node.membership.introduce()
+    found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
+    assert b"renamed" in found.body
+
+
+async def test_settings_that_can_not_be_read_are_told_and_read_again_when_they_are_mended(
+    node: Node, folder: Folder
+) -> None:
+    whole = folder.settings_file.read_text()
+    with structlog.testing.capture_logs() as told:
+        folder.settings_file.write_text(whole + "\n[[members]\n")
+        await until(lambda: any(one["event"] == "members.settings_unread" for one in told))
+        folder.settings_file.write_text(whole)
+        folder.add_member(RIDGE)
+        await until(lambda: any(one["event"] == "members.added" for one in told))
+    await node.gateway.tokens.register(client("RidgeMSP"))
+
+
+async def test_a_member_that_was_listed_while_the_gateway_was_off_is_introduced(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.add_member(RIDGE)
+    monkeypatch.setattr(membership, "_AGAIN", 0.02)
+    async with open_node(folder) as node:
+        await until(lambda: "RidgeMSP" in node.membership.introduced)
+        assert await stored(node, "ridge")
