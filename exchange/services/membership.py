@@ -124,7 +124,7 @@ class Membership:
         for member in settings.members:
             if member.msp_id not in self._members.by_msp:
                 self._members.add(member)
-                _log.info("members.added", msp_id=member.msp_id)
+                _log.info("members.added", member=member.msp_id)
         return True
 
 
