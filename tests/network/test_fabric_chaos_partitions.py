@@ -41,6 +41,10 @@ ROUNDS = max(1, round(float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
 MEMBERS = ("Hospital1MSP", "Hospital2MSP", "Hospital3MSP")
 PEERS = ("peer.hospital1", "peer.hospital2", "peer.hospital3")
 PATIENCE = 30.0
+ONE_ENDORSEMENT = 3.0  # seconds that a peer waits for a neighbour's endorsement
+GIVEN_UP = (
+    5.0 + 0.5 + ONE_ENDORSEMENT
+)  # gossip's patience and pause, and what was begun before
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +183,37 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
         await away
     assert (await soon(alone, pair)).permit
     await hospitals.agree(pair, theirs)
+
+
+async def test_a_neighbour_that_hangs_costs_seconds_and_is_given_up_soon(hospitals: Hospitals) -> None:
+    """It keeps its connections: only a timeout of the peer, and then gossip, tell that it answers nobody."""
+    client = hospitals.client(1)
+    pair = await opened(client)
+    took: list[float] = []
+    with unreachable(hospitals.running, PEERS[2:]):
+        begun = time.monotonic()
+        while time.monotonic() < begun + GIVEN_UP + 4:
+            before = time.monotonic()
+            assert (await client.authorize([ask(pair)])).permit
+            if before > begun + GIVEN_UP:
+                took.append(time.monotonic() - before)
+            await asyncio.sleep(0.2)
+    assert len(took) > 5
+    assert max(took) < ONE_ENDORSEMENT  # nobody asks it any more
+    await hospitals.agree(pair)
+
+
+@pytest.mark.parametrize("cut", [unreachable, ended])
+async def test_what_too_few_peers_can_answer_is_refused_in_seconds(hospitals: Hospitals, cut: Any) -> None:
+    client = hospitals.client(1)
+    pair = await opened(client)
+    with cut(hospitals.running, PEERS[1:]):
+        await asyncio.sleep(GIVEN_UP)
+        before = time.monotonic()
+        await refused(client.authorize([ask(pair)]))
+        assert time.monotonic() - before < Deadlines().absent + 1
+    assert (await soon(client, pair)).permit
+    await hospitals.agree(pair)
 
 
 async def test_what_waited_at_a_lagging_peer_is_not_released_behind_a_revocation(

@@ -54,7 +54,8 @@ class Deadlines(msgspec.Struct, frozen=True):
 
     `outcome` counts from the first endorsement to a known commit; `resend` is how long a transaction
     that was ordered may stay away before it is sent again, doubled each time. `absent` is how long the peer
-    itself may be away while nothing is written: it restarts in a second or two, or somebody has to see to it.
+    itself, or too many of its neighbours by what it knows of them, may be away while nothing is written:
+    they restart in a second or two, or somebody has to see to it.
     """
 
     evaluate: float = 10.0
@@ -314,7 +315,8 @@ class Gateway:
             try:
                 return await self._call(stage, call(end - clock()), tx_id)
             except CallError as why:
-                if why.code is grpc.StatusCode.UNAVAILABLE and not why.details:
+                away = why.code is grpc.StatusCode.UNAVAILABLE and not why.details
+                if away or why.code is grpc.StatusCode.FAILED_PRECONDITION:  # the peer, or its neighbours
                     end = min(end, begun + self._deadlines.absent)
                 if advise(why) is Advice.GIVE_UP or clock() + pause >= end:
                     raise
