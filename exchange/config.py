@@ -6,7 +6,8 @@ FOLDER/
 ├── keys/root.key       wraps every patient's key; back it up apart from the rest
 ├── keys/node.key       signs the embedded ledger's blocks
 ├── keys/evaluator.token  opens the evaluator to this gateway, on a node with a risk model
-├── risk/               what the risk model's owner published: risk.offer and card.json
+├── risk/               what the risk model's owner published: risk.offer and card.json; the authority
+│                       that vouches for the evaluator, where it is none that this machine trusts
 ├── records.db          sealed documents and search tokens
 ├── ledger.db           the embedded ledger
 └── log.db              the projection of the access log (rebuilt from the ledger)
@@ -40,8 +41,9 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table `[risk]`: which model scores this node's patients, and who evaluates it on ciphertext.
 
     `evaluator` is its base URL, by https unless it is on this machine. `offer`, `card` and `token` are
-    files; relative paths start at the node's folder. `parameters` names the set of encryption parameters,
-    and `seconds` is how long one score may take.
+    files; relative paths start at the node's folder. So is `authority`: the certificates (PEM) of who may
+    vouch for the evaluator, and nobody else; without it, those that this machine trusts. `parameters` names
+    the set of encryption parameters, and `seconds` is how long one score may take.
     """
 
     evaluator: str
@@ -50,6 +52,7 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str = "keys/evaluator.token"  # noqa: S105 - a path
     parameters: Literal["fast", "precise", "private"] = "fast"
     seconds: float = 10.0
+    authority: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,8 +110,10 @@ class Folder:
         """The connection profile of a node on Fabric; a relative path starts at this folder."""
         return None if settings.profile is None else self.path / settings.profile
 
-    def use_model(self, risk: Risk, *, offer: bytes, card: bytes, token: str) -> None:
+    def use_model(self, risk: Risk, *, offer: bytes, card: bytes, token: str, authority: bytes = b"") -> None:
         """Have the node's patients scored: put the model's files in place, and `[risk]` into the settings.
+
+        `authority` is written where `risk` names a file for it.
 
         Raises:
             ConfigError: the node's settings name another model's files or evaluator already.
@@ -117,7 +122,10 @@ class Folder:
         check(msgspec.structs.replace(settings, risk=risk))
         if settings.risk not in {None, risk}:
             raise ConfigError(f"{self.settings_file} has a table [risk] already; edit or remove it first")
-        for name, data in ((risk.offer, offer), (risk.card, card), (risk.token, token.encode())):
+        files = [(risk.offer, offer), (risk.card, card), (risk.token, token.encode())]
+        if risk.authority is not None:
+            files.append((risk.authority, authority))
+        for name, data in files:
             path = self.path / name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -269,8 +277,9 @@ def _check_risk(risk: Risk) -> None:
     # Ciphertext hides the patient from whoever listens; only TLS keeps them from changing the answer.
     if not usable or not risk.evaluator.isprintable():
         raise ConfigError("risk.evaluator is the evaluator's URL, by https unless it is on this machine")
-    if not all(path and path.isprintable() for path in (risk.offer, risk.card, risk.token)):
-        raise ConfigError("risk.offer, risk.card and risk.token are paths of files")
+    paths = (risk.offer, risk.card, risk.token, risk.authority)
+    if not all(path and path.isprintable() for path in paths if path is not None):
+        raise ConfigError("risk.offer, risk.card, risk.token and risk.authority are paths of files")
     if not 0.1 <= risk.seconds <= 25:  # a permission holds for thirty
         raise ConfigError("risk.seconds is 0.1 to 25")
 
@@ -327,4 +336,6 @@ def _render_member(member: Member) -> list[str]:
 def _render_risk(risk: Risk) -> list[str]:
     texts = {name: getattr(risk, name) for name in ("evaluator", "offer", "card", "token", "parameters")}
     lines = [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in texts.items()]
+    if risk.authority is not None:
+        lines.append(f"authority = {json.dumps(risk.authority, ensure_ascii=False)}")
     return ["[risk]", *lines, f"seconds = {risk.seconds}"]

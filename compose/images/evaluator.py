@@ -1,6 +1,7 @@
-"""Starts the evaluator in its container: models from /models, clients from a secret.
+"""Starts the evaluator in its container: models from /models; clients, certificate and key are secrets.
 
-The secret is JSON: each client's name, and the SHA-256 of its bearer token in hexadecimal.
+Clients are JSON: each one's name, and the SHA-256 of its bearer token in hexadecimal. Certificate chain and
+key are PEM files; gateways know the evaluator by them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from analytics.errors import AnalyticsError
 from analytics.service import EvaluatorSettings, models_in, serve
 
 CLIENTS = Path("/run/secrets/evaluator-clients")
+CERTIFICATE = Path("/run/secrets/evaluator-certificate")
+KEY = Path("/run/secrets/evaluator-key")
 MODELS = Path("/models")
 
 
@@ -21,7 +24,8 @@ def main() -> int:
     try:
         clients = json.loads(CLIENTS.read_text())
         settings = EvaluatorSettings(models=models_in(MODELS), clients=clients)
-        serve(settings, host="0.0.0.0")  # noqa: S104  # the container's networks say who gets here
+        host = "0.0.0.0"  # noqa: S104  # the container's networks say who gets here
+        serve(settings, host=host, certificate=CERTIFICATE, key=KEY)
     except (OSError, ValueError, AnalyticsError) as why:
         sys.stderr.write(f"error: {why}\n")
         return 1

@@ -39,6 +39,7 @@ class Role(StrEnum):
     HOSPITAL = "hospital"
 
 
+_AUTHORITY = "risk/authority.pem"
 _FILES = {Role.EVALUATOR: ("risk.model",), Role.HOSPITAL: ("risk.offer", "card.json")}
 
 
@@ -186,6 +187,14 @@ def use(
     evaluator: Annotated[str, typer.Option(help="The evaluator's URL.", show_default=False)],
     token_file: Annotated[Path, typer.Option(help="A file with its bearer token.", show_default=False)],
     parameters: Annotated[str, typer.Option(help="fast, precise or private.")] = "fast",
+    authority: Annotated[
+        Path | None,
+        typer.Option(
+            help="Who vouches for the evaluator's TLS certificate, a PEM file, if this machine "
+            "does not know.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Have a node score its patients with a model: [risk] in consentry.toml and the files beside it."""
     from exchange.risk.opening import open_model  # noqa: PLC0415 - needs what other commands don't
@@ -194,10 +203,15 @@ def use(
     if parameters not in card["encrypted"]:
         raise CommandError(f"the model has the parameter sets {', '.join(card['encrypted'])}")
     place = Folder(node)
-    risk = Risk(evaluator=evaluator.rstrip("/"), parameters=parameters)  # type: ignore[arg-type]  # checked above
+    risk = Risk(
+        evaluator=evaluator.rstrip("/"),
+        parameters=parameters,  # type: ignore[arg-type]  # checked above
+        authority=None if authority is None else _AUTHORITY,
+    )
     token = token_file.read_text(encoding="ascii").strip()
     offer, described = ((folder / name).read_bytes() for name in _FILES[Role.HOSPITAL])
-    place.use_model(risk, offer=offer, card=described, token=token)
+    vouching = b"" if authority is None else authority.read_bytes()
+    place.use_model(risk, offer=offer, card=described, token=token, authority=vouching)
     open_model(place, risk)
     print(f"{node} scores with model {card['model'][:12]}; a gateway that is running needs a new start")
 

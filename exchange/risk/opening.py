@@ -24,14 +24,19 @@ def open_model(folder: Folder, risk: Risk) -> RiskModel:
         raise ConfigError(f"{why.name} is not installed; install consentry[analytics], or {where}") from None
     try:
         offer, card = ((folder.path / name).read_bytes() for name in (risk.offer, risk.card))
+        authority = None if risk.authority is None else (folder.path / risk.authority).read_text("ascii")
         token = (folder.path / risk.token).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError(f"a file of the risk model can't be read ({why}); {where}") from None
+    try:  # without an authority of its own: this machine's, or those of SSL_CERT_FILE
+        trusted = ssl.create_default_context(cadata=authority)
+    except ssl.SSLError:
+        raise ConfigError(f"{risk.authority} holds no certificate; {where}") from None
     http = httpx.AsyncClient(
         base_url=risk.evaluator,
         headers={"Authorization": f"Bearer {token}"},
         timeout=risk.seconds,
-        verify=ssl.create_default_context(),  # this machine's authorities, or those of SSL_CERT_FILE
+        verify=trusted,
         trust_env=False,  # no proxy of this machine's environment comes between
     )
     try:

@@ -42,9 +42,7 @@ MEMBERS = ("Hospital1MSP", "Hospital2MSP", "Hospital3MSP")
 PEERS = ("peer.hospital1", "peer.hospital2", "peer.hospital3")
 PATIENCE = 30.0
 ONE_ENDORSEMENT = 3.0  # seconds that a peer waits for a neighbour's endorsement
-GIVEN_UP = (
-    5.0 + 0.5 + ONE_ENDORSEMENT
-)  # gossip's patience and pause, and what was begun before
+GIVEN_UP = 5.0 + 0.5 + ONE_ENDORSEMENT  # gossip's patience and pause, and what was begun before
 
 
 @pytest.fixture(scope="module")

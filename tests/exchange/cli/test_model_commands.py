@@ -137,8 +137,9 @@ def test_a_node_is_told_to_use_a_model_once(model: Path, node: Folder, tmp_path:
     assert "[risk] already" in refused("model", "use", node.path, model, *other)
 
 
-def test_settings_with_a_model_survive_being_written(tmp_path: Path) -> None:
-    risk = Risk(evaluator="http://127.0.0.1:8100", parameters="private", seconds=2.5)
+@pytest.mark.parametrize("authority", [None, "risk/authority.pem"])
+def test_settings_with_a_model_survive_being_written(tmp_path: Path, authority: str | None) -> None:
+    risk = Risk("http://127.0.0.1:8100", parameters="private", seconds=2.5, authority=authority)
     settings = Settings(**{**_fields(settings_for(8400)), "risk": risk})
     folder = Folder(tmp_path)
     folder.write(settings)
@@ -155,6 +156,7 @@ def test_settings_with_a_model_survive_being_written(tmp_path: Path) -> None:
         {"evaluator": "https://evaluator.example:x"},
         {"offer": ""},
         {"token": "a\nb"},
+        {"authority": ""},
         {"seconds": 0.0},
         {"seconds": 60.0},
     ],
