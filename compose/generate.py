@@ -1,6 +1,7 @@
-"""Writes compose.yaml from the same functions that `consentry network up` configures its processes with.
+"""Writes the compose files from the same functions that `consentry network up` configures its processes with.
 
     python compose/generate.py > compose/compose.yaml
+    python compose/generate.py scoring > compose/scoring.yaml
 
 A test runs this and compares, so the two networks can't drift apart.
 """
@@ -20,12 +21,21 @@ FABRIC = "3.1.5"
 USER = "10001:10001"
 FIRST_PUBLISHED = 8401  # the port of hospital 1's gateway on this machine; one more for each hospital
 
+EVALUATOR_PORT = 8100
+
 HEADER = """\
 # The consortium in containers. Written by compose/generate.py; change that, and write this anew:
 #
 #     python compose/generate.py > compose/compose.yaml
 #
 # FABRIC_RELEASE is the folder of Fabric's unpacked release archive; README.md says more.
+"""
+
+SCORING_HEADER = """\
+# The evaluator, and what a gateway needs to ask it; for use beside compose.yaml. Written by
+# compose/generate.py; change that, and write this anew:
+#
+#     python compose/generate.py scoring > compose/scoring.yaml
 """
 
 Service = dict[str, Any]
@@ -53,14 +63,34 @@ def compose() -> dict[str, Any]:
     services["found"] = _found()
     for number, organisation in enumerate(_TOPOLOGY.organisations, 1):
         services[f"gateway.{_name(organisation)}"] = _gateway(organisation, number)
-    services["evaluator"] = _evaluator()
-    within = ("consortium", *map(_name, _TOPOLOGY.organisations), "scoring")
+    within = ("consortium", *map(_name, _TOPOLOGY.organisations))
     return {
         "name": "consentry",
         "services": services,
         "networks": {**{name: {"internal": True} for name in within}, "edge": {}},
         "volumes": {name: {} for name in (*_PARTS, *map(_records, _TOPOLOGY.organisations))},
-        "secrets": {"evaluator-clients": {"file": "${EVALUATOR_CLIENTS:-./secrets/evaluator-clients.json}"}},
+    }
+
+
+def scoring() -> dict[str, Any]:
+    """What is laid over the whole document where patients are scored: compose merges the two."""
+    names = [_name(organisation) for organisation in _TOPOLOGY.organisations]
+    services = {f"gateway.{name}": _asking(name) for name in names}
+    files = {
+        "evaluator-clients": ("EVALUATOR_CLIENTS", "evaluator-clients.json"),
+        "evaluator-certificate": ("EVALUATOR_CERTIFICATE", "evaluator.crt"),
+        "evaluator-key": ("EVALUATOR_KEY", "evaluator.key"),
+        "evaluator-authority": ("EVALUATOR_AUTHORITY", "evaluator-authority.crt"),
+    }
+    for number, name in enumerate(names, 1):
+        files[f"{name}-evaluator-token"] = (f"EVALUATOR_TOKEN_{number}", f"{name}-evaluator.token")
+    return {
+        "services": {**services, "evaluator": _evaluator()},
+        "networks": {_asks(name): {"internal": True} for name in names},
+        "secrets": {
+            secret: {"file": f"${{{variable}:-./secrets/{file}}}"}
+            for secret, (variable, file) in files.items()
+        },
     }
 
 
@@ -124,13 +154,8 @@ def _chaincode(organisation: Organisation) -> Service:
 
 def _gateway(organisation: Organisation, number: int) -> Service:
     name, published = _name(organisation), FIRST_PUBLISHED + number - 1
-    made = [
-        *("consentry", "init", "/node", "--name", f'"Hospital {number}"', "--ledger", "fabric"),
-        *("--profile", str(profile_file(_FOLDER, organisation))),
-        *("--host", "0.0.0.0", "--port", "8400"),  # noqa: S104  # the container's networks say who gets there
-        *("--base-url", f"${{BASE_URL_{number}:-http://127.0.0.1:{published}}}"),
-    ]
-    start = f"test -f /node/consentry.toml || {' '.join(made)} && exec consentry serve /node"
+    made = _gateway_made(organisation, number)
+    start = f"{_once(made)} && exec consentry serve /node"
     code = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8400/health', timeout=2)"
     return _long_running(
         image="consentry-gateway",
@@ -148,15 +173,63 @@ def _gateway(organisation: Organisation, number: int) -> Service:
     )
 
 
+def _gateway_made(organisation: Organisation, number: int) -> list[str]:
+    """The command that makes a gateway's node, once."""
+    return [
+        *("consentry", "init", "/node", "--name", f'"Hospital {number}"', "--ledger", "fabric"),
+        *("--profile", str(profile_file(_FOLDER, organisation))),
+        *("--host", "0.0.0.0", "--port", "8400"),  # noqa: S104  # the container's networks say who gets there
+        *("--base-url", f"${{BASE_URL_{number}:-http://127.0.0.1:{FIRST_PUBLISHED + number - 1}}}"),
+    ]
+
+
+def _once(made: list[str]) -> str:
+    return f"test -f /node/consentry.toml || {' '.join(made)}"
+
+
+# -- scoring -----------------------------------------------------------------------------
+
+
+def _asking(name: str) -> Service:
+    """What a gateway has besides, to score: the model's public files, a token, and whom to believe.
+
+    It takes them at each start, so that a new model or token is a restart. Nobody else is in the network
+    between it and the evaluator: neither do hospitals meet there.
+    """
+    number = next(n for n, one in enumerate(_TOPOLOGY.organisations, 1) if _name(one) == name)
+    used = [
+        *("consentry", "model", "use", "/node", "/model"),
+        *("--evaluator", f"https://evaluator:{EVALUATOR_PORT}"),
+        *("--token-file", f"/run/secrets/{name}-evaluator-token"),
+        *("--authority", "/run/secrets/evaluator-authority"),
+    ]
+    made = _gateway_made(_TOPOLOGY.organisations[number - 1], number)
+    start = f"{_once(made)} && {' '.join(used)} && exec consentry serve /node"
+    return {
+        "image": "consentry-gateway-scoring",
+        "build": {"target": "gateway-scoring"},
+        "command": ["sh", "-c", start],
+        "networks": [_asks(name)],
+        "volumes": [
+            {"type": "bind", "source": "${HOSPITAL_MODEL:-./model}", "target": "/model", "read_only": True}
+        ],
+        "secrets": [f"{name}-evaluator-token", "evaluator-authority"],
+    }
+
+
+def _asks(name: str) -> str:
+    return f"{name}-scoring"
+
+
 def _evaluator() -> Service:
+    within = [_asks(_name(organisation)) for organisation in _TOPOLOGY.organisations]
     return _long_running(
         image="consentry-evaluator",
         build=_build("evaluator"),
-        profiles=["evaluator"],  # it serves models, and there is none before one was trained
-        networks={"scoring": {"aliases": ["evaluator"]}},
+        networks={name: {"aliases": ["evaluator"]} for name in within},
         volumes=[{"type": "bind", "source": "${MODELS:-./models}", "target": "/models", "read_only": True}],
-        secrets=["evaluator-clients"],
-        healthcheck=_listens(8100),
+        secrets=["evaluator-clients", "evaluator-certificate", "evaluator-key"],
+        healthcheck=_listens(EVALUATOR_PORT),
         memory="4g",
         cpus="2.0",
         depends_on={},
@@ -269,10 +342,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def text() -> str:
-    """compose.yaml."""
-    return HEADER + yaml.dump(compose(), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+def texts() -> dict[str, str]:
+    """Each file's name and text."""
+    return {"compose": HEADER + _written(compose()), "scoring": SCORING_HEADER + _written(scoring())}
+
+
+def _written(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    sys.stdout.write(texts()[sys.argv[1] if len(sys.argv) > 1 else "compose"])

@@ -19,6 +19,8 @@ import yaml
 from typer.main import get_command
 
 from exchange.cli.main import build
+from exchange.config import Risk, Settings, check
+from exchange.core.actors import Member
 from exchange.network import Programs, configuration
 from exchange.network.containers import OPTIONS, ROOT, Job, parts
 from exchange.network.network import Network
@@ -27,10 +29,41 @@ from exchange.network.topology import Folder, Topology
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"
-WRITTEN = (COMPOSE / "compose.yaml").read_text()
-DOCUMENT: dict[str, Any] = yaml.safe_load(WRITTEN)
+FILES = ("compose", "scoring")
+WRITTEN = {name: (COMPOSE / f"{name}.yaml").read_text() for name in FILES}
+DOCUMENT: dict[str, Any] = yaml.safe_load(WRITTEN["compose"])
 SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
+LAID_OVER: dict[str, Any] = yaml.safe_load(WRITTEN["scoring"])
 JOBS = {"prepare", "found"}
+
+
+def merged(under: Any, over: Any) -> Any:
+    """Two documents as compose merges them: mappings by their keys, lists one behind the other."""
+    if isinstance(under, dict) and isinstance(over, dict):
+        return {key: merged(under.get(key), over.get(key)) for key in (*under, *over)}
+    if isinstance(under, list) and isinstance(over, list):
+        return under + over
+    return under if over is None else over
+
+
+def scoring() -> dict[str, Any]:
+    """The whole document where patients are scored; a command is replaced, not joined."""
+    whole: dict[str, Any] = merged(DOCUMENT, LAID_OVER)
+    for name, service in LAID_OVER["services"].items():
+        if "command" in service:
+            whole["services"][name]["command"] = service["command"]
+    return whole
+
+
+SCORING = scoring()
+EVERYWHERE = [
+    *(pytest.param(service, name, id=name) for name, service in SERVICES.items()),
+    *(
+        pytest.param(service, name, id=f"{name} scoring")
+        for name, service in SCORING["services"].items()
+        if name in LAID_OVER["services"]
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +74,15 @@ def generator() -> dict[str, Any]:
 # -- the file ----------------------------------------------------------------------------
 
 
-def test_compose_file_is_the_one_that_is_generated(generator):
-    assert generator["text"]() == WRITTEN
+def test_compose_files_are_those_that_are_generated(generator):
+    assert generator["texts"]() == WRITTEN
 
 
-def test_compose_file_follows_the_specification():
+@pytest.mark.parametrize("document", [DOCUMENT, LAID_OVER, SCORING], ids=[*FILES, "merged"])
+def test_compose_files_follow_the_specification(document):
     schemas = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor"
     schema = json.loads((schemas / "compose-spec.json").read_text())
-    jsonschema.validate(DOCUMENT, schema)
+    jsonschema.validate(document, schema)
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -60,18 +94,20 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_docker_accepts_the_compose_file():
     if shutil.which("docker") is None or docker("version").returncode:
         pytest.skip("docker compose is not installed")
-    file = str(COMPOSE / "compose.yaml")
-    done = docker("--file", file, "--profile", "evaluator", "config", "--quiet")
-    assert done.returncode == 0, done.stderr
+    files = [word for name in FILES for word in ("--file", str(COMPOSE / f"{name}.yaml"))]
+    for some in (files[:2], files):
+        done = docker(*some, "config", "--quiet")
+        assert done.returncode == 0, done.stderr
 
 
-def test_every_name_that_is_used_is_defined():
-    for name, service in SERVICES.items():
+@pytest.mark.parametrize("document", [DOCUMENT, SCORING], ids=["compose", "merged"])
+def test_every_name_that_is_used_is_defined(document):
+    for name, service in document["services"].items():
         for mount in service.get("volumes", []):
-            assert mount["type"] == "bind" or mount["source"] in DOCUMENT["volumes"], name
-        assert set(service["networks"]) <= set(DOCUMENT["networks"]), name
-        assert set(service.get("depends_on", {})) <= set(SERVICES), name
-        assert set(service.get("secrets", [])) <= set(DOCUMENT["secrets"]), name
+            assert mount["type"] == "bind" or mount["source"] in document["volumes"], name
+        assert set(service["networks"]) <= set(document["networks"]), name
+        assert set(service.get("depends_on", {})) <= set(document["services"]), name
+        assert set(service.get("secrets", [])) <= set(document.get("secrets", {})), name
 
 
 # -- the same network as the processes ------------------------------------------------------
@@ -92,7 +128,8 @@ def test_topology_is_that_of_the_processes():
     nodes = [one.name for one in topology.orderers]
     nodes += [name for one in topology.organisations for name in (one.peer, one.chaincode)]
     gateways = {f"gateway.{one.name.lower()}" for one in topology.organisations}
-    assert set(SERVICES) == {*nodes, *JOBS, *gateways, "evaluator"}
+    assert set(SERVICES) == {*nodes, *JOBS, *gateways}
+    assert set(LAID_OVER["services"]) == {*gateways, "evaluator"}
 
 
 def test_environment_of_each_node_is_that_of_its_process():
@@ -136,7 +173,7 @@ def test_names_that_nodes_are_reached_at_are_names_in_their_certificates_and_net
         if isinstance(service["networks"], dict)
         for network in service["networks"].values()
         for alias in network["aliases"]
-    } - {"evaluator"}
+    }
     assert aliases == hosts
     channel = json.loads(configuration.channel_config(topology, Folder(ROOT)))
     for place in re.findall(r'"Host": "([^"]+)"', json.dumps(channel)):
@@ -156,9 +193,8 @@ def test_fabric_is_the_release_that_the_tests_run_on(generator):
 # -- what a container may do ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_container_has_no_root_no_capabilities_and_bounds(name):
-    service = SERVICES[name]
+@pytest.mark.parametrize(("service", "name"), EVERYWHERE)
+def test_container_has_no_root_no_capabilities_and_bounds(service, name):
     assert service["user"] == "10001:10001"
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -174,9 +210,9 @@ def test_container_has_no_root_no_capabilities_and_bounds(name):
         assert service["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - JOBS))
-def test_container_sees_only_its_own_keys(name):
-    sources = [mount["source"] for mount in SERVICES[name].get("volumes", []) if mount["type"] == "volume"]
+@pytest.mark.parametrize(("service", "name"), [one for one in EVERYWHERE if one.values[1] not in JOBS])
+def test_container_sees_only_its_own_keys(service, name):
+    sources = [mount["source"] for mount in service.get("volumes", []) if mount["type"] == "volume"]
     assert not any(source.endswith("-authority") or source == "foundation" for source in sources)
     own = {
         "orderer": f"{name}-identity",
@@ -185,7 +221,7 @@ def test_container_sees_only_its_own_keys(name):
         "gateway": f"{name.partition('.')[2]}-client-identity",
     }.get(re.split(r"[.\d]", name)[0])
     assert [source for source in sources if source.endswith("-identity")] == ([own] if own else [])
-    writable = [mount["source"] for mount in SERVICES[name].get("volumes", []) if not mount.get("read_only")]
+    writable = [mount["source"] for mount in service.get("volumes", []) if not mount.get("read_only")]
     assert all(source.endswith(("-ledger", "-records")) for source in writable)
     assert all(name.partition(".")[2] in source for source in writable)
 
@@ -200,10 +236,42 @@ def test_hospitals_meet_in_the_consortium_network_alone():
         assert ("edge" in service["networks"]) == name.startswith("gateway."), name
 
 
+def test_each_gateway_has_a_network_of_its_own_with_the_evaluator():
+    for one in Topology.contained(OPTIONS).organisations:
+        own = f"{one.name.lower()}-scoring"
+        assert SCORING["networks"][own] == {"internal": True}
+        inside = {name for name, service in SCORING["services"].items() if own in service["networks"]}
+        assert inside == {f"gateway.{one.name.lower()}", "evaluator"}
+    evaluator = SCORING["services"]["evaluator"]
+    assert all(network.endswith("-scoring") for network in evaluator["networks"])
+
+
+def test_scoring_secrets_are_each_ones_own():
+    services = SCORING["services"]
+    holders = {
+        secret: {name for name, service in services.items() if secret in service.get("secrets", ())}
+        for secret in SCORING["secrets"]
+    }
+    gateways = {name for name in services if name.startswith("gateway.")}
+    assert holders.pop("evaluator-authority") == gateways
+    for name in gateways:
+        assert holders.pop(f"{name.partition('.')[2]}-evaluator-token") == {name}
+    assert set(holders) == {"evaluator-clients", "evaluator-certificate", "evaluator-key"}
+    assert all(who == {"evaluator"} for who in holders.values())
+
+
+def test_evaluators_image_reads_the_secrets_that_it_is_given():
+    module = runpy.run_path(str(COMPOSE / "images" / "evaluator.py"))
+    read = {module[name] for name in ("CLIENTS", "CERTIFICATE", "KEY")}
+    assert read == {Path("/run/secrets", name) for name in SCORING["services"]["evaluator"]["secrets"]}
+
+
 def test_images_end_as_another_user_than_root_and_take_what_exists():
     dockerfile = (COMPOSE / "images" / "Dockerfile").read_text()
     stages = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]
-    targets = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    targets = {
+        service["build"]["target"] for service in SCORING["services"].values() if "build" in service
+    } | {service["build"]["target"] for service in SERVICES.values() if "build" in service}
     for stage in stages:
         name = stage.splitlines()[0].split(" AS ")[1]
         if name in targets:
@@ -245,10 +313,38 @@ def test_prepare_writes_what_every_container_reads_and_writes_it_once(folders):
     assert b"BEGIN CERTIFICATE" in certificate
 
 
+def options(*words: str) -> set[str]:
+    """The options of a command."""
+    command: Any = get_command(build(list(words)))
+    for word in words:
+        command = command.commands[word] if hasattr(command, "commands") else command
+    return {name for option in command.params for name in option.opts}
+
+
+def test_gateway_that_scores_starts_as_the_command_line_takes_it():
+    known = options("model", "use")
+    for name, service in LAID_OVER["services"].items():
+        if name.startswith("gateway."):
+            made, used, served = service["command"][2].split(" && ")
+            assert made == SERVICES[name]["command"][2].split(" && ")[0]
+            assert served == "exec consentry serve /node"
+            words = shlex.split(used)
+            assert words[:5] == ["consentry", "model", "use", "/node", "/model"]
+            given = dict(zip(words[5::2], words[6::2], strict=True))
+            assert set(given) <= known
+            for option, secret in (("--token-file", 0), ("--authority", 1)):
+                assert given[option] == f"/run/secrets/{service['secrets'][secret]}"
+            check(settings_with(Risk(evaluator=given["--evaluator"])))
+            assert any(mount["target"] == "/model" for mount in service["volumes"])
+
+
+def settings_with(risk: Risk) -> Settings:
+    member = Member("CityMSP", "City", "city")
+    return Settings("CityMSP", "http://127.0.0.1:8400", (member,), risk=risk)
+
+
 def test_gateway_starts_as_the_command_line_takes_it():
-    group = get_command(build(["init"]))
-    command = group.commands["init"] if hasattr(group, "commands") else group
-    known = {name for option in command.params for name in option.opts}
+    known = options("init")
     for name, service in SERVICES.items():
         if name.startswith("gateway."):
             script = service["command"][2]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import hashlib
 import io
+import ipaddress
 import json
 import subprocess
 import sys
@@ -13,11 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from analytics.errors import WorkerLostError
+from analytics.remote import RemoteEvaluator
 from exchange.cli.errors import run
 from exchange.cli.main import build
 from exchange.config import ConfigError, Folder, Risk, Settings, check
 from exchange.demo.consortium import settings_for
+from exchange.demo.process import end, free_port
+from exchange.risk.encrypted import EncryptedModel
 from exchange.risk.opening import open_model
 
 
@@ -229,6 +241,98 @@ def test_a_table_is_scored_into_one_file(model: Path, tmp_path: Path) -> None:
     assert "lacks the columns" in refused("model", "score", model, table)
     table.write_text(",".join(["id", *names]) + "\np1," + ",".join("x" for _ in names) + "\n")
     assert "line 2" in refused("model", "score", model, table)
+
+
+class Authority:
+    """A CA of its own, and what it issued for this machine: certificate and key as PEM files in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.file, self.certificate, self.key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
+        own, issued = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        self.file.write_bytes(_certificate("authority", own, own, ca=True))
+        self.certificate.write_bytes(_certificate("evaluator", issued, own, ca=False))
+        pem = issued.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self.key.write_bytes(pem)
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, *, ca: bool
+) -> bytes:
+    now = datetime.datetime.now(datetime.UTC)
+    subject, issuer = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, "authority")
+    )
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(here, critical=False)
+    )
+    return made.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def test_an_evaluator_is_believed_by_the_authority_that_is_named_and_by_no_other(
+    model: Path, tmp_path: Path
+) -> None:
+    known, other = Authority(tmp_path / "known"), Authority(tmp_path / "other")
+    evaluator, token, port = tmp_path / "evaluator", tmp_path / "token", free_port()
+    succeeded("model", "export", model, evaluator, "--role", "evaluator")
+    token.write_text(succeeded("evaluator", "client", evaluator, "city-hospital"))
+    command = [sys.executable, "-m", "exchange.cli", "evaluator", "serve", str(evaluator), "--workers", "1"]
+    command += ["--port", str(port), "--certificate", str(known.certificate), "--key", str(known.key)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        digest = json.loads((model / "card.json").read_text())["model"]
+        url = f"https://127.0.0.1:{port}"
+        assert asyncio.run(_models(_using(tmp_path / "a", model, url, token, known.file))) == (digest,)
+        for number, authority in enumerate((other.file, None)):
+            stranger = _using(tmp_path / f"b{number}", model, url, token, authority)
+            with pytest.raises(WorkerLostError):
+                asyncio.run(_models(stranger, tries=1))
+    finally:
+        end(process)
+
+
+def test_an_authority_that_is_no_certificate_is_named(model: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t")
+    with pytest.raises(AssertionError, match=r"risk/authority.pem holds no certificate; see to \[risk\]"):
+        _using(tmp_path / "node", model, "https://evaluator.example", token, token)
+
+
+def _using(node: Path, model: Path, url: str, token: Path, authority: Path | None) -> Folder:
+    folder = Folder(node)
+    node.mkdir()
+    folder.write(settings_for(8400))
+    given = () if authority is None else ("--authority", authority)
+    succeeded("model", "use", node, model, "--evaluator", url, "--token-file", token, *given)
+    return folder
+
+
+async def _models(folder: Folder, *, tries: int = 200) -> tuple[str, ...]:
+    """What the evaluator says that it has, when it has come up."""
+    risk = folder.load().risk
+    assert risk is not None
+    opened = open_model(folder, risk)
+    assert isinstance(opened, EncryptedModel)
+    try:
+        while True:
+            try:
+                return await RemoteEvaluator(opened._http).models()
+            except WorkerLostError:
+                tries -= 1
+                if not tries:
+                    raise
+                await asyncio.sleep(0.1)
+    finally:
+        await opened.close()
 
 
 def _fields(settings: Settings) -> dict[str, object]:
