@@ -1,0 +1,90 @@
+"""An operator of a network: Fabric's own commands, and what shows that a channel goes on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from pathlib import Path
+
+from chaincode.consent.calls import Opening
+from chaincode.consent.model import Policy
+from exchange import network
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.gateway.connection import Profile
+from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.network import configuration, processes
+from exchange.network.topology import Organisation
+from exchange.services.channel import open_channel
+
+MEMBERS = ("Hospital1MSP", "Hospital2MSP")
+
+
+class Operator:
+    """Runs Fabric's own commands in the name of an organisation's administrator."""
+
+    def __init__(self, running: network.Network, scratch: Path) -> None:
+        self.network, self.scratch = running, scratch
+
+    def run(self, program: Path, *arguments: str | Path, **environment: str) -> str:
+        done = subprocess.run(
+            [program, *arguments],
+            env={"PATH": os.environ["PATH"], **environment},
+            cwd=self.scratch,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
+
+    def peer(self, organisation: Organisation, *arguments: str | Path) -> str:
+        environment = configuration.administrator_environment(self.network.folder, organisation)
+        return self.run(self.network.programs.peer, *arguments, **environment)
+
+    @property
+    def orderer(self) -> list[str | Path]:
+        first = self.network.topology.orderers[0]
+        ca = self.network.folder.orderer(first) / "tls" / "ca.crt"
+        return ["-o", first.address, "--tls", "--cafile", ca]
+
+    def definition(self, sequence: int) -> list[str | Path]:
+        numbers = ["--version", str(sequence), "--sequence", str(sequence)]
+        return [*self.orderer, "--channelID", "consentry", "--name", "consentry", *numbers]
+
+    def endorsers(self, *organisations: Organisation) -> list[str | Path]:
+        flags: list[str | Path] = []
+        for one in organisations:
+            ca = self.network.folder.peer(one) / "tls" / "ca.crt"
+            flags += ["--peerAddresses", one.address, "--tlsRootCertFiles", ca]
+        return flags
+
+    def start(self, organisation: Organisation, package_id: str) -> None:
+        """A chaincode service of an organisation, which `network down` ends with the others."""
+        environment = configuration.chaincode_environment(self.network.folder, organisation, package_id)
+        name = f"{organisation.chaincode}.{package_id[-8:]}"
+        command = processes.python_module("chaincode")
+        self.network.state.started[name] = processes.spawn(
+            command, environment, self.network.folder.log(name)
+        )
+
+
+async def founded(running: network.Network) -> None:
+    client = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
+    await client.found_policy(Policy(version=1, members=MEMBERS, rules=()))
+    await client.close()
+
+
+async def opened(profile: Profile, recipient: str = MEMBERS[1]) -> tuple[str, ...]:
+    """Whether a client of this profile can open a pair."""
+    client = LedgerClient(FabricTransactions.open(profile))
+    try:
+        return await client.open_pairs([Opening(secrets.token_hex(16), recipient, "patient", ())])
+    finally:
+        await client.close()
+
+
+def verifies(profile: Profile) -> None:
+    with open_channel(profile, lambda *_: None) as channel:
+        assert channel.check()[0].finding is None
