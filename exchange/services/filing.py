@@ -8,7 +8,10 @@
 3. A pair whose opening was begun and not confirmed is opened again with all that it should hold, ended
    consents included, and where it turns out to be open they are filed. A late opening then finds it open
    and does nothing.
-4. Nothing of this is decided by looking at the ledger, which can't show what is still on its way.
+4. Nothing of this is decided by looking at the ledger, which can't show what is still on its way, but for
+   one: a pair that the ledger does not have, towards an organisation that the policy there no longer names.
+   An opening that is still on its way read the policy of before, so it is void; and once that organisation
+   is a member again, what it asks for is opened with all that the pair should hold by then.
 
 Callers see to it that one task at a time asks for one subject.
 """
@@ -58,7 +61,7 @@ class Filing:
                 due = [held[reference] for reference in waiting if reference in held]
                 in_step = await self._put(pair.pair, due)
             else:
-                in_step = bool(await self.open([subject], pair.recipient))
+                in_step = bool(await self.open([subject], pair.recipient)) or await self._left(subject, pair)
             if not in_step:
                 behind.add(pair.recipient)
         if not behind:
@@ -90,6 +93,15 @@ class Filing:
                 opened[subject.keys.token] = opening.pair
         await self._records.write(lambda c: store.confirm_pairs(c, list(opened.values())))
         return frozenset(opened)
+
+    async def _left(self, subject: Holdings, pair: store.PairRow) -> bool:
+        """Whether a pair is as it should be although it can't be opened, because its recipient has left."""
+        policy = (await self._ledger.read_policy()).policy
+        if policy is None or pair.recipient in policy.members:
+            return False
+        if await self._ledger.read_pair(pair.pair) is None:
+            return True
+        return await self._put(pair.pair, tuple(subject.held(pair.recipient).values()))
 
     async def _note(self, asked: Sequence[tuple[Holdings, str]]) -> None:
         opening: list[tuple[bytes, str, str]] = []

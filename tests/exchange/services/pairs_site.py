@@ -163,15 +163,17 @@ class Site:
 
 
 @asynccontextmanager
-async def opened_site(*rules: PolicyRule) -> AsyncIterator[Site]:
-    """A site of a founded consortium whose policy has these rules."""
+async def opened_site(*rules: PolicyRule, voters: tuple[str, ...] = ()) -> AsyncIterator[Site]:
+    """A site of a founded consortium whose policy has these rules and voters."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         create_root_key(folder / "root.key")
         EmbeddedLedger.create_key(folder / "node.pem")
         ledger = EmbeddedLedger.open(folder / "ledger.db", key=folder / "node.pem", msp_id=A)
         checked: Transactions = Stalling(ledger)
-        await LedgerClient(checked).found_policy(Policy(version=1, members=(A, B, C), rules=rules))
+        await LedgerClient(checked).found_policy(
+            Policy(version=1, members=(A, B, C), rules=rules, voters=voters)
+        )
         site = Site(folder, Stalling(ledger))
         try:
             yield site

@@ -139,6 +139,27 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
     assert await states(site, B) == [("active", 1)]
 
 
+@pytest.mark.parametrize("fate", ["never", "answer-lost"])
+async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
+    fate: Any, monkeypatch: Any
+) -> None:
+    async with opened_site(voters=(A,)) as site:
+        await site.put(draft("c", [towards(B, C)]))
+        site.ledger.fates.append(fate)
+        with pytest.raises(UnavailableError):
+            await site.ensure(B)  # begun, and nobody knows what became of it
+        assert await site.ensure(C)
+        await site.client.propose_policy(Policy(version=2, members=(A, C), voters=(A,), rules=()))
+        await site.put(draft("c", [towards(B, C)], status="inactive"))  # not kept waiting by who is gone
+        assert await states(site, C) == [("inactive", 2)]
+        if fate == "answer-lost":
+            assert await states(site, B) == [("inactive", 2)]
+        await site.client.propose_policy(Policy(version=3, members=(A, B, C), voters=(A,), rules=()))
+        monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+        assert await site.ensure(B)
+        assert await states(site, B) == [("inactive", 2)]  # as it should be by now
+
+
 def _answer(value: Any) -> Any:
     async def answer() -> Any:
         return value
