@@ -1,17 +1,20 @@
-"""Makes the updates with which a channel gets another orderer, or an organisation another root of its CA.
+"""Makes the updates with which orderers come and go, and an organisation gets another root of its CA.
 
-    python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb orderer OLD NEW CERTIFICATE.pem
+    python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb remove-orderer HOST:PORT
+    python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb add-orderer HOST:PORT CERTIFICATE.pem
     python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb add-root MSP ROOT.pem TLS-ROOT.pem
     python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb remove-root MSP ROOT.pem TLS-ROOT.pem
 
-CURRENT.block is the channel's newest configuration block. OLD and NEW are `host:port` of a consenter; with
-the same address twice, only its TLS certificate is another. Raft takes one of these at a time. A root is
+CURRENT.block is the channel's newest configuration block. CERTIFICATE is of TLS. An orderer is replaced by
+two updates, for in one Fabric takes it for the old one with another certificate: Raft goes on with the old
+one's name, and the new one, which has nothing of what that name acknowledged, ends in a panic. A root is
 added beside those that are there, and removed when nothing rests on it any more.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +27,75 @@ from exchange.network.errors import NetworkError
 from exchange.network.updates import configuration, update
 
 _USAGE = (
-    "call with CHANNEL CURRENT.block UPDATE.pb and one of: orderer OLD NEW CERTIFICATE.pem | "
-    "add-root MSP ROOT.pem TLS-ROOT.pem | remove-root MSP ROOT.pem TLS-ROOT.pem"
+    "call with CHANNEL CURRENT.block UPDATE.pb and one of: remove-orderer HOST:PORT | "
+    "add-orderer HOST:PORT CERTIFICATE.pem | add-root MSP ROOT.pem TLS-ROOT.pem | "
+    "remove-root MSP ROOT.pem TLS-ROOT.pem"
 )
 
 
-def replace_orderer(channel: Any, old: str, new: str, certificate: bytes) -> None:
-    """Put the consenter `new` (`host:port`), with its TLS certificate (PEM), in the place of `old`.
+def remove_orderer(channel: Any, address: str) -> None:
+    """Take the consenter at `address` (`host:port`) off the channel.
 
     Raises:
-        NetworkError: there is no such consenter, or an address is none.
+        NetworkError: there is no such consenter, or no other.
     """
-    place = channel.groups["Orderer"].values["ConsensusType"]
-    consensus = ConsensusType.FromString(place.value)
-    metadata = ConfigMetadata.FromString(consensus.metadata)
-    known = {f"{one.host}:{one.port}": one for one in metadata.consenters}
-    if old not in known:
-        raise NetworkError(f"{old} is no consenter: they are {', '.join(sorted(known))}")
-    host, _, port = new.rpartition(":")
+    consensus, metadata = _consenters(channel)
+    left = [one for one in metadata.consenters if f"{one.host}:{one.port}" != address]
+    if not left or len(left) == len(metadata.consenters):
+        known = ", ".join(sorted(f"{one.host}:{one.port}" for one in metadata.consenters))
+        raise NetworkError(f"{address} is no consenter that can be removed: they are {known}")
+    del metadata.consenters[:]
+    metadata.consenters.extend(left)
+    _set_consenters(channel, consensus, metadata)
+    for organisation, endpoints in _endpoints(channel):
+        _set_endpoints(organisation, [one for one in endpoints if one != address])
+
+
+def add_orderer(channel: Any, address: str, certificate: bytes) -> None:
+    """Put a consenter at `address` (`host:port`) on the channel, with its TLS certificate (PEM).
+
+    Its address joins those of the ordering organisation, if there is one; otherwise only its peers know it.
+
+    Raises:
+        NetworkError: the address is none, or a consenter's already.
+    """
+    consensus, metadata = _consenters(channel)
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise NetworkError(f"{new} is no address: give host:port")
-    consenter = known[old]
-    consenter.host, consenter.port = host, int(port)
-    consenter.client_tls_cert = consenter.server_tls_cert = certificate
+        raise NetworkError(f"{address} is no address: give host:port")
+    if any((one.host, one.port) == (host, int(port)) for one in metadata.consenters):
+        raise NetworkError(f"{address} is a consenter already: remove it first")
+    metadata.consenters.add(
+        host=host, port=int(port), client_tls_cert=certificate, server_tls_cert=certificate
+    )
+    _set_consenters(channel, consensus, metadata)
+    organisations = list(_endpoints(channel))
+    if len(organisations) == 1:
+        organisation, endpoints = organisations[0]
+        _set_endpoints(organisation, [*endpoints, address])
+
+
+def _consenters(channel: Any) -> tuple[Any, Any]:
+    consensus = ConsensusType.FromString(channel.groups["Orderer"].values["ConsensusType"].value)
+    return consensus, ConfigMetadata.FromString(consensus.metadata)
+
+
+def _set_consenters(channel: Any, consensus: Any, metadata: Any) -> None:
     consensus.metadata = metadata.SerializeToString()
-    place.value = consensus.SerializeToString()
+    channel.groups["Orderer"].values["ConsensusType"].value = consensus.SerializeToString()
+
+
+def _endpoints(channel: Any) -> Iterator[tuple[Any, list[str]]]:
     for organisation in channel.groups["Orderer"].groups.values():
         if "Endpoints" in organisation.values:
-            endpoints = OrdererAddresses.FromString(organisation.values["Endpoints"].value)
-            endpoints.addresses[:] = [new if one == old else one for one in endpoints.addresses]
-            organisation.values["Endpoints"].value = endpoints.SerializeToString()
+            yield (
+                organisation,
+                list(OrdererAddresses.FromString(organisation.values["Endpoints"].value).addresses),
+            )
+
+
+def _set_endpoints(organisation: Any, addresses: list[str]) -> None:
+    organisation.values["Endpoints"].value = OrdererAddresses(addresses=addresses).SerializeToString()
 
 
 def change_roots(channel: Any, msp_id: str, root: bytes, tls_root: bytes, *, add: bool) -> None:
@@ -94,15 +136,18 @@ def change_roots(channel: Any, msp_id: str, root: bytes, tls_root: bytes, *, add
 def main(arguments: list[str]) -> int:
     """Write the update; the exit status."""
     try:
-        channel, current, made, what, subject, second, third = arguments
+        channel, current, made, what, subject, *files = arguments
         held, wanted = (configuration(Path(current).read_bytes()) for _ in range(2))
-        if what == "orderer":
-            replace_orderer(wanted, subject, second, Path(third).read_bytes())
-        elif what in {"add-root", "remove-root"}:
-            roots = (Path(path).read_bytes() for path in (second, third))
-            change_roots(wanted, subject, *roots, add=what == "add-root")
-        else:
-            raise ValueError(what)  # noqa: TRY301 - a misspelt call, like one with too few words
+        given = [Path(path).read_bytes() for path in files]
+        match what, given:
+            case "remove-orderer", []:
+                remove_orderer(wanted, subject)
+            case "add-orderer", [certificate]:
+                add_orderer(wanted, subject, certificate)
+            case (("add-root" | "remove-root"), [root, tls_root]):
+                change_roots(wanted, subject, root, tls_root, add=what == "add-root")
+            case _:
+                raise ValueError(what)  # noqa: TRY301 - a misspelt call, like one with too few words
         Path(made).write_bytes(update(channel, held, wanted))
     except ValueError:
         sys.stderr.write(f"error: {_USAGE}\n")
