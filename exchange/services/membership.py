@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
 
 import msgspec
 import structlog
@@ -39,9 +38,10 @@ class Members:
         self._by_msp: dict[str, Member] = {}
         self._names: dict[str, str] = {}
         self._references: dict[str, str] = {}
-        self.by_msp: Mapping[str, Member] = MappingProxyType(self._by_msp)
-        self.names: Mapping[str, str] = MappingProxyType(self._names)
-        self.references: Mapping[str, str] = MappingProxyType(self._references)
+        # The dicts themselves: a loader hands them to its processes, and a view can't be sent there.
+        self.by_msp: Mapping[str, Member] = self._by_msp
+        self.names: Mapping[str, str] = self._names
+        self.references: Mapping[str, str] = self._references
         for member in members:
             self.add(member)
 

@@ -75,12 +75,13 @@ def served(node: Path) -> Iterator[Path]:
         end(process)
 
 
-COMMANDS = ("init", "serve", "load", "verify", "demo", "bench", "client", "token", "network")
+COMMANDS = ("init", "serve", "load", "verify", "demo", "bench", "client", "token", "network", "policy")
 NESTED = ("client key", "client register", "client list", "client disable", "network up", "network reset")
+POLICY = ("policy show", "policy propose", "policy approve", "policy withdraw", "policy name")
 TOKENS = ("token patient", "token officer", "token client")
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, *NESTED, *TOKENS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, *NESTED, *TOKENS, *POLICY])
 def test_help_teaches(command: str) -> None:
     done = consentry(*command.split(), "--help")
     assert done.returncode == 0, done.stderr
