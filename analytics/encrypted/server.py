@@ -242,6 +242,11 @@ def _rows(
 ) -> seal.Ciphertext:
     """`weights @ x + offsets` of one shard, in every block."""
     evaluator, layout = bfv.evaluator, prepared.layout
+    folds = (*layout.folds, *((0,) if layout.wide else ()))
+    # What is squared once needs fewer primes than came, and a rotation's time goes with their number.
+    single = bfv.parameters.only
+    few = bfv.ids[single.primes if prepared.program.squarings == 1 else bfv.top]
+    late = single.late if prepared.program.squarings == 1 else 0
     total: seal.Ciphertext | None = None
     product = seal.Ciphertext()
     for start in range(0, layout.diagonals, layout.babies):
@@ -254,6 +259,8 @@ def _rows(
                 evaluator.multiply_plain(babies[j - start], plaintext, product)
                 evaluator.add_inplace(giant, product)
         evaluator.transform_from_ntt_inplace(giant)
+        if late > len(folds):
+            evaluator.mod_switch_to_inplace(giant, few)
         if start:
             evaluator.rotate_rows_inplace(giant, start, keys.galois)
         if total is None:
@@ -262,12 +269,15 @@ def _rows(
             evaluator.add_inplace(total, giant)
     assert total is not None  # noqa: S101 - a layout has at least one diagonal
     rotated = seal.Ciphertext()
-    for step in layout.folds:
-        evaluator.rotate_rows(total, step, keys.galois, rotated)
+    for left, step in zip(range(len(folds), 0, -1), folds, strict=True):
+        if left == late:
+            evaluator.mod_switch_to_inplace(total, few)
+        if step:
+            evaluator.rotate_rows(total, step, keys.galois, rotated)
+        else:
+            evaluator.rotate_columns(total, keys.galois, rotated)
         evaluator.add_inplace(total, rotated)
-    if layout.wide:
-        evaluator.rotate_columns(total, keys.galois, rotated)
-        evaluator.add_inplace(total, rotated)
+    evaluator.mod_switch_to_inplace(total, few)
     evaluator.add_plain_inplace(total, prepared.offsets[shard])
     return total
 
