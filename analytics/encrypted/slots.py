@@ -6,7 +6,7 @@ security by SEAL's table):
 | for depth | coefficient modulus | rescalings |
 | --------- | ------------------- | ---------- |
 | 1, 2      | 54, 46 + 54         | 1          |
-| 3, 4      | 56, 40, 42 + 56     | 2          |
+| 3, 4      | 60, 44, 42 + 60     | 2          |
 
 Bits are encrypted at scale 2^36. Coefficients are scaled so that products need no rescaling of their own;
 see `slots_server`. Margins of up to +-30 fit; a model with a wider range is refused. CKKS is approximate:
@@ -31,8 +31,8 @@ from analytics.encrypted import seal
 RING: Final = 8192
 SLOTS: Final = RING // 2
 SCALE_BITS: Final = 36
-TARGET_BITS: Final = {2: 92, 3: 88}
-"""Scale of the sum of all terms before the last rescaling, by the number of primes that data have."""
+TARGET_BITS: Final = 92
+"""Scale of the sum of all terms before the last rescaling; it leaves coefficients 2^20 at least."""
 LARGEST_MARGIN: Final = 30.0
 DECIMALS: Final = 4
 """Margins are rounded to this many decimals on the client before anything else sees them."""
@@ -47,7 +47,7 @@ class SlotSet:
 
 
 SHALLOW: Final = SlotSet("cohort-2", (54, 46, 54))
-DEEP: Final = SlotSet("cohort-4", (56, 40, 42, 56))
+DEEP: Final = SlotSet("cohort-4v2", (60, 44, 42, 60))
 SLOT_SETS: Final = {s.name: s for s in (SHALLOW, DEEP)}
 
 
@@ -94,7 +94,7 @@ class Ckks:
         self.top = len(parameters.primes) - 1
         self.moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()]
         self.scale = 2.0**SCALE_BITS
-        self.target = 2.0 ** TARGET_BITS[self.top]
+        self.target = 2.0**TARGET_BITS
 
     def encode(self, value: float | list[float], scale: float, primes: int) -> Any:
         """A plaintext of one number for all slots, or of a number for each, at a scale and level."""

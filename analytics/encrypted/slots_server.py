@@ -3,9 +3,10 @@
 Levels are counted in primes left. Trees of depth 3 and 4 start with three:
 
 ```
-level 3   sum over b of b * (coefficients times decisions), plus coefficients times decisions;
-          products of two prefix decisions;                       relinearised, rescaled
-level 2   times the prefix, summed over prefixes; plus the terms without prefix
+level 3   sum over b of b * (coefficients times decisions); products of two prefix decisions
+          rescaled, relinearised
+level 2   plus coefficients times decisions; times the prefix, summed over prefixes; plus the terms
+          without prefix
           relinearised once, rescaled
 level 1   the answer
 ```
@@ -20,6 +21,7 @@ possible because coefficients are known numbers: 2^20 and more of scale is preci
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import Model, header
@@ -99,8 +101,7 @@ class SlotEvaluator:
         if query.keys not in self._keys:
             raise UnknownError("no evaluation keys of that digest are held; send them again")
         self._keys.move_to_end(query.keys)
-        columns = [_column(self._ckks, section) for section in frame.sections]
-        run = _Run(self._ckks, self._ensemble, self._keys[query.keys], columns)
+        run = _Run(self._ckks, self._ensemble, self._keys[query.keys], frame.sections)
         try:
             answer = run.evaluate(self._polynomial)
         except (RuntimeError, ValueError) as error:
@@ -117,13 +118,19 @@ def _column(context: Ckks, data: bytes) -> seal.Ciphertext:
 
 
 class _Run:
-    """One evaluation: the columns, and every decision at every level it was needed at so far."""
+    """One evaluation: the columns, and every decision at every level it was needed at so far.
+
+    Reading a column takes as long as ten additions, so those that the model does not ask about are left.
+    That tells a client no more than its margins do: they do not change with such a column.
+    """
 
     def __init__(
-        self, context: Ckks, ensemble: Ensemble, relin: seal.RelinKeys, columns: list[seal.Ciphertext]
+        self, context: Ckks, ensemble: Ensemble, relin: seal.RelinKeys, columns: Sequence[bytes]
     ) -> None:
-        self.ckks, self.ensemble, self.relin, self.columns = context, ensemble, relin, columns
+        self.ckks, self.ensemble, self.relin = context, ensemble, relin
         self.evaluator = context.evaluator
+        self._sections = columns
+        self._columns: dict[int, seal.Ciphertext] = {}
         self._decisions: dict[tuple[Literal, int], seal.Ciphertext] = {}
 
     def evaluate(self, terms: Polynomial) -> seal.Ciphertext:
@@ -154,18 +161,23 @@ class _Run:
 
     def _inner(self, part: Quadratic, wanted: float) -> seal.Ciphertext | None:
         """linear + products without the constant, at the last level; None where that is nothing."""
+        parts = self._weighted(part.linear, _LAST, wanted)
+        if part.products:
+            parts.append(self._products(part, wanted))
+        return self._sum(parts) if parts else None
+
+    def _products(self, part: Quadratic, wanted: float) -> seal.Ciphertext:
+        """The sum of products, from the first level to the last."""
         level = self.ckks.top
-        scale = wanted * (self.ckks.moduli[level - 1] if level > _LAST else 1)
-        parts = [self._product(literal, form, level, scale) for literal, form in part.products.items()]
-        parts += self._weighted(part.linear, level, scale)
-        if not parts:
-            return None
-        out = self._sum(parts)
+        scale = wanted * self.ckks.moduli[level - 1]
+        out = self._sum(
+            [self._product(literal, form, level, scale) for literal, form in part.products.items()]
+        )
+        # In this order: relinearising takes longer the more primes there are.
+        self.evaluator.rescale_to_next_inplace(out)
         if out.size() == 3:
             self.evaluator.relinearize_inplace(out, self.relin)
-        if level > _LAST:
-            self.evaluator.rescale_to_next_inplace(out)
-            out.scale = wanted
+        out.scale = wanted
         return out
 
     def _product(self, literal: Literal, form: Linear, level: int, scale: float) -> seal.Ciphertext:
@@ -206,24 +218,37 @@ class _Run:
         return out
 
     def _decision(self, literal: Literal, level: int) -> seal.Ciphertext:
-        """The bit of a decision, at a level: a column, or the sum of two, or one minus one."""
+        """The bit of a decision, at a level. It may be a column itself: not to be changed."""
         key = (literal, level)
         if key not in self._decisions:
-            form = self.ensemble.affine(literal)
-            out: seal.Ciphertext | None = None
-            for column, x in form.terms.items():
-                part = seal.Ciphertext()
-                self.evaluator.mod_switch_to(self.columns[column], self.ckks.ids[level], part)
-                if x < 0:
-                    self.evaluator.negate_inplace(part)
-                if out is None:
-                    out = part
-                else:
-                    self.evaluator.add_inplace(out, part)
-            assert out is not None  # noqa: S101 - decisions with one outcome were resolved when reading
-            self._add_constant(out, form.constant, self.ckks.scale, level)
-            self._decisions[key] = out
+            if level == self.ckks.top:
+                self._decisions[key] = self._affine(literal)
+            else:
+                out = seal.Ciphertext()
+                above = self._decision(literal, self.ckks.top)
+                self.evaluator.mod_switch_to(above, self.ckks.ids[level], out)
+                self._decisions[key] = out
         return self._decisions[key]
+
+    def _affine(self, literal: Literal) -> seal.Ciphertext:
+        """A column, or the sum of two, or one minus one."""
+        form = self.ensemble.affine(literal)
+        columns = [self._column(j) for j in form.terms]
+        if form.constant:
+            out = seal.Ciphertext()
+            self.evaluator.negate(columns[0], out)
+            self._add_constant(out, form.constant, self.ckks.scale, self.ckks.top)
+            return out
+        if len(columns) == 2:
+            out = seal.Ciphertext()
+            self.evaluator.add(*columns, out)
+            return out
+        return columns[0]
+
+    def _column(self, index: int) -> seal.Ciphertext:
+        if index not in self._columns:
+            self._columns[index] = _column(self.ckks, self._sections[index])
+        return self._columns[index]
 
     def _add_constant(self, value: seal.Ciphertext, constant: float, scale: float, level: int) -> None:
         if constant:
