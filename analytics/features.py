@@ -31,6 +31,8 @@ SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 
 Resource = Mapping[str, Any]
+Spelling = Callable[[str], str]
+"""Gives a code system's identifier as a catalogue writes it: a URL, where a record may have an OID."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,19 @@ class Extract:
         return tuple(dict.fromkeys(s for a in self.accounts for s in a.sources))
 
 
-def extract(catalogue: Catalogue, patient: Resource, records: Iterable[Resource], as_of: date) -> Extract:
+def extract(
+    catalogue: Catalogue,
+    patient: Resource,
+    records: Iterable[Resource],
+    as_of: date,
+    *,
+    spelling: Spelling = str,
+) -> Extract:
     """Compute every feature of a catalogue from a Patient and the patient's other resources.
 
     Resources are dictionaries in FHIR R4's JSON shape; other types than Observation and Condition are
-    passed over.
+    passed over. `spelling` is asked what code system a record means; without it, only what is written as
+    the catalogue writes it (`http://loinc.org`) is known.
 
     Raises:
         NoUsableDataError: too little was found for a score; names the features that are missing.
@@ -146,9 +156,9 @@ def extract(catalogue: Catalogue, patient: Resource, records: Iterable[Resource]
         elif feature.rule is Rule.SEX:
             accounts.append(_sex(feature, patient))
         elif feature.rule is Rule.PRESENT:
-            accounts.append(_present(feature, conditions, as_of))
+            accounts.append(_present(feature, conditions, as_of, spelling))
         else:
-            accounts.append(_latest(feature, observations, as_of))
+            accounts.append(_latest(feature, observations, as_of, spelling))
     out = Extract(tuple(accounts))
     measured = {f.name for f in catalogue.features if f.rule in {Rule.LATEST, Rule.ANSWER}}
     usable = measured - set(out.missing)
@@ -171,9 +181,14 @@ def _reference(resource: Resource) -> str:
     return f"{resource['resourceType']}/{resource.get('id', '')}"
 
 
-def _matching(concept: Resource, codes: tuple[Code, ...]) -> Code | None:
-    given = {(c.get("system"), c.get("code")) for c in concept.get("coding", ())}
+def _matching(concept: Resource, codes: tuple[Code, ...], spelling: Spelling) -> Code | None:
+    given = {(_system(c, spelling), c.get("code")) for c in concept.get("coding", ())}
     return next((code for code in codes if (code.system, code.code) in given), None)
+
+
+def _system(coded: Resource, spelling: Spelling) -> str | None:
+    system = coded.get("system")
+    return spelling(system) if isinstance(system, str) else None
 
 
 def _account(
@@ -209,11 +224,11 @@ def _sex(feature: Feature, patient: Resource) -> Account:
     return _account(feature, () if value is None else [Usable(value, _reference(patient), None)])
 
 
-def _present(feature: Feature, conditions: Sequence[Resource], as_of: date) -> Account:
+def _present(feature: Feature, conditions: Sequence[Resource], as_of: date, spelling: Spelling) -> Account:
     known = [
         c
         for c in conditions
-        if _matching(c.get("code", {}), feature.codes)
+        if _matching(c.get("code", {}), feature.codes, spelling)
         and ((when := _date(c.get("recordedDate") or c.get("onsetDateTime"))) is None or when[0] <= as_of)
     ]
     if not known:
@@ -221,15 +236,15 @@ def _present(feature: Feature, conditions: Sequence[Resource], as_of: date) -> A
     return _account(feature, [Usable(1.0, _reference(c), None) for c in known])
 
 
-def _latest(feature: Feature, observations: Sequence[Resource], as_of: date) -> Account:
+def _latest(feature: Feature, observations: Sequence[Resource], as_of: date, spelling: Spelling) -> Account:
     found: list[tuple[datetime, Usable]] = []
     passed_over: dict[Reason, int] = {}
     for observation in observations:
         moment, day = _moment(observation)
         if day is not None and day > as_of:
             continue
-        for part, code in _parts(observation, feature.codes):
-            value = _value(feature, part, code)
+        for part, code in _parts(observation, feature.codes, spelling):
+            value = _value(feature, part, code, spelling)
             if isinstance(value, Reason):
                 passed_over[value] = passed_over.get(value, 0) + 1
             else:
@@ -238,14 +253,16 @@ def _latest(feature: Feature, observations: Sequence[Resource], as_of: date) -> 
     return _account(feature, [usable for moment, usable in found if moment == newest], passed_over)
 
 
-def _parts(observation: Resource, codes: tuple[Code, ...]) -> Iterator[tuple[Resource, Code]]:
+def _parts(
+    observation: Resource, codes: tuple[Code, ...], spelling: Spelling
+) -> Iterator[tuple[Resource, Code]]:
     for part in (observation, *observation.get("component", ())):
-        code = _matching(part.get("code", {}), codes)
+        code = _matching(part.get("code", {}), codes, spelling)
         if code:
             yield part, code
 
 
-def _value(feature: Feature, part: Resource, code: Code) -> float | Reason:
+def _value(feature: Feature, part: Resource, code: Code, spelling: Spelling) -> float | Reason:
     if feature.rule is Rule.ANSWER:
         return _answer(feature, part)
     quantity = part.get("valueQuantity")
@@ -253,7 +270,7 @@ def _value(feature: Feature, part: Resource, code: Code) -> float | Reason:
         return Reason.NO_VALUE
     if quantity.get("comparator"):
         return Reason.INEXACT
-    if quantity.get("system") not in {None, UCUM}:
+    if quantity.get("system") is not None and _system(quantity, spelling) != UCUM:
         return Reason.UNIT
     source = quantity.get("code") or quantity.get("unit") or ""
     number = float(quantity["value"])

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from exchange.cli.errors import CommandError
 from exchange.config import Folder, Risk
+from exchange.core.code_systems import canonical
 
 app = typer.Typer(help="Risk models that are scored on ciphertext.", no_args_is_help=True)
 
@@ -293,7 +294,8 @@ def _score_bundle(folder: Path, path: Path) -> None:
         raise CommandError(f"{path} has {len(patients)} Patients; give a Bundle of one patient's records")
     offer = read_offer(folder)
     names = offer.bins.features
-    found = extract(declaring(names), patients[0], resources, datetime.now(UTC).date())
+    day = datetime.now(UTC).date()
+    found = extract(declaring(names), patients[0], resources, day, spelling=canonical)
     evaluator, client = Evaluator(), Client.create(offer)
     evaluator.add_model(read_model(folder).frame.data)
     evaluator.add_keys(client.keys)

@@ -27,6 +27,7 @@ from analytics.encrypted.client import Client
 from analytics.errors import AnalyticsError, NoUsableDataError
 from analytics.features import SNOMED, Catalogue, Rule, extract
 from analytics.remote import RemoteEvaluator
+from exchange.core.code_systems import canonical
 from exchange.core.errors import Problem, UnavailableError, UnscorableError
 from exchange.risk.port import Feature, Judgement, Scored, UnusableAnswerError
 
@@ -87,7 +88,7 @@ class EncryptedModel:
         """See `RiskModel.features`."""
         titles = {feature.name: feature.title for feature in self._catalogue.features}
         try:
-            found = extract(self._catalogue, patient, records, as_of)
+            found = extract(self._catalogue, patient, records, as_of, spelling=canonical)
         except NoUsableDataError as why:
             problems = [
                 Problem("", f"{titles[a.feature]} ({a.feature}): {_why(a)}", "required")
@@ -150,10 +151,13 @@ def _why(account: Account) -> str:
 
 
 def _wanted(catalogue: Catalogue) -> dict[str, tuple[str, str]]:
+    """Searches for what a catalogue's features are made of: by the codes alone, for a search takes a code
+    system as it is written, and a record may name LOINC by its OID. `extract` tells systems apart.
+    """
     codes: dict[str, list[str]] = {"Observation": [], "Condition": []}
     for feature in catalogue.features:
         kind = "Condition" if feature.rule is Rule.PRESENT else "Observation"
-        codes[kind] += [f"{code.system}|{code.code}" for code in feature.codes]
+        codes[kind] += [code.code for code in feature.codes]
     parameters = {"Observation": "combo-code", "Condition": "code"}  # a pressure may be part of a panel
     return {kind: (parameters[kind], ",".join(found)) for kind, found in codes.items() if found}
 

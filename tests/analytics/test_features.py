@@ -141,6 +141,30 @@ def test_history_is_present_unless_refuted() -> None:
     assert account("myocardial_infarction", condition).value == 0
 
 
+def test_code_systems_are_known_by_other_names_where_a_spelling_is_given() -> None:
+    names = {"http://loinc.org": "urn:x:1", "http://snomed.info/sct": "urn:x:2"}
+    names["http://unitsofmeasure.org"] = "urn:x:3"
+    bmi = measured("39156-5", 31.0, "kg/m2")
+    bmi["code"]["coding"][0]["system"] = names["http://loinc.org"]
+    bmi["valueQuantity"]["system"] = names["http://unitsofmeasure.org"]
+    stroke = {
+        "resourceType": "Condition",
+        "id": "c",
+        "code": {"coding": [{"system": names["http://snomed.info/sct"], "code": "230690007"}, {"code": "1"}]},
+    }
+    urls = {name: url for url, name in names.items()}
+
+    def found(**given: Any) -> dict[str, float]:
+        records = [*enough(), bmi, stroke]
+        accounts = extract(DIABETES_ALL, PATIENT, records, TODAY, **given).accounts
+        return {one.feature: one.value for one in accounts}
+
+    assert math.isnan(found()["bmi"])
+    assert found()["stroke"] == 0
+    spelt = found(spelling=lambda system: urls.get(system, system))
+    assert (spelt["bmi"], spelt["stroke"], spelt["systolic"]) == (31.0, 1, 130)
+
+
 def test_too_little_data_is_no_score_and_names_what_is_missing() -> None:
     with pytest.raises(NoUsableDataError) as refusal:
         extract(DIABETES, PATIENT, enough()[:2], TODAY)

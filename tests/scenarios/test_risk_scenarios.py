@@ -29,6 +29,7 @@ from scenario_site import (
     copied,
     in_thread,
     is_outcome,
+    observation,
     opened,
 )
 
@@ -201,6 +202,29 @@ def test_the_basis_is_what_was_used_and_the_notes_say_what_was_missing(scoring: 
     notes = " ".join(note["text"] for note in body["note"])
     assert "recorded as a bound only: Total cholesterol" in notes
     assert "not recorded: Systolic pressure" in notes
+
+
+def test_records_whose_code_systems_are_oids_score_as_those_with_urls(scoring: ScoringSite):
+    site = scoring.site
+    by_url, by_oid = (site.new_patient(birthDate="1961-04-02", gender="male") for _ in range(2))
+    loinc, ucum = "urn:oid:2.16.840.1.113883.6.1", "urn:oid:2.16.840.1.113883.6.8"
+    for code, value, unit in (
+        ("39156-5", 41.0, "kg/m2"),
+        ("56114-2", 1.3, "m"),
+        ("2085-9", 0.8, "mmol/L"),
+        ("8867-4", 95, "/min"),
+    ):
+        quantity = {"value": value, "code": unit}
+        known = {**quantity, "system": "http://unitsofmeasure.org"}
+        site.observation(by_url, code=code, valueQuantity=known)
+        stored = observation(by_oid, valueQuantity={**quantity, "system": ucum})
+        stored["code"] = {"coding": [{"system": loinc, "code": code}]}
+        assert site.city.post("Observation", stored).status_code == 201
+    answers = [scoring.assess(site.city, patient) for patient in (by_url, by_oid)]
+    assert [answer.status_code for answer in answers] == [200, 200], answers[1].text
+    one, other = (answer.json() for answer in answers)
+    assert len(other["basis"]) == len(one["basis"]) == 5
+    assert probability(one) == probability(other)
 
 
 def test_a_real_participant_scores_as_xgboost_scores_her(scoring: ScoringSite):
