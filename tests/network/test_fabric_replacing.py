@@ -94,11 +94,16 @@ def joins(operator: Operator, orderer: Orderer, block: Path) -> None:
 
 
 def changes(operator: Operator, what: str, *words: str | Path) -> None:
-    """An update of the consenters, in the name of the ordering organisation's administrator."""
+    """An update of the consenters, in the name of the ordering organisation's administrator.
+
+    The next one is made from what this one leaves: an orderer acknowledges it before it is in a block.
+    """
     running = operator.network
     through, folder = running.topology.orderers[0], running.folder
     made = operator.scratch / f"{what}.pb"
-    given = ["consentry", newest_configuration(operator, through), made, what, *words]
+    current = newest_configuration(operator, through)
+    before = current.read_bytes()
+    given = ["consentry", current, made, what, *words]
     assert replacing([str(word) for word in given]) == 0
     environment = configuration.administrator_environment(folder, running.topology.organisations[0])
     environment |= {
@@ -118,6 +123,7 @@ def changes(operator: Operator, what: str, *words: str | Path) -> None:
         return True
 
     until(taken)
+    until(lambda: newest_configuration(operator, through).read_bytes() != before)
 
 
 def is_needed(operator: Operator, second: Orderer) -> None:
