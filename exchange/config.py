@@ -24,11 +24,12 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from exchange.core.actors import Member
+from exchange.core.place import Place, Schema
 
 _LONGEST_NAME = 200
 
@@ -64,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
     first block as this node found it (64 hexadecimal digits): another channel is not taken for this one.
+
+    `database` is the URL of a PostgreSQL database for records and log, as libpq reads it and without a
+    password; files in the node's folder without it.
     """
 
     msp_id: str
@@ -76,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8400
     body_limit: int = 32 * 1024 * 1024
     metrics_port: int | None = None
+    database: str | None = None
     risk: Risk | None = None
 
     @property
@@ -109,6 +114,12 @@ class Folder:
     def profile(self, settings: Settings) -> Path | None:
         """The connection profile of a node on Fabric; a relative path starts at this folder."""
         return None if settings.profile is None else self.path / settings.profile
+
+    def places(self, settings: Settings) -> tuple[Place, Place]:
+        """Where the records are, and the projection of the log."""
+        if settings.database is None:
+            return self.records, self.log
+        return Schema(settings.database, "consentry_records"), Schema(settings.database, "consentry_log")
 
     def use_model(self, risk: Risk, *, offer: bytes, card: bytes, token: str, authority: bytes = b"") -> None:
         """Have the node's patients scored: put the model's files in place, and `[risk]` into the settings.
@@ -170,11 +181,14 @@ class Folder:
     def check_files(self, settings: Settings) -> None:
         """Refuse a node whose databases are not all there: opening them would begin empty ones.
 
+        Schemas on PostgreSQL are looked at where they are opened.
+
         Raises:
             ConfigError: which one is missing, or holds nothing.
         """
         ledger = (self.ledger,) if settings.ledger == "embedded" else ()
-        for path in (*ledger, self.records, self.log):
+        databases = (self.records, self.log) if settings.database is None else ()
+        for path in (*ledger, *databases):
             if path.is_file() and path.stat().st_size:
                 continue
             ways = "docs/operations.md says how"
@@ -212,6 +226,8 @@ def check(settings: Settings) -> None:
     _check_members(settings)
     _check_ledger(settings)
     _check_base_url(settings.base_url)
+    if settings.database is not None:
+        _check_database(settings.database)
     if settings.risk is not None:
         _check_risk(settings.risk)
     if _HOST.fullmatch(settings.host) is None:
@@ -284,6 +300,28 @@ def _check_risk(risk: Risk) -> None:
         raise ConfigError("risk.seconds is 0.1 to 25")
 
 
+def _check_database(url: str) -> None:
+    # No message may quote the URL: what is wrong with it may be that it has a password.
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"postgresql", "postgres"} and not parts.fragment and url.isprintable()
+        named = parts.password is not None or any(
+            "password" in key.lower() for key, _ in parse_qsl(parts.query, keep_blank_values=True)
+        )
+    except ValueError:
+        usable = named = False
+    if named:
+        raise ConfigError(
+            "database has a password in it, which settings and lists of processes would show; put it into "
+            "a password file (host:port:database:user:password, mode 600), and name that by "
+            "?passfile=/path in the URL or by PGPASSFILE"
+        )
+    if not usable:
+        raise ConfigError(
+            "database is the URL of a PostgreSQL database, such as postgresql://consentry@db.hospital.example/city"
+        )
+
+
 def _check_base_url(base_url: str) -> None:
     try:
         parts = urlsplit(base_url)
@@ -316,6 +354,8 @@ def _render(settings: Settings) -> str:
         lines.append(f"first_block = {json.dumps(settings.first_block)}")
     if settings.metrics_port is not None:
         lines.append(f"metrics_port = {settings.metrics_port}")
+    if settings.database is not None:
+        lines.append(f"database = {json.dumps(settings.database, ensure_ascii=False)}")
     for member in settings.members:
         lines += _render_member(member)
     if settings.risk is not None:

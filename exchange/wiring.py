@@ -17,6 +17,7 @@ from chaincode.errors import ConflictError
 from exchange.config import ConfigError, Folder, Settings
 from exchange.core.actors import Principal, operator
 from exchange.core.errors import DamagedError, UnavailableError
+from exchange.core.place import Place, Schema
 from exchange.core.policy import founding_policy
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.keys import KeyRing
@@ -48,7 +49,7 @@ from exchange.services.scoring import Scoring
 from exchange.services.searching import Searching
 from exchange.services.tokens import Tokens
 from exchange.services.writing import Writing
-from exchange.store import log
+from exchange.store import log, postgres
 from exchange.store.database import Database
 from exchange.store.records import metadata as records_metadata
 from exchange.vault.file import FileVault, create_root_key
@@ -72,20 +73,29 @@ async def initialise(folder: Folder, settings: Settings) -> None:
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.path.iterdir()) and not folder.settings_file.exists():
         raise ConfigError(f"{folder.path} is not empty; choose a new folder")
+    for place in folder.places(settings):
+        if isinstance(place, Schema) and postgres.taken(place):
+            raise ConfigError(f"there is a {place} already, maybe another node's; name a database of its own")
     folder.write(settings)
+    made: list[Place] = []
     try:
         folder.root_key.parent.mkdir(mode=0o700)
         create_root_key(folder.root_key)
         if settings.ledger == "embedded":
             EmbeddedLedger.create_key(folder.node_key)
         await _found(folder, settings)
-        Database(folder.records, records_metadata, durable=True).close()
-        Database(folder.log, log.metadata, durable=False).close()
+        records, entries = folder.places(settings)
+        for place, tables in ((records, records_metadata), (entries, log.metadata)):
+            Database(place, tables, durable=True).close()
+            made.append(place)
         async with open_node(folder) as node:
             await node.membership.introduce()
     except BaseException:
-        for made in folder.path.iterdir():  # nothing was here before
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        for place in made:
+            if isinstance(place, Schema):
+                postgres.remove(place)
+        for file in folder.path.iterdir():  # nothing was here before
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
         raise
 
 
@@ -229,10 +239,11 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         away = await _greet(ledger)
         if away is not None:
             _log.warning("ledger.away", reason=away)
-        records = Database(folder.records, records_metadata, durable=True)
+        kept, listed = folder.places(settings)
+        records = Database(kept, records_metadata, durable=True, begin=False)
         stack.callback(records.close)
         stack.callback(WriterLock(folder.log).release)  # against a rebuilding of the same file
-        entries = Database(folder.log, log.metadata, durable=False)
+        entries = Database(listed, log.metadata, durable=False, begin=False, exclusive=True)
         stack.callback(entries.close)
         witness = partial(open_reader, folder.ledger) if settings.ledger == "embedded" else None
         projection = Projection(transactions, entries, witness=witness)

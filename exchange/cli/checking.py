@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Self
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from sqlalchemy import MetaData
 from exchange.cli.errors import CommandError
 from exchange.config import Folder, Settings
 from exchange.core.errors import DamagedError
+from exchange.core.place import Place
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.embedded.verify import Noted, Report
@@ -72,16 +72,16 @@ def checked_ledger(
     return checked, report, channel.reader if checked.finding is None else None
 
 
-def database(stack: ExitStack, path: Path, tables: MetaData, *, durable: bool) -> Database:
+def database(stack: ExitStack, place: Place, tables: MetaData, *, durable: bool) -> Database:
     """A database of the node, closed with `stack`.
 
     Raises:
         DamagedError: it can't be opened.
     """
     try:
-        database = Database(path, tables, durable=durable)
+        database = Database(place, tables, durable=durable, begin=False)
     except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
-        raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
+        raise DamagedError(f"{place} can't be opened as a database (its schema is damaged)") from None
     stack.callback(database.close)
     return database
 

@@ -30,7 +30,7 @@ def tokens(folder: Folder) -> tuple[Tokens, Database]:
     """The token service over the node's database, beside a gateway that may be serving it."""
     settings = folder.load()
     folder.check_files(settings)
-    records = Database(folder.records, metadata, durable=True)
+    records = Database(folder.places(settings)[0], metadata, durable=True, begin=False)
     members = {member.msp_id: member for member in settings.members}
     seal = OperatorSeal(FileVault(folder.root_key).derive("operator"))
     return Tokens(records, members, base_url=settings.base_url, seal=seal), records

@@ -63,6 +63,12 @@ def init(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8400,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="A PostgreSQL URL without a password; files in FOLDER without it.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Make a new node: keys, and on a ledger of its own or on a new channel the founding policy.
 
@@ -100,6 +106,7 @@ def init(
         first_block=first_block,
         host=host,
         port=port,
+        database=database,
     )
     check(settings)
     asyncio.run(initialise(Folder(folder), settings))

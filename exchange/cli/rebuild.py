@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from exchange.cli.checking import Shown, checked_ledger
+from exchange.cli.errors import CommandError
 from exchange.cli.node import FOLDER
 from exchange.config import Folder
 from exchange.core.errors import DamagedError
@@ -22,6 +23,10 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     """
     place = Folder(folder)
     settings = place.load()
+    if settings.database is not None:
+        raise CommandError(
+            "the log of a node on PostgreSQL comes from the database's backup; its gateway adds what is newer"
+        )
     with ExitStack() as stack, Shown() as stages:
         lock = WriterLock(place.log)
         stack.callback(lock.release)

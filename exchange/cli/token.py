@@ -53,9 +53,10 @@ def patient(
 
 async def _check_known(folder: Folder, patient: str) -> None:
     # Whoever has records here, be it without a Patient among them: also those have a log to read.
-    folder.check_files(folder.load())
+    settings = folder.load()
+    folder.check_files(settings)
     subject = References(FileVault(folder.root_key).derive("references")).subject(patient)
-    records = Database(folder.records, metadata, durable=True)
+    records = Database(folder.places(settings)[0], metadata, durable=True, begin=False)
     try:
         known = await records.read(lambda c: subjects.wrapped_keys(c, [subject]))
     finally:

@@ -46,8 +46,9 @@ def verify(
             stack, place, settings, stages.progress, replay=replay, noted=seen
         )
         checked = [ledger]
-        records = database(stack, place.records, metadata, durable=True)
-        entries = database(stack, place.log, log.metadata, durable=False)
+        kept, listed = place.places(settings)
+        records = database(stack, kept, metadata, durable=True)
+        entries = database(stack, listed, log.metadata, durable=False)
         if reader is not None:
             custody = Custody(
                 msp_id=settings.msp_id,

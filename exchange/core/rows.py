@@ -15,13 +15,17 @@ _MOST_VALUES = 4096
 
 
 @lru_cache(maxsize=128)
-def _statement(head: str, width: int, count: int) -> str:
+def _statement(head: str, width: int, count: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
-    return f"{head} VALUES {','.join([row] * count)}"
+    return f"{head} VALUES {','.join([row] * count)} {tail}"
 
 
-def insert(run: Callable[[str, tuple[Any, ...]], object], head: str, rows: Sequence[Sequence[Any]]) -> None:
+def insert(
+    run: Callable[[str, tuple[Any, ...]], object], head: str, rows: Sequence[Sequence[Any]], *, tail: str = ""
+) -> None:
     """Have `run` execute `head` (`INSERT INTO table (columns)`) for all `rows`, which are equally wide.
+
+    `tail` stands behind the values, such as `ON CONFLICT DO NOTHING`.
 
     Statements hold a power of two of rows, so that few different ones have to be prepared.
     """
@@ -32,5 +36,5 @@ def insert(run: Callable[[str, tuple[Any, ...]], object], head: str, rows: Seque
         while size > len(rows) - start:
             size >>= 1
         chunk = rows[start : start + size]
-        run(_statement(head, width, size), tuple(chain.from_iterable(chunk)))
+        run(_statement(head, width, size, tail), tuple(chain.from_iterable(chunk)))
         start += size

@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData
 
-from exchange.store.sqlite import open_engine, prepare
+from exchange.core.errors import UnavailableError
+from exchange.core.place import Place, Schema
+from exchange.store import postgres, sqlite
 from exchange.store.worker import Worker
 
 T = TypeVar("T")
 
+SCHEMA_VERSION = 4
+_READERS = 4
+"""Connections that read from PostgreSQL: a server answers several at once, a file's cache one."""
+
 
 class Database:
-    """One SQLite file with a reading and a writing thread.
+    """One SQLite file or PostgreSQL schema, with threads that read and one that writes.
+
+    One that is absent is made if `begin`. With `exclusive` no second process has the schema so; files are
+    locked by those who open them.
 
     Raises:
-        DamagedError: the file is no database of this program.
+        DamagedError: it is no database of this program, or absent.
+        UnavailableError: the server can't be reached, or another process has it exclusively.
     """
 
-    def __init__(self, path: Path, metadata: MetaData, *, durable: bool) -> None:
-        self._engine = open_engine(path, durable=durable)
-        prepare(self._engine, metadata, path=path)
-        self._reader = Worker(
-            self._engine.execution_options(read_only=True), writes=False, name=f"{path.stem}-read"
-        )
-        self._writer = Worker(self._engine, writes=True, name=f"{path.stem}-write")
+    def __init__(
+        self,
+        place: Place,
+        metadata: MetaData,
+        *,
+        durable: bool,
+        begin: bool = True,
+        exclusive: bool = False,
+    ) -> None:
+        if isinstance(place, Schema):
+            self._engine = postgres.open_engine(place, durable=durable)
+            postgres.prepare(self._engine, metadata, place=place, version=SCHEMA_VERSION, begin=begin)
+            writing = postgres.open_engine(place, durable=durable, exclusive=exclusive)
+            name, readers = place.name, _READERS
+        else:
+            self._engine = writing = sqlite.open_engine(place, durable=durable)
+            sqlite.prepare(self._engine, metadata, path=place, version=SCHEMA_VERSION, begin=begin)
+            name, readers = place.stem, 1
+        self._writer = Worker(writing, writes=True, name=f"{name}-write")
+        reading = self._engine.execution_options(read_only=True)
+        try:
+            self._reader = Worker(reading, writes=False, name=f"{name}-read", threads=readers)
+        except UnavailableError:
+            self._writer.close()
+            raise
 
     @property
     def engine(self) -> Engine:
@@ -43,7 +70,7 @@ class Database:
         return await self._writer.run(work)
 
     def close(self) -> None:
-        """Finish what is queued and let go of the file."""
+        """Finish what is queued and let go of the database."""
         self._reader.close()
         self._writer.close()
         self._engine.dispose()

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Column,
     Connection,
     CursorResult,
-    Integer,
     LargeBinary,
     Select,
     Table,
@@ -36,6 +35,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import Envelope
+from exchange.store.dialect import WHOLE, run
 from exchange.store.schema import metadata
 
 TOKEN_BYTES = 16
@@ -43,11 +43,11 @@ TOKEN_BYTES = 16
 documents = Table(
     "documents",
     metadata,
-    Column("sequence", Integer, primary_key=True),
+    Column("sequence", WHOLE, primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", WHOLE, nullable=False),
     Column("subjects", LargeBinary, nullable=False),
-    Column("written", Integer, nullable=False),
+    Column("written", WHOLE, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("digest", LargeBinary, nullable=False),
@@ -61,7 +61,7 @@ search_tokens = Table(
     "search_tokens",
     metadata,
     Column("token", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("sequence", Integer, primary_key=True),
+    Column("sequence", WHOLE, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -147,7 +147,7 @@ _CURRENT = (
 )
 _INSERT = (
     "INSERT INTO documents (sequence, reference, version, subjects, written, deleted, current, digest, "
-    "sealed, tokens) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)"
+    "sealed, tokens) VALUES (?, ?, ?, ?, ?, ?, TRUE, ?, ?, ?)"
 )
 _INDEX = "INSERT INTO search_tokens (token, sequence) VALUES (?, ?)"
 _AT_ONCE = 500
@@ -183,7 +183,7 @@ def current(
     for start in range(0, len(references), _AT_ONCE):
         chunk = tuple(references[start : start + _AT_ONCE])
         statement = _CURRENT.format(sealed, ",".join("?" * len(chunk)))
-        for row in connection.exec_driver_sql(statement, chunk):
+        for row in run(connection, statement, chunk):
             stored = _stored(row)
             found[stored.envelope.reference] = stored
     return found
@@ -237,15 +237,13 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
     last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
     for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would hold up everybody
         chunk = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
-        connection.exec_driver_sql(_INSERT, [_row(sequence, new) for sequence, new in chunk])
+        run(connection, _INSERT, [_row(sequence, new) for sequence, new in chunk])
         postings: dict[bytes, list[int]] = {}
         for sequence, new in chunk:
             for token in _split(new.tokens):
                 postings.setdefault(token, []).append(sequence)
         if postings:  # neighbours in the index are written together
-            connection.exec_driver_sql(
-                _INDEX, [(token, at) for token in sorted(postings) for at in postings[token]]
-            )
+            run(connection, _INDEX, [(token, at) for token in sorted(postings) for at in postings[token]])
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:

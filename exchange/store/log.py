@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Select,
@@ -28,9 +28,9 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from exchange.core.rows import insert
+from exchange.store.dialect import WHOLE, is_postgres, run, upsert
 
 metadata = MetaData()
 
@@ -40,11 +40,11 @@ _REFUSED = "outcome = 'deny'"
 entries = Table(
     "entries",
     metadata,
-    Column("sequence", Integer, primary_key=True),
+    Column("sequence", WHOLE, primary_key=True),
     Column("tx", String(64), nullable=False),
-    Column("n", Integer, nullable=False),
-    Column("block", Integer, nullable=False),
-    Column("time", Integer, nullable=False),
+    Column("n", WHOLE, nullable=False),
+    Column("block", WHOLE, nullable=False),
+    Column("time", WHOLE, nullable=False),
     Column("pair", String(32), nullable=False),
     Column("custodian", String(255), nullable=False),
     Column("recipient", String(255), nullable=False),
@@ -56,19 +56,19 @@ entries = Table(
     Index("entries_tx", "tx", "n", unique=True),
     Index("entries_pair", "pair", "sequence"),
     Index("entries_time", "time"),
-    Index("entries_refused", "sequence", sqlite_where=text(_REFUSED)),
+    Index("entries_refused", "sequence", sqlite_where=text(_REFUSED), postgresql_where=text(_REFUSED)),
 )
 
 details = Table(
     "details",
     metadata,
     Column("tx", String(64), primary_key=True),
-    Column("n", Integer, primary_key=True),
+    Column("n", WHOLE, primary_key=True),
     Column("subject", LargeBinary(16), nullable=False),
     Column("attempt", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     # Entries under a pair are found by its name; only those under an attempt's name need this.
-    Index("details_attempts", "subject", sqlite_where=text("attempt = 1")),
+    Index("details_attempts", "subject", sqlite_where=text("attempt = 1"), postgresql_where=text("attempt")),
     sqlite_with_rowid=False,
 )
 
@@ -76,8 +76,8 @@ checkpoints = Table(
     "checkpoints",
     metadata,
     Column("name", String(32), primary_key=True),
-    Column("block", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("block", WHOLE, nullable=False),
+    Column("position", WHOLE, nullable=False),
 )
 
 
@@ -132,10 +132,16 @@ DetailRow = tuple[str, int, bytes, bool, bytes]
 """Transaction, number, subject, whether the entry is an attempt, and the sealed detail."""
 
 
+_REPLACE = (
+    "ON CONFLICT (tx, n) DO UPDATE SET subject = excluded.subject, attempt = excluded.attempt, "
+    "sealed = excluded.sealed"
+)
+
+
 def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
     """Keep the details of entries about to be released."""
-    head = "INSERT OR REPLACE INTO details (tx, n, subject, attempt, sealed)"
-    insert(connection.exec_driver_sql, head, rows)
+    head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
+    insert(partial(run, connection), head, rows, tail=_REPLACE)
 
 
 def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
@@ -155,21 +161,35 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
 
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
     """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
+    if is_postgres(connection):  # its own numbers would leave gaps where a row is there already
+        rows = _fresh(connection, rows)
+        last = connection.execute(select(func.max(entries.c.sequence))).scalar() or 0
+        numbers: Sequence[int | None] = range(last + 1, last + 1 + len(rows))
+    else:
+        numbers = [None] * len(rows)  # SQLite gives a row the number behind the highest
     insert(
-        connection.exec_driver_sql,
-        "INSERT OR IGNORE INTO entries (tx, n, block, time, pair, custodian, recipient, user, action, "
+        partial(run, connection),
+        'INSERT INTO entries (sequence, tx, n, block, time, pair, custodian, recipient, "user", action, '
         "purpose, outcome, record)",
         [
             (
-                row.tx, row.n, row.block, row.time, row.pair, row.custodian, row.recipient, row.user,
+                number, row.tx, row.n, row.block, row.time, row.pair, row.custodian, row.recipient, row.user,
                 row.action, row.purpose, row.outcome, row.record,
             )
-            for row in rows
+            for number, row in zip(numbers, rows, strict=True)
         ],
+        tail="ON CONFLICT DO NOTHING",
     )  # fmt: skip
     values = {"name": "ledger", "block": block, "position": position}
-    statement = upsert(checkpoints).values(values)
+    statement = upsert(connection, checkpoints).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=[checkpoints.c.name], set_=values))
+
+
+def _fresh(connection: Connection, rows: Sequence[EntryRow]) -> list[EntryRow]:
+    transactions = list({row.tx for row in rows})
+    known = select(entries.c.tx, entries.c.n).where(entries.c.tx.in_(transactions))
+    held = {(tx, n) for tx, n in connection.execute(known)}
+    return list({(row.tx, row.n): row for row in rows if (row.tx, row.n) not in held}.values())
 
 
 def checkpoint(connection: Connection) -> tuple[int, int] | None:

@@ -15,7 +15,6 @@ from sqlalchemy.pool import NullPool
 
 from exchange.core.errors import DamagedError
 
-SCHEMA_VERSION = 4
 _APPLICATION_ID = 0x436E7472  # "Cntr": tells this project's files from any other database
 _CACHE_KIB = 32 * 1024
 
@@ -45,19 +44,19 @@ def open_engine(path: Path, *, durable: bool) -> Engine:
     return engine
 
 
-def prepare(engine: Engine, metadata: MetaData, *, path: Path) -> None:
-    """Create the tables in a new file, or check that an existing one is ours and of this version.
+def prepare(engine: Engine, metadata: MetaData, *, path: Path, version: int, begin: bool) -> None:
+    """Create the tables in a new file if `begin`, or check that one is ours and of this version.
 
     Raises:
         DamagedError: the file is no database, not ours, or of another schema version.
     """
     try:
         with engine.begin() as connection:
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-            if (version, owner) == (0, 0):
+            if (found, owner) == (0, 0) and begin:
                 metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
+                connection.exec_driver_sql(f"PRAGMA user_version={version}")
                 connection.exec_driver_sql(f"PRAGMA application_id={_APPLICATION_ID}")
                 return
     except DatabaseError as why:
@@ -66,5 +65,5 @@ def prepare(engine: Engine, metadata: MetaData, *, path: Path) -> None:
         raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
     if owner != _APPLICATION_ID:
         raise DamagedError(f"{path} is a database of another program")
-    if version != SCHEMA_VERSION:
-        raise DamagedError(f"{path} has schema version {version}; this program reads {SCHEMA_VERSION}")
+    if found != version:
+        raise DamagedError(f"{path} has schema version {found}; this program reads {version}")

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
-    Integer,
     LargeBinary,
     String,
     Table,
@@ -30,8 +29,8 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from exchange.store.dialect import WHOLE, upsert
 from exchange.store.documents import TOKEN_BYTES
 from exchange.store.schema import metadata
 
@@ -40,7 +39,7 @@ subjects = Table(
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
-    Column("created", Integer, nullable=False),
+    Column("created", WHOLE, nullable=False),
 )
 
 pairs = Table(
@@ -61,7 +60,7 @@ drafts = Table(
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("version", Integer, nullable=False),
+    Column("version", WHOLE, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -185,13 +184,13 @@ def note(
             {"subject": subject, "recipient": recipient, "pair": pair, "opened": False}
             for subject, recipient, pair in opening
         ]
-        connection.execute(upsert(pairs).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(connection, pairs).on_conflict_do_nothing(), rows)
     if asking:
         rows = [
             {"subject": subject, "recipient": recipient, "reference": reference}
             for subject, recipient, reference in asking
         ]
-        connection.execute(upsert(notes).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(connection, notes).on_conflict_do_nothing(), rows)
 
 
 def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
@@ -242,7 +241,7 @@ def put_draft(connection: Connection, subject: bytes, draft: DraftRow) -> None:
         "version": draft.version,
         "sealed": draft.sealed,
     }
-    statement = upsert(drafts).values(values)
+    statement = upsert(connection, drafts).values(values)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[drafts.c.subject, drafts.c.reference],
@@ -250,7 +249,7 @@ def put_draft(connection: Connection, subject: bytes, draft: DraftRow) -> None:
         )
     )
     outbox = {"subject": subject, "reference": draft.reference}
-    connection.execute(upsert(filings).values(outbox).on_conflict_do_nothing())
+    connection.execute(upsert(connection, filings).values(outbox).on_conflict_do_nothing())
 
 
 def unfiled(connection: Connection, limit: int) -> list[tuple[bytes, bytes]]:

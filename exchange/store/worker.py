@@ -1,4 +1,4 @@
-"""One thread, one connection, many callers: work that waits together shares one transaction.
+"""One connection a thread, many callers: work that waits together shares one transaction.
 
 A database call costs a thread hop, and a durable commit a disk flush. Under load both are shared by
 everything that queued meanwhile; alone, a call goes at once. Each piece of work runs in a savepoint of
@@ -22,6 +22,7 @@ T = TypeVar("T")
 Work = Callable[[Connection], Any]
 
 _MOST_AT_ONCE = 256
+_SHARED_AT_ONCE = 16  # where several threads take from one queue, none takes it all
 
 
 class _Job:
@@ -43,14 +44,30 @@ class _Job:
 
 
 class Worker:
-    """Runs work on `engine`; with `writes`, all that waits commits together, durably, before anyone hears."""
+    """Runs work on `engine`; with `writes`, all that waits commits together, durably, before anyone hears.
 
-    def __init__(self, engine: Engine, *, writes: bool, name: str) -> None:
-        self._engine = engine
+    Raises:
+        UnavailableError: no connection is to be had.
+    """
+
+    def __init__(self, engine: Engine, *, writes: bool, name: str, threads: int = 1) -> None:
         self._writes = writes
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
+        self._at_once = _MOST_AT_ONCE if threads == 1 else _SHARED_AT_ONCE
+        connections: list[Connection] = []
+        try:
+            for _ in range(threads):
+                connections.append(engine.connect())  # noqa: PERF401 - those that are open get closed
+        except SQLAlchemyError:
+            for connection in connections:
+                connection.close()
+            raise UnavailableError("the document store can't be reached") from None
+        self._threads = [
+            threading.Thread(target=self._serve, args=(connection,), name=name, daemon=True)
+            for connection in connections
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, once it is committed.
@@ -65,16 +82,18 @@ class Worker:
         return result
 
     def close(self) -> None:
-        """Finish what is queued and end the thread."""
-        self._queue.put(None)
-        self._thread.join()
+        """Finish what is queued and end the threads."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    def _serve(self) -> None:
-        with self._engine.connect() as connection:
+    def _serve(self, connection: Connection) -> None:
+        with connection:
             while (first := self._queue.get()) is not None:
                 jobs = [first]
                 ended = False
-                while len(jobs) < _MOST_AT_ONCE:
+                while len(jobs) < self._at_once:
                     try:
                         job = self._queue.get_nowait()
                     except queue.Empty:
@@ -83,22 +102,29 @@ class Worker:
                         ended = True
                         break
                     jobs.append(job)
-                self._run_together(connection, jobs)
+                waiting = jobs
+                while waiting:
+                    waiting = self._run_together(connection, waiting)
                 _settle(jobs)
                 if ended:
                     return
 
-    def _run_together(self, connection: Connection, jobs: list[_Job]) -> None:
+    def _run_together(self, connection: Connection, jobs: list[_Job]) -> list[_Job]:
+        """Run `jobs` in one transaction; returns those for which there has to be another."""
         alone = len(jobs) == 1
         try:
             with connection.begin() as transaction:
-                for job in jobs:
+                for at, job in enumerate(jobs, start=1):
                     self._run_one(connection, job, alone=alone)
+                    if not self._writes and isinstance(job.error, UnavailableError):
+                        transaction.rollback()  # PostgreSQL answers nothing more in it
+                        return jobs[at:]
                 if alone and jobs[0].error is not None:
                     transaction.rollback()  # of one piece of work, the transaction is its savepoint
-        except SQLAlchemyError:
+        except (SQLAlchemyError, UnavailableError):
             for job in jobs:
                 job.error = job.error or UnavailableError("the document store can't commit now")
+        return []
 
     def _run_one(self, connection: Connection, job: _Job, *, alone: bool) -> None:
         try:
