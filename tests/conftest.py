@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +17,13 @@ from exchange.network.discovery import can_endorse
 from exchange.network.errors import ProgramsError
 
 # For what several parts share; behind the packages themselves, for there are folders here of the same names.
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from postgres_server import MissingError, Server, running
+from postgres_server import programs as programs_of_postgres
+
+_left_out_of_postgres = pytest.StashKey[list[str]]()
 _left_out = pytest.StashKey[dict[str, str]]()
 _PATIENCE = 30.0
 
@@ -47,6 +52,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Say in the very last lines what was not tested, and how to have it tested."""
     left_out = config.stash.get(_left_out, {})
     reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if config.stash.get(_left_out_of_postgres, []) and reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line(
+            "NOT TESTED: PostgreSQL. Its server is not installed, and this user can't install it.",
+            yellow=True,
+        )
     if left_out and reporter is not None:
         reporter.ensure_newline()
         reporter.write_line(
@@ -54,6 +65,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             f"{next(iter(left_out.values()))}",
             yellow=True,
         )
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A PostgreSQL server; where it is missing and could be installed, what needs it fails."""
+    try:
+        programs_of_postgres()
+    except MissingError as why:
+        if os.geteuid() == 0:
+            pytest.fail(str(why))
+        request.config.stash.setdefault(_left_out_of_postgres, []).append(str(why))
+        pytest.skip(f"{why}; this user can't install it")
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

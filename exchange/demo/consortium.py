@@ -69,12 +69,15 @@ def settings_for(port: int) -> Settings:
     return Settings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
 
 
-async def build(path: Path, port: int, people: int, profile: Path | None = None) -> Demo:
+async def build(
+    path: Path, port: int, people: int, profile: Path | None = None, database: str | None = None
+) -> Demo:
     """Make the node in `path`, register a client for each member, and load `people` survey participants.
 
-    With the connection profile of City Hospital's peer the node is on that Fabric channel.
+    With the connection profile of City Hospital's peer the node is on that Fabric channel; with the URL of a
+    `database`, records and log are on PostgreSQL.
     """
-    folder, settings = Folder(path), settings_for(port)
+    folder, settings = Folder(path), msgspec.structs.replace(settings_for(port), database=database)
     if profile is not None:
         _, first_block, _ = await consortium(profile)
         settings = msgspec.structs.replace(

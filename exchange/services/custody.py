@@ -146,7 +146,7 @@ class Custody:
         with snapshot(self._records) as connection:
             wrapped = wrapped_keys(connection)
             rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
-            waiting = set(subjects.unfiled(connection, -1))
+            waiting = set(subjects.unfiled(connection, None))
             noted = {tuple(row) for row in connection.execute(select(subjects.notes))}
             drafts: dict[bytes, list[subjects.DraftRow]] = {}
             for row in connection.execute(select(subjects.drafts)):

@@ -252,8 +252,8 @@ def put_draft(connection: Connection, subject: bytes, draft: DraftRow) -> None:
     connection.execute(upsert(connection, filings).values(outbox).on_conflict_do_nothing())
 
 
-def unfiled(connection: Connection, limit: int) -> list[tuple[bytes, bytes]]:
-    """Up to `limit` (subject, reference) whose newest consent is not on every pair yet."""
+def unfiled(connection: Connection, limit: int | None) -> list[tuple[bytes, bytes]]:
+    """Up to `limit` (subject, reference) whose newest consent is not on every pair yet; all if None."""
     statement = select(filings.c.subject, filings.c.reference).limit(limit)
     return [(subject, reference) for subject, reference in connection.execute(statement)]
 

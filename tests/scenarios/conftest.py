@@ -1,7 +1,8 @@
 """What scenarios share: one node built from real people once, and a copy for each module that changes it.
 
 A module with `LEDGERS = EVERY_LEDGER` runs once on the embedded ledger and once on Fabric. There it has a
-node of its own on a chaincode of its own, so that its log holds what its own tests did.
+node of its own on a chaincode of its own, so that its log holds what its own tests did. On PostgreSQL, where
+the ledger is the embedded one, it has a database of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from exchange.demo.process import free_port, serving
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scenario_site import EMBEDDED, PEOPLE, Site, copied, in_thread, opened
+from scenario_site import EMBEDDED, PEOPLE, POSTGRESQL, Site, copied, in_thread, opened
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +78,9 @@ def new_node(
         folder = tmp_path_factory.mktemp("site") / "node"
         if ledger_kind == EMBEDDED:
             return copied(request.getfixturevalue("built"), folder)
+        if ledger_kind == POSTGRESQL:
+            server = request.getfixturevalue("postgres")
+            return in_thread(build(folder, free_port(), PEOPLE, database=server.new_database()))
         running = request.getfixturevalue("consortium_network")
         chaincode = f"c{secrets.token_hex(8)}"
         deployed(running, chaincode)

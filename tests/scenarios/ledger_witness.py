@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from channel_writes import valid_writes
 from scenario_site import in_thread
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, MetaData, select
 
 from chaincode.access.model import Record
 from chaincode.consent.model import Pair, Terms
@@ -51,7 +51,7 @@ class Witness:
         vault = FileVault(self.folder.root_key)
         self.references = References(vault.derive("references"))
         ring = KeyRing(vault)
-        with self._database(self.folder.records) as connection:
+        with self._database(metadata) as connection:
             for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
                 self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
         profile = self.folder.profile(self.folder.load())
@@ -88,18 +88,19 @@ class Witness:
     @contextmanager
     def open_log(self) -> Iterator[Connection]:
         """The projection and the sealed details."""
-        with self._database(self.folder.log, durable=False) as connection:
+        with self._database(log.metadata) as connection:
             yield connection
 
     @contextmanager
     def open_records(self) -> Iterator[Connection]:
         """The documents, subjects and the outbox."""
-        with self._database(self.folder.records) as connection:
+        with self._database(metadata) as connection:
             yield connection
 
     @contextmanager
-    def _database(self, path: Path, *, durable: bool = True) -> Iterator[Connection]:
-        database = Database(path, log.metadata if path == self.folder.log else metadata, durable=durable)
+    def _database(self, tables: MetaData) -> Iterator[Connection]:
+        place = self.folder.places(self.folder.load())[tables is log.metadata]
+        database = Database(place, tables, durable=False)
         try:
             with database.engine.execution_options(read_only=True).connect() as connection:
                 yield connection

@@ -10,7 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario_site import CITY, LAKE, MISSING, SCALE, Caller, Site, consent, fresh_id, is_outcome, observation
+from scenario_site import (
+    CITY,
+    EVERY_STORE,
+    LAKE,
+    MISSING,
+    SCALE,
+    Caller,
+    Site,
+    consent,
+    fresh_id,
+    is_outcome,
+    observation,
+)
+
+LEDGERS = EVERY_STORE
 
 SHARED = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[2].parent / "shared" / "data"))
 SYNTHEA = SHARED / "synthea-r4"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from scenario_site import LAKE, MISSING, TX, Site, consent, fresh_id, is_outcome, observation
+from scenario_site import EVERY_STORE, LAKE, MISSING, TX, Site, consent, fresh_id, is_outcome, observation
+
+LEDGERS = EVERY_STORE
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,9 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from scenario_site import MISSING, TX, Site, fresh_id, is_outcome, observation
+from scenario_site import EVERY_STORE, MISSING, TX, Site, fresh_id, is_outcome, observation
+
+LEDGERS = EVERY_STORE
 
 LOINC = "http://loinc.org"
 DAYS = ("2020-01-01T10:00:00Z", "2020-06-15T10:00:00Z", "2021-01-01T10:00:00Z", "2022-12-31T23:59:59Z")
