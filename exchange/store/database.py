@@ -42,7 +42,9 @@ class Database:
         if isinstance(place, Schema):
             self._engine = postgres.open_engine(place, durable=durable)
             postgres.prepare(self._engine, metadata, place=place, version=SCHEMA_VERSION, begin=begin)
-            writing = postgres.open_engine(place, durable=durable, exclusive=exclusive)
+            writing = self._engine
+            if exclusive:  # a reading connection must not hold the schema
+                writing = postgres.open_engine(place, durable=durable, exclusive=True)
             name, readers = place.name, _READERS
         else:
             self._engine = writing = sqlite.open_engine(place, durable=durable)

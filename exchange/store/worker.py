@@ -111,9 +111,10 @@ class Worker:
 
     def _run_together(self, connection: Connection, jobs: list[_Job]) -> list[_Job]:
         """Run `jobs` in one transaction; returns those for which there has to be another."""
-        alone = len(jobs) == 1
+        alone, lost = len(jobs) == 1, not connection.invalidated
         try:
             with connection.begin() as transaction:
+                lost = False
                 for at, job in enumerate(jobs, start=1):
                     self._run_one(connection, job, alone=alone)
                     if not self._writes and isinstance(job.error, UnavailableError):
@@ -122,6 +123,8 @@ class Worker:
                 if alone and jobs[0].error is not None:
                     transaction.rollback()  # of one piece of work, the transaction is its savepoint
         except (SQLAlchemyError, UnavailableError):
+            if lost and connection.invalidated:  # the server was away since the last one: no work began
+                return jobs
             for job in jobs:
                 job.error = job.error or UnavailableError("the document store can't commit now")
         return []

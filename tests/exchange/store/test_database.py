@@ -10,15 +10,19 @@ import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select
 
 from exchange.core.errors import DamagedError, UnavailableError
+from exchange.core.place import Place, Schema
 from exchange.store.database import Database
 
 METADATA = MetaData()
 NUMBERS = Table("numbers", METADATA, Column("n", Integer, primary_key=True))
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "x.db", METADATA, durable=True)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    place: Place = tmp_path / "x.db"
+    if request.param == "postgresql":
+        place = Schema(request.getfixturevalue("postgres").new_database(), "x")
+    database = Database(place, METADATA, durable=True)
     yield database
     database.close()
 
