@@ -189,23 +189,24 @@ class Custody:
         statement = select(
             table.tx, table.n, table.subject, attempt, table.sealed, entry.pair, entry.recipient
         ).outerjoin(log.entries, (entry.tx == table.tx) & (entry.n == table.n))
-        for row in connection.execute(statement.execution_options(yield_per=1_000)):
-            place = f"detail {row.tx[:12]}-{row.n}"
-            try:
-                keys = open_keys(self._ring, row.subject, wrapped)
-                open_detail(keys, row.tx, row.n, row.sealed)
-            except DamagedError:
-                raise WrongError(place, "does not open with its subject's key") from None
-            if row.attempt not in {0, 1}:
-                raise WrongError(place, "has a flag that is neither 0 nor 1")
-            secret = PatientSecret(keys.secret)
-            if row.pair is not None and not (
-                secret.is_attempt(row.pair, row.recipient)
-                if row.attempt
-                else secret.pair(row.recipient) == row.pair
-            ):
-                raise WrongError(place, "its entry is under a name that is not its subject's")
-            yield
+        with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
+            for row in rows:
+                place = f"detail {row.tx[:12]}-{row.n}"
+                try:
+                    keys = open_keys(self._ring, row.subject, wrapped)
+                    open_detail(keys, row.tx, row.n, row.sealed)
+                except DamagedError:
+                    raise WrongError(place, "does not open with its subject's key") from None
+                if row.attempt not in {0, 1}:
+                    raise WrongError(place, "has a flag that is neither 0 nor 1")
+                secret = PatientSecret(keys.secret)
+                if row.pair is not None and not (
+                    secret.is_attempt(row.pair, row.recipient)
+                    if row.attempt
+                    else secret.pair(row.recipient) == row.pair
+                ):
+                    raise WrongError(place, "its entry is under a name that is not its subject's")
+                yield
 
 
 def _subjects(connection: Connection) -> int:

@@ -127,17 +127,18 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
     ledger.catch_up()  # a gateway that serves goes on: the ledger must not be the older of the two
     statement = select(log.entries).order_by(log.entries.c.sequence).execution_options(yield_per=1_000)
     count = newest = 0
-    for row in connection.execute(statement):
-        place = f"entry {row.tx[:12]}-{row.n}"
-        if row.sequence != count + 1 or row.block < newest:
-            raise WrongError(place, "is out of order, or the one before it is missing")
-        if ledger.record(row.pair, row.time, row.tx, row.n) != (row.record, row.block):
-            raise WrongError(place, "not as on the ledger")
-        record = msgspec.json.decode(row.record, type=Record)
-        if any(getattr(record, name) != getattr(row, name) for name in _COLUMNS):
-            raise WrongError(place, "its columns differ")
-        count, newest = count + 1, row.block
-        yield
+    with connection.execute(statement) as rows:
+        for row in rows:
+            place = f"entry {row.tx[:12]}-{row.n}"
+            if row.sequence != count + 1 or row.block < newest:
+                raise WrongError(place, "is out of order, or the one before it is missing")
+            if ledger.record(row.pair, row.time, row.tx, row.n) != (row.record, row.block):
+                raise WrongError(place, "not as on the ledger")
+            record = msgspec.json.decode(row.record, type=Record)
+            if any(getattr(record, name) != getattr(row, name) for name in _COLUMNS):
+                raise WrongError(place, "its columns differ")
+            count, newest = count + 1, row.block
+            yield
     reached = log.checkpoint(connection)
     if reached is None:
         if count:

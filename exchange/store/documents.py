@@ -369,10 +369,11 @@ def every_version(connection: Connection) -> Iterator[tuple[Stored, bool, bool]]
         .join(last, last.c.reference == documents.c.reference)
         .order_by(documents.c.sequence)
     )
-    for row in connection.execute(statement.execution_options(yield_per=500)):
-        read = _stored(row[:-2])
-        is_current, highest = row[-2:]
-        yield read, bool(is_current), read.version == highest
+    with connection.execute(statement.execution_options(yield_per=500)) as rows:
+        for row in rows:
+            read = _stored(row[:-2])
+            is_current, highest = row[-2:]
+            yield read, bool(is_current), read.version == highest
 
 
 def index_difference(connection: Connection) -> str | None:
@@ -393,13 +394,14 @@ def index_difference(connection: Connection) -> str | None:
     )
     if expected % _SUM == found % _SUM:
         return None
-    for sequence, tokens in connection.execute(kept.execution_options(yield_per=500)):
-        wanted = _split(tokens)
-        statement = select(func.count()).where(
-            search_tokens.c.token.in_(wanted), search_tokens.c.sequence == sequence
-        )
-        if connection.execute(statement).scalar_one() != len(wanted):
-            return f"row {sequence}"
+    with connection.execute(kept.execution_options(yield_per=500)) as rows:
+        for sequence, tokens in rows:
+            wanted = _split(tokens)
+            statement = select(func.count()).where(
+                search_tokens.c.token.in_(wanted), search_tokens.c.sequence == sequence
+            )
+            if connection.execute(statement).scalar_one() != len(wanted):
+                return f"row {sequence}"
     return "search_tokens holds rows that belong to no current version"
 
 

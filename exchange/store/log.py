@@ -250,8 +250,9 @@ def count(connection: Connection) -> int:
 def every_entry(connection: Connection) -> Iterator[EntryRow]:
     """All entries in the order in which they came."""
     statement = select(*_ENTRY).order_by(entries.c.sequence).execution_options(yield_per=1_000)
-    for row in connection.execute(statement):
-        yield EntryRow(*tuple(row))
+    with connection.execute(statement) as rows:
+        for row in rows:
+            yield EntryRow(*tuple(row))
 
 
 def newest(connection: Connection) -> EntryRow | None:

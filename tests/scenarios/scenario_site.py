@@ -35,10 +35,12 @@ PEOPLE = 4
 """Participants on the node that all copies start from."""
 
 EMBEDDED, FABRIC, POSTGRESQL = "embedded", "fabric", "postgresql"
-EVERY_LEDGER = (EMBEDDED, POSTGRESQL, pytest.param(FABRIC, marks=pytest.mark.fabric))
+EVERY_LEDGER = (EMBEDDED, pytest.param(FABRIC, marks=pytest.mark.fabric))
 """For modules about what the ledger decides and logs; see `conftest.new_node`."""
 EVERY_STORE = (EMBEDDED, POSTGRESQL)
 """For modules about what is kept."""
+EVERY_NODE = (*EVERY_LEDGER, POSTGRESQL)
+"""For modules about both."""
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 MISSING = "00000000-0000-4000-8000-000000000000"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from scenario_site import (
-    EVERY_LEDGER,
+    EVERY_NODE,
     LAKE,
     MISSING,
     RIDGE,
@@ -19,7 +19,7 @@ from scenario_site import (
 
 from exchange.core import r4
 
-LEDGERS = EVERY_LEDGER
+LEDGERS = EVERY_NODE
 
 TRANSACTION = "urn:consentry:ledger-transaction"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from scenario_site import (
     CITY,
-    EVERY_LEDGER,
+    EVERY_NODE,
     LAKE,
     MISSING,
     RIDGE,
@@ -26,7 +26,7 @@ from scenario_site import (
 
 from exchange.core.actors import Member
 
-LEDGERS = EVERY_LEDGER
+LEDGERS = EVERY_NODE
 
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
