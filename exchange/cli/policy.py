@@ -266,7 +266,7 @@ async def _is_stored(place: Folder, organization: str) -> bool:
     reference = References(FileVault(place.root_key).derive("references")).record(
         "Organization", organization
     )
-    records = Database(place.records, metadata, durable=True)
+    records = Database(place.places(settings)[0], metadata, durable=True, begin=False)
     try:
         return bool(await records.read(lambda c: documents.current(c, [reference])))
     finally:

@@ -1,4 +1,4 @@
-"""A node on PostgreSQL: what its tables tell, what verify finds in them, and who may open it beside another."""
+"""A node on PostgreSQL: what its tables tell, what verify finds, and who may open it beside another."""
 
 from __future__ import annotations
 
