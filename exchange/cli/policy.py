@@ -262,7 +262,8 @@ def _member(place: Folder, settings: Settings, option: str, text: str) -> Member
 
 
 async def _is_stored(place: Folder, organization: str) -> bool:
-    place.check_files(place.load())
+    settings = place.load()
+    place.check_files(settings)
     reference = References(FileVault(place.root_key).derive("references")).record(
         "Organization", organization
     )
