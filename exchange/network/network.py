@@ -6,6 +6,7 @@ folder's state file. As a context manager a `Network` ends its processes on the 
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -183,14 +184,16 @@ class Network:
 
     def _command(self, name: str) -> tuple[tuple[str, ...], Environment]:
         folder, topology = self.folder, self.topology
+        # All organisations' nodes work at the same time on the same transaction.
+        cores = max(1, (os.cpu_count() or 1) // len(topology.organisations))
         for orderer in topology.orderers:
             if name == orderer.name:
                 program = str(self.programs.orderer)
-                return (program,), orderer_environment(topology, folder, orderer)
+                return (program,), orderer_environment(topology, folder, orderer, cores=cores)
         for organisation in topology.organisations:
             if name == organisation.peer:
-                program = str(self.programs.peer)
-                return (program, "node", "start"), peer_environment(topology, folder, organisation)
+                environment = peer_environment(topology, folder, organisation, cores=cores)
+                return (str(self.programs.peer), "node", "start"), environment
             if name == organisation.chaincode:
                 command = topology.options.chaincode_command or _OWN_CHAINCODE
                 package_id = self.state.package_ids[organisation.name]

@@ -99,13 +99,13 @@ async def test_one_alone_goes_at_once_and_the_rest_go_together(gate: Gate, node:
 
 async def test_many_are_shared_out_among_the_transactions_that_are_free(gate: Gate, node: Any) -> None:
     client = LedgerClient(gate, in_flight=2)
-    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(150)]
+    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(450)]
     await settle()
-    assert [len(batch) for batch in gate.batches] == [75, 75]
+    assert [len(batch) for batch in gate.batches] == [256, 194]
     tasks += [start(client, node.ask(secrets.token_hex(16))) for _ in range(90)]
     await gate.open_next()
     await settle()
-    assert [len(batch) for batch in gate.batches] == [75, 75, 90]
+    assert [len(batch) for batch in gate.batches] == [256, 194, 90]
     await gate.open_next()
     await gate.open_next()
     await asyncio.gather(*tasks)
@@ -113,9 +113,9 @@ async def test_many_are_shared_out_among_the_transactions_that_are_free(gate: Ga
 
 async def test_few_are_not_shared_out(gate: Gate, node: Any) -> None:
     client = LedgerClient(gate, in_flight=2)
-    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(60)]
+    tasks = [start(client, node.ask(secrets.token_hex(16))) for _ in range(200)]
     await settle()
-    assert [len(batch) for batch in gate.batches] == [60]
+    assert [len(batch) for batch in gate.batches] == [200]
     await gate.open_next()
     await asyncio.gather(*tasks)
 
