@@ -30,7 +30,7 @@ POLICY = Policy(
     rules=(
         PolicyRule("own-care", "custodian", "patient", ("ETREAT", "HOPERAT", "HPAYMT", "TREAT")),
         PolicyRule("patient-request", "custodian", "patient", ("PATRQT",)),
-        PolicyRule("own-directory", "custodian", "directory", tuple(sorted(PURPOSES))),
+        PolicyRule("own-unassigned", "custodian", "directory", ("ETREAT", "HOPERAT", "HPAYMT", "TREAT")),
         PolicyRule("directory", "member", "directory", tuple(sorted(PURPOSES)), classes=("Organization",)),
     ),
 )
