@@ -26,7 +26,7 @@ def crypto_config(topology: Topology) -> str:
                     "Name": "Orderer",
                     "Domain": "orderer.example",
                     "EnableNodeOUs": True,
-                    "Specs": [_host(orderer.name) for orderer in topology.orderers],
+                    "Specs": [_host(orderer.name, orderer.reached) for orderer in topology.orderers],
                 }
             ],
             "PeerOrgs": [
@@ -34,7 +34,7 @@ def crypto_config(topology: Topology) -> str:
                     "Name": organisation.name,
                     "Domain": organisation.domain,
                     "EnableNodeOUs": True,
-                    "Specs": [_host("peer"), _host("chaincode")],
+                    "Specs": [_host("peer", organisation.reached), _host("chaincode")],
                     "Users": {"Count": 1},
                 }
                 for organisation in topology.organisations
@@ -44,8 +44,8 @@ def crypto_config(topology: Topology) -> str:
     )
 
 
-def _host(name: str) -> dict[str, Any]:
-    return {"Hostname": name, "SANS": ["localhost", HOST]}
+def _host(name: str, *reached: str) -> dict[str, Any]:
+    return {"Hostname": name, "SANS": list(dict.fromkeys(("localhost", HOST, *reached)))}
 
 
 def channel_config(topology: Topology, folder: Folder) -> str:
@@ -219,7 +219,9 @@ def peer_environment(
         # A neighbour that hangs must be given up before the client gives up, so that another is asked; and
         # none that works: on that busy machine a full batch took 0.3 s, and 1.1 s when six came at once.
         "CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT": "3s",
-        "CORE_PEER_GATEWAY_BROADCASTTIMEOUT": "5s",
+        # A peer sends to one orderer or another, so one that hangs costs a share of all transactions this
+        # long each; Fabric's 30 s are more than a caller waits. A late answer is no loss: it sends again.
+        "CORE_PEER_GATEWAY_BROADCASTTIMEOUT": "2s",
         "CORE_PEER_GATEWAY_DIALTIMEOUT": "3s",
         "CORE_PEER_TLS_ENABLED": "true",
         "CORE_PEER_TLS_CERT_FILE": str(tls / "server.crt"),

@@ -1,7 +1,7 @@
-"""Hospitals that can't reach each other, and a peer that lags: who can't know refuses, and nobody diverges.
+"""Peers that hang, are gone or lag: who can't know refuses, and nobody diverges.
 
-A paused process keeps its connections and answers nobody, which is what a cut line looks like from the
-other end. Each test leaves the network whole again.
+A paused process keeps its connections and answers nobody. What happens where all run and only the lines
+between them are cut is in test_fabric_chaos_lines.py. Each test leaves the network whole again.
 """
 
 from __future__ import annotations
@@ -10,37 +10,26 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
-import msgspec
 import pytest
-from channel_forger import verified
-from channel_writes import valid_writes
 from chaos_gateway import RECIPIENT, ask, terms
-from chaos_judge import replay
+from chaos_hospitals import MEMBERS, Hospitals, found, opened, refused, soon
 
 from chaincode.access.calls import Authorize
 from chaincode.consent.calls import FileTerms, Filing, Opening
-from chaincode.consent.model import Policy
 from chaincode.encoding import encode
 from exchange import network
 from exchange.core.errors import UnavailableError
-from exchange.ledger.client import Authorization, LedgerClient
-from exchange.ledger.gateway.blocks import open_blocks
-from exchange.ledger.gateway.client import Deadlines, Gateway
-from exchange.ledger.gateway.connection import Profile, connect
+from exchange.ledger.gateway.client import Deadlines
 from exchange.ledger.gateway.errors import ReadConflictError
-from exchange.ledger.gateway.identity import Identity
-from exchange.ledger.gateway.transactions import FabricTransactions
 
 pytestmark = pytest.mark.fabric
 
 ROUNDS = max(1, round(float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
-MEMBERS = ("Hospital1MSP", "Hospital2MSP", "Hospital3MSP")
 PEERS = ("peer.hospital1", "peer.hospital2", "peer.hospital3")
-PATIENCE = 30.0
 ONE_ENDORSEMENT = 3.0  # seconds that a peer waits for a neighbour's endorsement
 GIVEN_UP = 5.0 + 0.5 + ONE_ENDORSEMENT  # gossip's patience and pause, and what was begun before
 
@@ -52,54 +41,6 @@ def consortium(
     with network.up(tmp_path_factory.mktemp("partitions") / "network", programs=programs) as running:
         asyncio.run(found(running.profile("Hospital1")))
         yield running
-
-
-async def found(profile: Profile) -> None:
-    ledger = LedgerClient(FabricTransactions.open(profile))
-    await ledger.found_policy(Policy(version=1, members=MEMBERS, rules=()))
-    await ledger.close()
-
-
-class Hospitals:
-    """Clients of each hospital, closed at the end of a test; one may also ask a neighbour's peer."""
-
-    def __init__(self, running: network.Network, stack: AsyncExitStack) -> None:
-        self.running, self._stack = running, stack
-
-    def client(self, number: int, *, patience: float = 15.0) -> LedgerClient:
-        deadlines = Deadlines(endorse=patience)
-        transactions = FabricTransactions.open(self.running.profile(f"Hospital{number}"), deadlines=deadlines)
-        client = LedgerClient(transactions, in_flight=2, patience=patience)
-        self._stack.push_async_callback(client.close)
-        return client
-
-    def gateway(self, number: int, *, through: int) -> Gateway:
-        """One hospital's identity at another one's peer."""
-        profile, other = (self.running.profile(f"Hospital{one}") for one in (number, through))
-        channel = connect(msgspec.structs.replace(profile, peer=other.peer, tls_ca=other.tls_ca))
-        self._stack.push_async_callback(channel.close)
-        identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-        return Gateway(channel, identity, profile.channel, profile.chaincode)
-
-    async def heights(self) -> list[int]:
-        found = []
-        for number in (1, 2, 3):
-            async with open_blocks(self.running.profile(f"Hospital{number}")) as source:
-                found.append(await source.height())
-        return found
-
-    async def agree(self, *pairs: str) -> None:
-        """All peers come to the same blocks, which verify and hold no permit behind a revocation."""
-        async with asyncio.timeout(PATIENCE):
-            while len(set(await self.heights())) > 1:  # noqa: ASYNC110  # the peers are the event
-                await asyncio.sleep(0.1)
-        channels = [await valid_writes(self.running.profile(f"Hospital{number}")) for number in (1, 2, 3)]
-        assert channels[0] == channels[1] == channels[2]
-        replay(channels[0], frozenset(pairs))
-        async with open_blocks(self.running.profile("Hospital1")) as source:
-            blocks = [block async for block in source.blocks(0, await source.height())]
-        report = await asyncio.to_thread(verified, blocks)
-        assert report.finding is None
 
 
 @pytest.fixture
@@ -129,31 +70,6 @@ def ended(running: network.Network, names: Sequence[str]) -> Iterator[None]:
     finally:
         running.start(*names)
         running.wait_ready()
-
-
-async def opened(client: LedgerClient) -> str:
-    pair = secrets.token_hex(16)
-    opening = Opening(pair, RECIPIENT, "patient", (terms(1, permits=True),))
-    assert await client.open_pairs([opening]) == ("opened",)
-    return pair
-
-
-async def soon(client: LedgerClient, pair: str) -> Authorization:
-    """An answer, as soon as there is one again."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return await client.authorize([ask(pair)])
-        except UnavailableError:
-            assert time.monotonic() < end
-            await asyncio.sleep(0.1)
-
-
-async def refused(*calls: Awaitable[object]) -> None:
-    """All of them end in what a gateway answers with 503."""
-    for outcome in await asyncio.gather(*calls, return_exceptions=True):
-        assert isinstance(outcome, UnavailableError), outcome
-        assert outcome.status == 503
 
 
 @pytest.mark.parametrize("cut", [unreachable, ended])
