@@ -7,6 +7,7 @@ import datetime
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,7 +38,7 @@ from exchange.network.errors import (
 from exchange.network.packaging import package
 from exchange.network.programs import NAMES
 from exchange.network.state import State, locked, save
-from exchange.network.topology import Folder, Topology
+from exchange.network.topology import HOST, Folder, Topology, require_free
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,38 @@ async def write(root: Path, key: str, text: str) -> None:
     transactions = FabricTransactions.open(Profile.read(root / "profiles" / "hospital1.json"))
     await transactions.submit("put", json.dumps({key: text}).encode())
     await transactions.close()
+
+
+# -- one process -----------------------------------------------------------------
+
+_MANY_THREADS = """
+import socket, sys, threading, time
+held = bytearray(2 ** 27)
+held[::4096] = bytes(len(held[::4096]))
+for _ in range(40):
+    threading.Thread(target=time.sleep, args=[60], daemon=True).start()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(60)
+"""
+
+
+def test_a_process_has_ended_when_its_ports_are_free(tmp_path):
+    """Its first thread may be gone before the others, which keep what they share."""
+    (port,) = (one.port for one in Topology.plan(network.Options(organisations=1)).orderers)
+    command = [sys.executable, "-c", _MANY_THREADS, str(port)]
+    for _ in range(5):
+        started = processes.spawn(command, {}, tmp_path / "log")
+        while processes.running(started) and not listens(port):
+            time.sleep(0.02)
+        processes.send(started, signal.SIGKILL)
+        processes.end([started])
+        assert not listens(port)
+        require_free([(port, "the same again")])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 # -- a real network --------------------------------------------------------------
