@@ -14,10 +14,19 @@ from typing import Any
 import yaml
 
 from exchange.network.configuration import chaincode_environment, orderer_environment, peer_environment
-from exchange.network.containers import OPTIONS, ROOT, package_id_file, parts, profile_file
+from exchange.network.containers import (
+    OPTIONS,
+    ROOT,
+    database_password,
+    package_id_file,
+    parts,
+    profile_file,
+    superuser_password,
+)
 from exchange.network.topology import Folder, Orderer, Organisation, Topology
 
 FABRIC = "3.1.5"
+POSTGRES = "15.18"
 USER = "10001:10001"
 FIRST_PUBLISHED = 8401  # the port of hospital 1's gateway on this machine; one more for each hospital
 
@@ -40,6 +49,7 @@ SCORING_HEADER = """\
 
 Service = dict[str, Any]
 
+_TMPFS = ["/tmp:mode=1777,size=64m"]  # noqa: S108  # inside the container
 _FOLDER = Folder(ROOT)
 _TOPOLOGY = Topology.contained(OPTIONS)
 _PARTS = parts(_TOPOLOGY, _FOLDER)
@@ -60,15 +70,18 @@ def compose() -> dict[str, Any]:
     for organisation in _TOPOLOGY.organisations:
         services[organisation.peer] = _peer(organisation)
         services[organisation.chaincode] = _chaincode(organisation)
+        services[_database_host(organisation)] = _database(organisation)
     services["found"] = _found()
     for number, organisation in enumerate(_TOPOLOGY.organisations, 1):
         services[f"gateway.{_name(organisation)}"] = _gateway(organisation, number)
-    within = ("consortium", *map(_name, _TOPOLOGY.organisations))
+    within = ["consortium"]
+    for organisation in _TOPOLOGY.organisations:
+        within += [_name(organisation), _keeps(organisation)]
     return {
         "name": "consentry",
         "services": services,
         "networks": {**{name: {"internal": True} for name in within}, "edge": {}},
-        "volumes": {name: {} for name in (*_PARTS, *map(_records, _TOPOLOGY.organisations))},
+        "volumes": {name: {} for name in (*_PARTS, *map(_node, _TOPOLOGY.organisations))},
     }
 
 
@@ -152,6 +165,38 @@ def _chaincode(organisation: Organisation) -> Service:
     )
 
 
+def _database(organisation: Organisation) -> Service:
+    """A hospital's PostgreSQL: its gateway alone shares its network, as a role that owns one database."""
+    name, data = _name(organisation), "/var/lib/postgresql/data"
+    script = "10-gateway.sh"
+    return _long_running(
+        image=f"${{POSTGRES_IMAGE:-postgres:{POSTGRES}-bookworm}}",
+        environment={
+            "PGDATA": f"{data}/pgdata",  # below the volume's top, whose owner and mode are not the server's
+            "POSTGRES_PASSWORD_FILE": str(superuser_password(_FOLDER, organisation)),
+            "POSTGRES_INITDB_ARGS": "--data-checksums --auth-local=scram-sha-256 --auth-host=scram-sha-256",
+            "GATEWAY_PASSWORD_FILE": str(database_password(_FOLDER, organisation)),
+        },
+        networks=[_keeps(organisation)],
+        volumes=[
+            _read(f"{name}-database-password"),
+            _read(f"{name}-database-superuser"),
+            {"type": "volume", "source": f"{name}-database", "target": data},
+            {
+                "type": "bind",
+                "source": f"./database/{script}",
+                "target": f"/docker-entrypoint-initdb.d/{script}",
+                "read_only": True,
+            },
+        ],
+        # Over TCP: while it makes the role, the server listens on its socket alone.
+        healthcheck=_checked(["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", "--username=consentry"]),
+        tmpfs=[*_TMPFS, "/var/run/postgresql:mode=1777,size=1m"],
+        stop_grace_period="60s",
+        memory="1g",
+    )
+
+
 def _gateway(organisation: Organisation, number: int) -> Service:
     name, published = _name(organisation), FIRST_PUBLISHED + number - 1
     made = _gateway_made(organisation, number)
@@ -161,14 +206,22 @@ def _gateway(organisation: Organisation, number: int) -> Service:
         image="consentry-gateway",
         build=_build("gateway"),
         command=["sh", "-c", start],
-        networks=[name, "edge"],
+        environment={
+            "DATABASE_PASSWORD_FILE": str(database_password(_FOLDER, organisation)),
+            "PGPASSFILE": "/tmp/pgpass",  # noqa: S108  # inside the container, in its memory
+        },
+        networks=[name, _keeps(organisation), "edge"],
         ports=[f"127.0.0.1:{published}:8400"],
         volumes=[
             _read(f"{name}-client-identity"),
-            {"type": "volume", "source": _records(organisation), "target": "/node"},
+            _read(f"{name}-database-password"),
+            {"type": "volume", "source": _node(organisation), "target": "/node"},
         ],
         healthcheck=_checked(["CMD", "python", "-c", code]),
-        depends_on={"found": {"condition": "service_completed_successfully"}},
+        depends_on={
+            "found": {"condition": "service_completed_successfully"},
+            _database_host(organisation): {"condition": "service_healthy"},
+        },
         memory="1g",
     )
 
@@ -178,6 +231,7 @@ def _gateway_made(organisation: Organisation, number: int) -> list[str]:
     return [
         *("consentry", "init", "/node", "--name", f'"Hospital {number}"', "--ledger", "fabric"),
         *("--profile", str(profile_file(_FOLDER, organisation))),
+        *("--database", f"postgresql://consentry@{_database_host(organisation)}/consentry"),
         *("--host", "0.0.0.0", "--port", "8400"),  # noqa: S104  # the container's networks say who gets there
         *("--base-url", f"${{BASE_URL_{number}:-http://127.0.0.1:{FIRST_PUBLISHED + number - 1}}}"),
     ]
@@ -289,7 +343,7 @@ def _hardened(*, memory: str, cpus: str = "1.0", **service: Any) -> Service:
         **{key: value for key, value in service.items() if value != {}},
         "user": USER,
         "read_only": True,
-        "tmpfs": ["/tmp:mode=1777,size=64m"],  # noqa: S108  # inside the container
+        "tmpfs": service.get("tmpfs", _TMPFS),
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "init": True,
@@ -327,8 +381,17 @@ def _checked(test: list[str]) -> Service:
     return {"test": test, "interval": "5s", "timeout": "3s", "retries": 12, "start_period": "5s"}
 
 
-def _records(organisation: Organisation) -> str:
-    return f"{_name(organisation)}-records"
+def _node(organisation: Organisation) -> str:
+    return f"{_name(organisation)}-gateway"
+
+
+def _database_host(organisation: Organisation) -> str:
+    return f"database.{_name(organisation)}"
+
+
+def _keeps(organisation: Organisation) -> str:
+    """The network of a gateway and its database."""
+    return f"{_name(organisation)}-database"
 
 
 def _name(organisation: Organisation) -> str:

@@ -1,14 +1,16 @@
 """The same network in containers: `python -m exchange.network.containers prepare` and `found`.
 
-`prepare` writes certificates, configuration, chaincode packages and the channel's first block, before
-anything runs; `found` joins orderers and peers to the channel and has the organisations approve and commit
-the chaincode, once everything runs. Each step is done once: a job that was interrupted is run again and
-goes on. Both work below one folder, in which every container finds its own part at the same path.
+`prepare` writes certificates, configuration, chaincode packages, the channel's first block and the passwords
+of the hospitals' databases, before anything runs; `found` joins orderers and peers to the channel and has the
+organisations approve and commit the chaincode, once everything runs. Each step is done once: a job that was
+interrupted is run again and goes on. Both work below one folder, in which every container finds its own part
+at the same path.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Callable
@@ -53,6 +55,7 @@ class Job:
         self._once("configuration", lambda: write_configuration(self.network))
         self._once("certificates", self._make_certificates)
         self._once("packages", self._write_packages)
+        self._once("passwords", self._write_passwords)
         self._once("block", self._administrator.make_channel)
 
     def found(self) -> None:
@@ -90,6 +93,16 @@ class Job:
             network.profile(organisation.name).write(profile_file(network.folder, organisation))
         save(network.folder, network.state)
 
+    def _write_passwords(self) -> None:
+        for organisation in self.network.topology.organisations:
+            for path in (
+                database_password(self.network.folder, organisation),
+                superuser_password(self.network.folder, organisation),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=0o600)
+                path.write_text(secrets.token_urlsafe(32))
+
     def _install(self, organisation: Organisation) -> None:
         self._administrator.install(organisation, package_file(self.network, organisation))
 
@@ -121,6 +134,9 @@ def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
         found[f"{name}-peer-ledger"] = folder.data / one.peer
         found[f"{name}-chaincode-identity"] = folder.chaincode_tls(one).parent
         found[f"{name}-client-identity"] = profile_file(folder, one).parent
+        found[f"{name}-database-password"] = database_password(folder, one).parent
+        found[f"{name}-database-superuser"] = superuser_password(folder, one).parent
+        found[f"{name}-database"] = folder.data / f"database.{name}"
     return found
 
 
@@ -140,6 +156,16 @@ def profile_file(folder: Folder, organisation: Organisation) -> Path:
 def package_id_file(folder: Folder, organisation: Organisation) -> Path:
     """Where a chaincode container reads the id of its package."""
     return folder.configuration / f"{organisation.name.lower()}.id"
+
+
+def database_password(folder: Folder, organisation: Organisation) -> Path:
+    """Where an organisation's gateway and its PostgreSQL read the gateway's password."""
+    return folder.root / "passwords" / organisation.name.lower() / "gateway" / "password"
+
+
+def superuser_password(folder: Folder, organisation: Organisation) -> Path:
+    """Where an organisation's PostgreSQL reads its superuser's password."""
+    return folder.root / "passwords" / organisation.name.lower() / "superuser" / "password"
 
 
 def main(arguments: list[str]) -> int:

@@ -128,7 +128,8 @@ def test_topology_is_that_of_the_processes():
     nodes = [one.name for one in topology.orderers]
     nodes += [name for one in topology.organisations for name in (one.peer, one.chaincode)]
     gateways = {f"gateway.{one.name.lower()}" for one in topology.organisations}
-    assert set(SERVICES) == {*nodes, *JOBS, *gateways}
+    databases = {f"database.{one.name.lower()}" for one in topology.organisations}
+    assert set(SERVICES) == {*nodes, *JOBS, *gateways, *databases}
     assert set(LAID_OVER["services"]) == {*gateways, "evaluator"}
 
 
@@ -222,8 +223,13 @@ def test_container_sees_only_its_own_keys(service, name):
     }.get(re.split(r"[.\d]", name)[0])
     assert [source for source in sources if source.endswith("-identity")] == ([own] if own else [])
     writable = [mount["source"] for mount in service.get("volumes", []) if not mount.get("read_only")]
-    assert all(source.endswith(("-ledger", "-records")) for source in writable)
+    assert all(source.endswith(("-ledger", "-gateway", "-database")) for source in writable)
     assert all(name.partition(".")[2] in source for source in writable)
+    passwords = {source for source in sources if source.endswith(("-password", "-superuser"))}
+    hospital = name.partition(".")[2]
+    known = {"database": {f"{hospital}-database-password", f"{hospital}-database-superuser"}}
+    known["gateway"] = {f"{hospital}-database-password"}
+    assert passwords == known.get(name.partition(".")[0], set())
 
 
 def test_hospitals_meet_in_the_consortium_network_alone():
@@ -232,8 +238,17 @@ def test_hospitals_meet_in_the_consortium_network_alone():
         assert DOCUMENT["networks"][own] == {"internal": True}
         inside = {name for name, service in SERVICES.items() if own in service["networks"]}
         assert inside == {one.peer, one.chaincode, f"gateway.{own}"}
+        kept = f"{own}-database"
+        assert DOCUMENT["networks"][kept] == {"internal": True}
+        inside = {name for name, service in SERVICES.items() if kept in service["networks"]}
+        assert inside == {kept_by(own), f"gateway.{own}"}
+        assert SERVICES[kept_by(own)]["networks"] == [kept]
     for name, service in SERVICES.items():
         assert ("edge" in service["networks"]) == name.startswith("gateway."), name
+
+
+def kept_by(hospital: str) -> str:
+    return f"database.{hospital}"
 
 
 def test_each_gateway_has_a_network_of_its_own_with_the_evaluator():
