@@ -60,9 +60,9 @@ format: $(VENV)/.test
 bench: $(VENV)/.runtime  ## make -s bench NAME=access ARGS="--seconds 5"
 	@$(BIN)/consentry bench $(NAME) --json $(ARGS)
 
-lock: $(VENV)/.test  ## pin every dependency anew
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --extra chaincode --extra exchange --extra postgresql --extra analytics --extra build pyproject.toml -o $(LOCK)
+lock: $(VENV)/.test  ## pin every dependency anew; what is installed is what was tested
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --all-extras pyproject.toml -o requirements-test.lock
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --constraint requirements-test.lock --extra chaincode --extra exchange --extra postgresql --extra analytics --extra build pyproject.toml -o $(LOCK)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
