@@ -246,7 +246,6 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         entries = Database(listed, log.metadata, durable=False, begin=False, exclusive=True)
         stack.callback(entries.close)
         witness = partial(open_reader, folder.ledger) if settings.ledger == "embedded" else None
-        projection = Projection(transactions, entries, witness=witness)
         references = References(vault.derive("references"))
         token_keys = TokenKeys(vault.derive("search-tokens"))
         keys = Keys(KeyRing(vault), records)
@@ -258,6 +257,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             keys=keys,
             ledger=ledger,
         )
+        projection = Projection(transactions, entries, witness=witness, policy_changed=pairs.policy_changed)
         enforcement = Enforcement(
             base=settings.fhir_base,
             references=references,

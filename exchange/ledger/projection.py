@@ -44,15 +44,21 @@ class Projection:
     """Follows one ledger into one database, from `start` until `close`.
 
     `witness` looks into a ledger that is a file of this node, which somebody may have put back to an older
-    copy; no one node does that to a channel.
+    copy; no one node does that to a channel. `policy_changed` is called when the ledger announces that.
     """
 
     def __init__(
-        self, transactions: Transactions, entries: Database, *, witness: Witness | None = None
+        self,
+        transactions: Transactions,
+        entries: Database,
+        *,
+        witness: Witness | None = None,
+        policy_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._transactions = transactions
         self._entries = entries
         self._witness = witness
+        self._policy_changed = policy_changed
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
@@ -131,6 +137,8 @@ class Projection:
         while True:
             try:
                 async for event in self._transactions.events(after):
+                    if event.name == "policy":
+                        self._policy_changed()
                     await queue.put(event)
                     after = event.checkpoint
                 return

@@ -80,6 +80,7 @@ class Pairs:
         self._policy_permits = False
         self._policy_members: frozenset[str] = frozenset()
         self._policy_read = float("-inf")
+        self._policy_changes = 0
         self._policy_lock = asyncio.Lock()
 
     # -- before a request ------------------------------------------------------
@@ -195,6 +196,11 @@ class Pairs:
                     found = await asyncio.gather(*(self._holdings(keys) for keys in new))
                     await self._open(found, self._msp_id)
 
+    def policy_changed(self) -> None:
+        """Read the policy before the next request; without being told, that is done now and then."""
+        self._policy_changes += 1
+        self._policy_read = float("-inf")
+
     async def _follow_policy(self) -> None:
         if time.monotonic() - self._policy_read < _POLICY_AGAIN:
             return
@@ -203,7 +209,7 @@ class Pairs:
                 await self._read_policy()
 
     async def _read_policy(self) -> None:
-        now = time.monotonic()
+        now, changes = time.monotonic(), self._policy_changes
         policy = (await self._ledger.read_policy()).policy
         permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
@@ -212,7 +218,8 @@ class Pairs:
         if (permits, members) != (self._policy_permits, self._policy_members):
             self._policy_permits, self._policy_members = permits, members
             self._known.forget_closed()
-        self._policy_read = now
+        if changes == self._policy_changes:  # or what was read may be over
+            self._policy_read = now
 
     # -- a change of consent ---------------------------------------------------
 

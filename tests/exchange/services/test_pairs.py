@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,8 +20,11 @@ from chaincode.consent.model import Period, Policy, PolicyRule
 from chaincode.encoding import decode
 from exchange.core.errors import TooCostlyError, UnavailableError
 from exchange.core.provisions import Conditions, Rule
+from exchange.ledger.projection import Projection
 from exchange.services import filing, pairs
+from exchange.store import log
 from exchange.store import subjects as store
+from exchange.store.database import Database
 
 NOW = time.time_ns() // 1_000_000
 
@@ -137,6 +142,46 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
     monkeypatch.setattr(site.client, "read_policy", _answer(held))
     assert await site.ensure(B)
     assert await states(site, B) == [("active", 1)]
+
+
+async def test_a_gateway_that_follows_the_ledger_knows_a_new_policy_at_once(tmp_path: Path) -> None:
+    async with opened_site(voters=(A,)) as site, AsyncExitStack() as stack:
+        entries = Database(tmp_path / "log.db", log.metadata, durable=False)
+        stack.callback(entries.close)
+        heard = asyncio.Event()
+
+        def changed() -> None:
+            site.pairs.policy_changed()
+            heard.set()
+
+        projection = Projection(site.ledger, entries, policy_changed=changed)
+        await site.client.propose_policy(Policy(version=2, members=(A, C), voters=(A,), rules=()))
+        await projection.start()
+        stack.push_async_callback(projection.close)
+        async with asyncio.timeout(10):
+            await heard.wait()
+        await site.put(draft("c", [towards(B)]))
+        assert not await site.ensure(B)
+        heard.clear()
+        await site.client.propose_policy(Policy(version=3, members=(A, B, C), voters=(A,), rules=()))
+        async with asyncio.timeout(10):
+            await heard.wait()
+        assert await site.ensure(B)
+
+
+async def test_a_policy_that_changes_while_it_is_read_is_read_again(site: Site, monkeypatch: Any) -> None:
+    await site.put(draft("c", [towards(B)]))
+    held = await site.client.read_policy()
+    without = Policy(version=2, members=(A, C), rules=())
+
+    async def overtaken() -> Any:
+        site.pairs.policy_changed()
+        monkeypatch.setattr(site.client, "read_policy", _answer(held))
+        return type("Held", (), {"policy": without})
+
+    monkeypatch.setattr(site.client, "read_policy", overtaken)
+    assert not await site.ensure(B)
+    assert await site.ensure(B)
 
 
 @pytest.mark.parametrize("fate", ["never", "answer-lost"])
