@@ -20,6 +20,7 @@ from chaincode.caller import Caller
 from chaincode.shim.errors import ProposalError
 
 _ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")  # where a Fabric CA writes attributes, as JSON
+_NO_ATTRIBUTES = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 class SignedProposal:
@@ -73,13 +74,10 @@ def caller_of(creator: bytes) -> Caller:
     identity = _read(SerializedIdentity, creator)
     try:
         certificate = x509.load_pem_x509_certificate(identity.id_bytes)
-    except ValueError:
+        subject = certificate.subject.rfc4514_string()
+    except (ValueError, x509.InvalidVersion):
         raise ProposalError("the caller's certificate can't be read") from None
-    return Caller(
-        msp_id=identity.mspid,
-        subject=certificate.subject.rfc4514_string(),
-        attributes=_attributes(certificate),
-    )
+    return Caller(msp_id=identity.mspid, subject=subject, attributes=_attributes(certificate))
 
 
 def _attributes(certificate: x509.Certificate) -> dict[str, str]:
@@ -87,7 +85,7 @@ def _attributes(certificate: x509.Certificate) -> dict[str, str]:
     try:
         extension = certificate.extensions.get_extension_for_oid(_ATTRIBUTES).value
         found = json.loads(extension.value)["attrs"]  # type: ignore[attr-defined]  # unrecognised, so raw
-    except (x509.ExtensionNotFound, ValueError, KeyError, TypeError):
+    except (*_NO_ATTRIBUTES, ValueError, KeyError, TypeError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -11,7 +11,7 @@ import typer
 from exchange import network
 from exchange.bench import access, ingest, ledger, memory, report, score, verification
 from exchange.cli.errors import CommandError
-from exchange.cli.node import Ledger
+from exchange.cli.options import Ledger
 
 
 class Name(StrEnum):

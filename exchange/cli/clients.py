@@ -12,7 +12,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.cli.errors import CommandError
-from exchange.cli.node import FOLDER
+from exchange.cli.options import FOLDER
 from exchange.config import Folder
 from exchange.core.assertion import public_jwk
 from exchange.core.clients import Client, new_client

@@ -14,7 +14,8 @@ import typer
 
 from exchange import network
 from exchange.cli.errors import CommandError
-from exchange.cli.node import Ledger, serve
+from exchange.cli.options import Ledger
+from exchange.cli.serve import serve
 from exchange.config import Folder
 from exchange.demo.consortium import CITY, LAKE, Demo, build, client_id, permit_consent
 from exchange.demo.fabric import OPTIONS, profile

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import NoReturn
-
-import httpx
+from typing import Any, NoReturn
 
 from exchange.config import ConfigError
 from exchange.core.errors import DamagedError, ExchangeError
-from exchange.demo.client import ClientError
 from exchange.ledger.errors import InUseError, NodeKeyError
 from exchange.reading import JournalError
 from exchange.vault.errors import VaultError
@@ -34,7 +31,7 @@ def run(command: Callable[[], object]) -> None:
     """
     try:
         command()
-    except (CommandError, ConfigError, ClientError, VaultError) as why:
+    except (CommandError, ConfigError, VaultError) as why:
         fail(str(why))
     except JournalError as why:
         fail(f"{why}; end the other load, or remove that file to load everything again")
@@ -48,14 +45,26 @@ def run(command: Callable[[], object]) -> None:
         fail(str(why))
     except ModuleNotFoundError as why:
         fail(f"{why.name} is not installed; install consentry with its extra for this role")
-    except httpx.ConnectError:
-        fail("no gateway answers at that address; start one with `consentry serve FOLDER`")
-    except httpx.InvalidURL as why:
-        fail(f"that is no address ({why}); give one such as http://127.0.0.1:8400")
-    except httpx.HTTPError as why:
-        fail(f"the gateway did not answer as expected ({type(why).__name__}); is it a Consentry gateway?")
     except OSError as why:
         place = f" {why.filename}" if why.filename else ""
         fail(
             f"can't use{place or ' a file'} ({why.strerror or type(why).__name__}); see to it and call again"
         )
+    except Exception as why:
+        said = _of_http(why)
+        if said is None:
+            raise
+        fail(said)
+
+
+def _of_http(why: Exception) -> str | None:
+    httpx: Any = sys.modules.get("httpx")  # commands that call nobody start without it
+    if httpx is None:
+        return None
+    if isinstance(why, httpx.ConnectError):
+        return "no gateway answers at that address; start one with `consentry serve FOLDER`"
+    if isinstance(why, httpx.InvalidURL):
+        return f"that is no address ({why}); give one such as http://127.0.0.1:8400"
+    if isinstance(why, httpx.HTTPError):
+        return f"the gateway did not answer as expected ({type(why).__name__}); is it a Consentry gateway?"
+    return None

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import CommandError
-from exchange.cli.node import FOLDER
+from exchange.cli.options import FOLDER
 from exchange.config import Folder
 from exchange.ledger.errors import InUseError
 from exchange.progress import Work

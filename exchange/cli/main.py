@@ -11,8 +11,8 @@ import typer
 from exchange.cli.errors import run
 
 _COMMANDS = {
-    "init": "node",
-    "serve": "node",
+    "init": "init",
+    "serve": "serve",
     "load": "load",
     "verify": "verify",
     "rebuild": "rebuild",

@@ -18,7 +18,7 @@ from chaincode.consent.model import Policy, PolicyRule
 from chaincode.encoding import encode
 from chaincode.errors import ConflictError
 from exchange.cli.errors import CommandError
-from exchange.cli.node import FOLDER, slug
+from exchange.cli.options import FOLDER, slug
 from exchange.config import Folder, Settings
 from exchange.core.actors import Member
 from exchange.core.policy import describe, differences, next_policy

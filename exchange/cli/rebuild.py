@@ -8,7 +8,7 @@ from typing import Annotated
 
 from exchange.cli.checking import Shown, checked_ledger
 from exchange.cli.errors import CommandError
-from exchange.cli.node import FOLDER
+from exchange.cli.options import FOLDER
 from exchange.config import Folder
 from exchange.core.errors import DamagedError
 from exchange.ledger.embedded.identity import WriterLock

@@ -12,7 +12,7 @@ import typer
 
 from exchange.cli.clients import tokens
 from exchange.cli.errors import CommandError
-from exchange.cli.node import FOLDER
+from exchange.cli.options import FOLDER
 from exchange.config import Folder
 from exchange.core.actors import Kind, Principal
 from exchange.crypto.references import References

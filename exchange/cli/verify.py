@@ -10,7 +10,7 @@ import typer
 
 from exchange.cli.checking import Shown, checked_ledger, database, noted_block
 from exchange.cli.errors import fail
-from exchange.cli.node import FOLDER
+from exchange.cli.options import FOLDER
 from exchange.config import Folder
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal

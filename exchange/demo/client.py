@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from exchange.core.assertion import ASSERTION_TYPE, PrivateKey, sign_assertion
+from exchange.core.errors import ExchangeError
 
 SCOPE = "system/*.cruds"
 FHIR_JSON = "application/fhir+json"
 
 
-class ClientError(Exception):
+class ClientError(ExchangeError):
     """The gateway did not give a token; the message says what it answered."""
 
 

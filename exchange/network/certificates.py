@@ -20,7 +20,7 @@ def require_valid(folder: Folder) -> None:
     for path in sorted((*folder.crypto.rglob("*.pem"), *folder.crypto.rglob("*.crt"))):
         try:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise CertificateError(f"{path} is no certificate: restore it, or reset the network") from None
         if certificate.not_valid_after_utc < now:
             day = certificate.not_valid_after_utc.date()

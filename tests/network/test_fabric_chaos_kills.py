@@ -29,7 +29,8 @@ from chaos_judge import judge, replay
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Policy
 from exchange import network
-from exchange.cli.node import Ledger, init
+from exchange.cli.init import init
+from exchange.cli.options import Ledger
 from exchange.cli.verify import verify
 from exchange.config import Folder
 from exchange.ledger.client import LedgerClient

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from exchange import network
-from exchange.cli.node import Ledger, init
+from exchange.cli.init import init
+from exchange.cli.options import Ledger
 from exchange.cli.rebuild import rebuild
 from exchange.cli.verify import verify
 from exchange.config import Folder

@@ -29,7 +29,13 @@ from exchange.ledger.gateway.identity import ORDERS
 
 _FABRIC = 0  # the type of an MSP of X.509 certificates
 _DEEPEST = 8  # CAs between a certificate and its root
-_MALFORMED = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_MALFORMED = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 

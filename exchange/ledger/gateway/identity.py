@@ -12,8 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import (
     Prehashed,
     decode_dss_signature,
@@ -50,7 +52,7 @@ class Identity:
         self.certificate = _certificate(certificate)
         self.creator: bytes = SerializedIdentity(mspid=msp_id, id_bytes=certificate).SerializeToString()
         """The serialised identity, as proposals and requests carry it."""
-        public = self.certificate.public_key()
+        public = _public(self.certificate)
         if isinstance(public, ed25519.Ed25519PublicKey):
             self._order: int | None = None
         elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in ORDERS:
@@ -69,7 +71,7 @@ class Identity:
             private = load_pem_private_key(key, password=None)
         except (ValueError, TypeError):
             raise IdentityError("the private key can't be read: it must be PEM and not encrypted") from None
-        if private.public_key() != _certificate(certificate).public_key():
+        if private.public_key() != _public(_certificate(certificate)):
             raise IdentityError("the private key is not the certificate's")
 
         async def sign(data: bytes) -> bytes:
@@ -121,5 +123,12 @@ def low_s(signature: bytes, order: int) -> bytes:
 def _certificate(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise IdentityError("the certificate can't be read: it must be one PEM certificate") from None
+
+
+def _public(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise IdentityError("the certificate's key is of no kind that is known here") from None

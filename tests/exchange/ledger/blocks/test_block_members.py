@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import permutations
 
 import pytest
@@ -27,9 +29,12 @@ from fabric_protos.msp.msp_principal_pb2 import MSPPrincipal, MSPRole, Organizat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaincode.shim.errors import ProposalError
+from chaincode.shim.proposal import caller_of
 from exchange.ledger.blocks.errors import UnreadableError
 from exchange.ledger.blocks.members import Member, Members, Organisation, Role
 from exchange.ledger.blocks.policies import satisfied, signed
+from exchange.ledger.gateway.errors import IdentityError
 from exchange.ledger.gateway.identity import ORDERS, Identity
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -126,6 +131,22 @@ def test_named_administrator_needs_no_unit():
 
 def test_certificate_of_another_authority_of_the_same_name_is_no_member():
     assert roles(organisation(ROOT), Holder("root", ca=True).issue("x", "peer")) is None
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@pytest.mark.parametrize("flip", [0x01, 0x24, 0x80, 0xFF])
+def test_certificate_with_any_byte_changed_is_no_member_and_no_surprise(flip):
+    """Whoever keeps the blocks can put anything into them: it is refused, not tripped over."""
+    found, der = organisation(ROOT), ROOT.issue("x", "peer").certificate.public_bytes(Encoding.DER)
+    for at in range(len(der)):
+        damaged = der[:at] + bytes([der[at] ^ flip]) + der[at + 1 :]
+        pem = b"-----BEGIN CERTIFICATE-----\n" + b64encode(damaged) + b"\n-----END CERTIFICATE-----\n"
+        identity = SerializedIdentity(mspid="AMSP", id_bytes=pem).SerializeToString()
+        assert Members([found]).find(identity) is None, at
+        with suppress(ProposalError):
+            assert caller_of(identity).msp_id == "AMSP"  # of a peer that has checked it
+        with suppress(IdentityError):
+            Identity("AMSP", pem, lambda digest: digest)
 
 
 def test_authorities_and_other_organisations_are_no_members():

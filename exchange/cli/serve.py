@@ -1,20 +1,17 @@
-"""`consentry init` and `consentry serve`."""
+"""`consentry serve`."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import re
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
 import uvicorn
 from prometheus_client import start_http_server
 
@@ -22,114 +19,14 @@ from exchange import logs
 from exchange.api.app import create_app
 from exchange.api.wire import Wire
 from exchange.cli.errors import CommandError
-from exchange.config import Folder, Settings, check
-from exchange.core.actors import Member
+from exchange.cli.options import FOLDER
+from exchange.config import Folder, Settings
 from exchange.core.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.services.verification import check_ledger_to_serve
-from exchange.wiring import consortium, initialise, open_node
+from exchange.wiring import open_node
 
 _LOOPBACK = "127.0.0.1"
-FOLDER = typer.Argument(metavar="FOLDER", help="The node's folder.", show_default=False)
-
-
-class Ledger(StrEnum):
-    """The kinds of ledger that a node can be on."""
-
-    EMBEDDED = "embedded"
-    FABRIC = "fabric"
-
-
-def init(
-    folder: Annotated[Path, FOLDER],
-    name: Annotated[str, typer.Option(help="This hospital's name.", show_default=False)],
-    msp: Annotated[
-        str | None, typer.Option(help="This hospital's MSP id; a profile has it.", show_default=False)
-    ] = None,
-    member: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Another member, as MSP=NAME; once for each. On Fabric, only its name.", show_default=False
-        ),
-    ] = None,
-    ledger: Annotated[Ledger, typer.Option(help="A ledger of its own, or a Fabric channel.")] = (
-        Ledger.EMBEDDED
-    ),
-    profile: Annotated[
-        Path | None, typer.Option(help="The Fabric connection profile.", show_default=False)
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="The public address; http://127.0.0.1:PORT without it.")
-    ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8400,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            help="A PostgreSQL URL without a password; files in FOLDER without it.", show_default=False
-        ),
-    ] = None,
-) -> None:
-    """Make a new node: keys, and on a ledger of its own or on a new channel the founding policy.
-
-    Example: consentry init ./node --msp CityMSP --name "City Hospital" --member "LakeMSP=Lake Clinic"
-    On Fabric: consentry init ./node --name "City Hospital" --ledger fabric --profile ./profile.json
-    """
-    if folder.exists() and not folder.is_dir():
-        raise CommandError(f"{folder} is a file; choose a new folder")
-    names = _names(member or [])
-    first_block = None
-    if ledger is Ledger.FABRIC:
-        if profile is None:
-            raise CommandError("a node on Fabric needs the connection profile of its peer; give --profile")
-        found, first_block, known = asyncio.run(consortium(profile))
-        if msp not in {None, found.msp_id}:
-            raise CommandError(f"--msp {msp} is not {found.msp_id}, whose profile this is; leave --msp out")
-        msp = found.msp_id
-        strange = next((other for other in names if other not in known), None)
-        if strange is not None:
-            raise CommandError(
-                f"--member {strange} is not on the channel; its members are {', '.join(known)}"
-            )
-        names = {other: names.get(other, other) for other in known if other != msp}
-    elif profile is not None:
-        raise CommandError("--profile is for a node on Fabric; add --ledger fabric, or leave it out")
-    if msp is None:
-        raise CommandError("a ledger of its own needs this hospital's MSP id; give --msp")
-    members = [Member(one, title, slug(title) or slug(one)) for one, title in ((msp, name), *names.items())]
-    settings = Settings(
-        msp_id=msp,
-        base_url=(base_url or f"http://{host}:{port}").rstrip("/"),
-        members=tuple(members),
-        ledger=ledger.value,
-        profile=None if profile is None else str(profile.absolute()),
-        first_block=first_block,
-        host=host,
-        port=port,
-        database=database,
-    )
-    check(settings)
-    asyncio.run(initialise(Folder(folder), settings))
-    print(f"made {folder}: {name} ({msp}), {len(members)} members")
-    print(f"back up {folder}/keys apart from the rest: without root.key no record opens again")
-    print(f"next: consentry client register {folder} ..., then consentry serve {folder}")
-
-
-def _names(given: list[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for text in given:
-        other, separator, title = text.partition("=")
-        if not separator or not other or not title:
-            raise CommandError(f"--member {text!r} is not MSP=NAME; write for example LakeMSP='Lake Clinic'")
-        if other in names:
-            raise CommandError(f"--member {other} is given twice; give each member once")
-        names[other] = title
-    return names
-
-
-def slug(name: str) -> str:
-    """`name` as the logical id of an Organization resource; empty where no letter of it may stand in one."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64]
 
 
 def serve(folder: Annotated[Path, FOLDER]) -> None:
