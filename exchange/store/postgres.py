@@ -72,7 +72,7 @@ def _connect(place: Schema, *, durable: bool, held: int | None) -> Any:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (held,)).fetchone()
         if row != (True,):
             connection.close()
-            raise UnavailableError(f"another gateway has {place} open; end it first")
+            raise UnavailableError(f"another gateway, or a rebuilding, has {place} open; end it first")
     connection.autocommit = False
     return connection
 

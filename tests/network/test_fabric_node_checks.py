@@ -8,7 +8,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from postgres_server import Server
 
 from exchange import network
 from exchange.cli.init import init
@@ -16,9 +18,11 @@ from exchange.cli.options import Ledger
 from exchange.cli.rebuild import rebuild
 from exchange.cli.verify import verify
 from exchange.config import Folder
-from exchange.core.errors import UnavailableError
+from exchange.core.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import InUseError
 from exchange.ledger.gateway import blocks
+from exchange.store import log
+from exchange.store.database import Database
 from exchange.wiring import open_node
 
 pytestmark = pytest.mark.fabric
@@ -35,10 +39,10 @@ def running(
         yield found
 
 
-def node_of(running: network.Network, organisation: str, path: Path) -> Folder:
+def node_of(running: network.Network, organisation: str, path: Path, database: str | None = None) -> Folder:
     """A node whose log holds a few accesses."""
     profile = running.folder.profiles / f"{organisation.lower()}.json"
-    init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile)
+    init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile, database=database)
     folder = Folder(path)
 
     async def read() -> None:
@@ -56,14 +60,20 @@ def folder(running: network.Network, tmp_path_factory: pytest.TempPathFactory) -
     return node_of(running, "Hospital1", tmp_path_factory.mktemp("node") / "one")
 
 
+@pytest.fixture(scope="module")
+def second(running: network.Network, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The other hospital's node, which is on PostgreSQL."""
+    path = tmp_path_factory.mktemp("node") / "two"
+    return node_of(running, "Hospital2", path, postgres.new_database())
+
+
 def change(path: Path, statement: str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute(statement)
 
 
-def test_nodes_of_two_hospitals_on_one_channel_verify(running, folder, tmp_path, capsys):
-    other = node_of(running, "Hospital2", tmp_path / "two")
-    for one in (folder, other):
+def test_nodes_of_two_hospitals_on_one_channel_verify(folder, second, capsys):
+    for one in (folder, second):
         asyncio.run(settled(one))
         capsys.readouterr()
         verify(one.path)
@@ -77,13 +87,18 @@ async def settled(folder: Folder) -> None:
     """Let the node's log come up to the channel."""
     async with open_node(folder):
         async with asyncio.timeout(10):
-            while len(entries(folder)) < 2 * ACCESSES:  # noqa: ASYNC110  # the node's own task makes it so
+            while entries(folder) < 2 * ACCESSES:  # noqa: ASYNC110  # the node's own task makes it so
                 await asyncio.sleep(0.05)
 
 
-def entries(folder: Folder) -> list[tuple[int]]:
-    with contextlib.closing(sqlite3.connect(folder.log)) as db:
-        return db.execute("SELECT sequence FROM entries").fetchall()
+def entries(folder: Folder) -> int:
+    """How many entries the node's log has."""
+    database = Database(folder.places(folder.load())[1], log.metadata, durable=False, begin=False)
+    try:
+        with database.engine.connect() as connection:
+            return log.count(connection)
+    finally:
+        database.close()
 
 
 def test_log_that_was_changed_is_found_and_rebuilt(folder, capsys):
@@ -96,6 +111,21 @@ def test_log_that_was_changed_is_found_and_rebuilt(folder, capsys):
         rebuild(folder.path)
         assert "sealed details" in capsys.readouterr().out
         verify(folder.path)
+        assert "nothing is wrong" in capsys.readouterr().out
+
+
+def test_log_on_postgresql_is_rebuilt_from_the_channel(second, capsys):
+    for damage in (
+        "DELETE FROM consentry_log.entries WHERE sequence = 1",
+        "DROP SCHEMA consentry_log CASCADE",
+    ):
+        with psycopg.connect(second.load().database) as db:
+            db.execute(damage)
+        with pytest.raises((SystemExit, DamagedError)):
+            verify(second.path)
+        rebuild(second.path)
+        assert "sealed details" in capsys.readouterr().out
+        verify(second.path)
         assert "nothing is wrong" in capsys.readouterr().out
 
 

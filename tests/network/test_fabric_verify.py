@@ -65,6 +65,7 @@ from exchange.services.rebuilding import rebuild
 from exchange.services.verification import check_log
 from exchange.store import log
 from exchange.store.database import Database
+from exchange.store.renewal import renewing
 
 pytestmark = pytest.mark.fabric
 
@@ -238,7 +239,8 @@ def test_projection_is_compared_with_the_channel_and_rebuilt_from_it(running, fo
             entries.close()
             # An empty log without a checkpoint is one that has not begun: the next start fills it.
             assert (found is None) == (damage.startswith("SELECT") or "FROM checkpoints" in damage), damage
-            assert rebuild(path, channel.reader, lambda *_: None).entries == total
+            with renewing(path) as renewal:
+                assert rebuild(renewal, channel.reader, lambda *_: None).entries == total
             assert rows(path) == before
 
 

@@ -43,9 +43,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the modules that ask for it on every ledger."""
+    """Run the modules that ask for it on every ledger, but for tests that say which themselves."""
     ledgers = getattr(metafunc.module, "LEDGERS", None)
-    if ledgers and "ledger_kind" in metafunc.fixturenames:
+    chosen = any("ledger_kind" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if ledgers and not chosen and "ledger_kind" in metafunc.fixturenames:
         metafunc.parametrize("ledger_kind", ledgers, indirect=True, scope="module")
 
 
