@@ -34,6 +34,9 @@ from exchange.store.dialect import WHOLE, upsert
 from exchange.store.documents import TOKEN_BYTES
 from exchange.store.schema import metadata
 
+_AT_ONCE = 5_000
+"""Subjects that a statement names: PostgreSQL takes 65,535 values, and a Bundle may be about more."""
+
 subjects = Table(
     "subjects",
     metadata,
@@ -125,8 +128,12 @@ class Standing:
 
 def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
     """The wrapped keys of those of `tokens` that are subjects here."""
-    statement = select(subjects.c.subject, subjects.c.wrapped).where(subjects.c.subject.in_(list(tokens)))
-    return {row.subject: row.wrapped for row in connection.execute(statement)}
+    found: dict[bytes, bytes] = {}
+    for start in range(0, len(tokens), _AT_ONCE):
+        wanted = subjects.c.subject.in_(list(tokens[start : start + _AT_ONCE]))
+        rows = connection.execute(select(subjects.c.subject, subjects.c.wrapped).where(wanted))
+        found |= {row.subject: row.wrapped for row in rows}
+    return found
 
 
 def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]]) -> None:
@@ -161,12 +168,6 @@ def granted_towards(connection: Connection, recipient: str, limit: int) -> list[
     """Up to `limit` subjects who gave `recipient` something, and whose pair is not open yet; sorted."""
     statement = select(grants.c.subject).where(grants.c.recipient == recipient)
     return list(connection.execute(statement.order_by(grants.c.subject).limit(limit)).scalars())
-
-
-def subjects_of_pairs(connection: Connection, names: Sequence[str]) -> dict[str, bytes]:
-    """The subject of each of the pair pseudonyms `names` that this gateway opened."""
-    statement = select(pairs.c.pair, pairs.c.subject).where(pairs.c.pair.in_(list(names)))
-    return {row.pair: row.subject for row in connection.execute(statement)}
 
 
 def note(
