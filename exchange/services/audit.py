@@ -223,6 +223,8 @@ def _narrowed(which: Filter, name: str, value: str) -> Filter:
     if len(values) > _MOST_VALUES:
         raise TooCostlyError(f"{name}: at most {_MOST_VALUES} values")
     codes = [one.rpartition("|")[2] for one in values]
+    if not value.isprintable():  # no database has to be asked for a NUL
+        raise BadRequestError(f"{name}: a code has no control characters")
     match name:
         case "_id":
             tx, n = parse_event_id(value) or ("none", 0)
