@@ -31,6 +31,9 @@ import msgspec
 from exchange.core.actors import Member
 from exchange.core.place import Place, Schema
 
+SCHEMAS = ("consentry_records", "consentry_log")
+"""What a node on PostgreSQL has in its database."""
+
 _LONGEST_NAME = 200
 
 
@@ -119,7 +122,8 @@ class Folder:
         """Where the records are, and the projection of the log."""
         if settings.database is None:
             return self.records, self.log
-        return Schema(settings.database, "consentry_records"), Schema(settings.database, "consentry_log")
+        records, entries = SCHEMAS
+        return Schema(settings.database, records), Schema(settings.database, entries)
 
     def use_model(self, risk: Risk, *, offer: bytes, card: bytes, token: str, authority: bytes = b"") -> None:
         """Have the node's patients scored: put the model's files in place, and `[risk]` into the settings.

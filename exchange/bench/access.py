@@ -1,4 +1,7 @@
-"""Reads of one Observation over HTTP: decided, durably logged and decrypted, against no protection at all."""
+"""Reads of one Observation over HTTP: decided, durably logged and decrypted, against no protection at all.
+
+With a PostgreSQL database a node on it takes its turns as well.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from exchange.bench import http, plain
+from exchange.bench.ingest import emptied
 from exchange.bench.report import Row, median, percentile
 from exchange.demo.consortium import LAKE, Demo, build, permit_consent
 from exchange.demo.nhanes import participants
@@ -23,22 +28,43 @@ _ROUNDS = 3
 _PEOPLE = 20
 
 
-def measure(*, seconds: float) -> list[Row]:
-    """Rounds of every number of connections on both servers, taken in turns; medians of the rounds."""
-    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch:
-        return _measure(Path(scratch), seconds / _ROUNDS)
+def measure(*, seconds: float, database: str | None = None) -> list[Row]:
+    """Rounds of every number of connections on all servers, taken in turns; medians of the rounds.
+
+    The URL of an empty `database` on PostgreSQL gives another node, whose rows are named after it.
+    """
+    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, ExitStack() as stack:
+        servers = {"access": _gateway(stack, Path(scratch) / "node", None)}
+        stack.enter_context(emptied(database))
+        if database is not None:
+            servers["postgresql"] = _gateway(stack, Path(scratch) / "other", database)
+        path, body = servers["access"].path, servers["access"].body
+        plain.create(Path(scratch) / "plain.db", {path.removeprefix("/fhir/"): body})
+        port = stack.enter_context(_unprotected(Path(scratch) / "plain.db"))
+        servers["plain"] = _Server(port, path, "", body)
+        return _rounds(servers, seconds / _ROUNDS)
 
 
-def _measure(scratch: Path, seconds: float) -> list[Row]:
-    demo = asyncio.run(build(scratch / "node", free_port(), _PEOPLE))
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Where one Observation is read, with which token, and what comes."""
+
+    port: int
+    path: str
+    token: str
+    body: bytes
+
+
+def _gateway(stack: ExitStack, folder: Path, database: str | None) -> _Server:
+    """A gateway that serves as long as `stack` is open, with a patient who permits Lake Clinic to read."""
+    demo = asyncio.run(build(folder, free_port(), _PEOPLE, database=database))
     person = next(iter(participants(1)))
     observation = next(str(r["id"]) for r in person.records if r["resourceType"] == "Observation")
     path = f"/fhir/Observation/{observation}"
-    with serving(demo.folder.path, demo.settings.base_url), httpx.Client(timeout=30) as client:
+    stack.enter_context(serving(demo.folder.path, demo.settings.base_url))
+    with httpx.Client(timeout=30) as client:
         token, body = _permit(demo, client, str(person.patient["id"]), path)
-        plain.create(scratch / "plain.db", {path.removeprefix("/fhir/"): body})
-        with _unprotected(scratch / "plain.db") as port:
-            return _rounds(demo.settings.port, port, path, token, seconds)
+    return _Server(demo.settings.port, path, token, body)
 
 
 def _permit(demo: Demo, client: httpx.Client, patient: str, path: str) -> tuple[str, bytes]:
@@ -66,22 +92,22 @@ def _unprotected(database: Path) -> Iterator[int]:
         process.wait()
 
 
-def _rounds(ours: int, theirs: int, path: str, token: str, seconds: float) -> list[Row]:
+def _rounds(servers: Mapping[str, _Server], seconds: float) -> list[Row]:
     rates: dict[tuple[str, int], list[float]] = {}
     taken: dict[tuple[str, int], list[float]] = {}
     for round_ in range(_ROUNDS + 1):
         for connections in CONNECTIONS:
-            for name, port, bearer in (("access", ours, token), ("plain", theirs, "")):
+            for name, server in servers.items():
                 found = asyncio.run(
                     http.measure(
-                        port,
-                        path,
-                        token=bearer,
+                        server.port,
+                        server.path,
+                        token=server.token,
                         connections=connections,
                         seconds=seconds if round_ else min(seconds, 0.5),
                     )
                 )
-                if round_:  # the first round warms both servers up
+                if round_:  # the first round warms the servers up
                     rates.setdefault((name, connections), []).append(found.per_second)
                     taken.setdefault((name, connections), []).extend(found.seconds)
     rows = [
@@ -93,7 +119,10 @@ def _rounds(ours: int, theirs: int, path: str, token: str, seconds: float) -> li
         ),
         Row("access.alone_p50_ms", percentile(taken["access", 1], 0.5) * 1000, "ms", "<= 5"),
     ]
-    for name in ("access", "plain"):
+    if "postgresql" in servers:
+        ratio = median(rates["postgresql", 64]) / median(rates["access", 64])
+        rows.append(Row("postgresql.ratio_64", ratio, "of SQLite's"))
+    for name in servers:
         for connections in CONNECTIONS:
             times = taken[name, connections]
             rows += [

@@ -1,4 +1,7 @@
-"""Resources a second from FHIR files to durable, encrypted and searchable, and where the time goes."""
+"""Resources a second from FHIR files to durable, encrypted and searchable, and where the time goes.
+
+With a PostgreSQL database the same files are loaded into a node on it as well, behind the one on SQLite.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,60 @@ import asyncio
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+from sqlalchemy import text
+
 from exchange.bench.report import Row
-from exchange.config import ConfigError, Folder
+from exchange.config import SCHEMAS, ConfigError, Folder
+from exchange.core.place import Schema
 from exchange.demo.consortium import settings_for
 from exchange.reading import cut, find
 from exchange.services.ingest import Ingest
+from exchange.store import postgres
 from exchange.wiring import initialise, open_node
 
 _BUNDLES = Path("data") / "synthea-r4"
 
 
-def measure(path: Path | None) -> list[Row]:
-    """Load everything under `path` (the Synthea bundles, if they are there) into a new node."""
+def measure(path: Path | None, database: str | None = None) -> list[Row]:
+    """Load everything under `path` (the Synthea bundles, if they are there) into a new node.
+
+    The URL of an empty `database` on PostgreSQL gives another node, whose rows are named after it.
+    """
     source = path or _synthea()
-    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch:
-        return asyncio.run(_measure(Folder(Path(scratch) / "node"), source))
+    rows = _loaded(source, "ingest", None)
+    if database is None:
+        return rows
+    theirs = _loaded(source, "postgresql", database)
+    return [*rows, Row("postgresql.ratio", theirs[0].value / rows[0].value, "of SQLite's"), *theirs]
+
+
+def _loaded(source: Path, name: str, database: str | None) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, emptied(database):
+        return asyncio.run(_measure(Folder(Path(scratch) / "node"), source, name, database))
+
+
+@contextmanager
+def emptied(database: str | None) -> Iterator[None]:
+    """A PostgreSQL database that holds no node, neither before nor after.
+
+    Raises:
+        ConfigError: it holds one, which stays.
+        UnavailableError: it can't be reached.
+    """
+    places = [] if database is None else [Schema(database, name) for name in SCHEMAS]
+    for place in places:
+        if postgres.taken(place):
+            raise ConfigError(f"there is a {place} already; give the bench an empty database")
+    try:
+        yield
+    finally:
+        for place in places:
+            postgres.remove(place)
 
 
 def _synthea() -> Path:
@@ -33,8 +73,8 @@ def _synthea() -> Path:
     return source
 
 
-async def _measure(folder: Folder, source: Path) -> list[Row]:
-    await initialise(folder, settings_for(8400))
+async def _measure(folder: Folder, source: Path, name: str, database: str | None) -> list[Row]:
+    await initialise(folder, msgspec.structs.replace(settings_for(8400), database=database))
     async with open_node(folder) as node:
         stored = faults = 0
         async with Ingest(
@@ -60,18 +100,28 @@ async def _measure(folder: Folder, source: Path) -> list[Row]:
         }
     each = max(1, stored)
     return [
-        Row("ingest.per_s", stored / elapsed, "resources/s", ">= 3000"),
-        Row("ingest.resources", stored, "resources"),
-        Row("ingest.faults", faults, "faults", "<= 0"),
-        Row("ingest.seconds", elapsed, "s"),
+        Row(f"{name}.per_s", stored / elapsed, "resources/s", ">= 3000" if database is None else ""),
+        Row(f"{name}.resources", stored, "resources"),
+        Row(f"{name}.faults", faults, "faults", "<= 0"),
+        Row(f"{name}.seconds", elapsed, "s"),
         *(
-            Row(f"ingest.{phase}_us", spent / each * 1e6, "µs of processor time a resource")
+            Row(f"{name}.{phase}_us", spent / each * 1e6, "µs of processor time a resource")
             for phase, spent in phases.items()
         ),
-        Row("ingest.main_us", main / each * 1e6, "µs of processor time a resource, in the main process"),
-        Row("ingest.bytes", _size(folder) / each, "bytes on disk a resource"),
+        Row(f"{name}.main_us", main / each * 1e6, "µs of processor time a resource, in the main process"),
+        Row(f"{name}.bytes", _size(folder, database) / each, "bytes on disk a resource"),
     ]
 
 
-def _size(folder: Folder) -> int:
-    return sum(file.stat().st_size for file in folder.path.glob("records.db*"))
+def _size(folder: Folder, database: str | None) -> int:
+    if database is None:
+        return sum(file.stat().st_size for file in folder.path.glob("records.db*"))
+    engine = postgres.open_engine(Schema(database, SCHEMAS[0]), durable=False)
+    with engine.connect() as connection:
+        return int(connection.execute(_SIZE, {"schema": SCHEMAS[0]}).scalar_one())
+
+
+_SIZE = text(
+    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+    "WHERE relkind = 'r' AND relnamespace = to_regnamespace(:schema)"
+)

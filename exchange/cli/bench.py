@@ -35,6 +35,10 @@ def bench(
         str, typer.Option(help="ledger: sizes of the Fabric network; the first has all rows.")
     ] = "3,2,5",
     path: Annotated[Path | None, typer.Option(help="ingest: a folder of FHIR files.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="access, ingest: URL of an empty PostgreSQL database to measure beside files."),
+    ] = None,
     seconds: Annotated[float, typer.Option(help="access, ledger: seconds a measurement.", min=0.5)] = 5.0,
     records: Annotated[int, typer.Option(help="verify: log records to verify.", min=1000)] = 1_000_000,
     resources: Annotated[int, typer.Option(help="memory: resources to load.", min=100)] = 100_000,
@@ -54,13 +58,15 @@ def bench(
     """
     if kind is Ledger.FABRIC and name is not Name.LEDGER:
         raise CommandError(f"bench {name} measures on the embedded ledger alone; leave --ledger out")
+    if database is not None and name not in {Name.ACCESS, Name.INGEST}:
+        raise CommandError(f"bench {name} measures on files alone; leave --database out")
     before = report.machine()
     rows: list[report.Row]
     match name:
         case Name.ACCESS:
-            rows = access.measure(seconds=seconds)
+            rows = access.measure(seconds=seconds, database=database)
         case Name.INGEST:
-            rows = ingest.measure(path)
+            rows = ingest.measure(path, database)
         case Name.LEDGER:
             rows = _ledger(kind, organisations, seconds)
         case Name.MEMORY:

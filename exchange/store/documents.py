@@ -24,7 +24,6 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
-    delete,
     exists,
     func,
     or_,
@@ -35,7 +34,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import Envelope
-from exchange.store.dialect import WHOLE, run
+from exchange.store.dialect import WHOLE, insert_many, run
 from exchange.store.schema import metadata
 
 TOKEN_BYTES = 16
@@ -139,22 +138,21 @@ _COLUMNS = (
     documents.c.sealed,
     documents.c.tokens,
 )
-# The two statements of the hot paths go to the driver as they are: building them anew for every request
-# costs more than running them.
+# The statements of the hot paths go to the driver as they are: building them anew for every request costs
+# more than running them.
 _CURRENT = (
     "SELECT sequence, reference, version, subjects, written, deleted, digest, {}, tokens "
     "FROM documents WHERE reference IN ({}) AND current"
 )
 _INSERT = (
     "INSERT INTO documents (sequence, reference, version, subjects, written, deleted, current, digest, "
-    "sealed, tokens) VALUES (?, ?, ?, ?, ?, ?, TRUE, ?, ?, ?)"
+    "sealed, tokens)"
 )
-_INDEX = "INSERT INTO search_tokens (token, sequence) VALUES (?, ?)"
+_KINDS = ("bigint", "bytea", "bigint", "bytea", "bigint", "boolean", "boolean", "bytea", "bytea", "bytea")
+_INDEX = "INSERT INTO search_tokens (token, sequence)"
 _AT_ONCE = 500
 _RETIRE = update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False)
-_UNINDEX = delete(search_tokens).where(
-    and_(search_tokens.c.token == bindparam("old"), search_tokens.c.sequence == bindparam("at"))
-)
+_UNINDEX = "DELETE FROM search_tokens WHERE sequence = ? AND token IN ({})"
 
 
 def _split(tokens: bytes) -> tuple[bytes, ...]:
@@ -231,19 +229,21 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
     """
     predecessors = [_predecessor(connection, new) for new in versions_ if new.envelope.version > 1]
     for sequence, tokens in predecessors:
-        if tokens:
-            connection.execute(_UNINDEX, [{"old": token, "at": sequence} for token in tokens])
+        for start in range(0, len(tokens), _AT_ONCE):
+            chunk = tokens[start : start + _AT_ONCE]
+            run(connection, _UNINDEX.format(",".join("?" * len(chunk))), (sequence, *chunk))
         connection.execute(_RETIRE, {"retired": sequence})
     last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
     for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would hold up everybody
-        chunk = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
-        run(connection, _INSERT, [_row(sequence, new) for sequence, new in chunk])
+        numbered = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
+        insert_many(connection, _INSERT, _KINDS, [_row(sequence, new) for sequence, new in numbered])
         postings: dict[bytes, list[int]] = {}
-        for sequence, new in chunk:
+        for sequence, new in numbered:
             for token in _split(new.tokens):
                 postings.setdefault(token, []).append(sequence)
         if postings:  # neighbours in the index are written together
-            run(connection, _INDEX, [(token, at) for token in sorted(postings) for at in postings[token]])
+            rows = [(token, at) for token in sorted(postings) for at in postings[token]]
+            insert_many(connection, _INDEX, ("bytea", "bigint"), rows)
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
@@ -264,6 +264,7 @@ def _row(sequence: int, new: NewVersion) -> tuple[Any, ...]:
         b"".join(new.subjects),
         new.written,
         new.deleted,
+        True,
         envelope.digest,
         envelope.sealed,
         new.tokens,
