@@ -7,11 +7,13 @@ be a question mark or a percent sign.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, CursorResult, Integer, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+from exchange.core.rows import insert
 
 WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 """A signed number of 64 bits, such as a time in milliseconds; SQLite's INTEGER is one."""
@@ -35,19 +37,29 @@ def _for_psycopg(statement: str) -> str:
 
 
 def insert_many(
-    connection: Connection, head: str, kinds: Sequence[str], rows: Sequence[Sequence[Any]]
+    connection: Connection, head: str, kinds: Sequence[str], rows: Sequence[Sequence[Any]], *, tail: str = ""
 ) -> None:
-    """Have `head` (`INSERT INTO table (columns)`) take all `rows`, of which there is at least one.
+    """Have `head` (`INSERT INTO table (columns)`) take all `rows`, with `tail` behind them.
 
     `kinds` are the columns' types in PostgreSQL: there each column goes as one array in binary form, which
     costs the client a twentieth of a message for each row.
     """
+    if not rows:
+        return
     if is_postgres(connection):
-        arrays = ", ".join(f"%b::{kind}[]" for kind in kinds)
-        statement = f"{head} SELECT * FROM unnest({arrays})"  # noqa: S608 - our own types' names
-        connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
+        run(connection, f"{head} SELECT * FROM {unnest(kinds)} {tail}", columns(rows))  # noqa: S608 - our own words
     else:
-        run(connection, f"{head} VALUES ({', '.join('?' * len(kinds))})", rows)
+        insert(partial(run, connection), head, rows, tail=tail)
+
+
+def unnest(kinds: Sequence[str]) -> str:
+    """PostgreSQL's rows of the arrays that `columns` makes, of columns of the types `kinds`."""
+    return f"unnest({', '.join(f'%b::{kind}[]' for kind in kinds)})"
+
+
+def columns(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
+    """The values of at least one row, by columns."""
+    return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -241,9 +241,9 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
         for sequence, new in numbered:
             for token in _split(new.tokens):
                 postings.setdefault(token, []).append(sequence)
-        if postings:  # neighbours in the index are written together
-            rows = [(token, at) for token in sorted(postings) for at in postings[token]]
-            insert_many(connection, _INDEX, ("bytea", "bigint"), rows)
+        # Neighbours in the index are written together.
+        rows = [(token, at) for token in sorted(postings) for at in postings[token]]
+        insert_many(connection, _INDEX, ("bytea", "bigint"), rows)
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:

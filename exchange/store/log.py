@@ -9,8 +9,8 @@ can cost only the wording of the last details, never an entry.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -29,8 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-from exchange.core.rows import insert
-from exchange.store.dialect import WHOLE, is_postgres, run, upsert
+from exchange.store.dialect import WHOLE, columns, insert_many, is_postgres, run, unnest
 
 metadata = MetaData()
 
@@ -141,7 +140,7 @@ _REPLACE = (
 def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
     """Keep the details of entries about to be released."""
     head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
-    insert(partial(run, connection), head, rows, tail=_REPLACE)
+    insert_many(connection, head, ("text", "bigint", "bytea", "boolean", "bytea"), rows, tail=_REPLACE)
 
 
 def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
@@ -161,35 +160,29 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
 
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
     """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
-    if is_postgres(connection):  # its own numbers would leave gaps where a row is there already
-        rows = _fresh(connection, rows)
-        last = connection.execute(select(func.max(entries.c.sequence))).scalar() or 0
-        numbers: Sequence[int | None] = range(last + 1, last + 1 + len(rows))
-    else:
-        numbers = [None] * len(rows)  # SQLite gives a row the number behind the highest
-    insert(
-        partial(run, connection),
-        'INSERT INTO entries (sequence, tx, n, block, time, pair, custodian, recipient, "user", action, '
-        "purpose, outcome, record)",
-        [
-            (
-                number, row.tx, row.n, row.block, row.time, row.pair, row.custodian, row.recipient, row.user,
-                row.action, row.purpose, row.outcome, row.record,
-            )
-            for number, row in zip(numbers, rows, strict=True)
-        ],
-        tail="ON CONFLICT DO NOTHING",
-    )  # fmt: skip
-    values = {"name": "ledger", "block": block, "position": position}
-    statement = upsert(connection, checkpoints).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=[checkpoints.c.name], set_=values))
+    first = {(row.tx, row.n): row for row in reversed(rows)}
+    values = [_values(row) for row in reversed(first.values())]
+    if not is_postgres(connection):  # SQLite gives a row the number behind the highest
+        insert_many(connection, f"INSERT INTO entries ({_FIELDS})", _KINDS, values, tail=_UNLESS_THERE)
+    elif values:
+        run(connection, _NUMBERED, columns(values))
+    run(connection, _REACHED, (block, position))
 
 
-def _fresh(connection: Connection, rows: Sequence[EntryRow]) -> list[EntryRow]:
-    transactions = list({row.tx for row in rows})
-    known = select(entries.c.tx, entries.c.n).where(entries.c.tx.in_(transactions))
-    held = {(tx, n) for tx, n in connection.execute(known)}
-    return list({(row.tx, row.n): row for row in rows if (row.tx, row.n) not in held}.values())
+_values = attrgetter(*(field.name for field in fields(EntryRow)))
+_FIELDS = ", ".join(f'"{field.name}"' for field in fields(EntryRow))
+_KINDS = ("text", "bigint", "bigint", "bigint", *("text",) * 7, "bytea")
+_UNLESS_THERE = "ON CONFLICT DO NOTHING"
+_NUMBERED = (  # PostgreSQL's own numbers would leave gaps where a row is there already
+    f"INSERT INTO entries (sequence, {_FIELDS}) "  # noqa: S608 - our own words
+    "SELECT (SELECT coalesce(max(sequence), 0) FROM entries) + row_number() OVER (ORDER BY place), "
+    f"{_FIELDS} FROM {unnest(_KINDS)} WITH ORDINALITY AS came ({_FIELDS}, place) "
+    "WHERE NOT EXISTS (SELECT FROM entries WHERE entries.tx = came.tx AND entries.n = came.n)"
+)
+_REACHED = (
+    "INSERT INTO checkpoints (name, block, position) VALUES ('ledger', ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET block = excluded.block, position = excluded.position"
+)
 
 
 def checkpoint(connection: Connection) -> tuple[int, int] | None:

@@ -305,7 +305,7 @@ def test_what_a_row_says_is_bound_to_its_ciphertext() -> None:
     assert len(bound) == 1 + len(changes)
 
 
-def test_writing_takes_as_many_statements_for_many_records_as_for_one() -> None:
+def test_writing_takes_few_statements_for_many_records() -> None:
     def statements(records: int) -> int:
         count = 0
 
@@ -322,4 +322,4 @@ def test_writing_takes_as_many_statements_for_many_records_as_for_one() -> None:
                 event.remove(Engine, "before_cursor_execute", counting)
         return count
 
-    assert statements(1) == statements(300)
+    assert statements(300) - statements(1) < 2 * (300).bit_length()
