@@ -3,6 +3,10 @@
 It goes on from a checkpoint that is stored with the rows, so that an event counts once however often it
 arrives, and the whole projection can be thrown away and built again. Under load it writes in batches;
 who needs to see a certain transaction waits for it.
+
+Each batch is written only behind the one before it. Commits to the log do not wait for the disk, so a
+database's server that crashed, while this process did not, may come back without the last of them: then the
+ledger is read once more from where the database is.
 """
 
 from __future__ import annotations
@@ -63,7 +67,6 @@ class Projection:
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=_BATCH)
         self._closing = False
         self._last = 0.0
 
@@ -115,7 +118,14 @@ class Projection:
             self._waiting.pop(tx_id, None)
 
     async def _follow(self, after: Checkpoint | None) -> None:
-        queue = self._queue
+        while True:
+            after = await self._follow_behind(after)
+            self._seen.clear()
+            _log.warning("log.again", block=None if after is None else after.block)
+
+    async def _follow_behind(self, after: Checkpoint | None) -> Checkpoint | None:
+        """Project what comes behind `after`, until the database is elsewhere; returns where that is."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=_BATCH)
         reader = asyncio.create_task(self._read(after, queue), name="projection-events")
         try:
             while True:
@@ -127,7 +137,10 @@ class Projection:
                             await self._hurry.wait()
                 while len(events) < _BATCH and not queue.empty():
                     events.append(queue.get_nowait())
-                await self._project_surely(events)
+                stored = await self._project_surely(events, after)
+                after = events[-1].checkpoint
+                if stored != after:
+                    return stored
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -158,20 +171,34 @@ class Projection:
         finally:
             getter.cancel()
 
-    async def _project_surely(self, events: Sequence[Event]) -> None:
+    async def _project_surely(self, events: Sequence[Event], after: Checkpoint | None) -> Checkpoint | None:
         # A database that can't commit now may do so later; twice is as once.
         while True:
             try:
-                await self._project(events)
-                return
+                return await self._project(events, after)
             except UnavailableError:
                 await asyncio.sleep(_PAUSE)
 
-    async def _project(self, events: Sequence[Event]) -> None:
+    async def _project(self, events: Sequence[Event], after: Checkpoint | None) -> Checkpoint | None:
+        """Add `events` if the database is at `after`; returns where it is then."""
         rows = [row for event in events if event.name == "access" for row in _rows(event)]
         self._last = asyncio.get_running_loop().time()
         last = events[-1].checkpoint
-        await self._entries.write(lambda c: log.project(c, rows, last.block, last.index))
+
+        def work(connection: Connection) -> Checkpoint | None:
+            place = log.checkpoint(connection)
+            stored = None if place is None else Checkpoint(*place)
+            if stored != after:  # or at `last`, where a commit was kept whose answer was lost
+                return stored
+            log.project(connection, rows, last.block, last.index)
+            return last
+
+        stored = await self._entries.write(work)
+        if stored == last:
+            self._tell(events)
+        return stored
+
+    def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
             self._seen[event.tx_id] = None
             waiter = self._waiting.get(event.tx_id)
