@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,17 @@ class Server:
                 if time.monotonic() > end or self.process.poll() is not None:
                     raise
                 time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill all of its processes: what they had not written to a file yet is lost, as in a power cut."""
+        assert self.process is not None
+        main = self.process.pid
+        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(_PATIENCE)
+        self.process = None
 
     def stop(self) -> None:
         """End it at once, as a crash would end all of its connections."""
