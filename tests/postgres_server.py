@@ -53,10 +53,13 @@ class Server:
     folder: Path
     child: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    port: int | None = None
+    """Where it listens on 127.0.0.1; nowhere without it."""
 
     def url(self, database: str) -> str:
         """The URL of a database, by which libpq finds the password in a file."""
-        given = f"host={self.folder}&passfile={self.folder / 'pass'}"
+        where = f"host={self.folder}" if self.port is None else f"host=127.0.0.1&port={self.port}"
+        given = f"{where}&passfile={self.folder / 'pass'}"
         return f"postgresql://consentry@/{database}?{given}"
 
     def make(self) -> None:
@@ -80,10 +83,13 @@ class Server:
 
     def start(self) -> None:
         """Serve, and wait until it answers."""
+        listening = ["-c", "listen_addresses="]
+        if self.port is not None:
+            listening = ["-c", "listen_addresses=127.0.0.1", "-p", str(self.port)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self.bin / "postgres", "-D", self.folder / "data", "-k", self.folder,
-                 "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"],
+                 *listening, "-c", "fsync=off", "-c", "max_connections=200"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **self.child,
             )  # fmt: skip
         end = time.monotonic() + _PATIENCE
@@ -123,7 +129,7 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
+def running(*, port: int | None = None) -> Iterator[Server]:
     """A server for as long as the context lasts; as root, it runs as a user without rights."""
     found = programs()
     folder = Path(tempfile.mkdtemp(prefix="pg"))
@@ -135,7 +141,7 @@ def running() -> Iterator[Server]:
             child = {"user": user.pw_name, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
             shutil.chown(folder, user.pw_name)
             folder.chmod(0o755)
-        server = Server(found, folder, child)
+        server = Server(found, folder, child, port=port)
         server.make()
         server.start()
         try:

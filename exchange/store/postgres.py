@@ -25,7 +25,21 @@ from exchange.core.place import Schema
 
 _OWNER = "Consentry"
 _PATIENCE = "10s"  # for a lock, as SQLite's busy_timeout
-_CONNECT_SECONDS = 5
+# A machine that vanishes is missed within half a minute: by us, so that requests are refused and do not hang;
+# by the server, so that the lock of a gateway that vanished does not keep out the one that follows it.
+_CONNECTION = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+_AT_THE_SERVER = (
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25000"),
+)
 
 
 def open_engine(place: Schema, *, durable: bool, exclusive: bool = False) -> Engine:
@@ -57,10 +71,13 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False) -> Eng
 
 def _connect(place: Schema, *, durable: bool, held: int | None) -> Any:
     import psycopg  # noqa: PLC0415 - a node on SQLite does without it
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 - as above
 
-    connection = psycopg.connect(place.url, connect_timeout=_CONNECT_SECONDS, application_name="consentry")
+    said = _CONNECTION | conninfo_to_dict(place.url) | {"application_name": "consentry"}
+    connection = psycopg.connect(make_conninfo("", **said))
     connection.autocommit = True
     for name, value in (
+        *_AT_THE_SERVER,
         ("search_path", place.name),
         ("synchronous_commit", "on" if durable else "off"),
         ("lock_timeout", _PATIENCE),

@@ -18,11 +18,12 @@ from exchange.config import ConfigError, Settings, check
 from exchange.core.actors import Member
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.core.place import Schema
+from exchange.demo.process import free_port
 from exchange.store import log
 from exchange.store.database import Database
 from exchange.store.dialect import WHOLE
 from exchange.store.log import EntryRow
-from exchange.store.postgres import remove, taken
+from exchange.store.postgres import open_engine, remove, taken
 
 METADATA = MetaData()
 NUMBERS = Table(
@@ -265,3 +266,20 @@ def test_a_schema_that_is_there_is_taken_and_one_that_was_removed_is_not(place: 
     assert taken(place)
     remove(place)
     assert not taken(place)
+
+
+def test_who_vanishes_is_missed_within_half_a_minute_on_both_ends() -> None:
+    # Over TCP: on a socket of this machine nobody vanishes unseen.
+    with running(port=free_port()) as server:
+        engine = open_engine(Schema(f"{server.new_database()}&keepalives_idle=7", "n"), durable=True)
+        with engine.connect() as connection:
+            told = [
+                connection.exec_driver_sql(f"SHOW tcp_{name}").scalar_one()
+                for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
+            ]
+            driver = connection.connection.dbapi_connection
+            assert driver is not None
+            ours = driver.info.get_parameters()
+        engine.dispose()
+    assert told == ["10", "5", "3"]
+    assert (ours["keepalives_idle"], ours["keepalives_interval"]) == ("7", "5"), "the URL has the last word"
