@@ -312,7 +312,7 @@ def test_the_same_calls_get_the_same_answers(sides: tuple[Side, Side]) -> None:
     run_state_machine_as_test(
         lambda: Twins(*sides),
         settings=settings(
-            max_examples=round(25 * SCALE),
+            max_examples=max(1, round(15 * SCALE)),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
