@@ -30,6 +30,7 @@ _SETTLES = (
     "failed to satisfy",
     "connection refused",
     "MVCC_READ_CONFLICT",  # the same command's earlier transaction, sent unseen, came first
+    "failed to connect to deliver",  # a command that can't listen yet has sent nothing
     "ProposalResponsePayloads do not match",  # one peer has the last approval's block, another not yet
 )
 _UNSEEN = ("timed out waiting for", "error receiving from deliver")

@@ -17,6 +17,9 @@ def test_network_comes_up_though_no_command_sees_its_own_transaction(
 ) -> None:
     """Approvals and the commit are on the channel; the command that made each one gave up waiting for it."""
     monkeypatch.setattr(administration, "_LISTENING", "10ms")
+    monkeypatch.setattr(
+        administration, "_PATIENCE", 120.0
+    )  # in so short a time some can't even begin to listen
     options = network.Options(organisations=2)
     with network.up(tmp_path / "network", options, programs=programs) as running:
         assert running.state.complete
