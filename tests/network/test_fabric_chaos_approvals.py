@@ -16,7 +16,7 @@ def test_network_comes_up_though_no_command_sees_its_own_transaction(
     programs: network.Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Approvals and the commit are on the channel; the command that made each one gave up waiting for it."""
-    monkeypatch.setattr(administration, "_LISTENING", "10ms")
+    monkeypatch.setattr(administration, "_LISTENING", "15ms")
     monkeypatch.setattr(
         administration, "_PATIENCE", 120.0
     )  # in so short a time some can't even begin to listen
