@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Annotated
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -88,7 +89,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     number: int
     previous: bytes
     data: bytes
-    count: int
+    count: Annotated[int, msgspec.Meta(ge=1, le=BLOCK_LIMIT)]
     time: int
 
 

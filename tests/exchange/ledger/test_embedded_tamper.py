@@ -93,6 +93,36 @@ async def test_each_byte_of_each_column_of_each_row_is_found(small: Any) -> None
     assert tried > 300
 
 
+@pytest.mark.parametrize("count", [0, -1, 2, blocks.BLOCK_LIMIT, blocks.BLOCK_LIMIT + 1, 2**63])
+@pytest.mark.parametrize("every_signature", [True, False])
+async def test_a_header_with_another_count_is_found_even_with_a_signature(
+    small: Any, count: int, every_signature: bool
+) -> None:
+    db = sqlite3.connect(small.path)
+    (header,) = db.execute("SELECT header FROM blocks WHERE number = 2").fetchone()
+    lie = blocks.encode(msgspec.structs.replace(blocks.decode_header(header), count=count))
+    with db:
+        signature = blocks.sign(load_node_key(small.key), lie)
+        db.execute("UPDATE blocks SET header = ?, signature = ? WHERE number = 2", (lie, signature))
+    db.close()
+    finding = small.verify(every_signature=every_signature).finding
+    assert finding is not None
+    assert "block 2" in finding.row
+
+
+async def test_each_byte_of_a_header_is_found_without_its_signature(small: Any) -> None:
+    db = sqlite3.connect(small.path)
+    (header,) = db.execute("SELECT header FROM blocks WHERE number = 2").fetchone()
+    for n in range(len(header)):
+        for flip in random.sample(range(1, 256), 3):
+            damaged = bytearray(header)
+            damaged[n] ^= flip
+            with db:
+                db.execute("UPDATE blocks SET header = ? WHERE number = 2", (bytes(damaged),))
+            assert not small.verify(every_signature=False).sound, (n, flip)
+    db.close()
+
+
 def _names(where: str, table: str, row: int) -> bool:
     if table == "blocks":
         return where == f"block {row}"
