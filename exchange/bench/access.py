@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from exchange.bench import http, plain
-from exchange.bench.ingest import emptied
+from exchange.bench.database import emptied
 from exchange.bench.report import Row, median, percentile
 from exchange.demo.consortium import LAKE, Demo, build, permit_consent
 from exchange.demo.nhanes import participants

@@ -9,20 +9,16 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import text
 
+from exchange.bench.database import emptied, records_bytes
 from exchange.bench.report import Row
-from exchange.config import SCHEMAS, ConfigError, Folder
-from exchange.core.place import Schema
+from exchange.config import ConfigError, Folder
 from exchange.demo.consortium import settings_for
 from exchange.reading import cut, find
 from exchange.services.ingest import Ingest
-from exchange.store import postgres
 from exchange.wiring import initialise, open_node
 
 _BUNDLES = Path("data") / "synthea-r4"
@@ -44,25 +40,6 @@ def measure(path: Path | None, database: str | None = None) -> list[Row]:
 def _loaded(source: Path, name: str, database: str | None) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, emptied(database):
         return asyncio.run(_measure(Folder(Path(scratch) / "node"), source, name, database))
-
-
-@contextmanager
-def emptied(database: str | None) -> Iterator[None]:
-    """A PostgreSQL database that holds no node, neither before nor after.
-
-    Raises:
-        ConfigError: it holds one, which stays.
-        UnavailableError: it can't be reached.
-    """
-    places = [] if database is None else [Schema(database, name) for name in SCHEMAS]
-    for place in places:
-        if postgres.taken(place):
-            raise ConfigError(f"there is a {place} already; give the bench an empty database")
-    try:
-        yield
-    finally:
-        for place in places:
-            postgres.remove(place)
 
 
 def _synthea() -> Path:
@@ -116,12 +93,4 @@ async def _measure(folder: Folder, source: Path, name: str, database: str | None
 def _size(folder: Folder, database: str | None) -> int:
     if database is None:
         return sum(file.stat().st_size for file in folder.path.glob("records.db*"))
-    engine = postgres.open_engine(Schema(database, SCHEMAS[0]), durable=False)
-    with engine.connect() as connection:
-        return int(connection.execute(_SIZE, {"schema": SCHEMAS[0]}).scalar_one())
-
-
-_SIZE = text(
-    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
-    "WHERE relkind = 'r' AND relnamespace = to_regnamespace(:schema)"
-)
+    return records_bytes(database)

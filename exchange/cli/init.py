@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import CommandError
-from exchange.cli.options import FOLDER, Ledger, slug
+from exchange.cli.options import FOLDER, Ledger
 from exchange.config import Folder, Settings, check
 from exchange.core.actors import Member
 from exchange.wiring import consortium, initialise
@@ -71,7 +71,7 @@ def init(
         raise CommandError("--profile is for a node on Fabric; add --ledger fabric, or leave it out")
     if msp is None:
         raise CommandError("a ledger of its own needs this hospital's MSP id; give --msp")
-    members = [Member(one, title, slug(title) or slug(one)) for one, title in ((msp, name), *names.items())]
+    members = [Member.named(one, title) for one, title in ((msp, name), *names.items())]
     settings = Settings(
         msp_id=msp,
         base_url=(base_url or f"http://{host}:{port}").rstrip("/"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 import typer
@@ -15,8 +14,3 @@ class Ledger(StrEnum):
 
     EMBEDDED = "embedded"
     FABRIC = "fabric"
-
-
-def slug(name: str) -> str:
-    """`name` as the logical id of an Organization resource; empty where no letter of it may stand in one."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64]

@@ -18,7 +18,7 @@ from chaincode.consent.model import Policy, PolicyRule
 from chaincode.encoding import encode
 from chaincode.errors import ConflictError
 from exchange.cli.errors import CommandError
-from exchange.cli.options import FOLDER, slug
+from exchange.cli.options import FOLDER
 from exchange.config import Folder, Settings
 from exchange.core.actors import Member
 from exchange.core.policy import describe, differences, next_policy
@@ -252,7 +252,7 @@ def _member(place: Folder, settings: Settings, option: str, text: str) -> Member
         if option == "--admit" and known.name == title:  # listed when it was proposed before
             return known
         raise CommandError(f"{msp_id} stands in {place.settings_file} already, as {known.name}")
-    member = Member(msp_id, title, slug(title) or slug(msp_id))
+    member = Member.named(msp_id, title)
     if asyncio.run(_is_stored(place, member.organization)):
         raise CommandError(
             f"Organization/{member.organization} is stored already, and consents that name it would name "

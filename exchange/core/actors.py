@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -13,6 +14,15 @@ class Member(msgspec.Struct, frozen=True):
     msp_id: str
     name: str
     organization: str
+
+    @classmethod
+    def named(cls, msp_id: str, name: str) -> Member:
+        """The hospital, its resource's id made of its name, or of its MSP id where no letter may stand."""
+        return cls(msp_id, name, _slug(name) or _slug(msp_id))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64]
 
 
 class Kind(StrEnum):

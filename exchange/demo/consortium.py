@@ -24,9 +24,9 @@ from exchange.reading import Piece, Position
 from exchange.services.ingest import Ingest
 from exchange.wiring import consortium, initialise, open_node
 
-CITY = Member("CityHospitalMSP", "City Hospital", "city-hospital")
-LAKE = Member("LakeClinicMSP", "Lake Clinic", "lake-clinic")
-RIDGE = Member("RidgeInstituteMSP", "Ridge Research Institute", "ridge-research-institute")
+CITY = Member.named("CityHospitalMSP", "City Hospital")
+LAKE = Member.named("LakeClinicMSP", "Lake Clinic")
+RIDGE = Member.named("RidgeInstituteMSP", "Ridge Research Institute")
 MEMBERS = (CITY, LAKE, RIDGE)
 
 _AT_ONCE = 40

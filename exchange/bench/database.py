@@ -1,0 +1,47 @@
+"""The PostgreSQL database that a bench was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+
+from exchange.config import SCHEMAS, ConfigError
+from exchange.core.place import Schema
+from exchange.store import postgres
+
+
+@contextmanager
+def emptied(database: str | None) -> Iterator[None]:
+    """A PostgreSQL database that holds no node, neither before nor after.
+
+    Raises:
+        ConfigError: it holds one, which stays.
+        UnavailableError: it can't be reached.
+    """
+    places = [] if database is None else [Schema(database, name) for name in SCHEMAS]
+    for place in places:
+        if postgres.taken(place):
+            raise ConfigError(f"there is a {place} already; give the bench an empty database")
+    try:
+        yield
+    finally:
+        for place in places:
+            postgres.remove(place)
+
+
+def records_bytes(database: str) -> int:
+    """What the records of the node on `database` take on disk, with their indexes."""
+    engine = postgres.open_engine(Schema(database, SCHEMAS[0]), durable=False)
+    try:
+        with engine.connect() as connection:
+            return int(connection.execute(_SIZE, {"schema": SCHEMAS[0]}).scalar_one())
+    finally:
+        engine.dispose()
+
+
+_SIZE = text(
+    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+    "WHERE relkind = 'r' AND relnamespace = to_regnamespace(:schema)"
+)
