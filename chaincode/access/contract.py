@@ -5,30 +5,30 @@ and writes one record per request, denials included. What was read is checked ag
 permit never outlives a revocation that was ordered before it. The event says only that there are records:
 a block that held them once more would be half as large again, at every peer and orderer.
 
-A record's key is `access, pair, time, tx, n`: the time comes before the transaction id, so that walking
-a pair's keys walks its log in the order of time. What came of a score is a request of its own, which rests
-on the entry that permitted it (`chaincode.access.scores`).
+What came of a score is a request of its own, which rests on the entry that permitted it
+(`chaincode.access.scores`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
-from chaincode.access.model import BATCH_LIMIT, Action, Decision, Reason, Record, Request
+from chaincode.access.model import BATCH_LIMIT, Action, Decision, Reason, Record, RecordValue, Request
 from chaincode.access.scores import check_score, rests_on
+from chaincode.access.state import ACCESS, Place, read_record, record_key, record_place, record_range
 from chaincode.consent.model import Pair, Policy
 from chaincode.consent.periods import next_turn
 from chaincode.consent.rules import decide
 from chaincode.consent.state import POLICY_KEY, decode_pair, decode_policy, pair_key
-from chaincode.encoding import composite_key, decode, encode, prefix_range
+from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError
 from chaincode.ledger import Ledger
 from chaincode.shapes import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
 
-_TIME_LIMIT = 10**13  # thirteen digits of milliseconds last until the year 2286
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
 
 _SHAPES = {
@@ -59,7 +59,7 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     for request in requests:
         _check(request)
     pairs = [pair_key(request.pair) for request in requests]
-    permitted = [_permitted_key(request) for request in requests if request.result is not None]
+    permitted = [record_key(*_rests_at(request)) for request in requests if request.result is not None]
     names = [POLICY_KEY, *dict.fromkeys(pairs + permitted)]
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
@@ -69,13 +69,13 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
         if request.result is not None and decision.outcome == "permit":
-            before = _decode_record(values[_permitted_key(request)])
+            before = _record_before(values, _rests_at(request))
             if before is None or not rests_on(request, before, now=now, caller=caller):
                 decision = Decision(outcome="deny", reason=Reason.NO_SCORE, epoch=decision.epoch)
-        record = _record(request, decision, ledger, n)
-        ledger.put(_key(request.pair, now, ledger.tx_id, n), encode(record))
+        record = _record(request, decision, custodian=caller)
+        ledger.put(record_key(request.pair, now, ledger.tx_id, n), encode(record))
         decisions.append(decision)
-    ledger.emit("access", b"")
+    ledger.emit(ACCESS, b"")
     return Decisions(decisions=tuple(decisions))
 
 
@@ -88,40 +88,28 @@ async def trail(ledger: Ledger, args: ReadTrail) -> Trail:
     require(PAIR, args.pair, "pair")
     if not 1 <= args.limit <= PAGE_LIMIT:
         raise BadArgumentError(f"limit is 1 to {PAGE_LIMIT}")
-    start, end = prefix_range("access", (args.pair,))
-    if args.since is not None:
-        start = composite_key("access", args.pair, _time_part(args.since))
-    if args.until is not None:
-        end = composite_key("access", args.pair, _time_part(args.until))
+    start, end = record_range(args.pair, args.since, args.until)
     # A peer starts wherever a bookmark says, so one from another pair's trail would be served.
     if args.bookmark and not start <= args.bookmark < end:
         raise BadArgumentError("the bookmark is not from this trail")
     page = await ledger.range(start, end, limit=args.limit, bookmark=args.bookmark)
-    return Trail(records=tuple(decode(entry.value, Record) for entry in page.entries), bookmark=page.bookmark)
+    records = (read_record(record_place(entry.key), entry.value) for entry in page.entries)
+    return Trail(records=tuple(records), bookmark=page.bookmark)
 
 
-def _key(pair: str, time: int, tx_id: str, n: int) -> str:
-    return composite_key("access", pair, _time_part(time), tx_id, f"{n:04d}")
-
-
-def _permitted_key(request: Request) -> str:
+def _rests_at(request: Request) -> Place:
     result = request.result
     if result is None:
         raise ValueError("only a request with a result rests on another")
-    return _key(request.pair, result.time, result.tx, result.n)
+    return Place(request.pair, result.time, result.tx, result.n)
 
 
-def _decode_record(value: bytes | None) -> Record | None:
+def _record_before(values: Mapping[str, bytes | None], place: Place) -> Record | None:
+    value = values[record_key(*place)]
     try:
-        return None if value is None else decode(value, Record)
+        return None if value is None else read_record(place, value)
     except BadArgumentError:
         return None  # of a newer release; what rests on it is refused, the others are none the worse
-
-
-def _time_part(time: int) -> str:
-    if not 0 <= time < _TIME_LIMIT:
-        raise BadArgumentError("a time is milliseconds since 1970, below the year 2286")
-    return f"{time:013d}"
 
 
 def _check(request: Request) -> None:
@@ -164,10 +152,9 @@ def _decide(
     return decision if until is None else msgspec.structs.replace(decision, until=until)
 
 
-def _record(request: Request, decision: Decision, ledger: Ledger, n: int) -> Record:
-    return Record(
-        pair=request.pair,
-        custodian=ledger.caller.msp_id,
+def _record(request: Request, decision: Decision, *, custodian: str) -> RecordValue:
+    return RecordValue(
+        custodian=custodian,
         recipient=request.recipient,
         purpose=request.purpose,
         action=request.action,
@@ -176,9 +163,6 @@ def _record(request: Request, decision: Decision, ledger: Ledger, n: int) -> Rec
         evidence=request.evidence,
         outcome=decision.outcome,
         reason=decision.reason,
-        time=ledger.timestamp,
-        tx=ledger.tx_id,
-        n=n,
         role=request.role,
         classes=request.classes,
         basis=decision.basis,

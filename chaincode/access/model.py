@@ -122,10 +122,9 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
             raise ValueError("a Permit has obligations, perhaps none left, and a Deny has no obligations")
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One entry of the access log, as it stands on the ledger."""
+class RecordValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What stands on the ledger under the key of an entry of the access log, which says the rest."""
 
-    pair: str
     custodian: str
     recipient: str
     purpose: str
@@ -135,9 +134,6 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     evidence: str
     outcome: Literal["permit", "deny"]
     reason: str
-    time: int
-    tx: str
-    n: int
     role: str = ""
     classes: tuple[str, ...] = ()
     basis: str = ""
@@ -146,3 +142,12 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     schema: int = 1  # as in chaincode.consent.model
     model: str = ""
     result: Result | None = None
+
+
+class Record(RecordValue, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """One entry of the access log: number `n` of the transaction `tx`, at `time` in ms since 1970 UTC."""
+
+    pair: str
+    time: int
+    tx: str
+    n: int

@@ -30,7 +30,7 @@ class Checkpoint(msgspec.Struct, frozen=True, order=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """What one committed transaction announced, and the values that it wrote, in no particular order.
+    """What one committed transaction announced, and the keys and values that it wrote, in no set order.
 
     `checkpoint` continues the stream after it.
     """
@@ -39,7 +39,7 @@ class Event(msgspec.Struct, frozen=True):
     tx_id: str
     name: str
     payload: bytes
-    written: tuple[bytes, ...]
+    written: tuple[tuple[bytes, bytes], ...]
 
 
 class Transactions(Protocol):
@@ -86,13 +86,13 @@ class Reader(Protocol):
         """
 
     def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
-        """The canonical JSON of one record of the access log and its block, or None."""
+        """The value of one record of the access log, as it stands on the ledger, and its block, or None."""
 
     def count_records(self, block: int, index: int) -> int:
         """How many records there are up to and including the event `index` of `block`."""
 
-    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes]]:
-        """Every record behind an event, in the order of writing, with its own event's place."""
+    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes, bytes]]:
+        """Every record behind an event, in the order of writing: its event's place, its key and value."""
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""

@@ -21,7 +21,8 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from chaincode.access.model import Record
+from chaincode.access.model import RecordValue
+from chaincode.access.state import ACCESS, record_place
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.ledger.port import Checkpoint, Event, Reader, Transactions
 from exchange.store import log
@@ -37,7 +38,7 @@ _AGAIN = 2.0
 
 _log = structlog.get_logger()
 
-_record = msgspec.json.Decoder(Record)
+_record = msgspec.json.Decoder(RecordValue)
 
 
 Witness = Callable[[], AbstractContextManager[Reader]]
@@ -181,7 +182,7 @@ class Projection:
 
     async def _project(self, events: Sequence[Event], after: Checkpoint | None) -> Checkpoint | None:
         """Add `events` if the database is at `after`; returns where it is then."""
-        rows = [row for event in events if event.name == "access" for row in _rows(event)]
+        rows = [row for event in events if event.name == ACCESS for row in _rows(event)]
         self._last = asyncio.get_running_loop().time()
         last = events[-1].checkpoint
 
@@ -228,24 +229,24 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
 
 
 def _rows(event: Event) -> list[log.EntryRow]:
-    rows = [projected(raw, event.checkpoint.block) for raw in event.written]
+    rows = [projected(key, value, event.checkpoint.block) for key, value in event.written]
     return sorted(rows, key=lambda row: row.n)
 
 
-def projected(raw: bytes, block: int) -> log.EntryRow:
-    """The row of one record of the ledger, given as its canonical JSON."""
-    record = _record.decode(raw)
+def projected(key: bytes, value: bytes, block: int) -> log.EntryRow:
+    """The row of one record of the ledger, given as what stands there."""
+    place, record = record_place(key.decode()), _record.decode(value)
     return log.EntryRow(
-        tx=record.tx,
-        n=record.n,
+        tx=place.tx,
+        n=place.n,
         block=block,
-        time=record.time,
-        pair=record.pair,
+        time=place.time,
+        pair=place.pair,
         custodian=record.custodian,
         recipient=record.recipient,
         user=record.user,
         action=record.action,
         purpose=record.purpose,
         outcome=record.outcome,
-        record=raw,
+        record=value,
     )

@@ -11,13 +11,13 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
-from chaincode.access.model import Action, Record
+from chaincode.access.model import Action
+from chaincode.access.state import read_record
+from chaincode.errors import BadArgumentError
 from exchange.core import search
 from exchange.core.actors import Kind, Principal
 from exchange.core.audit_event import Who, actions_of, audit_event, parse_event_id
-from exchange.core.errors import BadRequestError, ForbiddenError, NotFoundError, TooCostlyError
+from exchange.core.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError, TooCostlyError
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.ledger.projection import Projection
@@ -170,7 +170,10 @@ class Audit:
         return [self._event(row, keys) for row in rows]
 
     def _event(self, row: LogRow, keys: Mapping[bytes, SubjectKeys]) -> bytes:
-        record = msgspec.json.decode(row.record, type=Record)
+        try:
+            record = read_record(row.place, row.record)
+        except BadArgumentError:
+            raise DamagedError("an entry of the access log can't be read; run `consentry verify`") from None
         known = keys.get(row.subject) if row.subject is not None else None
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)

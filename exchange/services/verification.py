@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.exc import DatabaseError
 
-from chaincode.access.model import Record
+from chaincode.access.model import RecordValue
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
@@ -134,7 +134,7 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
                 raise WrongError(place, "is out of order, or the one before it is missing")
             if ledger.record(row.pair, row.time, row.tx, row.n) != (row.record, row.block):
                 raise WrongError(place, "not as on the ledger")
-            record = msgspec.json.decode(row.record, type=Record)
+            record = msgspec.json.decode(row.record, type=RecordValue)
             if any(getattr(record, name) != getattr(row, name) for name in _COLUMNS):
                 raise WrongError(place, "its columns differ")
             count, newest = count + 1, row.block
@@ -151,7 +151,7 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
         raise WrongError("entries", f"{count} are there, and the ledger has {expected} up to the checkpoint")
 
 
-_COLUMNS = ("tx", "n", "time", "pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
+_COLUMNS = ("custodian", "recipient", "user", "action", "purpose", "outcome")
 
 
 def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:

@@ -29,6 +29,7 @@ from sqlalchemy import (
     text,
 )
 
+from chaincode.access.state import Place
 from exchange.store.dialect import WHOLE, columns, insert_many, is_postgres, run, unnest
 
 metadata = MetaData()
@@ -82,7 +83,7 @@ checkpoints = Table(
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One projected log record; `record` is its canonical JSON as on the ledger."""
+    """One projected log record; `record` is its value as on the ledger."""
 
     tx: str
     n: int
@@ -103,6 +104,7 @@ class LogRow:
     """A projected entry with the sealed details this gateway has for it, if any."""
 
     sequence: int
+    place: Place
     record: bytes
     block: int
     subject: bytes | None
@@ -199,7 +201,9 @@ def list_entries(
     """Up to `limit` entries that match, the newest first, behind the sequence `before`."""
     joined = entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n))
     statement: Select[Any] = select(
-        entries.c.sequence, entries.c.record, entries.c.block, details.c.subject, details.c.sealed
+        entries.c.sequence,
+        *(entries.c.pair, entries.c.time, entries.c.tx, entries.c.n),
+        *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed),
     ).select_from(joined)
     for column, wanted in (
         (entries.c.recipient, which.recipients),
@@ -232,7 +236,7 @@ def list_entries(
     if before is not None:
         statement = statement.where(sequence > before if oldest_first else sequence < before)
     statement = statement.order_by(sequence.asc() if oldest_first else sequence.desc()).limit(limit)
-    return [LogRow(*row) for row in connection.execute(statement)]
+    return [LogRow(row[0], Place(*row[1:5]), *row[5:]) for row in connection.execute(statement)]
 
 
 def count(connection: Connection) -> int:

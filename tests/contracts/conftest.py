@@ -147,11 +147,8 @@ class SimulatedMember:
             channel.past.setdefault(key, []).append(change)
         async with channel.grown:
             if proposal.event:
-                channel.stream.append(
-                    Event(
-                        Checkpoint(block, 0), proposal.tx_id, *proposal.event, tuple(proposal.writes.values())
-                    )
-                )
+                written = tuple((key.encode(), value) for key, value in proposal.writes.items())
+                channel.stream.append(Event(Checkpoint(block, 0), proposal.tx_id, *proposal.event, written))
             channel.grown.notify_all()
         return Committed(proposal.tx_id, block, proposal.timestamp, result)
 

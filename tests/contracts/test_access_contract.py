@@ -10,12 +10,14 @@ import pytest
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
 from chaincode.access.model import Decision, Record
+from chaincode.access.state import read_record, record_place
 from chaincode.consent.model import Condition, Period, Policy, Provision
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.port import Event
 
 
 async def refusal(call: Any) -> Exception:
@@ -28,6 +30,14 @@ async def opened(ledger: LedgerClient, make: Any, *terms: Any) -> str:
     pair: str = make.pair()
     await ledger.open_pairs([make.opening(pair, *terms)])
     return pair
+
+
+async def announced(ledger: LedgerClient, tx_id: str) -> Event:
+    """The event of one transaction."""
+    async for event in ledger.events(None):
+        if event.tx_id == tx_id:
+            return event
+    raise AssertionError("the events ended")
 
 
 async def test_a_permit_carries_its_basis_and_its_entry(
@@ -120,15 +130,25 @@ async def test_one_batch_decides_each_request_for_itself(ledger: LedgerClient, m
 
 async def test_the_event_comes_with_every_record(ledger: LedgerClient, make: Any) -> None:
     names = [await opened(ledger, make, make.grant()) for _ in range(3)]
-    await ledger.authorize([make.ask(name) for name in names])
-    async for event in ledger.events(None):
-        if event.name == "access":
-            break
+    answer = await ledger.authorize([make.ask(name) for name in names])
+    event = await announced(ledger, answer.tx_id)
     assert event.payload == b"", "the block would hold every record twice"
-    records = sorted((msgspec.json.decode(one, type=Record) for one in event.written), key=lambda one: one.n)
+    found = (read_record(record_place(key.decode()), value) for key, value in event.written)
+    records = sorted(found, key=lambda record: record.n)
     assert [record.pair for record in records] == names
     for name, record in zip(names, records, strict=True):
         assert (await ledger.trail(name)).records == (record,)
+
+
+async def test_a_value_does_not_repeat_its_key(ledger: LedgerClient, make: Any) -> None:
+    pair = await opened(ledger, make, make.grant())
+    answer = await ledger.authorize([make.ask(pair)])
+    event = await announced(ledger, answer.tx_id)
+    ((key, value),) = event.written
+    place = record_place(key.decode())
+    assert (place.pair, place.tx, place.n) == (pair, event.tx_id, 0)
+    assert not {"pair", "time", "tx", "n"} & msgspec.json.decode(value).keys()
+    assert (await ledger.trail(pair)).records == (read_record(place, value),)
 
 
 async def test_one_pair_twice_in_a_batch_is_two_entries(

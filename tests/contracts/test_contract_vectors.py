@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chaincode.access.model import Record
+from chaincode.access.model import RecordValue
 from chaincode.consent.model import Pair, Policy
 from chaincode.encoding import encode
 from chaincode.router import FUNCTIONS
@@ -28,7 +28,7 @@ def test_every_function_has_a_vector() -> None:
 
 
 def test_stored_values_read_back_to_the_same_bytes() -> None:
-    kinds = {"pair": Pair, "access": Record, "policy": Policy}
+    kinds = {"pair": Pair, "access": RecordValue, "policy": Policy}
     seen = set()
     for call in CALLS:
         for key, value in call["writes"].items():

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from channel_writes import Written, valid_writes
 
-from chaincode.access.model import Record
+from chaincode.access.state import read_record, record_place
 from chaincode.consent.model import Pair
 from exchange import network
 from exchange.ledger.client import LedgerClient
@@ -72,7 +72,7 @@ def judge(histories: Sequence[History], written: Sequence[Written]) -> None:
                 held = msgspec.json.decode(value, type=Pair)
                 permits[rest[0]] = any(terms.status == "active" for terms in held.consents)
             elif kind == "access" and rest[0] in names:
-                record = msgspec.json.decode(value, type=Record)
+                record = read_record(record_place(key.decode()), value)
                 assert (record.outcome == "permit") == permits[record.pair], f"seed {SEED}: {one}"
                 logged[one.tx, record.pair] = record.outcome
     for history in histories:

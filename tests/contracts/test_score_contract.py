@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.model import Record, Result
+from chaincode.access.model import RecordValue, Result
 from chaincode.access.scores import WINDOW
 from chaincode.consent.model import Condition, Policy, Provision, Terms
 from chaincode.encoding import encode
@@ -171,9 +171,8 @@ async def test_what_is_no_score_of_a_model_refuses_the_call(
 
 
 def test_entries_of_before_there_were_scores_are_read_and_keep_their_bytes() -> None:
-    old = b'{"action":"read","custodian":"A","digest":"0b","evidence":"0c","n":0,"outcome":"deny",'
-    old += b'"pair":"00","purpose":"TREAT","reason":"no-consent","recipient":"B","time":1,"tx":"0d",'
-    old += b'"user":"0a"}'
-    record = msgspec.json.decode(old, type=Record)
+    old = b'{"action":"read","custodian":"A","digest":"0b","evidence":"0c","outcome":"deny",'
+    old += b'"purpose":"TREAT","reason":"no-consent","recipient":"B","user":"0a"}'
+    record = msgspec.json.decode(old, type=RecordValue)
     assert (record.model, record.result) == ("", None)
     assert encode(record) == old

@@ -20,6 +20,7 @@ import msgspec
 import pytest
 
 from chaincode.access.model import Request
+from chaincode.access.state import record_place
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import (
     ACTIONS,
@@ -196,7 +197,7 @@ def names_on(path: Path) -> list[tuple[str, str]]:
     """(name, recipient) of every entry of the access log, in the order of its keys."""
     db = sqlite3.connect(path)
     found = [
-        (msgspec.json.decode(value)["pair"], msgspec.json.decode(value)["recipient"])
+        (record_place(key.decode()).pair, msgspec.json.decode(value)["recipient"])
         for key, value in db.execute("SELECT key, value FROM versions")
         if key.startswith(b"\0access")
     ]
@@ -239,15 +240,15 @@ async def test_attempts_upon_a_patient_and_upon_nobody_look_alike(
     directory = patients[-1].secret
     db = sqlite3.connect(tmp_path / "ledger.db")
     entries = [
-        msgspec.json.decode(value)
+        (record_place(key.decode()).pair, msgspec.json.decode(value))
         for key, value in db.execute("SELECT key, value FROM versions")
         if key.startswith(b"\0access")
     ]
     db.close()
     shapes: dict[bool, set[Any]] = {True: set(), False: set()}
-    for entry in entries:
+    for pair, entry in entries:
         if entry["recipient"] not in OPEN:
-            whose = directory.is_attempt(entry["pair"], entry["recipient"])
+            whose = directory.is_attempt(pair, entry["recipient"])
             lengths = {name: len(value) if isinstance(value, str) else 0 for name, value in entry.items()}
             varying = {"purpose", "action"}
             shapes[whose].add(

@@ -9,7 +9,7 @@ import msgspec
 from channel_writes import Written
 from chaos_gateway import CONSENT, Note
 
-from chaincode.access.model import Record
+from chaincode.access.state import read_record, record_place
 from chaincode.consent.model import Pair
 
 
@@ -45,7 +45,7 @@ def replay(written: Sequence[Written], pairs: frozenset[str]) -> Replay:
                 story.permits[rest[0]] = consent.status == "active"
                 story.filed[one.tx, rest[0]] = consent.version, story.permits[rest[0]]
             elif kind == "access":
-                record = msgspec.json.decode(value, type=Record)
+                record = read_record(record_place(key.decode()), value)
                 permitted = record.outcome == "permit"
                 assert permitted == story.permits[record.pair], f"{record.outcome} in block {one.block}"
                 story.logged.setdefault((one.tx, record.pair), []).append(record.outcome)

@@ -73,7 +73,7 @@ async def test_granted_access_is_permitted_logged_and_announced(ledger):
 
     async def follow() -> None:
         async for event in ledger.events(None):
-            if event.name == "access" and any(pair.encode() in value for value in event.written):
+            if event.name == "access" and any(pair.encode() in key for key, _ in event.written):
                 seen.append(event.tx_id)
                 return
 

@@ -17,6 +17,7 @@ from fabric_protos.peer.lifecycle.chaincode_definition_pb2 import ChaincodeValid
 from fabric_protos.peer.lifecycle.db_pb2 import StateData
 from fabric_protos.peer.policy_pb2 import ApplicationPolicy
 
+from chaincode.access.state import ACCESS
 from chaincode.encoding import prefix_range
 from exchange.ledger.blocks.layout import Proposed, parse
 from exchange.ledger.embedded.block import BLOCK_LIMIT
@@ -137,9 +138,9 @@ class ChannelReader(LedgerReader):
         place = self._place(block, index)
         return 0 if place is None else super().count_records(*divmod(place, BLOCK_LIMIT))
 
-    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes]]:
-        """Every record behind an event, in the order of writing, with its own event's place."""
-        start, end = (text.encode() for text in prefix_range("access"))
+    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes, bytes]]:
+        """Every record behind an event, in the order of writing: its event's place, its key and value."""
+        start, end = (text.encode() for text in prefix_range(ACCESS))
         found = after and self._place(after.block, after.index)
         behind = -1 if found is None else found
         written = self._state.storage.execute(
@@ -149,8 +150,8 @@ class ChannelReader(LedgerReader):
         )
         for place, rows in groupby(written, key=itemgetter(0, 1)):
             # Fabric orders a transaction's writes by key, whose last part is the record's number.
-            for _, _, _, value in sorted(rows, key=lambda row: row[2].rsplit(b"\0", 2)[1]):
-                yield Checkpoint(*place), value
+            for _, _, key, value in sorted(rows, key=lambda row: row[2].rsplit(b"\0", 2)[1]):
+                yield Checkpoint(*place), key, value
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""

@@ -214,7 +214,8 @@ class EmbeddedLedger:
                 if announced is None:
                     continue
                 checkpoint = Checkpoint(*divmod(where, block.BLOCK_LIMIT))
-                written = tuple(self._readable.written(key, where) for key, _ in transaction.effect.writes)
+                keys = (key for key, _ in transaction.effect.writes)
+                written = tuple((key, self._readable.written(key, where)) for key in keys)
                 tx_id, payload = transaction.tx_id.hex(), announced.payload or b""
                 found.append(Event(checkpoint, tx_id, announced.name, payload, written))
         finally:

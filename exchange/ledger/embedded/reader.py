@@ -8,10 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from chaincode.access.state import ACCESS, record_key
 from chaincode.caller import Caller
 from chaincode.consent.calls import HeldPolicy, ReadPolicy
 from chaincode.consent.model import Pair
-from chaincode.encoding import composite_key, encode, prefix_range
+from chaincode.encoding import encode, prefix_range
+from chaincode.errors import BadArgumentError
 from chaincode.router import Router
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
@@ -48,29 +50,32 @@ class LedgerReader:
         return msgspec.json.decode(found, type=HeldPolicy)
 
     def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
-        """The canonical JSON of one record and its block, or None; `time` is in ms since 1970 UTC."""
-        key = composite_key("access", pair, f"{time:013d}", tx, f"{n:04d}").encode()
+        """The value of one record and its block, or None; `time` is in ms since 1970 UTC."""
+        try:
+            key = record_key(pair, time, tx, n).encode()
+        except BadArgumentError:
+            return None  # no record can stand there
         found = self._storage.value(key)
         return None if found is None else (found[0], found[1] >> _PLACE_BITS)
 
     def count_records(self, block: int, index: int) -> int:
         """How many records there are up to and including transaction `index` of `block`."""
-        start, end = prefix_range("access")
+        start, end = prefix_range(ACCESS)
         found: tuple[int] = self._storage.execute(
             "SELECT count(*) FROM versions WHERE key >= ? AND key < ? AND place <= ?",
             (start.encode(), end.encode(), (block << _PLACE_BITS) | index),
         ).fetchone()
         return found[0]
 
-    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes]]:
-        """Every record behind an event, in the order of writing, with its own event's place."""
-        start, end = prefix_range("access")
+    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes, bytes]]:
+        """Every record behind an event, in the order of writing: its event's place, its key and value."""
+        start, end = prefix_range(ACCESS)
         behind = -1 if after is None else (after.block << _PLACE_BITS) | after.index
-        for place, value in self._storage.execute(
-            "SELECT place, value FROM versions WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
+        for place, key, value in self._storage.execute(
+            "SELECT place, key, value FROM versions WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
             (behind, start.encode(), end.encode()),
         ):
-            yield Checkpoint(place >> _PLACE_BITS, place & _INDEX), value
+            yield Checkpoint(place >> _PLACE_BITS, place & _INDEX), key, value
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is a transaction `index` in `block`."""

@@ -44,4 +44,4 @@ class Recent:
 
 
 def _size(event: Event) -> int:
-    return len(event.payload) + sum(map(len, event.written))
+    return len(event.payload) + sum(len(key) + len(value) for key, value in event.written)

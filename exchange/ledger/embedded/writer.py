@@ -168,7 +168,7 @@ class Writer:
             self._storage.add_transaction(place, body, execution.writes.items())
             self._view.forget(list(execution.writes))
             if execution.event is not None:
-                checkpoint, written = Checkpoint(number, len(bodies)), tuple(execution.writes.values())
+                checkpoint, written = Checkpoint(number, len(bodies)), tuple(execution.writes.items())
                 events.append(Event(checkpoint, tx_id.hex(), *execution.event, written))
             bodies.append(body)
             outcomes.append((one.future, Committed(tx_id.hex(), number, time, result)))

@@ -39,7 +39,10 @@ def announced(block: Any, chaincode: str) -> Iterator[Event]:
             index += 1
 
 
-def _written(call: Endorsed) -> tuple[bytes, ...]:
+def _written(call: Endorsed) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(
-        write.value for one in call.sets if one.namespace == call.chaincode for write in one.public.writes
+        (write.key.encode(), write.value)
+        for one in call.sets
+        if one.namespace == call.chaincode
+        for write in one.public.writes
     )

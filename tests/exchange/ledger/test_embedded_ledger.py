@@ -420,10 +420,10 @@ async def test_an_event_comes_with_what_its_transaction_wrote(node: Any) -> None
     committed = await ledger.submit("access:authorize", encode(Authorize(requests)))
     (event,) = await take(ledger.events(Checkpoint(0, 0)), 1)
     db = sqlite3.connect(node.path)
-    values = [row[0] for row in db.execute("SELECT value FROM versions WHERE place >> 16 = 1 ORDER BY seq")]
+    rows = db.execute("SELECT key, value FROM versions WHERE place >> 16 = 1 ORDER BY seq").fetchall()
     db.close()
     assert (event.name, event.tx_id) == ("access", committed.tx_id)
-    assert (event.payload, event.written) == (b"", tuple(values))
+    assert (event.payload, event.written) == (b"", tuple(rows))
     await ledger.close()
     ledger = node.open()
     assert await take(ledger.events(Checkpoint(0, 0)), 1) == [event]

@@ -25,7 +25,7 @@ def test_what_is_at_hand_has_no_gap(blocks: list[list[bool]], start: int, bound:
         everything: list[Event] = []
         for number, announces in enumerate(blocks):
             events = [
-                Event(Checkpoint(number, index), f"{number}/{index}", "access", b"x" * 4, (b"y" * 6,))
+                Event(Checkpoint(number, index), f"{number}/{index}", "access", b"x" * 4, ((b"k", b"y" * 5),))
                 for index, does in enumerate(announces)
                 if does
             ]

@@ -14,8 +14,8 @@ from exchange.ledger.port import Checkpoint, Event
 def test_events_of_valid_transactions_are_numbered_from_zero() -> None:
     block = whole(7, [("aa", VALID, "one"), ("bb", MVCC_READ_CONFLICT, "two"), ("cc", VALID, "three")])
     assert list(announced(block, CHAINCODE)) == [
-        Event(Checkpoint(7, 0), "aa", "done", b"one", (b"one",)),
-        Event(Checkpoint(7, 1), "cc", "done", b"three", (b"three",)),
+        Event(Checkpoint(7, 0), "aa", "done", b"one", ((b"k", b"one"),)),
+        Event(Checkpoint(7, 1), "cc", "done", b"three", ((b"k", b"three"),)),
     ]
 
 

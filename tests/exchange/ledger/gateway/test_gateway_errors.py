@@ -148,7 +148,7 @@ async def test_adapter_submits_evaluates_and_follows(stage, fault):
     assert stage.peer.organisations[-1] == ["HospitalMSP"]
     async for event in transactions.events(None):
         assert (event.checkpoint, event.tx_id) == (Checkpoint(1, 0), committed.tx_id)
-        assert (event.name, event.payload, event.written) == ("done", b"done", (b"done",))
+        assert (event.name, event.payload, event.written) == ("done", b"done", ((b"k", b"done"),))
         break
     stage.peer.fail("evaluate", fault(StatusCode.UNKNOWN, "chaincode response 404, not-found: gone"))
     with pytest.raises(RefusedError) as refused:

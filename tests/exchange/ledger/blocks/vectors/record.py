@@ -1,7 +1,7 @@
 """Records a short channel of a real network: `python tests/exchange/ledger/blocks/vectors/record.py NAME`.
 
-It needs Fabric's programs. A recording stays once it is made: later releases must read it as it is. Make one
-more, under a new name, when contracts or Fabric have something new to write.
+It needs Fabric's programs. From the first release on a recording stays once it is made: later releases must
+read it as it is. Make one more, under a new name, when contracts or Fabric have something new to write.
 """
 
 from __future__ import annotations
