@@ -75,7 +75,7 @@ def caller_of(creator: bytes) -> Caller:
     try:
         certificate = x509.load_pem_x509_certificate(identity.id_bytes)
         subject = certificate.subject.rfc4514_string()
-    except (ValueError, x509.InvalidVersion):
+    except (ValueError, TypeError, x509.InvalidVersion):  # TypeError: a name whose value is not text
         raise ProposalError("the caller's certificate can't be read") from None
     return Caller(msp_id=identity.mspid, subject=subject, attributes=_attributes(certificate))
 

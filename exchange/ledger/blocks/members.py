@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 from fabric_protos.msp.identities_pb2 import SerializedIdentity
@@ -31,6 +32,7 @@ _FABRIC = 0  # the type of an MSP of X.509 certificates
 _DEEPEST = 8  # CAs between a certificate and its root
 _MALFORMED = (
     ValueError,
+    TypeError,  # a name whose value is not text
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -121,6 +123,8 @@ class Organisation:
             return None
 
     def _roles(self, certificate: x509.Certificate) -> frozenset[Role] | None:
+        if _ends_within_a_byte(certificate):
+            return None
         issuer = self._issuer(certificate)
         if issuer is None or issuer in self._inner or _is_ca(certificate) or not self._chains(issuer):
             return None
@@ -204,6 +208,13 @@ def _units(certificate: x509.Certificate) -> list[str]:
         str(unit.value)
         for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     ]
+
+
+def _ends_within_a_byte(certificate: x509.Certificate) -> bool:
+    # The signature is a string of bits, and comes last. Fabric moves what ends within a byte to its end, so
+    # that it is another signature; the library takes the bytes as they are.
+    unused = -len(certificate.signature) - 1
+    return certificate.public_bytes(Encoding.DER)[unused] != 0
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:
