@@ -41,10 +41,11 @@ _EMBEDDED_MEMBERS = ("Hospital1MSP", "Hospital2MSP", "Hospital3MSP")
 _GRANT = Terms("1" * 32, 1, "active", "patient", Provision("permit", when=Condition(purposes=("TREAT",))))
 
 
-def measure(*, fabric: bool, organisations: Sequence[int], seconds: float) -> list[Row]:
+def measure(*, fabric: bool, organisations: Sequence[int], seconds: float, grown: int = 0) -> list[Row]:
     """All rows of one ledger; on Fabric the first number of `organisations` has them all, others the growth.
 
-    `seconds` is for each measurement. Needs Fabric's programs for `fabric`.
+    `seconds` is for each measurement. With `grown`, so many accesses are put on the first ledger behind
+    that, to see what its size costs. Needs Fabric's programs for `fabric`.
     """
     with (
         tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch,
@@ -52,8 +53,8 @@ def measure(*, fabric: bool, organisations: Sequence[int], seconds: float) -> li
     ):
         sys.setswitchinterval(0.001)  # as a gateway that serves
         if not fabric:
-            return runner.run(_embedded(Path(scratch), seconds))
-        rows = _fabric(runner, Path(scratch) / "network", organisations[0], seconds)
+            return runner.run(_embedded(Path(scratch), seconds, grown))
+        rows = _fabric(runner, Path(scratch) / "network", organisations[0], seconds, grown)
         for count in organisations[1:]:
             rows += _growth(runner, Path(scratch) / f"network-{count}", count, seconds)
         return rows
@@ -62,15 +63,16 @@ def measure(*, fabric: bool, organisations: Sequence[int], seconds: float) -> li
 # -- the two ledgers ---------------------------------------------------------------
 
 
-async def _embedded(scratch: Path, seconds: float) -> list[Row]:
+async def _embedded(scratch: Path, seconds: float, grown: int) -> list[Row]:
     EmbeddedLedger.create_key(scratch / "node.key")
     path = scratch / "ledger.db"
     opened = EmbeddedLedger.open(path, key=scratch / "node.key", msp_id=_EMBEDDED_MEMBERS[0])
     async with _load(opened, 1, _EMBEDDED_MEMBERS) as load:
-        return await _all(load, seconds, _Costs({"gateway": [psutil.Process()]}, {"ledger": path}))
+        rows = await _all(load, seconds, _Costs({"gateway": [psutil.Process()]}, {"ledger": path}))
+        return rows + await _grown(load, grown, seconds)
 
 
-def _fabric(runner: asyncio.Runner, root: Path, count: int, seconds: float) -> list[Row]:
+def _fabric(runner: asyncio.Runner, root: Path, count: int, seconds: float, grown: int) -> list[Row]:
     times = []
     for _ in range(2):  # what is built from nothing twice can be compared with itself
         started = time.perf_counter()
@@ -80,13 +82,14 @@ def _fabric(runner: asyncio.Runner, root: Path, count: int, seconds: float) -> l
     with network.up(root, network.Options(organisations=count)) as running:
         return [
             Row("ledger.up_s", min(times), "s from an empty folder to the first endorsement", "<= 5"),
-            *runner.run(_on(running, seconds)),
+            *runner.run(_on(running, seconds, grown)),
         ]
 
 
-async def _on(running: network.Network, seconds: float) -> list[Row]:
+async def _on(running: network.Network, seconds: float, grown: int) -> list[Row]:
     async with _fabric_load(running) as load:
-        return await _all(load, seconds, _network_costs(running))
+        rows = await _all(load, seconds, _network_costs(running))
+        return rows + await _grown(load, grown, seconds)
 
 
 def _growth(runner: asyncio.Runner, root: Path, count: int, seconds: float) -> list[Row]:
@@ -281,3 +284,18 @@ async def _all(load: _Load, seconds: float, costs: _Costs) -> list[Row]:
         for kind, value in costs.memory().items()
     ]
     return [row for index, row in enumerate(rows) if row.name not in {one.name for one in rows[:index]}]
+
+
+async def _grown(load: _Load, accesses: int, seconds: float) -> list[Row]:
+    """Accesses a second with an eighth, a quarter, half and all of `accesses` on the ledger besides."""
+    most, done = CONCURRENT[-1], 0
+    rows: list[Row] = []
+    for mark in (accesses // 8, accesses // 4, accesses // 2, accesses) if accesses else ():
+        one: _Measured | None = None
+        while one is None or done < mark:
+            one = await _concurrently(load.grouped, most, seconds)
+            done += len(one.seconds)
+        p99 = percentile(one.seconds, 0.99) * 1000
+        rows.append(Row(f"ledger.per_s_256_at_{mark}", one.per_second, "accesses/s"))
+        rows.append(Row(f"ledger.p99_256_ms_at_{mark}", p99, "ms"))
+    return rows

@@ -74,8 +74,10 @@ def show(name: str, rows: Sequence[Row], *, before: dict[str, object], as_json: 
         print(msgspec.json.encode(body).decode())
         return
     table = Table(title=f"consentry bench {name}")
-    for title in ("figure", "value", "unit", "target", "holds"):
-        table.add_column(title, justify="right" if title == "value" else "left")
+    table.add_column("figure", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    for title in ("unit", "target", "holds"):
+        table.add_column(title)
     for row in rows:
         verdict = {None: "", True: "yes", False: "NO"}[row.holds]
         table.add_row(row.name, f"{row.value:,.3f}", row.unit, row.target, verdict)

@@ -34,6 +34,9 @@ def bench(
     organisations: Annotated[
         str, typer.Option(help="ledger: sizes of the Fabric network; the first has all rows.")
     ] = "3,2,5",
+    grown: Annotated[
+        int, typer.Option(help="ledger: accesses to put on it besides, to see what its size costs.", min=0)
+    ] = 0,
     path: Annotated[Path | None, typer.Option(help="ingest: a folder of FHIR files.")] = None,
     database: Annotated[
         str | None,
@@ -68,7 +71,7 @@ def bench(
         case Name.INGEST:
             rows = ingest.measure(path, database)
         case Name.LEDGER:
-            rows = _ledger(kind, organisations, seconds)
+            rows = _ledger(kind, organisations, seconds, grown)
         case Name.MEMORY:
             rows = memory.measure(resources)
         case Name.SCORE:
@@ -78,11 +81,13 @@ def bench(
     report.show(name.value, rows, before=before, as_json=as_json)
 
 
-def _ledger(kind: Ledger, organisations: str, seconds: float) -> list[report.Row]:
+def _ledger(kind: Ledger, organisations: str, seconds: float, grown: int) -> list[report.Row]:
     try:
         counts = [int(part) for part in organisations.split(",")]
-        return ledger.measure(fabric=kind is Ledger.FABRIC, organisations=counts, seconds=seconds)
     except ValueError:
         raise CommandError(f"--organisations {organisations!r} is no list such as 3,2,5") from None
+    fabric = kind is Ledger.FABRIC
+    try:
+        return ledger.measure(fabric=fabric, organisations=counts, seconds=seconds, grown=grown)
     except network.NetworkError as why:
         raise CommandError(str(why)) from None
