@@ -14,14 +14,16 @@ from channel_writes import valid_writes
 from chaos_gateway import RECIPIENT, ask, terms
 from chaos_judge import replay
 
-from chaincode.consent.calls import Opening
+from chaincode.consent.calls import Opening, ReadPolicy
 from chaincode.consent.model import Policy
+from chaincode.encoding import encode
 from exchange import network
 from exchange.core.errors import UnavailableError
 from exchange.ledger.client import Authorization, LedgerClient
 from exchange.ledger.gateway.blocks import open_blocks
 from exchange.ledger.gateway.client import Deadlines, Gateway
 from exchange.ledger.gateway.connection import Profile, connect
+from exchange.ledger.gateway.errors import EndorseError
 from exchange.ledger.gateway.identity import Identity
 from exchange.ledger.gateway.transactions import IN_FLIGHT, FabricTransactions
 
@@ -56,6 +58,14 @@ class Hospitals:
         identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
         return Gateway(channel, identity, profile.channel, profile.chaincode)
 
+    async def meet(self) -> None:
+        """Wait until each peer finds all the others, as some time after one was away."""
+        for number in (1, 2, 3):
+            gateway = self.gateway(number, through=number)
+            async with asyncio.timeout(PATIENCE):
+                while not await _endorsed_by_all(gateway):  # noqa: ASYNC110  # the peers are the event
+                    await asyncio.sleep(0.1)
+
     async def heights(self) -> list[int]:
         found = []
         for number in (1, 2, 3):
@@ -75,6 +85,14 @@ class Hospitals:
             blocks = [block async for block in source.blocks(0, await source.height())]
         report = await asyncio.to_thread(verified, blocks)
         assert report.finding is None
+
+
+async def _endorsed_by_all(gateway: Gateway) -> bool:
+    try:
+        await gateway.endorse("policy:read", encode(ReadPolicy()), organisations=MEMBERS)
+    except EndorseError:
+        return False
+    return True
 
 
 async def opened(client: LedgerClient) -> str:

@@ -51,7 +51,9 @@ def lines(
 @pytest.fixture
 async def hospitals(lines: tuple[network.Network, Lines]) -> AsyncIterator[Hospitals]:
     async with AsyncExitStack() as stack:
-        yield Hospitals(lines[0], stack)
+        hospitals = Hospitals(lines[0], stack)
+        await hospitals.meet()
+        yield hospitals
 
 
 @pytest.fixture

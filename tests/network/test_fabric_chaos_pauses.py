@@ -46,7 +46,9 @@ def consortium(
 @pytest.fixture
 async def hospitals(consortium: network.Network) -> AsyncIterator[Hospitals]:
     async with AsyncExitStack() as stack:
-        yield Hospitals(consortium, stack)
+        hospitals = Hospitals(consortium, stack)
+        await hospitals.meet()
+        yield hospitals
 
 
 @contextmanager
