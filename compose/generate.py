@@ -192,6 +192,7 @@ def _database(organisation: Organisation) -> Service:
         # Over TCP: while it makes the role, the server listens on its socket alone.
         healthcheck=_checked(["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", "--username=consentry"]),
         tmpfs=[*_TMPFS, "/var/run/postgresql:mode=1777,size=1m"],
+        shm_size="256m",  # where parallel queries meet; a container's 64 MB is soon too little
         stop_grace_period="60s",
         memory="1g",
     )
