@@ -19,17 +19,28 @@ import msgspec
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
 from chaincode.access.model import BATCH_LIMIT, Action, Decision, Reason, Record, RecordValue, Request
 from chaincode.access.scores import check_score, rests_on
-from chaincode.access.state import ACCESS, Place, read_record, record_key, record_place, record_range
+from chaincode.access.state import (
+    ACCESS,
+    MARK,
+    Place,
+    mark_key,
+    mark_range,
+    marked_place,
+    on_sheet,
+    read_record,
+    sheet_key,
+    write_sheets,
+)
 from chaincode.consent.model import Pair, Policy
 from chaincode.consent.periods import next_turn
 from chaincode.consent.rules import decide
 from chaincode.consent.state import POLICY_KEY, decode_pair, decode_policy, pair_key
-from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError
 from chaincode.ledger import Ledger
 from chaincode.shapes import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
 
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
+_AT_ONCE = 32  # sheets that a trail reads in one go; most of what is on them may be of other pairs
 
 _SHAPES = {
     "pair": PAIR.pattern,
@@ -59,22 +70,24 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     for request in requests:
         _check(request)
     pairs = [pair_key(request.pair) for request in requests]
-    permitted = [record_key(*_rests_at(request)) for request in requests if request.result is not None]
+    permitted = [sheet_key(_rests_at(request)) for request in requests if request.result is not None]
     names = [POLICY_KEY, *dict.fromkeys(pairs + permitted)]
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
     now, caller = ledger.timestamp, ledger.caller.msp_id
-    decisions = []
+    decisions, records = [], []
     for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
         if request.result is not None and decision.outcome == "permit":
             before = _record_before(values, _rests_at(request))
             if before is None or not rests_on(request, before, now=now, caller=caller):
                 decision = Decision(outcome="deny", reason=Reason.NO_SCORE, epoch=decision.epoch)
-        record = _record(request, decision, custodian=caller)
-        ledger.put(record_key(request.pair, now, ledger.tx_id, n), encode(record))
         decisions.append(decision)
+        records.append(_record(request, decision, custodian=caller))
+        ledger.put(mark_key(request.pair, Place(now, ledger.tx_id, n)), MARK)
+    for key, value in write_sheets(now, ledger.tx_id, records):
+        ledger.put(key, value)
     ledger.emit(ACCESS, b"")
     return Decisions(decisions=tuple(decisions))
 
@@ -88,12 +101,18 @@ async def trail(ledger: Ledger, args: ReadTrail) -> Trail:
     require(PAIR, args.pair, "pair")
     if not 1 <= args.limit <= PAGE_LIMIT:
         raise BadArgumentError(f"limit is 1 to {PAGE_LIMIT}")
-    start, end = record_range(args.pair, args.since, args.until)
+    start, end = mark_range(args.pair, args.since, args.until)
     # A peer starts wherever a bookmark says, so one from another pair's trail would be served.
     if args.bookmark and not start <= args.bookmark < end:
         raise BadArgumentError("the bookmark is not from this trail")
     page = await ledger.range(start, end, limit=args.limit, bookmark=args.bookmark)
-    records = (read_record(record_place(entry.key), entry.value) for entry in page.entries)
+    places = [marked_place(entry.key) for entry in page.entries]
+    records: list[Record] = []
+    for first in range(0, len(places), _AT_ONCE):
+        some = places[first : first + _AT_ONCE]
+        names = list(dict.fromkeys(map(sheet_key, some)))
+        sheets = dict(zip(names, await ledger.get_many(names), strict=True))
+        records += (_marked(sheets, place) for place in some)
     return Trail(records=tuple(records), bookmark=page.bookmark)
 
 
@@ -101,15 +120,22 @@ def _rests_at(request: Request) -> Place:
     result = request.result
     if result is None:
         raise ValueError("only a request with a result rests on another")
-    return Place(request.pair, result.time, result.tx, result.n)
+    return Place(result.time, result.tx, result.n)
 
 
 def _record_before(values: Mapping[str, bytes | None], place: Place) -> Record | None:
-    value = values[record_key(*place)]
     try:
+        value = on_sheet(place, values[sheet_key(place)])
         return None if value is None else read_record(place, value)
     except BadArgumentError:
         return None  # of a newer release; what rests on it is refused, the others are none the worse
+
+
+def _marked(sheets: Mapping[str, bytes | None], place: Place) -> Record:
+    value = on_sheet(place, sheets[sheet_key(place)])
+    if value is None:
+        raise ConflictError("a mark names a record that is not there")
+    return read_record(place, value)
 
 
 def _check(request: Request) -> None:
@@ -154,6 +180,7 @@ def _decide(
 
 def _record(request: Request, decision: Decision, *, custodian: str) -> RecordValue:
     return RecordValue(
+        pair=request.pair,
         custodian=custodian,
         recipient=request.recipient,
         purpose=request.purpose,

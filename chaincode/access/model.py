@@ -123,8 +123,9 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 
 class RecordValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What stands on the ledger under the key of an entry of the access log, which says the rest."""
+    """What stands on the ledger of an entry of the access log; its place there says the rest."""
 
+    pair: str
     custodian: str
     recipient: str
     purpose: str
@@ -147,7 +148,6 @@ class RecordValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 class Record(RecordValue, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of the access log: number `n` of the transaction `tx`, at `time` in ms since 1970 UTC."""
 
-    pair: str
     time: int
     tx: str
     n: int

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from chaincode.access.state import Place
 from chaincode.consent.model import Pair
 
 
@@ -27,6 +28,14 @@ class Checkpoint(msgspec.Struct, frozen=True, order=True):
 
     block: int
     index: int
+
+
+class Found(NamedTuple):
+    """One record of the access log as it stands on the ledger: its event's place, its own, its bytes."""
+
+    checkpoint: Checkpoint
+    place: Place
+    record: bytes
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -85,14 +94,11 @@ class Reader(Protocol):
             DamagedError: what came since does not verify.
         """
 
-    def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
-        """The value of one record of the access log, as it stands on the ledger, and its block, or None."""
+    def record(self, place: Place) -> tuple[bytes, int] | None:
+        """One record of the access log, as it stands on the ledger, and its block, or None."""
 
-    def count_records(self, block: int, index: int) -> int:
-        """How many records there are up to and including the event `index` of `block`."""
-
-    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes, bytes]]:
-        """Every record behind an event, in the order of writing: its event's place, its key and value."""
+    def records(self, after: Checkpoint | None) -> Iterator[Found]:
+        """Every record behind an event, in the order in which they were decided."""
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""

@@ -22,7 +22,8 @@ import structlog
 from sqlalchemy import Connection
 
 from chaincode.access.model import RecordValue
-from chaincode.access.state import ACCESS, record_place
+from chaincode.access.state import ACCESS, Place, read_sheet
+from chaincode.encoding import composite_key
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.ledger.port import Checkpoint, Event, Reader, Transactions
 from exchange.store import log
@@ -39,6 +40,7 @@ _AGAIN = 2.0
 _log = structlog.get_logger()
 
 _record = msgspec.json.Decoder(RecordValue)
+_SHEETS = composite_key(ACCESS).encode()
 
 
 Witness = Callable[[], AbstractContextManager[Reader]]
@@ -221,7 +223,7 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
             )
         if newest is None:
             return
-        if ledger.record(newest.pair, newest.time, newest.tx, newest.n) != (newest.record, newest.block):
+        if ledger.record(Place(newest.time, newest.tx, newest.n)) != (newest.record, newest.block):
             raise DamagedError(
                 f"the access log's newest entry, in block {newest.block}, is not on the ledger: "
                 "the two are not of the same node, or the ledger was written anew"
@@ -229,19 +231,20 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
 
 
 def _rows(event: Event) -> list[log.EntryRow]:
-    rows = [projected(key, value, event.checkpoint.block) for key, value in event.written]
-    return sorted(rows, key=lambda row: row.n)
+    sheets = (read_sheet(key.decode(), value) for key, value in event.written if key.startswith(_SHEETS))
+    records = sorted(record for sheet in sheets for record in sheet)
+    return [projected(place, record, event.checkpoint.block) for place, record in records]
 
 
-def projected(key: bytes, value: bytes, block: int) -> log.EntryRow:
-    """The row of one record of the ledger, given as what stands there."""
-    place, record = record_place(key.decode()), _record.decode(value)
+def projected(place: Place, value: bytes, block: int) -> log.EntryRow:
+    """The row of one record of the ledger, given as it stands there."""
+    record = _record.decode(value)
     return log.EntryRow(
         tx=place.tx,
         n=place.n,
         block=block,
         time=place.time,
-        pair=place.pair,
+        pair=record.pair,
         custodian=record.custodian,
         recipient=record.recipient,
         user=record.user,

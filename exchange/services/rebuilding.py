@@ -72,13 +72,13 @@ def _add_entries(database: Database, fresh: Place, ledger: Reader, progress: Pro
     last = None if reached is None else Checkpoint(*reached)
     if last is not None and not ledger.has_place(last.block, last.index):
         raise DamagedError(f"a rebuilding that was begun belongs to another ledger; remove {fresh}")
-    for place, key, value in ledger.records(last):
-        if len(rows) >= _BATCH and last is not None and place != last:  # an event's records stay together
+    for event, place, record in ledger.records(last):
+        if len(rows) >= _BATCH and last is not None and event != last:  # an event's records stay together
             done += _write(database, rows, last)
             progress("entries", done, done)
             rows = []
-        rows.append(projected(key, value, place.block))
-        last = place
+        rows.append(projected(place, record, event.block))
+        last = event
     if last is not None:
         _write(database, rows, last)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.ledger.embedded.verify import Noted, Report, verify
-from exchange.ledger.port import Reader
+from exchange.ledger.port import Checkpoint, Reader
 from exchange.store import clients, documents, log, subjects
 from exchange.store.database import Database
 from exchange.store.dialect import is_postgres
@@ -126,18 +127,26 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
     _check_pages(connection)
     ledger.catch_up()  # a gateway that serves goes on: the ledger must not be the older of the two
     statement = select(log.entries).order_by(log.entries.c.sequence).execution_options(yield_per=1_000)
-    count = newest = 0
+    recorded = ledger.records(None)
+    count, last = 0, Checkpoint(0, 0)
     with connection.execute(statement) as rows:
         for row in rows:
-            place = f"entry {row.tx[:12]}-{row.n}"
-            if row.sequence != count + 1 or row.block < newest:
-                raise WrongError(place, "is out of order, or the one before it is missing")
-            if ledger.record(row.pair, row.time, row.tx, row.n) != (row.record, row.block):
-                raise WrongError(place, "not as on the ledger")
-            record = msgspec.json.decode(row.record, type=RecordValue)
-            if any(getattr(record, name) != getattr(row, name) for name in _COLUMNS):
-                raise WrongError(place, "its columns differ")
-            count, newest = count + 1, row.block
+            name = f"entry {row.tx[:12]}-{row.n}"
+            if row.sequence != count + 1:
+                raise WrongError(name, "is out of order, or the one before it is missing")
+            found = next(recorded, None)
+            if (
+                found is None
+                or (row.time, row.tx, row.n) != found.place
+                or row.block != found.checkpoint.block
+            ):
+                raise WrongError(name, "is not the next that the ledger holds")
+            if row.record != found.record:
+                raise WrongError(name, "not as on the ledger")
+            record = _record.decode(row.record)
+            if any(getattr(record, column) != getattr(row, column) for column in _COLUMNS):
+                raise WrongError(name, "its columns differ")
+            count, last = count + 1, found.checkpoint
             yield
     reached = log.checkpoint(connection)
     if reached is None:
@@ -146,12 +155,14 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
         return
     if not ledger.has_place(*reached):
         raise WrongError("checkpoint", "names a transaction that the ledger does not hold")
-    expected = ledger.count_records(*reached)
-    if count != expected:
-        raise WrongError("entries", f"{count} are there, and the ledger has {expected} up to the checkpoint")
+    end = Checkpoint(*reached)
+    missing = sum(1 for _ in takewhile(lambda found: found.checkpoint <= end, recorded))
+    if missing or last > end:
+        raise WrongError("entries", f"{count} are there, and the ledger has others up to the checkpoint")
 
 
-_COLUMNS = ("custodian", "recipient", "user", "action", "purpose", "outcome")
+_record = msgspec.json.Decoder(RecordValue)
+_COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
 
 
 def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:

@@ -83,7 +83,7 @@ checkpoints = Table(
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One projected log record; `record` is its value as on the ledger."""
+    """One projected log record; `record` is what stands of it on the ledger."""
 
     tx: str
     n: int
@@ -202,7 +202,7 @@ def list_entries(
     joined = entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n))
     statement: Select[Any] = select(
         entries.c.sequence,
-        *(entries.c.pair, entries.c.time, entries.c.tx, entries.c.n),
+        *(entries.c.time, entries.c.tx, entries.c.n),
         *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed),
     ).select_from(joined)
     for column, wanted in (
@@ -236,7 +236,7 @@ def list_entries(
     if before is not None:
         statement = statement.where(sequence > before if oldest_first else sequence < before)
     statement = statement.order_by(sequence.asc() if oldest_first else sequence.desc()).limit(limit)
-    return [LogRow(row[0], Place(*row[1:5]), *row[5:]) for row in connection.execute(statement)]
+    return [LogRow(row[0], Place(*row[1:4]), *row[4:]) for row in connection.execute(statement)]
 
 
 def count(connection: Connection) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
 from chaincode.access.model import Decision, Record
-from chaincode.access.state import read_record, record_place
+from chaincode.access.state import Place, mark_key, read_record, read_sheet
 from chaincode.consent.model import Condition, Period, Policy, Provision
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
@@ -38,6 +38,17 @@ async def announced(ledger: LedgerClient, tx_id: str) -> Event:
         if event.tx_id == tx_id:
             return event
     raise AssertionError("the events ended")
+
+
+def sheets(event: Event) -> list[tuple[bytes, bytes]]:
+    """The sheets that a transaction wrote, in the order of their keys."""
+    return sorted((key, value) for key, value in event.written if key.startswith(b"\0access\0"))
+
+
+def on_ledger(event: Event) -> list[Record]:
+    """The records that a transaction wrote, in the order in which they stand."""
+    found = [place for key, value in sheets(event) for place in read_sheet(key.decode(), value)]
+    return [read_record(place, said) for place, said in found]
 
 
 async def test_a_permit_carries_its_basis_and_its_entry(
@@ -133,22 +144,46 @@ async def test_the_event_comes_with_every_record(ledger: LedgerClient, make: Any
     answer = await ledger.authorize([make.ask(name) for name in names])
     event = await announced(ledger, answer.tx_id)
     assert event.payload == b"", "the block would hold every record twice"
-    found = (read_record(record_place(key.decode()), value) for key, value in event.written)
-    records = sorted(found, key=lambda record: record.n)
+    records = on_ledger(event)
     assert [record.pair for record in records] == names
     for name, record in zip(names, records, strict=True):
         assert (await ledger.trail(name)).records == (record,)
 
 
-async def test_a_value_does_not_repeat_its_key(ledger: LedgerClient, make: Any) -> None:
+async def test_a_record_does_not_repeat_its_sheets_key_and_leaves_a_mark(
+    ledger: LedgerClient, make: Any
+) -> None:
     pair = await opened(ledger, make, make.grant())
     answer = await ledger.authorize([make.ask(pair)])
     event = await announced(ledger, answer.tx_id)
-    ((key, value),) = event.written
-    place = record_place(key.decode())
-    assert (place.pair, place.tx, place.n) == (pair, event.tx_id, 0)
-    assert not {"pair", "time", "tx", "n"} & msgspec.json.decode(value).keys()
-    assert (await ledger.trail(pair)).records == (read_record(place, value),)
+    (sheet, value), (mark, _) = sorted(event.written)
+    ((place, said),) = read_sheet(sheet.decode(), value)
+    assert place == Place(answer.time, answer.tx_id, 0)
+    assert mark.decode() == mark_key(pair, place)
+    assert not {"time", "tx", "n"} & msgspec.json.decode(said).keys()
+    assert (await ledger.trail(pair)).records == (read_record(place, said),)
+
+
+@pytest.mark.parametrize("count", [15, 16, 17, 33])
+async def test_records_stand_in_sheets_of_sixteen_in_their_order(
+    ledger: LedgerClient, channel: Any, make: Any, count: int
+) -> None:
+    one, other = await opened(ledger, make, make.grant()), await opened(ledger, make)
+    names = [one if n % 3 else other for n in range(count)]
+    requests = tuple(make.request(name) for name in names)
+    committed = await channel.member(make.A).submit("access:authorize", encode(Authorize(requests)))
+    event = await announced(ledger, committed.tx_id)
+    sizes = [len(read_sheet(key.decode(), value)) for key, value in sheets(event)]
+    assert sizes == [16] * (count // 16) + [count % 16] * (count % 16 > 0)
+    records = on_ledger(event)
+    assert [record.n for record in records] == list(range(count))
+    assert [record.pair for record in records] == names
+    for name in (one, other):
+        of = tuple(record for record in records if record.pair == name)
+        assert (await ledger.trail(name)).records == of
+        first = await ledger.trail(name, limit=4)
+        assert first.records == of[:4]
+        assert (await ledger.trail(name, bookmark=first.bookmark)).records == of[4:]
 
 
 async def test_one_pair_twice_in_a_batch_is_two_entries(

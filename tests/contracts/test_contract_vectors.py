@@ -28,7 +28,7 @@ def test_every_function_has_a_vector() -> None:
 
 
 def test_stored_values_read_back_to_the_same_bytes() -> None:
-    kinds = {"pair": Pair, "access": RecordValue, "policy": Policy}
+    kinds = {"pair": Pair, "access": list[RecordValue], "policy": Policy}
     seen = set()
     for call in CALLS:
         for key, value in call["writes"].items():

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from channel_writes import Written, valid_writes
 
-from chaincode.access.state import read_record, record_place
+from chaincode.access.state import read_record, read_sheet
 from chaincode.consent.model import Pair
 from exchange import network
 from exchange.ledger.client import LedgerClient
@@ -71,10 +71,12 @@ def judge(histories: Sequence[History], written: Sequence[Written]) -> None:
             if kind == "pair" and rest[0] in names:
                 held = msgspec.json.decode(value, type=Pair)
                 permits[rest[0]] = any(terms.status == "active" for terms in held.consents)
-            elif kind == "access" and rest[0] in names:
-                record = read_record(record_place(key.decode()), value)
-                assert (record.outcome == "permit") == permits[record.pair], f"seed {SEED}: {one}"
-                logged[one.tx, record.pair] = record.outcome
+            elif kind == "access":
+                for place, said in read_sheet(key.decode(), value):
+                    record = read_record(place, said)
+                    if record.pair in names:
+                        assert (record.outcome == "permit") == permits[record.pair], f"seed {SEED}: {one}"
+                        logged[one.tx, record.pair] = record.outcome
     for history in histories:
         assert all(logged[tx, history.pair] == "permit" for tx in history.released), f"seed {SEED}"
         assert all(logged[tx, history.pair] == "deny" for tx in history.refused), f"seed {SEED}"

@@ -172,7 +172,7 @@ async def test_what_is_no_score_of_a_model_refuses_the_call(
 
 def test_entries_of_before_there_were_scores_are_read_and_keep_their_bytes() -> None:
     old = b'{"action":"read","custodian":"A","digest":"0b","evidence":"0c","outcome":"deny",'
-    old += b'"purpose":"TREAT","reason":"no-consent","recipient":"B","user":"0a"}'
+    old += b'"pair":"0d","purpose":"TREAT","reason":"no-consent","recipient":"B","user":"0a"}'
     record = msgspec.json.decode(old, type=RecordValue)
     assert (record.model, record.result) == ("", None)
     assert encode(record) == old

@@ -20,7 +20,6 @@ import msgspec
 import pytest
 
 from chaincode.access.model import Request
-from chaincode.access.state import record_place
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import (
     ACTIONS,
@@ -35,6 +34,7 @@ from chaincode.consent.model import (
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.block import decode_transaction
+from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.pseudonyms import PatientSecret
 
 MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
@@ -179,9 +179,9 @@ def read_everything(path: Path, pairs: set[str]) -> tuple[dict[str, set[str]], b
     for key, value in db.execute("SELECT key, value FROM versions"):
         everything += key + value
         kind, *names = key.decode().strip("\0").split("\0")
-        if kind in {"pair", "access"}:
+        if kind in {"pair", "trail"}:
             by_pair[names[0]] |= set(names[1:])
-            add(value, names[0])
+        add(value, names[0] if kind == "pair" else None)
     for header, signature in db.execute("SELECT header, signature FROM blocks"):
         everything += header + signature
     db.close()
@@ -193,16 +193,15 @@ def chance() -> random.Random:
     return random.Random(20_240_101)  # traffic, not secrets
 
 
+def entries_on(path: Path) -> list[dict[str, Any]]:
+    """Every record of the access log, in the order of the ledger."""
+    with open_reader(path) as reader:
+        return [msgspec.json.decode(found.record) for found in reader.records(None)]
+
+
 def names_on(path: Path) -> list[tuple[str, str]]:
-    """(name, recipient) of every entry of the access log, in the order of its keys."""
-    db = sqlite3.connect(path)
-    found = [
-        (record_place(key.decode()).pair, msgspec.json.decode(value)["recipient"])
-        for key, value in db.execute("SELECT key, value FROM versions")
-        if key.startswith(b"\0access")
-    ]
-    db.close()
-    return found
+    """(name, recipient) of every entry of the access log."""
+    return [(entry["pair"], entry["recipient"]) for entry in entries_on(path)]
 
 
 async def test_nothing_joins_one_pair_or_attempt_with_another(tmp_path: Path, chance: random.Random) -> None:
@@ -238,17 +237,10 @@ async def test_attempts_upon_a_patient_and_upon_nobody_look_alike(
     """Whose they are shows in no length, no set of fields and no bit that is rather one than zero."""
     patients, _ = await traffic(tmp_path, chance)
     directory = patients[-1].secret
-    db = sqlite3.connect(tmp_path / "ledger.db")
-    entries = [
-        (record_place(key.decode()).pair, msgspec.json.decode(value))
-        for key, value in db.execute("SELECT key, value FROM versions")
-        if key.startswith(b"\0access")
-    ]
-    db.close()
     shapes: dict[bool, set[Any]] = {True: set(), False: set()}
-    for pair, entry in entries:
+    for entry in entries_on(tmp_path / "ledger.db"):
         if entry["recipient"] not in OPEN:
-            whose = directory.is_attempt(pair, entry["recipient"])
+            whose = directory.is_attempt(entry["pair"], entry["recipient"])
             lengths = {name: len(value) if isinstance(value, str) else 0 for name, value in entry.items()}
             varying = {"purpose", "action"}
             shapes[whose].add(

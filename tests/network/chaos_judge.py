@@ -9,7 +9,7 @@ import msgspec
 from channel_writes import Written
 from chaos_gateway import CONSENT, Note
 
-from chaincode.access.state import read_record, record_place
+from chaincode.access.state import read_record, read_sheet
 from chaincode.consent.model import Pair
 
 
@@ -37,18 +37,19 @@ def replay(written: Sequence[Written], pairs: frozenset[str]) -> Replay:
         seen.add(one.tx)
         for key, value in one.writes:
             kind, *rest = key.decode().strip("\0").split("\0")
-            if not rest or rest[0] not in pairs:
-                continue
-            if kind == "pair":
+            if kind == "pair" and rest[0] in pairs:
                 (consent,) = msgspec.json.decode(value, type=Pair).consents
                 assert consent.id == CONSENT
                 story.permits[rest[0]] = consent.status == "active"
                 story.filed[one.tx, rest[0]] = consent.version, story.permits[rest[0]]
             elif kind == "access":
-                record = read_record(record_place(key.decode()), value)
-                permitted = record.outcome == "permit"
-                assert permitted == story.permits[record.pair], f"{record.outcome} in block {one.block}"
-                story.logged.setdefault((one.tx, record.pair), []).append(record.outcome)
+                for place, said in read_sheet(key.decode(), value):
+                    record = read_record(place, said)
+                    if record.pair not in pairs:
+                        continue
+                    permitted = record.outcome == "permit"
+                    assert permitted == story.permits[record.pair], f"{record.outcome} in block {one.block}"
+                    story.logged.setdefault((one.tx, record.pair), []).append(record.outcome)
     return story
 
 

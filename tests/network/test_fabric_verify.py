@@ -59,6 +59,7 @@ from exchange.ledger.gateway.errors import CommitError
 from exchange.ledger.gateway.events import Follower
 from exchange.ledger.gateway.identity import Identity
 from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.port import Checkpoint
 from exchange.ledger.projection import Projection
 from exchange.services.channel import Channel, open_channel
 from exchange.services.rebuilding import rebuild
@@ -179,7 +180,11 @@ def test_reader_counts_events_as_clients_do(forger):
             channel = Channel(runner, Recorded(forger.blocks), verifier, lambda *_: None)
             number, _ = forger.find(lambda call: any(b"access" in key for key in call.writes))
             assert channel.reader.has_place(number, 0)
-            assert channel.reader.count_records(number, 0) > 0
+            behind = Checkpoint(number, 0)
+            later = list(channel.reader.records(behind))
+            every = list(channel.reader.records(None))
+            assert later == [found for found in every if found.checkpoint > behind] != []
+            assert channel.reader.record(every[0].place) == (every[0].record, every[0].checkpoint.block)
             assert not channel.reader.has_place(number, 999)
             assert not channel.reader.has_place(10**9, 0)
 
@@ -397,7 +402,7 @@ def test_verdicts_that_are_missing_are_named(forger):
 
 
 def access(call: Call) -> bool:
-    return call.code == VALID and len([key for key in call.writes if b"access" in key]) > 1
+    return call.code == VALID and len([key for key in call.writes if b"trail" in key]) > 1
 
 
 def opening(call: Call) -> bool:

@@ -21,7 +21,7 @@ from scenario_site import in_thread
 from sqlalchemy import Connection, MetaData, select
 
 from chaincode.access.model import Record
-from chaincode.access.state import read_record, record_place
+from chaincode.access.state import read_record, read_sheet
 from chaincode.consent.model import Pair, Terms
 from exchange.cli.verify import verify as check
 from exchange.config import Folder
@@ -68,9 +68,9 @@ class Witness:
             state = msgspec.json.decode(value, type=Pair)
             self.states.setdefault(rest[0], []).append((place, state))
         elif kind == "access":
-            record = read_record(record_place(key.decode()), value)
-            assert record.tx == tx
-            self.entries.setdefault(tx, []).append(record)
+            for at, said in read_sheet(key.decode(), value):
+                assert at.tx == tx
+                self.entries.setdefault(tx, []).append(read_record(at, said))
 
     def pair(self, patient: str, recipient: str) -> str:
         """The pseudonym of a patient towards a recipient."""

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from fabric_protos.peer.lifecycle.chaincode_definition_pb2 import ChaincodeValidationInfo
 from fabric_protos.peer.lifecycle.db_pb2 import StateData
 from fabric_protos.peer.policy_pb2 import ApplicationPolicy
 
-from chaincode.access.state import ACCESS
-from chaincode.encoding import prefix_range
 from exchange.ledger.blocks.layout import Proposed, parse
 from exchange.ledger.embedded.block import BLOCK_LIMIT
-from exchange.ledger.embedded.reader import LedgerReader
+from exchange.ledger.embedded.reader import SHEETS, LedgerReader, on_ledger
 from exchange.ledger.embedded.storage import SCHEMA, Storage
-from exchange.ledger.port import Checkpoint
+from exchange.ledger.port import Checkpoint, Found
 
 LIFECYCLE = "_lifecycle"
 _CACHE_KIB = 64 * 1024
@@ -133,25 +129,18 @@ class ChannelReader(LedgerReader):
         """Verify and see every block that the peer holds by now."""
         self._advance()
 
-    def count_records(self, block: int, index: int) -> int:
-        """How many records there are up to and including the event `index` of `block`."""
-        place = self._place(block, index)
-        return 0 if place is None else super().count_records(*divmod(place, BLOCK_LIMIT))
-
-    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes, bytes]]:
-        """Every record behind an event, in the order of writing: its event's place, its key and value."""
-        start, end = (text.encode() for text in prefix_range(ACCESS))
+    def records(self, after: Checkpoint | None) -> Iterator[Found]:
+        """Every record behind an event, in the order in which they were decided."""
         found = after and self._place(after.block, after.index)
         behind = -1 if found is None else found
+        # Fabric orders a transaction's writes by key, and so its sheets by their numbers.
         written = self._state.storage.execute(
             "SELECT block, position, key, value FROM versions JOIN events USING (place)"
-            " WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
-            (behind, start, end),
+            " WHERE place > ? AND +key >= ? AND +key < ? ORDER BY seq",
+            (behind, *SHEETS),
         )
-        for place, rows in groupby(written, key=itemgetter(0, 1)):
-            # Fabric orders a transaction's writes by key, whose last part is the record's number.
-            for _, _, key, value in sorted(rows, key=lambda row: row[2].rsplit(b"\0", 2)[1]):
-                yield Checkpoint(*place), key, value
+        for block, position, key, value in written:
+            yield from on_ledger(Checkpoint(block, position), key, value)
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is an event `index` in `block`."""

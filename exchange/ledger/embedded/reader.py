@@ -8,20 +8,24 @@ from pathlib import Path
 
 import msgspec
 
-from chaincode.access.state import ACCESS, record_key
+from chaincode.access.state import ACCESS, Place, on_sheet, read_sheet, sheet_key
 from chaincode.caller import Caller
 from chaincode.consent.calls import HeldPolicy, ReadPolicy
 from chaincode.consent.model import Pair
 from chaincode.encoding import encode, prefix_range
 from chaincode.errors import BadArgumentError
 from chaincode.router import Router
+from exchange.core.errors import DamagedError
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
-from exchange.ledger.port import Checkpoint
+from exchange.ledger.port import Checkpoint, Found
 
 _PLACE_BITS = 16
 _INDEX = (1 << _PLACE_BITS) - 1
 _PAGE = 1_000
+
+SHEETS = tuple(text.encode() for text in prefix_range(ACCESS))
+"""Start (inclusive) and end (exclusive) of the keys of the access log's sheets."""
 
 
 class LedgerReader:
@@ -49,33 +53,25 @@ class LedgerReader:
             self._storage.rollback()
         return msgspec.json.decode(found, type=HeldPolicy)
 
-    def record(self, pair: str, time: int, tx: str, n: int) -> tuple[bytes, int] | None:
-        """The value of one record and its block, or None; `time` is in ms since 1970 UTC."""
+    def record(self, place: Place) -> tuple[bytes, int] | None:
+        """The record at `place` and its block, or None."""
         try:
-            key = record_key(pair, time, tx, n).encode()
+            found = self._storage.value(sheet_key(place).encode())
+            record = None if found is None else on_sheet(place, found[0])
         except BadArgumentError:
             return None  # no record can stand there
-        found = self._storage.value(key)
-        return None if found is None else (found[0], found[1] >> _PLACE_BITS)
+        return None if found is None or record is None else (record, found[1] >> _PLACE_BITS)
 
-    def count_records(self, block: int, index: int) -> int:
-        """How many records there are up to and including transaction `index` of `block`."""
-        start, end = prefix_range(ACCESS)
-        found: tuple[int] = self._storage.execute(
-            "SELECT count(*) FROM versions WHERE key >= ? AND key < ? AND place <= ?",
-            (start.encode(), end.encode(), (block << _PLACE_BITS) | index),
-        ).fetchone()
-        return found[0]
-
-    def records(self, after: Checkpoint | None) -> Iterator[tuple[Checkpoint, bytes, bytes]]:
-        """Every record behind an event, in the order of writing: its event's place, its key and value."""
-        start, end = prefix_range(ACCESS)
+    def records(self, after: Checkpoint | None) -> Iterator[Found]:
+        """Every record behind an event, in the order in which they were decided."""
         behind = -1 if after is None else (after.block << _PLACE_BITS) | after.index
-        for place, key, value in self._storage.execute(
-            "SELECT place, key, value FROM versions WHERE place > ? AND key >= ? AND key < ? ORDER BY seq",
-            (behind, start.encode(), end.encode()),
-        ):
-            yield Checkpoint(place >> _PLACE_BITS, place & _INDEX), key, value
+        written = self._storage.execute(
+            "SELECT place, key, value FROM versions WHERE place > ? AND +key >= ? AND +key < ? ORDER BY seq",
+            (behind, *SHEETS),
+        )
+        for place, key, value in written:
+            event = Checkpoint(place >> _PLACE_BITS, place & _INDEX)
+            yield from on_ledger(event, key, value)
 
     def has_place(self, block: int, index: int) -> bool:
         """Whether there is a transaction `index` in `block`."""
@@ -91,6 +87,20 @@ class LedgerReader:
             for key, value, _ in page:
                 yield key.decode().strip("\0").rpartition("\0")[2], msgspec.json.decode(value, type=Pair)
             at = page[-1][0] + b"\0"
+
+
+def on_ledger(event: Checkpoint, key: bytes, value: bytes) -> Iterator[Found]:
+    """The records of a sheet that the transaction behind `event` wrote.
+
+    Raises:
+        DamagedError: it is no sheet.
+    """
+    try:
+        records = read_sheet(key.decode(), value)
+    except (BadArgumentError, ValueError):
+        raise DamagedError(f"what block {event.block} says of accesses can't be read") from None
+    for place, record in records:
+        yield Found(event, place, record)
 
 
 @contextmanager

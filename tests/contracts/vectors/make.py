@@ -222,7 +222,8 @@ def keys() -> dict[str, str]:
         "policy": composite_key("policy", "consortium"),
         "proposal": composite_key("proposal", "d" * 64),
         "pair": composite_key("pair", PAIR),
-        "access": composite_key("access", PAIR, f"{NOW:013d}", tx, f"{7:04d}"),
+        "access": composite_key("access", f"{NOW:013d}", tx, f"{2:02d}"),
+        "trail": composite_key("trail", PAIR, f"{NOW:013d}", tx, f"{37:04d}"),
     }
 
 

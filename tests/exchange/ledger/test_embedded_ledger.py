@@ -277,7 +277,7 @@ async def test_a_damaged_newest_block_is_named_on_opening(filled: Any) -> None:
         ("UPDATE transactions SET body = zeroblob(9) WHERE place >> 16 = 7", "block 7, transaction 0"),
         ("UPDATE versions SET value = x'7b7d' WHERE place >> 16 = 7", "block 7, transaction 0.*value"),
         ("DELETE FROM versions WHERE place >> 16 = 7", "versions .*"),
-        ("INSERT INTO versions VALUES (1000, 0, x'00', x'00')", "versions 1000"),
+        ("INSERT INTO versions VALUES (1000, 0, x'00', x'00')", "versions .*another key"),
         ("DELETE FROM blocks", "blocks block 0: is missing"),
     ):
         before = filled.path.read_bytes()
