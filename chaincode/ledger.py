@@ -32,14 +32,6 @@ class Page(msgspec.Struct, frozen=True):
     bookmark: str = ""
 
 
-class Modification(msgspec.Struct, frozen=True):
-    """One past write of a key; `value` is None where the key was deleted."""
-
-    tx_id: str
-    timestamp: int
-    value: bytes | None
-
-
 class Ledger(Protocol):
     """The state of one channel, as one transaction sees it. Times are milliseconds since 1970 UTC."""
 
@@ -70,9 +62,6 @@ class Ledger(Protocol):
 
     async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
         """Up to `limit` entries with `start <= key < end`."""
-
-    async def history(self, key: str) -> list[Modification]:
-        """Every committed write of `key`, the newest first."""
 
     def emit(self, name: str, payload: bytes) -> None:
         """Set the transaction's one event."""

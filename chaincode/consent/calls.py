@@ -15,6 +15,9 @@ from chaincode.consent.model import Pair, Policy, Terms
 BATCH_LIMIT = 500
 """Most pairs or filings in one call."""
 
+HISTORY_LIMIT = 100
+"""Most states in one page of a pair's history."""
+
 
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One pair to open, with the terms that hold by then; the caller becomes its custodian."""
@@ -65,7 +68,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class ReadPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Argument of `consent:read` and `consent:history`."""
+    """Argument of `consent:read`."""
 
     pair: str
 
@@ -76,8 +79,16 @@ class HeldPair(msgspec.Struct, frozen=True):
     pair: Pair | None
 
 
+class ReadHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Argument of `consent:history`. `bookmark` is the one that the page before gave."""
+
+    pair: str
+    limit: int = HISTORY_LIMIT
+    bookmark: str = ""
+
+
 class PairVersion(msgspec.Struct, frozen=True):
-    """One past state of a pair, and the transaction that wrote it."""
+    """One state of a pair, and the transaction that wrote it, at `time` in ms since 1970 UTC."""
 
     tx: str
     time: int
@@ -85,9 +96,10 @@ class PairVersion(msgspec.Struct, frozen=True):
 
 
 class PairHistory(msgspec.Struct, frozen=True):
-    """Result of `consent:history`: the newest first."""
+    """Result of `consent:history`: the newest first; `bookmark` is empty at the end."""
 
     versions: tuple[PairVersion, ...]
+    bookmark: str
 
 
 class SetPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,8 @@
 2. Filing replaces the consent of the same id, and only with a newer version. Revocation is a version
    with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
 3. Every change bumps the pair's epoch and writes its one key, so a decision that read the key before
-   can't commit after.
+   can't commit after. Beside it each state stays under a key of its own: a pair's past is read in pages, and
+   needs no index of Fabric's, which would take in every key that accesses write.
 4. A consent that a pair holds can always be ended, however full the pair is.
 """
 
@@ -17,6 +18,7 @@ import msgspec
 
 from chaincode.consent.calls import (
     BATCH_LIMIT,
+    HISTORY_LIMIT,
     Change,
     FiledTerms,
     FileTerms,
@@ -26,11 +28,19 @@ from chaincode.consent.calls import (
     OpenPairs,
     PairHistory,
     PairVersion,
+    ReadHistory,
     ReadPair,
 )
 from chaincode.consent.limits import check_active, check_credentials, check_held, check_terms
 from chaincode.consent.model import Pair, Terms, ended
-from chaincode.consent.state import decode_pair, pair_key, read_policy
+from chaincode.consent.state import (
+    decode_pair,
+    decode_version,
+    history_range,
+    pair_key,
+    read_policy,
+    version_key,
+)
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from chaincode.ledger import Ledger
@@ -67,7 +77,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
             _check_same(opening, decode_pair(value), caller)
             outcomes.append("already-open")
             continue
-        ledger.put(pair_key(opening.pair), encode(_new_pair(opening, caller, ledger.timestamp)))
+        _write(ledger, opening.pair, _new_pair(opening, caller, ledger.timestamp))
         outcomes.append("opened")
         changes.append(Change(pair=opening.pair, epoch=1))
     if changes:
@@ -106,7 +116,7 @@ async def file_terms(ledger: Ledger, args: FileTerms) -> FiledTerms:
     for name, pair in pairs.items():
         if name in growing:
             check_active(pair.consents)
-        ledger.put(pair_key(name), encode(pair))
+        _write(ledger, name, pair)
     ledger.emit("consent", encode([Change(pair=name, epoch=pair.epoch) for name, pair in pairs.items()]))
     return FiledTerms(epochs=tuple(epochs))
 
@@ -118,17 +128,28 @@ async def read(ledger: Ledger, args: ReadPair) -> HeldPair:
     return HeldPair(pair=None if value is None else decode_pair(value))
 
 
-async def history(ledger: Ledger, args: ReadPair) -> PairHistory:
-    """Every state that a pair had, the newest first."""
+async def history(ledger: Ledger, args: ReadHistory) -> PairHistory:
+    """One page of the states that a pair had, the newest first.
+
+    Raises:
+        BadArgumentError: the limit or the bookmark is out of bounds.
+    """
     require(PAIR, args.pair, "pair")
-    past = await ledger.history(pair_key(args.pair))
-    return PairHistory(
-        versions=tuple(
-            PairVersion(tx=one.tx_id, time=one.timestamp, pair=decode_pair(one.value))
-            for one in past
-            if one.value is not None
-        )
-    )
+    if not 1 <= args.limit <= HISTORY_LIMIT:
+        raise BadArgumentError(f"limit is 1 to {HISTORY_LIMIT}")
+    start, end = history_range(args.pair)
+    # A peer starts wherever a bookmark says, so one from another pair's history would be served.
+    if args.bookmark and not start <= args.bookmark < end:
+        raise BadArgumentError("the bookmark is not from this history")
+    page = await ledger.range(start, end, limit=args.limit, bookmark=args.bookmark)
+    versions = tuple(decode_version(entry.value) for entry in page.entries)
+    return PairHistory(versions=versions, bookmark=page.bookmark)
+
+
+def _write(ledger: Ledger, name: str, pair: Pair) -> None:
+    ledger.put(pair_key(name), encode(pair))
+    version = PairVersion(tx=ledger.tx_id, time=ledger.timestamp, pair=pair)
+    ledger.put(version_key(name, pair.epoch), encode(version))
 
 
 def _check_batch(size: int) -> None:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from chaincode.consent.calls import Proposal
+from chaincode.consent.calls import PairVersion, Proposal
 from chaincode.consent.model import SCHEMA, Pair, Policy
-from chaincode.encoding import composite_key, decode
+from chaincode.encoding import composite_key, decode, prefix_range
 from chaincode.errors import ConflictError
 from chaincode.ledger import Ledger
 
 POLICY_KEY = composite_key("policy", "consortium")
 
+_EPOCHS = 10**10 - 1  # more than a pair can have
 _PAIRS_KEPT = 2048  # decoded pairs: a hospital's busy hour, a few megabytes
 
 
 def pair_key(pair: str) -> str:
     """The one key that every decision about `pair` reads and every change of its terms writes."""
     return composite_key("pair", pair)
+
+
+def version_key(pair: str, epoch: int) -> str:
+    """Where the state of `pair` at `epoch` stays; keys come in the order of falling epochs."""
+    return composite_key("past", pair, f"{_EPOCHS - epoch:010d}")
+
+
+def history_range(pair: str) -> tuple[str, str]:
+    """Start (inclusive) and end (exclusive) of the keys of a pair's states, the newest first."""
+    return prefix_range("past", (pair,))
 
 
 def proposal_key(digest: str) -> str:
@@ -36,6 +47,13 @@ def decode_pair(value: bytes) -> Pair:
     pair = decode(value, Pair)
     _refuse_newer(pair.schema)
     return pair
+
+
+def decode_version(value: bytes) -> PairVersion:
+    """The state of a pair that `value` holds; errors as for `decode_pair`."""
+    version = decode(value, PairVersion)
+    _refuse_newer(version.pair.schema)
+    return version
 
 
 @lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from fabric_protos.ledger.queryresult.kv_query_result_pb2 import KV, KeyModification
 from fabric_protos.peer.chaincode_shim_pb2 import (
     ChaincodeMessage,
@@ -17,10 +18,18 @@ from fabric_protos.peer.chaincode_shim_pb2 import (
 )
 
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Entry, Modification, Page
+from chaincode.ledger import Entry, Page
 from chaincode.shim.stream import Conversation
 
 _AFTER_COMPOSITE = "\x01"  # composite keys live under U+0000; an empty start would walk into them
+
+
+class Modification(msgspec.Struct, frozen=True):
+    """One committed write of a key, at `timestamp` in ms since 1970 UTC; `value` is None for a deletion."""
+
+    tx_id: str
+    timestamp: int
+    value: bytes | None
 
 
 async def read_page(

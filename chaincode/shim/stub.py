@@ -27,10 +27,10 @@ from fabric_protos.peer.chaincode_shim_pb2 import (
 
 from chaincode.caller import Caller
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Modification, Page
+from chaincode.ledger import Page
 from chaincode.shim.endorsement import METADATA_KEY
 from chaincode.shim.proposal import SignedProposal
-from chaincode.shim.queries import read_history, read_page
+from chaincode.shim.queries import Modification, read_history, read_page
 from chaincode.shim.stream import Conversation
 
 _BATCH_BYTES = 16 << 20  # of one write message: well below gRPC's and the peer's limit of 100 MiB
@@ -97,7 +97,7 @@ class Stub:
         return await read_page(self._peer, start, end, limit=limit, bookmark=bookmark)
 
     async def history(self, key: str) -> list[Modification]:
-        """Every committed write of `key`, the newest first."""
+        """Every committed write of `key`, the newest first, where the peer keeps that."""
         return await read_history(self._peer, key)
 
     def emit(self, name: str, payload: bytes) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from chaincode.access.calls import PAGE_LIMIT, ReadTrail, Trail
 from chaincode.access.model import Decision, Request
 from chaincode.consent.calls import (
+    HISTORY_LIMIT,
     ApprovePolicy,
     FiledTerms,
     FileTerms,
@@ -26,8 +27,8 @@ from chaincode.consent.calls import (
     Opening,
     OpenPairs,
     PairHistory,
-    PairVersion,
     PolicyStanding,
+    ReadHistory,
     ReadPair,
     ReadPolicy,
     SetPolicy,
@@ -186,9 +187,9 @@ class LedgerClient:
         """A pair as it stands; None where it is not open."""
         return (await self._evaluate("consent:read", ReadPair(pair), HeldPair)).pair
 
-    async def pair_history(self, pair: str) -> tuple[PairVersion, ...]:
-        """Every state that a pair had, the newest first."""
-        return (await self._evaluate("consent:history", ReadPair(pair), PairHistory)).versions
+    async def pair_history(self, pair: str, *, limit: int = HISTORY_LIMIT, bookmark: str = "") -> PairHistory:
+        """One page of the states that a pair had, the newest first."""
+        return await self._evaluate("consent:history", ReadHistory(pair, limit, bookmark), PairHistory)
 
     # -- policy ----------------------------------------------------------------
 

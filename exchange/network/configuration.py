@@ -191,6 +191,7 @@ def peer_environment(
         "FABRIC_CFG_PATH": str(folder.configuration),
         "FABRIC_LOGGING_SPEC": topology.options.log_level,
         "CORE_VM_ENDPOINT": "",
+        "CORE_LEDGER_HISTORY_ENABLEHISTORYDATABASE": str(topology.options.key_history).lower(),
         "CORE_PEER_ID": f"peer.{organisation.domain}",
         "CORE_PEER_LOCALMSPID": organisation.msp_id,
         "CORE_PEER_MSPCONFIGPATH": str(node / "msp"),

@@ -33,6 +33,7 @@ class Options(msgspec.Struct, frozen=True):
     """What can be chosen. `chaincode_command` starts a chaincode service; empty for this project's own.
 
     `max_message_count` and `batch_timeout` (as `250ms`) say when the orderer closes a block.
+    `key_history` has peers index every write of a key, for a chaincode that asks for it; ours does not.
     `collections` is a private data collection configuration, as Fabric's JSON.
     `first_port` fixes the ports, counted up from it; without it, free ones are taken.
     `names` are of the organisations, in place of `Hospital1` and so on; they say how many there are.
@@ -45,6 +46,7 @@ class Options(msgspec.Struct, frozen=True):
     max_message_count: int = 1
     batch_timeout: str = "250ms"
     chaincode_command: tuple[str, ...] = ()
+    key_history: bool = False
     collections: str = ""
     first_port: int | None = None
     log_level: str = "warning"

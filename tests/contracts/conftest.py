@@ -29,7 +29,7 @@ from chaincode.caller import Caller
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Actor, Condition, Policy, Provision, Terms
 from chaincode.errors import ContractError
-from chaincode.ledger import Entry, Modification, Page
+from chaincode.ledger import Entry, Page
 from chaincode.router import Router
 from exchange import network
 from exchange.ledger.client import Ask, LedgerClient
@@ -76,7 +76,6 @@ class Simulated:
 
     clock: Clock
     state: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    past: dict[str, list[Modification]] = field(default_factory=dict)
     stream: list[Event] = field(default_factory=list)
     blocks: int = 0
     grown: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -111,10 +110,6 @@ class Proposal:
         entries = [Entry(key, self._channel.state[key][0]) for key in keys[:limit]]
         return Page(entries, keys[limit] if len(keys) > limit else "")
 
-    async def history(self, key: str) -> list[Modification]:
-        await asyncio.sleep(0)
-        return list(reversed(self._channel.past.get(key, [])))
-
     def emit(self, name: str, payload: bytes) -> None:
         self.event = name, payload
 
@@ -143,8 +138,6 @@ class SimulatedMember:
         block, channel.blocks = channel.blocks, channel.blocks + 1
         for key, value in proposal.writes.items():
             channel.state[key] = value, block + 1
-            change = Modification(proposal.tx_id, proposal.timestamp, value)
-            channel.past.setdefault(key, []).append(change)
         async with channel.grown:
             if proposal.event:
                 written = tuple((key.encode(), value) for key, value in proposal.writes.items())

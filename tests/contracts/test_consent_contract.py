@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chaincode.consent.calls import HISTORY_LIMIT, PairHistory
 from chaincode.consent.limits import CONSENTS, CREDENTIALS, DEPTH, HELD, PROVISIONS, TERMS, VALUE, VERSION
 from chaincode.consent.model import Condition, Pair, Policy, Provision, Terms, ended
 from chaincode.encoding import encode
@@ -46,7 +47,7 @@ async def test_opening_again_reports_and_changes_nothing(ledger: LedgerClient, m
     outcomes = await ledger.open_pairs([make.opening(old), make.opening(new)])
     assert outcomes == ("already-open", "opened")
     assert await ledger.read_pair(old) == before
-    assert len(await ledger.pair_history(old)) == 1
+    assert len((await ledger.pair_history(old)).versions) == 1
 
 
 async def test_a_pair_is_not_opened_twice_towards_another(ledger: LedgerClient, make: Any) -> None:
@@ -149,7 +150,7 @@ async def test_history_has_every_state_the_newest_first(
     for version in (1, 2, 3):
         channel.clock.now += 1000
         transactions.append((await ledger.file_terms([(pair, make.grant(version=version))])).tx_id)
-    past = await ledger.pair_history(pair)
+    past = (await ledger.pair_history(pair)).versions
     assert [one.pair.epoch for one in past] == [4, 3, 2, 1]
     assert [one.tx for one in past[:3]] == transactions[::-1]
     assert past[0].time == channel.clock.now
@@ -157,7 +158,26 @@ async def test_history_has_every_state_the_newest_first(
 
 
 async def test_a_history_of_nothing_is_empty(ledger: LedgerClient, make: Any) -> None:
-    assert await ledger.pair_history(make.pair()) == ()
+    assert await ledger.pair_history(make.pair()) == PairHistory(versions=(), bookmark="")
+
+
+async def test_a_history_comes_in_pages(ledger: LedgerClient, make: Any) -> None:
+    pair, other = make.pair(), make.pair()
+    await ledger.open_pairs([make.opening(pair), make.opening(other)])
+    for version in range(1, 12):
+        await ledger.file_terms([(name, make.grant(version=version)) for name in (pair, other)])
+    seen, bookmark = [], ""
+    for expected in (5, 5, 2):
+        page = await ledger.pair_history(pair, limit=5, bookmark=bookmark)
+        assert len(page.versions) == expected
+        seen += [one.pair for one in page.versions]
+        bookmark = page.bookmark
+    assert bookmark == ""
+    assert [one.epoch for one in seen] == list(range(12, 0, -1))
+    assert seen[0] == await ledger.read_pair(pair)
+    elsewhere = (await ledger.pair_history(other, limit=5)).bookmark
+    for wrong in ({"limit": 0}, {"limit": HISTORY_LIMIT + 1}, {"bookmark": elsewhere}):
+        assert isinstance(await refusal(ledger.pair_history(pair, **wrong)), BadArgumentError)
 
 
 async def test_each_change_is_announced_with_its_pairs(ledger: LedgerClient, channel: Any, make: Any) -> None:

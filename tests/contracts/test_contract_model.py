@@ -136,7 +136,7 @@ class Consents(RuleBasedStateMachine):
     def look_back(self, pair: str) -> None:
         trail = self.run(self.client.trail(pair)).records
         assert [(record.purpose, record.outcome) for record in trail] == self.log.get(pair, [])
-        history = self.run(self.client.pair_history(pair))
+        history = self.run(self.client.pair_history(pair)).versions
         assert [one.pair.epoch for one in history] == list(range(self.epochs.get(pair, 0), 0, -1))
 
     @invariant()

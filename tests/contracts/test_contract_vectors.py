@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from chaincode.access.model import RecordValue
+from chaincode.consent.calls import PairVersion
 from chaincode.consent.model import Pair, Policy
 from chaincode.encoding import encode
 from chaincode.router import FUNCTIONS
@@ -28,7 +29,7 @@ def test_every_function_has_a_vector() -> None:
 
 
 def test_stored_values_read_back_to_the_same_bytes() -> None:
-    kinds = {"pair": Pair, "access": list[RecordValue], "policy": Policy}
+    kinds = {"pair": Pair, "past": PairVersion, "access": list[RecordValue], "policy": Policy}
     seen = set()
     for call in CALLS:
         for key, value in call["writes"].items():

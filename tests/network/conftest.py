@@ -41,7 +41,7 @@ def probe() -> tuple[str, ...]:
 def fabric(
     programs: network.Programs, probe: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[network.Network]:
-    options = network.Options(chaincode_command=probe, collections=json.dumps([SECRETS]))
+    options = network.Options(chaincode_command=probe, key_history=True, collections=json.dumps([SECRETS]))
     with network.up(tmp_path_factory.mktemp("fabric") / "network", options, programs=programs) as running:
         yield running
 

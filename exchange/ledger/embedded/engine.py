@@ -14,13 +14,12 @@ from typing import Any
 
 from chaincode.caller import Caller
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Entry, Modification, Page
+from chaincode.ledger import Entry, Page
 from chaincode.router import Router
 from exchange.ledger.embedded.block import (
     NEVER,
     Announcement,
     Effect,
-    decode_transaction,
 )
 from exchange.ledger.embedded.storage import LATEST, Storage
 
@@ -51,14 +50,6 @@ class View:
     def range(self, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes, int]]:
         """Up to `limit` of (key, value, place)."""
         return self._storage.range(start, end, limit, self.before)
-
-    def history(self, key: bytes) -> list[Modification]:
-        """Every write of `key`, the newest first."""
-        past = []
-        for value, _, body in self._storage.history(key, self.before):
-            transaction = decode_transaction(body)
-            past.append(Modification(transaction.tx_id.hex(), transaction.call.time, value))
-        return past
 
     def forget(self, keys: Sequence[bytes]) -> None:
         """Read these keys anew: they were written."""
@@ -135,10 +126,6 @@ class Execution:
             entries=[Entry(key.decode(), value) for key, value, _ in found[:limit]],
             bookmark=found[limit][0].decode() if len(found) > limit else "",
         )
-
-    async def history(self, key: str) -> list[Modification]:
-        """Every committed write of `key`."""
-        return self._view.history(key.encode())
 
     def emit(self, name: str, payload: bytes) -> None:
         """Set the transaction's one event."""

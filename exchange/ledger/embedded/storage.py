@@ -160,14 +160,6 @@ class Storage:
             (start, end, before, limit),
         ).fetchall()
 
-    def history(self, key: bytes, before: int = LATEST) -> list[tuple[bytes, int, bytes]]:
-        """Every (value, place, body of the transaction) of `key`, the newest first."""
-        return self.execute(
-            "SELECT value, place, body FROM versions JOIN transactions USING (place)"
-            " WHERE key = ? AND place < ? ORDER BY place DESC",
-            (key, before),
-        ).fetchall()
-
     def written(self, key: bytes, place: int) -> bytes:
         """The value that the transaction at `place` wrote to `key`."""
         found: tuple[bytes] | None = self.execute(

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaincode.encoding import composite_key, prefix_range
-from chaincode.ledger import Modification
 from chaincode.shim.endorsement import all_of
+from chaincode.shim.queries import Modification
 
 M = shim.ChaincodeMessage
 OLD = {"writes_offered": 0, "reads_offered": 0}

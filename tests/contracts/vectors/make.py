@@ -25,6 +25,7 @@ from chaincode.consent.calls import (
     Filing,
     Opening,
     OpenPairs,
+    ReadHistory,
     ReadPair,
     ReadPolicy,
     SetPolicy,
@@ -41,7 +42,7 @@ from chaincode.consent.model import (
     Terms,
 )
 from chaincode.encoding import composite_key, encode
-from chaincode.ledger import Entry, Modification, Page
+from chaincode.ledger import Entry, Page
 from chaincode.router import Router
 from exchange.ledger.embedded import block
 from exchange.ledger.pseudonyms import PatientSecret
@@ -111,7 +112,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self.state: dict[str, bytes] = {}
-        self.past: dict[str, list[Modification]] = {}
         self.timestamp, self.tx_id, self.caller = NOW, "", Caller(A)
         self.transient: Mapping[str, bytes] = {}
         self.writes: dict[str, bytes] = {}
@@ -125,7 +125,6 @@ class Ledger:
         result = asyncio.run(Router(lambda: self.timestamp).invoke(self, function, args))
         for key, value in self.writes.items():
             self.state[key] = value
-            self.past.setdefault(key, []).append(Modification(self.tx_id, self.timestamp, value))
         return {
             "function": function,
             "caller": caller,
@@ -150,9 +149,6 @@ class Ledger:
         keys = sorted(key for key in self.state if (bookmark or start) <= key < end)
         more = keys[limit] if len(keys) > limit else ""
         return Page([Entry(key, self.state[key]) for key in keys[:limit]], more)
-
-    async def history(self, key: str) -> list[Modification]:
-        return self.past.get(key, [])[::-1]
 
     def emit(self, name: str, payload: bytes) -> None:
         self.event = name, payload
@@ -202,7 +198,7 @@ def calls() -> Iterator[dict[str, Any]]:
         ),
         ("consent:read", ReadPair(PAIR), A),
         ("consent:read", ReadPair("f" * 32), A),
-        ("consent:history", ReadPair(PAIR), B),
+        ("consent:history", ReadHistory(PAIR, limit=2), B),
         ("access:trail", ReadTrail(PAIR, limit=2), B),
         ("access:trail", ReadTrail(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
         ("access:authorize", Authorize((request(action="score", model="1d" * 32),)), A),
@@ -222,6 +218,7 @@ def keys() -> dict[str, str]:
         "policy": composite_key("policy", "consortium"),
         "proposal": composite_key("proposal", "d" * 64),
         "pair": composite_key("pair", PAIR),
+        "past": composite_key("past", PAIR, f"{9_999_999_999 - 7:010d}"),
         "access": composite_key("access", f"{NOW:013d}", tx, f"{2:02d}"),
         "trail": composite_key("trail", PAIR, f"{NOW:013d}", tx, f"{37:04d}"),
     }

@@ -80,7 +80,7 @@ async def test_filing_says_where_the_change_stands(client: LedgerClient, node: A
     pair = await opened(client, grant())
     filed = await client.file_terms([(pair, grant(2, "inactive"))])
     assert filed.epochs == (2,)
-    (newest, *_) = await client.pair_history(pair)
+    (newest, *_) = (await client.pair_history(pair)).versions
     assert (newest.tx, newest.time) == (filed.tx_id, filed.time)
 
 
