@@ -37,6 +37,7 @@ from chaincode.consent.rules import decide
 from chaincode.consent.state import POLICY_KEY, decode_pair, decode_policy, pair_key
 from chaincode.errors import BadArgumentError, ConflictError
 from chaincode.ledger import Ledger
+from chaincode.pages import read_page
 from chaincode.shapes import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
 
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
@@ -99,13 +100,8 @@ async def trail(ledger: Ledger, args: ReadTrail) -> Trail:
         BadArgumentError: a limit, a time or the bookmark is out of bounds.
     """
     require(PAIR, args.pair, "pair")
-    if not 1 <= args.limit <= PAGE_LIMIT:
-        raise BadArgumentError(f"limit is 1 to {PAGE_LIMIT}")
-    start, end = mark_range(args.pair, args.since, args.until)
-    # A peer starts wherever a bookmark says, so one from another pair's trail would be served.
-    if args.bookmark and not start <= args.bookmark < end:
-        raise BadArgumentError("the bookmark is not from this trail")
-    page = await ledger.range(start, end, limit=args.limit, bookmark=args.bookmark)
+    bounds = mark_range(args.pair, args.since, args.until)
+    page = await read_page(ledger, bounds, limit=args.limit, most=PAGE_LIMIT, bookmark=args.bookmark)
     places = [marked_place(entry.key) for entry in page.entries]
     records: list[Record] = []
     for first in range(0, len(places), _AT_ONCE):

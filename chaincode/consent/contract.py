@@ -44,6 +44,7 @@ from chaincode.consent.state import (
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from chaincode.ledger import Ledger
+from chaincode.pages import read_page
 from chaincode.shapes import PAIR, require
 
 
@@ -135,13 +136,9 @@ async def history(ledger: Ledger, args: ReadHistory) -> PairHistory:
         BadArgumentError: the limit or the bookmark is out of bounds.
     """
     require(PAIR, args.pair, "pair")
-    if not 1 <= args.limit <= HISTORY_LIMIT:
-        raise BadArgumentError(f"limit is 1 to {HISTORY_LIMIT}")
-    start, end = history_range(args.pair)
-    # A peer starts wherever a bookmark says, so one from another pair's history would be served.
-    if args.bookmark and not start <= args.bookmark < end:
-        raise BadArgumentError("the bookmark is not from this history")
-    page = await ledger.range(start, end, limit=args.limit, bookmark=args.bookmark)
+    page = await read_page(
+        ledger, history_range(args.pair), limit=args.limit, most=HISTORY_LIMIT, bookmark=args.bookmark
+    )
     versions = tuple(decode_version(entry.value) for entry in page.entries)
     return PairHistory(versions=versions, bookmark=page.bookmark)
 
