@@ -105,13 +105,29 @@ class Server:
     def kill(self) -> None:
         """Kill all of its processes: what they had not written to a file yet is lost, as in a power cut."""
         assert self.process is not None
-        main = self.process.pid
-        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
-            with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
+        self._signal_children(signal.SIGKILL)
         self.process.kill()
         self.process.wait(_PATIENCE)
         self.process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """None of its processes goes on, and their sockets stay open; new ones are not answered."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)  # first, or it would start others
+        self._signal_children(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal_children(signal.SIGCONT)
+            self.process.send_signal(signal.SIGCONT)
+
+    def _signal_children(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        main = self.process.pid
+        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def stop(self) -> None:
         """End it at once, as a crash would end all of its connections."""

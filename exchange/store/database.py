@@ -42,16 +42,16 @@ class Database:
         if isinstance(place, Schema):
             self._engine = postgres.open_engine(place, durable=durable)
             postgres.prepare(self._engine, metadata, place=place, version=SCHEMA_VERSION, begin=begin)
-            writing = self._engine
-            if exclusive:  # a reading connection must not hold the schema
-                writing = postgres.open_engine(place, durable=durable, exclusive=True)
+            reading = postgres.open_engine(place, durable=durable, patient=True)
+            # A reading connection must not hold the schema.
+            writing = postgres.open_engine(place, durable=durable, patient=True, exclusive=exclusive)
             name, readers = place.name, _READERS
         else:
-            self._engine = writing = sqlite.open_engine(place, durable=durable)
+            self._engine = reading = writing = sqlite.open_engine(place, durable=durable)
             sqlite.prepare(self._engine, metadata, path=place, version=SCHEMA_VERSION, begin=begin)
             name, readers = place.stem, 1
         self._writer = Worker(writing, writes=True, name=f"{name}-write")
-        reading = self._engine.execution_options(read_only=True)
+        reading = reading.execution_options(read_only=True)
         try:
             self._reader = Worker(reading, writes=False, name=f"{name}-read", threads=readers)
         except UnavailableError:

@@ -28,7 +28,7 @@ _PATIENCE = "10s"  # for a lock, as SQLite's busy_timeout
 # A machine that vanishes is missed within half a minute: by us, so that requests are refused and do not hang;
 # by the server, so that the lock of a gateway that vanished does not keep out the one that follows it.
 _CONNECTION = {
-    "connect_timeout": "5",
+    "connect_timeout": "3",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -42,8 +42,11 @@ _AT_THE_SERVER = (
 )
 
 
-def open_engine(place: Schema, *, durable: bool, exclusive: bool = False) -> Engine:
+def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, patient: bool = False) -> Engine:
     """An engine over the schema at `place`.
+
+    With `patient` a server that does not answer is given up (`exchange.store.patience`): for requests. What
+    an administrator asks may take as long as it takes.
 
     With `exclusive` each writing connection holds the schema until it ends: a second process that asks
     for the same gets none, and neither does this one, should it have lost its connection meanwhile.
@@ -54,7 +57,9 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False) -> Eng
     engine = create_engine(
         "postgresql+psycopg://",
         poolclass=NullPool,
-        creator=lambda: _connect(place, durable=durable, held=_key("held", place) if exclusive else None),
+        creator=lambda: _connect(
+            place, durable=durable, patient=patient, held=_key("held", place) if exclusive else None
+        ),
         hide_parameters=True,
     )
     lock = _key("write", place)
@@ -69,12 +74,15 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False) -> Eng
     return engine
 
 
-def _connect(place: Schema, *, durable: bool, held: int | None) -> Any:
+def _connect(place: Schema, *, durable: bool, patient: bool, held: int | None) -> Any:
     import psycopg  # noqa: PLC0415 - a node on SQLite does without it
     from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 - as above
 
+    from exchange.store.patience import PatientConnection  # noqa: PLC0415 - as above
+
     said = _CONNECTION | conninfo_to_dict(place.url) | {"application_name": "consentry"}
-    connection = psycopg.connect(make_conninfo("", **said))
+    kind: type[psycopg.Connection[Any]] = PatientConnection if patient else psycopg.Connection
+    connection = kind.connect(make_conninfo("", **said))
     connection.autocommit = True
     for name, value in (
         *_AT_THE_SERVER,

@@ -1,0 +1,37 @@
+"""A connection to PostgreSQL that waits for an answer only so long.
+
+A server that is frozen, and not dead, keeps its connections: its kernel goes on acknowledging, so nothing
+below us ever reports an error, and a request would wait for as long as the server is frozen.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+
+T = TypeVar("T")
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Gives up what is not answered within `PATIENCE` seconds, and with it the connection.
+
+    What the server makes of it afterwards is not known: a commit may be kept whose answer did not come.
+    """
+
+    PATIENCE: ClassVar[float] = 15.0  # longer than anybody waits for a lock
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """As psycopg's, with an end.
+
+        Raises:
+            OperationalError: there was no answer; the connection is closed.
+        """
+        try:
+            return super().wait(gen, interval, self.PATIENCE if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:  # no answer, not a refusal
+                self.close()
+            raise
