@@ -1,35 +1,40 @@
-"""Makes the updates with which orderers come and go, and an organisation gets another root of its CA.
+"""Makes the updates with which orderers come, go and renew, and an organisation gets another root of its CA.
 
     python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb remove-orderer HOST:PORT
-    python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb add-orderer HOST:PORT CERTIFICATE.pem
+    python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb add-orderer HOST:PORT TLS.pem
+    python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb renew-orderer HOST:PORT TLS.pem
     python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb add-root MSP ROOT.pem TLS-ROOT.pem
     python -m exchange.network.replacing CHANNEL CURRENT.block UPDATE.pb remove-root MSP ROOT.pem TLS-ROOT.pem
 
-CURRENT.block is the channel's newest configuration block. CERTIFICATE is of TLS. An orderer is replaced by
-two updates, for in one Fabric takes it for the old one with another certificate: Raft goes on with the old
-one's name, and the new one, which has nothing of what that name acknowledged, ends in a panic. A root is
-added beside those that are there, and removed when nothing rests on it any more.
+CURRENT.block is the channel's newest configuration block, TLS.pem the orderer's certificate. An orderer is
+replaced by two updates, for in one Fabric takes it for the old one with another certificate: Raft goes on
+with the old one's name, and the new one, which has nothing of what that name acknowledged, ends in a panic.
+For one that keeps its disk just that is right, and it is renewed so. A root is added beside those that are
+there, and removed when nothing rests on it any more.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common.configuration_pb2 import OrdererAddresses
 from fabric_protos.msp.msp_config_pb2 import FabricMSPConfig, MSPConfig
 from fabric_protos.orderer.configuration_pb2 import ConsensusType
 from fabric_protos.orderer.etcdraft.configuration_pb2 import ConfigMetadata
 
-from exchange.network.errors import NetworkError
+from exchange.network.certificates import orderers_certificate
+from exchange.network.errors import CertificateError, NetworkError
 from exchange.network.updates import configuration, update
 
 _USAGE = (
     "call with CHANNEL CURRENT.block UPDATE.pb and one of: remove-orderer HOST:PORT | "
-    "add-orderer HOST:PORT CERTIFICATE.pem | add-root MSP ROOT.pem TLS-ROOT.pem | "
-    "remove-root MSP ROOT.pem TLS-ROOT.pem"
+    "add-orderer HOST:PORT TLS.pem | renew-orderer HOST:PORT TLS.pem | "
+    "add-root MSP ROOT.pem TLS-ROOT.pem | remove-root MSP ROOT.pem TLS-ROOT.pem"
 )
 
 
@@ -58,6 +63,7 @@ def add_orderer(channel: Any, address: str, certificate: bytes) -> None:
 
     Raises:
         NetworkError: the address is none, or a consenter's already.
+        CertificateError: an orderer at that address can't use the certificate, or another one has its key.
     """
     consensus, metadata = _consenters(channel)
     host, _, port = address.rpartition(":")
@@ -65,14 +71,45 @@ def add_orderer(channel: Any, address: str, certificate: bytes) -> None:
         raise NetworkError(f"{address} is no address: give host:port")
     if any((one.host, one.port) == (host, int(port)) for one in metadata.consenters):
         raise NetworkError(f"{address} is a consenter already: remove it first")
-    metadata.consenters.add(
-        host=host, port=int(port), client_tls_cert=certificate, server_tls_cert=certificate
-    )
+    pem = _usable(channel, host, certificate, metadata.consenters)
+    metadata.consenters.add(host=host, port=int(port), client_tls_cert=pem, server_tls_cert=pem)
     _set_consenters(channel, consensus, metadata)
     organisations = list(_endpoints(channel))
     if len(organisations) == 1:
         organisation, endpoints = organisations[0]
         _set_endpoints(organisation, [*endpoints, address])
+
+
+def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
+    """Put a new TLS certificate (PEM) in the place of the one of the consenter at `address` (`host:port`).
+
+    Raises:
+        NetworkError: there is no such consenter.
+        CertificateError: an orderer at that address can't use the certificate, or another one has its key.
+    """
+    consensus, metadata = _consenters(channel)
+    consenters = {f"{one.host}:{one.port}": one for one in metadata.consenters}
+    renewed = consenters.pop(address, None)
+    if renewed is None:
+        raise NetworkError(f"{address} is no consenter: they are {', '.join(sorted(consenters))}")
+    pem = _usable(channel, renewed.host, certificate, consenters.values())
+    renewed.client_tls_cert = renewed.server_tls_cert = pem
+    _set_consenters(channel, consensus, metadata)
+
+
+def _usable(channel: Any, host: str, given: bytes, others: Iterable[Any]) -> bytes:
+    """The certificate alone: whatever else its file holds, such as a key, is not for the channel."""
+    authorities: list[bytes] = []
+    for organisation in channel.groups["Orderer"].groups.values():
+        msp = FabricMSPConfig.FromString(MSPConfig.FromString(organisation.values["MSP"].value).config)
+        authorities += [*msp.tls_root_certs, *msp.tls_intermediate_certs]
+    certificate = orderers_certificate(given, host, authorities)
+    for one in others:
+        for pem in (one.client_tls_cert, one.server_tls_cert):
+            # Fabric tells consenters apart by their keys, whatever else the certificates say.
+            if x509.load_pem_x509_certificate(pem).public_key() == certificate.public_key():
+                raise CertificateError(f"{one.host}:{one.port} has that certificate's key: use another")
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def _consenters(channel: Any) -> tuple[Any, Any]:
@@ -144,6 +181,8 @@ def main(arguments: list[str]) -> int:
                 remove_orderer(wanted, subject)
             case "add-orderer", [certificate]:
                 add_orderer(wanted, subject, certificate)
+            case "renew-orderer", [certificate]:
+                renew_orderer(wanted, subject, certificate)
             case (("add-root" | "remove-root"), [root, tls_root]):
                 change_roots(wanted, subject, root, tls_root, add=what == "add-root")
             case _:

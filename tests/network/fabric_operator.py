@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import secrets
 import subprocess
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Policy
@@ -68,6 +79,46 @@ class Operator:
         self.network.state.started[name] = processes.spawn(
             command, environment, self.network.folder.log(name)
         )
+
+
+def reissued(
+    old: Path,
+    authority: Path,
+    *changed: x509.ExtensionType,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    ends: datetime.timedelta = datetime.timedelta(days=90),
+) -> tuple[bytes, bytes]:
+    """What the CA in the folder `authority` gives out in place of `old`: certificate and key, as PEM."""
+    (place,) = authority.glob("*-cert.pem")
+    issuer = x509.load_pem_x509_certificate(place.read_bytes())
+    signing = elliptic_key(authority / "priv_sk")
+    held = x509.load_pem_x509_certificate(old.read_bytes())
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(held.subject)
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A peer looks at the chain as of the second after this one: the authority has to be there by then.
+        .not_valid_before(max(now - datetime.timedelta(minutes=5), issuer.not_valid_before_utc))
+        .not_valid_after(now + ends)
+    )
+    others = {extension.oid: extension for extension in changed}
+    for extension in held.extensions:
+        value = others.get(extension.oid, extension.value)
+        certificate = certificate.add_extension(value, critical=extension.critical)
+    signed = certificate.sign(signing, hashes.SHA256())
+    return signed.public_bytes(Encoding.PEM), key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
+def elliptic_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
 
 
 async def founded(running: network.Network) -> None:

@@ -6,7 +6,6 @@ After each the whole channel is verified, so that the blocks these leave behind 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import subprocess
 import sys
@@ -15,16 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from fabric_operator import MEMBERS, Operator, founded, opened, verifies
+from fabric_operator import MEMBERS, Operator, founded, opened, reissued, verifies
 
 from chaincode.consent.model import Policy
 from exchange import network
@@ -179,26 +169,9 @@ def test_joining_says_what_is_wrong(running, operator, capsys):
 def test_renewed_certificate_of_a_client_is_used_without_a_change_of_the_channel(running, tmp_path):
     profile = running.profile("Hospital1")
     organisation = running.folder.organisation(running.topology.organisations[0])
-    authority = x509.load_pem_x509_certificate(next((organisation / "ca").glob("*-cert.pem")).read_bytes())
-    key = load_pem_private_key((organisation / "ca" / "priv_sk").read_bytes(), password=None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    old = x509.load_pem_x509_certificate(profile.certificate.read_bytes())
-    fresh = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(old.subject)
-        .issuer_name(authority.subject)
-        .public_key(fresh.public_key())
-        .serial_number(x509.random_serial_number())
-        # A peer looks at the chain as of the second after this one: the authority has to be there by then.
-        .not_valid_before(max(now - datetime.timedelta(minutes=5), authority.not_valid_before_utc))
-        .not_valid_after(now + datetime.timedelta(days=90))
-    )
-    for extension in old.extensions:
-        certificate = certificate.add_extension(extension.value, critical=extension.critical)
-    (tmp_path / "cert.pem").write_bytes(certificate.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    (tmp_path / "key.pem").write_bytes(fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    certificate, key = reissued(profile.certificate, organisation / "ca")
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
     renewed = msgspec.structs.replace(profile, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
     assert asyncio.run(opened(renewed)) == ("opened",)
     assert asyncio.run(opened(profile)) == ("opened",)
