@@ -84,7 +84,7 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
     """Put a new TLS certificate (PEM) in the place of the one of the consenter at `address` (`host:port`).
 
     Raises:
-        NetworkError: there is no such consenter.
+        NetworkError: there is no such consenter, or no other.
         CertificateError: an orderer at that address can't use the certificate, or another one has its key.
     """
     consensus, metadata = _consenters(channel)
@@ -92,6 +92,12 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
     renewed = consenters.pop(address, None)
     if renewed is None:
         raise NetworkError(f"{address} is no consenter: they are {', '.join(sorted(consenters))}")
+    if not consenters:
+        # Fabric has the leader hand over before it is renewed, and drops the update where nobody takes over.
+        raise NetworkError(
+            f"{address} is the only consenter, so no other can lead meanwhile: "
+            "renew it with its own key, which takes no update, or add another first"
+        )
     pem = _usable(channel, renewed.host, certificate, consenters.values())
     renewed.client_tls_cert = renewed.server_tls_cert = pem
     _set_consenters(channel, consensus, metadata)

@@ -1,25 +1,35 @@
-"""What docs/operations.md tells about replacing an orderer and the root of a CA, done on a real network."""
+"""What docs/operations.md tells of orderers that are renewed or replaced, and of the root of a CA, done."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
-from fabric_operator import MEMBERS, Operator, founded, opened, verifies
+from fabric_operator import MEMBERS, Operator, elliptic_key, founded, opened, reissued, verifies
+from fabric_protos.orderer.configuration_pb2 import ConsensusType
+from fabric_protos.orderer.etcdraft.configuration_pb2 import ConfigMetadata
 
+from chaincode.consent.calls import Opening
 from exchange import network
 from exchange.core.errors import UnavailableError
+from exchange.ledger.client import LedgerClient
 from exchange.ledger.gateway.connection import Profile
+from exchange.ledger.gateway.transactions import FabricTransactions
 from exchange.network import configuration
 from exchange.network.discovery import can_endorse
 from exchange.network.errors import NetworkError
 from exchange.network.replacing import main as replacing
+from exchange.network.replacing import remove_orderer, renew_orderer
 from exchange.network.state import save
 from exchange.network.topology import ORDERER_MSP, Orderer, Topology
 from exchange.network.updates import configuration as configuration_in
@@ -27,6 +37,7 @@ from exchange.network.updates import update
 
 pytestmark = pytest.mark.fabric
 PATIENCE = 30.0
+ORDERED = 3.0  # seconds within which an update is in a block, if it was not lost
 
 
 @pytest.fixture(scope="module")
@@ -77,29 +88,95 @@ def newest_configuration(operator: Operator, through: Orderer) -> Path:
     return fetched
 
 
-def joins(operator: Operator, orderer: Orderer, block: Path) -> None:
-    """The orderer is handed the newest configuration, and takes part when it has caught up."""
+def administered(operator: Operator, orderer: Orderer, *words: str | Path) -> str:
     tls = operator.network.folder.orderer(orderer) / "tls"
     known = ("-o", f"{orderer.reached}:{orderer.admin_port}", "--ca-file", tls / "ca.crt")
     known += ("--client-cert", tls / "server.crt", "--client-key", tls / "server.key")
-    asked = ("channel", "join", "--channelID", "consentry", "--config-block", block)
-    operator.run(operator.network.programs.osnadmin, *asked, *known)
-
-    def active() -> bool:
-        asked = ("channel", "list", "--channelID", "consentry")
-        told = operator.run(operator.network.programs.osnadmin, *asked, *known)
-        return '"active"' in told and '"consenter"' in told
-
-    until(active)
+    asked = ("channel", *words, "--channelID", "consentry")
+    return operator.run(operator.network.programs.osnadmin, *asked, *known)
 
 
-def changes(operator: Operator, what: str, *words: str | Path) -> None:
+def takes_part(operator: Operator, orderer: Orderer) -> bool:
+    told = administered(operator, orderer, "list")
+    return '"active"' in told and '"consenter"' in told
+
+
+def joins(operator: Operator, orderer: Orderer, block: Path) -> None:
+    """The orderer is handed the newest configuration, and takes part when it has caught up."""
+    administered(operator, orderer, "join", "--config-block", block)
+    until(lambda: takes_part(operator, orderer))
+
+
+def certificates(operator: Operator, orderer: Orderer) -> tuple[Path, Path, Path]:
+    """Where an orderer's TLS certificate and its key are, and their CA's folder."""
+    folder = operator.network.folder
+    tls = folder.orderer(orderer) / "tls"
+    return tls / "server.crt", tls / "server.key", folder.orderer_organisation / "tlsca"
+
+
+def consenters(block: Path) -> set[bytes]:
+    """The certificates that the configuration has of them."""
+    consensus = configuration_in(block.read_bytes()).groups["Orderer"].values["ConsensusType"].value
+    listed = ConfigMetadata.FromString(ConsensusType.FromString(consensus).metadata).consenters
+    return {pem for one in listed for pem in (one.client_tls_cert, one.server_tls_cert)}
+
+
+def restarts(operator: Operator, orderer: Orderer, certificate: bytes, key: bytes) -> None:
+    """The orderer is started anew on its own disk, with that certificate."""
+    place, key_place, _ = certificates(operator, orderer)
+    operator.network.stop(orderer.name)
+    place.write_bytes(certificate)
+    key_place.write_bytes(key)
+    operator.network.start(orderer.name)
+
+
+def serves(operator: Operator, orderer: Orderer) -> bool:
+    """Whether it takes part and has found the leader, or is it."""
+    try:
+        newest_configuration(operator, orderer)
+    except AssertionError as why:
+        if "SERVICE_UNAVAILABLE" in str(why):
+            return False
+        raise
+    return takes_part(operator, orderer)
+
+
+@contextmanager
+def ordering(*profiles: Profile) -> Iterator[Callable[[], None]]:
+    """Meanwhile transactions of every profile, one after the other, and none fails; waits for ten more."""
+    ended, committed = threading.Event(), [0]
+
+    async def goes_on(profile: Profile) -> None:
+        client = LedgerClient(FabricTransactions.open(profile))
+        while not ended.is_set():
+            opening = Opening(secrets.token_hex(16), MEMBERS[1], "patient", ())
+            assert await client.open_pairs([opening]) == ("opened",)
+            committed[0] += 1
+        await client.close()
+
+    async def all_go_on() -> None:
+        await asyncio.gather(*map(goes_on, profiles))
+
+    def goes_further() -> None:
+        wanted = committed[0] + 10
+        until(lambda: committed[0] >= wanted or going.done())
+
+    with ThreadPoolExecutor(1) as threads:
+        going = threads.submit(asyncio.run, all_go_on())
+        try:
+            yield goes_further
+        finally:
+            ended.set()
+        going.result()
+
+
+def changes(operator: Operator, what: str, *words: str | Path, through: Orderer | None = None) -> Path:
     """An update of the consenters, in the name of the ordering organisation's administrator.
 
-    The next one is made from what this one leaves: an orderer acknowledges it before it is in a block.
+    Returns the configuration that has it: an orderer acknowledges an update before it is in a block.
     """
     running = operator.network
-    through, folder = running.topology.orderers[0], running.folder
+    through, folder = through or running.topology.orderers[0], running.folder
     made = operator.scratch / f"{what}.pb"
     current = newest_configuration(operator, through)
     before = current.read_bytes()
@@ -113,27 +190,80 @@ def changes(operator: Operator, what: str, *words: str | Path) -> None:
     handed = ("channel", "update", "-f", made, "-c", "consentry", *orderer_flags(operator, through))
 
     def taken() -> bool:
-        """Whether the leader hears the others again: it refuses what might cost the majority."""
+        """Whether it is in a block, which takes the leader to hear the others again.
+
+        Until then it is refused, for it might cost the majority, or lost where the leader has to hand over.
+        """
         try:
             operator.run(running.programs.peer, *handed, **environment)
         except AssertionError as why:
-            if "will result in quorum loss" in str(why):
+            if not any(text in str(why) for text in ("will result in quorum loss", "SERVICE_UNAVAILABLE")):
+                raise
+        end = time.monotonic() + ORDERED
+        while newest_configuration(operator, through).read_bytes() == before:
+            if time.monotonic() > end:
                 return False
-            raise
+            time.sleep(0.1)
         return True
 
     until(taken)
-    until(lambda: newest_configuration(operator, through).read_bytes() != before)
+    return current
 
 
-def is_needed(operator: Operator, second: Orderer) -> None:
-    """Without `second`, the channel goes on by the first orderer and the one that came."""
+def are_needed_without(operator: Operator, ended: Orderer) -> None:
+    """Without `ended` the channel goes on by the other two, and with it as well."""
     profile = operator.network.profile("Hospital1")
-    operator.network.kill(second.name)
+    operator.network.kill(ended.name)
     goes_on(profile)
-    operator.network.start(second.name)
+    operator.network.start(ended.name)
     goes_on(profile)
     verifies(profile)
+
+
+def renews(operator: Operator, orderer: Orderer, through: Orderer) -> tuple[bytes, bytes]:
+    """The orderer gets a new certificate and key: first the channel, then it. Returns those it had."""
+    place, key_place, authority = certificates(operator, orderer)
+    old = place.read_bytes(), key_place.read_bytes()
+    certificate, key = reissued(place, authority)
+    fresh = operator.scratch / "fresh.crt"
+    fresh.write_bytes(certificate)
+    changes(operator, "renew-orderer", orderer.address, fresh, through=through)
+    restarts(operator, orderer, certificate, key)
+    until(lambda: serves(operator, orderer))
+    return old
+
+
+def test_orderers_are_renewed_on_their_disks_one_by_one_and_no_transaction_fails(running, operator):
+    first, second, third = running.topology.orderers
+    old = {}
+    with ordering(running.profile("Hospital1"), running.profile("Hospital2")) as goes_further:
+        for orderer, through in ((first, second), (second, third), (third, first)):
+            old[orderer.name] = renews(operator, orderer, through)
+            goes_further()
+        place, key_place, _ = certificates(operator, third)
+        new = place.read_bytes(), key_place.read_bytes()
+        restarts(operator, third, *old[third.name])
+        until(lambda: '"follower"' in administered(operator, third, "list"))
+        goes_further()  # by the others: whoever asks this one is told that it does not serve the channel
+        restarts(operator, third, *new)
+        until(lambda: serves(operator, third))
+        goes_further()
+    shown = {certificates(operator, orderer)[0].read_bytes() for orderer in (first, second, third)}
+    assert consenters(newest_configuration(operator, first)) == shown
+    assert not shown & {certificate for certificate, _ in old.values()}
+    for orderer in (first, second):  # without either, the other two are the majority
+        are_needed_without(operator, orderer)
+
+
+def test_orderer_with_its_own_key_is_renewed_without_an_update(running, operator):
+    first, second, third = running.topology.orderers
+    place, key_place, authority = certificates(operator, third)
+    renewed = reissued(place, authority, key=elliptic_key(key_place))
+    block = newest_configuration(operator, first).read_bytes()
+    restarts(operator, third, *renewed)
+    until(lambda: serves(operator, third))
+    are_needed_without(operator, second)
+    assert newest_configuration(operator, first).read_bytes() == block
 
 
 def test_orderer_whose_disk_is_lost_leaves_and_comes_back_empty(running, operator):
@@ -146,7 +276,7 @@ def test_orderer_whose_disk_is_lost_leaves_and_comes_back_empty(running, operato
     changes(operator, "add-orderer", third.address, running.folder.orderer(third) / "tls" / "server.crt")
     running.start(third.name)
     joins(operator, third, newest_configuration(operator, first))
-    is_needed(operator, second)
+    are_needed_without(operator, second)
 
 
 def test_orderer_is_replaced_by_another_while_the_others_order(running, operator):
@@ -164,7 +294,7 @@ def test_orderer_is_replaced_by_another_while_the_others_order(running, operator
     save(folder, running.state)
     running.start(fresh.name)
     joins(operator, fresh, newest_configuration(operator, first))
-    is_needed(operator, second)
+    are_needed_without(operator, second)
 
 
 def test_root_of_a_ca_is_replaced_and_the_old_one_is_worth_nothing_then(running, operator):
@@ -227,12 +357,21 @@ def test_root_of_a_ca_is_replaced_and_the_old_one_is_worth_nothing_then(running,
 
 
 def test_what_can_not_be_replaced_is_one_line(running, operator, capsys):
-    block, made = newest_configuration(operator, running.topology.orderers[0]), operator.scratch / "u.pb"
+    first, second, third = running.topology.orderers
+    block, made = newest_configuration(operator, first), operator.scratch / "u.pb"
+    own = str(certificates(operator, first)[0])
+    stranger = str(running.folder.peer(running.topology.organisations[1]) / "tls" / "server.crt")
     given = ["consentry", str(block), str(made)]
     for words, said in (
         (["remove-orderer", "nowhere:1"], "nowhere:1 is no consenter that can be removed: they are"),
         (["add-orderer", "here", __file__], "here is no address"),
-        (["add-orderer", running.topology.orderers[0].address, __file__], "is a consenter already"),
+        (["add-orderer", first.address, __file__], "is a consenter already"),
+        (["add-orderer", "127.0.0.1:1", __file__], "that is no certificate"),
+        (["renew-orderer", "nowhere:1", own], "nowhere:1 is no consenter: they are"),
+        (["renew-orderer", first.address, __file__], "that is no certificate"),
+        (["renew-orderer", first.address, own], "changes nothing"),
+        (["renew-orderer", second.address, own], f"{first.address} has that certificate's key"),
+        (["renew-orderer", first.address, stranger], "of no CA that the channel knows for TLS"),
         (["add-root", "StrangerMSP", __file__, __file__], "StrangerMSP is not on the channel"),
         (["remove-root", MEMBERS[0], __file__, __file__], "has no such root, or no other one"),
         (["add-root", MEMBERS[0], __file__, "/none"], "No such file"),
@@ -242,6 +381,10 @@ def test_what_can_not_be_replaced_is_one_line(running, operator, capsys):
     assert replacing(given) == 2
     assert replacing([*given, "nonsense", "a", __file__]) == 2
     assert not made.exists()
-    held = configuration_in(block.read_bytes())
+    channel = configuration_in(block.read_bytes())
     with pytest.raises(NetworkError, match="changes nothing"):
-        update("consentry", held, held)
+        update("consentry", channel, channel)
+    for left in (second, third):
+        remove_orderer(channel, left.address)
+    with pytest.raises(NetworkError, match=f"{first.address} is the only consenter"):
+        renew_orderer(channel, first.address, Path(own).read_bytes())

@@ -109,6 +109,13 @@ TABLE: tuple[Row, ...] = (
         Advice.AGAIN,
         "the peer is closing its ledger",
     ),
+    Row(
+        (Stage.SUBMIT,),
+        StatusCode.ABORTED,
+        "channel does not exist",
+        Advice.AGAIN,
+        "an orderer that is new on the channel or was renewed has not caught up yet: any is asked again",
+    ),
     Row((Stage.SUBMIT,), StatusCode.ABORTED, "", Advice.GIVE_UP, "the orderer refuses the transaction"),
 )
 """Failures by stage, gRPC code and text."""
