@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import os
 import secrets
 import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography import x509
@@ -29,6 +35,7 @@ from exchange.network.topology import Organisation
 from exchange.services.channel import open_channel
 
 MEMBERS = ("Hospital1MSP", "Hospital2MSP")
+PATIENCE = 30.0
 
 
 class Operator:
@@ -71,22 +78,28 @@ class Operator:
             flags += ["--peerAddresses", one.address, "--tlsRootCertFiles", ca]
         return flags
 
-    def start(self, organisation: Organisation, package_id: str) -> None:
-        """A chaincode service of an organisation, which `network down` ends with the others."""
+    def start(self, organisation: Organisation, package_id: str, *, tls: Path | None = None) -> str:
+        """A chaincode service of an organisation, which `network down` ends with the others; its name."""
         environment = configuration.chaincode_environment(self.network.folder, organisation, package_id)
+        if tls is not None:
+            environment |= {
+                "CHAINCODE_TLS_KEY": str(tls / "server.key"),
+                "CHAINCODE_TLS_CERT": str(tls / "server.crt"),
+                "CHAINCODE_CLIENT_CA_CERT": str(tls / "ca.crt"),
+            }
         name = f"{organisation.chaincode}.{package_id[-8:]}"
         command = processes.python_module("chaincode")
         self.network.state.started[name] = processes.spawn(
             command, environment, self.network.folder.log(name)
         )
+        return name
 
 
 def reissued(
     old: Path,
     authority: Path,
-    *changed: x509.ExtensionType,
+    *,
     key: ec.EllipticCurvePrivateKey | None = None,
-    ends: datetime.timedelta = datetime.timedelta(days=90),
 ) -> tuple[bytes, bytes]:
     """What the CA in the folder `authority` gives out in place of `old`: certificate and key, as PEM."""
     (place,) = authority.glob("*-cert.pem")
@@ -103,11 +116,12 @@ def reissued(
         .serial_number(x509.random_serial_number())
         # A peer looks at the chain as of the second after this one: the authority has to be there by then.
         .not_valid_before(max(now - datetime.timedelta(minutes=5), issuer.not_valid_before_utc))
-        .not_valid_after(now + ends)
+        .not_valid_after(now + datetime.timedelta(days=90))
     )
-    others = {extension.oid: extension for extension in changed}
+    signer = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    named = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(signer)
     for extension in held.extensions:
-        value = others.get(extension.oid, extension.value)
+        value = named if extension.oid == named.oid else extension.value
         certificate = certificate.add_extension(value, critical=extension.critical)
     signed = certificate.sign(signing, hashes.SHA256())
     return signed.public_bytes(Encoding.PEM), key.private_bytes(
@@ -134,6 +148,45 @@ async def opened(profile: Profile, recipient: str = MEMBERS[1]) -> tuple[str, ..
         return await client.open_pairs([Opening(secrets.token_hex(16), recipient, "patient", ())])
     finally:
         await client.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Return when `true` says so."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+@contextmanager
+def ordering(*profiles: Profile) -> Iterator[Callable[[], None]]:
+    """Meanwhile transactions of every profile, one after the other, and none fails; waits for ten more."""
+    ended, committed = threading.Event(), [0]
+
+    async def goes_on(profile: Profile) -> None:
+        client = LedgerClient(FabricTransactions.open(profile))
+        while not ended.is_set():
+            opening = Opening(secrets.token_hex(16), MEMBERS[1], "patient", ())
+            assert await client.open_pairs([opening]) == ("opened",)
+            committed[0] += 1
+        await client.close()
+
+    async def all_go_on() -> None:
+        await asyncio.gather(*map(goes_on, profiles))
+
+    def goes_further() -> None:
+        wanted = committed[0] + 10
+        until(lambda: committed[0] >= wanted or going.done())
+        if going.done():
+            going.result()
+
+    with ThreadPoolExecutor(1) as threads:
+        going = threads.submit(asyncio.run, all_go_on())
+        try:
+            yield goes_further
+        finally:
+            ended.set()
+        going.result()
 
 
 def verifies(profile: Profile) -> None:

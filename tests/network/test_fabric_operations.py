@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fabric_operator import MEMBERS, Operator, founded, opened, reissued, verifies
+from fabric_operator import MEMBERS, Operator, founded, opened, ordering, reissued, verifies
 
 from chaincode.consent.model import Policy
 from exchange import network
@@ -25,7 +28,7 @@ from exchange.network.discovery import can_endorse
 from exchange.network.joining import main as joining
 from exchange.network.packaging import package
 from exchange.network.state import save
-from exchange.network.topology import Organisation, Topology
+from exchange.network.topology import HOST, Organisation, Topology
 
 pytestmark = pytest.mark.fabric
 
@@ -49,6 +52,82 @@ def free_organisation(running: network.Network, name: str) -> Organisation:
     """Another organisation with ports that nobody has."""
     planned = Topology.plan(network.Options(organisations=1)).organisations[0]
     return msgspec.structs.replace(planned, name=name)
+
+
+def shown_by(organisation: Organisation) -> str:
+    """The certificate that its chaincode service shows to whoever connects."""
+    return ssl.get_server_certificate((HOST, organisation.chaincode_port))
+
+
+def admits(organisation: Organisation, tls: Path) -> bool:
+    """Whether its chaincode service talks to the holder of that certificate."""
+    context = ssl.create_default_context(cadata=shown_by(organisation))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.set_alpn_protocols(["h2"])
+    context.load_cert_chain(tls / "server.crt", tls / "server.key")
+    with (
+        socket.create_connection((HOST, organisation.chaincode_port)) as plain,
+        context.wrap_socket(plain, server_hostname=HOST) as secured,
+    ):
+        try:
+            secured.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")  # how HTTP/2 begins
+            return bool(secured.recv(1))
+        except OSError:  # a refused certificate is told of only here
+            return False
+
+
+def test_chaincode_service_is_restarted_with_a_new_certificate_of_the_same_ca(running, operator):
+    first = running.topology.organisations[0]
+    tls, authority = running.folder.chaincode_tls(first), running.folder.organisation(first) / "tlsca"
+    certificate, key = reissued(tls / "server.crt", authority)
+    with ordering(running.profile("Hospital1"), running.profile("Hospital2")) as goes_further:
+        running.stop(first.chaincode)  # of two organisations both endorse: the clients wait
+        (tls / "server.crt").write_bytes(certificate)
+        (tls / "server.key").write_bytes(key)
+        running.start(first.chaincode)
+        goes_further()
+    assert shown_by(first) == certificate.decode()
+
+
+def test_new_root_between_a_chaincode_and_its_peer_takes_that_organisations_approval_alone(running, operator):
+    folder, scratch = running.folder, operator.scratch
+    first, second = running.topology.organisations
+    moved = msgspec.structs.replace(
+        first, chaincode_port=free_organisation(running, first.name).chaincode_port
+    )
+    authority = folder.organisation(second) / "tlsca"  # any CA but the one it had
+    service, client = scratch / "service", scratch / "client"
+    held, peers = folder.chaincode_tls(first), folder.peer(first) / "tls"
+    for made, old in ((service, held), (client, peers)):
+        made.mkdir()
+        certificate, key = reissued(old / "server.crt", authority)
+        (made / "server.crt").write_bytes(certificate)
+        (made / "server.key").write_bytes(key)
+    (root,) = authority.glob("*-cert.pem")
+    shutil.copy(root, service / "ca.crt")
+    packed = package("consentry_1", moved.chaincode_address, service, client_tls=client)
+    (scratch / "renewed.tar.gz").write_bytes(packed.content)
+    approve = ["lifecycle", "chaincode", "approveformyorg", *operator.definition(1), "--package-id"]
+    with ordering(running.profile("Hospital1"), running.profile("Hospital2")) as goes_further:
+        started = operator.start(moved, packed.id, tls=service)
+        operator.peer(first, "lifecycle", "chaincode", "install", scratch / "renewed.tar.gz")
+        operator.peer(first, *approve, packed.id)  # the second organisation and the definition stay
+        goes_further()
+        running.kill(first.chaincode)
+        goes_further()
+        assert admits(moved, client)
+        assert not admits(moved, peers)
+        running.start(first.chaincode)  # and back again: the former package is there still
+        operator.peer(first, *approve, running.state.package_ids[first.name])
+        running.kill(started)
+        goes_further()
+        assert admits(first, peers)
+    shown = operator.peer(
+        second, "lifecycle", "chaincode", "querycommitted", "-C", "consentry", "-n", "consentry"
+    )
+    assert "Version: 1, Sequence: 1" in shown
+    for name in ("Hospital1", "Hospital2"):
+        verifies(running.profile(name))
 
 
 def test_chaincode_is_upgraded_while_the_old_one_serves(running, operator):

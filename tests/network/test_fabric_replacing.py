@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from fabric_operator import MEMBERS, Operator, elliptic_key, founded, opened, reissued, verifies
+from fabric_operator import (
+    MEMBERS,
+    PATIENCE,
+    Operator,
+    elliptic_key,
+    founded,
+    opened,
+    ordering,
+    reissued,
+    until,
+    verifies,
+)
 from fabric_protos.orderer.configuration_pb2 import ConsensusType
 from fabric_protos.orderer.etcdraft.configuration_pb2 import ConfigMetadata
 
-from chaincode.consent.calls import Opening
 from exchange import network
 from exchange.core.errors import UnavailableError
-from exchange.ledger.client import LedgerClient
 from exchange.ledger.gateway.connection import Profile
-from exchange.ledger.gateway.transactions import FabricTransactions
 from exchange.network import configuration
 from exchange.network.discovery import can_endorse
 from exchange.network.errors import NetworkError
@@ -36,7 +40,6 @@ from exchange.network.updates import configuration as configuration_in
 from exchange.network.updates import update
 
 pytestmark = pytest.mark.fabric
-PATIENCE = 30.0
 ORDERED = 3.0  # seconds within which an update is in a block, if it was not lost
 
 
@@ -53,14 +56,6 @@ def running(
 @pytest.fixture
 def operator(running: network.Network, tmp_path: Path) -> Operator:
     return Operator(running, tmp_path)
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Return when `true` says so."""
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def goes_on(profile: Profile) -> None:
@@ -139,35 +134,6 @@ def serves(operator: Operator, orderer: Orderer) -> bool:
             return False
         raise
     return takes_part(operator, orderer)
-
-
-@contextmanager
-def ordering(*profiles: Profile) -> Iterator[Callable[[], None]]:
-    """Meanwhile transactions of every profile, one after the other, and none fails; waits for ten more."""
-    ended, committed = threading.Event(), [0]
-
-    async def goes_on(profile: Profile) -> None:
-        client = LedgerClient(FabricTransactions.open(profile))
-        while not ended.is_set():
-            opening = Opening(secrets.token_hex(16), MEMBERS[1], "patient", ())
-            assert await client.open_pairs([opening]) == ("opened",)
-            committed[0] += 1
-        await client.close()
-
-    async def all_go_on() -> None:
-        await asyncio.gather(*map(goes_on, profiles))
-
-    def goes_further() -> None:
-        wanted = committed[0] + 10
-        until(lambda: committed[0] >= wanted or going.done())
-
-    with ThreadPoolExecutor(1) as threads:
-        going = threads.submit(asyncio.run, all_go_on())
-        try:
-            yield goes_further
-        finally:
-            ended.set()
-        going.result()
 
 
 def changes(operator: Operator, what: str, *words: str | Path, through: Orderer | None = None) -> Path:
