@@ -127,13 +127,15 @@ def restarts(operator: Operator, orderer: Orderer, certificate: bytes, key: byte
 
 def serves(operator: Operator, orderer: Orderer) -> bool:
     """Whether it takes part and has found the leader, or is it."""
+    if not takes_part(operator, orderer):
+        return False
     try:
         newest_configuration(operator, orderer)
     except AssertionError as why:
         if "SERVICE_UNAVAILABLE" in str(why):
             return False
         raise
-    return takes_part(operator, orderer)
+    return True
 
 
 def changes(operator: Operator, what: str, *words: str | Path, through: Orderer | None = None) -> Path:
