@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fabric_operator import MEMBERS, Operator, founded, opened, ordering, reissued, verifies
+from fabric_operator import MEMBERS, Operator, founded, opened, ordering, reissued, until, verifies
 
 from chaincode.consent.model import Policy
 from exchange import network
@@ -211,9 +211,18 @@ def test_organisation_joins_with_the_signatures_of_a_majority(running, operator)
     (scratch / "third.tar.gz").write_bytes(packed.content)
     operator.start(third, packed.id)
     operator.peer(third, "lifecycle", "chaincode", "install", scratch / "third.tar.gz")
-    shown = operator.peer(
-        first, "lifecycle", "chaincode", "querycommitted", "-C", "consentry", "-n", "consentry"
-    )
+    asked = ("lifecycle", "chaincode", "querycommitted", "-C", "consentry", "-n", "consentry")
+    shown = operator.peer(first, *asked)
+
+    def caught_up() -> bool:
+        try:
+            return "Version: 2" in operator.peer(third, *asked)
+        except AssertionError as why:
+            if not any(text in str(why) for text in ("creator org unknown", "is not defined")):
+                raise
+            return False
+
+    until(caught_up)
     sequence = int(shown.partition("Sequence: ")[2].partition(",")[0])
     approve = ["lifecycle", "chaincode", "approveformyorg", "--package-id", packed.id]
     operator.peer(third, *approve, *operator.definition(sequence))
