@@ -5,7 +5,7 @@ NetworkError
 ├── ProgramsError       Fabric's programs or their sample configuration are not found
 ├── FolderError         the folder holds no network, an unfinished one, or something else
 ├── PortError           a port is taken by another program
-├── CertificateError    a certificate of the network has expired
+├── CertificateError    a certificate has expired, or is not one for its purpose
 └── StartError          a process ended while it was starting, or an administrative step failed
 ```
 """
@@ -33,7 +33,7 @@ class PortError(NetworkError):
 
 
 class CertificateError(NetworkError):
-    """A certificate has expired."""
+    """A certificate has expired, or is not one for its purpose."""
 
 
 class StartError(NetworkError):
