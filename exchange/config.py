@@ -29,6 +29,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from exchange.core.actors import Member
+from exchange.core.budget import smallest
 from exchange.core.place import Place, Schema
 
 SCHEMAS = ("consentry_records", "consentry_log")
@@ -63,8 +64,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `consentry.toml`.
 
     `base_url` is the public address of the gateway (scheme, host, port; no path). `members` are all
-    hospitals of the consortium, this one included. `body_limit` is in bytes. `metrics_port` is where
-    Prometheus finds `/metrics`, on this machine alone; nowhere without it.
+    hospitals of the consortium, this one included. `body_limit` is in bytes, and so is `memory_limit`,
+    which all requests share (`core/budget.py`). `metrics_port` is where Prometheus finds `/metrics`, on
+    this machine alone; nowhere without it.
 
     On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
     first block as this node found it (64 hexadecimal digits): another channel is not taken for this one.
@@ -82,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8400
     body_limit: int = 32 * 1024 * 1024
+    memory_limit: int = 256 * 1024 * 1024
     metrics_port: int | None = None
     database: str | None = None
     risk: Risk | None = None
@@ -244,6 +247,11 @@ def check(settings: Settings) -> None:
         raise ConfigError("metrics_port is the port of the API; give the metrics one of their own")
     if not 1024 <= settings.body_limit <= 2**30:
         raise ConfigError("body_limit is 1024 bytes to 1 GiB")
+    least = smallest(settings.body_limit)
+    if not least <= settings.memory_limit <= 2**40:
+        raise ConfigError(
+            f"memory_limit is {least} bytes to 1 TiB with this body_limit: one large search has to fit in it"
+        )
 
 
 def _check_members(settings: Settings) -> None:
@@ -351,6 +359,7 @@ def _render(settings: Settings) -> str:
         f"host = {json.dumps(settings.host)}",
         f"port = {settings.port}",
         f"body_limit = {settings.body_limit}",
+        f"memory_limit = {settings.memory_limit}",
     ]
     if settings.profile is not None:
         lines.append(f"profile = {json.dumps(settings.profile, ensure_ascii=False)}")

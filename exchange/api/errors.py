@@ -19,11 +19,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.api.limits import RETRY_AFTER
 from exchange.core.errors import BadRequestError, ExchangeError, Problem, UnauthenticatedError
 from exchange.core.outcome import MEDIA_TYPE, outcome, refusal
-
-RETRY_AFTER = 2
-"""Seconds after which a client may try again when the ledger or the store could not be reached."""
 
 _HTTP: Mapping[int, tuple[str, str]] = {
     400: ("invalid", "the request can't be understood"),

@@ -2,9 +2,10 @@
 
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
 length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
-too slowly, ends with 408. Each request gets a random
-`X-Request-Id`, which stands on every log line of that request; one that the sender chose is not used,
-since it could carry anything.
+too slowly, ends with 408, and an answer that nobody takes ends the connection. What requests hold together
+is bounded too (`core/budget.py`): a body that there is no memory for is refused before it is read. Each
+request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
+chose is not used, since it could carry anything.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Iterable
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.core.budget import Budget, Share
+from exchange.core.errors import ThrottledError, TooCostlyError
 from exchange.core.outcome import MEDIA_TYPE, refusal
 from exchange.core.randomness import random_bytes
 from exchange.logs import request_id
@@ -27,20 +30,27 @@ MAX_HEADERS = 32 * 1024
 MAX_HEADER_COUNT = 100
 
 STALL = 30.0
-"""Seconds that a body may pause."""
+"""Seconds that a body, or whoever takes a large answer, may pause."""
 SLOWEST = 300.0
 """Seconds that a whole body may take."""
+
+PIECE = 256 * 1024
+"""Bytes of an answer that are handed to the connection at once: it would copy a larger one whole."""
+RETRY_AFTER = 2
+"""Seconds after which a client may try again when it is refused with 503."""
 
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
+_THROTTLED: _Refusal = (503, "throttled", "other requests take the gateway's memory; try again soon")
 
 
 class Limits:
-    """ASGI middleware: bounded requests, each with an id. `max_body` is in bytes."""
+    """ASGI middleware: bounded requests, each with an id and a share of `budget`. `max_body` is in bytes."""
 
-    def __init__(self, app: ASGIApp, max_body: int = MAX_BODY) -> None:
+    def __init__(self, app: ASGIApp, budget: Budget, max_body: int = MAX_BODY) -> None:
         self._app = app
+        self._budget = budget
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,14 +59,16 @@ class Limits:
             await self._app(scope, receive, send)
             return
         name = random_bytes(16).hex()
-        exchange = _Exchange(scope, receive, send, name, self._max_body)
+        share = Share(self._budget)
+        exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, share=share)
         refused = _over(scope) or _announced(scope["headers"], self._max_body)
         if refused:
             await exchange.refuse(refused)
             return
         outer = request_id.set(name)
         try:
-            await exchange.run(self._app)
+            with share:
+                await exchange.run(self._app)
         finally:
             request_id.reset(outer)
 
@@ -68,8 +80,12 @@ class _CutError(Exception):
 class _Exchange:
     """One request and its answer: counts what comes in, names what goes out."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, name: str, most: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, name: str, most: int, share: Share
+    ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
+        self._share = share
+        self._taken = self._arrived = 0
         self._header = (b"x-request-id", name.encode())
         self._left = most
         self._until = 0.0
@@ -86,6 +102,8 @@ class _Exchange:
     async def refuse(self, refused: _Refusal) -> None:
         status, code, message = refused
         headers = {"Connection": "close", "Cache-Control": "no-store"}
+        if status == 503:
+            headers["Retry-After"] = str(RETRY_AFTER)
         response = Response(refusal(code, message), status, headers, MEDIA_TYPE)
         response.raw_headers.append(self._header)
         await response(self._scope, self._receive, self._send)
@@ -96,9 +114,16 @@ class _Exchange:
         if self._whole:  # what comes now is the end of the connection, whenever that is
             return await self._receive()
         try:
+            if not self._arrived:  # all of it at once: two that are half here could finish neither
+                self._make_room(_length(self._scope["headers"]))
             message = await self._next()
+            self._arrived += len(message.get("body", b""))
+            self._make_room(self._arrived)
         except TimeoutError:
             self._cut = _TOO_SLOW
+            raise _CutError from None
+        except (ThrottledError, TooCostlyError):
+            self._cut = _THROTTLED
             raise _CutError from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
@@ -107,6 +132,11 @@ class _Exchange:
                 self._cut = _TOO_LARGE
                 raise _CutError
         return message
+
+    def _make_room(self, size: int) -> None:
+        if size > self._taken:
+            self._share.take(size - self._taken)
+            self._taken = size
 
     async def _next(self) -> Message:
         now = asyncio.get_running_loop().time()
@@ -121,7 +151,24 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._started = True
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
-        await self._send(message)
+        if len(message.get("body", b"")) > PIECE:
+            await self._send_large(message)
+        else:
+            await self._send(message)
+
+    async def _send_large(self, message: Message) -> None:
+        # What the answer was made of is gone. Each piece waits until the one before it has been taken.
+        body, more = message["body"], message.get("more_body", False)
+        self._share.hold(min(self._share.held, self._arrived + len(body)))
+        for start in range(0, len(body), PIECE):
+            left = len(body) - start
+            piece = {**message, "body": body[start : start + PIECE], "more_body": more or left > PIECE}
+            try:
+                async with asyncio.timeout(STALL):
+                    await self._send(piece)
+            except TimeoutError:
+                self._cut = _TOO_SLOW
+                return  # the server sees an unfinished answer and cuts the connection
 
 
 def _over(scope: Scope) -> _Refusal | None:
@@ -132,6 +179,10 @@ def _over(scope: Scope) -> _Refusal | None:
     if len(headers) > MAX_HEADER_COUNT or sum(len(n) + len(v) for n, v in headers) > MAX_HEADERS:
         return 431, "too-long", "the headers are over the limit"
     return None
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
 def _announced(headers: Iterable[tuple[bytes, bytes]], most: int) -> _Refusal | None:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exchange.api.errors import RETRY_AFTER
+from exchange.api.limits import RETRY_AFTER
 from exchange.core.actors import Principal
 from exchange.core.assertion import ALGORITHMS
 from exchange.core.errors import DamagedError, UnauthenticatedError, UnavailableError

@@ -14,6 +14,7 @@ ExchangeError
 ├── UnsupportedMediaError    415  the body's media type is not one of FHIR's JSON types
 ├── TooCostlyError           422  the request would touch more than the limits allow
 ├── UnscorableError          422  too little is recorded for a risk score (says what is missing)
+├── ThrottledError           503  other requests take all the memory there is; nothing was released
 ├── UnavailableError         503  ledger, store or evaluator can't be reached; nothing was released
 └── DamagedError             503  stored data does not verify; nothing was released
 ```
@@ -122,6 +123,15 @@ class UnscorableError(ExchangeError):
     """Too little is recorded for a risk score; the problems name the features that are missing."""
 
     code, status = "business-rule", 422
+
+
+class ThrottledError(ExchangeError):
+    """Other requests take all the memory that there is for them.
+
+    Nothing was stored or released. The answer carries `Retry-After`.
+    """
+
+    code, status = "throttled", 503
 
 
 class UnavailableError(ExchangeError):

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from exchange.core import r4, search
+from exchange.core import budget, r4, search
 from exchange.core.actors import Principal
 from exchange.core.bundles import (
     Asked,
@@ -298,7 +298,8 @@ class Bundles:
         if not query.clauses:
             raise BadRequestError("a condition needs at least one search parameter")
         query = msgspec.structs.replace(query, count=2)
-        found = await self._searching.search(principal, query, target=f"{resource_type}?{condition}")
+        with budget.current().passing():
+            found = await self._searching.search(principal, query, target=f"{resource_type}?{condition}")
         if len(found.bodies) > 1:
             raise PreconditionError("the condition matches more than one record")
         if not found.bodies:
@@ -329,8 +330,12 @@ def _bounded(get: Get) -> Get:
         nonlocal left
         if left <= 0:
             raise TooCostlyError("the bundle reads too much at once; ask for the rest in another one")
-        response = await get(principal, asked)
-        left -= len(response.resource or b"")
+        share = budget.current()
+        with share.passing():
+            response = await get(principal, asked)
+        size = len(response.resource or b"")
+        share.take(size)
+        left -= size
         return response
 
     return bounded

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.core.actors import Member
+from exchange.core.budget import Budget
 from exchange.crypto.cursors import Cursors
 from exchange.services.audit import Audit
 from exchange.services.bundles import Bundles
@@ -19,7 +20,7 @@ from exchange.services.writing import Writing
 class Gateway:
     """What the API calls. `base` is the public FHIR base URL without a trailing slash.
 
-    `scoring` is None on a node without a risk model.
+    `budget` is what its requests share; `scoring` is None on a node without a risk model.
     """
 
     base: str
@@ -31,4 +32,5 @@ class Gateway:
     bundles: Bundles
     audit: Audit
     cursors: Cursors
+    budget: Budget
     scoring: Scoring | None = None

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from chaincode.access.model import Action
+from exchange.core import budget
 from exchange.core.actors import Kind, Principal
+from exchange.core.budget import COPIES
 from exchange.core.coalesce import Coalescer
 from exchange.core.errors import ForbiddenError, GoneError, NotFoundError
 from exchange.crypto.references import References
@@ -56,6 +58,20 @@ def reach(principal: Principal, references: References, subjects: tuple[bytes, .
     return principal.kind is Kind.SYSTEM
 
 
+async def whole(records: Database, answer: Answer, stored: Stored) -> Stored | None:
+    """`stored` with its body, if that is `LARGE` and `answer` permits it.
+
+    Read only then: who may not see it must not be told that there was no room for it.
+
+    Raises:
+        ThrottledError: other requests take the memory for it.
+    """
+    if stored.envelope.sealed or not answer.permits(stored.subjects):
+        return stored
+    reference, number, take = stored.envelope.reference, stored.version, budget.current().take
+    return await records.read(lambda c: documents.version(c, reference, number, take=take))
+
+
 class Reading:
     """The read interactions of one custodian's records."""
 
@@ -73,12 +89,14 @@ class Reading:
         Raises:
             NotFoundError: there is none, or none that this principal may read; `tx_id` names the entry.
             GoneError: it was deleted, and the principal may know.
+            ThrottledError: other requests take the memory for it.
         """
         reference = self._references.record(resource_type, logical_id)
         current = (await self._current.share([reference])).get(reference)
         stored = current
         if version is not None:
-            stored = await self._records.read(lambda c: documents.version(c, reference, version))
+            take = budget.current().take
+            stored = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
         target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
         question = Question(
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
@@ -112,11 +130,12 @@ class Reading:
         if stored.deleted:
             if not answer.permits(stored.subjects):
                 return None  # without looking further, as for what does not exist
-            reference, version = stored.envelope.reference, stored.version - 1
-            deleted = await self._records.read(lambda c: documents.version(c, reference, version))
+            reference, version, take = stored.envelope.reference, stored.version - 1, budget.current().take
+            deleted = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
             if deleted is None or self._enforcement.release(answer, deleted) is None:
                 return None
-        return self._enforcement.release(answer, stored)
+        read = await whole(self._records, answer, stored)
+        return None if read is None else self._enforcement.release(answer, read)
 
     async def history(
         self,
@@ -141,8 +160,12 @@ class Reading:
         released: list[Released] = []
         answer: Answer | None = None
         tx_id, position, size = "", below, 0
+        share = budget.current()
+        before = share.held
         while True:  # versions that stay hidden leave no gap in a page, and don't end it
-            find = partial(documents.versions, reference=reference, below=position, limit=limit + 1)
+            find = partial(
+                documents.versions, reference=reference, below=position, limit=limit + 1, take=share.take
+            )
             found = await self._records.read(find)
             visible = []
             if current is not None and self._reach(question, [current]):
@@ -162,10 +185,12 @@ class Reading:
                     released.append(
                         Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
                     )
+            share.hold(before + COPIES * size)
             ended = len(found.rows) <= limit and not found.cut
             if len(released) > limit or size > MOST_BYTES or ended or answer.permit is None:
                 break
             position = found.rows[-1].version
+            del found, visible  # not beside what the next look takes
         if not released and below is None:
             raise NotFoundError(HIDDEN, tx_id=tx_id)
         page = _first(released, limit)

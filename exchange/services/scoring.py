@@ -46,7 +46,7 @@ from exchange.ledger.pseudonyms import PatientSecret
 from exchange.risk.port import Feature, Judgement, RiskModel, Scored, UnusableAnswerError
 from exchange.services.enforcement import Answer, Enforcement, Question
 from exchange.services.indexing import new_id
-from exchange.services.reading import HIDDEN
+from exchange.services.reading import HIDDEN, whole
 from exchange.services.searching import Searching
 from exchange.services.writing import Writing, Written
 from exchange.store import documents
@@ -149,6 +149,9 @@ class Scoring:
         stated: Mapping[str, Any] | None,
     ) -> Assessed:
         if stored is None or stored.deleted or not answer.permits(stored.subjects):
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        stored = await whole(self._records, answer, stored)
+        if stored is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         subject = self._references.subject(patient)
         candidates = [
@@ -284,6 +287,7 @@ class Scoring:
     async def _release_new(self, shown: Answer, logical_id: str) -> bytes:
         reference = self._references.record("RiskAssessment", logical_id)
         stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
+        stored = None if stored is None else await whole(self._records, shown, stored)
         body = None if stored is None else self._enforcement.release(shown, stored)
         if body is None:
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)

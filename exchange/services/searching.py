@@ -26,7 +26,9 @@ from typing import Protocol
 import msgspec
 
 from chaincode.access.model import Action
+from exchange.core import budget
 from exchange.core.actors import Kind, Principal
+from exchange.core.budget import COPIES, PAGE
 from exchange.core.compartment import DIRECTORY_TYPES
 from exchange.core.errors import ForbiddenError, TooCostlyError
 from exchange.core.search import Query
@@ -40,8 +42,8 @@ from exchange.store.documents import Clause, Stored, Taken, Within
 
 MOST_SCANNED = 20_000
 """Candidates that one page looks at."""
-MOST_BYTES = 32 * 1024 * 1024
-"""Bytes of records on one page, but for a record that is larger alone; only what may be seen counts."""
+MOST_BYTES = PAGE
+"""As `PAGE`; only what may be seen counts."""
 MOST_ASKED = 2_000
 """Subjects that one page asks the ledger for."""
 _CHUNK = 200
@@ -148,6 +150,7 @@ class Searching:
         Raises:
             ForbiddenError: an officer's token.
             TooCostlyError: too many patients; too many candidates to count, or for one page that is `whole`.
+            ThrottledError: other requests take the memory for it.
             UnavailableError: the ledger can't be reached; nothing was released.
         """
         counting = query.summary == "count" or query.count == 0
@@ -185,6 +188,7 @@ class Searching:
             within=Within([subject], [self._references.compartment(subject)]),
             newest_first=True,
             limit=limit,
+            take=budget.current().take,
         )
         return await self._records.read(find)
 
@@ -227,6 +231,8 @@ class Searching:
     async def _look(self, source: _Source, wanted: _Wanted) -> Found:
         page = _Page(wanted)
         position, scanned = wanted.after, 0
+        share = budget.current()
+        before = share.held
         while source.within is None or source.within.subjects:
             find = partial(
                 documents.search,
@@ -236,14 +242,17 @@ class Searching:
                 after=position,
                 newest_first=wanted.newest_first,
                 limit=(size := page.next_size),
+                take=share.take,
             )
             taken = await self._records.read(find)
             chunk = taken.rows
             page.add(await source.open(chunk))
+            share.hold(before + COPIES * page.size)
             scanned += len(chunk)
             if len(chunk) < size and not taken.cut:
                 break
             position = chunk[-1].sequence
+            del taken, chunk  # not beside what the next look takes
             if page.is_full or scanned >= MOST_SCANNED:
                 return page.found(source.tx_id, stopped_at=position)
         return page.found(source.tx_id, stopped_at=None)

@@ -9,7 +9,7 @@ decryption. What a row says is bound to its ciphertext, so a changed row does no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from exchange.core.budget import LOOK
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import Envelope
 from exchange.store.dialect import WHOLE, insert_many, run
@@ -85,8 +86,15 @@ MOST_WITHIN = 50_000
 """Documents up to which `search` looks at all that is `within` before anything else."""
 
 
-MOST_READ = 16 << 20
-"""Bytes of sealed bodies that one look into the database takes into memory, but for one that is larger."""
+MOST_READ = LOOK
+LARGE = 256 << 10
+"""Bytes of a sealed body beyond which `current` leaves it out: `version` reads it, and accounts for it."""
+Take = Callable[[int], None]
+"""Accounts for the bytes of a sealed body, and raises where there is no room for it."""
+
+
+def _freely(_size: int) -> None:
+    """For work outside of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,7 @@ _INSERT = (
 )
 _KINDS = ("bigint", "bytea", "bigint", "bytea", "bigint", "boolean", "boolean", "bytea", "bytea", "bytea")
 _INDEX = "INSERT INTO search_tokens (token, sequence)"
+_NONE = "substr(sealed, 1, 0)"
 _AT_ONCE = 500
 _RETIRE = update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False)
 _UNINDEX = "DELETE FROM search_tokens WHERE sequence = ? AND token IN ({})"
@@ -174,10 +183,12 @@ def current(
 ) -> dict[bytes, Stored]:
     """The newest version of each of `references`, deletions included; what never was is left out.
 
-    Without `bodies` nothing of it can be opened.
+    A body that is `LARGE`, and without `bodies` any, is left empty, and can't be opened so.
     """
     found: dict[bytes, Stored] = {}
-    sealed = "sealed" if bodies else "substr(sealed, 1, 0)"
+    sealed = _NONE
+    if bodies:
+        sealed = f"CASE WHEN length(sealed) > {LARGE} THEN {_NONE} ELSE sealed END AS sealed"
     for start in range(0, len(references), _AT_ONCE):
         chunk = tuple(references[start : start + _AT_ONCE])
         statement = _CURRENT.format(sealed, ",".join("?" * len(chunk)))
@@ -187,11 +198,15 @@ def current(
     return found
 
 
-def version(connection: Connection, reference: bytes, number: int) -> Stored | None:
+def version(connection: Connection, reference: bytes, number: int, *, take: Take = _freely) -> Stored | None:
     """Version `number` of `reference`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference, documents.c.version == number)
     row = connection.execute(statement).first()
-    return None if row is None else _stored(row)
+    if row is None:
+        return None
+    stored = _stored(row)
+    take(len(stored.envelope.sealed))
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +217,28 @@ class Taken:
     cut: bool
 
 
-def _take(rows: CursorResult[Any]) -> Taken:
+def _take(rows: CursorResult[Any], take: Take) -> Taken:
     taken: list[Stored] = []
     size = 0
     for row in rows:
-        taken.append(_stored(row))
-        size += len(taken[-1].envelope.sealed)
+        one = _stored(row)
+        take(len(one.envelope.sealed))
+        taken.append(one)
+        size += len(one.envelope.sealed)
         if size > MOST_READ:
             rows.close()
             return Taken(taken, cut=True)
     return Taken(taken, cut=False)
 
 
-def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int) -> Taken:
+def versions(
+    connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take = _freely
+) -> Taken:
     """Up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference)
     if below is not None:
         statement = statement.where(documents.c.version < below)
-    return _take(connection.execute(statement.order_by(documents.c.version.desc()).limit(limit)))
+    return _take(connection.execute(statement.order_by(documents.c.version.desc()).limit(limit)), take)
 
 
 def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
@@ -280,6 +299,7 @@ def search(
     after: int | None = None,
     newest_first: bool = False,
     limit: int,
+    take: Take = _freely,
 ) -> Taken:
     """Up to `limit` current documents that meet all `clauses`, in order of their sequence.
 
@@ -318,7 +338,7 @@ def search(
     if after is not None:
         statement = statement.where(at < after if newest_first else at > after)
     statement = statement.order_by(at.desc() if newest_first else at.asc()).limit(limit)
-    return _take(connection.execute(statement))
+    return _take(connection.execute(statement), take)
 
 
 def _belongs(within: Within) -> ColumnElement[bool]:

@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 from exchange import logs
 from exchange.api import errors
 from exchange.api.limits import MAX_ADDRESS, MAX_HEADER_COUNT, MAX_HEADERS, Limits
+from exchange.core.budget import Budget
 from exchange.core.errors import (
     DamagedError,
     ExchangeError,
@@ -101,7 +102,7 @@ def application() -> FastAPI:
 
     app.add_middleware(Faulty)
     errors.install(app)
-    app.add_middleware(Limits, max_body=LIMIT)
+    app.add_middleware(Limits, budget=Budget(1 << 30), max_body=LIMIT)
     return app
 
 

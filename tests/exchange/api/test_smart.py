@@ -17,6 +17,7 @@ from exchange.api.limits import Limits
 from exchange.api.smart import add_routes, authenticate
 from exchange.core.actors import Principal
 from exchange.core.assertion import ASSERTION_TYPE
+from exchange.core.budget import Budget
 from exchange.core.errors import UnavailableError
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
@@ -38,7 +39,7 @@ async def http(asking: Any) -> AsyncIterator[httpx.AsyncClient]:
         return {"user": (await who(request)).user}
 
     errors.install(app)
-    app.add_middleware(Limits)
+    app.add_middleware(Limits, budget=Budget(1 << 30))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://a.example") as client:
         yield client

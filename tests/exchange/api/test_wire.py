@@ -18,6 +18,7 @@ from starlette.routing import Route
 from exchange.api import limits
 from exchange.api.limits import Limits
 from exchange.api.wire import LONGEST_HEAD, Wire
+from exchange.core.budget import Budget
 
 QUICK = 0.3
 
@@ -38,7 +39,11 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(limits, "SLOWEST", 4 * QUICK)
     app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
     config = uvicorn.Config(
-        Limits(app, max_body=10_000), http=Hasty, log_config=None, lifespan="off", timeout_keep_alive=1
+        Limits(app, Budget(1 << 30), max_body=10_000),
+        http=Hasty,
+        log_config=None,
+        lifespan="off",
+        timeout_keep_alive=1,
     )
     server = uvicorn.Server(config)
     with socket.socket() as listener:
