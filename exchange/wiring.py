@@ -16,7 +16,7 @@ from chaincode.consent.model import Policy
 from chaincode.errors import ConflictError
 from exchange.config import ConfigError, Folder, Settings
 from exchange.core.actors import Principal, operator
-from exchange.core.budget import Budget
+from exchange.core.budget import Budget, smallest
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.core.place import Place, Schema
 from exchange.core.policy import founding_policy
@@ -345,7 +345,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             bundles=Bundles(base=settings.fhir_base, writing=writing, searching=searching),
             audit=audit,
             cursors=Cursors(vault.derive("cursors")),
-            budget=Budget(settings.memory_limit),
+            budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
             scoring=scoring,
         )
         yield Node(settings, gateway, indexer, membership, away)

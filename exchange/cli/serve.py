@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from exchange.services.verification import check_ledger_to_serve
 from exchange.wiring import open_node
 
 _LOOPBACK = "127.0.0.1"
+_M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 def serve(folder: Annotated[Path, FOLDER]) -> None:
@@ -84,6 +86,10 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 50, 100)
+    # Large bodies go back to the system one by one: glibc would learn to keep them among small ones, and
+    # take half as much memory again. Other C libraries have no such call, or none that learns.
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 class Server(uvicorn.Server):

@@ -5,7 +5,8 @@
 2. Every byte counts `COPIES` times. The first `FREE` bytes of a request count nothing, so that ordinary
    reads go on whatever the large ones do.
 3. Nobody waits for a share: who can't have one is refused. So nobody waits for each other.
-4. A share ends with its request, however that ends; after that nothing can be taken for it.
+4. One request at a time may use a reserve in which the largest fits, so that they can't all fail together.
+5. A share ends with its request, however that ends; after that nothing can be taken for it.
 
 It counts bodies, not what is made of them: a parsed resource takes a multiple of its text for a moment.
 """
@@ -41,12 +42,18 @@ def smallest(body_limit: int) -> int:
 
 
 class Budget:
-    """At most `limit` bytes for all requests together; safe to use from any thread."""
+    """At most `limit` bytes for all requests together; safe to use from any thread.
 
-    def __init__(self, limit: int) -> None:
+    Of these, `reserve` are kept for one request at a time, which leads until the rest suffices for all
+    again: of many that grow together and would all be refused half way, one gets on.
+    """
+
+    def __init__(self, limit: int, *, reserve: int = 0) -> None:
         self._limit = limit
+        self._common = limit - reserve
         self._lock = threading.Lock()
         self._used = 0
+        self._leader: Share | None = None
 
     @property
     def used(self) -> int:
@@ -63,16 +70,27 @@ class Budget:
         with self._lock:
             if share.ended and held:
                 raise ThrottledError("the request has ended")
-            more = max(0, held - FREE) - max(0, share.held - FREE)
+            more = max(0, held - FREE) - share.beyond
             if more > 0 and held - FREE > self._limit:
                 raise TooCostlyError("the request takes more memory than there is for all; ask for less")
-            if more > 0 and self._used + more > self._limit:
+            if more > 0 and not self._has_room(share, more):
                 REFUSALS.inc()
                 raise ThrottledError("other requests take the gateway's memory; try again soon")
             share.held = held
             if more:
                 self._used += more
                 IN_USE_BYTES.inc(more)
+            if self._used <= self._common:
+                self._leader = None
+
+    def _has_room(self, share: Share, more: int) -> bool:
+        if self._used + more > self._limit:
+            return False
+        if self._leader is None and self._used + more > self._common:
+            self._leader = share
+        if self._leader is None or self._leader is share:
+            return True
+        return self._used - self._leader.beyond + more <= self._common
 
 
 class Share:
@@ -97,6 +115,11 @@ class Share:
             _share.reset(self._outer)
         self.ended = True
         self.hold(0)
+
+    @property
+    def beyond(self) -> int:
+        """Bytes that it holds beyond the free part."""
+        return max(0, self.held - FREE)
 
     def take(self, size: int) -> None:
         """Hold a body of `size` bytes more.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -78,8 +79,11 @@ class Worker:
         """
         job = _Job(work, asyncio.get_running_loop())
         self._queue.put(job)
-        result: T = await job.future
-        return result
+        try:
+            result: T = await job.future
+            return result
+        finally:
+            del job  # an error's traceback holds this frame: in a ring with it, all would outlive the request
 
     def close(self) -> None:
         """Finish what is queued and end the threads."""
@@ -90,24 +94,30 @@ class Worker:
 
     def _serve(self, connection: Connection) -> None:
         with connection:
-            while (first := self._queue.get()) is not None:
-                jobs = [first]
-                ended = False
-                while len(jobs) < self._at_once:
-                    try:
-                        job = self._queue.get_nowait()
-                    except queue.Empty:
-                        break
-                    if job is None:
-                        ended = True
-                        break
-                    jobs.append(job)
-                waiting = jobs
-                while waiting:
-                    waiting = self._run_together(connection, waiting)
-                _settle(jobs)
-                if ended:
-                    return
+            while self._serve_next(connection):
+                pass
+
+    def _serve_next(self, connection: Connection) -> bool:
+        """Whether there may be more to do, after what is waiting is done; nothing of it is kept."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        jobs = [first]
+        ended = False
+        while len(jobs) < self._at_once:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                ended = True
+                break
+            jobs.append(job)
+        waiting = jobs
+        while waiting:
+            waiting = self._run_together(connection, waiting)
+        _settle(jobs)
+        return not ended
 
     def _run_together(self, connection: Connection, jobs: list[_Job]) -> list[_Job]:
         """Run `jobs` in one transaction; returns those for which there has to be another."""
@@ -139,6 +149,7 @@ class Worker:
         except SQLAlchemyError:
             job.error = UnavailableError("the document store can't answer now")
         except Exception as error:  # noqa: BLE001 - carried to the caller that gave this work
+            traceback.clear_frames(error.__traceback__)  # they hold what was read; their places stay
             job.error = error
 
 

@@ -14,7 +14,7 @@ from exchange.core.budget import COPIES, FREE, LOOK, PAGE, Budget, Share, curren
 from exchange.core.errors import ThrottledError, TooCostlyError
 from exchange.core.metrics import IN_USE_BYTES, REFUSALS
 
-LIMIT = 8 * FREE
+LIMIT, RESERVE = 8 * FREE, 3 * FREE
 SIZES = st.one_of(st.integers(0, 3 * FREE), st.sampled_from([FREE // COPIES, FREE // COPIES + 1, LIMIT]))
 
 
@@ -143,6 +143,27 @@ def test_the_smallest_limit_lets_one_request_fill_a_page(body_limit: int):
         share.take(body_limit)
 
 
+@given(st.data())
+def test_of_requests_that_grow_together_one_always_gets_all_it_needs(data: st.DataObject):
+    budget = Budget(LIMIT, reserve=RESERVE)
+    growing = [Share(budget) for _ in range(data.draw(st.integers(1, 6)))]
+    whole = 0
+    while growing:
+        share = data.draw(st.sampled_from(growing))
+        try:
+            share.take(FREE // 2)
+        except ThrottledError:
+            done = True
+        else:
+            done = share.beyond >= RESERVE
+            whole += done
+        if done:
+            growing.remove(share)
+            share.__exit__(None, None, None)
+    assert whole
+    assert budget.used == 0
+
+
 class Requests(RuleBasedStateMachine):
     """Any number of requests that take, give back, and end, in any order."""
 
@@ -150,7 +171,7 @@ class Requests(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.budget = Budget(LIMIT)
+        self.budget = Budget(LIMIT, reserve=RESERVE)
         self.open: list[Share] = []
 
     @rule(target=shares)
@@ -166,8 +187,8 @@ class Requests(RuleBasedStateMachine):
             share.take(size)
         except (ThrottledError, TooCostlyError):
             assert (share.held, self.budget.used) == (before, used)
-            beyond = max(0, before + COPIES * size - FREE) - max(0, before - FREE)
-            assert used + beyond > LIMIT
+            after = max(0, before + COPIES * size - FREE)
+            assert used - share.beyond + after > LIMIT - RESERVE
         else:
             assert share.held == before + COPIES * size
 
@@ -182,7 +203,7 @@ class Requests(RuleBasedStateMachine):
 
     @invariant()
     def the_sum_is_that_of_the_shares_and_never_above_the_limit(self) -> None:
-        assert self.budget.used == sum(max(0, share.held - FREE) for share in self.open) <= LIMIT
+        assert self.budget.used == sum(share.beyond for share in self.open) <= LIMIT
 
 
 TestRequests = Requests.TestCase
