@@ -67,6 +67,9 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: Setti
         ({"metrics_port": 0}, "metrics_port"),
         ({"metrics_port": 8400}, "one of their own"),
         ({"body_limit": 2**31}, "body_limit"),
+        ({"memory_limit": 128 * 2**20}, "memory_limit is 167772160 bytes to 1 TiB with this body_limit"),
+        ({"body_limit": 2**26}, "memory_limit"),
+        ({"memory_limit": 2**41}, "memory_limit"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_work_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
