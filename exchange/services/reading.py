@@ -15,7 +15,7 @@ from exchange.core import budget
 from exchange.core.actors import Kind, Principal
 from exchange.core.budget import COPIES
 from exchange.core.coalesce import Coalescer
-from exchange.core.errors import ForbiddenError, GoneError, NotFoundError
+from exchange.core.errors import ForbiddenError, GoneError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.crypto.references import References
 from exchange.services.enforcement import Answer, Enforcement, Question
 from exchange.services.searching import MOST_BYTES
@@ -94,13 +94,19 @@ class Reading:
         reference = self._references.record(resource_type, logical_id)
         current = (await self._current.share([reference])).get(reference)
         stored = current
-        if version is not None:
-            take = budget.current().take
-            stored = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
         target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
         question = Question(
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
         )
+        if version is not None:
+            take = budget.current().take
+            try:
+                stored = await self._records.read(
+                    lambda c: documents.version(c, reference, version, take=take)
+                )
+            except (ThrottledError, TooCostlyError):
+                await self._check_visible(question, current)
+                raise
         answer, body = await self._ask_and_open(question, stored, current)
         if stored is None or body is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
@@ -120,6 +126,16 @@ class Reading:
         if stored.version != current.version and await self._release(answer, current) is None:
             return answer, None
         return answer, await self._release(answer, stored)
+
+    async def _check_visible(self, question: Question, current: Stored | None) -> None:
+        """Find nothing where the record is hidden: that there was no room for it would tell that it is here.
+
+        Raises:
+            NotFoundError: there is none, or none that this principal may read.
+        """
+        answer, body = await self._ask_and_open(question, current, current)
+        if body is None:
+            raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
 
     def _reach(self, question: Question, versions: Sequence[Stored]) -> bool:
         return all(reach(question.principal, self._references, stored.subjects) for stored in versions)
@@ -166,7 +182,12 @@ class Reading:
             find = partial(
                 documents.versions, reference=reference, below=position, limit=limit + 1, take=share.take
             )
-            found = await self._records.read(find)
+            try:
+                found = await self._records.read(find)
+            except (ThrottledError, TooCostlyError):
+                if answer is None:
+                    await self._check_visible(question, current)
+                raise
             visible = []
             if current is not None and self._reach(question, [current]):
                 visible = [stored for stored in found.rows if self._reach(question, [stored])]

@@ -143,11 +143,10 @@ def test_large_records_are_read_whole_within_the_bound(asking: Asking):
 def test_who_may_not_see_a_large_record_is_not_told_that_there_was_no_room_for_it(asking: Asking):
     stored = asking.site.city.post("DocumentReference", document(3 * MIB, subject=PATIENT)).json()
     crowded = asking.under(1)
-    place = f"DocumentReference/{stored['id']}"
-    [seen] = crowded.all(("GET", place, b""))
-    assert seen.status_code == 422
-    hidden, missing = (
-        crowded.all(("GET", path, b""), member=LAKE)[0] for path in (place, "DocumentReference/none")
-    )
-    assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
-    assert missing.status_code == 404
+    for interaction in ("", "/_history/1", "/_history"):
+        here, nowhere = (f"DocumentReference/{name}{interaction}" for name in (stored["id"], "none"))
+        [seen] = crowded.all(("GET", here, b""))
+        assert seen.status_code == 422
+        hidden, missing = (crowded.all(("GET", path, b""), member=LAKE)[0] for path in (here, nowhere))
+        assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
+        assert missing.status_code == 404
