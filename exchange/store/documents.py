@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    CursorResult,
     LargeBinary,
     Select,
     Table,
     UniqueConstraint,
     and_,
     bindparam,
+    case,
     exists,
     func,
     or_,
@@ -35,7 +35,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from exchange.core.budget import LOOK
 from exchange.core.errors import DamagedError
 from exchange.crypto.documents import Envelope
-from exchange.store.dialect import WHOLE, insert_many, run
+from exchange.store.dialect import WHOLE, insert_many, is_postgres, run
 from exchange.store.schema import metadata
 
 TOKEN_BYTES = 16
@@ -146,6 +146,17 @@ _COLUMNS = (
     documents.c.sealed,
     documents.c.tokens,
 )
+_TOGETHER = 64 << 10  # bytes; of 201 rows, all bodies of up to this size come to less than a look
+# PostgreSQL's driver fetches all rows of an answer at once, so larger bodies are read one by one.
+_COLUMNS_APART = (
+    *(
+        column
+        if column is not documents.c.sealed
+        else case((func.length(column) > _TOGETHER, func.substr(column, 1, 0)), else_=column).label("sealed")
+        for column in _COLUMNS
+    ),
+    func.length(documents.c.sealed).label("length"),
+)
 # The statements of the hot paths go to the driver as they are: building them anew for every request costs
 # more than running them.
 _CURRENT = (
@@ -217,18 +228,33 @@ class Taken:
     cut: bool
 
 
-def _take(rows: CursorResult[Any], take: Take) -> Taken:
+def _take(connection: Connection, statement: Select[Any], take: Take) -> Taken:
+    """The rows of `statement`, which selects `_COLUMNS`, as far as a look goes."""
+    apart = is_postgres(connection)
+    if apart:
+        statement = statement.with_only_columns(*_COLUMNS_APART, maintain_column_froms=True)
     taken: list[Stored] = []
     size = 0
+    rows = connection.execute(statement)
     for row in rows:
-        one = _stored(row)
-        take(len(one.envelope.sealed))
+        length = row.length if apart else len(row.sealed)
+        take(length)
+        one = _stored(row[:-1] if apart else row)
+        if apart and length > _TOGETHER:
+            one = replace(one, envelope=replace(one.envelope, sealed=_sealed(connection, one.sequence)))
         taken.append(one)
-        size += len(one.envelope.sealed)
+        size += length
         if size > MOST_READ:
             rows.close()
             return Taken(taken, cut=True)
     return Taken(taken, cut=False)
+
+
+def _sealed(connection: Connection, sequence: int) -> bytes:
+    body: bytes = connection.execute(
+        select(documents.c.sealed).where(documents.c.sequence == sequence)
+    ).scalar_one()
+    return body
 
 
 def versions(
@@ -238,7 +264,7 @@ def versions(
     statement = select(*_COLUMNS).where(documents.c.reference == reference)
     if below is not None:
         statement = statement.where(documents.c.version < below)
-    return _take(connection.execute(statement.order_by(documents.c.version.desc()).limit(limit)), take)
+    return _take(connection, statement.order_by(documents.c.version.desc()).limit(limit), take)
 
 
 def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
@@ -338,7 +364,7 @@ def search(
     if after is not None:
         statement = statement.where(at < after if newest_first else at > after)
     statement = statement.order_by(at.desc() if newest_first else at.asc()).limit(limit)
-    return _take(connection.execute(statement), take)
+    return _take(connection, statement, take)
 
 
 def _belongs(within: Within) -> ColumnElement[bool]:

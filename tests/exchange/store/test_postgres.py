@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,18 +13,20 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from postgres_server import PASSWORD, Server, running
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, insert, select, text
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, event, insert, select, text
 
 from exchange.config import ConfigError, Settings, check
 from exchange.core.actors import Member
 from exchange.core.errors import DamagedError, UnavailableError
 from exchange.core.place import Schema
+from exchange.crypto.documents import Envelope
 from exchange.demo.process import free_port
-from exchange.store import log
+from exchange.store import documents, log
 from exchange.store.database import Database
 from exchange.store.dialect import WHOLE
 from exchange.store.log import EntryRow
 from exchange.store.postgres import open_engine, remove, taken
+from exchange.store.records import metadata as records
 
 METADATA = MetaData()
 NUMBERS = Table(
@@ -109,6 +112,41 @@ async def test_a_read_that_fails_takes_none_of_those_beside_it_with_it(database:
     )
     for n, result in enumerate(results):
         assert isinstance(result, UnavailableError) if n % 5 == 0 else result == [1]
+
+
+def test_a_look_fetches_no_large_body_that_it_does_not_take(
+    place: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(place, records, durable=False)
+    token, body = bytes(16), b"x" * 100_000
+    fetched = 0
+
+    def count(_connection: object, cursor: psycopg.Cursor, *_: object) -> None:
+        nonlocal fetched
+        found = cursor.pgresult
+        assert found is not None
+        cells = itertools.product(range(found.ntuples), range(found.nfields))
+        fetched += sum(len(found.get_value(*cell) or b"") for cell in cells)
+
+    try:
+        with database.engine.begin() as connection:
+            for n in range(20):
+                envelope = Envelope(bytes([n]) * 16, 1, b"d" * 32, b"", body if n % 2 else body[:100])
+                version = documents.NewVersion(envelope, (token,), 1_000, False, documents.pack([token]))
+                documents.write(connection, [version])
+        event.listen(database.engine, "after_cursor_execute", count)
+        monkeypatch.setattr(documents, "MOST_READ", 2 * len(body))
+        for newest_first, expected in ((False, [1, 2, 3, 4]), (True, [20, 19, 18])):
+            fetched = 0
+            with database.engine.connect() as connection:
+                found = documents.search(connection, [[[[token]]]], newest_first=newest_first, limit=20)
+            assert found.cut
+            assert [one.sequence for one in found.rows] == expected
+            sizes = [len(body) if one.sequence % 2 == 0 else 100 for one in found.rows]
+            assert [len(one.envelope.sealed) for one in found.rows] == sizes
+            assert fetched < 2 * sum(sizes) + 20 * 1_000, "two digits a byte, and the rest of each row"
+    finally:
+        database.close()
 
 
 async def test_a_read_is_one_snapshot_and_can_change_nothing(database: Database) -> None:

@@ -55,6 +55,7 @@ body = st.sampled_from([b"", b"\0", b"\xff\xfe", b"\x80" * 300]) | st.just(70_00
 union = st.lists(token, max_size=3)
 alternative = st.lists(union, min_size=1, max_size=2)
 clause = st.lists(alternative, min_size=1, max_size=2)
+bound = st.sampled_from([0, 1, 300, 301, 70_000, 1 << 24])
 half_open = st.tuples(st.none() | WHOLE, st.none() | WHOLE)
 
 entry = st.builds(
@@ -182,10 +183,12 @@ class Twins(RuleBasedStateMachine):
     def current(self, names: list[bytes], bodies: bool) -> None:
         self.of_records(lambda c: documents.current(c, names, bodies=bodies))
 
-    @rule(reference=name, number=WHOLE, below=st.none() | WHOLE, limit=st.integers(0, 3))
-    def history(self, reference: bytes, number: int, below: int | None, limit: int) -> None:
+    @rule(reference=name, number=WHOLE, below=st.none() | WHOLE, limit=st.integers(0, 3), most=bound)
+    def history(self, reference: bytes, number: int, below: int | None, limit: int, most: int) -> None:
         self.of_records(lambda c: documents.version(c, reference, number))
-        self.of_records(lambda c: documents.versions(c, reference, below=below, limit=limit))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(documents, "MOST_READ", most)
+            self.of_records(lambda c: documents.versions(c, reference, below=below, limit=limit))
 
     @rule(
         driver=union,
@@ -196,9 +199,11 @@ class Twins(RuleBasedStateMachine):
         newest_first=st.booleans(),
         limit=st.integers(0, 5),
         narrow=st.booleans(),
+        most=bound,
     )
-    def search(self, driver: list[bytes], clauses: list[Any], narrow: bool, **asked: Any) -> None:
+    def search(self, driver: list[bytes], clauses: list[Any], narrow: bool, most: int, **asked: Any) -> None:
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(documents, "MOST_READ", most)
             patch.setattr(documents, "MOST_WITHIN", 1 if narrow else 1000)
             self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], **asked))
 
