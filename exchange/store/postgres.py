@@ -83,6 +83,15 @@ def _connect(place: Schema, *, durable: bool, patient: bool, held: int | None) -
     said = _CONNECTION | conninfo_to_dict(place.url) | {"application_name": "consentry"}
     kind: type[psycopg.Connection[Any]] = PatientConnection if patient else psycopg.Connection
     connection = kind.connect(make_conninfo("", **said))
+    try:
+        _begin_session(connection, place, durable=durable, held=held)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin_session(connection: Any, place: Schema, *, durable: bool, held: int | None) -> None:
     connection.autocommit = True
     for name, value in (
         *_AT_THE_SERVER,
@@ -96,10 +105,8 @@ def _connect(place: Schema, *, durable: bool, patient: bool, held: int | None) -
     if held is not None:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (held,)).fetchone()
         if row != (True,):
-            connection.close()
             raise UnavailableError(f"another gateway, or a rebuilding, has {place} open; end it first")
     connection.autocommit = False
-    return connection
 
 
 def _key(purpose: str, place: Schema) -> int:

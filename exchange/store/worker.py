@@ -74,7 +74,8 @@ class Worker:
         """What `work` returns, once it is committed.
 
         Raises:
-            UnavailableError: the database can't do it now; nothing of this work was kept.
+            UnavailableError: the database can't do it now; nothing of this work was kept, but where it was
+                lost while it committed, which nobody can tell.
             Exception: whatever `work` raised; nothing of it was kept.
         """
         job = _Job(work, asyncio.get_running_loop())
