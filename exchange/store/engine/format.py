@@ -12,9 +12,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from sqlalchemy import Connection
+
 from exchange.errors import FormatError
+
+Begin = Callable[[Connection], None]
+"""Makes the tables of a new database, which is of `FORMAT` then."""
 
 FORMAT: Final = 5
 """What this release reads and writes; `exchange.store.migrations` has the way to it from each older one."""
