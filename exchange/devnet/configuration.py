@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from exchange.devnet.topology import HOST, ORDERER_MSP, Folder, Orderer, Organisation, Topology
+from exchange.devnet.topology import HOST, ORDERER_MSP, NetworkFolder, NetworkOrganisation, Orderer, Topology
 
 PROFILE = "Consortium"
 """The channel's name in configtx.yaml."""
@@ -48,7 +48,7 @@ def _host(name: str, *reached: str) -> dict[str, Any]:
     return {"Hostname": name, "SANS": list(dict.fromkeys(("localhost", HOST, *reached)))}
 
 
-def channel_config(topology: Topology, folder: Folder) -> str:
+def channel_config(topology: Topology, folder: NetworkFolder) -> str:
     """configtx.yaml (in JSON, which is YAML): who takes part, who must agree, and how blocks are made.
 
     Changing state needs the endorsement of a majority of organisations, and so does approving a
@@ -124,7 +124,7 @@ def channel_config(topology: Topology, folder: Folder) -> str:
     )
 
 
-def _consenter(orderer: Orderer, folder: Folder) -> dict[str, Any]:
+def _consenter(orderer: Orderer, folder: NetworkFolder) -> dict[str, Any]:
     certificate = str(folder.orderer(orderer) / "tls" / "server.crt")
     return {
         "Host": orderer.reached,
@@ -148,7 +148,7 @@ def _signed(msp_id: str) -> dict[str, dict[str, str]]:
 
 
 def orderer_environment(
-    topology: Topology, folder: Folder, orderer: Orderer, *, cores: int = 1
+    topology: Topology, folder: NetworkFolder, orderer: Orderer, *, cores: int = 1
 ) -> Environment:
     """How an orderer runs; channels are joined over its administration port, with mutual TLS."""
     node, data = folder.orderer(orderer), folder.data / orderer.name
@@ -181,7 +181,7 @@ def orderer_environment(
 
 
 def peer_environment(
-    topology: Topology, folder: Folder, organisation: Organisation, *, cores: int = 1
+    topology: Topology, folder: NetworkFolder, organisation: NetworkOrganisation, *, cores: int = 1
 ) -> Environment:
     """How a peer runs: no Docker, chaincode as a service, and quick to find its neighbours again."""
     node, data = folder.peer(organisation), folder.data / organisation.peer
@@ -242,7 +242,9 @@ def _runtime(cores: int) -> Environment:
     return {"GOMAXPROCS": str(cores), "GOGC": "200"}
 
 
-def chaincode_environment(folder: Folder, organisation: Organisation, package_id: str) -> Environment:
+def chaincode_environment(
+    folder: NetworkFolder, organisation: NetworkOrganisation, package_id: str
+) -> Environment:
     """How a chaincode service runs: its package's id, its address, and mutual TLS with its peer."""
     tls = folder.chaincode_tls(organisation)
     return {
@@ -254,7 +256,7 @@ def chaincode_environment(folder: Folder, organisation: Organisation, package_id
     }
 
 
-def administrator_environment(folder: Folder, organisation: Organisation) -> Environment:
+def administrator_environment(folder: NetworkFolder, organisation: NetworkOrganisation) -> Environment:
     """How the `peer` command runs in the name of an organisation's administrator."""
     return {
         "FABRIC_CFG_PATH": str(folder.configuration),

@@ -22,8 +22,8 @@ from exchange.devnet.building import package_file, write_configuration, write_pa
 from exchange.devnet.errors import NetworkError
 from exchange.devnet.network import Network
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import State, load, save
-from exchange.devnet.topology import Folder, Options, Organisation, Topology
+from exchange.devnet.state import NetworkState, load, save
+from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Options, Topology
 
 ROOT = Path("/network")
 """Where every container sees its part of the network."""
@@ -36,9 +36,9 @@ class Job:
     """Steps on one network's folder, each done once."""
 
     def __init__(self, root: Path, programs: Programs) -> None:
-        folder = Folder(root)
+        folder = NetworkFolder(root)
         held = load(folder) if folder.state.exists() else None  # its parts are there before there is a state
-        self.network = Network(folder, held or State(Topology.contained(OPTIONS)), programs)
+        self.network = Network(folder, held or NetworkState(Topology.contained(OPTIONS)), programs)
         self._administrator = Administrator(programs, folder, self.network.topology)
         self._steps = root / "steps"
         self._steps.mkdir(exist_ok=True)
@@ -103,10 +103,10 @@ class Job:
                 path.touch(mode=0o600)
                 path.write_text(secrets.token_urlsafe(32))
 
-    def _install(self, organisation: Organisation) -> None:
+    def _install(self, organisation: NetworkOrganisation) -> None:
         self._administrator.install(organisation, package_file(self.network, organisation))
 
-    def _approve(self, organisation: Organisation) -> None:
+    def _approve(self, organisation: NetworkOrganisation) -> None:
         self._administrator.approve(organisation, self.network.state.package_ids[organisation.name])
 
     def _once(self, name: str, step: Callable[[], None]) -> None:
@@ -116,7 +116,7 @@ class Job:
             done.touch()
 
 
-def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
+def parts(topology: Topology, folder: NetworkFolder) -> dict[str, Path]:
     """Every volume by its name, with its place in all containers that see it; no two nodes share keys."""
     found = {
         "foundation": folder.root,
@@ -142,28 +142,28 @@ def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
 
 def make_folders(owner: int) -> None:
     """Make every part's folder in an image: a new volume takes its owner from what is at its place."""
-    for path in parts(Topology.contained(OPTIONS), Folder(ROOT)).values():
+    for path in parts(Topology.contained(OPTIONS), NetworkFolder(ROOT)).values():
         path.mkdir(parents=True, exist_ok=True)
     for path in (ROOT, *(one for one in ROOT.rglob("*") if one.is_dir())):
         os.chown(path, owner, owner)
 
 
-def profile_file(folder: Folder, organisation: Organisation) -> Path:
+def profile_file(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
     """Where an organisation's gateway reads its connection profile, beside its certificate and key."""
     return folder.user(organisation, "User1").parent / "profile.json"
 
 
-def package_id_file(folder: Folder, organisation: Organisation) -> Path:
+def package_id_file(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
     """Where a chaincode container reads the id of its package."""
     return folder.configuration / f"{organisation.name.lower()}.id"
 
 
-def database_password(folder: Folder, organisation: Organisation) -> Path:
+def database_password(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
     """Where an organisation's gateway and its PostgreSQL read the gateway's password."""
     return folder.root / "passwords" / organisation.name.lower() / "gateway" / "password"
 
 
-def superuser_password(folder: Folder, organisation: Organisation) -> Path:
+def superuser_password(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
     """Where an organisation's PostgreSQL reads its superuser's password."""
     return folder.root / "passwords" / organisation.name.lower() / "superuser" / "password"
 

@@ -36,5 +36,5 @@ class CertificateError(NetworkError):
     """A certificate has expired, or is not one for its purpose."""
 
 
-class StartError(NetworkError):
+class ProcessStartError(NetworkError):
     """A process or an administrative step failed."""

@@ -25,10 +25,10 @@ from exchange.devnet.configuration import (
     peer_environment,
 )
 from exchange.devnet.discovery import can_endorse
-from exchange.devnet.errors import NetworkError, StartError
+from exchange.devnet.errors import NetworkError, ProcessStartError
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import State, save
-from exchange.devnet.topology import HOST, Folder, Topology, require_free
+from exchange.devnet.state import NetworkState, save
+from exchange.devnet.topology import HOST, NetworkFolder, Topology, require_free
 from exchange.ledger.fabric.gateway.connection import Profile
 
 _START_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Network:
     Fabric's programs are looked for when one has to be started, unless they are given.
     """
 
-    def __init__(self, folder: Folder, state: State, programs: Programs | None = None) -> None:
+    def __init__(self, folder: NetworkFolder, state: NetworkState, programs: Programs | None = None) -> None:
         self.folder, self.state, self._programs = folder, state, programs
 
     @property
@@ -109,7 +109,7 @@ class Network:
 
         Raises:
             PortError: another program has a port.
-            StartError: one ended again; the message holds its last words.
+            ProcessStartError: one ended again; the message holds its last words.
         """
         self.launch(names)
         self.await_listening(names)
@@ -152,7 +152,7 @@ class Network:
         """Return when every organisation's peer can name endorsers for the chaincode.
 
         Raises:
-            StartError: one can't within `seconds`.
+            ProcessStartError: one can't within `seconds`.
         """
         profiles = [self.profile(organisation.name) for organisation in self.topology.organisations]
         with ThreadPoolExecutor(len(profiles)) as threads:
@@ -160,7 +160,9 @@ class Network:
         for organisation, can in zip(self.topology.organisations, ready, strict=True):
             if not can:
                 log = self.folder.log(organisation.peer)
-                raise StartError(f"{organisation.peer} finds no endorsers after {seconds:.0f} s: see {log}")
+                raise ProcessStartError(
+                    f"{organisation.peer} finds no endorsers after {seconds:.0f} s: see {log}"
+                )
 
     def __enter__(self) -> Network:
         return self
@@ -179,7 +181,7 @@ class Network:
             try:
                 self.state.started[name] = processes.spawn(command, environment, self.folder.log(name))
             except OSError as why:
-                raise StartError(f"{name}: {command[0]} can't be run: {why.strerror}") from None
+                raise ProcessStartError(f"{name}: {command[0]} can't be run: {why.strerror}") from None
             save(self.folder, self.state)
 
     def _command(self, name: str) -> tuple[tuple[str, ...], Environment]:
@@ -204,7 +206,7 @@ class Network:
         """Wait until processes that were launched listen.
 
         Raises:
-            StartError: one ended again, or does not listen.
+            ProcessStartError: one ended again, or does not listen.
         """
         wanted = set(names)
         end = time.monotonic() + _START_SECONDS
@@ -215,9 +217,9 @@ class Network:
     def _await_port(self, port: int, name: str, end: float) -> None:
         while not _listens(port):
             if processes.running(self.state.started.get(name)) is None:
-                raise StartError(f"{name} ended while it was starting: {self._last_words(name)}")
+                raise ProcessStartError(f"{name} ended while it was starting: {self._last_words(name)}")
             if time.monotonic() > end:
-                raise StartError(f"{name} does not listen on port {port}: see {self.folder.log(name)}")
+                raise ProcessStartError(f"{name} does not listen on port {port}: see {self.folder.log(name)}")
             time.sleep(0.02)
 
     def _last_words(self, name: str) -> str:

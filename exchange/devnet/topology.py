@@ -116,7 +116,7 @@ class Orderer(msgspec.Struct, frozen=True):
         return f"{self.reached}:{self.port}"
 
 
-class Organisation(msgspec.Struct, frozen=True):
+class NetworkOrganisation(msgspec.Struct, frozen=True):
     """A hospital with one peer and one chaincode service; containers are reached by names in certificates."""
 
     name: str
@@ -172,7 +172,7 @@ class Topology(msgspec.Struct, frozen=True):
 
     options: Options
     orderers: tuple[Orderer, ...]
-    organisations: tuple[Organisation, ...]
+    organisations: tuple[NetworkOrganisation, ...]
 
     @classmethod
     def plan(cls, options: Options) -> Topology:
@@ -187,7 +187,7 @@ class Topology(msgspec.Struct, frozen=True):
             for number in range(1, options.orderers + 1)
         )
         organisations = tuple(
-            Organisation(name, next(ports), next(ports), next(ports), next(ports))
+            NetworkOrganisation(name, next(ports), next(ports), next(ports), next(ports))
             for name in options.organisation_names
         )
         return cls(options, orderers, organisations)
@@ -202,7 +202,7 @@ class Topology(msgspec.Struct, frozen=True):
                 for number in range(1, options.orderers + 1)
             ),
             tuple(
-                Organisation(name, 7051, 7052, 9443, 9999, contained=True)
+                NetworkOrganisation(name, 7051, 7052, 9443, 9999, contained=True)
                 for name in options.organisation_names
             ),
         )
@@ -221,7 +221,7 @@ class Topology(msgspec.Struct, frozen=True):
                 yield port, organisation.peer
             yield organisation.chaincode_port, organisation.chaincode
 
-    def organisation(self, name: str) -> Organisation:
+    def organisation(self, name: str) -> NetworkOrganisation:
         """The organisation of that name.
 
         Raises:
@@ -271,7 +271,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-class Folder:
+class NetworkFolder:
     """Where everything of one network lies, below one path."""
 
     def __init__(self, root: Path) -> None:
@@ -294,19 +294,19 @@ class Folder:
         """The channel's first block."""
         return self.root / f"{channel}.block"
 
-    def organisation(self, organisation: Organisation) -> Path:
+    def organisation(self, organisation: NetworkOrganisation) -> Path:
         """The organisation's certificates and keys."""
         return self.crypto / "peerOrganizations" / organisation.domain
 
-    def peer(self, organisation: Organisation) -> Path:
+    def peer(self, organisation: NetworkOrganisation) -> Path:
         """Its peer's `msp` and `tls`."""
         return self.organisation(organisation) / "peers" / f"peer.{organisation.domain}"
 
-    def chaincode_tls(self, organisation: Organisation) -> Path:
+    def chaincode_tls(self, organisation: NetworkOrganisation) -> Path:
         """Its chaincode's TLS files."""
         return self.organisation(organisation) / "peers" / f"chaincode.{organisation.domain}" / "tls"
 
-    def user(self, organisation: Organisation, name: str) -> Path:
+    def user(self, organisation: NetworkOrganisation, name: str) -> Path:
         """The `msp` of one of its users: `Admin` or `User1`."""
         return self.organisation(organisation) / "users" / f"{name}@{organisation.domain}" / "msp"
 

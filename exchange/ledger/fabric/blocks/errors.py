@@ -15,5 +15,5 @@ class InvalidError(Exception):
         self.code, self.why = code, why
 
 
-class WrongError(Exception):
+class BlockError(Exception):
     """What a block says can't be so; the text says what."""

@@ -40,7 +40,7 @@ from google.protobuf.message import DecodeError
 from exchange.ledger.fabric.blocks.errors import InvalidError, UnreadableError
 
 
-class Proposed(msgspec.Struct, frozen=True):
+class ProposedCall(msgspec.Struct, frozen=True):
     """A transaction's headers: who asked for what, and when. `time` is in milliseconds since 1970 UTC."""
 
     kind: int
@@ -57,7 +57,7 @@ class Proposed(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Endorsed(msgspec.Struct, frozen=True):
+class EndorsedCall(msgspec.Struct, frozen=True):
     """What endorsers signed about a call of a chaincode. `endorsements` are (endorser, signature).
 
     `sets` are the reads and writes of each namespace, as Fabric's messages.
@@ -120,7 +120,7 @@ def parse(kind: Any, data: bytes) -> Any:
         raise UnreadableError(f"a {kind.__name__} can't be read") from None
 
 
-def proposed(raw: bytes) -> Proposed:
+def proposed(raw: bytes) -> ProposedCall:
     """The headers of a transaction.
 
     Raises:
@@ -130,7 +130,7 @@ def proposed(raw: bytes) -> Proposed:
     payload = parse(Payload, envelope.payload)
     channel = parse(ChannelHeader, payload.header.channel_header)
     signer = parse(SignatureHeader, payload.header.signature_header)
-    return Proposed(
+    return ProposedCall(
         kind=channel.type,
         channel=channel.channel_id,
         tx_id=channel.tx_id,
@@ -146,7 +146,7 @@ def proposed(raw: bytes) -> Proposed:
     )
 
 
-def endorsed(headers: Proposed) -> Endorsed:
+def endorsed(headers: ProposedCall) -> EndorsedCall:
     """What was endorsed of the call that `headers` announce; every part must be about that call.
 
     Raises:
@@ -169,7 +169,7 @@ def endorsed(headers: Proposed) -> Endorsed:
     asked = parse(ChaincodeInvocationSpec, parse(ChaincodeProposalPayload, call).input).chaincode_spec
     if not named or {named} != {action.chaincode_id.name, asked.chaincode_id.name}:
         raise InvalidError("INVALID_CHAINCODE", "it names more than one chaincode")
-    return Endorsed(
+    return EndorsedCall(
         chaincode=named,
         arguments=tuple(asked.input.args),
         response=body.action.proposal_response_payload,

@@ -14,17 +14,17 @@ from fabric_protos.msp.msp_principal_pb2 import MSPPrincipal, MSPRole, Organizat
 from google.protobuf.message import DecodeError
 
 from exchange.ledger.fabric.blocks.errors import UnreadableError
-from exchange.ledger.fabric.blocks.members import Member, Role
+from exchange.ledger.fabric.blocks.members import MspMember, MspRole
 
-Signers = Sequence[Member]
+Signers = Sequence[MspMember]
 """Members whose signatures hold, each once."""
 
 _ROLES = {
-    MSPRole.MEMBER: Role.MEMBER,
-    MSPRole.ADMIN: Role.ADMIN,
-    MSPRole.CLIENT: Role.CLIENT,
-    MSPRole.PEER: Role.PEER,
-    MSPRole.ORDERER: Role.ORDERER,
+    MSPRole.MEMBER: MspRole.MEMBER,
+    MSPRole.ADMIN: MspRole.ADMIN,
+    MSPRole.CLIENT: MspRole.CLIENT,
+    MSPRole.PEER: MspRole.PEER,
+    MSPRole.ORDERER: MspRole.ORDERER,
 }
 
 
@@ -72,7 +72,7 @@ def signed(envelope: Any, signers: Signers) -> bool:
 
 
 def _counted(
-    rule: Any, matches: Sequence[Callable[[Member], bool]], signers: Signers, used: list[bool]
+    rule: Any, matches: Sequence[Callable[[MspMember], bool]], signers: Signers, used: list[bool]
 ) -> bool:
     """Whether `rule` is satisfied; marks the signers that it took as used, as Fabric does."""
     if rule.WhichOneof("Type") == "n_out_of":
@@ -92,7 +92,7 @@ def _counted(
     return False
 
 
-def _principal(principal: Any) -> Callable[[Member], bool]:
+def _principal(principal: Any) -> Callable[[MspMember], bool]:
     kind, data = principal.principal_classification, principal.principal
     if kind == MSPPrincipal.ROLE and (asked := MSPRole.FromString(data)).role in _ROLES:
         role = _ROLES[asked.role]

@@ -18,7 +18,7 @@ from fabric_protos.peer.policy_pb2 import ApplicationPolicy
 from exchange.ledger.embedded.block import BLOCK_LIMIT
 from exchange.ledger.embedded.reader import SHEETS, LedgerReader, on_ledger
 from exchange.ledger.embedded.storage import SCHEMA, Storage
-from exchange.ledger.fabric.blocks.layout import Proposed, parse
+from exchange.ledger.fabric.blocks.layout import ProposedCall, parse
 from exchange.ledger.port import Checkpoint, Found
 
 LIFECYCLE = "_lifecycle"
@@ -36,7 +36,7 @@ SystemKey = tuple[str, str, str | bytes]
 """Namespace, collection (empty for public state), and key (its hash in a collection)."""
 
 
-class State:
+class ChannelState:
     """State of one chaincode of a channel, with versions; close it, and it is gone."""
 
     def __init__(self, chaincode: str) -> None:
@@ -62,7 +62,7 @@ class State:
         """Start a block."""
         self._db.execute("BEGIN")
 
-    def commit(self, headers: list[Proposed]) -> None:
+    def commit(self, headers: list[ProposedCall]) -> None:
         """End a block, whose transactions these are."""
         self._db.executemany(
             "INSERT OR IGNORE INTO ids VALUES (?)", [(one.tx_id,) for one in headers if one.tx_id]
@@ -121,7 +121,7 @@ class ChannelReader(LedgerReader):
     `advance` reads and checks the blocks that came since.
     """
 
-    def __init__(self, state: State, advance: Callable[[], None]) -> None:
+    def __init__(self, state: ChannelState, advance: Callable[[], None]) -> None:
         super().__init__(state.storage)
         self._state, self._advance = state, advance
 

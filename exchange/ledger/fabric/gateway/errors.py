@@ -46,7 +46,7 @@ class Stage(Enum):
     EVENTS = "events"
 
 
-class Detail(msgspec.Struct, frozen=True):
+class FailureDetail(msgspec.Struct, frozen=True):
     """What one peer or orderer said about the failure."""
 
     address: str
@@ -61,7 +61,7 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
-class Endorsed(msgspec.Struct, frozen=True):
+class EndorsedTransaction(msgspec.Struct, frozen=True):
     """An endorsed and signed transaction. It can be sent any number of times: its id is valid once.
 
     `envelope` is the signed `common.Envelope`; `time` is the proposal's, in milliseconds since 1970 UTC;
@@ -95,7 +95,7 @@ class CallError(GatewayError):
         self,
         code: grpc.StatusCode,
         message: str,
-        details: tuple[Detail, ...] = (),
+        details: tuple[FailureDetail, ...] = (),
         tx_id: str = "",
         own: str = "",
     ) -> None:
@@ -166,7 +166,7 @@ class ReadConflictError(CommitError):
 class OutcomeUnknownError(GatewayError):
     """The deadline passed before the outcome was known; hand `endorsed` to `Gateway.settle` to learn it."""
 
-    def __init__(self, endorsed: Endorsed) -> None:
+    def __init__(self, endorsed: EndorsedTransaction) -> None:
         super().__init__(f"transaction {endorsed.tx_id}: the outcome is not known yet")
         self.endorsed = endorsed
 
@@ -181,7 +181,7 @@ def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own
 
     `own` is the MSP id of the client, whose peer a Gateway service asks first.
     """
-    details: list[Detail] = []
+    details: list[FailureDetail] = []
     for key, value in failure.trailing_metadata() or ():
         if key == _DETAILS:
             details += _details(value)
@@ -194,13 +194,13 @@ def commit_error(tx_id: str, code: str, block: int) -> CommitError:
     return (ReadConflictError if conflict else CommitError)(tx_id, code, block)
 
 
-def _details(trailer: bytes) -> list[Detail]:
+def _details(trailer: bytes) -> list[FailureDetail]:
     found = []
     try:
         for packed in Status.FromString(trailer).details:
             detail = ErrorDetail()
             if packed.Unpack(detail):
-                found.append(Detail(detail.address, detail.msp_id, detail.message))
+                found.append(FailureDetail(detail.address, detail.msp_id, detail.message))
     except DecodeError:
         pass  # a proxy's own trailer: the status alone has to do
     return found

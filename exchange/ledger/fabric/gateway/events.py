@@ -38,7 +38,7 @@ _LAST_BLOCK = (1 << 64) - 1
 _log = logging.getLogger(__name__)
 
 
-class Position(msgspec.Struct, frozen=True, order=True):
+class EventPosition(msgspec.Struct, frozen=True, order=True):
     """A place in the stream of one chaincode's events: the block, and the event's number in it from 0."""
 
     block: int
@@ -48,7 +48,7 @@ class Position(msgspec.Struct, frozen=True, order=True):
 class ChaincodeEvent(msgspec.Struct, frozen=True):
     """What a VALID transaction announced."""
 
-    position: Position
+    position: EventPosition
     tx_id: str
     name: str
     payload: bytes
@@ -61,7 +61,9 @@ class Follower:
         self._gateway, self._deliver = GatewayStub(channel), DeliverStub(channel)
         self._identity, self._channel_id = identity, channel_id
 
-    async def chaincode_events(self, chaincode: str, after: Position | None) -> AsyncIterator[ChaincodeEvent]:
+    async def chaincode_events(
+        self, chaincode: str, after: EventPosition | None
+    ) -> AsyncIterator[ChaincodeEvent]:
         """Every event of `chaincode` after a position (from the first block for None), then as they come.
 
         Raises:
@@ -110,7 +112,9 @@ class Follower:
             except CallError as why:
                 await pauses.rest(why)
 
-    async def _events_once(self, chaincode: str, after: Position | None) -> AsyncIterator[ChaincodeEvent]:
+    async def _events_once(
+        self, chaincode: str, after: EventPosition | None
+    ) -> AsyncIterator[ChaincodeEvent]:
         request = ChaincodeEventsRequest(
             channel_id=self._channel_id,
             chaincode_id=chaincode,
@@ -122,7 +126,7 @@ class Follower:
         try:
             async for response in stream:
                 for index, event in enumerate(response.events):
-                    position = Position(response.block_number, index)
+                    position = EventPosition(response.block_number, index)
                     if after is None or position > after:
                         yield ChaincodeEvent(position, event.tx_id, event.event_name, event.payload)
         except grpc.aio.AioRpcError as failure:

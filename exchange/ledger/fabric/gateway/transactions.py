@@ -17,7 +17,7 @@ from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedErro
 from exchange.ledger.fabric.blocks.layout import block_hash
 from exchange.ledger.fabric.gateway.announced import announced
 from exchange.ledger.fabric.gateway.blocks import BlockSource
-from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
@@ -50,7 +50,7 @@ class FabricTransactions:
     """
 
     def __init__(
-        self, channel: grpc.aio.Channel, gateway: Gateway, *, first_block: str | None = None
+        self, channel: grpc.aio.Channel, gateway: GatewayClient, *, first_block: str | None = None
     ) -> None:
         self._channel, self._gateway = channel, gateway
         self._unrecognised = first_block
@@ -70,7 +70,7 @@ class FabricTransactions:
         """
         identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
         channel = connect(profile)
-        gateway = Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
+        gateway = GatewayClient(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
         return cls(channel, gateway, first_block=first_block)
 
     @property
