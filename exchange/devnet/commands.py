@@ -68,7 +68,7 @@ def down(root: Path) -> None:
 
 
 def status(root: Path) -> list[ProcessStatus]:
-    """Every process of the network, in the order in which they start.
+    """Return every process of the network, in the order in which they start.
 
     Raises:
         FolderError: the folder holds no network.

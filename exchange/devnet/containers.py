@@ -117,7 +117,7 @@ class Job:
 
 
 def parts(topology: Topology, folder: NetworkFolder) -> dict[str, Path]:
-    """Every volume by its name, with its place in all containers that see it; no two nodes share keys."""
+    """Return every volume by its name, with its place in all containers that see it; no two nodes share keys."""
     found = {
         "foundation": folder.root,
         "configuration": folder.configuration,

@@ -58,7 +58,7 @@ class Network:
 
     @property
     def topology(self) -> Topology:
-        """The nodes and their ports."""
+        """Return the nodes and their ports."""
         return self.state.topology
 
     def profile(self, organisation: str, user: str = "User1") -> Profile:
@@ -93,7 +93,7 @@ class Network:
     # -- processes ---------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Every process, in the order in which they start."""
+        """Return every process, in the order in which they start."""
         return [
             *(orderer.name for orderer in self.topology.orderers),
             *(organisation.peer for organisation in self.topology.organisations),
@@ -101,7 +101,7 @@ class Network:
         ]
 
     def stopped(self) -> list[str]:
-        """The processes that do not run."""
+        """Return the processes that do not run."""
         return [name for name in self.names() if processes.running(self.state.started.get(name)) is None]
 
     def start(self, *names: str) -> None:
@@ -142,7 +142,7 @@ class Network:
         processes.end(self.state.started.values())
 
     def status(self) -> list[ProcessStatus]:
-        """Every process, in the order in which they start."""
+        """Return every process, in the order in which they start."""
         ports: dict[str, int] = {}
         for port, name in self.topology.listeners():
             ports.setdefault(name, port)

@@ -75,7 +75,7 @@ def send(started: Started | None, number: signal.Signals) -> bool:
 
 
 def is_paused(process: psutil.Process) -> bool:
-    """Whether a process was stopped in its tracks."""
+    """Return whether a process was stopped in its tracks."""
     return process.status() == psutil.STATUS_STOPPED
 
 
@@ -94,7 +94,7 @@ def end(processes: Iterable[Started], *, seconds: float = 5.0) -> None:
 
 
 def python_module(name: str) -> tuple[str, ...]:
-    """The command that runs a module of this installation."""
+    """Return the command that runs a module of this installation."""
     return (sys.executable, "-m", name)
 
 

@@ -27,7 +27,7 @@ class NetworkState(msgspec.Struct):
 
 
 def load(folder: NetworkFolder) -> NetworkState | None:
-    """The state of the network in `folder`; None if there is no folder, or nothing in it.
+    """Return the state of the network in `folder`; None if there is no folder, or nothing in it.
 
     Raises:
         FolderError: the folder holds something else, or a network of another release.

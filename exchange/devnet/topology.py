@@ -77,12 +77,12 @@ class Options(msgspec.Struct, frozen=True):
 
     @property
     def ports(self) -> int:
-        """How many ports the network listens on."""
+        """Return how many ports the network listens on."""
         return 3 * self.orderers + 4 * self.organisations
 
     @property
     def organisation_names(self) -> tuple[str, ...]:
-        """The organisations, in order."""
+        """Return the organisations, in order."""
         return self.names or tuple(f"Hospital{number}" for number in range(1, self.organisations + 1))
 
 
@@ -97,17 +97,17 @@ class Orderer(msgspec.Struct, frozen=True):
 
     @property
     def host(self) -> str:
-        """Its name in certificates."""
+        """Return its name in certificates."""
         return f"{self.name}.orderer.example"
 
     @property
     def reached(self) -> str:
-        """The host that others reach it at."""
+        """Return the host that others reach it at."""
         return self.host if self.contained else HOST
 
     @property
     def listens(self) -> str:
-        """The address that it listens on."""
+        """Return the address that it listens on."""
         return _ANYWHERE if self.contained else HOST
 
     @property
@@ -133,27 +133,27 @@ class NetworkOrganisation(msgspec.Struct, frozen=True):
 
     @property
     def domain(self) -> str:
-        """Its name in certificates."""
+        """Return its name in certificates."""
         return f"{self.name.lower()}.example"
 
     @property
     def peer(self) -> str:
-        """The name of its peer's process."""
+        """Return the name of its peer's process."""
         return f"peer.{self.name.lower()}"
 
     @property
     def chaincode(self) -> str:
-        """The name of its chaincode's process."""
+        """Return the name of its chaincode's process."""
         return f"chaincode.{self.name.lower()}"
 
     @property
     def reached(self) -> str:
-        """The host that others reach its peer at."""
+        """Return the host that others reach its peer at."""
         return f"peer.{self.domain}" if self.contained else HOST
 
     @property
     def listens(self) -> str:
-        """The address that its peer and its chaincode listen on."""
+        """Return the address that its peer and its chaincode listen on."""
         return _ANYWHERE if self.contained else HOST
 
     @property
@@ -208,7 +208,7 @@ class Topology(msgspec.Struct, frozen=True):
         )
 
     def listeners(self) -> Iterator[tuple[int, str]]:
-        """Every port, with the process that listens there."""
+        """Yield every port, with the process that listens there."""
         for orderer in self.orderers:
             for port in (orderer.port, orderer.admin_port, orderer.operations_port):
                 yield port, orderer.name
@@ -222,7 +222,7 @@ class Topology(msgspec.Struct, frozen=True):
             yield organisation.chaincode_port, organisation.chaincode
 
     def organisation(self, name: str) -> NetworkOrganisation:
-        """The organisation of that name.
+        """Return the organisation of that name.
 
         Raises:
             NetworkError: there is none.
@@ -287,34 +287,34 @@ class NetworkFolder:
         self.logs = self.root / "logs"
 
     def log(self, process: str) -> Path:
-        """The log of one process."""
+        """Return the log of one process."""
         return self.logs / f"{process}.log"
 
     def block(self, channel: str) -> Path:
-        """The channel's first block."""
+        """Return the channel's first block."""
         return self.root / f"{channel}.block"
 
     def organisation(self, organisation: NetworkOrganisation) -> Path:
-        """The organisation's certificates and keys."""
+        """Return the organisation's certificates and keys."""
         return self.crypto / "peerOrganizations" / organisation.domain
 
     def peer(self, organisation: NetworkOrganisation) -> Path:
-        """Its peer's `msp` and `tls`."""
+        """Return its peer's `msp` and `tls`."""
         return self.organisation(organisation) / "peers" / f"peer.{organisation.domain}"
 
     def chaincode_tls(self, organisation: NetworkOrganisation) -> Path:
-        """Its chaincode's TLS files."""
+        """Return its chaincode's TLS files."""
         return self.organisation(organisation) / "peers" / f"chaincode.{organisation.domain}" / "tls"
 
     def user(self, organisation: NetworkOrganisation, name: str) -> Path:
-        """The `msp` of one of its users: `Admin` or `User1`."""
+        """Return the `msp` of one of its users: `Admin` or `User1`."""
         return self.organisation(organisation) / "users" / f"{name}@{organisation.domain}" / "msp"
 
     @property
     def orderer_organisation(self) -> Path:
-        """The ordering service's certificates and keys."""
+        """Return the ordering service's certificates and keys."""
         return self.crypto / "ordererOrganizations" / "orderer.example"
 
     def orderer(self, orderer: Orderer) -> Path:
-        """The orderer's `msp` and `tls`."""
+        """Return the orderer's `msp` and `tls`."""
         return self.orderer_organisation / "orderers" / orderer.host

@@ -26,7 +26,7 @@ _R4 = {
 
 
 def names(folder: Path) -> dict[str, str]:
-    """The URI of a code system by each of its other names: OIDs, without a prefix, and former URIs.
+    """Return the URI of a code system by each of its other names: OIDs, without a prefix, and former URIs.
 
     A name that stands for two is left out: nobody can tell which of them is meant.
     """
@@ -64,7 +64,7 @@ def _value(element: ElementTree.Element, name: str) -> str:
 
 
 def written(table: dict[str, str]) -> str:
-    """The text of the file that holds `table`."""
+    """Return the text of the file that holds `table`."""
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(uri)}" for name, uri in sorted(table.items()))
     return f"{{\n{lines}\n}}\n"
 

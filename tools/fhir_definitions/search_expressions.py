@@ -59,7 +59,7 @@ class Expressions:
         self._value_sets = value_sets
 
     def leaves(self, resource_type: str, expression: str) -> list[Leaf]:
-        """The leaves of those parts of `expression` that apply to `resource_type`, in order.
+        """Return the leaves of those parts of `expression` that apply to `resource_type`, in order.
 
         Raises:
             ValueError: a part uses FHIRPath beyond what R4's definitions use.
@@ -82,7 +82,7 @@ class Expressions:
         return list(dict.fromkeys(found))
 
     def below(self, focus: Leaf, expression: str) -> list[Leaf]:
-        """The leaves of a composite's component, whose `expression` starts at the composite's `focus`."""
+        """Return the leaves of a composite's component, whose `expression` starts at the composite's `focus`."""
         return [leaf for part in _split(expression) for leaf in self._walk(focus, _steps(part))]
 
     def _walk(self, start: Leaf, steps: list[tuple[str, str]]) -> list[Leaf]:

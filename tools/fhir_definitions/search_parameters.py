@@ -56,7 +56,7 @@ _Part = tuple[Leaf, list[tuple[str, list[Leaf]]]]
 
 
 def generate(definitions: Path) -> dict[str, bytes]:
-    """The generated files, by their paths in the repository, from a folder of R4 definitions."""
+    """Return the generated files, by their paths in the repository, from a folder of R4 definitions."""
     structures = [
         resource
         for name in ("profiles-types.json", "profiles-resources.json")
@@ -154,7 +154,7 @@ class _Types:
         return [leaf for leaf in spreads if leaf.datatype in COMPARABLE[kind]]
 
     def _parts(self, entry: dict[str, Any]) -> list[_Part]:
-        """Each focus of a composite with its components' kinds and leaves."""
+        """Return each focus of a composite with its components' kinds and leaves."""
         return [
             (
                 focus,
@@ -246,7 +246,7 @@ def _row(leaf: Leaf, start: int = 0) -> list[Any]:
 
 
 def _compartment(definition: dict[str, Any], tables: dict[str, _Table]) -> dict[str, list[str]]:
-    """The paths of the references that place a resource of each type in a patient's compartment."""
+    """Return the paths of the references that place a resource of each type in a patient's compartment."""
     paths: dict[str, list[str]] = {}
     for entry in definition["resource"]:
         table = tables[entry["code"]]
@@ -267,7 +267,7 @@ HOLDS_QUERIES = frozenset({"OperationOutcome", "Subscription", "SubscriptionStat
 
 
 def _directory(structures: list[dict[str, Any]], paths: dict[str, list[str]]) -> list[str]:
-    """The types that hold no patient: outside the compartment, and no reference leads back into it.
+    """Return the types that hold no patient: outside the compartment, and no reference leads back into it.
 
     Canonical resources (they have a `url` and a `publisher`) define things, and count even where a
     definition may point to anything. Of the others, those count whose references all lead to types that
@@ -290,7 +290,7 @@ def _directory(structures: list[dict[str, Any]], paths: dict[str, list[str]]) ->
 
 
 def _patient_paths(structure: dict[str, Any]) -> list[str]:
-    """The JSON paths of the references in a type that may point to a Patient."""
+    """Return the JSON paths of the references in a type that may point to a Patient."""
     return [
         path.replace("[x]", "Reference")
         for path, targets in _references(structure)
@@ -299,7 +299,7 @@ def _patient_paths(structure: dict[str, Any]) -> list[str]:
 
 
 def _references(structure: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    """Each element of a type that refers to or contains a resource, with the types it may be."""
+    """Yield each element of a type that refers to or contains a resource, with the types it may be."""
     for element in structure["snapshot"]["element"]:
         path = element["path"].partition(".")[2]
         if path.rpartition(".")[2] in {"contained", "extension", "modifierExtension"}:

@@ -33,7 +33,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check(body: bytes, *, expected: str | None = None) -> Checked:
-    """The resource that `body` is, of the type `expected` if one is given.
+    """Return the resource that `body` is, of the type `expected` if one is given.
 
     A Bundle's resources, and those in Parameters, are checked as what they are. Raises BadRequestError for
     what is not one JSON object in UTF-8, or is nested more than 100 levels deep, and InvalidResourceError

@@ -33,7 +33,7 @@ class _EnoughError(Exception):
 
 
 def diagnose(resource: dict[str, Any]) -> list[Problem]:
-    """Every problem of a resource, up to MOST_PROBLEMS; none means that it is valid."""
+    """Return every problem of a resource, up to MOST_PROBLEMS; none means that it is valid."""
     name = resource.get("resourceType")
     walk = _Walk()
     try:
@@ -159,7 +159,7 @@ class _Walk:
                 self._object(item, type_name, at)
 
     def _items(self, value: Any, element: Element, path: str) -> Iterator[tuple[Any, str]]:
-        """The values of an element with their paths, if it is an array exactly when it may repeat."""
+        """Yield the values of an element with their paths, if it is an array exactly when it may repeat."""
         if not element.repeats:
             if isinstance(value, list):
                 self._add(path, "expected one value, not an array")
@@ -245,7 +245,7 @@ def _named(type_name: str) -> str:
 
 @cache
 def _vocabulary() -> frozenset[str]:
-    """The JSON properties that FHIR R4 has anywhere."""
+    """Return the JSON properties that FHIR R4 has anywhere."""
     return frozenset(key for name in TYPES for element in elements(name) for key in element.keys) | {
         "resourceType"
     }

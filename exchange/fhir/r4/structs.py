@@ -69,7 +69,7 @@ class _Holding:
 
 
 def struct_of(name: str) -> type[Struct]:
-    """The struct class of a resource type; thread-safe."""
+    """Return the struct class of a resource type; thread-safe."""
     found = _ready.get(name)
     if found is None:
         with _lock:
@@ -171,7 +171,7 @@ def _single(key: str) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _chosen(element: Element) -> Callable[[Any], bool]:
-    """Whether a choice is made at most once, or exactly once if it must be."""
+    """Return whether a choice is made at most once, or exactly once if it must be."""
     options = attrgetter(*element.keys) if len(element.keys) > 1 else _single(*element.keys)
     empty = len(element.keys)
     if element.required:

@@ -23,7 +23,7 @@ RULES: dict[str, tuple[Rule, ...]] = datatypes.RULES | clinical.RULES | workflow
 
 @cache
 def rules_of(type_name: str) -> tuple[Rule, ...]:
-    """The invariants of a type, and its required bindings of concepts."""
+    """Return the invariants of a type, and its required bindings of concepts."""
     return RULES.get(type_name, ()) + tuple(
         _bound(element.name, element.value_set)
         for element in elements(type_name)

@@ -46,32 +46,32 @@ EXTENDED = Extended()
 
 
 def has(part: object) -> bool:
-    """Whether a part exists."""
+    """Return whether a part exists."""
     return part is not UNSET
 
 
 def count(*parts: object) -> int:
-    """How many of the parts exist."""
+    """Return how many of the parts exist."""
     return len(parts) - sum(part is UNSET for part in parts)
 
 
 def coded(concept: Any, system: str, *codes: str) -> bool:
-    """Whether a CodeableConcept has a coding of the system with one of the codes."""
+    """Return whether a CodeableConcept has a coding of the system with one of the codes."""
     codings = concept.coding if concept else ()
     return any(coding.system == system and coding.code in codes for coding in codings or ())
 
 
 def distinct(values: Iterable[object]) -> bool:
-    """Whether no value occurs twice."""
+    """Return whether no value occurs twice."""
     listed = list(values)
     return len(set(listed)) == len(listed)
 
 
 def is_number(part: object) -> bool:
-    """Whether a part exists and has a numeric value."""
+    """Return whether a part exists and has a numeric value."""
     return isinstance(part, int | float) and not isinstance(part, bool)
 
 
 def is_text(part: object) -> bool:
-    """Whether a part exists and has a string value."""
+    """Return whether a part exists and has a string value."""
     return isinstance(part, str)

@@ -9,7 +9,7 @@ _TO_THE_DAY = 10
 
 
 def not_after(first: str, second: str) -> bool:
-    """Whether `first <= second`; where one is less precise than the other, to that one's precision.
+    """Return whether `first <= second`; where one is less precise than the other, to that one's precision.
 
     Both are valid FHIR date, dateTime or instant values. Times are compared as instants; a date and a time
     are compared by their written dates, whose time zones the date does not tell.

@@ -58,7 +58,7 @@ class _RefusedError(Exception):
 
 
 def is_basic(div: str) -> bool:
-    """Whether a narrative is one well-formed XHTML div of basic formatting (txt-1)."""
+    """Return whether a narrative is one well-formed XHTML div of basic formatting (txt-1)."""
     parser = expat.ParserCreate()
     depth = 0
 
@@ -113,5 +113,5 @@ _MARKUP = re.compile(r"<(?!img\b)[^<>]*>|\s+")
 
 
 def is_said(div: str) -> bool:
-    """Whether a narrative says something: text that is not white space, or an image (txt-2)."""
+    """Return whether a narrative says something: text that is not white space, or an image (txt-2)."""
     return _MARKUP.sub("", div) != ""

@@ -17,7 +17,7 @@ _LEAVES = ("values", "policies")
 
 
 def configuration(block: bytes) -> Any:
-    """The channel's group in a configuration block, as `peer channel fetch config` writes one.
+    """Return the channel's group in a configuration block, as `peer channel fetch config` writes one.
 
     Raises:
         ChannelUpdateError: the block holds no configuration.
@@ -31,7 +31,7 @@ def configuration(block: bytes) -> Any:
 
 
 def update(channel: str, held: Any, wanted: Any) -> bytes:
-    """The unsigned update, as an Envelope, that makes `wanted` of `held`.
+    """Return the unsigned update, as an Envelope, that makes `wanted` of `held`.
 
     Raises:
         ChannelUpdateError: they are the same.

@@ -42,11 +42,13 @@ class ChannelConfig:
 
     @classmethod
     def first(cls, headers: ProposedCall) -> ChannelConfig:
-        """The configuration that the channel's first block sets. Nobody signed it: it is taken as given."""
+        """Return the configuration that the channel's first block sets. Nobody signed it: it is taken as
+        given.
+        """
         return cls(envelope_of(headers).config, headers.channel)
 
     def satisfied(self, path: str, signers: Signers) -> bool:
-        """Whether `signers` satisfy the policy at a path such as `/Channel/Application/Endorsement`."""
+        """Return whether `signers` satisfy the policy at a path such as `/Channel/Application/Endorsement`."""
         *groups, name = path.removeprefix("/Channel/").split("/")
         group = self.message.channel_group
         for one in groups:
@@ -67,7 +69,7 @@ class ChannelConfig:
         return list(found.values())
 
     def endorsement_of(self, msp_id: str) -> str | None:
-        """The path of an organisation's own endorsement policy; None where it takes no part."""
+        """Return the path of an organisation's own endorsement policy; None where it takes no part."""
         name = self._groups.get(msp_id)
         return None if name is None else f"/Channel/{APPLICATION}/{name}/Endorsement"
 

@@ -31,7 +31,7 @@ class Contracts:
         self._chaincode, self._replay = state.chaincode, Replay(state.storage)
 
     def check(self, place: int, headers: ProposedCall, call: EndorsedCall) -> Writes:
-        """The writes of a valid transaction, when they are those that the contracts make.
+        """Return the writes of a valid transaction, when they are those that the contracts make.
 
         A call that was submitted and only asked changes nothing, and is not run again.
 
@@ -59,7 +59,7 @@ class Contracts:
 
 
 def _own(call: EndorsedCall, chaincode: str) -> Any:
-    """The reads and writes in our namespace; there must be no writes in another, and no private data."""
+    """Return the reads and writes in our namespace; there must be no writes in another, and no private data."""
     own = None
     for one in call.sets:
         if one.namespace == chaincode:

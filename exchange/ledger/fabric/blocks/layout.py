@@ -82,7 +82,7 @@ class NamespaceSet(msgspec.Struct, frozen=True):
 
 
 def header_bytes(header: Any) -> bytes:
-    """A block's header as it is hashed and signed."""
+    """Return a block's header as it is hashed and signed."""
     number = header.number.to_bytes(header.number.bit_length() // 8 + 1, "big")
     return _der(0x30, _der(0x02, number) + _der(0x04, header.previous_hash) + _der(0x04, header.data_hash))
 
@@ -101,7 +101,7 @@ def block_hash(header: Any) -> bytes:
 
 
 def data_hash(transactions: Iterable[bytes]) -> bytes:
-    """One digest over all of a block's transactions."""
+    """Return one digest over all of a block's transactions."""
     digest = sha256()
     for transaction in transactions:
         digest.update(transaction)
@@ -121,7 +121,7 @@ def parse(kind: Any, data: bytes) -> Any:
 
 
 def proposed(raw: bytes) -> ProposedCall:
-    """The headers of a transaction.
+    """Return the headers of a transaction.
 
     Raises:
         UnreadableError: one of them can't be read.

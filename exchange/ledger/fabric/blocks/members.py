@@ -71,7 +71,7 @@ class MspMember:
         self._largest = ORDERS.get(curve, 0) // 2
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether this is the holder's signature of `message`; of ECDSA's two forms only low-S counts."""
+        """Return whether this is the holder's signature of `message`; of ECDSA's two forms only low-S counts."""
         try:
             if isinstance(self._key, ed25519.Ed25519PublicKey):
                 self._key.verify(signature, message)
@@ -112,7 +112,7 @@ class Msp:
         self._inner = {issuer for ca in self._intermediates if (issuer := self._issuer(ca)) is not None}
 
     def member(self, serialized: bytes, pem: bytes) -> MspMember | None:
-        """The member whose certificate this is; None where the organisation does not accept it."""
+        """Return the member whose certificate this is; None where the organisation does not accept it."""
         try:
             with warnings.catch_warnings():  # what the library only warns of, it will refuse one day
                 warnings.simplefilter("error", CryptographyDeprecationWarning)
@@ -177,7 +177,7 @@ class MspMembers:
         self._known: dict[bytes, MspMember | None] = {}
 
     def find(self, serialized: bytes) -> MspMember | None:
-        """The member; None for bytes that name none."""
+        """Return the member; None for bytes that name none."""
         if serialized not in self._known:
             self._known[serialized] = self._look(serialized)
         return self._known[serialized]

@@ -29,7 +29,8 @@ _ROLES = {
 
 
 def satisfied(group: Any, name: str, signers: Signers) -> bool:
-    """Whether `signers` satisfy the policy `name` of a group of the configuration; a missing one never is.
+    """Return whether `signers` satisfy the policy `name` of a group of the configuration; a missing one never
+    is.
 
     Raises:
         UnreadableError: the policy is of a kind that is not known here.
@@ -62,7 +63,7 @@ def _implied(group: Any, policy: Any, signers: Signers) -> bool:
 
 
 def signed(envelope: Any, signers: Signers) -> bool:
-    """Whether `signers` satisfy a signature policy.
+    """Return whether `signers` satisfy a signature policy.
 
     Raises:
         UnreadableError: it names a principal of a kind that is not known here.
@@ -74,7 +75,7 @@ def signed(envelope: Any, signers: Signers) -> bool:
 def _counted(
     rule: Any, matches: Sequence[Callable[[MspMember], bool]], signers: Signers, used: list[bool]
 ) -> bool:
-    """Whether `rule` is satisfied; marks the signers that it took as used, as Fabric does."""
+    """Return whether `rule` is satisfied; marks the signers that it took as used, as Fabric does."""
     if rule.WhichOneof("Type") == "n_out_of":
         satisfied_rules = 0
         for inner in rule.n_out_of.rules:

@@ -70,7 +70,7 @@ class ChannelState:
         self._db.execute("COMMIT")
 
     def holds(self, tx_id: str) -> bool:
-        """Whether an earlier block holds a transaction of this id, valid or not."""
+        """Return whether an earlier block holds a transaction of this id, valid or not."""
         return self._db.execute("SELECT 1 FROM ids WHERE tx_id = ?", (tx_id,)).fetchone() is not None
 
     # -- our chaincode --------------------------------------------------------------
@@ -88,7 +88,7 @@ class ChannelState:
     # -- what Fabric keeps about chaincodes -------------------------------------------
 
     def system(self, key: SystemKey) -> tuple[bytes, int] | None:
-        """A value that the channel's system chaincodes keep, and the place where it was written."""
+        """Return a value that the channel's system chaincodes keep, and the place where it was written."""
         return self._system.get(key)
 
     def write_system(self, key: SystemKey, value: bytes | None, place: int) -> None:
@@ -130,7 +130,7 @@ class ChannelReader(LedgerReader):
         self._advance()
 
     def records(self, after: Checkpoint | None) -> Iterator[Found]:
-        """Every record behind an event, in the order in which they were decided."""
+        """Yield every record behind an event, in the order in which they were decided."""
         found = after and self._place(after.block, after.index)
         behind = -1 if found is None else found
         # Fabric orders a transaction's writes by key, and so its sheets by their numbers.
@@ -143,7 +143,7 @@ class ChannelReader(LedgerReader):
             yield from on_ledger(Checkpoint(block, position), key, value)
 
     def has_place(self, block: int, index: int) -> bool:
-        """Whether there is an event `index` in `block`."""
+        """Return whether there is an event `index` in `block`."""
         return self._place(block, index) is not None
 
     def _place(self, block: int, index: int) -> int | None:

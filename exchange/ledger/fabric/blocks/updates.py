@@ -25,7 +25,7 @@ _DEEPEST = 50
 
 
 def updated(current: ChannelConfig, headers: ProposedCall) -> ChannelConfig:
-    """The configuration that a later block sets, when it follows from `current` by its rules.
+    """Return the configuration that a later block sets, when it follows from `current` by its rules.
 
     Raises:
         BlockError: it does not follow, or the policies do not let its signers change it; naming what.
@@ -98,7 +98,7 @@ def _elements(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[_Key, An
 
 
 def _policy(key: _Key, named: str) -> str:
-    """The path of the policy that guards an element: named from the root, or from the element's group."""
+    """Return the path of the policy that guards an element: named from the root, or from the element's group."""
     kind, path = key
     if named.startswith("/"):
         return named
@@ -106,7 +106,7 @@ def _policy(key: _Key, named: str) -> str:
 
 
 def _result(path: tuple[str, ...], elements: dict[_Key, Any], depth: int) -> Any:
-    """The group at `path`: which members it has is its own word, what they are is the elements'."""
+    """Return the group at `path`: which members it has is its own word, what they are is the elements'."""
     if depth > _DEEPEST:
         raise BlockError("nests its configuration too deeply")
     given = elements["group", path]

@@ -46,7 +46,7 @@ class Judged(msgspec.Struct):
 
 
 def judge(raw: bytes, config: ChannelConfig, state: ChannelState) -> Judged:
-    """The verdict on who signed a transaction, with the state and configuration before its block."""
+    """Return the verdict on who signed a transaction, with the state and configuration before its block."""
     judged = Judged(VALID, "")
     try:
         judged.headers = proposed(raw)
@@ -96,7 +96,9 @@ def _endorsements(call: EndorsedCall, config: ChannelConfig, state: ChannelState
 
 
 def _lifecycle_policies(call: EndorsedCall, config: ChannelConfig) -> set[str]:
-    """An organisation approves alone, in a collection of its own; what all see needs the channel's policy."""
+    """Return an organisation approves alone, in a collection of its own; what all see needs the channel's
+    policy.
+    """
     needed, written = set[str](), False
     for one in call.sets:
         written = written or bool(one.public.writes or one.public.metadata_writes)

@@ -217,7 +217,7 @@ class ChannelVerifier:
 
 
 def _codes(block: Any) -> list[str]:
-    """The peer's verdicts, by name."""
+    """Return the peer's verdicts, by name."""
     metadata, size = block.metadata.metadata, len(block.data.data)
     if len(metadata) <= TRANSACTIONS_FILTER or len(metadata[TRANSACTIONS_FILTER]) != size:
         raise BlockError("the peer does not say of each transaction whether it is valid")

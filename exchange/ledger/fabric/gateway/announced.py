@@ -19,7 +19,7 @@ from exchange.ledger.port import Checkpoint, Event
 
 
 def announced(block: Any, chaincode: str) -> Iterator[Event]:
-    """The events of `chaincode` in `block`, in order. Nothing about the block is verified.
+    """Yield the events of `chaincode` in `block`, in order. Nothing about the block is verified.
 
     Raises:
         DamagedError: a transaction that the peer calls VALID can't be read.

@@ -99,7 +99,8 @@ class GatewayClient:
         transient: Mapping[str, bytes] | None = None,
         organisations: Sequence[str] = (),
     ) -> bytes:
-        """The chaincode's answer on committed state, from peers of `organisations` alone if any are named.
+        """Return the chaincode's answer on committed state, from peers of `organisations` alone if any are
+        named.
 
         Raises:
             EvaluateError: it failed; `refusal` tells whether the chaincode refused.

@@ -105,13 +105,13 @@ class CallError(GatewayError):
 
     @property
     def peers_differ(self) -> bool:
-        """Whether the own peer endorsed and others did not: they lag behind what it has seen already."""
+        """Return whether the own peer endorsed and others did not: they lag behind what it has seen already."""
         asked = bool(self._own) and _TOO_FEW in self.message
         return asked and all(detail.msp_id != self._own for detail in self.details)
 
     @property
     def refusal(self) -> Refusal | None:
-        """The chaincode's error response, when it was the chaincode that refused."""
+        """Return the chaincode's error response, when it was the chaincode that refused."""
         if self.peers_differ:
             return None
         for text in (*(detail.message for detail in self.details), self.message):
@@ -177,7 +177,7 @@ _BY_STAGE: dict[Stage, type[CallError]] = {
 
 
 def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own: str = "") -> CallError:
-    """The stage's error for what gRPC raised, with the details that the peer attached.
+    """Return the stage's error for what gRPC raised, with the details that the peer attached.
 
     `own` is the MSP id of the client, whose peer a Gateway service asks first.
     """
@@ -189,7 +189,7 @@ def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own
 
 
 def commit_error(tx_id: str, code: str, block: int) -> CommitError:
-    """The error for a transaction that was marked invalid."""
+    """Return the error for a transaction that was marked invalid."""
     conflict = code in {"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"}
     return (ReadConflictError if conflict else CommitError)(tx_id, code, block)
 

@@ -64,7 +64,8 @@ class Follower:
     async def chaincode_events(
         self, chaincode: str, after: EventPosition | None
     ) -> AsyncIterator[ChaincodeEvent]:
-        """Every event of `chaincode` after a position (from the first block for None), then as they come.
+        """Yield every event of `chaincode` after a position (from the first block for None), then as they
+        come.
 
         Raises:
             EventsError: the peer will not serve the stream.
@@ -98,7 +99,7 @@ class Follower:
                 await pauses.rest(why)
 
     async def newest(self) -> int:
-        """The number of the newest block that the peer holds.
+        """Return the number of the newest block that the peer holds.
 
         Raises:
             EventsError: the peer will not serve it.

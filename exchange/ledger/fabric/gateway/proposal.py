@@ -47,7 +47,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 def signature_header(creator: bytes) -> SignatureHeader:
-    """A header with a fresh nonce in the name of `creator`."""
+    """Return a header with a fresh nonce in the name of `creator`."""
     return SignatureHeader(creator=creator, nonce=secrets.token_bytes(_NONCE_BYTES))
 
 
@@ -58,7 +58,8 @@ def build(
     arguments: Sequence[bytes],
     transient: Mapping[str, bytes] | None = None,
 ) -> Proposal:
-    """A proposal to run `arguments` (the function's name first) at this moment, with a new transaction id.
+    """Return a proposal to run `arguments` (the function's name first) at this moment, with a new transaction
+    id.
 
     The time is cut to whole milliseconds, so that client and chaincode name the same one.
     """

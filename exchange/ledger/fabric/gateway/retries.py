@@ -128,7 +128,7 @@ TABLE: tuple[RetryRule, ...] = (
 
 
 def row(failure: CallError) -> RetryRule | None:
-    """The first row that fits a failure."""
+    """Return the first row that fits a failure."""
     texts = (failure.message, *(detail.message for detail in failure.details))
     for candidate in TABLE:
         if (
@@ -142,6 +142,6 @@ def row(failure: CallError) -> RetryRule | None:
 
 
 def advise(failure: CallError) -> Advice:
-    """Whether the call that failed is worth another try."""
+    """Return whether the call that failed is worth another try."""
     found = row(failure)
     return found.advice if found else Advice.GIVE_UP

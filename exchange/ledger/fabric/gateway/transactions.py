@@ -75,7 +75,7 @@ class FabricTransactions:
 
     @property
     def msp_id(self) -> str:
-        """The organisation in whose name transactions are submitted."""
+        """Return the organisation in whose name transactions are submitted."""
         return self._gateway.identity.msp_id
 
     async def submit(
@@ -111,7 +111,8 @@ class FabricTransactions:
         return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
-        """Every event after `after` (from the first block on for None), in order, and then as they come.
+        """Yield every event after `after` (from the first block on for None), in order, and then as they
+        come.
 
         Raises:
             UnavailableError: the peer will not serve its blocks to this identity.
@@ -175,7 +176,7 @@ def _translate(why: GatewayError) -> ExchangeError:
 
 
 def _reason(refusal: Refusal) -> ContractError | None:
-    """The contract's error; None when the chaincode failed rather than refused."""
+    """Return the contract's error; None when the chaincode failed rather than refused."""
     code, colon, message = refusal.message.partition(": ")
     reason = from_code(code, message)
     return reason if colon and (reason.code, reason.status) == (code, refusal.status) else None
