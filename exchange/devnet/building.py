@@ -82,7 +82,7 @@ def write_packages(network: Network) -> None:
 
 
 def package_file(network: Network, organisation: NetworkOrganisation) -> Path:
-    """Where an organisation's chaincode package lies."""
+    """Return the path of an organisation's chaincode package."""
     return network.folder.packages / f"{organisation.name.lower()}.tar.gz"
 
 

@@ -1,4 +1,4 @@
-"""What Fabric's programs read: key material, the channel's rules, and each process's environment.
+"""Configuration of Fabric's programs: key material, the channel's rules, and each process's environment.
 
 `core.yaml` and `orderer.yaml` stay as the release has them; every difference is a variable here, and is
 the same in `compose/`.
@@ -18,7 +18,7 @@ Environment = dict[str, str]
 
 
 def crypto_config(topology: Topology) -> str:
-    """cryptogen's input: for each organisation a CA, an administrator and a user; and every node."""
+    """Return cryptogen's input: for each organisation a CA, an administrator and a user; and every node."""
     return json.dumps(
         {
             "OrdererOrgs": [
@@ -49,7 +49,7 @@ def _host(name: str, *reached: str) -> dict[str, Any]:
 
 
 def channel_config(topology: Topology, folder: NetworkFolder) -> str:
-    """configtx.yaml (in JSON, which is YAML): who takes part, who must agree, and how blocks are made.
+    """Return configtx.yaml (in JSON, which is YAML): the members, the policies, and how blocks are made.
 
     Changing state needs the endorsement of a majority of organisations, and so does approving a
     chaincode. Raft ticks every 100 ms: with Fabric's 500 ms a restarted orderer is without a leader for
@@ -150,7 +150,9 @@ def _signed(msp_id: str) -> dict[str, dict[str, str]]:
 def orderer_environment(
     topology: Topology, folder: NetworkFolder, orderer: Orderer, *, cores: int = 1
 ) -> Environment:
-    """How an orderer runs; channels are joined over its administration port, with mutual TLS."""
+    """Return the environment of an orderer; channels are joined over its administration port, with mutual
+    TLS.
+    """
     node, data = folder.orderer(orderer), folder.data / orderer.name
     tls = node / "tls"
     return {
@@ -183,7 +185,9 @@ def orderer_environment(
 def peer_environment(
     topology: Topology, folder: NetworkFolder, organisation: NetworkOrganisation, *, cores: int = 1
 ) -> Environment:
-    """How a peer runs: no Docker, chaincode as a service, and quick to find its neighbours again."""
+    """Return the environment of a peer: no Docker, chaincode as a service, and quick to find its neighbours
+    again.
+    """
     node, data = folder.peer(organisation), folder.data / organisation.peer
     tls = node / "tls"
     return {
@@ -245,7 +249,9 @@ def _runtime(cores: int) -> Environment:
 def chaincode_environment(
     folder: NetworkFolder, organisation: NetworkOrganisation, package_id: str
 ) -> Environment:
-    """How a chaincode service runs: its package's id, its address, and mutual TLS with its peer."""
+    """Return the environment of a chaincode service: its package's id, its address, and mutual TLS with its
+    peer.
+    """
     tls = folder.chaincode_tls(organisation)
     return {
         "CHAINCODE_ID": package_id,
@@ -257,7 +263,7 @@ def chaincode_environment(
 
 
 def administrator_environment(folder: NetworkFolder, organisation: NetworkOrganisation) -> Environment:
-    """How the `peer` command runs in the name of an organisation's administrator."""
+    """Return the environment of the `peer` command in the name of an organisation's administrator."""
     return {
         "FABRIC_CFG_PATH": str(folder.configuration),
         "FABRIC_LOGGING_SPEC": "error",

@@ -26,7 +26,7 @@ from exchange.devnet.state import NetworkState, load, save
 from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Options, Topology
 
 ROOT = Path("/network")
-"""Where every container sees its part of the network."""
+"""The mount point of the network's files in every container."""
 
 OPTIONS = Options(organisations=3, orderers=3, log_level="info")
 """Three hospitals, and three orderers of which one may fail."""
@@ -117,7 +117,9 @@ class Job:
 
 
 def parts(topology: Topology, folder: NetworkFolder) -> dict[str, Path]:
-    """Return every volume by its name, with its place in all containers that see it; no two nodes share keys."""
+    """Return every volume by its name, with its place in all containers that see it; no two nodes share
+    keys.
+    """
     found = {
         "foundation": folder.root,
         "configuration": folder.configuration,
@@ -149,22 +151,22 @@ def make_folders(owner: int) -> None:
 
 
 def profile_file(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
-    """Where an organisation's gateway reads its connection profile, beside its certificate and key."""
+    """Return the path of a gateway's connection profile in its container, beside its certificate and key."""
     return folder.user(organisation, "User1").parent / "profile.json"
 
 
 def package_id_file(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
-    """Where a chaincode container reads the id of its package."""
+    """Return the path of the package id in a chaincode container."""
     return folder.configuration / f"{organisation.name.lower()}.id"
 
 
 def database_password(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
-    """Where an organisation's gateway and its PostgreSQL read the gateway's password."""
+    """Return the path of the gateway's password in the containers of a gateway and its PostgreSQL."""
     return folder.root / "passwords" / organisation.name.lower() / "gateway" / "password"
 
 
 def superuser_password(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
-    """Where an organisation's PostgreSQL reads its superuser's password."""
+    """Return the path of the superuser's password in a PostgreSQL container."""
     return folder.root / "passwords" / organisation.name.lower() / "superuser" / "password"
 
 

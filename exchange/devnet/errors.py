@@ -1,4 +1,4 @@
-"""What can go wrong with a network of processes; every message is one line: what, and what to do.
+"""Errors of a network of processes; every message is one line: what, and what to do.
 
 ```
 NetworkError

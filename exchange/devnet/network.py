@@ -62,7 +62,8 @@ class Network:
         return self.state.topology
 
     def profile(self, organisation: str, user: str = "User1") -> Profile:
-        """How a client of `organisation` reaches the channel; also in `profiles/` in the folder.
+        """Return the profile with which a client of `organisation` reaches the channel; also in `profiles/`
+        in the folder.
 
         Raises:
             NetworkError: there is no such organisation.
@@ -125,7 +126,7 @@ class Network:
         processes.end(self._our(names))  # returns when they are gone
 
     def pause(self, name: str) -> None:
-        """Stop a process in its tracks: it answers nobody, and its connections stay."""
+        """Stop a process in its tracks: it answers no request, and its connections stay."""
         self._signal(name, signal.SIGSTOP)
         end = time.monotonic() + _PAUSE_SECONDS
         while (process := processes.running(self.state.started[name])) and not processes.is_paused(process):
@@ -173,7 +174,7 @@ class Network:
         self.down()
 
     def launch(self, names: Iterable[str]) -> None:
-        """As `start`, without waiting until they listen."""
+        """Start processes without waiting until they listen; otherwise as `start`."""
         wanted = [name for name in names if name in self.stopped()]
         require_free([place for place in self.topology.listeners() if place[1] in wanted])
         for name in wanted:

@@ -48,7 +48,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
 
 
 def running(started: Started | None) -> psutil.Process | None:
-    """Our process if it still runs (or is paused); None if it ended or its id is somebody else's."""
+    """Return our process if it still runs (or is paused); None if it ended or its id was given to another."""
     if started is None:
         return None
     try:

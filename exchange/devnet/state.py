@@ -1,4 +1,4 @@
-"""What is known of a network between two commands: one JSON file, written whole or not at all."""
+"""The state of a network between two commands: one JSON file, written whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network consists of: organisations with a peer and a chaincode each, orderers, and their ports.
+"""The topology of a network: organisations with a peer and a chaincode each, orderers, and their ports.
 
 Names are the same on every machine: organisation `Hospital1` has MSP id `Hospital1MSP`, its processes are
 `peer.hospital1` and `chaincode.hospital1`, and orderers are `orderer1` and so on.
@@ -30,7 +30,7 @@ _PORTS = range(20_000, 30_000)  # below the ports that outgoing connections are 
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What can be chosen. `chaincode_command` starts a chaincode service; empty for this project's own.
+    """The options of a network. `chaincode_command` starts a chaincode service; empty for this project's own.
 
     `max_message_count` and `batch_timeout` (as `250ms`) say when the orderer closes a block.
     `key_history` has peers index every write of a key, for a chaincode that asks for it; ours does not.
@@ -272,7 +272,7 @@ def _is_free(port: int) -> bool:
 
 
 class NetworkFolder:
-    """Where everything of one network lies, below one path."""
+    """The files of one network, below one path."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()

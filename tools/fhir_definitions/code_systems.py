@@ -1,4 +1,4 @@
-"""Which object identifier stands for which code system, as the definitions say."""
+"""The object identifiers of code systems, as the definitions say."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
 
 
 def _lines(table: _Table) -> bytes:
-    """JSON with one line for each member, so that a changed definition is a changed line."""
+    """Write JSON with one line for each member, so that a changed definition is a changed line."""
     rows = (f"{json.dumps(key)}:{json.dumps(table[key], separators=(',', ':'))}" for key in table)
     return ("{\n" + ",\n".join(rows) + "\n}\n").encode()
 
@@ -119,7 +119,7 @@ class _Types:
         self._index_of: dict[tuple[str, str, str], str] = {}
 
     def table(self, defined: list[dict[str, Any]]) -> _Table:
-        """`indexes`, `parameters` and `unsupported` of this type, from its SearchParameters."""
+        """Return `indexes`, `parameters` and `unsupported` of this type, from its SearchParameters."""
         entries = {entry["code"]: entry for entry in sorted(defined, key=lambda entry: str(entry["code"]))}
         unsupported = {code: UNSUPPORTED[code] for code in entries if code in UNSUPPORTED}
         plain, composite = {}, {}
@@ -175,7 +175,9 @@ class _Types:
         leaves: dict[str, list[Leaf]],
         composite: dict[str, list[_Part]],
     ) -> None:
-        """Group the elements by who reads them; the group gets the name of its narrowest parameter."""
+        """Group the elements by the parameters that read them; the group gets the name of its narrowest
+        parameter.
+        """
         readers: dict[_Key, list[str]] = defaultdict(list)
         leaf_of: dict[_Key, Leaf] = {}
 
@@ -220,7 +222,9 @@ class _Types:
         return table | ({"targets": targets} if len(targets) < MOST_TARGETS else {})
 
     def _part(self, code: str, focus: Leaf, components: list[tuple[str, list[Leaf]]]) -> _Table:
-        """How one focus of a composite is answered: by its components' own indexes, or by a joined one."""
+        """Return the plan for one focus of a composite: by its components' own indexes, or by a joined
+        one.
+        """
         if not focus.many:
             # There is one focus, so its components are met together when each is: nothing more is stored.
             return {

@@ -1,4 +1,4 @@
-"""Whether a body is valid FHIR R4, decided on the bytes as received.
+"""Validation of FHIR R4 resources, decided on the bytes as received.
 
 Structure, cardinality, choices, primitive types, required codes, contained resources and the invariants
 listed in `exchange.fhir.r4.rules` are those of R4 4.0.1, from its official definitions. Not checked:

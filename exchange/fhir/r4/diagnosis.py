@@ -48,7 +48,7 @@ def diagnose(resource: dict[str, Any]) -> list[Problem]:
 
 
 class _Scope:
-    """What local references resolve in: a resource with what it contains."""
+    """The scope of local references: a resource and its contained resources."""
 
     def __init__(self, container: dict[str, Any]) -> None:
         contained = container.get("contained")
@@ -75,7 +75,7 @@ class _Walk:
         self._hints = _MOST_HINTS
 
     def resource(self, value: Any, path: str, *, contained: bool) -> None:
-        """A resource: the body itself, one that it contains, or one in a Bundle or Parameters."""
+        """Check a resource: the body itself, one that it contains, or one in a Bundle or Parameters."""
         before = len(self.problems)
         if not isinstance(value, dict):
             self._add(path, "expected a resource, a JSON object")
@@ -104,7 +104,7 @@ class _Walk:
             raise _EnoughError
 
     def _object(self, value: Any, type_name: str, path: str, *, beside: bool = False) -> None:
-        """An object of a type; `beside` when it adds to the value of a primitive."""
+        """Check an object of a type; `beside` when it adds to the value of a primitive."""
         if not isinstance(value, dict):
             self._add(path, f"expected an object, a {_named(type_name)}")
             return

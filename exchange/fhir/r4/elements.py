@@ -1,4 +1,4 @@
-"""What elements a type of FHIR R4 has: the rows of the generated table, read when a type is first met."""
+"""The elements of each type of FHIR R4: the rows of the generated table, read when a type is first met."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One reading of the bytes: JSON that every parser sees alike.
 
-What is stored is the bytes received, and other systems will parse them again. So what JSON leaves to the
+The bytes are stored as received, and other systems will parse them again. So what JSON leaves to the
 parser is refused: an object with the same name twice, half of a surrogate pair, control characters, numbers
 that overflow, vanish or run on, and nesting without end.
 """

@@ -1,4 +1,4 @@
-"""What a Fabric channel is, as the own peer tells it: its first block, and the organisations on it."""
+"""A Fabric channel as the own peer reports it: its first block, and the organisations on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Invariants of the clinical resources and of those who take part (https://hl7.org/fhir/R4/resourcelist.html)."""
+"""Invariants of the clinical resources and of those who take part
+(https://hl7.org/fhir/R4/resourcelist.html).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Invariants of the resources that hold resources: Bundle and Parameters (https://hl7.org/fhir/R4/bundle.html)."""
+"""Invariants of the resources that hold resources: Bundle and Parameters
+(https://hl7.org/fhir/R4/bundle.html).
+"""
 
 from __future__ import annotations
 

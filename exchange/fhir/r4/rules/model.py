@@ -1,6 +1,6 @@
-"""How a rule of the specification is written: once, for the fast pass and for the diagnosis alike.
+"""The form of a rule of the specification, written once, for the fast pass and for the diagnosis alike.
 
-A rule is a predicate over an element whose parts are attributes (`it.start`). What is absent is UNSET, which
+A rule is a predicate over an element whose parts are attributes (`it.start`). An absent part is UNSET, which
 is false, so `it.component or ()` walks a list that may be missing; a choice is there under its own name
 (`it.value`) and under that of each type (`it.valueQuantity`). The predicate runs on elements whose structure
 holds, so it may rely on types and cardinalities.

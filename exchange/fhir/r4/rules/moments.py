@@ -23,7 +23,9 @@ def not_after(first: str, second: str) -> bool:
 
 
 def _instant(text: str) -> tuple[int, bool, str]:
-    """Seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort by value."""
+    """Return the seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort
+    by value.
+    """
     whole, rest = text[:19], text[19:]
     digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0] if rest.startswith(".") else ""
     zone = rest[len(digits) + 1 :] if digits else rest

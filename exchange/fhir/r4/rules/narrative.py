@@ -1,4 +1,4 @@
-"""Whether a narrative is what it may be: basic formatting, nothing active, nothing fetched by stealth.
+"""Validation of narratives: basic formatting, nothing active, nothing fetched by stealth.
 
 Source: txt-1 and txt-2, https://hl7.org/fhir/R4/narrative.html#Narrative. The elements are those of HTML 4.0
 chapters 7 to 11 (without 9.4) and 15, `a` and `img`. The check parses the div as XML and refuses what it does
@@ -48,7 +48,7 @@ _OWN = {
 _ADDRESSES = _words("cite href longdesc src usemap")
 _SCRIPT = re.compile(r"(?i)(?:java|vb)script:")
 _HIDDEN = re.compile(r"[\x00-\x20]+")
-"""What browsers drop from an address before they look at its scheme."""
+"""Characters that browsers drop from an address before they look at its scheme."""
 _DATA = re.compile(r"(?i)\s*data:(?!\s*image/(?:png|jpeg|gif|bmp|webp)\s*[;,])")
 _ACTIVE_STYLE = re.compile(r"(?i)expression\s*\(|behavior\s*:|-moz-binding|script\s*:")
 

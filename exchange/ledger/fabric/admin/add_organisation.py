@@ -23,7 +23,7 @@ def joining(channel: str, current: bytes, definition: bytes) -> bytes:
     join.
 
     Raises:
-        ChannelUpdateError: a block holds no configuration, or nobody joins who is not there already.
+        ChannelUpdateError: a block holds no configuration, or adds no organisation.
     """
     held, wanted = configuration(current), configuration(current)
     organisations = wanted.groups[_APPLICATION].groups

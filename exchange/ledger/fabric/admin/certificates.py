@@ -45,7 +45,7 @@ def orderers_certificate(pem: bytes, host: str, authorities: Iterable[bytes]) ->
 
 
 def _usages(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier] | None:
-    """What it may be used for; None where it says nothing, which allows everything."""
+    """Return the extended key usages; None where there is no such extension, which allows everything."""
     try:
         return frozenset(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:

@@ -42,13 +42,15 @@ class ChannelConfig:
 
     @classmethod
     def first(cls, headers: ProposedCall) -> ChannelConfig:
-        """Return the configuration that the channel's first block sets. Nobody signed it: it is taken as
-        given.
+        """Return the configuration that the channel's first block sets. It carries no signature: it is taken
+        as given.
         """
         return cls(envelope_of(headers).config, headers.channel)
 
     def satisfied(self, path: str, signers: Signers) -> bool:
-        """Return whether `signers` satisfy the policy at a path such as `/Channel/Application/Endorsement`."""
+        """Return whether `signers` satisfy the policy at a path such as
+        `/Channel/Application/Endorsement`.
+        """
         *groups, name = path.removeprefix("/Channel/").split("/")
         group = self.message.channel_group
         for one in groups:
@@ -60,7 +62,9 @@ class ChannelConfig:
     def signers(
         self, signatures: Iterable[tuple[bytes, bytes, bytes]], members: MspMembers
     ) -> list[MspMember]:
-        """Who among `members` signed: of (identity, message, signature), those that hold, each once."""
+        """Return the signers among `members`: of (identity, message, signature), those that hold, each
+        once.
+        """
         found: dict[bytes, MspMember] = {}
         for serialized, message, signature in signatures:
             member = members.find(serialized)
@@ -75,7 +79,7 @@ class ChannelConfig:
 
 
 def envelope_of(headers: ProposedCall) -> Any:
-    """Fabric's ConfigEnvelope in a transaction that sets a configuration.
+    """Return Fabric's ConfigEnvelope in a transaction that sets a configuration.
 
     Raises:
         BlockError: it sets none.

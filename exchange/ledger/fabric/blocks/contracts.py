@@ -59,7 +59,9 @@ class Contracts:
 
 
 def _own(call: EndorsedCall, chaincode: str) -> Any:
-    """Return the reads and writes in our namespace; there must be no writes in another, and no private data."""
+    """Return the reads and writes in our namespace; there must be no writes in another, and no private
+    data.
+    """
     own = None
     for one in call.sets:
         if one.namespace == chaincode:

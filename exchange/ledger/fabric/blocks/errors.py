@@ -1,4 +1,4 @@
-"""What can be wrong with a block, before it has a place in a finding."""
+"""Errors in a block, before it has a place in a finding."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class InvalidError(Exception):
 
 
 class BlockError(Exception):
-    """What a block says can't be so; the text says what."""
+    """A block contradicts itself or the channel's rules; the text says how."""

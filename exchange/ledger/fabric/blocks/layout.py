@@ -1,4 +1,4 @@
-"""What a Fabric block and its transactions are, byte by byte: hashes, and what was signed.
+"""The layout of a Fabric block and its transactions, byte by byte: hashes, and signed bytes.
 
 - block hash = SHA-256 over the header in ASN.1 DER: SEQUENCE of number, previous hash, data hash;
 - data hash = SHA-256 over the transactions' bytes, one after the other;
@@ -58,7 +58,7 @@ class ProposedCall(msgspec.Struct, frozen=True):
 
 
 class EndorsedCall(msgspec.Struct, frozen=True):
-    """What endorsers signed about a call of a chaincode. `endorsements` are (endorser, signature).
+    """The part of a chaincode call that endorsers signed. `endorsements` are (endorser, signature).
 
     `sets` are the reads and writes of each namespace, as Fabric's messages.
     """
@@ -96,7 +96,7 @@ def _der(tag: int, content: bytes) -> bytes:
 
 
 def block_hash(header: Any) -> bytes:
-    """What the next block names."""
+    """Return the hash of a block's header, which the next block names."""
     return sha256(header_bytes(header)).digest()
 
 
@@ -109,7 +109,7 @@ def data_hash(transactions: Iterable[bytes]) -> bytes:
 
 
 def parse(kind: Any, data: bytes) -> Any:
-    """`data` as a message of `kind`.
+    """Parse `data` as a message of `kind`.
 
     Raises:
         UnreadableError: it is none.
@@ -147,7 +147,7 @@ def proposed(raw: bytes) -> ProposedCall:
 
 
 def endorsed(headers: ProposedCall) -> EndorsedCall:
-    """What was endorsed of the call that `headers` announce; every part must be about that call.
+    """Return the endorsed part of the call that `headers` announce; every part must be about that call.
 
     Raises:
         UnreadableError: a part can't be read.

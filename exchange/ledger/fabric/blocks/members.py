@@ -1,4 +1,4 @@
-"""Whose certificate this is: what a Fabric MSP accepts as a member of its organisation, and in which roles.
+"""Members of a Fabric MSP: the certificates that it accepts for its organisation, and in which roles.
 
 The rules are those of Fabric's MSP for X.509: a certificate is valid when it is no CA's, chains to a root
 of the organisation through CAs, is not on a revocation list, and, with node OUs, says in exactly one
@@ -42,7 +42,7 @@ _PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
 class MspRole(StrEnum):
-    """What a certificate may act as in its organisation; every valid one is a member."""
+    """The roles of a certificate in its organisation; every valid one is a member."""
 
     MEMBER = "member"
     ADMIN = "admin"
@@ -71,7 +71,9 @@ class MspMember:
         self._largest = ORDERS.get(curve, 0) // 2
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Return whether this is the holder's signature of `message`; of ECDSA's two forms only low-S counts."""
+        """Return whether this is the holder's signature of `message`; of ECDSA's two forms only low-S
+        counts.
+        """
         try:
             if isinstance(self._key, ed25519.Ed25519PublicKey):
                 self._key.verify(signature, message)
@@ -225,7 +227,7 @@ def _is_ca(certificate: x509.Certificate) -> bool:
 
 
 def _revoked(lists: Sequence[bytes], cas: Sequence[x509.Certificate]) -> set[tuple[x509.Name, int]]:
-    """Issuer and serial number of what the organisation's own CAs revoked."""
+    """Return issuer and serial number of each certificate that the organisation's own CAs revoked."""
     found = set()
     for pem in lists:
         crl = x509.load_pem_x509_crl(pem)
@@ -242,7 +244,9 @@ def _signed_by(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> boo
 
 
 def _node_units(given: Any) -> dict[MspRole, tuple[str, bytes | None]] | None:
-    """For each role the unit that names it, and the CA that must say so; None where units say nothing."""
+    """Return for each role the unit that names it, and the CA that must say so; None where units say
+    nothing.
+    """
     if not given.enable:
         return None
     named = {

@@ -1,4 +1,4 @@
-"""Whether signatures satisfy a policy of the channel, by Fabric's rules.
+"""Evaluation of the channel's signature policies, by Fabric's rules.
 
 A signature policy counts distinct members, each of them once. An implicit policy asks the policies of the
 same name one level down, of which any, a majority or all must be satisfied by the same signatures.

@@ -1,8 +1,8 @@
-"""The state that a channel's own blocks build, and a look into it for whoever compares something with it.
+"""The state that a channel's own blocks build, and a read-only view of it for comparisons.
 
 It lies in a temporary database that spills to disk, so that checking a long ledger needs little memory:
 the tables of the embedded ledger for our chaincode, whose reader and whose replay thereby serve here too.
-What Fabric keeps about chaincodes is small, and is held in memory.
+Fabric's own records about chaincodes are small and stay in memory.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class ChannelState:
             self._system[key] = value, place
 
     def endorsement_policy(self) -> Any:
-        """Fabric's ApplicationPolicy of our chaincode as committed by now; None while it is not defined.
+        """Return Fabric's ApplicationPolicy of our chaincode as committed by now; None while it is not
+        defined.
 
         Raises:
             UnreadableError: the definition can't be read.

@@ -1,7 +1,7 @@
-"""Whether a change of a channel's configuration was allowed: an orderer alone must not be able to make one.
+"""Checks that a change of a channel's configuration was allowed: no orderer can make one alone.
 
 The rules are those of Fabric's `configtx`: an update names what it read and what it writes, element by
-element with versions. What it changes must be one version above what is there, and the policy that each
+element with versions. A changed element must be one version above the present one, and the policy that each
 changed element names must be satisfied by those who signed the update. The configuration that results
 must be exactly the one that the block sets.
 """
@@ -98,7 +98,9 @@ def _elements(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[_Key, An
 
 
 def _policy(key: _Key, named: str) -> str:
-    """Return the path of the policy that guards an element: named from the root, or from the element's group."""
+    """Return the path of the policy that guards an element: named from the root, or from the element's
+    group.
+    """
     kind, path = key
     if named.startswith("/"):
         return named

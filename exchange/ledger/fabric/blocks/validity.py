@@ -46,7 +46,7 @@ class Judged(msgspec.Struct):
 
 
 def judge(raw: bytes, config: ChannelConfig, state: ChannelState) -> Judged:
-    """Return the verdict on who signed a transaction, with the state and configuration before its block."""
+    """Return the verdict on a transaction's signatures, with the state and configuration before its block."""
     judged = Judged(VALID, "")
     try:
         judged.headers = proposed(raw)

@@ -3,8 +3,9 @@
 Blocks are handed in one after the other, so that a ledger of any length streams through. Nothing here
 does I/O but for the temporary database that holds the state.
 
-The first block is signed by nobody: it is what an organisation received when it joined. Whoever noted its
-hash, or that of a later block, hands it in as `noted`; without that, the report's `first` is to be compared.
+The first block has no signature: it is the one that an organisation received when it joined. An operator who
+noted its hash, or that of a later block, hands it in as `noted`; without that, the report's `first` is to be
+compared.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _VALIDATION = "/Channel/Orderer/BlockValidation"
 _HONEST = frozenset(
     {"DUPLICATE_TXID", "ENDORSEMENT_POLICY_FAILURE", "MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"}
 )
-"""What befalls transactions where nobody misbehaves; of these the peer must name the right one."""
+"""Verdicts that occur while every peer behaves; of these the peer must name the right one."""
 
 
 class ChannelVerifier:
@@ -72,7 +73,7 @@ class ChannelVerifier:
         return self.finding is None
 
     def finish(self, blocks: int) -> Report:
-        """What was checked of a ledger that the peer says holds so many blocks."""
+        """Return the summary of a ledger that the peer says holds so many blocks."""
         if self.finding is None and self.blocks < blocks:
             self.finding = Finding("blocks", f"block {self.blocks}", "is missing")
         for number in sorted(one.block for one in self._noted):

@@ -58,7 +58,7 @@ class BlockSource:
 
 @asynccontextmanager
 async def open_blocks(profile: Profile, *, patience: float = 30.0) -> AsyncIterator[BlockSource]:
-    """A connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
+    """Open a connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.

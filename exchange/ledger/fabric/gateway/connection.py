@@ -62,7 +62,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 def credentials(profile: Profile) -> grpc.ChannelCredentials:
-    """What TLS to the peer needs.
+    """Return the TLS credentials for the peer.
 
     Raises:
         ProfileError: a file can't be read.

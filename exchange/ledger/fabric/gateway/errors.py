@@ -1,4 +1,4 @@
-"""What can go wrong between a client and Fabric's Gateway service, one class per stage of a transaction.
+"""Errors between a client and Fabric's Gateway service, one class per stage of a transaction.
 
 ```
 GatewayError
@@ -37,7 +37,7 @@ _REFUSAL = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
 
 
 class Stage(Enum):
-    """Which step of a transaction a call belongs to."""
+    """The step of a transaction that a call belongs to."""
 
     EVALUATE = "evaluate"
     ENDORSE = "endorse"
@@ -47,7 +47,7 @@ class Stage(Enum):
 
 
 class FailureDetail(msgspec.Struct, frozen=True):
-    """What one peer or orderer said about the failure."""
+    """The report of one peer or orderer about the failure."""
 
     address: str
     msp_id: str
@@ -105,7 +105,9 @@ class CallError(GatewayError):
 
     @property
     def peers_differ(self) -> bool:
-        """Return whether the own peer endorsed and others did not: they lag behind what it has seen already."""
+        """Return whether the own peer endorsed and others did not: they lag behind what it has seen
+        already.
+        """
         asked = bool(self._own) and _TOO_FEW in self.message
         return asked and all(detail.msp_id != self._own for detail in self.details)
 
@@ -160,7 +162,7 @@ class CommitError(GatewayError):
 
 
 class ReadConflictError(CommitError):
-    """What the transaction read had changed by the time it was ordered."""
+    """A key that the transaction read had changed by the time the transaction was ordered."""
 
 
 class OutcomeUnknownError(GatewayError):

@@ -46,7 +46,7 @@ class EventPosition(msgspec.Struct, frozen=True, order=True):
 
 
 class ChaincodeEvent(msgspec.Struct, frozen=True):
-    """What a VALID transaction announced."""
+    """An event that a VALID transaction announced."""
 
     position: EventPosition
     tx_id: str
@@ -81,7 +81,7 @@ class Follower:
                 await pauses.rest(why)
 
     async def blocks(self, start: int, stop: int | None = None) -> AsyncIterator[Block]:
-        """Blocks from number `start` on, as the peer holds them: to `stop` inclusive, or as they come.
+        """Yield blocks from number `start` on, as the peer holds them: to `stop` inclusive, or as they come.
 
         Nothing about them is verified here.
 

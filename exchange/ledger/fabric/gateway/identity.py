@@ -1,4 +1,4 @@
-"""Who a client is to Fabric: an MSP id, an X.509 certificate, and something that signs for it.
+"""The identity of a client towards Fabric: an MSP id, an X.509 certificate, and something that signs for it.
 
 The signer may be a key in this process, or anything that can be asked for a signature: a PKCS#11 token,
 a key service, a person with a device. It gets bytes and returns a signature; the key never comes here.
@@ -85,7 +85,7 @@ class Identity:
 
     @classmethod
     def from_files(cls, msp_id: str, certificate: Path, key: Path) -> Identity:
-        """As `from_pem`, from two files.
+        """Read an identity from two files; otherwise as `from_pem`.
 
         Raises:
             IdentityError: as `from_pem`, or a file can't be read.

@@ -84,7 +84,7 @@ def build(
 
 
 def endorsement(transaction: Envelope) -> tuple[bytes, tuple[str, ...]]:
-    """What the chaincode returned, inside an endorsed transaction, and the MSP ids of who endorsed it."""
+    """Return the chaincode's result inside an endorsed transaction, and the MSP ids of its endorsers."""
     body = Transaction.FromString(Payload.FromString(transaction.payload).data)
     action = ChaincodeActionPayload.FromString(body.actions[0].payload).action
     endorsed = ProposalResponsePayload.FromString(action.proposal_response_payload)

@@ -1,4 +1,4 @@
-"""Which failures are worth the same call again, in one table.
+"""The failures after which the same call is worth another try, in one table.
 
 Another try is always safe: evaluating and endorsing write nothing, and a signed transaction's id can be
 valid only once. The table is about sense: a refusal stays a refusal, and a peer that restarts comes back.
@@ -17,7 +17,7 @@ from exchange.ledger.fabric.gateway.errors import CallError, Stage
 
 
 class Advice(Enum):
-    """What to do after a failure."""
+    """The step to take after a failure."""
 
     AGAIN = "again"
     GIVE_UP = "give up"

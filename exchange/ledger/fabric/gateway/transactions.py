@@ -35,7 +35,8 @@ from exchange.ledger.port import Checkpoint, Committed, Event
 R = TypeVar("R")
 
 IN_FLIGHT = 2
-"""How many transactions of one gateway's group commit run at once: a commit is several round trips."""
+"""The number of transactions of one gateway's group commit that run at once: a commit is several round trips.
+"""
 
 _RECOGNITION = 4.0  # seconds for reading the first block
 
@@ -63,7 +64,7 @@ class FabricTransactions:
     def open(
         cls, profile: Profile, *, deadlines: Deadlines | None = None, first_block: str | None = None
     ) -> FabricTransactions:
-        """Be ready to transact; the peer is reached on the first call.
+        """Make a client that is ready to transact; the peer is reached on the first call.
 
         Raises:
             ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
