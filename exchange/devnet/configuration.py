@@ -55,73 +55,74 @@ def channel_config(topology: Topology, folder: NetworkFolder) -> str:
     chaincode. Raft ticks every 100 ms: with Fabric's 500 ms a restarted orderer is without a leader for
     5 to 10 s.
     """
-    rules = {
+    profile = {
+        "Policies": _rules(),
+        "Capabilities": {"V3_0": True},
+        "Orderer": _ordering(topology, folder),
+        "Application": _application(topology, folder),
+    }
+    return json.dumps({"Profiles": {PROFILE: profile}}, indent=1)
+
+
+def _rules() -> dict[str, Any]:
+    return {
         "Readers": _implicit("ANY Readers"),
         "Writers": _implicit("ANY Writers"),
         "Admins": _implicit("MAJORITY Admins"),
     }
-    majority = _implicit("MAJORITY Endorsement")
-    options = topology.options
-    return json.dumps(
-        {
-            "Profiles": {
-                PROFILE: {
-                    "Policies": rules,
-                    "Capabilities": {"V3_0": True},
-                    "Orderer": {
-                        "OrdererType": "etcdraft",
-                        "BatchTimeout": options.batch_timeout,
-                        "BatchSize": {
-                            "MaxMessageCount": options.max_message_count,
-                            "AbsoluteMaxBytes": "20 MB",
-                            "PreferredMaxBytes": "4 MB",
-                        },
-                        "EtcdRaft": {
-                            "Consenters": [_consenter(orderer, folder) for orderer in topology.orderers],
-                            "Options": {
-                                "TickInterval": "100ms",
-                                "ElectionTick": 10,
-                                "HeartbeatTick": 1,
-                                "MaxInflightBlocks": 5,
-                                "SnapshotIntervalSize": "16 MB",
-                            },
-                        },
-                        "Policies": {**rules, "BlockValidation": _implicit("ANY Writers")},
-                        "Capabilities": {"V2_0": True},
-                        "Organizations": [
-                            {
-                                "Name": "Orderer",
-                                "ID": ORDERER_MSP,
-                                "MSPDir": str(folder.orderer_organisation / "msp"),
-                                "Policies": _signed(ORDERER_MSP),
-                                "OrdererEndpoints": [orderer.address for orderer in topology.orderers],
-                            }
-                        ],
-                    },
-                    "Application": {
-                        "Policies": {**rules, "Endorsement": majority, "LifecycleEndorsement": majority},
-                        "Capabilities": {"V2_5": True},
-                        "Organizations": [
-                            {
-                                "Name": organisation.name,
-                                "ID": organisation.msp_id,
-                                "MSPDir": str(folder.organisation(organisation) / "msp"),
-                                "Policies": {
-                                    **_signed(organisation.msp_id),
-                                    "Endorsement": _signature(f"OR('{organisation.msp_id}.peer')"),
-                                },
-                                "AnchorPeers": [
-                                    {"Host": organisation.reached, "Port": organisation.peer_port}
-                                ],
-                            }
-                            for organisation in topology.organisations
-                        ],
-                    },
-                }
-            }
+
+
+def _ordering(topology: Topology, folder: NetworkFolder) -> dict[str, Any]:
+    organisation = {
+        "Name": "Orderer",
+        "ID": ORDERER_MSP,
+        "MSPDir": str(folder.orderer_organisation / "msp"),
+        "Policies": _signed(ORDERER_MSP),
+        "OrdererEndpoints": [orderer.address for orderer in topology.orderers],
+    }
+    return {
+        "OrdererType": "etcdraft",
+        "BatchTimeout": topology.options.batch_timeout,
+        "BatchSize": {
+            "MaxMessageCount": topology.options.max_message_count,
+            "AbsoluteMaxBytes": "20 MB",
+            "PreferredMaxBytes": "4 MB",
         },
-        indent=1,
-    )
+        "EtcdRaft": {
+            "Consenters": [_consenter(orderer, folder) for orderer in topology.orderers],
+            "Options": {
+                "TickInterval": "100ms",
+                "ElectionTick": 10,
+                "HeartbeatTick": 1,
+                "MaxInflightBlocks": 5,
+                "SnapshotIntervalSize": "16 MB",
+            },
+        },
+        "Policies": {**_rules(), "BlockValidation": _implicit("ANY Writers")},
+        "Capabilities": {"V2_0": True},
+        "Organizations": [organisation],
+    }
+
+
+def _application(topology: Topology, folder: NetworkFolder) -> dict[str, Any]:
+    majority = _implicit("MAJORITY Endorsement")
+    return {
+        "Policies": {**_rules(), "Endorsement": majority, "LifecycleEndorsement": majority},
+        "Capabilities": {"V2_5": True},
+        "Organizations": [
+            {
+                "Name": organisation.name,
+                "ID": organisation.msp_id,
+                "MSPDir": str(folder.organisation(organisation) / "msp"),
+                "Policies": {
+                    **_signed(organisation.msp_id),
+                    "Endorsement": _signature(f"OR('{organisation.msp_id}.peer')"),
+                },
+                "AnchorPeers": [{"Host": organisation.reached, "Port": organisation.peer_port}],
+            }
+            for organisation in topology.organisations
+        ],
+    }
 
 
 def _consenter(orderer: Orderer, folder: NetworkFolder) -> dict[str, Any]:
@@ -182,6 +183,35 @@ def orderer_environment(
     }
 
 
+_PEER_TIMES: Environment = {
+    # Fabric's 25 s between attempts would at times be the time until two peers meet.
+    "CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
+    # A neighbour that hangs keeps its connections, so only gossip finds out; until then every second
+    # transaction may be sent to it first. Fabric's 5 s and 25 s made that 25 s and five transactions
+    # of 5 s each; these make it 5 s and two. A busy machine delays a word by less than a second (16
+    # busy processes on 2 cores: none was missed), and who was given up by mistake is met again
+    # within a second.
+    "CORE_PEER_GOSSIP_ALIVETIMEINTERVAL": "1s",
+    "CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT": "5s",
+    # A peer that comes back knows its neighbours' chaincodes after 1 s instead of 4.
+    "CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
+    "CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",
+    # A peer whose orderer hangs must notice, or it sees no more blocks: after 13 s instead of 80.
+    "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL": "10s",
+    "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT": "3s",
+    # Fabric doubles the pause before it looks for an orderer again up to an hour.
+    "CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD": "2s",
+    # A neighbour that hangs must be given up before the client gives up, so that another is asked; and
+    # none that works: on that busy machine a full batch took 0.3 s, and 1.1 s when six came at once.
+    "CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT": "3s",
+    # A peer sends to one orderer or another, so one that hangs costs a share of all transactions this
+    # long each; Fabric's 30 s are more than a caller waits. A late answer is no loss: it sends again.
+    "CORE_PEER_GATEWAY_BROADCASTTIMEOUT": "2s",
+    "CORE_PEER_GATEWAY_DIALTIMEOUT": "3s",
+}
+"""The intervals and timeouts of a peer, shorter than Fabric's, so that it soon notices nodes that hang."""
+
+
 def peer_environment(
     topology: Topology, folder: NetworkFolder, organisation: NetworkOrganisation, *, cores: int = 1
 ) -> Environment:
@@ -204,30 +234,7 @@ def peer_environment(
         "CORE_PEER_CHAINCODELISTENADDRESS": f"{organisation.listens}:{organisation.chaincode_listen_port}",
         "CORE_PEER_GOSSIP_BOOTSTRAP": organisation.address,
         "CORE_PEER_GOSSIP_EXTERNALENDPOINT": organisation.address,
-        # Fabric's 25 s between attempts would at times be the time until two peers meet.
-        "CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
-        # A neighbour that hangs keeps its connections, so only gossip finds out; until then every second
-        # transaction may be sent to it first. Fabric's 5 s and 25 s made that 25 s and five transactions
-        # of 5 s each; these make it 5 s and two. A busy machine delays a word by less than a second (16
-        # busy processes on 2 cores: none was missed), and who was given up by mistake is met again
-        # within a second.
-        "CORE_PEER_GOSSIP_ALIVETIMEINTERVAL": "1s",
-        "CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT": "5s",
-        # A peer that comes back knows its neighbours' chaincodes after 1 s instead of 4.
-        "CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
-        "CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",
-        # A peer whose orderer hangs must notice, or it sees no more blocks: after 13 s instead of 80.
-        "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL": "10s",
-        "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT": "3s",
-        # Fabric doubles the pause before it looks for an orderer again up to an hour.
-        "CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD": "2s",
-        # A neighbour that hangs must be given up before the client gives up, so that another is asked; and
-        # none that works: on that busy machine a full batch took 0.3 s, and 1.1 s when six came at once.
-        "CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT": "3s",
-        # A peer sends to one orderer or another, so one that hangs costs a share of all transactions this
-        # long each; Fabric's 30 s are more than a caller waits. A late answer is no loss: it sends again.
-        "CORE_PEER_GATEWAY_BROADCASTTIMEOUT": "2s",
-        "CORE_PEER_GATEWAY_DIALTIMEOUT": "3s",
+        **_PEER_TIMES,
         "CORE_PEER_TLS_ENABLED": "true",
         "CORE_PEER_TLS_CERT_FILE": str(tls / "server.crt"),
         "CORE_PEER_TLS_KEY_FILE": str(tls / "server.key"),

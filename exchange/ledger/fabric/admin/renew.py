@@ -97,8 +97,8 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
     if renewed is None:
         raise ChannelUpdateError(f"{address} is no consenter: they are {', '.join(sorted(consenters))}")
     if not consenters:
-        # Fabric has the leader hand over before it is renewed, and drops the update where no orderer is left to
-        # take over.
+        # Fabric has the leader hand over before it is renewed, and drops the update where no orderer is left
+        # to take over.
         raise ChannelUpdateError(
             f"{address} is the only consenter, so no other can lead meanwhile: "
             "renew it with its own key, which takes no update, or add another first"
