@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exchange.devnet.administration import Administrator
 from exchange.devnet.network import Network
-from exchange.devnet.state import save
+from exchange.devnet.state_file import save
 from exchange.devnet.topology import NetworkOrganisation
 from exchange.ledger.fabric.admin.packaging import package, write_builder
 

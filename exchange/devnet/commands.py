@@ -12,10 +12,10 @@ from cryptography import x509
 
 from exchange.devnet import processes
 from exchange.devnet.building import build
-from exchange.devnet.errors import CertificateError, FolderError
+from exchange.devnet.errors import FolderError, NetworkCertificateError
 from exchange.devnet.network import Network, ProcessStatus
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import NetworkState, load, locked
+from exchange.devnet.state_file import NetworkState, load, locked
 from exchange.devnet.topology import NetworkFolder, Options, Topology
 
 
@@ -114,14 +114,16 @@ def _require_valid_certificates(folder: NetworkFolder) -> None:
     """Check every certificate of the network.
 
     Raises:
-        CertificateError: one has expired or can't be read; the message names its file.
+        NetworkCertificateError: one has expired or can't be read; the message names its file.
     """
     now = datetime.datetime.now(datetime.UTC)
     for path in sorted((*folder.crypto.rglob("*.pem"), *folder.crypto.rglob("*.crt"))):
         try:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
         except (ValueError, x509.InvalidVersion):
-            raise CertificateError(f"{path} is no certificate: restore it, or reset the network") from None
+            raise NetworkCertificateError(
+                f"{path} is no certificate: restore it, or reset the network"
+            ) from None
         if certificate.not_valid_after_utc < now:
             day = certificate.not_valid_after_utc.date()
-            raise CertificateError(f"{path} expired on {day}: renew it, or reset the network")
+            raise NetworkCertificateError(f"{path} expired on {day}: renew it, or reset the network")

@@ -22,7 +22,7 @@ from exchange.devnet.building import package_file, write_configuration, write_pa
 from exchange.devnet.errors import NetworkError
 from exchange.devnet.network import Network
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import NetworkState, load, save
+from exchange.devnet.state_file import NetworkState, load, save
 from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Options, Topology
 
 ROOT = Path("/network")

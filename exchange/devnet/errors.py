@@ -32,7 +32,7 @@ class PortError(NetworkError):
     """A port is taken by another program."""
 
 
-class CertificateError(NetworkError):
+class NetworkCertificateError(NetworkError):
     """A certificate has expired, or is not one for its purpose."""
 
 

@@ -27,7 +27,7 @@ from exchange.devnet.configuration import (
 from exchange.devnet.discovery import can_endorse
 from exchange.devnet.errors import NetworkError, ProcessStartError
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import NetworkState, save
+from exchange.devnet.state_file import NetworkState, save
 from exchange.devnet.topology import HOST, NetworkFolder, Topology, require_free
 from exchange.ledger.fabric.gateway.connection import Profile
 

@@ -23,7 +23,7 @@ from exchange.cli.main import build
 from exchange.devnet import Programs, configuration
 from exchange.devnet.containers import OPTIONS, ROOT, Job, parts
 from exchange.devnet.network import Network
-from exchange.devnet.state import NetworkState, save
+from exchange.devnet.state_file import NetworkState, save
 from exchange.devnet.topology import NetworkFolder, Topology
 from exchange.node.settings import Risk, Settings, check
 

@@ -22,7 +22,7 @@ from chaincode.consent.model import Policy
 from exchange import devnet
 from exchange.devnet import configuration, processes
 from exchange.devnet.discovery import can_endorse
-from exchange.devnet.state import save
+from exchange.devnet.state_file import save
 from exchange.devnet.topology import HOST, NetworkOrganisation, Topology
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.fabric.admin.add_organisation import main as joining

@@ -26,15 +26,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from exchange import devnet
 from exchange.devnet import processes
 from exchange.devnet.errors import (
-    CertificateError,
     FolderError,
+    NetworkCertificateError,
     NetworkError,
     PortError,
     ProcessStartError,
     ProgramsError,
 )
 from exchange.devnet.programs import NAMES
-from exchange.devnet.state import NetworkState, locked, save
+from exchange.devnet.state_file import NetworkState, locked, save
 from exchange.devnet.topology import HOST, NetworkFolder, Topology, require_free
 from exchange.ledger.fabric.admin.packaging import package
 from exchange.ledger.fabric.gateway.connection import Profile
@@ -190,7 +190,7 @@ def test_expired_certificate_is_named_with_its_file(small):
     good = path.read_bytes()
     path.write_bytes(expired(good))
     try:
-        with pytest.raises(CertificateError, match=r"server\.crt expired on 2"):
+        with pytest.raises(NetworkCertificateError, match=r"server\.crt expired on 2"):
             devnet.up(small)
     finally:
         path.write_bytes(good)

@@ -18,7 +18,7 @@ from exchange.fhir.r4.definitions import PRIMITIVES, TYPES
 from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, codes, elements, extensible, fhir_type
 from exchange.fhir.r4.primitives import PRIMITIVE_TYPES
 from exchange.fhir.r4.rules import rules_of
-from exchange.fhir.r4.view import View
+from exchange.fhir.r4.view import ElementView
 from exchange.fhir.r4.wellformed import CONTROL, Repeating, Unreadable
 
 MOST_PROBLEMS = 1000
@@ -122,7 +122,7 @@ class _Walk:
             return
         if type_name == "Reference":
             self._reference(value, path)
-        view = View(type_name, value)
+        view = ElementView(type_name, value)
         for rule in rules_of(type_name):
             if not rule.holds(view):
                 self._add(

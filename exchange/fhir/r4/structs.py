@@ -22,7 +22,7 @@ from exchange.fhir.r4.definitions import PRIMITIVES
 from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, elements, extensible
 from exchange.fhir.r4.primitives import annotation
 from exchange.fhir.r4.rules import rules_of
-from exchange.fhir.r4.rules.model import Contained, Held
+from exchange.fhir.r4.rules.invariant import Contained, Held
 
 _LOCAL = b'"reference":"#'
 _lock = RLock()

@@ -11,7 +11,7 @@ from chaincode.consent.obligations import Facts, admits
 from chaincode.consent.rules import decide, understands_policy
 from exchange.errors import BadRequestError
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.search.definitions import resource_types
+from exchange.fhir.search.parameters import resource_types
 from exchange.ledger.consortium_policy import describe, differences, founding_policy, next_policy
 
 POLICY = founding_policy(["BetaMSP", "AlphaMSP"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from exchange.fhir.references import literal
 from exchange.fhir.search.algebra import ValueFormError
-from exchange.fhir.search.definitions import Leaf, resource_types
+from exchange.fhir.search.parameters import Leaf, resource_types
 from exchange.fhir.search.types import codes
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 
-class Rule(NamedTuple):
+class Invariant(NamedTuple):
     """One invariant: its key in the specification, its predicate, what it asks, and the part it points at."""
 
     key: str
