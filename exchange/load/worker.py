@@ -24,7 +24,7 @@ from exchange.load import Item, Piece, Position, Unit, take_apart
 from exchange.services.records.prepare import Indexer, Prepared
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
-_RECORD = re.compile(rf"([A-Za-z]{1, 64})/({ID})")
+_RECORD = re.compile(rf"([A-Za-z]{{1,64}})/({ID})")
 _SHOWN = 3
 
 
