@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analytics.binning import Bins
+from analytics.data.binning import Bins
 from analytics.errors import DataError
 
 numbers = st.floats(-1e6, 1e6) | st.just(float("nan")) | st.integers(-5, 5).map(float)

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 from dask.distributed import Client as DaskClient
 
-from analytics import cohort
-from analytics.cohort import MODELS_FOLDER, Cluster, score_cohort
-from analytics.encrypted.artefacts import Model
-from analytics.errors import DataError, UnknownError
+from analytics.cohort import batch_scoring
+from analytics.cohort.cluster import MODELS_FOLDER, DaskCluster
+from analytics.cohort.batch_scoring import score_cohort
+from analytics.encrypted.artefacts import CompiledModel
+from analytics.errors import DataError, UnknownDigestError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed", "ignore::ResourceWarning")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory, model3: Model) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory, model3: CompiledModel) -> Path:
     folder = tmp_path_factory.mktemp("models")
     (folder / "risk.model").write_bytes(model3.frame.data)
     return folder
 
 
-class InProcess(Cluster):
+class InProcess(DaskCluster):
     """A cluster whose tasks run in this process's threads: the same scheduler, without its start-up."""
 
     def connect(self) -> Any:
@@ -32,9 +33,9 @@ class InProcess(Cluster):
 
 
 @pytest.fixture
-def in_process(models: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def in_process(models: Path, monkeypatch: pytest.MonkeyPatch) -> DaskCluster:
     monkeypatch.setenv(MODELS_FOLDER, str(models))
-    cohort._evaluator.cache_clear()
+    batch_scoring._evaluator.cache_clear()
     return InProcess()
 
 
@@ -48,7 +49,7 @@ def names(count: int) -> list[str]:
 
 
 def test_a_local_cluster_scores_a_cohort_into_one_private_file(
-    models: Path, model3: Model, depth3: Any, tmp_path: Path
+    models: Path, model3: CompiledModel, depth3: Any, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int]] = []
     result = score_cohort(
@@ -56,7 +57,7 @@ def test_a_local_cluster_scores_a_cohort_into_one_private_file(
         names(100),
         depth3.table[:100],
         tmp_path / "job",
-        cluster=Cluster(workers=1, models=models),
+        cluster=DaskCluster(workers=1, models=models),
         batch=60,
         progress=lambda done, total: seen.append((done, total)),
     )
@@ -70,7 +71,7 @@ def test_a_local_cluster_scores_a_cohort_into_one_private_file(
 
 
 def test_a_few_patients_are_packed_and_within_the_exact_bound(
-    in_process: Cluster, model3: Model, depth3: Any, tmp_path: Path
+    in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path
 ) -> None:
     result = score_cohort(model3.offer, names(11), depth3.table[:11], tmp_path, cluster=in_process)
     assert result.method == "packed"
@@ -79,9 +80,9 @@ def test_a_few_patients_are_packed_and_within_the_exact_bound(
 
 
 def test_a_stopped_job_goes_on_where_it_was(
-    in_process: Cluster, model3: Model, depth3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(rows: int = 90, **more: Any) -> cohort.CohortResult:
+    def run(rows: int = 90, **more: Any) -> batch_scoring.CohortResult:
         table = depth3.table[:rows] + more.pop("shift", 0)
         return score_cohort(model3.offer, names(rows), table, tmp_path, cluster=in_process, batch=30, **more)
 
@@ -105,15 +106,15 @@ def test_a_stopped_job_goes_on_where_it_was(
 
 
 def test_workers_without_the_model_refuse(
-    in_process: Cluster, model3: Model, depth3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MODELS_FOLDER, str(tmp_path))
-    with pytest.raises(UnknownError, match="does not hold this model"):
+    with pytest.raises(UnknownDigestError, match="does not hold this model"):
         score_cohort(model3.offer, names(30), depth3.table[:30], tmp_path / "job", cluster=in_process)
     assert list((tmp_path / "job" / "parts").iterdir()) == []
 
 
-def test_ids_must_be_one_a_row(in_process: Cluster, model3: Model, depth3: Any, tmp_path: Path) -> None:
+def test_ids_must_be_one_a_row(in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path) -> None:
     for ids in (["a"], ["a", "a"]):
         with pytest.raises(DataError, match="id of its own"):
             score_cohort(model3.offer, ids, depth3.table[:2], tmp_path, cluster=in_process)

@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from analytics.datasets import load
-from analytics.encrypted.artefacts import Model
-from analytics.encrypted.client import Client
-from analytics.encrypted.server import Evaluator
-from analytics.training import train
+from analytics.data.datasets import load_dataset
+from analytics.encrypted.artefacts import CompiledModel
+from analytics.encrypted.bfv.client import BfvClient
+from analytics.encrypted.bfv.server import BfvEvaluator
+from analytics.model.training import train
 
 
 @pytest.mark.slow
 def test_every_row_held_out_from_the_survey_is_scored_exactly(scale: float) -> None:
-    data = load("nhanes")
+    data = load_dataset("nhanes")
     trained = train(data)
-    model = Model.compile(trained.xgboost, trained.bins)
+    model = CompiledModel.compile(trained.xgboost, trained.bins)
     rows = trained.test_rows[: math.ceil(len(trained.test_rows) * min(scale, 1))]
     assert len(trained.test_rows) == 1579
     program = model.programs["fast"]
     bits = trained.bins.bits(trained.bins.codes(data.table[rows]))
     expected = program.integers(bits)
-    client, evaluator = Client.create(model.offer), Evaluator()
+    client, evaluator = BfvClient.create(model.offer), BfvEvaluator()
     evaluator.add_model(model.frame.data)
     evaluator.add_keys(client.keys)
     for row, right in zip(rows, expected, strict=True):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics import datasets, units
-from analytics.accounts import Account, Reason
-from analytics.catalogue import DIABETES, DIABETES_ALL
-from analytics.errors import NoUsableDataError
-from analytics.features import Extract, extract
+from analytics.data import datasets, units
+from analytics.data.feature_values import FeatureValue, MissingReason
+from analytics.data.catalogue import DIABETES, DIABETES_ALL
+from analytics.data.feature_values import NoUsableDataError
+from analytics.data.features import ExtractedFeatures, extract_features
 
 TODAY = date(2024, 6, 1)
 PATIENT = {"resourceType": "Patient", "id": "p", "birthDate": "1960-06-02", "gender": "female"}
@@ -40,11 +40,11 @@ def enough() -> list[dict[str, Any]]:
     ]
 
 
-def run(*records: dict[str, Any], patient: dict[str, Any] | None = None) -> Extract:
-    return extract(DIABETES_ALL, patient or PATIENT, [*enough(), *records], TODAY)
+def run(*records: dict[str, Any], patient: dict[str, Any] | None = None) -> ExtractedFeatures:
+    return extract_features(DIABETES_ALL, patient or PATIENT, [*enough(), *records], TODAY)
 
 
-def account(name: str, *records: dict[str, Any]) -> Account:
+def account(name: str, *records: dict[str, Any]) -> FeatureValue:
     return next(a for a in run(*records).accounts if a.feature == name)
 
 
@@ -80,21 +80,21 @@ def test_units_convert_to_the_features_own(
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (measured("39156-5", 27, "mg/dL"), Reason.UNIT),
-        (measured("39156-5", 27, "furlongs"), Reason.UNIT),
-        (measured("39156-5", 0.3, "kg/m2"), Reason.IMPLAUSIBLE),
-        (measured("39156-5", 3000, "kg/m2"), Reason.IMPLAUSIBLE),
+        (measured("39156-5", 27, "mg/dL"), MissingReason.UNIT),
+        (measured("39156-5", 27, "furlongs"), MissingReason.UNIT),
+        (measured("39156-5", 0.3, "kg/m2"), MissingReason.IMPLAUSIBLE),
+        (measured("39156-5", 3000, "kg/m2"), MissingReason.IMPLAUSIBLE),
         (
             measured("39156-5", 27, "kg/m2") | {"valueQuantity": {"value": 27, "comparator": ">"}},
-            Reason.INEXACT,
+            MissingReason.INEXACT,
         ),
-        ({**measured("39156-5", 27, "kg/m2"), "valueQuantity": None}, Reason.NO_VALUE),
-        (measured("39156-5", 27, "kg/m2", status="entered-in-error"), Reason.NOT_RECORDED),
-        (measured("39156-5", 27, "kg/m2", "2025-01-01"), Reason.NOT_RECORDED),
+        ({**measured("39156-5", 27, "kg/m2"), "valueQuantity": None}, MissingReason.NO_VALUE),
+        (measured("39156-5", 27, "kg/m2", status="entered-in-error"), MissingReason.NOT_RECORDED),
+        (measured("39156-5", 27, "kg/m2", "2025-01-01"), MissingReason.NOT_RECORDED),
     ],
 )
 def test_what_can_not_be_used_is_missing_and_the_account_says_why(
-    record: dict[str, Any], reason: Reason
+    record: dict[str, Any], reason: MissingReason
 ) -> None:
     found = account("bmi", record)
     assert found.missing
@@ -112,7 +112,7 @@ def test_the_latest_usable_value_counts_and_readings_of_one_moment_are_averaged(
     )
     assert found.value == 135
     assert len(found.sources) == 2
-    assert found.passed_over == {Reason.IMPLAUSIBLE: 1}
+    assert found.passed_over == {MissingReason.IMPLAUSIBLE: 1}
 
 
 def test_components_of_a_panel_are_read() -> None:
@@ -125,7 +125,7 @@ def test_components_of_a_panel_are_read() -> None:
     found = {a.feature: a for a in run(panel).accounts}
     assert found["systolic"].value == 118
     assert found["diastolic"].value == 80
-    assert found["diastolic"].passed_over == {Reason.NO_VALUE: 1}
+    assert found["diastolic"].passed_over == {MissingReason.NO_VALUE: 1}
 
 
 def test_history_is_present_unless_refuted() -> None:
@@ -156,7 +156,7 @@ def test_code_systems_are_known_by_other_names_where_a_spelling_is_given() -> No
 
     def found(**given: Any) -> dict[str, float]:
         records = [*enough(), bmi, stroke]
-        accounts = extract(DIABETES_ALL, PATIENT, records, TODAY, **given).accounts
+        accounts = extract_features(DIABETES_ALL, PATIENT, records, TODAY, **given).accounts
         return {one.feature: one.value for one in accounts}
 
     assert math.isnan(found()["bmi"])
@@ -167,10 +167,10 @@ def test_code_systems_are_known_by_other_names_where_a_spelling_is_given() -> No
 
 def test_too_little_data_is_no_score_and_names_what_is_missing() -> None:
     with pytest.raises(NoUsableDataError) as refusal:
-        extract(DIABETES, PATIENT, enough()[:2], TODAY)
+        extract_features(DIABETES, PATIENT, enough()[:2], TODAY)
     assert {"bmi", "heart_rate", "smoking"} <= set(refusal.value.missing)
     with pytest.raises(NoUsableDataError) as refusal:
-        extract(DIABETES, {"resourceType": "Patient", "id": "p"}, enough(), TODAY)
+        extract_features(DIABETES, {"resourceType": "Patient", "id": "p"}, enough(), TODAY)
     assert {"age", "sex"} <= set(refusal.value.missing)
 
 
@@ -206,7 +206,7 @@ def test_fhir_resources_of_the_survey_give_the_rows_the_model_was_trained_on() -
         if not kept:
             continue
         try:
-            found = extract(DIABETES, person.patient, person.records, date(2017, 12, 31))
+            found = extract_features(DIABETES, person.patient, person.records, date(2017, 12, 31))
         except NoUsableDataError:
             assert np.isnan(data.table[row]).sum() >= 5
             continue

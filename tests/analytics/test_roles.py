@@ -18,21 +18,14 @@ import pytest
 from fastapi import FastAPI
 
 from analytics.encrypted import seal
-from analytics.encrypted.artefacts import Model, Offer
-from analytics.encrypted.client import Client
-from analytics.encrypted.framing import Frame, Kind, unframe
-from analytics.encrypted.pool import PoolLimits
-from analytics.encrypted.server import Evaluator
-from analytics.errors import (
-    DamagedError,
-    DataError,
-    MismatchError,
-    UnauthenticatedError,
-    UnknownError,
-    WorkerLostError,
-)
-from analytics.remote import RemoteEvaluator
-from analytics.service import EvaluatorSettings, create_app, models_in, serve
+from analytics.encrypted.artefacts import CompiledModel, ModelOffer
+from analytics.encrypted.bfv.client import BfvClient
+from analytics.encrypted.framing import Frame, ArtefactKind, unframe
+from analytics.evaluator.pool import PoolLimits
+from analytics.encrypted.bfv.server import BfvEvaluator
+from analytics.errors import DamagedArtefactError, DataError, ArtefactMismatchError, UnauthenticatedError, UnknownDigestError, WorkerLostError
+from analytics.evaluator.client import EvaluatorClient
+from analytics.evaluator.app import EvaluatorSettings, create_app, read_models, serve
 
 TOKEN = "a token for tests"
 CLIENTS = {"hospital": hashlib.sha256(TOKEN.encode()).hexdigest()}
@@ -40,7 +33,7 @@ CLIENTS = {"hospital": hashlib.sha256(TOKEN.encode()).hexdigest()}
 EVALUATOR = """
 import sys
 from pathlib import Path
-from analytics.encrypted.server import Evaluator
+from analytics.encrypted.bfv.server import BfvEvaluator
 here = Path(sys.argv[1])
 evaluator = Evaluator()
 evaluator.add_model((here / "risk.model").read_bytes())
@@ -52,8 +45,8 @@ CLIENT_ASKS = """
 import sys
 from pathlib import Path
 import numpy as np
-from analytics.encrypted.artefacts import Offer
-from analytics.encrypted.client import Client
+from analytics.encrypted.artefacts import ModelOffer
+from analytics.encrypted.bfv.client import BfvClient
 here = Path(sys.argv[1])
 client = Client.create(Offer.read((here / "risk.offer").read_bytes()), "private")
 (here / "secret").write_bytes(client.secret())
@@ -64,9 +57,10 @@ client = Client.create(Offer.read((here / "risk.offer").read_bytes()), "private"
 CLIENT_READS = """
 import sys
 from pathlib import Path
-from analytics.encrypted.artefacts import Offer
-from analytics.encrypted.client import Client, Query
-from analytics.encrypted.framing import Kind, unframe
+from analytics.encrypted.artefacts import ModelOffer
+from analytics.encrypted.bfv.client import BfvClient
+from analytics.encrypted.artefacts import EncryptedQuery
+from analytics.encrypted.framing import ArtefactKind, unframe
 here = Path(sys.argv[1])
 offer = Offer.read((here / "risk.offer").read_bytes())
 client = Client.restore(offer, (here / "secret").read_bytes(), (here / "hospital.keys").read_bytes())
@@ -83,7 +77,7 @@ def in_own_process(code: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_roles_need_only_what_is_handed_to_them(tmp_path: Path, model3: Model, depth3: Any) -> None:
+def test_the_roles_need_only_what_is_handed_to_them(tmp_path: Path, model3: CompiledModel, depth3: Any) -> None:
     owner, evaluator, hospital = (tmp_path / name for name in ("owner", "evaluator", "hospital"))
     for folder in (owner, evaluator, hospital):
         folder.mkdir()
@@ -104,7 +98,7 @@ def test_the_roles_need_only_what_is_handed_to_them(tmp_path: Path, model3: Mode
 
 
 @pytest.fixture
-async def service(model3: Model) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
+async def service(model3: CompiledModel) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
     app = create_app(EvaluatorSettings((model3.frame.data,), CLIENTS, pool=PoolLimits(workers=1, seconds=20)))
     transport = httpx.ASGITransport(app)
     headers = {"authorization": f"Bearer {TOKEN}"}
@@ -116,12 +110,12 @@ async def service(model3: Model) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClie
 
 
 async def test_over_http_a_client_fetches_sends_and_reads(
-    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel, depth3: Any
 ) -> None:
     _, http = service
     assert (await http.get("/models")).json() == {"models": [model3.digest]}
-    offer = Offer.read((await http.get(f"/models/{model3.digest}/offer")).content)
-    client = Client.create(offer)
+    offer = ModelOffer.read((await http.get(f"/models/{model3.digest}/offer")).content)
+    client = BfvClient.create(offer)
     query = client.encrypt(depth3.table[:1])
     early = await http.post("/score", content=query.data)
     assert (early.status_code, early.json()["code"]) == (404, "unknown")
@@ -140,12 +134,12 @@ async def test_over_http_a_client_fetches_sends_and_reads(
 
 
 async def test_the_hospitals_side_sends_keys_when_needed_and_keeps_commitments(
-    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel, depth3: Any
 ) -> None:
     _, http = service
-    remote = RemoteEvaluator(http)
+    remote = EvaluatorClient(http)
     assert await remote.models() == (model3.digest,)
-    client = Client.create(await remote.offer(model3.digest), "private", patients=2)
+    client = BfvClient.create(await remote.offer(model3.digest), "private", patients=2)
     first = await remote.score(client, depth3.table[:2])
     second = await remote.score(client, depth3.table[:2])
     for found in (first, second):
@@ -153,7 +147,7 @@ async def test_the_hospitals_side_sends_keys_when_needed_and_keeps_commitments(
         assert found.model == model3.digest
     digests = {first.query_digest, first.answer_digest, second.query_digest, second.answer_digest}
     assert len(digests) == 4
-    with pytest.raises(UnknownError):
+    with pytest.raises(UnknownDigestError):
         await remote.offer("0" * 64)
     http.headers["authorization"] = "Bearer other"
     with pytest.raises(UnauthenticatedError):
@@ -169,21 +163,21 @@ async def test_an_evaluator_that_is_not_there_or_talks_nonsense_is_an_error_to_r
     async with httpx.AsyncClient(
         transport=httpx.MockTransport(nonsense), base_url="http://evaluator"
     ) as http:
-        for call in (RemoteEvaluator(http).models(), RemoteEvaluator(http).offer("0" * 64)):
+        for call in (EvaluatorClient(http).models(), EvaluatorClient(http).offer("0" * 64)):
             with pytest.raises(WorkerLostError):
                 await call
 
 
-def test_serving_anyone_on_every_interface_is_refused(model3: Model) -> None:
+def test_serving_anyone_on_every_interface_is_refused(model3: CompiledModel) -> None:
     with pytest.raises(DataError, match="loopback"):
         serve(EvaluatorSettings((model3.frame.data,), unsafe_open=True), host="0.0.0.0")
 
 
 async def test_no_secret_and_no_feature_is_in_the_evaluators_memory(
-    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel, depth3: Any
 ) -> None:
     app, http = service
-    client = Client.create(model3.offer)
+    client = BfvClient.create(model3.offer)
     assert (await http.put("/keys", content=client.keys)).status_code == 201
     query = client.encrypt(depth3.table[:1])
     answer = await http.post("/score", content=query.data)
@@ -217,10 +211,10 @@ def in_memory(process: int, needle: bytes) -> bool:
 
 
 async def test_the_service_survives_the_death_of_its_workers(
-    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel, depth3: Any
 ) -> None:
     app, http = service
-    client = Client.create(model3.offer)
+    client = BfvClient.create(model3.offer)
     await http.put("/keys", content=client.keys)
     (worker,) = app.state.pool.processes
     os.kill(worker, signal.SIGABRT)
@@ -243,25 +237,25 @@ def hostile_objects(data: bytes) -> list[bytes]:
 
 
 async def test_hostile_objects_are_refused_and_the_service_goes_on(
-    service: tuple[FastAPI, httpx.AsyncClient], model3: Model, depth3: Any
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel, depth3: Any
 ) -> None:
     _, http = service
-    client = Client.create(model3.offer)
+    client = BfvClient.create(model3.offer)
     await http.put("/keys", content=client.keys)
-    frame = unframe(client.encrypt(depth3.table[:1]).data, Kind.QUERY, sections=(1,))
+    frame = unframe(client.encrypt(depth3.table[:1]).data, ArtefactKind.QUERY, sections=(1,))
     for data in hostile_objects(frame.sections[0]):
-        reply = await http.post("/score", content=Frame(Kind.QUERY, frame.header, (data,)).data)
+        reply = await http.post("/score", content=Frame(ArtefactKind.QUERY, frame.header, (data,)).data)
         assert reply.status_code in {422, 503}
-    keys = unframe(client.keys, Kind.KEYS, sections=(2,))
+    keys = unframe(client.keys, ArtefactKind.KEYS, sections=(2,))
     for data in hostile_objects(keys.sections[1]):
-        bad = Frame(Kind.KEYS, keys.header, (keys.sections[0], data)).data
+        bad = Frame(ArtefactKind.KEYS, keys.header, (keys.sections[0], data)).data
         assert (await http.put("/keys", content=bad)).status_code in {422, 503}
     query = client.encrypt(depth3.table[:1])
     assert client.open(query, (await http.post("/score", content=query.data)).content)
 
 
 async def test_who_is_not_known_gets_nothing(
-    service: tuple[FastAPI, httpx.AsyncClient], model3: Model
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel
 ) -> None:
     _, http = service
     for header in ({}, {"authorization": "Bearer other"}, {"authorization": TOKEN}):
@@ -272,7 +266,7 @@ async def test_who_is_not_known_gets_nothing(
     assert (await http.get("/health")).status_code == 200
 
 
-async def test_limits_on_size_and_number_hold(model3: Model) -> None:
+async def test_limits_on_size_and_number_hold(model3: CompiledModel) -> None:
     settings = EvaluatorSettings(
         (model3.frame.data,), unsafe_open=True, queries_per_minute=3, largest_query=1000, pool=PoolLimits(1)
     )
@@ -286,18 +280,18 @@ async def test_limits_on_size_and_number_hold(model3: Model) -> None:
     assert codes == ["too-large", "damaged", "damaged", "busy"]
 
 
-def test_no_clients_means_nobody_and_no_models_is_refused(model3: Model, tmp_path: Path) -> None:
+def test_no_clients_means_nobody_and_no_models_is_refused(model3: CompiledModel, tmp_path: Path) -> None:
     assert EvaluatorSettings((model3.frame.data,)).clients == {}
     assert not EvaluatorSettings((model3.frame.data,)).unsafe_open
     with pytest.raises(Exception, match="no model artefact"):
-        models_in(tmp_path)
+        read_models(tmp_path)
     (tmp_path / "a.model").write_bytes(model3.frame.data[:-1])
-    with pytest.raises(DamagedError):
-        create_app(EvaluatorSettings(models_in(tmp_path)))
+    with pytest.raises(DamagedArtefactError):
+        create_app(EvaluatorSettings(read_models(tmp_path)))
 
 
-def test_the_secret_is_refused_where_models_keys_and_queries_go(model3: Model) -> None:
-    client, evaluator = Client.create(model3.offer), Evaluator()
+def test_the_secret_is_refused_where_models_keys_and_queries_go(model3: CompiledModel) -> None:
+    client, evaluator = BfvClient.create(model3.offer), BfvEvaluator()
     for door in (evaluator.add_model, evaluator.add_keys, evaluator.score):
-        with pytest.raises(MismatchError, match="SECRET"):
+        with pytest.raises(ArtefactMismatchError, match="SECRET"):
             door(client.secret())

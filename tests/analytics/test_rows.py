@@ -15,14 +15,14 @@ import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.binning import Bins
-from analytics.encrypted import ensemble as ensembles
-from analytics.encrypted.bounds import interval
-from analytics.encrypted.ensemble import BINS_ATTRIBUTE, Ensemble, Literal, Node, Split, leaves
+from analytics.data.binning import Bins
+from analytics.encrypted.compiler import ensemble as ensembles
+from analytics.encrypted.compiler.bounds import interval
+from analytics.encrypted.compiler.ensemble import BINS_ATTRIBUTE, TreeEnsemble, Decision, Node, Split, leaves
 from analytics.encrypted.field import Field
-from analytics.encrypted.polynomial import monomials, polynomial
-from analytics.encrypted.quadratic import squares
-from analytics.encrypted.rows import compile_rows
+from analytics.encrypted.compiler.polynomial import monomials, factor_ensemble
+from analytics.encrypted.compiler.quadratic import as_squares
+from analytics.encrypted.compiler.rows import compile_rows
 from analytics.errors import CapacityError, UnsupportedModelError
 
 T17, T20 = 114689, 1032193
@@ -52,7 +52,7 @@ def nodes(depth: int) -> st.SearchStrategy[Node]:
     if depth == 0:
         return values
     # Edges below the first and above the last bin are decisions that may go one way only.
-    literals = st.builds(Literal, st.integers(0, 2), st.integers(-1, 3), st.booleans())
+    literals = st.builds(Decision, st.integers(0, 2), st.integers(-1, 3), st.booleans())
     below = nodes(depth - 1)
     return values | st.builds(Split, literals, below, below)
 
@@ -151,7 +151,7 @@ def test_any_ensemble_compiles_to_rows_within_the_stated_error_of_xgboost(
     assert expected.max() <= program.high + 1e-4
 
 
-def goes_left(literal: Literal) -> np.ndarray:
+def goes_left(literal: Decision) -> np.ndarray:
     code = CODES[:, literal.feature]
     return np.where(np.isnan(code), literal.default_left, code <= literal.edge)
 
@@ -165,8 +165,8 @@ def test_the_polynomial_of_decisions_equals_the_trees(forest: Forest) -> None:
     def linear(form: Any) -> np.ndarray:
         return form.constant + sum(x * truth[k] for k, x in form.terms.items())
 
-    got = linear(polynomial(ensemble).linear) + np.zeros(len(CODES))
-    for prefix, part in polynomial(ensemble).prefixes.items():
+    got = linear(factor_ensemble(ensemble).linear) + np.zeros(len(CODES))
+    for prefix, part in factor_ensemble(ensemble).prefixes.items():
         inner = linear(part.linear) + sum(truth[b] * linear(f) for b, f in part.products.items())
         got = got + np.prod([truth[k] for k in prefix], axis=0) * inner
     np.testing.assert_allclose(got, ensemble.margins(CODES), atol=1e-9)
@@ -193,7 +193,7 @@ def test_any_quadratic_form_is_rank_many_squares_or_one_more(n: int, random: Any
     for i in range(n):
         for j in range(i + 1):
             form[i, j] = form[j, i] = random.choice([0, 0, 1, random.randrange(modulus)])
-    rows = squares(form, Field(modulus))
+    rows = as_squares(form, Field(modulus))
     np.testing.assert_array_equal(rows.T @ rows % modulus, form % modulus)
     assert len(rows) <= rank(form, modulus) + 1
 
@@ -226,7 +226,7 @@ def test_depth_3_takes_at_most_four_rows_a_tree_and_equal_trees_share_them(small
     program = compile_rows(once, T20)
     assert program.squarings == 2
     assert len(program.weights) <= 80
-    doubled = Ensemble(once.bins, once.base, once.trees * 2, once.digest)
+    doubled = TreeEnsemble(once.bins, once.base, once.trees * 2, once.digest)
     assert len(compile_rows(doubled, T20).weights) <= len(program.weights)
 
 
@@ -251,9 +251,9 @@ def test_the_same_model_always_compiles_to_the_same_rows(depth3: Any) -> None:
 
 
 def test_leaves_too_large_for_the_modulus_are_refused() -> None:
-    trees: tuple[Node, ...] = (Split(Literal(0, 1, False), 1e7, -1e7),)
+    trees: tuple[Node, ...] = (Split(Decision(0, 1, False), 1e7, -1e7),)
     with pytest.raises(CapacityError):
-        compile_rows(Ensemble(BINS, 0.0, trees, "d"), T17)
+        compile_rows(TreeEnsemble(BINS, 0.0, trees, "d"), T17)
 
 
 def edited(raw: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:

@@ -10,20 +10,23 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from analytics import bench, datasets, workbench
-from analytics.card import calibration_line, calibration_table, measures
-from analytics.catalogue import DIABETES
-from analytics.encrypted.artefacts import Model, Offer
-from analytics.encrypted.client import Client
-from analytics.encrypted.server import Evaluator
-from analytics.errors import DataError, NoUsableDataError
-from analytics.features import extract
-from analytics.training import Settings, train
+from analytics.bench import encrypted_scoring
+from analytics.data import datasets
+from analytics.model import workbench
+from analytics.model.card import calibration_line, calibration_table, measures
+from analytics.data.catalogue import DIABETES
+from analytics.encrypted.artefacts import CompiledModel, ModelOffer
+from analytics.encrypted.bfv.client import BfvClient
+from analytics.encrypted.bfv.server import BfvEvaluator
+from analytics.errors import DataError
+from analytics.data.feature_values import NoUsableDataError
+from analytics.data.features import extract_features
+from analytics.model.training import TrainingSettings, train
 
 
 @cache
 def built() -> workbench.Built:
-    return workbench.build("nhanes", Settings(trees=40))
+    return workbench.build("nhanes", TrainingSettings(trees=40))
 
 
 def test_the_survey_has_the_catalogues_features_and_no_feature_that_defines_the_outcome() -> None:
@@ -46,7 +49,7 @@ def test_support2_leaves_out_what_looks_into_the_future() -> None:
 
 def test_training_is_deterministic_and_never_sees_the_test_rows() -> None:
     data = datasets.nhanes()
-    first, second = train(data, Settings(trees=10)), train(data, Settings(trees=10))
+    first, second = train(data, TrainingSettings(trees=10)), train(data, TrainingSettings(trees=10))
     assert first.xgboost == second.xgboost
     assert set(first.training_rows).isdisjoint(first.test_rows)
     assert len(first.training_rows) + len(first.test_rows) == len(data.outcome)
@@ -54,7 +57,7 @@ def test_training_is_deterministic_and_never_sees_the_test_rows() -> None:
 
 def test_sixteen_public_bins_cost_little_accuracy() -> None:
     data = datasets.nhanes()
-    coarse, fine = (train(data, Settings(trees=40, max_bins=n)) for n in (16, 64))
+    coarse, fine = (train(data, TrainingSettings(trees=40, max_bins=n)) for n in (16, 64))
     areas = [
         roc_auc_score(data.outcome[t.test_rows], t.margins(data.table[t.test_rows])) for t in (coarse, fine)
     ]
@@ -65,7 +68,7 @@ def test_sixteen_public_bins_cost_little_accuracy() -> None:
 @pytest.mark.parametrize("wrong", [{"depth": 0}, {"depth": 5}, {"trees": 0}, {"test_share": 1.0}])
 def test_settings_that_could_not_be_scored_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError):
-        Settings(**wrong)
+        TrainingSettings(**wrong)
 
 
 def test_one_outcome_only_and_unknown_data_are_refused() -> None:
@@ -139,14 +142,14 @@ def test_a_model_is_exported_for_each_role_with_pictures(tmp_path: Path) -> None
 
 def test_a_patient_in_fhir_is_scored_on_ciphertext_as_xgboost_scores_the_vector() -> None:
     demo = pytest.importorskip("exchange.demo.nhanes", reason="the survey as FHIR is not in this tree")
-    offer = Offer.read(built().model.offer.frame.data)
-    client, evaluator = Client.create(offer, "precise"), Evaluator()
+    offer = ModelOffer.read(built().model.offer.frame.data)
+    client, evaluator = BfvClient.create(offer, "precise"), BfvEvaluator()
     evaluator.add_model(built().model.frame.data)
     evaluator.add_keys(client.keys)
     scored = 0
     for person in demo.participants(20):
         try:
-            found = extract(DIABETES, person.patient, person.records, date(2018, 12, 31))
+            found = extract_features(DIABETES, person.patient, person.records, date(2018, 12, 31))
         except NoUsableDataError:
             continue
         vector = found.vector(offer.bins.features)
@@ -160,11 +163,11 @@ def test_a_patient_in_fhir_is_scored_on_ciphertext_as_xgboost_scores_the_vector(
 def test_a_model_trained_elsewhere_is_compiled_into_the_same_artefacts(tmp_path: Path) -> None:
     model = workbench.compile_xgboost(built().trained.xgboost, built().trained.bins, tmp_path)
     assert model.frame.data == built().model.frame.data
-    assert Model.read((tmp_path / "risk.model").read_bytes()).digest == model.digest
+    assert CompiledModel.read((tmp_path / "risk.model").read_bytes()).digest == model.digest
 
 
 def test_the_benchmarks_rows_say_whether_each_target_holds() -> None:
-    rows = bench.score_rows(test_rows=2, sweep=False, timed_rows=1)
+    rows = encrypted_scoring.score_rows(test_rows=2, sweep=False, timed_rows=1)
     by_name = {row["name"]: row for row in rows}
     assert len(by_name) == len(rows)
     assert by_name["score.exact_rows"]["value"] == 2
@@ -181,6 +184,6 @@ def test_the_growth_chart_draws_a_sweep() -> None:
         {"name": "score.sweep.cpu_ms", "value": 10.0 * trees, "labels": {**labels, "trees": trees}}
         for trees in (50, 100)
     ]
-    (panel,) = bench.growth_chart(rows).to_dict()["concat"]
+    (panel,) = encrypted_scoring.growth_chart(rows).to_dict()["concat"]
     assert panel["title"] == "nhanes, by trees, depth 3"
     assert panel["encoding"]["y"]["field"] == "cpu"

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from analytics.binning import Bins
-from analytics.encrypted.artefacts import Model
-from analytics.encrypted.framing import Frame, Kind
-from analytics.encrypted.parameters import SETS
+from analytics.data.binning import Bins
+from analytics.encrypted.artefacts import CompiledModel
+from analytics.encrypted.framing import Frame, ArtefactKind
+from analytics.encrypted.parameters import BFV_SETS
 
 HERE = Path(__file__).parent
 
@@ -25,11 +25,11 @@ def vectors() -> dict[str, Any]:
     """Everything that is frozen."""
     tiny = json.loads((HERE / "tiny.json").read_text())
     bins = Bins.from_json(tiny["bins"])
-    model = Model.compile(json.dumps(tiny["xgboost"]).encode(), bins)
+    model = CompiledModel.compile(json.dumps(tiny["xgboost"]).encode(), bins)
     rows = [[0.0, 0.5, -1.0], [1.5, float("nan"), 0.2], [float("nan")] * 3]
     bits = bins.bits(bins.codes(rows))
     layouts = {}
-    for name in SETS:
+    for name in BFV_SETS:
         for patients in (1, 8):
             layout = model.offer.layout(name, patients)
             placed = layout.place(np.tile(bits, (3, 1))[:patients])
@@ -40,7 +40,7 @@ def vectors() -> dict[str, Any]:
                 "checks": digest(checks),
             }
     return {
-        "frame": Frame(Kind.QUERY, {"b": 1, "a": "x"}, (b"one", b"")).data.hex(),
+        "frame": Frame(ArtefactKind.QUERY, {"b": 1, "a": "x"}, (b"one", b"")).data.hex(),
         "bins": bins.digest,
         "model": model.digest,
         "model_artefact": digest(model.frame.data),
