@@ -23,7 +23,7 @@ import numpy as np
 from analytics.data.binning import Bins
 from analytics.encrypted.bfv.packing import SlotLayout, padded_rows, plan_layout
 from analytics.encrypted.compiler.ensemble import TreeEnsemble, read_ensemble
-from analytics.encrypted.compiler.rows import RowProgram, compile_rows
+from analytics.encrypted.compiler.row_program import RowProgram, compile_rows
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.encrypted.headers import ModelHeader, OfferHeader, ProgramHeader, ProgramSummary, read_header
 from analytics.encrypted.parameters import BFV_SETS, bfv_parameters

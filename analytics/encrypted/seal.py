@@ -217,7 +217,7 @@ def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus:
 
 
 def _seal_object(payload: bytes) -> bytes:
-    """Prefix an uncompressed object with SEAL's 16-byte header."""
+    """Put SEAL's 16-byte header before an uncompressed object."""
     return (
         _HEADER.pack(_SEAL_MAGIC, _HEADER.size, 4, _seal_minor(), 0, 0, _HEADER.size + len(payload)) + payload
     )

@@ -13,7 +13,7 @@ from tenseal import sealapi
 
 from analytics.encrypted import seal
 from analytics.encrypted.bfv.packing import SlotLayout
-from analytics.encrypted.compiler.rows import RowProgram
+from analytics.encrypted.compiler.row_program import RowProgram
 from analytics.encrypted.field import Ints
 from analytics.encrypted.parameters import BfvParameters
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from dask.distributed import Client as DaskClient
 
-from analytics.cohort import batch_scoring
-from analytics.cohort.cluster import MODELS_FOLDER, DaskCluster
+from analytics.cohort import batch_scoring, cluster
 from analytics.cohort.batch_scoring import score_cohort
+from analytics.cohort.cluster import MODELS_FOLDER, DaskCluster
 from analytics.encrypted.artefacts import CompiledModel
 from analytics.errors import DataError, UnknownDigestError
 
@@ -35,7 +35,7 @@ class InProcess(DaskCluster):
 @pytest.fixture
 def in_process(models: Path, monkeypatch: pytest.MonkeyPatch) -> DaskCluster:
     monkeypatch.setenv(MODELS_FOLDER, str(models))
-    batch_scoring._evaluator.cache_clear()
+    cluster._evaluator.cache_clear()
     return InProcess()
 
 
@@ -75,12 +75,16 @@ def test_a_few_patients_are_packed_and_within_the_exact_bound(
 ) -> None:
     result = score_cohort(model3.offer, names(11), depth3.table[:11], tmp_path, cluster=in_process)
     assert result.method == "packed"
-    error = model3.offer.terms("fast").error + 1e-4
+    error = model3.offer.summary("fast").error + 1e-4
     assert np.abs(np.array(list(read(result.path).values())) - depth3.reference(11)).max() <= error
 
 
 def test_a_stopped_job_goes_on_where_it_was(
-    in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: DaskCluster,
+    model3: CompiledModel,
+    depth3: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def run(rows: int = 90, **more: Any) -> batch_scoring.CohortResult:
         table = depth3.table[:rows] + more.pop("shift", 0)
@@ -106,7 +110,11 @@ def test_a_stopped_job_goes_on_where_it_was(
 
 
 def test_workers_without_the_model_refuse(
-    in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: DaskCluster,
+    model3: CompiledModel,
+    depth3: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(MODELS_FOLDER, str(tmp_path))
     with pytest.raises(UnknownDigestError, match="does not hold this model"):
@@ -114,7 +122,9 @@ def test_workers_without_the_model_refuse(
     assert list((tmp_path / "job" / "parts").iterdir()) == []
 
 
-def test_ids_must_be_one_a_row(in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path) -> None:
+def test_ids_must_be_one_a_row(
+    in_process: DaskCluster, model3: CompiledModel, depth3: Any, tmp_path: Path
+) -> None:
     for ids in (["a"], ["a", "a"]):
         with pytest.raises(DataError, match="id of its own"):
             score_cohort(model3.offer, ids, depth3.table[:2], tmp_path, cluster=in_process)

@@ -1,4 +1,4 @@
-"""Write `scoring.json`: what this release makes of a fixed model. Run it when a format changes on purpose.
+"""Vectors of scoring, written to `scoring.json`; run this program when a format changes on purpose.
 
 The model in `tiny.json` is fixed, so nothing here depends on a training run. Digests cover the bytes that
 roles exchange; a change in any of them means that artefacts of the two releases do not fit together.
@@ -15,14 +15,14 @@ import numpy as np
 
 from analytics.data.binning import Bins
 from analytics.encrypted.artefacts import CompiledModel
-from analytics.encrypted.framing import Frame, ArtefactKind
+from analytics.encrypted.framing import ArtefactKind, Frame
 from analytics.encrypted.parameters import BFV_SETS
 
 HERE = Path(__file__).parent
 
 
 def vectors() -> dict[str, Any]:
-    """Everything that is frozen."""
+    """Return everything that is frozen."""
     tiny = json.loads((HERE / "tiny.json").read_text())
     bins = Bins.from_json(tiny["bins"])
     model = CompiledModel.compile(json.dumps(tiny["xgboost"]).encode(), bins)
@@ -52,7 +52,7 @@ def vectors() -> dict[str, Any]:
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
+    """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.data import datasets, units
-from analytics.data.feature_values import FeatureValue, MissingReason
 from analytics.data.catalogue import DIABETES, DIABETES_ALL
-from analytics.data.feature_values import NoUsableDataError
-from analytics.data.features import ExtractedFeatures, extract_features
+from analytics.data.extraction import ExtractedFeatures, extract_features
+from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableDataError
 
 TODAY = date(2024, 6, 1)
 PATIENT = {"resourceType": "Patient", "id": "p", "birthDate": "1960-06-02", "gender": "female"}
@@ -44,8 +43,8 @@ def run(*records: dict[str, Any], patient: dict[str, Any] | None = None) -> Extr
     return extract_features(DIABETES_ALL, patient or PATIENT, [*enough(), *records], TODAY)
 
 
-def account(name: str, *records: dict[str, Any]) -> FeatureValue:
-    return next(a for a in run(*records).accounts if a.feature == name)
+def feature_value(name: str, *records: dict[str, Any]) -> FeatureValue:
+    return next(a for a in run(*records).feature_values if a.feature == name)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,7 @@ def test_age_is_in_completed_years_as_far_as_the_birth_date_tells(born: str, age
 def test_units_convert_to_the_features_own(
     feature: str, code: str, value: float, unit: str, expected: float
 ) -> None:
-    assert account(feature, measured(code, value, unit)).value == pytest.approx(expected, rel=1e-3)
+    assert feature_value(feature, measured(code, value, unit)).value == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -93,17 +92,17 @@ def test_units_convert_to_the_features_own(
         (measured("39156-5", 27, "kg/m2", "2025-01-01"), MissingReason.NOT_RECORDED),
     ],
 )
-def test_what_can_not_be_used_is_missing_and_the_account_says_why(
+def test_what_can_not_be_used_is_missing_with_the_reason(
     record: dict[str, Any], reason: MissingReason
 ) -> None:
-    found = account("bmi", record)
+    found = feature_value("bmi", record)
     assert found.missing
     assert found.reason is reason
     assert found.sources == ()
 
 
 def test_the_latest_usable_value_counts_and_readings_of_one_moment_are_averaged() -> None:
-    found = account(
+    found = feature_value(
         "systolic",
         measured("8480-6", 150, "mm[Hg]", "2023-05-01"),
         measured("8480-6", 140, "mm[Hg]", "2024-05-01T10:00:00Z"),
@@ -112,7 +111,7 @@ def test_the_latest_usable_value_counts_and_readings_of_one_moment_are_averaged(
     )
     assert found.value == 135
     assert len(found.sources) == 2
-    assert found.passed_over == {MissingReason.IMPLAUSIBLE: 1}
+    assert found.unused == {MissingReason.IMPLAUSIBLE: 1}
 
 
 def test_components_of_a_panel_are_read() -> None:
@@ -122,10 +121,10 @@ def test_components_of_a_panel_are_read() -> None:
         {k: v for k, v in measured("8480-6", 118, "mm[Hg]").items() if k in {"code", "valueQuantity"}},
         {"code": {"coding": [{"system": "http://loinc.org", "code": "8462-4"}]}, "dataAbsentReason": {}},
     ]
-    found = {a.feature: a for a in run(panel).accounts}
+    found = {a.feature: a for a in run(panel).feature_values}
     assert found["systolic"].value == 118
     assert found["diastolic"].value == 80
-    assert found["diastolic"].passed_over == {MissingReason.NO_VALUE: 1}
+    assert found["diastolic"].unused == {MissingReason.NO_VALUE: 1}
 
 
 def test_history_is_present_unless_refuted() -> None:
@@ -135,13 +134,13 @@ def test_history_is_present_unless_refuted() -> None:
         "code": {"coding": [{"system": "http://snomed.info/sct", "code": "230690007"}]},
     }
     refuted = {"coding": [{"code": "refuted"}]}
-    assert account("stroke", condition).value == 1
-    assert account("stroke", condition).sources == ("Condition/c",)
-    assert account("stroke", {**condition, "verificationStatus": refuted}).value == 0
-    assert account("myocardial_infarction", condition).value == 0
+    assert feature_value("stroke", condition).value == 1
+    assert feature_value("stroke", condition).sources == ("Condition/c",)
+    assert feature_value("stroke", {**condition, "verificationStatus": refuted}).value == 0
+    assert feature_value("myocardial_infarction", condition).value == 0
 
 
-def test_code_systems_are_known_by_other_names_where_a_spelling_is_given() -> None:
+def test_code_systems_are_known_by_other_names_where_canonical_ones_are_given() -> None:
     names = {"http://loinc.org": "urn:x:1", "http://snomed.info/sct": "urn:x:2"}
     names["http://unitsofmeasure.org"] = "urn:x:3"
     bmi = measured("39156-5", 31.0, "kg/m2")
@@ -156,13 +155,13 @@ def test_code_systems_are_known_by_other_names_where_a_spelling_is_given() -> No
 
     def found(**given: Any) -> dict[str, float]:
         records = [*enough(), bmi, stroke]
-        accounts = extract_features(DIABETES_ALL, PATIENT, records, TODAY, **given).accounts
-        return {one.feature: one.value for one in accounts}
+        values = extract_features(DIABETES_ALL, PATIENT, records, TODAY, **given).feature_values
+        return {one.feature: one.value for one in values}
 
     assert math.isnan(found()["bmi"])
     assert found()["stroke"] == 0
-    spelt = found(spelling=lambda system: urls.get(system, system))
-    assert (spelt["bmi"], spelt["stroke"], spelt["systolic"]) == (31.0, 1, 130)
+    found_with_urls = found(canonical_system=lambda system: urls.get(system, system))
+    assert (found_with_urls["bmi"], found_with_urls["stroke"], found_with_urls["systolic"]) == (31.0, 1, 130)
 
 
 def test_too_little_data_is_no_score_and_names_what_is_missing() -> None:
@@ -184,13 +183,13 @@ def test_too_little_data_is_no_score_and_names_what_is_missing() -> None:
 def test_odd_values_of_a_quantity_are_missing_and_not_an_exception(value: Any) -> None:
     record = {**measured("39156-5", 27, "kg/m2"), "valueQuantity": value}
     if isinstance(value, dict):
-        assert account("bmi", record).missing
+        assert feature_value("bmi", record).missing
 
 
 @pytest.mark.parametrize("unit", ["", "1", "mg", "mmol/L", "((", "a" * 300])
 def test_units_that_do_not_fit_are_refused(unit: str) -> None:
     with pytest.raises(units.UnitError):
-        units.factor(unit, "kg/m2")
+        units.conversion_factor(unit, "kg/m2")
 
 
 def test_fhir_resources_of_the_survey_give_the_rows_the_model_was_trained_on() -> None:

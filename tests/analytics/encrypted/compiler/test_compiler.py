@@ -16,13 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.data.binning import Bins
-from analytics.encrypted.compiler import ensemble as ensembles
 from analytics.encrypted.compiler.bounds import interval
-from analytics.encrypted.compiler.ensemble import BINS_ATTRIBUTE, TreeEnsemble, Decision, Node, Split, leaves
-from analytics.encrypted.field import Field
-from analytics.encrypted.compiler.polynomial import monomials, factor_ensemble
+from analytics.encrypted.compiler.ensemble import (
+    BINS_ATTRIBUTE,
+    Decision,
+    Node,
+    Split,
+    TreeEnsemble,
+    leaves,
+    read_ensemble,
+)
+from analytics.encrypted.compiler.polynomial import factor_ensemble, monomials
 from analytics.encrypted.compiler.quadratic import as_squares
-from analytics.encrypted.compiler.rows import compile_rows
+from analytics.encrypted.compiler.row_program import compile_rows
+from analytics.encrypted.field import Field
 from analytics.errors import CapacityError, UnsupportedModelError
 
 T17, T20 = 114689, 1032193
@@ -30,7 +37,7 @@ BINS = Bins(("a", "b", "c"), ((0.5, 1.5, 2.5), (0.5,), (0.5, 1.5)), (True, True,
 
 
 def all_codes(bins: Bins) -> np.ndarray:
-    """Every input that bins can tell apart."""
+    """Return every input that bins can tell apart."""
     axes = [
         [*range(len(e) + 1), *([math.nan] if m else [])]
         for e, m in zip(bins.edges, bins.missing, strict=True)
@@ -52,9 +59,9 @@ def nodes(depth: int) -> st.SearchStrategy[Node]:
     if depth == 0:
         return values
     # Edges below the first and above the last bin are decisions that may go one way only.
-    literals = st.builds(Decision, st.integers(0, 2), st.integers(-1, 3), st.booleans())
+    decisions = st.builds(Decision, st.integers(0, 2), st.integers(-1, 3), st.booleans())
     below = nodes(depth - 1)
-    return values | st.builds(Split, literals, below, below)
+    return values | st.builds(Split, decisions, below, below)
 
 
 def forests(max_depth: int) -> st.SearchStrategy[Forest]:
@@ -66,7 +73,7 @@ def forests(max_depth: int) -> st.SearchStrategy[Forest]:
 
 @cache
 def template() -> str:
-    """What XGBoost writes around the trees."""
+    """Return XGBoost's JSON around the trees."""
     matrix = xgb.DMatrix(CODES, np.arange(len(CODES)) % 2, feature_names=list(BINS.features))
     booster = xgb.train({"objective": "binary:logistic", "max_depth": 1}, matrix, 1)
     booster.set_attr(**{BINS_ATTRIBUTE: BINS.digest})
@@ -74,7 +81,7 @@ def template() -> str:
 
 
 def as_xgboost(forest: Forest) -> bytes:
-    """The forest in XGBoost's JSON."""
+    """Return the forest in XGBoost's JSON."""
     document = json.loads(template())
     learner = document["learner"]
     learner["learner_model_param"]["base_score"] = f"[{1 / (1 + math.exp(-forest.base))!r}]"
@@ -95,9 +102,9 @@ def as_tree(root: Node, number: int, like: dict[str, Any]) -> dict[str, Any]:
         made.append(entry)
         if isinstance(node, Split):
             entry |= {
-                "feature": node.literal.feature,
-                "default": int(node.literal.default_left),
-                "condition": node.literal.edge + 0.5,
+                "feature": node.decision.feature,
+                "default": int(node.decision.default_left),
+                "condition": node.decision.edge + 0.5,
             }
             made[index] = entry
             entry["left"], entry["right"] = add(node.left, index), add(node.right, index)
@@ -132,7 +139,7 @@ def predict(raw: bytes) -> np.ndarray:
 @given(forests(4))
 def test_any_ensemble_is_read_as_xgboost_predicts_it(forest: Forest) -> None:
     raw = as_xgboost(forest)
-    ensemble = ensembles.read(raw, BINS)
+    ensemble = read_ensemble(raw, BINS)
     expected = predict(raw)
     np.testing.assert_allclose(ensemble.margins(CODES), expected, atol=2e-5)
 
@@ -143,7 +150,7 @@ def test_any_ensemble_compiles_to_rows_within_the_stated_error_of_xgboost(
     forest: Forest, modulus: int
 ) -> None:
     raw = as_xgboost(forest)
-    program = compile_rows(ensembles.read(raw, BINS), modulus)
+    program = compile_rows(read_ensemble(raw, BINS), modulus)
     expected = predict(raw)
     difference = np.abs(program.margins(BINS.bits(CODES)) - expected).max()
     assert difference <= program.error
@@ -151,16 +158,16 @@ def test_any_ensemble_compiles_to_rows_within_the_stated_error_of_xgboost(
     assert expected.max() <= program.high + 1e-4
 
 
-def goes_left(literal: Decision) -> np.ndarray:
-    code = CODES[:, literal.feature]
-    return np.where(np.isnan(code), literal.default_left, code <= literal.edge)
+def goes_left(decision: Decision) -> np.ndarray:
+    code = CODES[:, decision.feature]
+    return np.where(np.isnan(code), decision.default_left, code <= decision.edge)
 
 
 @settings(deadline=None, max_examples=40)
 @given(forests(4))
 def test_the_polynomial_of_decisions_equals_the_trees(forest: Forest) -> None:
-    ensemble = ensembles.read(as_xgboost(forest), BINS)
-    truth = {literal: goes_left(literal) for monomial in monomials(ensemble) for literal in monomial}
+    ensemble = read_ensemble(as_xgboost(forest), BINS)
+    truth = {decision: goes_left(decision) for monomial in monomials(ensemble) for decision in monomial}
 
     def linear(form: Any) -> np.ndarray:
         return form.constant + sum(x * truth[k] for k, x in form.terms.items())
@@ -175,7 +182,7 @@ def test_the_polynomial_of_decisions_equals_the_trees(forest: Forest) -> None:
 @settings(deadline=None, max_examples=40)
 @given(forests(4), st.sampled_from([1, 3, 20, 400]))
 def test_bounds_hold_for_every_input_and_are_exact_when_the_search_ends(forest: Forest, limit: int) -> None:
-    ensemble = ensembles.read(as_xgboost(forest), BINS)
+    ensemble = read_ensemble(as_xgboost(forest), BINS)
     groups = [list(leaves(t)) for t in ensemble.trees]
     low, high = (ensemble.base + x for x in interval(groups, BINS, limit=limit))
     margins = ensemble.margins(CODES)
@@ -215,14 +222,14 @@ def rank(matrix: np.ndarray, modulus: int) -> int:
 
 def test_the_number_of_rows_at_depth_2_does_not_grow_with_the_trees(small: Callable[..., Any]) -> None:
     given = small(2, trees=300)
-    program = compile_rows(ensembles.read(given.xgboost, given.bins), T17)
+    program = compile_rows(read_ensemble(given.xgboost, given.bins), T17)
     assert program.squarings == 1
     assert len(program.weights) <= given.bins.width + 1
 
 
 def test_depth_3_takes_at_most_four_rows_a_tree_and_equal_trees_share_them(small: Callable[..., Any]) -> None:
     given = small(3, trees=20)
-    once = ensembles.read(given.xgboost, given.bins)
+    once = read_ensemble(given.xgboost, given.bins)
     program = compile_rows(once, T20)
     assert program.squarings == 2
     assert len(program.weights) <= 80
@@ -233,7 +240,7 @@ def test_depth_3_takes_at_most_four_rows_a_tree_and_equal_trees_share_them(small
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_real_training_runs_stay_within_the_stated_error(small: Callable[..., Any], depth: int) -> None:
     given = small(depth, trees=40)
-    ensemble = ensembles.read(given.xgboost, given.bins)
+    ensemble = read_ensemble(given.xgboost, given.bins)
     bits = given.bins.bits(given.bins.codes(given.table))
     for modulus, largest in ((T17, 0.06), (T20, 0.006)):
         program = compile_rows(ensemble, modulus)
@@ -242,7 +249,7 @@ def test_real_training_runs_stay_within_the_stated_error(small: Callable[..., An
 
 
 def test_the_same_model_always_compiles_to_the_same_rows(depth3: Any) -> None:
-    ensemble = ensembles.read(depth3.xgboost, depth3.bins)
+    ensemble = read_ensemble(depth3.xgboost, depth3.bins)
     first, second = compile_rows(ensemble, T17), compile_rows(ensemble, T17)
     assert (first.weights == second.weights).all()
     assert (first.offsets == second.offsets).all()
@@ -288,23 +295,23 @@ def test_what_is_not_supported_is_refused_and_the_refusal_says_what_is(
     depth3: Any, change: Callable[[dict[str, Any]], object], says: str
 ) -> None:
     with pytest.raises(UnsupportedModelError, match=says) as refusal:
-        ensembles.read(edited(depth3.xgboost, change), depth3.bins)
+        read_ensemble(edited(depth3.xgboost, change), depth3.bins)
     assert "supported are gbtree models" in str(refusal.value)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"null", b"\x00\xff", b'{"learner": 3}'])
 def test_what_is_no_model_is_refused(raw: bytes, depth3: Any) -> None:
     with pytest.raises(UnsupportedModelError):
-        ensembles.read(raw, depth3.bins)
+        read_ensemble(raw, depth3.bins)
 
 
 def test_a_model_that_is_too_deep_is_refused(small: Callable[..., Any]) -> None:
     given = small(6)
     with pytest.raises(UnsupportedModelError, match="depth"):
-        ensembles.read(given.xgboost, given.bins)
+        read_ensemble(given.xgboost, given.bins)
 
 
 def test_a_dart_model_is_refused(small: Callable[..., Any]) -> None:
     given = small(3, booster="dart")
     with pytest.raises(UnsupportedModelError, match="dart"):
-        ensembles.read(given.xgboost, given.bins)
+        read_ensemble(given.xgboost, given.bins)
