@@ -19,10 +19,10 @@ class PossibleOutcome(NamedTuple):
     """The bearing of one rule on a request, beside all other rules that apply."""
 
     permits: bool
-    """Whether the rule may permit a record that no rule is certain to deny."""
+    """True where the rule may permit a record that no rule is certain to deny."""
 
     denies: bool
-    """Whether the rule is certain to deny every record of some class."""
+    """True where the rule is certain to deny every record of some class."""
 
 
 class _ByClass(NamedTuple):
