@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chaincode.consent.model import Policy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.devnet import configuration, processes
 from exchange.devnet.discovery import can_endorse

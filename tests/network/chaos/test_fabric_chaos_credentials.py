@@ -23,12 +23,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chaincode.access.calls import Authorize, ReadTrail
+from chaincode.access.calls import Authorize, ReadPairLog
 from chaincode.access.model import Reason
-from chaincode.consent.calls import FileTerms, Filing, Opening, OpenPairs, SetPolicy
-from chaincode.consent.model import Policy
+from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
 from chaincode.errors import ClockError, ForbiddenError
+from chaincode.policy.calls import SetPolicy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
@@ -142,7 +143,7 @@ def denied(pair: str) -> bytes:
 
 
 def filing(pair: str, version: int, *, permits: bool) -> bytes:
-    return encode(FileTerms((Filing(pair, terms(version, permits=permits)),)))
+    return encode(PublishTerms((TermsUpdate(pair, terms(version, permits=permits)),)))
 
 
 # -- another member, with identities of its own ---------------------------------
@@ -162,7 +163,7 @@ async def test_another_member_is_permitted_nothing_on_our_pair_and_leaves_a_trac
     assert done.permit is None
     assert [entry.decision.reason for entry in done.entries] == [Reason.WRONG_PARTY]
     await barrier(consortium)  # the own peer may have it a moment later than the thief's
-    (record,) = (await victim.trail(pair)).records
+    (record,) = (await victim.pair_log(pair)).entries
     assert (record.custodian, record.outcome, record.tx) == ("Hospital3MSP", "deny", done.tx_id)
 
 
@@ -171,7 +172,7 @@ async def test_another_member_changes_and_opens_nothing_of_ours(
 ) -> None:
     async with unwritten(consortium, pair):
         for attempt in (
-            thief.file_terms([(pair, terms(2, permits=False))]),
+            thief.publish_terms([(pair, terms(2, permits=False))]),
             thief.open_pairs([Opening(pair, RECIPIENT, "patient", ())]),
         ):
             with pytest.raises(RefusedError) as refused:
@@ -258,7 +259,7 @@ async def test_wrong_certificate_writes_and_reads_nothing(
     began = time.monotonic()
     async with unwritten(consortium, pair):
         for call, error in (
-            (gateway.evaluate("access:trail", encode(ReadTrail(pair))), EvaluateError),
+            (gateway.evaluate("access:trail", encode(ReadPairLog(pair))), EvaluateError),
             (gateway.submit("access:authorize", permitting(pair)), EndorseError),
             (gateway.submit("consent:file", filing(pair, 2, permits=False)), EndorseError),
         ):
@@ -330,7 +331,7 @@ async def test_gateway_can_not_call_in_the_name_of_another(
                 await gateway.submit("consent:file", filing(pair, 2, permits=False))
             assert refused.value.refusal is None
             with pytest.raises(EvaluateError):
-                await gateway.evaluate("access:trail", encode(ReadTrail(pair)))
+                await gateway.evaluate("access:trail", encode(ReadPairLog(pair)))
 
 
 async def test_endorsed_transaction_of_one_caller_is_none_of_another(
@@ -473,10 +474,10 @@ async def test_proposal_of_another_time_is_refused_by_every_function(
     async with unwritten_outside(consortium, pair, shifted, minutes):
         for call in (
             victim.authorize([ask(pair)]),
-            victim.file_terms([(pair, terms(2, permits=False))]),
+            victim.publish_terms([(pair, terms(2, permits=False))]),
             victim.open_pairs([Opening(secrets.token_hex(16), RECIPIENT, "patient", ())]),
             victim.propose_policy(Policy(version=2, members=MEMBERS, rules=())),
-            victim.trail(pair),
+            victim.pair_log(pair),
         ):
             with pytest.raises(RefusedError) as refused:
                 await call

@@ -10,9 +10,10 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from chaincode.consent.calls import Opening, ReadPolicy
-from chaincode.consent.model import Policy
+from chaincode.consent.calls import Opening
 from chaincode.encoding import encode
+from chaincode.policy.calls import ReadPolicy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.errors import UnavailableError
 from exchange.ledger.client import Authorization, LedgerClient

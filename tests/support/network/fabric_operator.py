@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Policy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.devnet import configuration, processes
 from exchange.devnet.topology import NetworkOrganisation
