@@ -173,6 +173,7 @@ class Node:
     settings: Settings
     gateway: Gateway
     indexer: Indexer
+    records: Database
     membership: Membership
     away: str | None
 
@@ -356,4 +357,4 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
             scoring=scoring,
         )
-        yield Node(settings, gateway, indexer, membership, away)
+        yield Node(settings, gateway, indexer, records, membership, away)

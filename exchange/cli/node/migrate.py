@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from exchange.cli.options import FOLDER
-from exchange.node.migrate import migrate as bring
+from exchange.node.migration import migrate as bring
 from exchange.node.settings import Folder
 from exchange.store.engine.format import FORMAT
 from exchange.store.migrations.revision import Revision

@@ -17,9 +17,9 @@ from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.settings import Folder
 from exchange.store.engine.format import FORMAT
 from exchange.store.engine.place import flush_folder
-from exchange.store.migrations.migrate import Migrated
-from exchange.store.migrations.migrate import migrate as migrate_databases
 from exchange.store.migrations.revision import Revision
+from exchange.store.migrations.upgrade import Migrated
+from exchange.store.migrations.upgrade import migrate as migrate_databases
 
 _FORMAT_LINE = re.compile(r"\s*format\s*=")
 _KEPT_JOURNAL = "load.journal.before-5"
