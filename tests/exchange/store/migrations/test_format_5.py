@@ -1,4 +1,4 @@
-"""What the journal of a load of format 4 says of the files is taken into the database, whatever became of it."""
+"""The journal that loads of format 4 left is taken into the database, as far as it can be read."""
 
 from __future__ import annotations
 
