@@ -1,16 +1,16 @@
 """Migrates a frozen node once for each call that it makes into the system, killed before that call.
 
-`python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and gets a
-copy for each call; with ADMIN_URL its database, which nobody may use, is the template of a new one for each.
-Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. A process of
-its own, with one thread: it forks.
+`python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and gets
+a copy for each call; with ADMIN_URL its database, which nobody may use, is the template of a new one for each.
+Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. A process
+of its own, with one thread: it forks.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -28,8 +28,6 @@ from exchange.store.engine.place import Place
 from tests.frozen import facts
 from tests.support.frozen_nodes import schema_of_file, schema_of_server
 from tests.support.killing import run_until
-
-Copy = Callable[[Path, int], Any]
 
 
 @contextmanager
@@ -75,7 +73,9 @@ class Judge:
         assert records == log, f"the records are of format {records}, the log is of {log}"
         assert records in {OLDEST, FORMAT}
         assert self._facts(folder) == self.facts, "what is in the tables or the ledger is other than it was"
-        assert self._schemas(folder) == (self.old if records == OLDEST else self.new), "tables are half migrated"
+        assert self._schemas(folder) == (self.old if records == OLDEST else self.new), (
+            "tables are half migrated"
+        )
         settings = folder.settings_file.read_bytes()
         if records == OLDEST:
             assert settings == self.settings, "the settings say that the node was migrated"
@@ -124,7 +124,7 @@ def main(root: Path, admin: str | None) -> None:
                 assert not folder.journal.exists()
             except AssertionError as why:
                 sys.exit(f"killed before call {call}: {why}")
-    print(f"{left[OLDEST]} {left[FORMAT]}")
+    sys.stdout.write(f"{left[OLDEST]} {left[FORMAT]}\n")
 
 
 if __name__ == "__main__":
