@@ -1,9 +1,9 @@
 """Migrates a frozen node once for each call that it makes into the system, killed before that call.
 
-`python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and gets
-a copy for each call; with ADMIN_URL its database, which nobody may use, is the template of a new one for each.
-Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. A process
-of its own, with one thread: it forks.
+`python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and
+gets a copy for each call; with ADMIN_URL its database, which nobody may use, is the template of a new one.
+Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. It forks,
+so it is a process of its own, with one thread.
 """
 
 from __future__ import annotations

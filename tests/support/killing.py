@@ -20,8 +20,8 @@ _REGISTERS = 27
 LEAVES_A_TRACE = frozenset(
     {1, 18, 20, 296, 44, 46, 74, 75, 76, 77, 82, 83, 84, 87, 88, 90, 263, 264, 265, 268, 316}
 )
-"""On x86-64: write, pwrite64, writev, pwritev, sendto, sendmsg, fsync, fdatasync, truncate, ftruncate, rename,
-mkdir, rmdir, unlink, symlink, chmod, unlinkat, renameat, linkat, fchmodat, renameat2."""
+"""On x86-64: write, pwrite64, writev, pwritev, sendto, sendmsg, fsync, fdatasync, truncate, ftruncate,
+rename, mkdir, rmdir, unlink, symlink, chmod, unlinkat, renameat, linkat, fchmodat, renameat2."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
