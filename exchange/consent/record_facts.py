@@ -33,11 +33,11 @@ from exchange.consent.sensitivity import with_all_below
 from exchange.consent.spans import span
 from exchange.fhir.code_systems import coded, is_known, is_recognised
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, TYPE, literal
 
 _ANYTHING = "|"
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})")
-_RECORD = re.compile(r"https?://\S+/[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
+_LOCAL = re.compile(rf"({TYPE}/{ID})")
+_RECORD = re.compile(rf"https?://\S+/{TYPE}/{ID}")
 _LOGICAL = frozenset({"identifier", "type", "display", "id", "extension"})
 _TELLING = frozenset({"identifier", "display"})
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})

@@ -21,7 +21,7 @@ from chaincode.access.calls import Authorize, Decisions
 from chaincode.consent.calls import Opening, OpenPairs, PublishedTerms, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
 from exchange import devnet
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.identity import Identity
 from tests.support.ledger import consent_cases as cases
@@ -42,7 +42,7 @@ async def endorsed_by_all(running: devnet.Network, chaincode: str, calls: Callab
     everybody = [one.msp_id for one in running.topology.organisations]
     channel = connect(profile)
     identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-    gateway = Gateway(channel, identity, profile.channel, chaincode)
+    gateway = GatewayClient(channel, identity, profile.channel, chaincode)
 
     async def submit(function: str, argument: msgspec.Struct) -> bytes:
         committed = await gateway.submit(function, encode(argument), organisations=everybody)

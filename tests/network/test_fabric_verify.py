@@ -53,7 +53,7 @@ from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded.verify import Noted
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.errors import CommitError
 from exchange.ledger.fabric.gateway.events import Follower
@@ -107,7 +107,7 @@ async def live(running: devnet.Network) -> list[bytes]:
     await client.authorize([ask(name) for name in names])
     channel = connect(profile)
     who = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-    gateway = Gateway(channel, who, profile.channel, profile.chaincode)
+    gateway = GatewayClient(channel, who, profile.channel, profile.chaincode)
     endorsed = await gateway.endorse("consent:file", filed(names[1], ended[0]))
     await gateway.settle(endorsed)
     await gateway.send(endorsed)

@@ -12,7 +12,7 @@ from chaincode.consent.rules import decide
 from chaincode.policy.model import PolicyRule, understands_policy
 from exchange.errors import BadRequestError
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.search.definitions import resource_types
+from exchange.fhir.search.parameters import resource_types
 from exchange.ledger.consortium_policy import describe, differences, founding_policy, next_policy
 
 POLICY = founding_policy(["BetaMSP", "AlphaMSP"])

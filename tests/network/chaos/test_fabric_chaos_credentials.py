@@ -36,12 +36,12 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.blocks import open_blocks
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
     CommitError,
-    Endorsed,
+    EndorsedTransaction,
     EndorseError,
     EvaluateError,
     EventsError,
@@ -255,7 +255,7 @@ async def test_wrong_certificate_writes_and_reads_nothing(
 ) -> None:
     options: dict[str, Any] = CERTIFICATES[wrong]
     bad = issued(authority(consortium), **options)
-    gateway: Gateway = theirs.gateway(identity=bad)
+    gateway: GatewayClient = theirs.gateway(identity=bad)
     began = time.monotonic()
     async with unwritten(consortium, pair):
         for call, error in (
@@ -303,7 +303,9 @@ async def test_wrong_certificate_can_not_send_what_another_had_endorsed(
 # -- a caller who is somebody else --------------------------------------------------
 
 
-async def relabelled(endorsed: Endorsed, creator: Identity, signer: Identity) -> Endorsed:
+async def relabelled(
+    endorsed: EndorsedTransaction, creator: Identity, signer: Identity
+) -> EndorsedTransaction:
     """An endorsed transaction in the name of `creator`, signed by `signer`."""
 
     def change() -> bytes:
@@ -366,7 +368,7 @@ async def test_endorsement_of_one_organisation_writes_nothing(
         ),
         "policy:propose": encode(SetPolicy(Policy(version=2, members=MEMBERS[:1], rules=()))),
     }
-    gateway: Gateway = theirs.gateway()
+    gateway: GatewayClient = theirs.gateway()
     async with unwritten(consortium, pair):
         with pytest.raises(CommitError) as void:
             await gateway.submit(function, arguments[function], organisations=MEMBERS[:1])
@@ -390,7 +392,9 @@ def permitted_instead(call: Call) -> None:
     call.action.events = b""  # its length prefix would have to fit; a permit counts without an event too
 
 
-async def forged(endorsed: Endorsed, creator: Identity, endorsers: list[Identity] | None) -> Endorsed:
+async def forged(
+    endorsed: EndorsedTransaction, creator: Identity, endorsers: list[Identity] | None
+) -> EndorsedTransaction:
     def change() -> bytes:
         call = Call(endorsed.envelope, 0)
         before = call.state().SerializeToString()
@@ -421,7 +425,7 @@ async def test_hospital_with_all_its_own_keys_writes_no_permit(
         "its own peer twice": [keys.peers[0], keys.peers[0]],
         "its administrator": [keys.peers[0], identity("Hospital1MSP", administrator)],
     }
-    gateway: Gateway = theirs.gateway(profile)
+    gateway: GatewayClient = theirs.gateway(profile)
     endorsed = await gateway.endorse("access:authorize", denied(pair))
     assert b'"deny"' in endorsed.result
     async with unwritten(consortium, pair):
@@ -436,7 +440,7 @@ async def test_two_hospitals_together_can_and_the_verifier_tells(
     """What the endorsement policy leaves to a majority, and what still finds it: replaying the contracts."""
     with await asyncio.to_thread(devnet.up, tmp_path / "network", programs=programs) as running:
         await found(running.profile("Hospital1"))
-        gateway: Gateway = clients_of(running).gateway()
+        gateway: GatewayClient = clients_of(running).gateway()
         keys = await asyncio.to_thread(Forger, running, [])
         opened = OpenPairs((Opening(name := secrets.token_hex(16), RECIPIENT, "patient", ()),))
         await gateway.submit("consent:open", encode(opened))
@@ -520,7 +524,7 @@ async def test_clocks_may_differ_a_little(
 async def test_time_can_not_be_changed_once_endorsers_have_seen_it(
     consortium: devnet.Network, theirs: Any, keys: Forger, pair: str, minutes: int
 ) -> None:
-    gateway: Gateway = theirs.gateway()
+    gateway: GatewayClient = theirs.gateway()
     endorsed = await gateway.endorse("access:authorize", permitting(pair))
 
     def change() -> bytes:
