@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from exchange.core.errors import DamagedError
-from exchange.core.permit import Permit
-from exchange.core.randomness import random_bytes
 from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.permit import Permit
+from exchange.errors import DamagedError
+from exchange.runtime.randomness import random_bytes
 
 _NONCE_BYTES = 12
 _LABEL = b"consentry/document/1"

@@ -14,9 +14,9 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from exchange.core.clients import Client
-from exchange.core.errors import DamagedError
-from exchange.core.randomness import random_bytes
+from exchange.auth.clients import Client
+from exchange.errors import DamagedError
+from exchange.runtime.randomness import random_bytes
 
 _NONCE_BYTES = 12
 _BEARER = b"consentry/bearer/2\0"

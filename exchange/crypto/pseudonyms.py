@@ -1,0 +1,87 @@
+"""Names for a patient that mean something to one recipient only (design: one key per pair).
+
+Every member of the consortium reads the whole ledger. A single pseudonym per patient would let a member
+that asks once recognise that patient in everybody's traffic, so each recipient gets its own, derived from
+a secret that never reaches the ledger. Who holds the secret, the custodian and the patient, can
+enumerate all pairs; when it is destroyed, the entries mean nothing any more.
+
+Where the pair towards the recipient is not open, a request is logged under an *attempt name* instead. It
+looks like a pair that was never opened, each is another, and only who holds the secret can tell that two
+of them, or one of them and a pair, belong to one patient (`docs/adr/0015-attempt-names.md`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+
+from exchange.runtime.randomness import random_bytes
+
+_PAIR = b"consentry pair v1\0"
+_SALT = b"consentry salt v1\0"
+_ATTEMPT = b"consentry attempt v1\0"
+_ATTEMPT_SALT = b"consentry attempt salt v1\0"
+_HALF = 8
+_NAME = re.compile(r"[0-9a-f]{32}")
+SECRET_BYTES = 32
+
+
+class PatientSecret:
+    """A patient's ledger secret: 256 random bits. It never appears in a representation or a log."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) != SECRET_BYTES:
+            raise ValueError(f"a patient's ledger secret has {SECRET_BYTES} bytes")
+        self._secret = secret
+
+    @classmethod
+    def generate(cls) -> PatientSecret:
+        """A new secret from the operating system's randomness."""
+        return cls(secrets.token_bytes(SECRET_BYTES))
+
+    def __bytes__(self) -> bytes:
+        return self._secret
+
+    def __repr__(self) -> str:
+        return "PatientSecret(...)"
+
+    def pair(self, recipient: str) -> str:
+        """The pair pseudonym towards the organisation `recipient` (an MSP id): 32 hexadecimal digits.
+
+        HMAC-SHA-256 (RFC 2104) cut to 128 bits, which RFC 2104 section 5 allows.
+        """
+        return hmac.digest(self._secret, _PAIR + recipient.encode(), "sha256")[:16].hex()
+
+    def salt(self, recipient: str) -> bytes:
+        """32 bytes that salt everything else said about this patient to `recipient`: ids, users, digests."""
+        return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
+
+    def attempt(self, recipient: str) -> str:
+        """A new name for one request that `recipient` makes without an open pair: 32 hexadecimal digits.
+
+        Eight random bytes and, so that the holder of the secret finds it again, eight of their
+        HMAC-SHA-256. To everybody else all of it is random. Names of one patient repeat after some four
+        billion of them.
+        """
+        drawn = random_bytes(_HALF)
+        return (drawn + self._tag(drawn, recipient)).hex()
+
+    def is_attempt(self, name: str, recipient: str) -> bool:
+        """Whether `name` is one that `attempt` made for this patient and `recipient`.
+
+        Another's name passes once in 2**64.
+        """
+        if _NAME.fullmatch(name) is None:
+            return False
+        raw = bytes.fromhex(name)
+        return hmac.compare_digest(self._tag(raw[:_HALF], recipient), raw[_HALF:])
+
+    def attempt_salt(self, name: str) -> bytes:
+        """32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
+        return hmac.digest(self._secret, _ATTEMPT_SALT + name.encode(), "sha256")
+
+    def _tag(self, drawn: bytes, recipient: str) -> bytes:
+        return hmac.digest(self._secret, _ATTEMPT + drawn + recipient.encode(), "sha256")[:_HALF]
