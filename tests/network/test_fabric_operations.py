@@ -1,4 +1,4 @@
-"""What docs/operations.md tells an operator to do on Fabric, done: join, upgrade, renew a certificate.
+"""Operations on Fabric as docs/operations/fabric describes them: join, upgrade, renew a certificate.
 
 After each the whole channel is verified, so that the blocks these leave behind are known to be understood.
 """

@@ -1,4 +1,4 @@
-"""What docs/operations.md tells of orderers that are renewed or replaced, and of the root of a CA, done."""
+"""Orderers renewed and replaced, and the root of a CA, as docs/operations/fabric describes it."""
 
 from __future__ import annotations
 
