@@ -1,9 +1,10 @@
 """Two databases, one behaviour: the same calls in the same order get the same answers from both.
 
 The values are those on which databases differ: texts that a locale would sort or fold, that are empty, long
-or no text at all; bytes that are zero or not UTF-8; numbers at the ends of 64 bits, and one beyond. A
-call that one refuses the other refuses as well, and goes on as if it had never been asked. A NUL in a text
-is the one thing left out: no text that has one comes this far (see `tests/scenarios/interactions/test_odd_texts.py`).
+or no text at all; bytes that are zero or not UTF-8; numbers at the ends of 64 bits, and one beyond. A call
+that one refuses the other refuses as well, and goes on as if it had never been asked. A NUL in a text is the
+one thing left out: no text that has one comes this far (see
+`tests/scenarios/interactions/test_odd_texts.py`).
 """
 
 from __future__ import annotations
