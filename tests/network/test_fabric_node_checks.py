@@ -91,7 +91,7 @@ async def settled(folder: Folder) -> None:
 
 def entries(folder: Folder) -> int:
     """Count the entries of the node's log."""
-    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False, begin=False)
+    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False)
     try:
         with database.engine.connect() as connection:
             return log_tables.count(connection)

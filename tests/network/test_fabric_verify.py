@@ -64,6 +64,7 @@ from exchange.ledger.projection import Projection
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.log.renewal import renewing
+from exchange.store.migrations.create import create_log
 from exchange.verify.fabric_channel import Channel, open_channel
 from exchange.verify.node import check_log
 from exchange.verify.rebuild import rebuild
@@ -203,7 +204,7 @@ def test_blocks_that_come_later_are_checked_before_they_are_seen(forger):
 async def projected(running: devnet.Network, path: Path, count: int) -> None:
     """Return a gateway's log of the channel, as far as it goes."""
     transactions = FabricTransactions.open(running.profile("Hospital2"))
-    entries = Database(path, log_tables.metadata, durable=False)
+    entries = Database(path, log_tables.metadata, durable=False, begin=create_log)
     projection = Projection(transactions, entries)
     await projection.start()
     async with asyncio.timeout(20):

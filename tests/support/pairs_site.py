@@ -27,6 +27,7 @@ from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import context_of, seal_draft
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
+from exchange.store.migrations.create import create_records
 from exchange.store.records import subjects as store
 from exchange.store.records.tables import metadata
 from exchange.vault.file import FileVault, create_root_key
@@ -106,7 +107,7 @@ class Site:
         self.client = LedgerClient(ledger)
         vault = FileVault(folder / "root.key")
         self.references = References(vault.derive("references"))
-        self.records = Database(folder / "records.db", metadata, durable=False)
+        self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
         self.stored: dict[str, ConsentDraft] = {}
         self.restart()

@@ -33,6 +33,7 @@ from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransac
 from exchange.ledger.projection import Projection
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log
 
 RECIPIENT = "Hospital2MSP"
 CONSENT = "1" * 32
@@ -159,7 +160,7 @@ def opened(path: Path) -> Iterator[int]:
 async def main(profile: str, entries: str, journal: str, seed: str, own: str, others: str) -> None:
     transactions = FabricTransactions.open(Profile.read(Path(profile)))
     ledger = LedgerClient(transactions, in_flight=IN_FLIGHT)
-    database = Database(Path(entries), log_tables.metadata, durable=False)
+    database = Database(Path(entries), log_tables.metadata, durable=False, begin=create_log)
     projection = Projection(transactions, database)
     await projection.start()
     with opened(Path(journal)) as file:

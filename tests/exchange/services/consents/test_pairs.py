@@ -24,6 +24,7 @@ from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log
 from exchange.store.records import subjects as store
 from tests.support.pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
 
@@ -147,7 +148,7 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
 
 async def test_a_gateway_that_follows_the_ledger_knows_a_new_policy_at_once(tmp_path: Path) -> None:
     async with opened_site(voters=(A,)) as site, AsyncExitStack() as stack:
-        entries = Database(tmp_path / "log.db", log_tables.metadata, durable=False)
+        entries = Database(tmp_path / "log.db", log_tables.metadata, durable=False, begin=create_log)
         stack.callback(entries.close)
         heard = asyncio.Event()
 
