@@ -2,8 +2,8 @@
 
 `python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and
 gets a copy for each call; with ADMIN_URL its database, which nobody may use, is the template of a new one.
-Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. It forks,
-so it is a process of its own, with one thread.
+Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. It
+forks, so it is a process of its own, with one thread.
 """
 
 from __future__ import annotations
