@@ -1,8 +1,8 @@
 """Chunks of files taken apart into batches that are loaded, or not, as a whole.
 
 A batch is one `.json` file (a resource, or a Bundle with all its entries), one Bundle that stands on a
-line, or a run of lines. What can't be read becomes a `LoadFault` in a batch: a bad line alone, or the rest of
-a file that breaks off.
+line, or a run of lines. A part that can't be read becomes a `LoadFault` in a batch: a bad line
+alone, or the rest of a file that breaks off.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is loaded as a whole: documents that belong together, and what could not be read among them.
+    """The unit of loading: documents that belong together, and the faults among them.
 
     `bundle` is the type of the Bundle that the documents are entries of; a `transaction` must succeed or fail
     as one. `end` is where the next batch of the file starts, `size` the bytes on disk that were read for
@@ -107,7 +107,7 @@ class _Lines:
             yield self._taken(self._chunk.end)
 
     def _documents(self) -> Iterator[tuple[Parsed, FilePosition]]:
-        """Each line that is not blank, taken apart, and where it starts; `_at` moves past it."""
+        """Yield each line that is not blank, taken apart, and where it starts; `_at` moves past it."""
         text, at = self._text, 0
         while at < len(text):
             end = text.find(b"\n", at) + 1 or len(text)

@@ -1,7 +1,7 @@
 """Files cut into chunks, so that one process reads what several take apart.
 
-A chunk is one document, which whoever takes it opens, or some lines, whose bytes it carries. Cutting looks
-for ends of lines and nothing else, and holds no more than one chunk in memory whatever a file holds.
+A chunk is one document, to be opened by the process that takes it apart, or some lines with their bytes.
+Cutting looks for ends of lines and nothing else, and holds no more than one chunk in memory.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Chunk:
 
 
 def cut(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Chunk]:
-    """The plan's files in order, each from where it was left.
+    """Yield the plan's files in order, each from where it was left.
 
     A file that breaks off is never `whole`, so the next run tries the rest again.
     """

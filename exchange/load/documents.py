@@ -50,7 +50,7 @@ class SourceDocument:
 
 @dataclass(frozen=True, slots=True)
 class LoadFault:
-    """What could not be read, and where; `reason` names elements and byte offsets, never values."""
+    """A part that could not be read; `reason` names elements and byte offsets, never values."""
 
     source: Path
     line: int | None
@@ -65,7 +65,7 @@ class LoadFault:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What one document held; `bundle` is the type of the Bundle that was taken apart, if it was one."""
+    """The content of one document; `bundle` is the type of the Bundle that was taken apart, if it was one."""
 
     bundle: str | None
     documents: tuple[SourceDocument, ...]

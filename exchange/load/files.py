@@ -1,4 +1,4 @@
-"""Which files hold FHIR, and in which order they are read, so that what others refer to comes first.
+"""The files that hold FHIR, in the order in which they are read: records that others refer to come first.
 
 A file is taken by its name: `.json` is one document, `.ndjson` or `.jsonl` one a line, either of them
 plain or compressed (`.gz`, `.bz2`, `.xz`). In folders, other names, hidden files and linked folders are
@@ -35,7 +35,7 @@ _COMPRESSED: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
 }
 
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What reading a file can raise, compressed or not."""
+"""The errors of reading a file, compressed or not."""
 
 _LOOK = 64 * 1024
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
@@ -69,7 +69,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What a load will read, in order; `faults` are what can't be, `done` counts files finished before."""
+    """The files that a load will read, in order; `faults` are those it can't, `done` counts finished ones."""
 
     files: tuple[SourceFile, ...]
     faults: tuple[LoadFault, ...]
@@ -127,7 +127,7 @@ def _walk(path: Path, faults: list[LoadFault]) -> Iterator[Path]:
 
 
 def _form(path: Path) -> tuple[bool, str] | None:
-    """(one document a line?, suffix of the compression) by the file's name, or none for another kind."""
+    """Return whether it has one document a line, and the suffix of its compression; none for another kind."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = suffixes.pop() if suffixes and suffixes[-1] in _COMPRESSED else ""
     last = suffixes[-1] if suffixes else ""
@@ -144,7 +144,7 @@ def _source(path: Path, positions: Mapping[str, FilePosition]) -> SourceFile:
 
 
 def opened(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
-    """The stream of `raw`'s content, decompressed as the name of `path` says."""
+    """Return the stream of `raw`'s content, decompressed as the name of `path` says."""
     form = _form(path)
     compression = form[1] if form else ""
     return _COMPRESSED[compression](raw) if compression else raw
@@ -160,7 +160,7 @@ def _rank(source: SourceFile) -> int:
 
 
 def reason(why: BaseException) -> str:
-    """What went wrong in reading, without the path (the fault has it) and without content."""
+    """Say why reading failed, without the path (the fault has it) and without content."""
     if isinstance(why, EOFError):
         return "the compressed data ends early"
     if isinstance(why, OSError) and why.errno is not None:

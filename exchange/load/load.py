@@ -20,8 +20,8 @@ from exchange.load.positions import FilePosition, read_positions, write_position
 from exchange.load.worker import (
     ChunkDone,
     FoundReferences,
+    LoadWorkerSetup,
     WantedReferences,
-    Work,
     WorkerSeconds,
     answered,
     message_of,
@@ -55,7 +55,7 @@ class BulkLoad:
         self._bundles = bundles
         self._records = records
         self._workers = workers
-        self._processes = Processes(workers, serve, Work(indexer, self._principal))
+        self._processes = Processes(workers, serve, LoadWorkerSetup(indexer, self._principal))
         self.seconds = WorkerSeconds()
         """Processor seconds of the worker processes."""
 
@@ -213,12 +213,12 @@ def _ends(batches: Sequence[WaitingBatch]) -> Ends:
 
 
 def _is_ours(error: ExchangeError) -> bool:
-    """Whether an error is about this server's state, and no fault of what is loaded."""
+    """Return whether an error is about this server's state, and no fault of what is loaded."""
     return isinstance(error, UnavailableError | DamagedError)
 
 
 def _apart(changes: Iterable[tuple[Change, LoadedBatch]]) -> list[list[tuple[Change, LoadedBatch]]]:
-    """`changes` in groups in which no record occurs twice, in an order that keeps each record's own."""
+    """Split `changes` into groups in which no record occurs twice, and keep the order of each record's own."""
     groups: list[list[tuple[Change, LoadedBatch]]] = []
     depth: dict[tuple[str, str], int] = {}
     for change, loaded in changes:

@@ -25,7 +25,7 @@ _MOST_CHANGES = 5_000
 
 @dataclass(slots=True)
 class LoadedBatch:
-    """What became of one batch: how many were `stored`, `unchanged` or at fault.
+    """The outcome of one batch: how many were `stored`, `unchanged` or at fault.
 
     `fingerprint` and `end` say how far its file is done, `documents` where in it the records stood that were
     read, `size` how many bytes on disk were read for it.
@@ -67,14 +67,14 @@ class WaitingBatch:
     size: int
 
     def changes(self) -> Iterator[tuple[Change, SourcePlace]]:
-        """What is to be written, each with its place in the file."""
+        """Yield the changes to write, each with its place in the file."""
         ready = self.ready
         yield from zip(ready.prepared, ready.prepared_at, strict=True)
         for removal, place in zip(ready.removals, ready.removals_at, strict=True):
             yield Deletion(removal.resource_type, removal.logical_id, skip_absent=True), place
 
     def loaded(self) -> LoadedBatch:
-        """The batch as it stands before anything is written."""
+        """Return the batch as it stands before anything is written."""
         chunk, ready = self.slot.chunk, self.ready
         faults = [
             LoadFault(chunk.source, refused.place.line, refused.reason, refused.place.entry)
@@ -95,31 +95,31 @@ class OrderedQueue:
         self._change = asyncio.Event()
 
     def enter(self, chunk: Chunk) -> Slot:
-        """A slot for `chunk` behind all others."""
+        """Return a slot for `chunk` behind all others."""
         slot = Slot(chunk)
         self._slots.append(slot)
         return slot
 
     def close(self, error: Exception | None = None) -> None:
-        """Nothing enters any more; `error` is raised when all that did has been written."""
+        """Let no more chunks in; `error` is raised when those that are in have been written."""
         self._closed, self._error = True, error
         self._tell()
 
     def add(self, slot: Slot, ready: PreparedBatch, *, size: int) -> None:
-        """One more batch of a chunk has been read; it takes about `size` bytes of memory."""
+        """Take in a batch that was read of a chunk; it takes about `size` bytes of memory."""
         slot.waiting.append(WaitingBatch(slot, ready, size))
         slot.unwritten += 1
         self._bytes += size
         self._tell()
 
     def end(self, slot: Slot, error: Exception | None = None) -> None:
-        """The chunk has no more batches; `error` is raised when those it had have been written."""
+        """Note that the chunk has no more batches; `error` is raised when those it had have been written."""
         slot.ended, slot.error = True, error
         self._clear()
         self._tell()
 
     def ready(self) -> list[WaitingBatch]:
-        """The batches that can be written now, in order; none if the next is still being read.
+        """Return the batches that can be written now, in order; none if the next is still being read.
 
         Raises:
             Exception: that which ended the reading of what would be next.
@@ -140,7 +140,7 @@ class OrderedQueue:
         return found
 
     def leave(self, batches: Sequence[WaitingBatch]) -> None:
-        """`batches`, which `ready` gave, are written."""
+        """Note that `batches`, which `ready` gave, are written."""
         for batch in batches:
             batch.slot.unwritten -= 1
             self._bytes -= batch.size
@@ -149,11 +149,11 @@ class OrderedQueue:
 
     @property
     def ended(self) -> bool:
-        """Whether all is written and nothing will come."""
+        """Return whether all is written and nothing will come."""
         return self._closed and self._error is None and not self._slots
 
     def is_first(self, slot: Slot) -> bool:
-        """Whether all that came before what is read of `slot` now is written."""
+        """Return whether all that came before what is read of `slot` now is written."""
         return self._slots[0] is slot and not slot.unwritten
 
     async def first(self, slot: Slot) -> None:

@@ -1,4 +1,4 @@
-"""How far each file of a load is done, so that a second run goes on where the first stopped.
+"""The positions that loads have reached in their files: a second run goes on where the first stopped.
 
 A position is written in the transaction that writes the records before it, so that neither is there without
 the other. Where the store refuses a part of a batch, the rest is written record by record and the position
@@ -22,7 +22,7 @@ from exchange.store.records import load_positions as store
 
 
 class FilePosition(msgspec.Struct, frozen=True):
-    """How much of a file is done: `lines` and (decompressed) bytes from its start, or all if `finished`."""
+    """A place in a file: so many lines and (decompressed) bytes of it are done, or all if `finished`."""
 
     lines: int = 0
     offset: int = 0

@@ -1,7 +1,7 @@
-"""What a worker process of a load does: takes a chunk of a file apart, checks and indexes what is in it.
+"""A worker process of a load, which takes chunks of files apart, and checks and indexes what is in them.
 
-It holds the index keys and no others: what it gives back is sealed and written by the process that it works
-for. That one also answers what only the store can tell, which record a conditional reference stands for.
+It holds the index keys and no others: the process that it works for seals and writes its results, and
+resolves the conditional references in them, which takes the store.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SHOWN = 3
 
 
 class SourcePlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where in its file something stood: line from 1, index of the entry from 0, none where there is none."""
+    """A place in a file: the line from 1, the index of the entry from 0, none where there is none."""
 
     line: int | None
     entry: int | None
 
 
 class RefusedDocument(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What can't be loaded, and why; the reason names elements, never values."""
+    """A document that can't be loaded; the reason names elements, never values."""
 
     place: SourcePlace
     reason: str
@@ -104,21 +104,21 @@ Ask = Callable[[set[str]], FoundReferences]
 
 _encode = msgspec.msgpack.Encoder().encode
 message_of: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
-"""What a worker process says."""
+"""Decodes a worker's message."""
 answered: Callable[[FoundReferences], bytes] = _encode
-"""What it is told when it has asked."""
+"""Encodes the answer to a worker's question."""
 _answers_of = msgspec.msgpack.Decoder(FoundReferences).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a worker process has to begin with: all that it takes to prepare, and for whom."""
+class LoadWorkerSetup:
+    """All that a worker process needs to prepare records, and the principal that loads them."""
 
     indexer: Indexer
     principal: Principal
 
 
-def serve(connection: Connection, work: Work) -> None:
+def serve(connection: Connection, work: LoadWorkerSetup) -> None:
     """Answer each `Chunk` with its batches as `PreparedBatch`, in order, and then `ChunkDone`.
 
     `WantedReferences` is a question in between.
@@ -138,13 +138,13 @@ def serve(connection: Connection, work: Work) -> None:
 class LoadWorker:
     """Prepares what is in chunks; what conditional references stand for it keeps from chunk to chunk."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: LoadWorkerSetup) -> None:
         self._indexer = work.indexer
         self._principal = work.principal
         self._resolved: dict[str, str] = {}
 
     def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
-        """Each batch of `chunk`, with what can be written of it prepared."""
+        """Yield each batch of `chunk`, with what can be written of it prepared."""
         indexer = self._indexer
         batches = take_apart(chunk)
         while True:
@@ -237,7 +237,7 @@ def _id_of(batch: Batch, document: SourceDocument, index: int) -> str:
 
 
 def _named(body: bytes, logical_id: str) -> bytes:
-    """`body`, which has no id, with one as its first member; all else byte for byte."""
+    """Return `body`, which has no id, with one as its first member; all else byte for byte."""
     inside = body[1:].lstrip()
     return b'{"id":"' + logical_id.encode() + (b'"' if inside.startswith(b"}") else b'",') + inside
 

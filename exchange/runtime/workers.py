@@ -26,7 +26,7 @@ R = TypeVar("R")
 Serve = Callable[[Connection, T], None]
 """What a process does: it answers on the connection until that raises EOFError, and has what it was given."""
 
-_PATIENCE = 5.0
+_END_TIMEOUT = 5.0
 """Seconds that a process has to end."""
 
 
@@ -82,7 +82,7 @@ class Processes(Generic[T]):
         for conversation in self._all:
             conversation.process.terminate()
         for conversation in self._all:
-            conversation.process.join(_PATIENCE)
+            conversation.process.join(_END_TIMEOUT)
         self._threads.shutdown()
         for conversation in self._all:
             conversation.connection.close()
