@@ -218,7 +218,7 @@ def _is_ours(error: ExchangeError) -> bool:
 
 
 def _apart(changes: Iterable[tuple[Change, LoadedBatch]]) -> list[list[tuple[Change, LoadedBatch]]]:
-    """Split `changes` into groups in which no record occurs twice, and keep the order of each record's own."""
+    """Split `changes` into groups in which no record occurs twice; each keeps the order of its changes."""
     groups: list[list[tuple[Change, LoadedBatch]]] = []
     depth: dict[tuple[str, str], int] = {}
     for change, loaded in changes:
