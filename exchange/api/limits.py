@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterable
 
 from starlette.responses import Response
@@ -20,7 +21,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exchange.core.budget import Budget, Share
 from exchange.core.errors import ThrottledError, TooCostlyError
 from exchange.core.outcome import MEDIA_TYPE, refusal
-from exchange.core.randomness import random_bytes
 from exchange.logs import request_id
 
 MAX_BODY = 16 * 1024 * 1024
@@ -58,7 +58,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = random_bytes(16).hex()
+        name = os.urandom(16).hex()
         share = Share(self._budget)
         exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, share=share)
         refused = _over(scope) or _announced(scope["headers"], self._max_body)
