@@ -21,13 +21,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
+from cachetools import FIFOCache
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import (
@@ -112,8 +112,7 @@ class _Seen:
     """Digests of the latest queries, so that none is answered twice."""
 
     def __init__(self, size: int = _REMEMBERED) -> None:
-        self._size = size
-        self._digests: OrderedDict[str, None] = OrderedDict()
+        self._digests: FIFOCache[str, None] = FIFOCache(size)
 
     def add(self, digest: str) -> None:
         """Remember a query.
@@ -124,8 +123,6 @@ class _Seen:
         if digest in self._digests:
             raise ReplayedError("this query was sent before; encrypt a new one")
         self._digests[digest] = None
-        if len(self._digests) > self._size:
-            self._digests.popitem(last=False)
 
 
 class _Metrics:

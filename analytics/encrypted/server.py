@@ -11,10 +11,11 @@ the service runs it in worker processes (`worker`, `pool`).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
+from cachetools import LRUCache
 from tenseal import sealapi
 
 from analytics.encrypted import seal
@@ -88,19 +89,19 @@ class Evaluator:
 
     def __init__(self, *, key_memory: int = DEFAULT_KEY_MEMORY) -> None:
         self._models: dict[str, Model] = {}
-        self._prepared: OrderedDict[tuple[str, str, int], _Prepared] = OrderedDict()
-        self._keys: OrderedDict[str, _Keys] = OrderedDict()
+        self._prepared: LRUCache[tuple[str, str, int], _Prepared] = LRUCache(_MAX_PREPARED)
+        self._keys: LRUCache[str, _Keys] = LRUCache(key_memory, getsizeof=attrgetter("size"))
         self._key_memory = key_memory
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Digests of the keys held, least recently used first."""
+        """Digests of the keys held."""
         return tuple(self._keys)
 
     @property
     def key_bytes(self) -> int:
         """Memory that the held keys take."""
-        return sum(k.size for k in self._keys.values())
+        return int(self._keys.currsize)
 
     def add_model(self, data: bytes) -> str:
         """Register a MODEL; its digest.
@@ -121,13 +122,8 @@ class Evaluator:
             BusyError: they alone are larger than the memory for keys.
         """
         frame = unframe(data, Kind.KEYS, sections=(2, 3))
-        if frame.digest in self._keys:
-            self._keys.move_to_end(frame.digest)
-            return frame.digest
-        keys = _read_keys(frame, self._key_memory)
-        while self._keys and self.key_bytes + keys.size > self._key_memory:
-            self._keys.popitem(last=False)
-        self._keys[frame.digest] = keys
+        if self._keys.get(frame.digest) is None:
+            self._keys[frame.digest] = _read_keys(frame, self._key_memory)
         return frame.digest
 
     def score(self, data: bytes) -> bytes:
@@ -142,7 +138,6 @@ class Evaluator:
         keys = self._keys.get(query.keys)
         if keys is None:
             raise UnknownError("no evaluation keys of that digest are held; send them again")
-        self._keys.move_to_end(query.keys)
         if query.set != keys.parameters.name:
             raise MismatchError("the query and its keys are of different parameter sets")
         prepared = self._prepare(query)
@@ -163,7 +158,8 @@ class Evaluator:
 
     def _prepare(self, query: QueryHeader) -> _Prepared:
         key = (query.model, query.set, query.patients)
-        if key not in self._prepared:
+        prepared = self._prepared.get(key)
+        if prepared is None:
             model = self._models.get(query.model)
             if model is None:
                 raise UnknownError("no model of that digest is registered")
@@ -176,11 +172,8 @@ class Evaluator:
                 raise MismatchError(f"a query holds 1 to {_MAX_PATIENTS} patients, a power of two")
             rows = padded_rows(len(program.weights))
             layout = plan(rows, model.ensemble.bins.width, parameters, patients=patients)
-            self._prepared[key] = _Prepared(program, layout, parameters)
-            while len(self._prepared) > _MAX_PREPARED:
-                self._prepared.popitem(last=False)
-        self._prepared.move_to_end(key)
-        return self._prepared[key]
+            prepared = self._prepared[key] = _Prepared(program, layout, parameters)
+        return prepared
 
 
 def _read_keys(frame: Frame, limit: int) -> _Keys:

@@ -20,8 +20,9 @@ possible because coefficients are known numbers: 2^20 and more of scale is preci
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
+
+from cachetools import LRUCache
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import Model, header
@@ -68,7 +69,7 @@ class SlotEvaluator:
         if read.ensemble.depth == 0:
             raise CapacityError("the model does not depend on any feature")
         self._polynomial = polynomial(read.ensemble)
-        self._keys: OrderedDict[str, seal.RelinKeys] = OrderedDict()
+        self._keys: LRUCache[str, seal.RelinKeys] = LRUCache(_MAX_KEYS)
 
     def add_keys(self, data: bytes) -> str:
         """Check and keep a client's KEYS; their digest.
@@ -83,8 +84,6 @@ class SlotEvaluator:
         if keys.size() != 1 or not keys.has_key(2):
             raise UnfitCiphertextError("these are no relinearisation keys")
         self._keys[frame.digest] = keys
-        while len(self._keys) > _MAX_KEYS:
-            self._keys.popitem(last=False)
         return frame.digest
 
     def score(self, data: bytes) -> bytes:
@@ -98,10 +97,10 @@ class SlotEvaluator:
         query = header(frame, ColumnsHeader)
         if query.model != self.model or query.set != self._set.name:
             raise MismatchError("the query is for another model or other parameters")
-        if query.keys not in self._keys:
+        held = self._keys.get(query.keys)
+        if held is None:
             raise UnknownError("no evaluation keys of that digest are held; send them again")
-        self._keys.move_to_end(query.keys)
-        run = _Run(self._ckks, self._ensemble, self._keys[query.keys], frame.sections)
+        run = _Run(self._ckks, self._ensemble, held, frame.sections)
         try:
             answer = run.evaluate(self._polynomial)
         except (RuntimeError, ValueError) as error:

@@ -9,10 +9,10 @@ meaning.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cachetools import LRUCache
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
@@ -56,8 +56,7 @@ class KeyRing:
 
     def __init__(self, wrapper: Wrapper, *, capacity: int = 20_000) -> None:
         self._wrapper = wrapper
-        self._capacity = capacity
-        self._opened: OrderedDict[bytes, SubjectKeys] = OrderedDict()
+        self._opened: LRUCache[bytes, SubjectKeys] = LRUCache(capacity)
 
     def create(self, token: bytes, name: str) -> bytes:
         """New random keys for the subject `name` with `token`: the wrapped bytes to store."""
@@ -67,10 +66,7 @@ class KeyRing:
 
     def cached(self, token: bytes) -> SubjectKeys | None:
         """The keys of `token` if they were used lately."""
-        keys = self._opened.get(token)
-        if keys is not None:
-            self._opened.move_to_end(token)
-        return keys
+        return self._opened.get(token)
 
     def open(self, token: bytes, wrapped: bytes) -> SubjectKeys:
         """The keys that `wrapped` holds for `token`.
@@ -84,8 +80,6 @@ class KeyRing:
         side = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_SIDE_LABEL).derive(data)
         keys = SubjectKeys(token, name, data, secret, side)
         self._opened[token] = keys
-        if len(self._opened) > self._capacity:
-            self._opened.popitem(last=False)
         return keys
 
     def forget(self, token: bytes) -> None:
