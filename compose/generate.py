@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from exchange.network.configuration import chaincode_environment, orderer_environment, peer_environment
-from exchange.network.containers import (
+from exchange.devnet.configuration import chaincode_environment, orderer_environment, peer_environment
+from exchange.devnet.containers import (
     OPTIONS,
     ROOT,
     database_password,
@@ -23,7 +23,7 @@ from exchange.network.containers import (
     profile_file,
     superuser_password,
 )
-from exchange.network.topology import Folder, Orderer, Organisation, Topology
+from exchange.devnet.topology import Folder, Orderer, Organisation, Topology
 
 FABRIC = "3.1.5"
 POSTGRES = "15.18"
@@ -318,7 +318,7 @@ def _job(name: str) -> Service:
     return {
         "image": "consentry-setup",
         "build": _build("setup"),
-        "command": ["python", "-m", "exchange.network.containers", name],
+        "command": ["python", "-m", "exchange.devnet.containers", name],
         "volumes": [_write(name) for name in _PARTS],
         "memory": "1g",
     }

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from exchange import network
-from exchange.network.administration import Administrator
-from exchange.network.discovery import can_endorse
-from exchange.network.errors import ProgramsError
-
-# For what several parts share; behind the packages themselves, for there are folders here of the same names.
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from postgres_server import MissingError, Server, running
-from postgres_server import programs as programs_of_postgres
+from exchange import devnet
+from exchange.devnet.administration import Administrator
+from exchange.devnet.discovery import can_endorse
+from exchange.devnet.errors import ProgramsError
+from tests.support.postgres_server import MissingError, Server, running
+from tests.support.postgres_server import programs as programs_of_postgres
 
 _left_out_of_postgres = pytest.StashKey[list[str]]()
 _left_out = pytest.StashKey[dict[str, str]]()
@@ -33,7 +26,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = any(item.get_closest_marker("fabric") for item in session.items)
     if wanted and os.environ.get("CONSENTRY_REQUIRE_FABRIC"):
         try:
-            network.Programs.find()
+            devnet.Programs.find()
         except ProgramsError as why:
             pytest.exit(f"error: {why}", returncode=1)
 
@@ -42,7 +35,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave tests on a real network out where Fabric is not; raised here, all of them share one line."""
     if item.get_closest_marker("fabric"):
         try:
-            network.Programs.find()
+            devnet.Programs.find()
         except ProgramsError as why:
             item.config.stash.setdefault(_left_out, {})[item.nodeid] = str(why)
             pytest.skip(str(why))
@@ -82,17 +75,17 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def programs() -> network.Programs:
-    return network.Programs.find()
+def programs() -> devnet.Programs:
+    return devnet.Programs.find()
 
 
 @pytest.fixture(scope="session")
-def deployed() -> Callable[[network.Network, str], None]:
+def deployed() -> Callable[[devnet.Network, str], None]:
     """Puts the network's chaincode on its channel once more, under a name that has a state of its own."""
     return _deploy
 
 
-def _deploy(running: network.Network, name: str) -> None:
+def _deploy(running: devnet.Network, name: str) -> None:
     options = msgspec.structs.replace(running.topology.options, chaincode=name)
     topology = msgspec.structs.replace(running.topology, options=options)
     administrator = Administrator(running.programs, running.folder, topology)

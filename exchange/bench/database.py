@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
-from exchange.config import SCHEMAS, ConfigError
-from exchange.core.place import Schema
-from exchange.store import postgres
+from exchange.node.settings import SCHEMAS, ConfigError
+from exchange.store.engine import postgres
+from exchange.store.engine.place import Schema
 
 
 @contextmanager

@@ -15,11 +15,11 @@ import msgspec
 
 from exchange.bench.database import emptied, records_bytes
 from exchange.bench.report import Row
-from exchange.config import ConfigError, Folder
 from exchange.demo.consortium import settings_for
-from exchange.reading import cut, find
-from exchange.services.ingest import Ingest
-from exchange.wiring import initialise, open_node
+from exchange.load import cut, find
+from exchange.load.load import Ingest
+from exchange.node.open import initialise, open_node
+from exchange.node.settings import ConfigError, Folder
 
 _BUNDLES = Path("data") / "synthea-r4"
 

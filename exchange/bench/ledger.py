@@ -26,12 +26,12 @@ from chaincode.access.model import Request
 from chaincode.consent.calls import Opening, ReadPair
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.encoding import encode
-from exchange import network
+from exchange import devnet
 from exchange.bench.report import Row, percentile
-from exchange.core.policy import founding_policy
 from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
-from exchange.ledger.gateway.transactions import IN_FLIGHT, FabricTransactions
+from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
 from exchange.ledger.port import Transactions
 
 CONCURRENT = (1, 16, 64, 256)
@@ -77,28 +77,28 @@ def _fabric(runner: asyncio.Runner, root: Path, count: int, seconds: float, grow
     times = []
     for _ in range(2):  # what is built from nothing twice can be compared with itself
         started = time.perf_counter()
-        network.up(root, network.Options(organisations=count))
+        devnet.up(root, devnet.Options(organisations=count))
         times.append(time.perf_counter() - started)
-        network.reset(root)
-    with network.up(root, network.Options(organisations=count)) as running:
+        devnet.reset(root)
+    with devnet.up(root, devnet.Options(organisations=count)) as running:
         return [
             Row("ledger.up_s", min(times), "s from an empty folder to the first endorsement", "<= 5"),
             *runner.run(_on(running, seconds, grown)),
         ]
 
 
-async def _on(running: network.Network, seconds: float, grown: int) -> list[Row]:
+async def _on(running: devnet.Network, seconds: float, grown: int) -> list[Row]:
     async with _fabric_load(running) as load:
         rows = await _all(load, seconds, _network_costs(running))
         return rows + await _grown(load, grown, seconds)
 
 
 def _growth(runner: asyncio.Runner, root: Path, count: int, seconds: float) -> list[Row]:
-    with network.up(root, network.Options(organisations=count)) as running:
+    with devnet.up(root, devnet.Options(organisations=count)) as running:
         return runner.run(_growth_on(running, count, seconds))
 
 
-async def _growth_on(running: network.Network, count: int, seconds: float) -> list[Row]:
+async def _growth_on(running: devnet.Network, count: int, seconds: float) -> list[Row]:
     async with _fabric_load(running) as load:
         await _concurrently(load.grouped, 64, min(seconds, 1.0))
         alone = await _concurrently(load.grouped, 1, seconds)
@@ -111,7 +111,7 @@ async def _growth_on(running: network.Network, count: int, seconds: float) -> li
 
 
 @asynccontextmanager
-async def _fabric_load(running: network.Network) -> AsyncIterator[_Load]:
+async def _fabric_load(running: devnet.Network) -> AsyncIterator[_Load]:
     members = tuple(organisation.msp_id for organisation in running.topology.organisations)
     opened = FabricTransactions.open(running.profile(running.topology.organisations[0].name))
     async with _load(opened, IN_FLIGHT, members) as load:
@@ -219,7 +219,7 @@ class _Costs:
         return {kind: _size(path) for kind, path in self.data.items()}
 
 
-def _network_costs(running: network.Network) -> _Costs:
+def _network_costs(running: devnet.Network) -> _Costs:
     kinds: dict[str, list[psutil.Process]] = {"gateway": [psutil.Process()]}
     own = running.topology.organisations[0]
     for process in running.status():

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from chaincode.access.model import Request
 from exchange.bench.report import Row
-from exchange.core.policy import founding_policy
 from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.verify import Report, verify
-from exchange.progress import Work
+from exchange.runtime.progress import Work
 
 _BATCH = 250
 _ALONE = 50  # a fiftieth of the records: each has a block, and a flush to disk, of its own

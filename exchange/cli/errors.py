@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from exchange.config import ConfigError
-from exchange.core.errors import DamagedError, ExchangeError
+from exchange.errors import DamagedError, ExchangeError
 from exchange.ledger.errors import InUseError, NodeKeyError
-from exchange.reading import JournalError
+from exchange.load import JournalError
+from exchange.node.settings import ConfigError
 from exchange.vault.errors import VaultError
 
 

@@ -11,7 +11,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from exchange.core.errors import BadRequestError
+from exchange.errors import BadRequestError
 
 T = TypeVar("T")
 _NONCE_BYTES = 12

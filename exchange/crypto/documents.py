@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from exchange.core.errors import DamagedError
-from exchange.core.permit import Permit
 from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.permit import Permit
+from exchange.errors import DamagedError
 
 _NONCE_BYTES = 12
 _LABEL = b"consentry/document/1"

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from exchange.crypto.tokens import TOKEN_BYTES
+from exchange.crypto.index_tokens import TOKEN_BYTES
 
 _HALF = 32
 _SIDE_LABEL = b"consentry/side/1"

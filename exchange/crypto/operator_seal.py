@@ -15,8 +15,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from exchange.core.clients import Client
-from exchange.core.errors import DamagedError
+from exchange.auth.clients import Client
+from exchange.errors import DamagedError
 
 _NONCE_BYTES = 12
 _BEARER = b"consentry/bearer/2\0"

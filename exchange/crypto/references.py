@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 
-from exchange.crypto.tokens import TOKEN_BYTES
+from exchange.crypto.index_tokens import TOKEN_BYTES
 
 
 class References:

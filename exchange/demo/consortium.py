@@ -13,16 +13,16 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from exchange.config import Folder, Settings
-from exchange.core.actors import Member
-from exchange.core.assertion import public_jwk
-from exchange.core.clients import new_client
-from exchange.demo.client import SystemClient, read_key, write_key
+from exchange.auth.assertions import public_jwk
+from exchange.auth.clients import new_client
+from exchange.auth.principal import Member
+from exchange.client.system import SystemClient, read_key, write_key
 from exchange.demo.nhanes import participants
-from exchange.progress import Work
-from exchange.reading import Piece, Position
-from exchange.services.ingest import Ingest
-from exchange.wiring import consortium, initialise, open_node
+from exchange.load import Piece, Position
+from exchange.load.load import Ingest
+from exchange.node.open import consortium, initialise, open_node
+from exchange.node.settings import Folder, Settings
+from exchange.runtime.progress import Work
 
 CITY = Member.named("CityHospitalMSP", "City Hospital")
 LAKE = Member.named("LakeClinicMSP", "Lake Clinic")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from chaincode.consent.calls import Opening, OpenPairs
 from chaincode.encoding import encode
-from exchange import network
-from exchange.core.actors import Member
+from exchange import devnet
+from exchange.auth.principal import Member
 from exchange.demo.consortium import CITY, LAKE, MEMBERS
-from exchange.ledger.gateway.client import Gateway
-from exchange.ledger.gateway.connection import connect
-from exchange.ledger.gateway.errors import CommitError
-from exchange.ledger.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.connection import connect
+from exchange.ledger.fabric.gateway.errors import CommitError
+from exchange.ledger.fabric.gateway.identity import Identity
 
 _SUFFIX = "MSP"
 
@@ -25,15 +25,15 @@ def organisation(member: Member) -> str:
     return member.msp_id.removesuffix(_SUFFIX)
 
 
-OPTIONS = network.Options(names=tuple(organisation(member) for member in MEMBERS))
+OPTIONS = devnet.Options(names=tuple(organisation(member) for member in MEMBERS))
 
 
-def profile(running: network.Network, member: Member) -> Path:
+def profile(running: devnet.Network, member: Member) -> Path:
     """The member's connection profile."""
     return running.folder.profiles / f"{organisation(member).lower()}.json"
 
 
-def write_alone(running: network.Network) -> str | None:
+def write_alone(running: devnet.Network) -> str | None:
     """Have one member's peer endorse a consent that nobody else saw; the channel's verdict on it.
 
     It is what stolen credentials of one hospital reach. None would be a consent that holds.
@@ -42,7 +42,7 @@ def write_alone(running: network.Network) -> str | None:
     return asyncio.run(_write_alone(running, encode(OpenPairs((opening,)))))
 
 
-async def _write_alone(running: network.Network, call: bytes) -> str | None:
+async def _write_alone(running: devnet.Network, call: bytes) -> str | None:
     thief = running.profile(organisation(LAKE))
     async with AsyncExitStack() as stack:
         channel = connect(thief)
@@ -56,6 +56,6 @@ async def _write_alone(running: network.Network, call: bytes) -> str | None:
     return None
 
 
-def city_peer(running: network.Network) -> str:
+def city_peer(running: devnet.Network) -> str:
     """The name of the process that is City Hospital's peer."""
     return running.topology.organisation(organisation(CITY)).peer

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.config import Folder, Risk
 from exchange.demo.process import StartError, await_ready, end, free_port
+from exchange.node.settings import Folder, Risk
 
 _TRAINING = 300.0
 

@@ -18,14 +18,14 @@ from typing import Any
 
 import httpx
 
-from exchange import network
-from exchange.config import Folder
-from exchange.demo.client import FHIR_JSON, SystemClient
+from exchange import devnet
+from exchange.client.system import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, Demo, build, permit_consent
 from exchange.demo.fabric import OPTIONS, city_peer, profile, write_alone
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import StartError, free_port, serving
 from exchange.demo.scoring import Training, evaluating
+from exchange.node.settings import Folder
 
 
 class SurpriseError(Exception):
@@ -43,7 +43,7 @@ def tour(folder: Path, *, people: int, fabric: bool) -> None:
     started = time.monotonic()
     try:
         if fabric:
-            with network.up(folder.with_name("network"), OPTIONS) as running:
+            with devnet.up(folder.with_name("network"), OPTIONS) as running:
                 _FabricTour(folder, people, running).run()
         else:
             _Tour(folder, people).run()
@@ -127,7 +127,7 @@ class _Tour:
 
 
 class _FabricTour(_Tour):
-    def __init__(self, folder: Path, people: int, running: network.Network) -> None:
+    def __init__(self, folder: Path, people: int, running: devnet.Network) -> None:
         super().__init__(folder, people)
         self._network = running
 

@@ -36,8 +36,8 @@ from chaincode.consent.calls import (
 )
 from chaincode.consent.model import Pair, Policy, Provision, Terms
 from chaincode.encoding import encode
-from exchange.core.errors import DamagedError, UnavailableError
-from exchange.core.permit import Permit, take_issuer
+from exchange.crypto.permit import Permit, take_issuer
+from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import VoidedError
 from exchange.ledger.group import GroupCommit
 from exchange.ledger.port import Checkpoint, Committed, Event, Transactions

@@ -10,13 +10,13 @@ ExchangeError
     └── InUseError          503  another process has the ledger's file open
 ```
 
-Damage is `exchange.core.errors.DamagedError`. Messages name blocks, keys' kinds and codes, never values.
+Damage is `exchange.errors.DamagedError`. Messages name blocks, keys' kinds and codes, never values.
 """
 
 from __future__ import annotations
 
 from chaincode.errors import ContractError
-from exchange.core.errors import ExchangeError, UnavailableError
+from exchange.errors import ExchangeError, UnavailableError
 
 
 class RefusedError(ExchangeError):

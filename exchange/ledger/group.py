@@ -20,7 +20,7 @@ import msgspec
 
 from chaincode.access.calls import Decisions
 from chaincode.access.model import BATCH_LIMIT, Decision
-from exchange.core.errors import DamagedError, TooCostlyError, UnavailableError
+from exchange.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
 from exchange.ledger.port import Committed

@@ -24,10 +24,10 @@ from sqlalchemy import Connection
 from chaincode.access.model import RecordValue
 from chaincode.access.state import ACCESS, Place, read_sheet
 from chaincode.encoding import composite_key
-from exchange.core.errors import DamagedError, UnavailableError
+from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.port import Checkpoint, Event, Reader, Transactions
-from exchange.store import log
-from exchange.store.database import Database
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables
 
 _BATCH = 500
 _PAUSE = 0.25
@@ -82,7 +82,7 @@ class Projection:
         witness = self._witness
         if witness is not None:
             await self._entries.read(lambda c: _check_holds(witness, c))
-        place = await self._entries.read(log.checkpoint)
+        place = await self._entries.read(log_tables.checkpoint)
         after = None if place is None else Checkpoint(*place)
         self._task = asyncio.create_task(self._follow(after), name="projection")
 
@@ -189,11 +189,11 @@ class Projection:
         last = events[-1].checkpoint
 
         def work(connection: Connection) -> Checkpoint | None:
-            place = log.checkpoint(connection)
+            place = log_tables.checkpoint(connection)
             stored = None if place is None else Checkpoint(*place)
             if stored != after:  # or at `last`, where a commit was kept whose answer was lost
                 return stored
-            log.project(connection, rows, last.block, last.index)
+            log_tables.project(connection, rows, last.block, last.index)
             return last
 
         stored = await self._entries.write(work)
@@ -210,7 +210,7 @@ class Projection:
 
 
 def _check_holds(witness: Witness, connection: Connection) -> None:
-    place, newest = log.checkpoint(connection), log.newest(connection)
+    place, newest = log_tables.checkpoint(connection), log_tables.newest(connection)
     if place is None:
         return
     with witness() as ledger:
@@ -228,16 +228,16 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
             )
 
 
-def _rows(event: Event) -> list[log.EntryRow]:
+def _rows(event: Event) -> list[log_tables.EntryRow]:
     sheets = (read_sheet(key.decode(), value) for key, value in event.written if key.startswith(_SHEETS))
     records = sorted(record for sheet in sheets for record in sheet)
     return [projected(place, record, event.checkpoint.block) for place, record in records]
 
 
-def projected(place: Place, value: bytes, block: int) -> log.EntryRow:
+def projected(place: Place, value: bytes, block: int) -> log_tables.EntryRow:
     """The row of one record of the ledger, given as it stands there."""
     record = _record.decode(value)
-    return log.EntryRow(
+    return log_tables.EntryRow(
         tx=place.tx,
         n=place.n,
         block=block,

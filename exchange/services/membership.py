@@ -15,13 +15,13 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from exchange.config import ConfigError, Folder
-from exchange.core.actors import Member, operator
-from exchange.core.errors import UnavailableError
+from exchange.auth.principal import Member, operator
 from exchange.crypto.references import References
-from exchange.services.writing import Writing
-from exchange.store import documents
-from exchange.store.database import Database
+from exchange.errors import UnavailableError
+from exchange.node.settings import ConfigError, Folder
+from exchange.services.records.create_update import Writing
+from exchange.store.engine.database import Database
+from exchange.store.records import documents
 
 _AGAIN = 5.0
 _log = structlog.get_logger()

@@ -23,17 +23,14 @@ from typing import Any, Final
 import msgspec
 
 from chaincode.access.model import Action, Result
-from exchange.core import search
-from exchange.core.actors import Kind, Principal, operator
-from exchange.core.errors import (
-    ConflictError,
-    ForbiddenError,
-    NotFoundError,
-    UnavailableError,
-    UnscorableError,
-)
-from exchange.core.record import instant
-from exchange.core.risk_assessment import (
+from exchange.auth.principal import Kind, Principal, operator
+from exchange.crypto.pseudonyms import PatientSecret
+from exchange.crypto.references import References
+from exchange.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError, UnscorableError
+from exchange.fhir import search
+from exchange.fhir.resource_bytes import instant
+from exchange.risk.port import Feature, Judgement, RiskModel, Scored, UnusableAnswerError
+from exchange.risk.risk_assessment import (
     Estimate,
     Evidence,
     failure_commitment,
@@ -41,17 +38,14 @@ from exchange.core.risk_assessment import (
     output_commitment,
     risk_assessment,
 )
-from exchange.crypto.references import References
-from exchange.ledger.pseudonyms import PatientSecret
-from exchange.risk.port import Feature, Judgement, RiskModel, Scored, UnusableAnswerError
-from exchange.services.enforcement import Answer, Enforcement, Question
-from exchange.services.indexing import new_id
-from exchange.services.reading import HIDDEN, whole
-from exchange.services.searching import Searching
-from exchange.services.writing import Writing, Written
-from exchange.store import documents
-from exchange.store.database import Database
-from exchange.store.documents import MOST_READ, Stored, Taken
+from exchange.services.access.enforcement import Answer, Enforcement, Question
+from exchange.services.records.create_update import Writing, Written
+from exchange.services.records.prepare import new_id
+from exchange.services.records.read import HIDDEN, whole
+from exchange.services.records.search import Searching
+from exchange.store.engine.database import Database
+from exchange.store.records import documents
+from exchange.store.records.documents import MOST_READ, Stored, Taken
 
 MOST_LOOKED_AT: Final = 5_000
 """Records of one type that one score looks at: those that were written last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.core.errors import DamagedError
+from exchange.errors import DamagedError
 
 
 class VaultError(DamagedError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.network import Programs
-from exchange.network.errors import ProgramsError
+from exchange.devnet import Programs
+from exchange.devnet.errors import ProgramsError
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
-from postgres_server import PASSWORD, Server, running
+
+from tests.support.postgres_server import PASSWORD, Server, running
 
 COMPOSE = Path(__file__).parents[2] / "compose"
 SECRET = "it's a:pass\\word\"$HOME`id`"

@@ -18,14 +18,14 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from exchange.auth.principal import Member
 from exchange.cli.main import build
-from exchange.config import Risk, Settings, check
-from exchange.core.actors import Member
-from exchange.network import Programs, configuration
-from exchange.network.containers import OPTIONS, ROOT, Job, parts
-from exchange.network.network import Network
-from exchange.network.state import State, save
-from exchange.network.topology import Folder, Topology
+from exchange.devnet import Programs, configuration
+from exchange.devnet.containers import OPTIONS, ROOT, Job, parts
+from exchange.devnet.network import Network
+from exchange.devnet.state import State, save
+from exchange.devnet.topology import Folder, Topology
+from exchange.node.settings import Risk, Settings, check
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from exchange.core.generator.__main__ import DEFINITIONS, main
-from exchange.core.r4.definitions_generated import CODES, PRIMITIVES, RESOURCES, TYPES
-from exchange.core.r4.elements import elements
-from exchange.core.r4.rules import RULES
+from exchange.fhir.r4.definitions import CODES, PRIMITIVES, RESOURCES, TYPES
+from exchange.fhir.r4.elements import elements
+from exchange.fhir.r4.rules import RULES
+from tests.support.shared_data import SHARED
+from tools.fhir_definitions.__main__ import DEFINITIONS, main
 
-SHARED = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 EXAMPLES = SHARED / "fhir-r4-examples" / "fhir-r4-examples-4.0.1.tgz"
-GENERATOR = Path(__file__).parents[2] / "exchange" / "core" / "generator"
+GENERATOR = Path(__file__).parents[2] / "tools" / "fhir_definitions"
 
 needs_examples = pytest.mark.skipif(not EXAMPLES.is_file(), reason="no R4 examples under CONSENTRY_SHARED")
 
@@ -91,8 +90,8 @@ def test_every_element_is_as_hl7_defines_it(official: dict[str, dict[str, dict[s
             theirs |= rows(definition)
     ours = {
         f"{name}.{row.split(' ', 1)[0]}": row.split(" ", 1)[1]
-        for name, text in TYPES.items()
-        for row in text.splitlines()
+        for name, rows_of_type in TYPES.items()
+        for row in rows_of_type
     }
     # Their definitions give ids and Extension.url the type System.String; FHIR's types are in an extension.
     for path in [path for path in ours if path.count(".") == 1 and path.endswith(".id")]:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from exchange.core.errors import InvalidResourceError
-from exchange.core.r4 import RESOURCE_TYPES, check, diagnosis, structs, wellformed
+from exchange.errors import InvalidResourceError
+from exchange.fhir.r4 import RESOURCE_TYPES, check, diagnosis, structs, wellformed
+from tests.support.shared_data import SHARED
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
-SHARED = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 EXAMPLES = SHARED / "fhir-r4-examples" / "fhir-r4-examples-4.0.1.tgz"
 SYNTHEA = SHARED / "synthea-r4"
 

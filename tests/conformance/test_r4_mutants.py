@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exchange.core.errors import BadRequestError, InvalidResourceError
-from exchange.core.r4 import check
+from exchange.errors import BadRequestError, InvalidResourceError
+from exchange.fhir.r4 import check
+from tests.support.shared_data import SHARED
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
-SHARED = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 EXAMPLES = SHARED / "fhir-r4-examples" / "fhir-r4-examples-4.0.1.tgz"
 PER_KIND = 300
 """Mutants of each kind at scale 1; at scale 1000 every site of every example is mutated."""

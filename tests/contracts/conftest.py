@@ -31,14 +31,14 @@ from chaincode.consent.model import Actor, Condition, Policy, Provision, Terms
 from chaincode.errors import ContractError
 from chaincode.ledger import Entry, Page
 from chaincode.router import Router
-from exchange import network
+from exchange import devnet
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, VoidedError
-from exchange.ledger.gateway import proposal
-from exchange.ledger.gateway.blocks import open_blocks
-from exchange.ledger.gateway.connection import Profile
-from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.fabric.gateway import proposal
+from exchange.ledger.fabric.gateway.blocks import open_blocks
+from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
 
 HOSPITALS = ("HospitalA", "HospitalB", "HospitalC", "HospitalD", "HospitalE")
@@ -175,11 +175,11 @@ class FabricMember(FabricTransactions):
 
 @pytest.fixture(scope="session")
 def hospitals(
-    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[network.Network]:
+    programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[devnet.Network]:
     """Five hospitals on one channel, with a consortium of A and B founded on the chaincode of its name."""
     root = tmp_path_factory.mktemp("hospitals") / "network"
-    with network.up(root, network.Options(names=HOSPITALS), programs=programs) as running:
+    with devnet.up(root, devnet.Options(names=HOSPITALS), programs=programs) as running:
         asyncio.run(_found(running.profile("HospitalA")))
         yield running
 
@@ -192,8 +192,8 @@ async def _found(profile: Profile) -> None:
 
 @pytest.fixture
 async def on_fabric(
-    hospitals: network.Network,
-    deployed: Callable[[network.Network, str], None],
+    hospitals: devnet.Network,
+    deployed: Callable[[devnet.Network, str], None],
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Channel]:
@@ -220,7 +220,7 @@ async def on_fabric(
         await transactions.close()
 
 
-async def newest(running: network.Network) -> Checkpoint:
+async def newest(running: devnet.Network) -> Checkpoint:
     """Behind every event so far."""
     async with open_blocks(running.profile("HospitalA")) as source:
         return Checkpoint(await source.height() - 1, 1 << 32)

@@ -16,7 +16,7 @@ from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
-from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.ledger.port import Event
 
 

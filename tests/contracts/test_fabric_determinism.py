@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,17 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "chaincode" / "consent"))  # the random consents
-
-import consent_cases as cases
-
 from chaincode.access.calls import Authorize, Decisions
 from chaincode.consent.calls import FiledTerms, FileTerms, Filing, Opening, OpenPairs
 from chaincode.encoding import encode
-from exchange import network
-from exchange.ledger.gateway.client import Gateway
-from exchange.ledger.gateway.connection import connect
-from exchange.ledger.gateway.identity import Identity
+from exchange import devnet
+from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.connection import connect
+from exchange.ledger.fabric.gateway.identity import Identity
+from tests.support.ledger import consent_cases as cases
 
 pytestmark = pytest.mark.fabric
 
@@ -42,7 +37,7 @@ def runner() -> Any:
         yield runner
 
 
-async def endorsed_by_all(running: network.Network, chaincode: str, calls: Callable[..., Any]) -> None:
+async def endorsed_by_all(running: devnet.Network, chaincode: str, calls: Callable[..., Any]) -> None:
     profile = running.profile("HospitalA")
     everybody = [one.msp_id for one in running.topology.organisations]
     channel = connect(profile)
@@ -62,7 +57,7 @@ async def endorsed_by_all(running: network.Network, chaincode: str, calls: Calla
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_five_peers_agree_on_every_byte_of_random_terms_and_requests(
-    hospitals: network.Network, runner: asyncio.Runner, seed: int
+    hospitals: devnet.Network, runner: asyncio.Runner, seed: int
 ) -> None:
     rng = random.Random(seed)
     names = [secrets.token_hex(16) for _ in range(BATCH)]

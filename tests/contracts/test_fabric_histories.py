@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from channel_writes import Written, valid_writes
 
 from chaincode.access.state import read_record, read_sheet
 from chaincode.consent.model import Pair
-from exchange import network
+from exchange import devnet
 from exchange.ledger.client import LedgerClient
-from exchange.ledger.gateway.transactions import IN_FLIGHT, FabricTransactions
+from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
+from tests.support.channel_writes import Written, valid_writes
 
 pytestmark = pytest.mark.fabric
 
@@ -83,7 +83,7 @@ def judge(histories: Sequence[History], written: Sequence[Written]) -> None:
 
 
 async def test_no_history_has_a_release_behind_a_committed_revocation(
-    hospitals: network.Network, make: Any
+    hospitals: devnet.Network, make: Any
 ) -> None:
     rng = random.Random(SEED)
     profile = hospitals.profile("HospitalA")

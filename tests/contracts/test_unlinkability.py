@@ -31,11 +31,11 @@ from chaincode.consent.model import (
     Reference,
     Terms,
 )
+from exchange.crypto.pseudonyms import PatientSecret
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.block import decode_transaction
 from exchange.ledger.embedded.reader import open_reader
-from exchange.ledger.pseudonyms import PatientSecret
 
 MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
 OPEN = MEMBERS[:3]

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from exchange.core.actors import Member
-from exchange.core.assertion import ASSERTION_TYPE, PrivateKey, public_jwk, sign_assertion
-from exchange.core.clients import new_client
+from exchange.auth.assertions import ASSERTION_TYPE, PrivateKey, public_jwk, sign_assertion
+from exchange.auth.clients import new_client
+from exchange.auth.principal import Member
 from exchange.crypto.operator_seal import OperatorSeal
-from exchange.services.tokens import Tokens
-from exchange.store.database import Database
-from exchange.store.schema import metadata
+from exchange.services.auth.tokens import Tokens
+from exchange.store.engine.database import Database
+from exchange.store.records.schema import metadata
 
 BASE = "https://a.example"
 MEMBERS = {

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from exchange import network
-from exchange.ledger.gateway.client import Deadlines, Gateway
-from exchange.ledger.gateway.connection import Profile, connect
-from exchange.ledger.gateway.events import Follower
-from exchange.ledger.gateway.identity import Identity
-from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange import devnet
+from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.connection import Profile, connect
+from exchange.ledger.fabric.gateway.events import Follower
+from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
+from tests.support.network import probe_contract
 
-sys.path.insert(0, str(Path(__file__).parent))  # for what tests of this folder share
-
-PROBE = Path(__file__).with_name("probe_contract.py")
+PROBE = Path(probe_contract.__file__)
 
 SECRETS = {
     "name": "secrets",
@@ -39,17 +38,17 @@ def probe() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def fabric(
-    programs: network.Programs, probe: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[network.Network]:
-    options = network.Options(chaincode_command=probe, key_history=True, collections=json.dumps([SECRETS]))
-    with network.up(tmp_path_factory.mktemp("fabric") / "network", options, programs=programs) as running:
+    programs: devnet.Programs, probe: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[devnet.Network]:
+    options = devnet.Options(chaincode_command=probe, key_history=True, collections=json.dumps([SECRETS]))
+    with devnet.up(tmp_path_factory.mktemp("fabric") / "network", options, programs=programs) as running:
         yield running
 
 
 class Clients:
     """Opens clients of a network, all closed at the end of a test."""
 
-    def __init__(self, running: network.Network, stack: AsyncExitStack) -> None:
+    def __init__(self, running: devnet.Network, stack: AsyncExitStack) -> None:
         self.network, self._stack = running, stack
 
     def transactions(
@@ -81,12 +80,12 @@ class Clients:
 
 
 @pytest.fixture
-async def clients(fabric: network.Network) -> AsyncIterator[Clients]:
+async def clients(fabric: devnet.Network) -> AsyncIterator[Clients]:
     async with AsyncExitStack() as stack:
         yield Clients(fabric, stack)
 
 
 @pytest.fixture
-async def clients_of() -> AsyncIterator[Callable[[network.Network], Clients]]:
+async def clients_of() -> AsyncIterator[Callable[[devnet.Network], Clients]]:
     async with AsyncExitStack() as stack:
         yield lambda running: Clients(running, stack)

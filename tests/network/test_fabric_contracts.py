@@ -14,11 +14,11 @@ from chaincode.access.model import Request
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Condition, Policy, Provision, Terms
 from chaincode.errors import ClockError, ConflictError, ContractError
-from exchange import network
+from exchange import devnet
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.errors import RefusedError
-from exchange.ledger.gateway import proposal
-from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.fabric.gateway import proposal
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 
 pytestmark = pytest.mark.fabric
 
@@ -30,12 +30,12 @@ REVOKED = Terms("1" * 32, 2, "inactive", "patient", GRANT.root)
 
 @pytest.fixture(scope="module")
 def consortium(programs, tmp_path_factory):
-    with network.up(tmp_path_factory.mktemp("consortium") / "network", programs=programs) as running:
+    with devnet.up(tmp_path_factory.mktemp("consortium") / "network", programs=programs) as running:
         asyncio.run(found(running))
         yield running
 
 
-async def found(running: network.Network) -> None:
+async def found(running: devnet.Network) -> None:
     client = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
     await client.found_policy(Policy(version=1, members=MEMBERS, rules=()))
     await client.close()

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres_server import Server
 
-from exchange import network
-from exchange.cli.init import init
+from exchange import devnet
+from exchange.cli.node.init import init
+from exchange.cli.node.rebuild import rebuild
+from exchange.cli.node.verify import verify
 from exchange.cli.options import Ledger
-from exchange.cli.rebuild import rebuild
-from exchange.cli.verify import verify
-from exchange.config import Folder
-from exchange.core.errors import DamagedError, UnavailableError
+from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import InUseError
-from exchange.ledger.gateway import blocks
-from exchange.store import log
-from exchange.store.database import Database
-from exchange.wiring import open_node
+from exchange.ledger.fabric.gateway import blocks
+from exchange.node.open import open_node
+from exchange.node.settings import Folder
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables
+from tests.support.postgres_server import Server
 
 pytestmark = pytest.mark.fabric
 
@@ -31,15 +31,13 @@ ACCESSES = 3
 
 
 @pytest.fixture(scope="module")
-def running(
-    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[network.Network]:
+def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[devnet.Network]:
     root = tmp_path_factory.mktemp("checked") / "network"
-    with network.up(root, network.Options(organisations=2), programs=programs) as found:
+    with devnet.up(root, devnet.Options(organisations=2), programs=programs) as found:
         yield found
 
 
-def node_of(running: network.Network, organisation: str, path: Path, database: str | None = None) -> Folder:
+def node_of(running: devnet.Network, organisation: str, path: Path, database: str | None = None) -> Folder:
     """A node whose log holds a few accesses."""
     profile = running.folder.profiles / f"{organisation.lower()}.json"
     init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile, database=database)
@@ -56,12 +54,12 @@ def node_of(running: network.Network, organisation: str, path: Path, database: s
 
 
 @pytest.fixture(scope="module")
-def folder(running: network.Network, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def folder(running: devnet.Network, tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return node_of(running, "Hospital1", tmp_path_factory.mktemp("node") / "one")
 
 
 @pytest.fixture(scope="module")
-def second(running: network.Network, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def second(running: devnet.Network, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """The other hospital's node, which is on PostgreSQL."""
     path = tmp_path_factory.mktemp("node") / "two"
     return node_of(running, "Hospital2", path, postgres.new_database())
@@ -93,10 +91,10 @@ async def settled(folder: Folder) -> None:
 
 def entries(folder: Folder) -> int:
     """How many entries the node's log has."""
-    database = Database(folder.places(folder.load())[1], log.metadata, durable=False, begin=False)
+    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False, begin=False)
     try:
         with database.engine.connect() as connection:
-            return log.count(connection)
+            return log_tables.count(connection)
     finally:
         database.close()
 

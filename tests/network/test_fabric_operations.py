@@ -17,40 +17,47 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fabric_operator import MEMBERS, Operator, founded, opened, ordering, reissued, until, verifies
 
 from chaincode.consent.model import Policy
-from exchange import network
+from exchange import devnet
+from exchange.devnet import configuration, processes
+from exchange.devnet.discovery import can_endorse
+from exchange.devnet.state import save
+from exchange.devnet.topology import HOST, Organisation, Topology
 from exchange.ledger.client import LedgerClient
-from exchange.ledger.gateway.transactions import FabricTransactions
-from exchange.network import configuration, processes
-from exchange.network.discovery import can_endorse
-from exchange.network.joining import main as joining
-from exchange.network.packaging import package
-from exchange.network.state import save
-from exchange.network.topology import HOST, Organisation, Topology
+from exchange.ledger.fabric.admin.add_organisation import main as joining
+from exchange.ledger.fabric.admin.packaging import package
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
+from tests.support.network.fabric_operator import (
+    MEMBERS,
+    Operator,
+    founded,
+    opened,
+    ordering,
+    reissued,
+    until,
+    verifies,
+)
 
 pytestmark = pytest.mark.fabric
 
 
 @pytest.fixture(scope="module")
-def running(
-    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[network.Network]:
+def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[devnet.Network]:
     root = tmp_path_factory.mktemp("operated") / "network"
-    with network.up(root, network.Options(organisations=2), programs=programs) as found:
+    with devnet.up(root, devnet.Options(organisations=2), programs=programs) as found:
         asyncio.run(founded(found))
         yield found
 
 
 @pytest.fixture
-def operator(running: network.Network, tmp_path: Path) -> Operator:
+def operator(running: devnet.Network, tmp_path: Path) -> Operator:
     return Operator(running, tmp_path)
 
 
-def free_organisation(running: network.Network, name: str) -> Organisation:
+def free_organisation(running: devnet.Network, name: str) -> Organisation:
     """Another organisation with ports that nobody has."""
-    planned = Topology.plan(network.Options(organisations=1)).organisations[0]
+    planned = Topology.plan(devnet.Options(organisations=1)).organisations[0]
     return msgspec.structs.replace(planned, name=name)
 
 
@@ -234,7 +241,7 @@ def test_organisation_joins_with_the_signatures_of_a_majority(running, operator)
         verifies(running.profile(name))
 
 
-async def admitted(running: network.Network) -> None:
+async def admitted(running: devnet.Network) -> None:
     one = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
     two = LedgerClient(FabricTransactions.open(running.profile("Hospital2")))
     proposed = await one.propose_policy(Policy(version=2, members=(*MEMBERS, "Hospital3MSP"), rules=()))
@@ -268,7 +275,10 @@ def test_renewed_certificate_of_a_client_is_used_without_a_change_of_the_channel
 
 def test_module_runs_as_a_command(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "exchange.network.joining"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "exchange.ledger.fabric.admin.add_organisation"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: call with CHANNEL")

@@ -20,19 +20,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from exchange.core.errors import ExchangeError, UnavailableError
+from exchange.devnet import Network, Options, up
+from exchange.errors import ExchangeError, UnavailableError
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
-from exchange.ledger.gateway.client import Deadlines, Gateway
-from exchange.ledger.gateway.errors import (
+from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.errors import (
     CallError,
     EndorseError,
     EvaluateError,
     EventsError,
     OutcomeUnknownError,
 )
-from exchange.ledger.gateway.identity import Identity
-from exchange.ledger.gateway.retries import Advice, advise
-from exchange.network import Network, Options, up
+from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.retries import Advice, advise
 
 pytestmark = pytest.mark.fabric
 

@@ -20,10 +20,10 @@ from chaincode.errors import (
     ForbiddenError,
     NotFoundError,
 )
-from exchange.core.errors import UnavailableError
+from exchange.errors import UnavailableError
 from exchange.ledger.errors import RefusedError, VoidedError
-from exchange.ledger.gateway.client import Gateway
-from exchange.ledger.gateway.errors import CommitError, EndorseError, EvaluateError
+from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.errors import CommitError, EndorseError, EvaluateError
 from exchange.ledger.port import Checkpoint, Transactions
 
 pytestmark = pytest.mark.fabric

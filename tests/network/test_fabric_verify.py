@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channel_forger import Call, Forger, Recorded, identity, problem, signed, verified
 from fabric_protos.common.common_pb2 import (
     CONFIG,
     CONFIG_UPDATE,
@@ -47,26 +46,27 @@ from google.protobuf.message import DecodeError
 from chaincode.access.model import Request
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Condition, Policy, Provision, Terms
-from exchange import network
-from exchange.core.errors import DamagedError
-from exchange.ledger.blocks import layout
-from exchange.ledger.blocks.verify import ChannelVerifier
+from exchange import devnet
+from exchange.errors import DamagedError
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded.verify import Noted
-from exchange.ledger.gateway.client import Gateway
-from exchange.ledger.gateway.connection import connect
-from exchange.ledger.gateway.errors import CommitError
-from exchange.ledger.gateway.events import Follower
-from exchange.ledger.gateway.identity import Identity
-from exchange.ledger.gateway.transactions import FabricTransactions
+from exchange.ledger.fabric.blocks import layout
+from exchange.ledger.fabric.blocks.verify import ChannelVerifier
+from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.connection import connect
+from exchange.ledger.fabric.gateway.errors import CommitError
+from exchange.ledger.fabric.gateway.events import Follower
+from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.ledger.port import Checkpoint
 from exchange.ledger.projection import Projection
-from exchange.services.channel import Channel, open_channel
-from exchange.services.rebuilding import rebuild
-from exchange.services.verification import check_log
-from exchange.store import log
-from exchange.store.database import Database
-from exchange.store.renewal import renewing
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables
+from exchange.store.log.renewal import renewing
+from exchange.verify.fabric_channel import Channel, open_channel
+from exchange.verify.node import check_log
+from exchange.verify.rebuild import rebuild
+from tests.support.network.channel_forger import Call, Forger, Recorded, identity, problem, signed, verified
 
 pytestmark = pytest.mark.fabric
 
@@ -89,7 +89,7 @@ def ask(pair: str) -> Ask:
     return Ask(bytes.fromhex(pair), request)
 
 
-async def live(running: network.Network) -> list[bytes]:
+async def live(running: devnet.Network) -> list[bytes]:
     """A little of everything that can stand in a channel's blocks; returns the blocks."""
     profile = running.profile("Hospital1")
     transactions = FabricTransactions.open(profile)
@@ -130,17 +130,15 @@ def filed(pair: str, terms: Terms) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def running(
-    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[network.Network]:
+def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[devnet.Network]:
     root = tmp_path_factory.mktemp("verified") / "network"
-    options = network.Options(max_message_count=10, batch_timeout="100ms")
-    with network.up(root, options, programs=programs) as found:
+    options = devnet.Options(max_message_count=10, batch_timeout="100ms")
+    with devnet.up(root, options, programs=programs) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def forger(running: network.Network) -> Forger:
+def forger(running: devnet.Network) -> Forger:
     return Forger(running, asyncio.run(live(running)))
 
 
@@ -201,14 +199,14 @@ def test_blocks_that_come_later_are_checked_before_they_are_seen(forger):
             channel.reader.catch_up()
 
 
-async def projected(running: network.Network, path: Path, count: int) -> None:
+async def projected(running: devnet.Network, path: Path, count: int) -> None:
     """A gateway's log of the channel, as far as it goes."""
     transactions = FabricTransactions.open(running.profile("Hospital2"))
-    entries = Database(path, log.metadata, durable=False)
+    entries = Database(path, log_tables.metadata, durable=False)
     projection = Projection(transactions, entries)
     await projection.start()
     async with asyncio.timeout(20):
-        while await entries.read(log.count) < count:  # noqa: ASYNC110  # another task makes it so
+        while await entries.read(log_tables.count) < count:  # noqa: ASYNC110  # another task makes it so
             await asyncio.sleep(0.05)
     await projection.close()
     await transactions.close()
@@ -239,7 +237,7 @@ def test_projection_is_compared_with_the_channel_and_rebuilt_from_it(running, fo
         ):
             with contextlib.closing(sqlite3.connect(path)) as db, db:
                 db.executescript(damage)
-            entries = Database(path, log.metadata, durable=False)
+            entries = Database(path, log_tables.metadata, durable=False)
             found = check_log(channel.reader, entries, lambda *_: None).finding
             entries.close()
             # An empty log without a checkpoint is one that has not begun: the next start fills it.

@@ -23,11 +23,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from exchange import network
-from exchange.ledger.gateway.connection import Profile
-from exchange.ledger.gateway.transactions import FabricTransactions
-from exchange.network import processes
-from exchange.network.errors import (
+from exchange import devnet
+from exchange.devnet import processes
+from exchange.devnet.errors import (
     CertificateError,
     FolderError,
     NetworkError,
@@ -35,24 +33,26 @@ from exchange.network.errors import (
     ProgramsError,
     StartError,
 )
-from exchange.network.packaging import package
-from exchange.network.programs import NAMES
-from exchange.network.state import State, locked, save
-from exchange.network.topology import HOST, Folder, Topology, require_free
+from exchange.devnet.programs import NAMES
+from exchange.devnet.state import State, locked, save
+from exchange.devnet.topology import HOST, Folder, Topology, require_free
+from exchange.ledger.fabric.admin.packaging import package
+from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 
 
 @pytest.fixture(scope="module")
 def small(programs, probe, tmp_path_factory):
     """A network of one organisation, started and stopped by the tests of this module."""
     root = tmp_path_factory.mktemp("small") / "network"
-    network.up(root, network.Options(organisations=1, chaincode_command=probe), programs=programs)
+    devnet.up(root, devnet.Options(organisations=1, chaincode_command=probe), programs=programs)
     yield root
-    network.reset(root)
+    devnet.reset(root)
     assert not root.exists()
 
 
 def states(root: Path) -> set[str]:
-    return {process.state for process in network.status(root)}
+    return {process.state for process in devnet.status(root)}
 
 
 async def value(root: Path, key: str) -> str:
@@ -86,7 +86,7 @@ time.sleep(60)
 
 def test_a_process_has_ended_when_its_ports_are_free(tmp_path):
     """Its first thread may be gone before the others, which keep what they share."""
-    (port,) = (one.port for one in Topology.plan(network.Options(organisations=1)).orderers)
+    (port,) = (one.port for one in Topology.plan(devnet.Options(organisations=1)).orderers)
     command = [sys.executable, "-c", _MANY_THREADS, str(port)]
     for _ in range(5):
         started = processes.spawn(command, {}, tmp_path / "log")
@@ -121,67 +121,67 @@ def test_network_outlives_the_process_that_brought_it_up(programs, probe, tmp_pa
     try:
         assert states(root) == {"running"}
         asyncio.run(write(root, "k", "v"))
-        pids = [process.pid for process in network.status(root)]
+        pids = [process.pid for process in devnet.status(root)]
     finally:
-        network.reset(root)
+        devnet.reset(root)
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
 
 
 @pytest.mark.fabric
 def test_data_stay_through_down_and_up(small):
     asyncio.run(write(small, "kept", "through"))
-    network.down(small)
+    devnet.down(small)
     assert states(small) == {"stopped"}
-    network.down(small)  # a second time is nothing to do
-    network.up(small)
+    devnet.down(small)  # a second time is nothing to do
+    devnet.up(small)
     assert states(small) == {"running"}
     assert asyncio.run(value(small, "kept")) == "through"
 
 
 @pytest.mark.fabric
 def test_up_starts_only_what_is_stopped(small):
-    before = {process.name: process.pid for process in network.status(small)}
-    running = network.up(small)
+    before = {process.name: process.pid for process in devnet.status(small)}
+    running = devnet.up(small)
     running.kill("chaincode.hospital1")
     assert running.stopped() == ["chaincode.hospital1"]
-    network.up(small)
-    after = {process.name: process.pid for process in network.status(small)}
+    devnet.up(small)
+    after = {process.name: process.pid for process in devnet.status(small)}
     assert [name for name in before if before[name] != after[name]] == ["chaincode.hospital1"]
 
 
 @pytest.mark.fabric
 def test_paused_process_is_seen_and_still_ends(small):
-    running = network.up(small)
+    running = devnet.up(small)
     running.pause("peer.hospital1")
     assert "paused" in states(small)
-    network.down(small)
+    devnet.down(small)
     assert states(small) == {"stopped"}
-    network.up(small)
+    devnet.up(small)
 
 
 @pytest.mark.fabric
 def test_other_options_need_a_reset(small):
     with pytest.raises(FolderError, match="reset it first"):
-        network.up(small, network.Options(organisations=2))
+        devnet.up(small, devnet.Options(organisations=2))
 
 
 @pytest.mark.fabric
 def test_taken_port_is_named_with_the_process_that_wants_it(small):
-    network.down(small)
-    port = network.up(small).topology.organisations[0].peer_port
-    network.down(small)
+    devnet.down(small)
+    port = devnet.up(small).topology.organisations[0].peer_port
+    devnet.down(small)
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
         with pytest.raises(PortError, match=f"port {port} of peer.hospital1 is in use"):
-            network.up(small)
+            devnet.up(small)
     assert states(small) == {"stopped"}
-    network.up(small)
+    devnet.up(small)
 
 
 @pytest.mark.fabric
 def test_expired_certificate_is_named_with_its_file(small):
-    network.down(small)
+    devnet.down(small)
     folder = Folder(small)
     path = (
         folder.crypto
@@ -191,30 +191,30 @@ def test_expired_certificate_is_named_with_its_file(small):
     path.write_bytes(expired(good))
     try:
         with pytest.raises(CertificateError, match=r"server\.crt expired on 2"):
-            network.up(small)
+            devnet.up(small)
     finally:
         path.write_bytes(good)
-    network.up(small)
+    devnet.up(small)
 
 
 @pytest.mark.fabric
 def test_process_that_ends_while_starting_is_quoted(programs, tmp_path):
     broken = (sys.executable, "-c", "raise SystemExit('this chaincode has no contracts')")
     with pytest.raises(StartError, match=r"chaincode\.hospital1 ended .* this chaincode has no contracts"):
-        network.up(
-            tmp_path / "n", network.Options(organisations=1, chaincode_command=broken), programs=programs
+        devnet.up(
+            tmp_path / "n", devnet.Options(organisations=1, chaincode_command=broken), programs=programs
         )
     assert states(tmp_path / "n") == {"stopped"}
     with pytest.raises(FolderError, match="half-built"):
-        network.up(tmp_path / "n")
-    network.reset(tmp_path / "n")
+        devnet.up(tmp_path / "n")
+    devnet.reset(tmp_path / "n")
     assert not (tmp_path / "n").exists()
 
 
 @pytest.mark.fabric
 def test_bring_up_takes_seconds(programs, probe, tmp_path):
     began = time.monotonic()
-    with network.up(tmp_path / "n", network.Options(chaincode_command=probe), programs=programs):
+    with devnet.up(tmp_path / "n", devnet.Options(chaincode_command=probe), programs=programs):
         logging.getLogger(__name__).info("bring-up took %.2f s", time.monotonic() - began)
         # The target is 5 s on two cores that do nothing else; a test machine may be busy.
         assert time.monotonic() - began < 20
@@ -259,7 +259,7 @@ def test_programs_are_found_through_links_with_the_configuration_beside_them(tmp
     links.mkdir()
     for name in NAMES:
         (links / name).symlink_to(unpacked / "bin" / name)
-    found = network.Programs.find({"PATH": str(links)})
+    found = devnet.Programs.find({"PATH": str(links)})
     assert found.peer == unpacked / "bin" / "peer"
     assert found.samples == unpacked / "config"
 
@@ -267,7 +267,7 @@ def test_programs_are_found_through_links_with_the_configuration_beside_them(tmp
 def test_named_folders_win_over_path(tmp_path):
     on_path, named = release(tmp_path / "path"), release(tmp_path / "named")
     environment = {"PATH": str(on_path / "bin"), "FABRIC_BIN": str(named / "bin")}
-    found = network.Programs.find(environment | {"FABRIC_CFG_PATH": str(on_path / "config")})
+    found = devnet.Programs.find(environment | {"FABRIC_CFG_PATH": str(on_path / "config")})
     assert found.peer == named / "bin" / "peer"
     assert found.samples == on_path / "config"
 
@@ -276,7 +276,7 @@ def test_named_folders_win_over_path(tmp_path):
 def test_missing_piece_is_named_in_one_line_with_what_to_do(tmp_path, missing):
     unpacked = release(tmp_path, without=missing)
     with pytest.raises(ProgramsError) as told:
-        network.Programs.find({"FABRIC_BIN": str(unpacked / "bin"), "PATH": ""})
+        devnet.Programs.find({"FABRIC_BIN": str(unpacked / "bin"), "PATH": ""})
     assert missing in str(told.value)
     assert "release archive" in str(told.value)
     assert "\n" not in str(told.value)
@@ -285,12 +285,12 @@ def test_missing_piece_is_named_in_one_line_with_what_to_do(tmp_path, missing):
 def test_folder_with_something_else_is_left_alone(tmp_path):
     mine = tmp_path / "thesis.txt"
     mine.write_text("years of work")
-    programs = network.Programs.find({"FABRIC_BIN": str(release(tmp_path / "f") / "bin")})
+    programs = devnet.Programs.find({"FABRIC_BIN": str(release(tmp_path / "f") / "bin")})
     for command in (
-        lambda: network.up(tmp_path, programs=programs),
-        lambda: network.down(tmp_path),
-        lambda: network.status(tmp_path),
-        lambda: network.reset(tmp_path),
+        lambda: devnet.up(tmp_path, programs=programs),
+        lambda: devnet.down(tmp_path),
+        lambda: devnet.status(tmp_path),
+        lambda: devnet.reset(tmp_path),
     ):
         with pytest.raises(FolderError, match="holds no network"):
             command()
@@ -298,25 +298,25 @@ def test_folder_with_something_else_is_left_alone(tmp_path):
 
 
 def test_commands_on_no_folder_say_so(tmp_path):
-    for command in (network.down, network.status):
+    for command in (devnet.down, devnet.status):
         with pytest.raises(FolderError, match="bring one up first"):
             command(tmp_path / "nothing")
-    network.reset(tmp_path / "nothing")
+    devnet.reset(tmp_path / "nothing")
     with pytest.raises(FolderError, match="is a file"):
-        network.status(Path(__file__))
+        devnet.status(Path(__file__))
 
 
 def test_damaged_state_and_unreadable_paths_are_refused(tmp_path):
     (tmp_path / "network.json").write_text("{")
     with pytest.raises(FolderError, match="can't be read"):
-        network.status(tmp_path)
+        devnet.status(tmp_path)
     with pytest.raises(FolderError, match="comma or brackets"):
-        network.up(tmp_path / "a,b")
+        devnet.up(tmp_path / "a,b")
 
 
 def test_two_commands_do_not_work_on_one_folder_at_once(tmp_path):
     with locked(Folder(tmp_path)), pytest.raises(FolderError, match="another command"):
-        network.reset(tmp_path)
+        devnet.reset(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_two_commands_do_not_work_on_one_folder_at_once(tmp_path):
 )
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(NetworkError):
-        network.Options(**wrong)
+        devnet.Options(**wrong)
 
 
 def test_process_id_that_was_given_away_is_not_signalled(tmp_path):
@@ -333,9 +333,9 @@ def test_process_id_that_was_given_away_is_not_signalled(tmp_path):
         folder = Folder(tmp_path / "network")
         folder.root.mkdir()
         stale = processes.Started(bystander.pid, bystander.at - 3600)
-        save(folder, State(Topology.plan(network.Options()), started={"orderer1": stale}))
-        assert {process.state for process in network.status(folder.root)} == {"stopped"}
-        network.reset(folder.root)
+        save(folder, State(Topology.plan(devnet.Options()), started={"orderer1": stale}))
+        assert {process.state for process in devnet.status(folder.root)} == {"stopped"}
+        devnet.reset(folder.root)
         assert processes.running(bystander)
     finally:
         processes.end([bystander])
@@ -381,7 +381,7 @@ def test_package_is_the_same_each_time(tmp_path):
 
 
 def test_ports_are_given_once_and_can_be_fixed():
-    for options in (network.Options(organisations=20, orderers=3), network.Options(first_port=21_000)):
+    for options in (devnet.Options(organisations=20, orderers=3), devnet.Options(first_port=21_000)):
         ports = [port for port, _ in Topology.plan(options).listeners()]
         assert len(set(ports)) == len(ports)
     assert ports == list(range(21_000, 21_000 + len(ports)))
@@ -389,7 +389,7 @@ def test_ports_are_given_once_and_can_be_fixed():
 
 def test_state_survives_writing_and_reading(tmp_path):
     state = State(
-        Topology.plan(network.Options()), {"Hospital1": "a:b"}, {"orderer1": processes.Started(1, 2.5)}
+        Topology.plan(devnet.Options()), {"Hospital1": "a:b"}, {"orderer1": processes.Started(1, 2.5)}
     )
     save(Folder(tmp_path), state)
     assert msgspec.json.decode((tmp_path / "network.json").read_bytes(), type=State) == state

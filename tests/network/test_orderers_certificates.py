@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.network.certificates import orderers_certificate
-from exchange.network.errors import CertificateError
+from exchange.ledger.fabric.admin.certificates import orderers_certificate
+from exchange.ledger.fabric.admin.errors import CertificateError
 
 HOST = "orderer1.orderer.example"
 NOW = datetime.datetime.now(datetime.UTC)

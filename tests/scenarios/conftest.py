@@ -8,7 +8,6 @@ the ledger is the embedded one, it has a database of its own.
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,15 +15,20 @@ import httpx
 import msgspec
 import pytest
 
-from exchange import network
+from exchange import devnet
 from exchange.demo.consortium import CITY, Demo, build
 from exchange.demo.fabric import OPTIONS, organisation
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import free_port, serving
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from scenario_site import EMBEDDED, PEOPLE, POSTGRESQL, Site, copied, in_thread, opened
+from tests.support.scenarios.scenario_site import (
+    EMBEDDED,
+    PEOPLE,
+    POSTGRESQL,
+    Site,
+    copied,
+    in_thread,
+    opened,
+)
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +56,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def consortium_network(
-    programs: network.Programs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[network.Network]:
+    programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[devnet.Network]:
     """The demo's three members on a Fabric network."""
     root = tmp_path_factory.mktemp("consortium") / "network"
-    with network.up(root, OPTIONS, programs=programs) as running:
+    with devnet.up(root, OPTIONS, programs=programs) as running:
         yield running
 
 
@@ -69,7 +73,7 @@ def ledger_kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def new_node(
     ledger_kind: str,
-    deployed: Callable[[network.Network, str], None],
+    deployed: Callable[[devnet.Network, str], None],
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Callable[[], Demo]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
-from exchange.core.errors import DamagedError, UnavailableError
+from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.check import MismatchError, check_tip, read_header
 from exchange.ledger.embedded.engine import Execution, View, run

@@ -15,7 +15,7 @@ from chaincode.consent.model import Pair
 from chaincode.encoding import encode, prefix_range
 from chaincode.errors import BadArgumentError
 from chaincode.router import Router
-from exchange.core.errors import DamagedError
+from exchange.errors import DamagedError
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.port import Checkpoint, Found

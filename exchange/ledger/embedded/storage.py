@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from exchange.core.errors import DamagedError, UnavailableError
-from exchange.core.rows import insert
+from exchange.errors import DamagedError, UnavailableError
+from exchange.store.engine.rows import insert
 
 APPLICATION_ID = 0x434E5359  # "CNSY", shown by file(1) and checked on opening
 USER_VERSION = 1

@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from exchange.core.errors import DamagedError
+from exchange.errors import DamagedError
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.check import (
     Finding,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
-from exchange.core.errors import UnavailableError
+from exchange.errors import UnavailableError
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Block, Storage

@@ -2,11 +2,10 @@
 
 import sys
 
-from bench_decide import AT_THE_BOUNDS, NOW, POLICY, pair, request
-
 from chaincode.consent.limits import TERMS, check_active, check_terms
 from chaincode.consent.rules import decide
 from chaincode.encoding import encode
+from tests.support.ledger.bench_decide import AT_THE_BOUNDS, NOW, POLICY, pair, request
 
 
 def calls(work):

@@ -1,6 +1,5 @@
 """What `decide` says, one rule of its page at a time."""
 
-import consent_cases as cases
 import msgspec
 import pytest
 
@@ -19,6 +18,7 @@ from chaincode.consent.model import (
 )
 from chaincode.consent.rules import decide
 from chaincode.encoding import decode, encode
+from tests.support.ledger import consent_cases as cases
 
 PSY = "http://terminology.hl7.org/CodeSystem/v3-ActCode|PSY"
 TO_BETA = (Actor("organization", "BetaMSP"),)

@@ -4,11 +4,10 @@ import os
 import random
 from collections import Counter
 
-import consent_cases as cases
-from consent_oracle import may_see, unknowns
-
 from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
+from tests.support.ledger import consent_cases as cases
+from tests.support.ledger.consent_oracle import may_see, unknowns
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 PAIRS = int(10_000 * SCALE)

@@ -3,9 +3,7 @@
 import os
 import random
 
-import consent_cases as cases
 import msgspec
-from consent_oracle import may_see, unknowns
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +22,8 @@ from chaincode.consent.model import (
 from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
 from chaincode.encoding import decode, encode
+from tests.support.ledger import consent_cases as cases
+from tests.support.ledger.consent_oracle import may_see, unknowns
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 

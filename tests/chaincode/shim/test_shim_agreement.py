@@ -33,10 +33,7 @@ import chaincode
 from chaincode.access.calls import Authorize
 from chaincode.consent.calls import FileTerms, Filing, Opening, OpenPairs, SetPolicy
 from chaincode.encoding import encode
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "consent"))  # the random consents
-
-import consent_cases as cases
+from tests.support.ledger import consent_cases as cases
 
 EXAMPLES = max(1, round(30 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
 ENVIRONMENTS = (

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from chaincode.shim.errors import SettingsError
 from chaincode.shim.server import Settings, Tls
+from tests.support.ledger import serve_echo
 
 
 async def echo(stub, function, argument):
@@ -167,7 +168,7 @@ def free_port() -> int:
 async def test_process_serves_and_ends_cleanly_on_sigterm(bench, authority, files):
     port = free_port()
     environment = BASE | files | {"CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{port}", "PATH": os.environ["PATH"]}
-    program = Path(__file__).with_name("serve_echo.py")
+    program = Path(serve_echo.__file__)
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(program), env=environment, stderr=asyncio.subprocess.PIPE
     )

@@ -44,8 +44,8 @@ from chaincode.consent.model import (
 from chaincode.encoding import composite_key, encode
 from chaincode.ledger import Entry, Page
 from chaincode.router import Router
+from exchange.crypto.pseudonyms import PatientSecret
 from exchange.ledger.embedded import block
-from exchange.ledger.pseudonyms import PatientSecret
 
 HERE = Path(__file__).parent
 NOW = 1_800_000_000_000

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from exchange.demo.process import await_ready, end, free_port
+from tests.support.shared_data import SHARED
 
 PATIENT = '{"resourceType":"Patient","id":"p%d","name":[{"family":"F%d"}]}'
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
@@ -295,8 +296,7 @@ def test_load_stopped_by_ctrl_c_goes_on_where_it_ended(node: Path, tmp_path: Pat
 
 
 def test_the_synthea_sample_loads_without_a_fault(node: Path) -> None:
-    shared = Path(os.environ.get("CONSENTRY_SHARED", Path(__file__).parents[4] / "shared" / "data"))
-    places = (shared / "synthea-r4", shared / "data" / "synthea-r4")
+    places = (SHARED / "synthea-r4", SHARED / "data" / "synthea-r4")
     sample = next((path for path in places if path.is_dir()), None)
     if sample is None:
         pytest.skip("the Synthea sample is not beside the repository (set CONSENTRY_SHARED)")

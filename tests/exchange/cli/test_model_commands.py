@@ -26,11 +26,11 @@ from analytics.errors import WorkerLostError
 from analytics.remote import RemoteEvaluator
 from exchange.cli.errors import run
 from exchange.cli.main import build
-from exchange.config import ConfigError, Folder, Risk, Settings, check
 from exchange.demo.consortium import settings_for
 from exchange.demo.process import end, free_port
-from exchange.risk.encrypted import EncryptedModel
-from exchange.risk.opening import open_model
+from exchange.node.risk_model import open_model
+from exchange.node.settings import ConfigError, Folder, Risk, Settings, check
+from exchange.risk.scoring import EncryptedModel
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exchange import network
-from exchange.config import Folder
-from exchange.ledger.gateway.connection import Profile
+from exchange import devnet
+from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.node.settings import Folder
 
 
 def consentry(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -91,7 +91,7 @@ def test_node_needs_a_profile_to_be_on_fabric_and_none_otherwise(tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def root(programs: network.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def root(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("command") / "net"
     done = consentry("network", "up", folder, "--organisations", "2")
     assert done.returncode == 0, done.stderr

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-from exchange import network
+from exchange import devnet
 from exchange.cli.main import main
-from exchange.config import Folder
 from exchange.demo.process import await_ready, end, free_port
+from exchange.node.settings import Folder
 
 
 class Called(NamedTuple):
@@ -176,10 +176,10 @@ def test_show_reads_beside_a_gateway_that_serves_and_a_change_waits_for_its_end(
 
 
 @pytest.fixture(scope="module")
-def nodes(programs: network.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+def nodes(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """The nodes of three hospitals, each with the two others by their MSP ids."""
     root = tmp_path_factory.mktemp("decided")
-    with network.up(root / "net", network.Options(organisations=3), programs=programs):
+    with devnet.up(root / "net", devnet.Options(organisations=3), programs=programs):
         made = []
         for number in (1, 2, 3):
             node = root / f"node{number}"

@@ -13,9 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.core import permit as permits
-from exchange.core.errors import DamagedError
-from exchange.core.permit import LIFETIME, Permit
+from exchange.crypto import permit as permits
 from exchange.crypto.documents import (
     Envelope,
     PermitError,
@@ -27,6 +25,8 @@ from exchange.crypto.documents import (
     seal_side,
 )
 from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.permit import LIFETIME, Permit
+from exchange.errors import DamagedError
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = b"r" * 16
@@ -162,7 +162,7 @@ def _users(name: str) -> list[tuple[str, str]]:
 def test_only_the_ledger_client_takes_the_issuer_of_permits() -> None:
     client = "exchange/ledger/client.py"
     assert _users("take_issuer") == [(client, "import"), (client, "use")]
-    assert {module for module, _ in _users("_permit_issuer")} == {"exchange/core/permit.py"}
+    assert {module for module, _ in _users("_permit_issuer")} == {"exchange/crypto/permit.py"}
     with pytest.raises(RuntimeError, match="has been taken"):
         _take_again()
 
@@ -174,7 +174,7 @@ def _take_again() -> None:
 
 
 def test_documents_are_opened_in_one_place() -> None:
-    place = "exchange/services/enforcement.py"
+    place = "exchange/services/access/enforcement.py"
     assert _users("open_document") == [(place, "import"), (place, "use")]
     # `is_sound` opens as well, and tells one bit: it belongs to verification.
-    assert {module for module, _ in _users("is_sound")} == {"exchange/services/verification.py"}
+    assert {module for module, _ in _users("is_sound")} == {"exchange/verify/node.py"}

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exchange.core.errors import BadRequestError
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.references import References
+from exchange.errors import BadRequestError
 from exchange.vault.errors import VaultError
 from exchange.vault.file import FileVault, create_root_key
 

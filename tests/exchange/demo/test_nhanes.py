@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from exchange.core.r4 import check
 from exchange.demo import variables
 from exchange.demo.nhanes import Participant, participants
+from exchange.fhir.r4 import check
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 PEOPLE = 8366

@@ -13,7 +13,7 @@ import pytest
 from chaincode.access.calls import Authorize, Decisions
 from chaincode.access.model import Decision
 from chaincode.errors import BadArgumentError
-from exchange.core.errors import DamagedError, TooCostlyError, UnavailableError
+from exchange.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError, VoidedError
 from exchange.ledger.port import Committed

@@ -14,7 +14,7 @@ import pytest
 import exchange.ledger.client
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Condition, Policy, Provision, Terms
-from exchange.core.permit import take_issuer
+from exchange.crypto.permit import take_issuer
 from exchange.ledger.client import LedgerClient
 
 A, B = "HospitalAMSP", "HospitalBMSP"
@@ -69,7 +69,7 @@ def test_nobody_else_can_take_the_issuer() -> None:
 def test_whoever_takes_the_issuer_first_stops_the_client_from_loading() -> None:
     """So a second taker shows at once, in whichever order modules load."""
     script = (
-        "from exchange.core.permit import take_issuer\ntake_issuer()\n"
+        "from exchange.crypto.permit import take_issuer\ntake_issuer()\n"
         "try:\n    import exchange.ledger.client\nexcept RuntimeError:\n    print('refused')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

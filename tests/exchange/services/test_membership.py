@@ -11,14 +11,14 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from exchange.config import Folder, Settings
-from exchange.core.actors import Member
-from exchange.core.assertion import public_jwk
-from exchange.core.clients import Client, new_client
-from exchange.core.errors import BadRequestError, InvalidResourceError
+from exchange.auth.assertions import public_jwk
+from exchange.auth.clients import Client, new_client
+from exchange.auth.principal import Member
 from exchange.demo.consortium import permit_consent
+from exchange.errors import BadRequestError, InvalidResourceError
+from exchange.node.open import Node, initialise, open_node
+from exchange.node.settings import Folder, Settings
 from exchange.services import membership
-from exchange.wiring import Node, initialise, open_node
 
 CITY = Member("CityMSP", "City", "city")
 LAKE = Member("LakeMSP", "Lake Clinic", "lake-clinic")

@@ -1,0 +1,197 @@
+"""CDS Hooks: a card with the patient's risk when a clinician opens the chart.
+
+- `GET /cds-services` tells of the service; it needs no token, as the specification has it.
+- `POST /cds-services/{id}` needs the JWT of a registered client, signed for exactly this address and good
+  for one request. On its word `context.userId` is who looks; the purpose of the hook is treatment.
+- The patient's id is one of this server: a request that names another `fhirServer` is refused, for the same
+  id may be somebody else's there. A Patient that comes along in `prefetch` must be the same one.
+- What the gateway hides (no such patient, no permission) is no card, and the answer is the same for both.
+  Too little data is a card that says so. What failed is an error: no card is no news.
+
+Records are read here and nowhere else, under the ledger's decision, so an access token that a request may
+bring along (`fhirAuthorization`) is neither used nor kept.
+
+Source: CDS Hooks 2.0, "CDS Service Request", "CDS Card Attributes", "Trusting CDS Clients";
+hook patient-view 1.0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from exchange.api.fhir.risk import require_scopes
+from exchange.api.http.negotiation import TX_HEADER, media_type
+from exchange.auth.principal import Principal
+from exchange.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnscorableError,
+    UnsupportedMediaError,
+)
+from exchange.node.gateway import Gateway
+from exchange.services.scoring import Assessed, Scoring
+
+SERVICE_ID: Final = "consentry-risk"
+_PATIENT_VIEW = "patient-view"
+_LONGEST_SUMMARY = 140
+_INDICATORS = {"low": "info", "moderate": "warning", "high": "warning"}
+_CLINICIAN = re.compile(r"(?:Practitioner|PractitionerRole)/[A-Za-z0-9\-.]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class _Context(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: str
+    patient_id: str
+
+
+class _Hook(msgspec.Struct, frozen=True, rename="camel"):
+    hook: str
+    hook_instance: str
+    context: _Context
+    fhir_server: str | None = None
+    prefetch: dict[str, Any] | None = None
+
+
+_hook = msgspec.json.Decoder(_Hook)
+
+
+def add_routes(app: FastAPI, gateway: Gateway) -> None:
+    """Add discovery and the service, on a node that scores."""
+    scoring = gateway.scoring
+    if scoring is None:
+        return
+    services = _Services(gateway, scoring)
+    app.add_route("/cds-services", services.discover, methods=["GET"])
+    app.add_route(f"/cds-services/{SERVICE_ID}", services.call, methods=["POST"])
+
+
+class _Services:
+    def __init__(self, gateway: Gateway, scoring: Scoring) -> None:
+        self._gateway, self._scoring = gateway, scoring
+        self._url = f"{gateway.base.removesuffix('/fhir')}/cds-services/{SERVICE_ID}"
+        self._offered = msgspec.json.encode({"services": [_service(scoring)]})
+
+    async def discover(self, _request: Request) -> Response:
+        """What services there are."""
+        return Response(self._offered, media_type="application/json")
+
+    async def call(self, request: Request) -> Response:
+        """The cards for one opened chart."""
+        text = _bearer(request)
+        body = await request.body()
+        # The signature comes before everything that the body says is wrong with it.
+        who = await self._gateway.tokens.recognise(text, url=self._url, user="")
+        if media_type(request) != "application/json":
+            raise UnsupportedMediaError("send application/json")
+        hook = _read(body, self._gateway.base)
+        principal = msgspec.structs.replace(who, user=hook.context.user_id)
+        require_scopes(principal)
+        return await self._cards(principal, hook)
+
+    async def _cards(self, principal: Principal, hook: _Hook) -> Response:
+        stated = (hook.prefetch or {}).get("patient")
+        try:
+            assessed = await self._scoring.assess(principal, hook.context.patient_id, stated=stated)
+        except NotFoundError as hidden:
+            return _answer([], hidden.tx_id)
+        except UnscorableError as bare:
+            return _answer([self._without(bare)], bare.tx_id)
+        return _answer([self._card(assessed)], assessed.tx_id)
+
+    def _source(self) -> dict[str, str]:
+        return {"label": f"Consentry at {self._gateway.member.name}", "url": self._gateway.base}
+
+    def _card(self, assessed: Assessed) -> dict[str, Any]:
+        model, judgement = self._scoring.model, assessed.judgement
+        compared = f"{judgement.relative:g} times the share in {model.title}"
+        lines = [
+            f"{model.outcome['text']}: {assessed.probability:.1%}, {compared}.",
+            "An estimate to draw attention, computed on encrypted features. It is no diagnosis.",
+        ]
+        if assessed.missing:
+            lines.append(f"Not recorded, so not used: {', '.join(assessed.missing)}.")
+        place = f"RiskAssessment/{assessed.written.logical_id}"
+        summary = f"Risk {assessed.probability:.0%} ({judgement.code}): {model.outcome['text']}"
+        return {
+            "uuid": str(uuid4()),
+            "summary": _cut(summary),
+            "indicator": _INDICATORS[judgement.code],
+            "detail": "\n\n".join(lines),
+            "source": self._source(),
+            "links": [
+                {"label": "RiskAssessment", "url": f"{self._gateway.base}/{place}", "type": "absolute"}
+            ],
+        }
+
+    def _without(self, bare: UnscorableError) -> dict[str, Any]:
+        return {
+            "uuid": str(uuid4()),
+            "summary": "No risk estimate: too little is recorded",
+            "indicator": "info",
+            "detail": "\n".join(f"- {problem.message}" for problem in bare.problems),
+            "source": self._source(),
+        }
+
+
+def _service(scoring: Scoring) -> dict[str, Any]:
+    return {
+        "hook": _PATIENT_VIEW,
+        "id": SERVICE_ID,
+        "title": "Risk on encrypted features",
+        "description": f"The risk of {scoring.model.outcome['text']}, from records of this server.",
+        "prefetch": {"patient": "Patient/{{context.patientId}}"},
+        "usageRequirements": "The patient's consent must permit the use of records for treatment.",
+    }
+
+
+def _bearer(request: Request) -> str:
+    sent = request.headers.getlist("authorization")
+    scheme, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
+    if scheme.lower() != "bearer":
+        raise UnauthenticatedError("send one bearer JWT in the Authorization header")
+    return token.strip(" ")
+
+
+def _read(body: bytes, base: str) -> _Hook:
+    try:
+        hook = _hook.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        raise BadRequestError("the body is no CDS Hooks request: hook, hookInstance, context") from None
+    if hook.hook != _PATIENT_VIEW:
+        raise BadRequestError(f"this service is for the hook {_PATIENT_VIEW}")
+    if not _UUID.fullmatch(hook.hook_instance):
+        raise BadRequestError("hookInstance is a UUID")
+    if not _ID.fullmatch(hook.context.patient_id):
+        raise BadRequestError("context.patientId is the logical id of a Patient")
+    if not _CLINICIAN.fullmatch(hook.context.user_id):
+        raise ForbiddenError("context.userId must be a Practitioner or a PractitionerRole")
+    if hook.fhir_server is not None and hook.fhir_server.rstrip("/") != base:
+        raise BadRequestError("fhirServer is not this server, so its patients are others")
+    _check_prefetch((hook.prefetch or {}).get("patient"), hook.context.patient_id)
+    return hook
+
+
+def _check_prefetch(patient: Any, patient_id: str) -> None:
+    # A client may send null, or nothing, for what it could not fetch.
+    if patient is None:
+        return
+    found = isinstance(patient, dict) and patient.get("resourceType") == "Patient"
+    if not found or patient.get("id") != patient_id:
+        raise BadRequestError("prefetch.patient is not the Patient that context.patientId names")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) < _LONGEST_SUMMARY else text[: _LONGEST_SUMMARY - 2] + "…"
+
+
+def _answer(cards: list[dict[str, Any]], tx_id: str) -> Response:
+    headers = {"Cache-Control": "no-store", TX_HEADER: tx_id}
+    return Response(msgspec.json.encode({"cards": cards}), 200, headers, "application/json")

@@ -1,0 +1,1 @@
+"""FHIR R4 REST routes, CapabilityStatement and paging."""

@@ -1,0 +1,1 @@
+"""HTTP rules shared by every route: limits, errors, headers."""

@@ -1,0 +1,195 @@
+"""How much a stranger may send before anyone looks at it, and a name for each request.
+
+The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
+length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
+too slowly, ends with 408, and an answer that nobody takes ends the connection. What requests hold together
+is bounded too (`core/budget.py`): a body that there is no memory for is refused before it is read. Each
+request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
+chose is not used, since it could carry anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterable
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exchange.errors import ThrottledError, TooCostlyError
+from exchange.fhir.outcome import MEDIA_TYPE, refusal
+from exchange.runtime.logs import request_id
+from exchange.runtime.quota import Budget, Share
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of the longest body that is read, unless configured otherwise."""
+MAX_ADDRESS = 16 * 1024
+MAX_HEADERS = 32 * 1024
+MAX_HEADER_COUNT = 100
+
+STALL = 30.0
+"""Seconds that a body, or whoever takes a large answer, may pause."""
+SLOWEST = 300.0
+"""Seconds that a whole body may take."""
+
+PIECE = 256 * 1024
+"""Bytes of an answer that are handed to the connection at once: it would copy a larger one whole."""
+RETRY_AFTER = 2
+"""Seconds after which a client may try again when it is refused with 503."""
+
+_Refusal = tuple[int, str, str]
+_TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
+_TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
+_THROTTLED: _Refusal = (503, "throttled", "other requests take the gateway's memory; try again soon")
+
+
+class Limits:
+    """ASGI middleware: bounded requests, each with an id and a share of `budget`. `max_body` is in bytes."""
+
+    def __init__(self, app: ASGIApp, budget: Budget, max_body: int = MAX_BODY) -> None:
+        self._app = app
+        self._budget = budget
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name = os.urandom(16).hex()
+        share = Share(self._budget)
+        exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, share=share)
+        refused = _over(scope) or _announced(scope["headers"], self._max_body)
+        if refused:
+            await exchange.refuse(refused)
+            return
+        outer = request_id.set(name)
+        try:
+            with share:
+                await exchange.run(self._app)
+        finally:
+            request_id.reset(outer)
+
+
+class _CutError(Exception):
+    """The body went over a limit while the application read it."""
+
+
+class _Exchange:
+    """One request and its answer: counts what comes in, names what goes out."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, name: str, most: int, share: Share
+    ) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._share = share
+        self._taken = self._arrived = 0
+        self._header = (b"x-request-id", name.encode())
+        self._left = most
+        self._until = 0.0
+        self._whole = False
+        self._cut: _Refusal | None = None
+        self._started = False
+
+    async def run(self, app: ASGIApp) -> None:
+        with contextlib.suppress(_CutError):  # it is answered below
+            await app(self._scope, self._counted, self._named)
+        if self._cut is not None and not self._started:
+            await self.refuse(self._cut)
+
+    async def refuse(self, refused: _Refusal) -> None:
+        status, code, message = refused
+        headers = {"Connection": "close", "Cache-Control": "no-store"}
+        if status == 503:
+            headers["Retry-After"] = str(RETRY_AFTER)
+        response = Response(refusal(code, message), status, headers, MEDIA_TYPE)
+        response.raw_headers.append(self._header)
+        await response(self._scope, self._receive, self._send)
+
+    async def _counted(self) -> Message:
+        if self._cut is not None:
+            raise _CutError
+        if self._whole:  # what comes now is the end of the connection, whenever that is
+            return await self._receive()
+        try:
+            if not self._arrived:  # all of it at once: two that are half here could finish neither
+                self._make_room(_length(self._scope["headers"]))
+            message = await self._next()
+            self._arrived += len(message.get("body", b""))
+            self._make_room(self._arrived)
+        except TimeoutError:
+            self._cut = _TOO_SLOW
+            raise _CutError from None
+        except (ThrottledError, TooCostlyError):
+            self._cut = _THROTTLED
+            raise _CutError from None
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._left < 0:
+                self._cut = _TOO_LARGE
+                raise _CutError
+        return message
+
+    def _make_room(self, size: int) -> None:
+        if size > self._taken:
+            self._share.take(size - self._taken)
+            self._taken = size
+
+    async def _next(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        self._until = self._until or now + SLOWEST
+        async with asyncio.timeout_at(min(now + STALL, self._until)):
+            return await self._receive()
+
+    async def _named(self, message: Message) -> None:
+        # Whatever the application makes of a body that was cut: the answer is ours, unless one had begun.
+        if self._cut is not None and not self._started:
+            return
+        if message["type"] == "http.response.start":
+            self._started = True
+            message = {**message, "headers": [*message.get("headers", ()), self._header]}
+        if len(message.get("body", b"")) > PIECE:
+            await self._send_large(message)
+        else:
+            await self._send(message)
+
+    async def _send_large(self, message: Message) -> None:
+        # What the answer was made of is gone. Each piece waits until the one before it has been taken.
+        body, more = message["body"], message.get("more_body", False)
+        self._share.hold(min(self._share.held, self._arrived + len(body)))
+        for start in range(0, len(body), PIECE):
+            left = len(body) - start
+            piece = {**message, "body": body[start : start + PIECE], "more_body": more or left > PIECE}
+            try:
+                async with asyncio.timeout(STALL):
+                    await self._send(piece)
+            except TimeoutError:
+                self._cut = _TOO_SLOW
+                return  # the server sees an unfinished answer and cuts the connection
+
+
+def _over(scope: Scope) -> _Refusal | None:
+    address = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+    if address > MAX_ADDRESS:
+        return 414, "too-long", "the address is over the limit; search with POST and _search"
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADER_COUNT or sum(len(n) + len(v) for n, v in headers) > MAX_HEADERS:
+        return 431, "too-long", "the headers are over the limit"
+    return None
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
+
+
+def _announced(headers: Iterable[tuple[bytes, bytes]], most: int) -> _Refusal | None:
+    lengths = {value for name, value in headers if name == b"content-length"}
+    if not lengths:
+        return None
+    length = lengths.pop()
+    if lengths or not length.isdigit():
+        return 400, "invalid", "content-length is not one number"
+    return _TOO_LARGE if len(length) > 15 or int(length) > most else None

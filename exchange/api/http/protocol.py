@@ -1,0 +1,106 @@
+"""Connections that end: requests whose head is too long, does not come, or is no HTTP.
+
+What reaches the application has a whole head, and `limits` bounds the rest. Before that the server's own
+protocol would wait and collect for as long as a stranger likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from exchange.fhir.outcome import MEDIA_TYPE, refusal
+
+LONGEST_HEAD: Final = 64 * 1024
+"""Bytes of a request's first line and headers that are collected; `limits` refuses shorter ones in words."""
+
+
+class Wire(HttpToolsProtocol):
+    """uvicorn's protocol over httptools, with a bound and a deadline for each request's head."""
+
+    patience = 20.0
+    """Seconds in which a connection, or a request that was begun, has to have a whole head."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._waits = True
+        self._collected = 0
+        self._since = 0.0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Expect the first request."""
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing any more."""
+        self._settle()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in a piece of a request."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._waits:
+            self._collected += len(data)
+            if self._collected > LONGEST_HEAD:
+                self._refuse(431, "too-long", "the address or the headers are over the limit")
+
+    def on_message_begin(self) -> None:
+        """A request begins: its head has to come."""
+        super().on_message_begin()
+        self._waits, self._collected = True, 0
+        self._expect()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._waits = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; `msg` is the parser's and is not passed on."""
+        del msg
+        self._refuse(400, "structure", "the request is not HTTP/1.1")
+
+    def _expect(self) -> None:
+        # One clock goes on over many requests: to set one for each costs more than to look again.
+        self._since = self.loop.time()
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.patience, self._give_up)
+
+    def _settle(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if not self._waits:
+            return
+        left = self._since + self.patience - self.loop.time()
+        if left > 0:
+            self._deadline = self.loop.call_later(left, self._give_up)
+        elif self._is_answering():
+            self._expect()  # an earlier request of this connection is under way
+        elif not self.transport.is_closing():
+            self._refuse(408, "timeout", "the request took too long to arrive")
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        self._settle()
+        if not self._is_answering():  # nothing may come between the parts of an answer
+            body = refusal(code, message)
+            head = (
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+                f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+                "cache-control: no-store\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+        self.transport.close()

@@ -1,0 +1,1 @@
+"""Principals, client assertions, scopes and registered clients: OAuth and SMART without I/O."""

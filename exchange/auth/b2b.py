@@ -1,0 +1,117 @@
+"""For whom and why: the `hl7-b2b` extension that a client signs into its assertion.
+
+It binds the request to one organisation, one purpose of use and, where a person asks, one user. The
+codes of known code systems are rewritten to the system URLs that consents name, so that a rule about a
+role or a purpose meets a request however the client spelt it.
+
+Source: HL7 Security for Scalable Registration, Authentication and Authorization (UDAP), section 5.2.1.1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+
+import msgspec
+
+from chaincode.consent.model import PURPOSES
+from exchange.auth.oauth import OAuthError
+from exchange.fhir.code_systems import canonical, coded, is_known
+
+VERSION: Final = "1"
+
+PURPOSE_SYSTEM: Final = "urn:oid:2.16.840.1.113883.5.8"
+"""The code system of purposes of use (v3 ActReason), as the UDAP guide writes it."""
+
+_LONGEST = 255
+_ROLE = re.compile(r"[!-~]{1,256}")
+"""What the ledger takes for a role."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the extension says: `user` is empty where a system asks for itself; `role` is `system|code`."""
+
+    organization_id: str
+    purpose: str
+    user: str
+    user_name: str
+    role: str
+
+
+def says_nothing(extensions: Any) -> bool:
+    """Whether `extensions`, as decoded from JSON, has no `hl7-b2b`: an assertion of plain SMART."""
+    return extensions is None or (isinstance(extensions, dict) and "hl7-b2b" not in extensions)
+
+
+class _Extension(msgspec.Struct, frozen=True):
+    version: Literal["1"]
+    organization_id: str
+    purpose_of_use: tuple[str, ...]
+    subject_id: str = ""
+    subject_name: str = ""
+    subject_role: str = ""
+
+
+class _Extensions(msgspec.Struct, frozen=True):
+    b2b: _Extension = msgspec.field(name="hl7-b2b")
+
+
+def read_context(extensions: Any) -> Context:
+    """The context in the `extensions` claim of an assertion, as decoded from JSON.
+
+    Raises:
+        OAuthError: `invalid_grant`; the extension is missing, or does not say all that is needed.
+    """
+    try:
+        claims = msgspec.convert(extensions, _Extensions).b2b
+    except msgspec.ValidationError:
+        message = (
+            "the assertion needs extensions.hl7-b2b with version (the string 1), organization_id and"
+            " purpose_of_use (an array); subject_id, subject_name and subject_role are strings"
+        )
+        raise OAuthError("invalid_grant", message) from None
+    for name in ("organization_id", "subject_id", "subject_name", "subject_role"):
+        text: str = getattr(claims, name)
+        if len(text) > _LONGEST or not text.isprintable():
+            raise OAuthError("invalid_grant", f"hl7-b2b.{name} is too long or not printable")
+    if claims.subject_role and not claims.subject_id:
+        raise OAuthError("invalid_grant", "hl7-b2b.subject_role needs a subject_id: whose role it is")
+    return Context(
+        organization_id=claims.organization_id,
+        purpose=_purpose(claims.purpose_of_use),
+        user=claims.subject_id,
+        user_name=claims.subject_name,
+        role=_role(claims.subject_role) if claims.subject_role else "",
+    )
+
+
+def _purpose(stated: tuple[str, ...]) -> str:
+    if len(stated) != 1:
+        raise OAuthError("invalid_grant", "hl7-b2b.purpose_of_use must hold exactly one code")
+    system, code = _split(stated[0])
+    if system not in ("", canonical(PURPOSE_SYSTEM)) or code not in PURPOSES:
+        supported = " ".join(sorted(PURPOSES))
+        raise OAuthError("invalid_grant", f"hl7-b2b.purpose_of_use must be one of {supported}")
+    return code
+
+
+def _role(stated: str) -> str:
+    system, code = _split(stated)
+    if not system or not code:
+        raise OAuthError("invalid_grant", "hl7-b2b.subject_role must be a code with its system: system#code")
+    if not is_known(system):
+        message = "hl7-b2b.subject_role is of a code system that is not known by its OID; write its URL"
+        raise OAuthError("invalid_grant", message)
+    role = coded(system, code)
+    if not _ROLE.fullmatch(role):
+        raise OAuthError("invalid_grant", "hl7-b2b.subject_role has spaces or letters beyond ASCII")
+    return role
+
+
+def _split(stated: str) -> tuple[str, str]:
+    # `system#code` is the guide's form and `system|code` FHIR's; a code alone has no system.
+    for separator in ("|", "#"):
+        system, found, code = stated.rpartition(separator)
+        if found:
+            return canonical(system), code.strip()
+    return "", stated

@@ -1,0 +1,150 @@
+"""Systems that may ask for tokens: who they are, which keys they sign with, and what they may reach.
+
+A key set is checked when it is registered, so that every later signature check has a bounded cost and
+one meaning: P-384 for ES384, RSA of 2048 to 4096 bits with exponent 65537 for RS384, public parts only.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from chaincode.consent.model import PURPOSES
+from exchange.auth import scopes
+from exchange.errors import BadRequestError
+
+MOST_KEYS: Final = 10
+_NAME = re.compile(r"[!-~]{1,255}", re.ASCII)
+_ALGORITHM = {"EC": "ES384", "RSA": "RS384"}
+_PUBLIC = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
+_PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+_EXPONENT = "AQAB"  # 65537
+
+
+class Client(msgspec.Struct, frozen=True):
+    """A registered system of a member.
+
+    `organization` is an MSP id; `keys` are public JWKs with `kid` and `alg`; `scopes` bound what it can
+    be granted; times are in milliseconds since 1970 UTC, `disabled` is None while it may ask.
+
+    `purpose` is why it asks where its assertion does not say, as those of plain SMART clients never do;
+    without one its assertions have to say.
+    """
+
+    client_id: str
+    name: str
+    organization: str
+    keys: tuple[dict[str, str], ...]
+    scopes: tuple[str, ...]
+    created: int
+    disabled: int | None = None
+    purpose: str = ""
+
+    def key(self, kid: str, algorithm: str) -> dict[str, str] | None:
+        """The key named `kid`, if it is one for `algorithm`."""
+        for key in self.keys:
+            if key["kid"] == kid and key["alg"] == algorithm:
+                return key
+        return None
+
+
+def new_client(
+    *,
+    client_id: str,
+    name: str,
+    organization: str,
+    jwks: bytes,
+    allowed: Iterable[str],
+    created: int,
+    purpose: str = "",
+) -> Client:
+    """A client to register, with `jwks` a JSON Web Key Set and `allowed` the scopes it may be granted.
+
+    `purpose` is a code such as TREAT, or empty (see `Client`).
+
+    Raises:
+        BadRequestError: saying what to correct.
+    """
+    if not _NAME.fullmatch(client_id):
+        raise BadRequestError("a client_id is 1 to 255 printable ASCII characters without spaces")
+    if not 1 <= len(name) <= 255 or not name.isprintable():
+        raise BadRequestError("a client's name is 1 to 255 printable characters")
+    reach = tuple(dict.fromkeys(allowed))
+    if not reach or any((scope := scopes.parse(text)) is None or scope.level != "system" for text in reach):
+        raise BadRequestError(
+            "a client needs one or more scopes of the form system/Type.cruds or system/*.read"
+        )
+    if purpose and purpose not in PURPOSES:
+        raise BadRequestError(f"a client's purpose is one of {' '.join(sorted(PURPOSES))}")
+    return Client(client_id, name, organization, read_key_set(jwks), reach, created, purpose=purpose)
+
+
+def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
+    """The keys of a JSON Web Key Set, reduced to what a signature check needs.
+
+    Raises:
+        BadRequestError: it is a URL, holds a private key, or a key that can't be used; says which.
+    """
+    if jwks.lstrip()[:4].lower() == b"http":
+        raise BadRequestError(
+            "a jwks_uri is not supported: this gateway calls nobody; register the key set itself"
+        )
+    try:
+        keys = msgspec.json.decode(jwks, type=dict[str, Any])["keys"]
+        listed = msgspec.convert(keys, list[dict[str, Any]])
+    except (msgspec.MsgspecError, KeyError, RecursionError):
+        raise BadRequestError("a key set is a JSON object with an array named keys") from None
+    if not 1 <= len(listed) <= MOST_KEYS:
+        raise BadRequestError(f"a key set holds 1 to {MOST_KEYS} keys")
+    checked = tuple(_check(key, place) for place, key in enumerate(listed, start=1))
+    if len({key["kid"] for key in checked}) < len(checked):
+        raise BadRequestError("each key needs a kid of its own")
+    return checked
+
+
+def _check(key: dict[str, Any], place: int) -> dict[str, str]:
+    kind = key.get("kty")
+    if _PRIVATE & key.keys():
+        raise BadRequestError(
+            f"key {place} holds private parts: make a new pair and register the public half only"
+        )
+    if (
+        not isinstance(kind, str)
+        or kind not in _ALGORITHM
+        or key.get("alg", _ALGORITHM[kind]) != _ALGORITHM[kind]
+    ):
+        raise BadRequestError(f"key {place} is neither an EC key for ES384 nor an RSA key for RS384")
+    if key.get("use", "sig") != "sig" or key.get("key_ops", ["verify"]) != ["verify"]:
+        raise BadRequestError(f"key {place} is not meant for signatures")
+    kid = key.get("kid")
+    if not isinstance(kid, str) or not _NAME.fullmatch(kid):
+        raise BadRequestError(f"key {place} needs a kid of 1 to 255 printable ASCII characters")
+    public = {name: str(key.get(name, "")) for name in _PUBLIC[kind]}
+    _check_strength(public, place)
+    return public | {"kid": kid, "alg": _ALGORITHM[kind]}
+
+
+def _check_strength(public: dict[str, str], place: int) -> None:
+    kind: type[ECKey | RSAKey] = ECKey if public["kty"] == "EC" else RSAKey
+    try:
+        # The bounds come first: nothing is computed with a key that is out of them.
+        sound = public["crv"] == "P-384" if kind is ECKey else _is_bounded(public)
+        if sound:
+            kind.import_key(dict(public))
+    except (JoseError, ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise BadRequestError(
+            f"key {place} is not a sound P-384 key or RSA key of 2048 to 4096 bits (e=65537)"
+        )
+
+
+def _is_bounded(public: dict[str, str]) -> bool:
+    modulus = base64.urlsafe_b64decode(public["n"] + "=" * (-len(public["n"]) % 4))
+    return 2048 <= int.from_bytes(modulus, "big").bit_length() <= 4096 and public["e"] == _EXPONENT

@@ -1,0 +1,1 @@
+"""Commands for development: the demo, benches, and a Fabric network of plain processes."""

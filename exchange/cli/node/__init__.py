@@ -1,0 +1,1 @@
+"""Commands that make, serve, fill and check a node."""

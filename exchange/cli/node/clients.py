@@ -1,0 +1,122 @@
+"""`consentry client`: which systems of which members may ask for tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from exchange.auth.assertions import public_jwk
+from exchange.auth.clients import Client, new_client
+from exchange.cli.errors import CommandError
+from exchange.cli.options import FOLDER
+from exchange.client.system import read_key, write_key
+from exchange.crypto.operator_seal import OperatorSeal
+from exchange.node.settings import Folder
+from exchange.services.auth.tokens import Tokens
+from exchange.store.engine.database import Database
+from exchange.store.records.tables import metadata
+from exchange.vault.file import FileVault
+
+app = typer.Typer(help="Register the systems that may ask for tokens.", no_args_is_help=True)
+
+
+def tokens(folder: Folder) -> tuple[Tokens, Database]:
+    """The token service over the node's database, beside a gateway that may be serving it."""
+    settings = folder.load()
+    folder.check_files(settings)
+    records = Database(folder.places(settings)[0], metadata, durable=True, begin=False)
+    members = {member.msp_id: member for member in settings.members}
+    seal = OperatorSeal(FileVault(folder.root_key).derive("operator"))
+    return Tokens(records, members, base_url=settings.base_url, seal=seal), records
+
+
+@app.command("key")
+def key(
+    path: Annotated[Path, typer.Argument(help="Where to write the private key (a new file).")],
+) -> None:
+    """Make a P-384 key for a client, and print its public key set (for `client register --jwks`)."""
+    if path.exists():
+        raise CommandError(f"{path} exists; choose a new file")
+    write_key(path, ec.generate_private_key(ec.SECP384R1()))
+    print(msgspec.json.encode({"keys": [public_jwk(read_key(path))]}).decode())
+
+
+@app.command("register")
+def register(
+    folder: Annotated[Path, FOLDER],
+    client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
+    organization: Annotated[str, typer.Option(help="Whose system it is: an MSP id.", show_default=False)],
+    jwks: Annotated[Path, typer.Option(help="A file with its public JSON Web Key Set.", show_default=False)],
+    name: Annotated[str, typer.Option(help="A name for people; the id without it.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="What it may be granted at most.")] = None,
+    purpose: Annotated[
+        str, typer.Option(help="Why it asks if its assertions don't say (plain SMART), such as TREAT.")
+    ] = "",
+) -> None:
+    """Register a member's system with its public keys; a running gateway knows it at once.
+
+    Example: consentry client register ./node --id lake-ehr --organization LakeMSP --jwks lake.jwks
+    """
+    try:
+        keys = jwks.read_bytes()
+    except OSError as why:
+        raise CommandError(f"{jwks} can't be read ({why.strerror}); give the client's key set") from None
+    client = new_client(
+        client_id=client_id,
+        name=name or client_id,
+        organization=organization,
+        jwks=keys,
+        allowed=scope or ["system/*.cruds"],
+        created=time.time_ns() // 1_000_000,
+        purpose=purpose,
+    )
+    asyncio.run(_register(Folder(folder), client))
+    print(f"registered {client_id} of {organization} for {' '.join(client.scopes)}")
+
+
+async def _register(folder: Folder, client: Client) -> None:
+    service, records = tokens(folder)
+    try:
+        await service.register(client)
+    finally:
+        records.close()
+
+
+@app.command("list")
+def list_clients(folder: Annotated[Path, FOLDER]) -> None:
+    """List the registered clients."""
+    for client in asyncio.run(_registered(Folder(folder))):
+        state = "disabled" if client.disabled else "active"
+        print(f"{client.client_id}\t{client.organization}\t{state}\t{' '.join(client.scopes)}")
+
+
+async def _registered(folder: Folder) -> list[Client]:
+    service, records = tokens(folder)
+    try:
+        return await service.registered()
+    finally:
+        records.close()
+
+
+@app.command("disable")
+def disable(
+    folder: Annotated[Path, FOLDER],
+    client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
+) -> None:
+    """Disable a client: it gets no more tokens, and those it has end within seconds."""
+    asyncio.run(_disable(Folder(folder), client_id))
+    print(f"disabled {client_id}")
+
+
+async def _disable(folder: Folder, client_id: str) -> None:
+    service, records = tokens(folder)
+    try:
+        await service.disable(client_id)
+    finally:
+        records.close()

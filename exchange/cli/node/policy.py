@@ -1,0 +1,333 @@
+"""`consentry policy`: who the members are, what needs no consent, and how a majority changes that."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from chaincode.consent.calls import HeldPolicy, Proposal
+from chaincode.consent.model import Policy, PolicyRule
+from chaincode.encoding import encode
+from chaincode.errors import ConflictError
+from exchange.auth.principal import Member
+from exchange.cli.errors import CommandError
+from exchange.cli.options import FOLDER
+from exchange.crypto.references import References
+from exchange.ledger.client import LedgerClient, PolicySet
+from exchange.ledger.consortium_policy import describe, differences, next_policy
+from exchange.ledger.embedded.reader import open_reader
+from exchange.ledger.errors import RefusedError, UnknownOutcomeError
+from exchange.node.open import open_transactions
+from exchange.node.settings import Folder, Settings
+from exchange.store.engine.database import Database
+from exchange.store.records import documents
+from exchange.store.records.tables import metadata
+from exchange.vault.file import FileVault
+
+app = typer.Typer(
+    help="Look at the consortium's policy, propose the next version, approve one.", no_args_is_help=True
+)
+_DIGEST = re.compile(r"[0-9a-f]{8,64}")
+_SHOWN = 12  # digits of a digest, and codes of a list, where a person looks at them
+_PROPOSAL = typer.Argument(metavar="DIGEST", help="The proposal's digest, or its first digits.")
+
+
+@app.command("show")
+def show(
+    folder: Annotated[Path, FOLDER],
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as one JSON object.")] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Print the rules alone, as `propose --rules` takes them.")
+    ] = False,
+) -> None:
+    """The policy in force, and each proposal: what it would change, who approves, what is missing.
+
+    A gateway that serves does not mind.
+    """
+    place = Folder(folder)
+    settings = place.load()
+    held, policy = asyncio.run(_held(place, settings))
+    if as_json:
+        print(msgspec.json.format(encode(held), indent=1).decode())
+    elif rules:
+        print(msgspec.json.format(encode(policy.rules), indent=1).decode())
+    else:
+        print("\n".join(_told(folder, settings, held, policy)))
+
+
+@app.command("propose")
+def propose(
+    folder: Annotated[Path, FOLDER],
+    admit: Annotated[
+        list[str] | None,
+        typer.Option(help="A new member, as MSP=NAME; once for each.", show_default=False),
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(help="A member that leaves, by its MSP id.", show_default=False)
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="A file with all rules of the next version, as `show --rules` prints them."),
+    ] = None,
+) -> None:
+    """Propose the next version of the policy, and approve it in this hospital's name.
+
+    Who is admitted is listed in this node's consentry.toml as well; the other hospitals call `policy name`.
+
+    Example: consentry policy propose ./node --admit "LakeMSP=Lake Clinic" --remove RidgeMSP
+    """
+    place = Folder(folder)
+    settings = place.load()
+    newcomers = [_member(place, settings, "--admit", text) for text in admit or ()]
+    wanted = None if rules is None else _rules(rules)
+
+    asyncio.run(_propose(place, settings, [one.msp_id for one in newcomers], remove or [], wanted))
+    for one in newcomers:
+        if all(known.msp_id != one.msp_id for known in settings.members):
+            place.add_member(one)
+            print(f"{one.msp_id} stands in {place.settings_file} as {one.name}")
+
+
+@app.command("approve")
+def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) -> None:
+    """Approve a proposal in this hospital's name; more than half of the votes adopt it.
+
+    Look at it first: `consentry policy show`.
+    """
+    place = Folder(folder)
+    settings = place.load()
+
+    policy = asyncio.run(_approve(place, settings, digest))
+    known = {one.msp_id for one in settings.members}
+    for member in policy.members:
+        if member not in known:
+            print(f"next: consentry policy name {folder} {member}=NAME")
+
+
+@app.command("withdraw")
+def withdraw(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) -> None:
+    """Take this hospital's approval of a proposal back, while the proposal waits."""
+    place = Folder(folder)
+    settings = place.load()
+
+    asyncio.run(_withdraw(place, settings, digest))
+
+
+@app.command("name")
+def name(
+    folder: Annotated[Path, FOLDER],
+    member: Annotated[str, typer.Argument(metavar="MSP=NAME", help="The member, and its name for people.")],
+) -> None:
+    """List a member in consentry.toml, so that its clients can be registered and consents can name it.
+
+    A gateway that serves takes it in within ten seconds. Whether it is a member the policy says.
+    """
+    place = Folder(folder)
+    settings = place.load()
+    one = _member(place, settings, "MSP=NAME", member)
+    place.add_member(one)
+    print(f"{one.msp_id} stands in {place.settings_file} as {one.name}, Organization/{one.organization}")
+
+
+# -- what is asked of the ledger -----------------------------------------------------------
+
+
+async def _held(place: Folder, settings: Settings) -> tuple[HeldPolicy, Policy]:
+    """The policy and its proposals; of an embedded ledger, from its file beside a gateway that serves."""
+    if settings.ledger == "embedded":
+        with open_reader(place.ledger) as reader:
+            return _founded(reader.held_policy())
+    ledger = LedgerClient(open_transactions(place, settings))
+    try:
+        return _founded(await ledger.read_policy())
+    finally:
+        await ledger.close()
+
+
+async def _propose(
+    place: Folder,
+    settings: Settings,
+    admit: Sequence[str],
+    remove: Sequence[str],
+    rules: Sequence[PolicyRule] | None,
+) -> None:
+    async with _deciding(place, settings) as (ledger, _, policy):
+        following = next_policy(policy, admit=admit, remove=remove, rules=rules)
+        _require_vote(settings, policy)
+        _print_proposal(sha256(encode(following)).hexdigest(), policy, following)
+        _print_standing(await ledger.propose_policy(following), policy)
+
+
+async def _approve(place: Folder, settings: Settings, text: str) -> Policy:
+    async with _deciding(place, settings) as (ledger, held, policy):
+        digest, proposal = _proposal(held, text)
+        _require_vote(settings, policy)
+        if settings.msp_id in proposal.approvals:
+            missing = _missing(policy, proposal.approvals)
+            raise CommandError(f"{settings.msp_id} approves that proposal already; it waits for {missing}")
+        _print_proposal(digest, policy, proposal.policy)
+        _print_standing(await ledger.approve_policy(digest), policy)
+        return proposal.policy
+
+
+async def _withdraw(place: Folder, settings: Settings, text: str) -> None:
+    async with _deciding(place, settings) as (ledger, held, _):
+        digest, proposal = _proposal(held, text)
+        if settings.msp_id not in proposal.approvals:
+            raise CommandError(
+                f"{settings.msp_id} does not approve that proposal; there is nothing to withdraw"
+            )
+        left = ", ".join((await ledger.withdraw_policy(digest)).standing.approvals)
+        print(f"withdrawn; approved by {left} still" if left else "withdrawn; nobody proposes it any more")
+
+
+@asynccontextmanager
+async def _deciding(
+    place: Folder, settings: Settings
+) -> AsyncIterator[tuple[LedgerClient, HeldPolicy, Policy]]:
+    place.check_files(settings)
+    ledger = LedgerClient(open_transactions(place, settings))
+    try:
+        with _refusals(place):
+            held, policy = _founded(await ledger.read_policy())
+            yield ledger, held, policy
+    finally:
+        await ledger.close()
+
+
+def _founded(held: HeldPolicy) -> tuple[HeldPolicy, Policy]:
+    if held.policy is None:
+        raise CommandError("the ledger has no policy yet; `consentry init` of the first node founds it")
+    return held, held.policy
+
+
+@contextmanager
+def _refusals(place: Folder) -> Iterator[None]:
+    look = f"look at `consentry policy show {place.path}` and call again if need be"
+    try:
+        yield
+    except RefusedError as refused:
+        if isinstance(refused.reason, ConflictError) or "policy.version" in str(refused.reason):
+            raise CommandError(f"another organisation was quicker ({refused.reason}); {look}") from None
+        raise CommandError(f"the ledger refuses: {refused.reason}") from None
+    except UnknownOutcomeError as why:
+        raise CommandError(f"{why}; {look}") from None
+
+
+def _require_vote(settings: Settings, policy: Policy) -> None:
+    if settings.msp_id not in policy.deciding:
+        raise CommandError(
+            f"{settings.msp_id} has no vote on the policy; {', '.join(policy.deciding)} decide on it"
+        )
+
+
+def _proposal(held: HeldPolicy, text: str) -> tuple[str, Proposal]:
+    if _DIGEST.fullmatch(text) is None:
+        raise CommandError(f"{text!r} is no digest; give 8 to 64 of its hexadecimal digits, as `show` does")
+    found = [digest for digest in held.proposals if digest.startswith(text)]
+    if len(found) != 1:
+        waiting = ", ".join(digest[:_SHOWN] for digest in held.proposals) or "none"
+        which = "no proposal that waits" if not found else "more than one proposal"
+        raise CommandError(f"{text} is {which}; those that wait are: {waiting}")
+    return found[0], held.proposals[found[0]]
+
+
+# -- what is given -------------------------------------------------------------------------
+
+
+def _member(place: Folder, settings: Settings, option: str, text: str) -> Member:
+    msp_id, separator, title = text.partition("=")
+    if not separator or not msp_id or not title:
+        raise CommandError(f"{option} {text!r} is not MSP=NAME; write for example LakeMSP='Lake Clinic'")
+    known = next((one for one in settings.members if one.msp_id == msp_id), None)
+    if known is not None:
+        if option == "--admit" and known.name == title:  # listed when it was proposed before
+            return known
+        raise CommandError(f"{msp_id} stands in {place.settings_file} already, as {known.name}")
+    member = Member.named(msp_id, title)
+    if asyncio.run(_is_stored(place, member.organization)):
+        raise CommandError(
+            f"Organization/{member.organization} is stored already, and consents that name it would name "
+            f"{msp_id}; give another name"
+        )
+    return member
+
+
+async def _is_stored(place: Folder, organization: str) -> bool:
+    settings = place.load()
+    place.check_files(settings)
+    reference = References(FileVault(place.root_key).derive("references")).record(
+        "Organization", organization
+    )
+    records = Database(place.places(settings)[0], metadata, durable=True, begin=False)
+    try:
+        return bool(await records.read(lambda c: documents.current(c, [reference])))
+    finally:
+        records.close()
+
+
+def _rules(path: Path) -> tuple[PolicyRule, ...]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[PolicyRule, ...])
+    except OSError as why:
+        raise CommandError(f"{path} can't be read ({why.strerror}); give a file with rules") from None
+    except msgspec.MsgspecError as why:
+        raise CommandError(
+            f"{path} holds no list of rules ({why}); `consentry policy show FOLDER --rules` prints one"
+        ) from None
+
+
+# -- what is told --------------------------------------------------------------------------
+
+
+def _told(folder: Path, settings: Settings, held: HeldPolicy, policy: Policy) -> Iterator[str]:
+    titles = {one.msp_id: one.name for one in settings.members}
+    votes = len(policy.deciding)
+    yield f"version {policy.version} is in force; {votes // 2 + 1} of {votes} votes adopt the next one"
+    for member in policy.members:
+        title = titles.get(member, f"has no name here: consentry policy name {folder} {member}=NAME")
+        notes = [title, *(["this hospital"] if member == settings.msp_id else [])]
+        notes += [] if member in policy.deciding else ["without a vote"]
+        yield f"  {member}  {', '.join(notes)}"
+    for member, title in titles.items():
+        if member not in policy.members:
+            yield f"  {member}  {title}, no member: listed here, and permitted nothing"
+    yield "without a patient's consent:"
+    for rule in policy.rules:
+        yield f"  {describe(rule, most=_SHOWN)}"
+    if not held.proposals:
+        yield "nothing is proposed"
+    for digest, proposal in held.proposals.items():
+        yield ""
+        yield f"proposal {digest}"
+        yield from (f"  {line}" for line in differences(policy, proposal.policy))
+        by, missing = ", ".join(proposal.approvals), _missing(policy, proposal.approvals)
+        yield f"  approved by {by}; waits for {missing}"
+
+
+def _missing(policy: Policy, approvals: tuple[str, ...]) -> str:
+    needed = len(policy.deciding) // 2 + 1 - len(approvals)
+    left = ", ".join(one for one in policy.deciding if one not in approvals)
+    return f"{needed} of {left}"
+
+
+def _print_proposal(digest: str, policy: Policy, proposed: Policy) -> None:
+    print(f"proposal {digest}: version {policy.version} becomes {proposed.version}")
+    for line in differences(policy, proposed):
+        print(f"  {line}")
+
+
+def _print_standing(done: PolicySet, policy: Policy) -> None:
+    standing = done.standing
+    if standing.adopted:
+        print(f"version {standing.version} is adopted (transaction {done.tx_id})")
+    else:
+        print(f"approved; it waits for {_missing(policy, standing.approvals)}")

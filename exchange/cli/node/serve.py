@@ -1,0 +1,150 @@
+"""`consentry serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+from prometheus_client import start_http_server
+
+from exchange.api.app import create_app
+from exchange.api.http.protocol import Wire
+from exchange.cli.errors import CommandError
+from exchange.cli.options import FOLDER
+from exchange.errors import DamagedError
+from exchange.ledger.embedded.identity import load_node_key
+from exchange.node.open import open_node
+from exchange.node.settings import Folder, Settings
+from exchange.runtime import logs
+from exchange.verify.node import check_ledger_to_serve
+
+_LOOPBACK = "127.0.0.1"
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
+
+def serve(folder: Annotated[Path, FOLDER]) -> None:
+    """Serve the node's FHIR API until it is told to end (Ctrl-C or SIGTERM).
+
+    A ledger of its own is verified first, ten to thirty seconds for a million entries; on Fabric the peer
+    verifies, and `consentry verify` does it once more. While a peer is away everything is refused.
+    """
+    logs.configure()
+    sys.setswitchinterval(0.001)  # the ledger's thread and the event loop share one interpreter lock
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(Folder(folder)))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not there on every platform
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+async def _serve(folder: Folder) -> None:
+    settings = folder.load()
+    folder.check_files(settings)
+    listener = bound(settings)
+    if settings.ledger == "embedded":
+        # Opening looks at the newest block only; a gateway relies on all of them.
+        public = load_node_key(folder.node_key).public_key()
+        checked = check_ledger_to_serve(folder.ledger, public)
+        if checked.finding is not None:
+            raise DamagedError(str(checked.finding))
+    async with open_node(folder) as node:
+        config = uvicorn.Config(
+            create_app(node.gateway, body_limit=settings.body_limit),
+            http=Wire,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # the public address is a setting; nothing here goes by the peer's
+            timeout_graceful_shutdown=10,
+        )
+        server = Server(config)
+        _settle_memory()
+        if node.away is not None:
+            print(f"the ledger is away ({node.away}): everything is refused until it is back", flush=True)
+        print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
+        with metrics(settings.metrics_port):
+            await server.serve(sockets=[listener])
+
+
+def _settle_memory() -> None:
+    # What was built until here lives as long as the process: collections need not walk it again. A
+    # request leaves few cycles, so the default of one collection per 700 new objects is mostly wasted.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)
+    # Large bodies go back to the system one by one: glibc would learn to keep them among small ones, and
+    # take half as much memory again. Other C libraries have no such call, or none that learns.
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that ends on SIGTERM and Ctrl-C without raising the signal again afterwards."""
+
+    def handle_exit(self, sig: int, _frame: object) -> None:
+        """Stop accepting and finish what is under way; a second Ctrl-C ends at once."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+@contextmanager
+def metrics(port: int | None) -> Iterator[None]:
+    """Prometheus' `/metrics` on `port` of this machine, for as long as the context lasts.
+
+    Never on the public address: how many requests a batch holds tells of other callers' activity.
+
+    Raises:
+        CommandError: the port is taken or may not be used.
+    """
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, _LOOPBACK)
+    except OSError as why:
+        raise CommandError(
+            f"{_LOOPBACK}:{port} can't be listened on ({why.strerror}); "
+            "end what uses it, or change metrics_port in consentry.toml"
+        ) from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The listening socket of the node.
+
+    Raises:
+        CommandError: the port is taken or may not be used.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as why:
+        listener.close()
+        raise CommandError(
+            f"{settings.host}:{settings.port} can't be listened on ({why.strerror}); "
+            "end what uses it, or change port and base_url in consentry.toml"
+        ) from None
+    listener.listen(1024)
+    return listener

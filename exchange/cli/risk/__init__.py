@@ -1,0 +1,1 @@
+"""Commands for risk models and their evaluator."""

@@ -1,0 +1,1 @@
+"""A client of the exchange as a hospital's system would be one."""

@@ -1,0 +1,1 @@
+"""FHIR Consent compiled to ledger terms, and the facts of a record that those terms ask about."""

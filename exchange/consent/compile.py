@@ -1,0 +1,328 @@
+"""From a FHIR `Consent` to the terms that the ledger holds, one set per recipient that it concerns.
+
+1. Compiling reads all of a consent into a draft, or refuses it: nothing in it is dropped in silence.
+2. A draft is kept encrypted. From it the terms of one pair are made, with only what concerns that
+   recipient, and with pseudonyms and digests that hold for that pair alone.
+3. What the way from consent to terms leaves out or rounds never widens. A rule that names only others has
+   no effect for this recipient, and its exceptions have none either. Times are rounded to the minute so
+   that two pairs share no unusual value: what permits gets shorter, what denies gets longer, and where a
+   rule does both, the broken minute is denied.
+
+What a consent means is set down in `docs/adr/0008-consent-semantics.md`.
+
+Source: https://hl7.org/fhir/R4/consent.html; IHE Privacy Consent on FHIR.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from chaincode.consent.model import Actor, Condition, Effect, Provision, Reference, Terms
+from exchange.consent.provisions import ACT_CODE, PERSON_TYPES, Named, Reader, Rule, denies, is_certain
+from exchange.consent.rounding import rounded
+from exchange.errors import InvalidResourceError
+from exchange.fhir.code_systems import canonical
+from exchange.fhir.references import literal
+
+SALT_BYTES: Final = 32
+
+SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope|patient-privacy"
+CATEGORY: Final = "http://loinc.org|59284-0"
+"""LOINC "Patient Consent", the category that a consent which decides must have."""
+
+_OTHER_CATEGORIES = frozenset({"http://loinc.org|64292-6", f"{ACT_CODE}|IDSCL", f"{ACT_CODE}|INFA"})
+_STATUS: Mapping[str, Literal["active", "inactive", "unfiled"]] = {
+    "active": "active",
+    "draft": "unfiled",
+    "proposed": "unfiled",
+    "rejected": "inactive",
+    "inactive": "inactive",
+    "entered-in-error": "inactive",
+}
+_PATIENT = re.compile(r"(?:https?://\S+/)?Patient/[A-Za-z0-9.-]{1,64}")
+_PERSON = re.compile(rf"(?:https?://\S+/)?(?:{'|'.join(sorted(PERSON_TYPES))})/[A-Za-z0-9.-]{{1,64}}")
+_BASE: Mapping[str, Effect] = {"OPTIN": "permit", "OPTOUT": "deny"}
+_DIRECTIVES = frozenset(
+    {
+        *("EMRGONLY", "GRANTORCHOICE", "IMPLIED", "IMPLIEDD", "NOCONSENT", "NOPP"),
+        *("OPTIN", "OPTINR", "OPTOUT", "OPTOUTE"),
+    }
+)
+"""Consent directives of v3 ActCode: who states one by another code system meant something by it."""
+_SILENT = Rule("none")
+
+
+class ConsentDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A consent as compiled: it names people and places, so it is kept encrypted and never on the ledger.
+
+    `status` is `unfiled` for a consent that is only drafted or proposed: no terms come of it. `root` says
+    nothing unless the consent is active.
+    """
+
+    id: str
+    version: int
+    status: Literal["active", "inactive", "unfiled"]
+    attested: Literal["patient", "organization"]
+    root: Rule
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PairContext:
+    """What terms for one pair are made with.
+
+    `salt` is the pair's secret of 32 bytes. `members` maps each name that a consent may give an
+    organisation, a reference or an identifier (`system|value`), to its MSP id. Names of organisations that
+    left stay in it: a name that is not in it might be anybody's, and is read so.
+    """
+
+    recipient: str
+    salt: bytes
+    members: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if len(self.salt) != SALT_BYTES:
+            raise ValueError(f"a pair's salt has {SALT_BYTES} bytes")
+
+
+def compile_consent(
+    resource: dict[str, Any],
+    *,
+    version: int,
+    attested: Literal["patient", "organization"],
+    now: int,
+    members: Mapping[str, str] | None = None,
+    base: str = "",
+) -> ConsentDraft:
+    """What a valid R4 `Consent` decides, for whatever recipients there are.
+
+    `now` is in milliseconds since 1970 UTC: a start that has passed is left out. With `members` (as in
+    `PairContext`), an organisation that none of them is refuses the consent. `base` is this server's FHIR
+    base URL: references under it count as relative.
+
+    Raises:
+        InvalidResourceError: something is unsupported, unknown or can't be resolved; each with its path.
+    """
+    reader = Reader(base)
+    logical_id = resource.get("id")
+    if not isinstance(logical_id, str) or not logical_id:
+        reader.wrong("Consent.id", "is missing", "required")
+    status = _STATUS.get(str(resource.get("status")))
+    root = _SILENT
+    if status is None:
+        reader.wrong("Consent.status", "is not a status that is supported", "code-invalid")
+    elif status != "inactive":  # what is over may be over in any words: taking back never fails
+        for path in _modifiers("Consent", resource):
+            reader.wrong(path, "changes the meaning in a way that is not understood")
+        if status == "active":
+            root = _base_rule(reader, resource)
+            if members is not None:
+                _check_organizations(reader, root, members)
+    if reader.problems or status is None:
+        raise InvalidResourceError("the consent can't be enforced as it is", problems=reader.problems)
+    return ConsentDraft(str(logical_id), version, status, attested, rounded(root, now))
+
+
+def concerns(draft: ConsentDraft, recipient: str, members: Mapping[str, str]) -> bool:
+    """Whether `draft` has terms for `recipient` (an MSP id); one that is over may concern anybody."""
+    if draft.status == "active":
+        return _cut(draft.root, recipient, members) is not None
+    return draft.status == "inactive"
+
+
+def terms_for(draft: ConsentDraft, context: PairContext) -> Terms | None:
+    """The terms of `draft` for one pair; None where it is unfiled or nothing in it concerns the recipient."""
+    if not concerns(draft, context.recipient, context.members):
+        return None
+    root = _cut(draft.root, context.recipient, context.members)
+    return Terms(
+        id=terms_id(draft, context),
+        version=draft.version,
+        status="active" if draft.status == "active" else "inactive",
+        attested=draft.attested,
+        root=_pseudonymous(root or _SILENT, context.salt),
+    )
+
+
+def terms_id(draft: ConsentDraft, context: PairContext) -> str:
+    """The pseudonym that `draft` has within one pair, whether or not it has terms there."""
+    return _digest(context.salt, "consent", draft.id)
+
+
+def person_digest(salt: bytes, person: str) -> str:
+    """How a pair's terms and requests name `person`, a reference as `person_named` gives it: 32 hex digits.
+
+    Anything else does not say who it is: the digest is empty, and the rules take that for unstated.
+    """
+    return _digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
+
+
+def person_named(user: str, base: str) -> tuple[str, bool]:
+    """The person that a request's `user` names, and whether other names may be that person's too.
+
+    Consents name people by reference, so a user is compared only if given as one: `Practitioner/1`, be it
+    under `base`, this server's FHIR base URL. What is no reference gives an empty name.
+    """
+    name = literal(user, base)
+    return (name, not is_certain(name)) if _PERSON.fullmatch(name) else ("", False)
+
+
+def reference_digest(salt: bytes, reference: str) -> str:
+    """How a pair's terms name the record `reference` (`Type/id`): 32 hexadecimal digits."""
+    return _digest(salt, "reference", reference)
+
+
+def _digest(salt: bytes, kind: str, text: str) -> str:
+    return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256")[:16].hex()
+
+
+# --- Reading -------------------------------------------------------------------------------------------
+
+
+def _base_rule(reader: Reader, resource: dict[str, Any]) -> Rule:
+    if resource.get("implicitRules") is not None:
+        reader.wrong("Consent.implicitRules", "changes the meaning in a way that is not understood")
+    if set(reader.concept("Consent.scope", resource.get("scope"))) - {SCOPE}:
+        reader.wrong("Consent.scope", "must be patient-privacy and nothing else", "code-invalid")
+    categories: set[str] = set()
+    for n, category in enumerate(resource.get("category") or ()):
+        categories.update(reader.concept(f"Consent.category[{n}]", category))
+    if CATEGORY not in categories:
+        reader.wrong("Consent.category", f"must have {CATEGORY}", "required")
+    if categories - {CATEGORY} - _OTHER_CATEGORIES:
+        reader.wrong("Consent.category", "has one that is not supported", "code-invalid")
+    for n, verification in enumerate(resource.get("verification") or ()):
+        if verification.get("verified") is False:
+            message = "says that nobody verified it: propose the consent until somebody has"
+            reader.wrong(f"Consent.verification[{n}].verified", message, "business-rule")
+    patient = resource.get("patient")
+    if not isinstance(patient, dict) or not _PATIENT.fullmatch(str(patient.get("reference"))):
+        reader.wrong("Consent.patient", "must refer to a Patient", "required")
+    return _root(reader, resource)
+
+
+def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
+    opted = _opted(reader, resource.get("policyRule"))
+    provision = resource.get("provision")
+    if provision is None:
+        return Rule(_BASE.get(opted, "none"))
+    typed = isinstance(provision, dict) and "type" in provision
+    nested = isinstance(provision, dict) and bool(provision.get("provision"))
+    base: Effect = "none" if opted == "OPTOUT" and nested else _BASE.get(opted, "none")
+    root = reader.rule("Consent.provision", provision, base=base)
+    if root.effect == "none" and not nested and not typed:
+        reader.wrong(
+            "Consent.provision.type", "neither permits nor denies, and has no exceptions", "required"
+        )
+    for n, exception in enumerate(root.exceptions):
+        if base == exception.effect == "permit" and not typed:
+            message = "permits what OPTIN permits already: say what the consent permits in the root"
+            reader.wrong(f"Consent.provision.provision[{n}].type", message, "business-rule")
+    return root
+
+
+def _opted(reader: Reader, policy_rule: Any) -> str:
+    codings = policy_rule.get("coding", ()) if isinstance(policy_rule, dict) else ()
+    opted = set()
+    for n, coding in enumerate(codings):
+        code = str(coding.get("code", "")).strip()
+        if canonical(str(coding.get("system", ""))) != ACT_CODE:
+            known = code.upper() not in _DIRECTIVES  # a policy by its name gives no opinion
+        else:
+            known = code in _BASE
+            opted.add(code)
+        if not known:
+            message = "is a directive that is not supported; OPTIN or OPTOUT of v3 ActCode are"
+            reader.wrong(f"Consent.policyRule.coding[{n}]", message, "code-invalid")
+    opted &= _BASE.keys()
+    if len(opted) > 1:
+        reader.wrong("Consent.policyRule", "opts in and out at once", "code-invalid")
+    return min(opted, default="")
+
+
+def _modifiers(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "modifierExtension":
+                yield f"{path}.{name}"
+            else:
+                yield from _modifiers(f"{path}.{name}", item)
+    elif isinstance(value, list):
+        for n, item in enumerate(value):
+            yield from _modifiers(f"{path}[{n}]", item)
+
+
+def _check_organizations(
+    reader: Reader, rule: Rule, members: Mapping[str, str], path: str = "Consent.provision"
+) -> None:
+    if any(actor.kind == "organization" and actor.name not in members for actor in rule.when.actors):
+        reader.wrong(f"{path}.actor", "names an organization that is not known here", "not-found")
+    for n, exception in enumerate(rule.exceptions):
+        _check_organizations(reader, exception, members, f"{path}.provision[{n}]")
+
+
+# --- What concerns one recipient -----------------------------------------------------------------------
+
+
+def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
+    """`rule` as it is for `recipient`, the only organisation left in it; None where it has no effect."""
+    actors = rule.when.actors
+    names = [actor.name for actor in actors if actor.kind == "organization"]
+    if any(members.get(name) == recipient for name in names):
+        actors = (Named("organization", recipient),)
+    elif any(name not in members for name in names):
+        # It might be the recipient under a name that nobody told us: then it may deny, and not permit.
+        when = msgspec.structs.replace(rule.when, actors=())
+        return Rule(rule.effect, when, (Rule("deny"),)) if denies(rule) else None
+    elif names:
+        actors = tuple(actor for actor in actors if actor.kind != "organization")
+        if not actors:
+            return None
+    cut = (_cut(exception, recipient, members) for exception in rule.exceptions)
+    exceptions = tuple(exception for exception in cut if exception is not None)
+    if rule.effect == "none" and not exceptions:
+        return None
+    return Rule(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
+
+
+def _pseudonymous(rule: Rule, salt: bytes) -> Provision:
+    when = rule.when
+    return Provision(
+        rule.effect,
+        Condition(
+            period=when.period,
+            actors=tuple(
+                sorted((_actor(actor, salt) for actor in when.actors), key=lambda a: (a.kind, a.id))
+            ),
+            actions=when.actions,
+            purposes=when.purposes,
+            classes=when.classes,
+            codes=when.codes,
+            labels=when.labels,
+            data_period=when.data_period,
+            references=tuple(
+                sorted(
+                    (_reference(one, salt) for one in when.references), key=lambda r: (r.meaning, r.digest)
+                )
+            ),
+        ),
+        tuple(_pseudonymous(exception, salt) for exception in rule.exceptions),
+    )
+
+
+def _actor(actor: Named, salt: bytes) -> Actor:
+    if actor.kind == "person":
+        return Actor("person", person_digest(salt, actor.name))
+    return Actor("role" if actor.kind == "role" else "organization", actor.name)
+
+
+def _reference(named: Named, salt: bytes) -> Reference:
+    digest = reference_digest(salt, named.name)
+    if named.kind == "dependents":
+        return Reference("dependents", digest)
+    return Reference("authoredby" if named.kind == "authoredby" else "instance", digest)

@@ -1,0 +1,351 @@
+"""Reading the provisions of a FHIR `Consent`: every element is understood, or the consent is refused.
+
+What comes out names organisations, people and records as the consent does. `exchange.consent.compile` makes
+from it what the ledger may see.
+
+Source: https://hl7.org/fhir/R4/consent.html and the code systems that it binds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import msgspec
+
+from chaincode.access.model import CONSENT_ACTION
+from chaincode.consent.model import ACTIONS, CONFIDENTIALITY, CONFIDENTIALITY_SYSTEM, PURPOSES, Effect, Period
+from exchange.consent.sensitivity import SENSITIVITY, with_all_below
+from exchange.consent.spans import span
+from exchange.errors import Problem
+from exchange.fhir.code_systems import coded, is_known
+from exchange.fhir.r4.definitions import RESOURCES
+from exchange.fhir.references import literal
+
+V3: Final = "http://terminology.hl7.org/CodeSystem/v3-"
+ACT_CODE: Final = V3 + "ActCode"
+ACTION_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/consentaction"
+TYPE_SYSTEM: Final = "http://hl7.org/fhir/resource-types"
+
+MOST_DEPTH = 10
+"""Provisions within provisions; the ledger takes a little more, which rounding of times needs."""
+
+MOST_PROVISIONS = 80
+"""Provisions in one consent; the ledger takes five times as many, which rounding of times may need."""
+
+RECIPIENT_ROLES = frozenset(
+    {f"{V3}ParticipationType|{code}" for code in ("IRCP", "NOT", "PRCP", "REFB", "REFT", "TRC")}
+    | {f"{V3}RoleCode|{code}" for code in ("DELEGATEE", "GRANTEE")}
+)
+"""Roles that make an actor of a provision one who receives: v3 `IRCP` with all below it, and grantees."""
+
+PERSON_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson"})
+"""Resource types that stand for a person when an actor refers to them."""
+
+NOT_ONE_PERSON = ("CareTeam/", "PractitionerRole/")
+"""How references to a role or a team begin: the people in them have names of their own too."""
+
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}")
+_ELSEWHERE = re.compile(r"https?://\S+/([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}")
+_CODING_PARTS = frozenset({"id", "system", "code", "display", "userSelected"})
+_RULE_PARTS = frozenset(
+    {
+        *("id", "type", "period", "actor", "action", "securityLabel", "purpose", "class", "code"),
+        *("dataPeriod", "data", "provision"),
+    }
+)
+
+
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An actor or a record by the name that the consent gives it.
+
+    `kind` is an actor's kind or the meaning of a data reference. `name` is a reference (`Practitioner/1`),
+    or `system|value` for what is named by identifier.
+    """
+
+    kind: Literal["organization", "role", "person", "instance", "dependents", "authoredby"]
+    name: str
+
+
+class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """As `chaincode.consent.model.Condition`, with names in place of pseudonyms and digests."""
+
+    period: Period | None = None
+    actors: tuple[Named, ...] = ()
+    actions: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    data_period: Period | None = None
+    references: tuple[Named, ...] = ()
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """As `chaincode.consent.model.Provision`, with names in place of pseudonyms and digests."""
+
+    effect: Effect
+    when: Conditions = Conditions()
+    exceptions: tuple[Rule, ...] = ()
+
+
+def denies(rule: Rule) -> bool:
+    """Whether `rule` or any exception in it denies."""
+    return rule.effect == "deny" or any(denies(exception) for exception in rule.exceptions)
+
+
+def is_certain(person: str) -> bool:
+    """Whether the reference `person` is the one name that its human goes by here.
+
+    A role is held by somebody who has a name too, and another server's names may be of people known here.
+    """
+    return _LOCAL.fullmatch(person) is not None and not person.startswith(NOT_ONE_PERSON)
+
+
+class Reader:
+    """Collects what is wrong with one consent while its parts are read."""
+
+    def __init__(self, base: str = "") -> None:
+        self._base = base
+        self.problems: list[Problem] = []
+        self._rules = 0
+
+    def wrong(self, path: str, message: str, code: str = "not-supported") -> None:
+        """Note that the element at `path` refuses the consent."""
+        self.problems.append(Problem(path, message, code))
+
+    def rule(self, path: str, resource: Any, *, base: Effect | None = None, depth: int = 1) -> Rule:
+        """The rule that a `provision` element states; `base` is the effect of a root without a type."""
+        self._rules += 1
+        if depth > MOST_DEPTH or self._rules > MOST_PROVISIONS:
+            if not self.problems or self.problems[-1].code != "too-costly":
+                limits = f"at most {MOST_PROVISIONS} provisions, nested at most {MOST_DEPTH} deep"
+                self.wrong(path, limits, "too-costly")
+            return Rule("deny")
+        element = self._object(path, resource, _RULE_PARTS)
+        effect: Effect = "none"
+        stated = element.get("type")
+        if stated in ("permit", "deny"):
+            effect = stated
+        elif stated is not None:
+            self.wrong(f"{path}.type", "permit or deny", "code-invalid")
+        elif base is None:
+            self.wrong(f"{path}.type", "a nested provision says permit or deny", "required")
+        else:
+            effect = base
+        conditions = self._conditions(path, element)
+        exceptions = tuple(
+            self.rule(where, nested, depth=depth + 1)
+            for where, nested in self._items(f"{path}.provision", element.get("provision"))
+        )
+        rule = Rule(effect, conditions, exceptions)
+        if denies(rule):
+            self._check_denied(path, conditions)
+        return rule
+
+    def _check_denied(self, path: str, when: Conditions) -> None:
+        # Whoever asks or wrote under one name may be the same human under another, so who is denied must be
+        # certain: also where a rule permits somebody and denies a part of it again.
+        if any(actor.kind == "person" and not is_certain(actor.name) for actor in when.actors):
+            self.wrong(
+                f"{path}.actor",
+                "a denial of a person names a Practitioner, Patient or RelatedPerson of this server; "
+                "to deny all others at a place, name the Organization",
+            )
+        if any(one.kind == "authoredby" and one.name.startswith(NOT_ONE_PERSON) for one in when.references):
+            self.wrong(f"{path}.data", "a denial by author names no role or team, but who is in it")
+
+    def _conditions(self, path: str, element: dict[str, Any]) -> Conditions:
+        def each(name: str) -> Iterator[tuple[str, Any]]:
+            return self._items(f"{path}.{name}", element.get(name))
+
+        actions = _sorted(self._action(where, item) for where, item in each("action"))
+        if actions and not _EXERCISED.intersection(actions):
+            exercised = ", ".join(sorted(_EXERCISED))
+            self.wrong(f"{path}.action", f"nothing is done here that this is about: name one of {exercised}")
+        return Conditions(
+            period=self._period(f"{path}.period", element.get("period")),
+            actors=_unique(self._actor(where, item) for where, item in each("actor")),
+            actions=actions,
+            purposes=_sorted(self._purpose(where, item) for where, item in each("purpose")),
+            classes=_sorted(self._class(where, item) for where, item in each("class")),
+            codes=_sorted(code for where, item in each("code") for code in self.concept(where, item)),
+            labels=_sorted(
+                label for where, item in each("securityLabel") for label in self._label(where, item)
+            ),
+            data_period=self._period(f"{path}.dataPeriod", element.get("dataPeriod")),
+            references=_unique(self._data(where, item) for where, item in each("data")),
+        )
+
+    def concept(self, path: str, item: Any) -> list[str]:
+        """The codes (`system|code`) of a CodeableConcept, which are translations of one another."""
+        element = self._object(path, item, frozenset({"id", "coding", "text"}))
+        codes = [
+            self.coding(where, one) for where, one in self._items(f"{path}.coding", element.get("coding"))
+        ]
+        if not codes:
+            self.wrong(path, "needs a coding; words alone can't be matched", "required")
+        return [code for code in codes if code]
+
+    def coding(self, path: str, item: Any) -> str:
+        """`system|code` of a Coding in its one spelling; empty, and noted, where it can't be matched."""
+        stated = self._stated(path, item)
+        text = coded(*stated.split("|")) if stated else ""
+        if not is_known(text):
+            self.wrong(path, "names a code system by an OID that is not known; write its URL", "code-invalid")
+            return ""
+        return text
+
+    def _stated(self, path: str, item: Any) -> str:
+        element = self._object(path, item, _CODING_PARTS)
+        system, code = element.get("system"), element.get("code")
+        if not (isinstance(system, str) and isinstance(code, str) and system and code):
+            self.wrong(path, "needs a system and a code", "required")
+            return ""
+        if "|" in system or "|" in code or not f"{system}{code}".isprintable() or " " in f"{system}{code}":
+            self.wrong(path, "has a system or code that can't be matched", "code-invalid")
+            return ""
+        return f"{system}|{code}"
+
+    def _known(self, path: str, coding: str, system: str, codes: frozenset[str]) -> str:
+        stated, _, code = coding.rpartition("|")
+        if stated == system and code in codes:
+            return code
+        if coding:
+            self.wrong(path, f"is not one of the codes of {system} that are supported", "code-invalid")
+        return ""
+
+    def _action(self, path: str, item: Any) -> str:
+        codes = {self._known(path, coding, ACTION_SYSTEM, ACTIONS) for coding in self.concept(path, item)}
+        if len(codes) > 1:
+            self.wrong(path, "names two actions as one", "code-invalid")
+        return min(codes, default="")
+
+    def _purpose(self, path: str, item: Any) -> str:
+        return self._known(path, self.coding(path, item), V3 + "ActReason", PURPOSES)
+
+    def _class(self, path: str, item: Any) -> str:
+        return self._known(path, self.coding(path, item), TYPE_SYSTEM, frozenset(RESOURCES))
+
+    def _label(self, path: str, item: Any) -> list[str]:
+        label = self.coding(path, item)
+        system, _, code = label.rpartition("|")
+        if system == CONFIDENTIALITY_SYSTEM and code in CONFIDENTIALITY:
+            return [label]
+        if system == ACT_CODE and code in SENSITIVITY:
+            return [f"{ACT_CODE}|{one}" for one in with_all_below(code)]
+        if label:
+            self.wrong(
+                path, "is no v3 confidentiality and no v3 sensitivity that is supported", "code-invalid"
+            )
+        return []
+
+    def _period(self, path: str, item: Any) -> Period | None:
+        if item is None:
+            return None
+        element = self._object(path, item, frozenset({"id", "start", "end"}))
+        try:
+            found = span("Period", element)
+        except ValueError as why:
+            self.wrong(path, str(why), "value")
+            return None
+        if found is None:
+            self.wrong(path, "needs a start or an end", "required")
+        return found
+
+    def _actor(self, path: str, item: Any) -> Named | None:
+        element = self._object(path, item, frozenset({"id", "role", "reference"}))
+        for role in self.concept(f"{path}.role", element.get("role", {})):
+            if role not in RECIPIENT_ROLES:
+                self.wrong(f"{path}.role", "is not a role of one who receives, such as IRCP", "code-invalid")
+        path = f"{path}.reference"
+        reference = self._reference(path, element.get("reference"))
+        if reference is None:
+            return None
+        target, name, by_identifier = reference
+        if target == "Organization":
+            return Named("organization", name)
+        if target == "PractitionerRole" and by_identifier:
+            return Named("role", name)
+        if target in PERSON_TYPES and not by_identifier:
+            return Named("person", name)
+        self.wrong(
+            path, "an actor is an Organization, a person by reference or a PractitionerRole by identifier"
+        )
+        return None
+
+    def _data(self, path: str, item: Any) -> Named | None:
+        element = self._object(path, item, frozenset({"id", "meaning", "reference"}))
+        meaning = element.get("meaning")
+        reference = self._reference(f"{path}.reference", element.get("reference"))
+        if meaning not in ("instance", "dependents", "authoredby"):
+            self.wrong(f"{path}.meaning", "is instance, dependents or authoredby", "not-supported")
+            return None
+        if reference is None:
+            return None
+        _, name, by_identifier = reference
+        if by_identifier or _LOCAL.fullmatch(name) is None:
+            self.wrong(f"{path}.reference", "names a record of this server: Type/id")
+            return None
+        return Named(meaning, name)
+
+    def _reference(self, path: str, item: Any) -> tuple[str, str, bool] | None:
+        # The type of the target, its name, and whether that is an identifier.
+        if item is None:
+            self.wrong(path, "is missing", "required")
+            return None
+        element = self._object(path, item, frozenset({"id", "reference", "type", "identifier", "display"}))
+        text, identifier, kind = (element.get(name) for name in ("reference", "identifier", "type"))
+        if (text is None) is (identifier is None):
+            self.wrong(path, "needs a reference or an identifier, and not both")
+            return None
+        if identifier is not None:
+            return self._identified(path, identifier, kind)
+        # A version of a record is less than the record: to permit that much would permit too much.
+        name = literal(text, self._base) if isinstance(text, str) and "/_history/" not in text else ""
+        match = _LOCAL.fullmatch(name) or _ELSEWHERE.fullmatch(name)
+        if not match:
+            self.wrong(path, "is not a reference that can be matched: Type/id, or the like on another server")
+            return None
+        if match[1] not in RESOURCES or kind not in (None, match[1]):
+            self.wrong(path, "is of another type than it says", "value")
+            return None
+        return match[1], match[0], False
+
+    def _identified(self, path: str, identifier: Any, kind: Any) -> tuple[str, str, bool] | None:
+        parts = frozenset({"id", "use", "type", "system", "value", "assigner"})
+        element = self._object(f"{path}.identifier", identifier, parts)
+        coding = {"system": element.get("system"), "code": element.get("value")}
+        named = self.coding if kind == "PractitionerRole" else self._stated  # a role is a code
+        name = named(f"{path}.identifier", coding)
+        if kind not in RESOURCES:
+            self.wrong(f"{path}.type", "must say what the identifier is of", "required")
+        return (kind, name, True) if name and kind in RESOURCES else None
+
+    def _items(self, path: str, value: Any) -> Iterator[tuple[str, Any]]:
+        if value is not None and not isinstance(value, list):
+            self.wrong(path, "is a list", "structure")
+            return
+        for n, item in enumerate(value or ()):
+            yield f"{path}[{n}]", item
+
+    def _object(self, path: str, value: Any, parts: frozenset[str]) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self.wrong(path, "is an object", "structure")
+            return {}
+        for name in value:
+            if name not in parts and name != "modifierExtension":  # those are looked for everywhere
+                self.wrong(f"{path}.{name}", "is not supported in a consent that decides", "not-supported")
+        return value
+
+
+_EXERCISED = frozenset(CONSENT_ACTION.values())
+
+
+def _sorted(values: Iterator[str]) -> tuple[str, ...]:
+    return tuple(sorted({value for value in values if value}))
+
+
+def _unique(values: Iterator[Named | None]) -> tuple[Named, ...]:
+    return tuple(sorted({value for value in values if value is not None}, key=lambda v: (v.kind, v.name)))

@@ -1,1 +1,0 @@
-"""Rules of the gateway that need no I/O."""

@@ -1,0 +1,1 @@
+"""FHIR R4 without I/O: decoding, search terms, references, Bundles and OperationOutcomes."""

@@ -1,0 +1,178 @@
+"""One access-log entry as a FHIR `AuditEvent`, after IHE BALP (Basic Audit Log Patterns).
+
+What the ledger says comes from the ledger's record; who and what in clear comes from the sealed detail
+where the reader may have it, and is left out where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from chaincode.access.model import Record
+from exchange.fhir.resource_bytes import instant
+
+TRANSACTION_SYSTEM = "urn:consentry:ledger-transaction"
+"""Identifier system of ledger transaction ids."""
+
+_DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
+_PURPOSES = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+_ENTITY_TYPES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+_ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
+_MSP = "urn:consentry:msp"
+
+_ID_DIGITS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What the sealed detail adds to an entry."""
+
+    client: str
+    user: str
+    user_name: str
+    role: str
+    interaction: str
+    target: str
+    patient: str
+
+
+def event_id(tx: str, n: int) -> str:
+    """The AuditEvent's logical id: the first 48 digits of the transaction id, and the entry's number."""
+    return f"{tx[:_ID_DIGITS]}-{n}"
+
+
+_OPERATIONS = frozenset({"everything", "assess-risk"})
+_EXECUTES = frozenset({"search", "export", "log", "score", "train"})
+
+
+def actions_of(code: str) -> list[str]:
+    """The log's actions that an AuditEvent `action` code (`R`, `E`) stands for."""
+    if code == "E":
+        return sorted(_EXECUTES)
+    return ["read", "history"] if code == "R" else ["none"]
+
+
+def parse_event_id(text: str) -> tuple[str, int] | None:
+    """The start of the transaction id and the entry number of an AuditEvent id, or None."""
+    tx, _, n = text.partition("-")
+    if len(tx) != _ID_DIGITS or not set(tx) <= set("0123456789abcdef"):
+        return None
+    if not n.isdecimal() or len(n) > 3 or str(int(n)) != n:
+        return None
+    return tx, int(n)
+
+
+def audit_event(record: Record, who: Who | None, names: Mapping[str, str]) -> bytes:
+    """The AuditEvent of `record` as JSON; `names` maps MSP ids to hospital names."""
+    permitted = record.outcome == "permit"
+    agents = [_requestor(record, who, names), _custodian(record, names)]
+    resource: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "id": event_id(record.tx, record.n),
+        "meta": {"versionId": "1", "lastUpdated": instant(record.time)},
+        "type": {"system": _TYPES, "code": "rest", "display": "RESTful Operation"},
+        "action": "E" if record.action in _EXECUTES else "R",
+        "period": {"start": instant(record.time)},
+        "recorded": instant(record.time),
+        "outcome": "0" if permitted else "4",
+        "outcomeDesc": f"{record.outcome}: {record.reason}",
+        "purposeOfEvent": [{"coding": [{"system": _PURPOSES, "code": record.purpose}]}],
+        "agent": agents,
+        "source": {
+            "site": names.get(record.custodian, record.custodian),
+            "observer": {"identifier": {"system": _MSP, "value": record.custodian}},
+        },
+        "entity": _entities(record, who),
+    }
+    if who is not None:
+        interaction = {"system": _INTERACTIONS, "code": _interaction(who.interaction)}
+        resource["subtype"] = [interaction]
+    return msgspec.json.encode(resource)
+
+
+def _interaction(name: str) -> str:
+    return "operation" if name in _OPERATIONS else name
+
+
+def _requestor(record: Record, who: Who | None, names: Mapping[str, str]) -> dict[str, Any]:
+    agent: dict[str, Any] = {
+        "type": {"coding": [{"system": _DICOM, "code": "110152", "display": "Destination Role ID"}]},
+        "who": {"identifier": {"system": "urn:consentry:user-pseudonym", "value": record.user}},
+        "requestor": True,
+        "network": {"address": names.get(record.recipient, record.recipient), "type": "1"},
+        "policy": [f"urn:consentry:basis:{record.basis}"] if record.basis else None,
+    }
+    if who is not None:
+        agent["who"] = {"identifier": {"value": who.user}, "display": who.user_name or who.user}
+        agent["altId"] = who.client
+        if who.user_name:
+            agent["name"] = who.user_name
+        if who.role:
+            system, _, code = who.role.rpartition("|")
+            agent["role"] = [{"coding": [{"system": system, "code": code} if system else {"code": code}]}]
+    return {name: value for name, value in agent.items() if value is not None}
+
+
+def _custodian(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "type": {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]},
+        "who": {
+            "identifier": {"system": _MSP, "value": record.custodian},
+            "display": names.get(record.custodian, record.custodian),
+        },
+        "requestor": False,
+    }
+
+
+def _score_details(record: Record) -> list[dict[str, str]]:
+    if not record.model:
+        return []
+    details = {"model": record.model}
+    if record.result is not None:
+        details |= {
+            "permitted-by": record.result.tx,
+            "input-commitment": record.result.input,
+            "output-commitment": record.result.output,
+        }
+    return [{"type": name, "valueString": value} for name, value in details.items()]
+
+
+def _entities(record: Record, who: Who | None) -> list[dict[str, Any]]:
+    entities: list[dict[str, Any]] = [
+        {
+            "what": {"identifier": {"system": TRANSACTION_SYSTEM, "value": record.tx}},
+            "type": {"system": _ENTITY_TYPES, "code": "4", "display": "Other"},
+            "detail": [
+                {"type": "entry", "valueString": str(record.n)},
+                {"type": "reason", "valueString": record.reason},
+                {"type": "pair", "valueString": record.pair},
+                {"type": "request-digest", "valueString": record.digest},
+                {"type": "evidence-digest", "valueString": record.evidence},
+                {"type": "epoch", "valueString": str(record.epoch)},
+                *_score_details(record),
+            ],
+        }
+    ]
+    if who is not None and who.patient:
+        entities.append(
+            {
+                "what": {"reference": f"Patient/{who.patient}"},
+                "type": {"system": _ENTITY_TYPES, "code": "1", "display": "Person"},
+                "role": {"system": _ROLES, "code": "1", "display": "Patient"},
+            }
+        )
+    if who is not None:
+        entities.append(
+            {
+                "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
+                "role": {"system": _ROLES, "code": "24", "display": "Query"},
+                "description": who.target,
+            }
+        )
+    return entities

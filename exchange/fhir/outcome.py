@@ -1,0 +1,72 @@
+"""OperationOutcome bodies: what FHIR clients read when something is refused, or when `$validate` is done.
+
+Only messages, codes and element paths of this program go in, never a value from a request. The models
+are imported with the first outcome, since importing them takes half a second that a command or a test
+without outcomes need not wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from exchange.errors import ExchangeError, Problem
+
+MEDIA_TYPE = "application/fhir+json"
+
+ALL_CLEAR = "No problems were found"
+"""Diagnostics of the outcome of a validation that found nothing."""
+
+_MOST_ISSUES = 100
+_LONGEST = 1000
+
+
+def outcome(error: ExchangeError) -> bytes:
+    """The OperationOutcome for `error`: one issue for each of its problems, or one for its message."""
+    if not error.problems:
+        return refusal(error.code, str(error))
+    return _render(_issue("error", p.code, p.message, p.path) for p in error.problems)
+
+
+def refusal(code: str, message: str) -> bytes:
+    """An OperationOutcome of one error with the issue-type `code`, for refusals of the HTTP layer."""
+    return _render([_issue("error", code, message)])
+
+
+def warning(code: str, message: str) -> bytes:
+    """An OperationOutcome of one warning, for an answer that is right and lacks something."""
+    return _render([_issue("warning", code, message)])
+
+
+def validation(errors: Sequence[Problem] = (), warnings: Sequence[Problem] = ()) -> bytes:
+    """The answer to `$validate`: the errors, then the warnings, or one informational all-clear."""
+    found = [_issue("error", p.code, p.message, p.path) for p in errors]
+    found += [_issue("warning", p.code, p.message, p.path) for p in warnings]
+    return _render(found or [_issue("information", "informational", ALL_CLEAR)])
+
+
+def _issue(severity: str, code: str, message: str, path: str = "") -> dict[str, Any]:
+    issue: dict[str, Any] = {
+        "severity": severity,
+        "code": code,
+        "diagnostics": _text(message) or "no details",
+    }
+    if path:
+        issue["expression"] = [_text(path)]
+    return issue
+
+
+def _text(told: str) -> str:
+    # A refusal must not itself fail, whatever it is given to say.
+    return told[:_LONGEST].encode(errors="replace").decode()
+
+
+def _render(issues: Iterable[dict[str, Any]]) -> bytes:
+    from fhir.resources.R4B.operationoutcome import OperationOutcome  # noqa: PLC0415 - see the module's docstring
+
+    shown = list(issues)
+    if len(shown) > _MOST_ISSUES:
+        more = f"{len(shown) - _MOST_ISSUES} more problems are not shown"
+        shown = [*shown[:_MOST_ISSUES], _issue("information", "incomplete", more)]
+    rendered: str = OperationOutcome.model_validate({"issue": shown}).model_dump_json()
+    return rendered.encode()

@@ -1,0 +1,65 @@
+"""The bytes of a record: set `id` and `meta` and leave every other byte as it was received.
+
+A round trip through a model changes decimals and timestamps and breaks digests and signatures, so the
+members of the top-level object are carried over as raw bytes.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+
+from exchange.errors import BadRequestError
+
+_Members = dict[str, msgspec.Raw]
+_decoder = msgspec.json.Decoder(_Members)
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=64)  # what is written together has one time
+def instant(milliseconds: int) -> str:
+    """`milliseconds` since 1970 UTC as a FHIR instant, such as `2026-01-31T08:15:30.250Z`."""
+    moment = datetime.datetime.fromtimestamp(milliseconds // 1000, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+def _members(body: bytes | msgspec.Raw) -> _Members:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        raise BadRequestError("the body is not a JSON object") from None
+
+
+def with_identity(body: bytes, *, logical_id: str, version: int, written: int) -> bytes:
+    """`body` with `id`, `meta.versionId` and `meta.lastUpdated` set; all else byte for byte.
+
+    `written` is in milliseconds since 1970 UTC.
+    """
+    members = _members(body)
+    meta = members.pop("meta", None)
+    inner: dict[str, object] = {**_members(meta)} if meta is not None else {}
+    inner["versionId"] = str(version)
+    inner["lastUpdated"] = instant(written)
+    members.pop("id", None)
+    return _encode({"resourceType": members.pop("resourceType"), "id": logical_id, "meta": inner, **members})
+
+
+def pick(body: bytes, keep: Callable[[str], bool]) -> bytes:
+    """`body` with only the top-level members that `keep` names, tagged SUBSETTED in `meta.tag`."""
+    members = {name: raw for name, raw in _members(body).items() if keep(name)}
+    meta = members.get("meta")
+    inner: _Members = _members(meta) if meta is not None else {}
+    tags = msgspec.json.decode(inner["tag"], type=list[msgspec.Raw]) if "tag" in inner else []
+    tags.append(msgspec.Raw(_SUBSETTED))
+    inner["tag"] = msgspec.Raw(_encode(tags))
+    members["meta"] = msgspec.Raw(_encode(inner))
+    return _encode(members)
+
+
+_SUBSETTED = (
+    b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED",'
+    b'"display":"Resource encoded in summary mode"}'
+)

@@ -1,0 +1,141 @@
+"""From a parameter and its values to the terms to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from exchange.fhir.search.algebra import Alternatives, ValueFormError, any_of, both, joined
+from exchange.fhir.search.definitions import Index, Leaf, Parameter, Part, Table
+from exchange.fhir.search.escaping import comparison, split, unescape
+from exchange.fhir.search.extract import Term
+from exchange.fhir.search.query import Alternative
+from exchange.fhir.search.types import codes, dates, quantities, references, strings
+
+_ALL_AT_ONCE = "the parts of a composite value are joined by $, one for each component"
+
+
+class Planner:
+    """Plans the criteria of one resource type; references under `base` count as relative."""
+
+    def __init__(self, table: Table, base: str) -> None:
+        self._table = table
+        self._base = base
+
+    def plan(self, code: str, modifier: str, values: Sequence[str]) -> tuple[Alternative, ...]:
+        """The alternatives that meet the parameter `code` with one of `values`, which keep their escapes.
+
+        Raises:
+            ValueFormError: a value is not of the parameter's type.
+        """
+        parameter = self._table.parameters[code]
+        found: list[Alternative] = []
+        for value in values:
+            if not value.strip():
+                raise ValueFormError("a value is missing")
+            if parameter.type == "composite":
+                found += self._composite(parameter, value)
+            else:
+                found += self._plain(parameter, modifier, value)
+        return _merged(found)
+
+    def _plain(self, parameter: Parameter, modifier: str, value: str) -> list[Alternative]:
+        targets = parameter.targets if modifier in {"", "identifier"} else (modifier,)
+        form = "identifier" if modifier == "identifier" else parameter.type
+        return self._over(parameter.indexes, form, value, targets)
+
+    def _over(
+        self, indexes: Sequence[str], form: str, value: str, targets: Sequence[str] = ()
+    ) -> list[Alternative]:
+        """What answers one value in any of `indexes`; the form must suit at least one of them."""
+        found: list[Alternative] = []
+        refusal: ValueFormError | None = None
+        suited = False
+        for name in indexes:
+            index = self._table.indexes[name]
+            try:
+                alternatives = self._lookups(form, index.leaves, value, targets, many=index.many)
+            except ValueFormError as wrong:
+                refusal = wrong
+                continue
+            suited = True
+            found += _terms(name, alternatives)
+            if form == "uri" and "|" in value:
+                found += self._versioned(name, index, unescape(value))
+        if refusal is not None and not suited:
+            raise refusal
+        return found
+
+    def _versioned(self, name: str, index: Index, value: str) -> list[Alternative]:
+        """`url|version` of a canonical resource, whose version is an element of its own."""
+        url, _, version = value.partition("|")
+        if name != "url" or "version" not in self._table.indexes or index.leaves[0].datatype != "uri":
+            return []
+        versions = self._lookups("token", self._table.indexes["version"].leaves, version, (), many=False)
+        return both(_terms(name, any_of([url])), _terms("version", versions))
+
+    def _lookups(
+        self, form: str, leaves: Sequence[Leaf], value: str, targets: Sequence[str], *, many: bool
+    ) -> Alternatives:
+        if form == "token":
+            return any_of(codes.lookups(_parts(value), leaves))
+        if form == "reference":
+            return any_of(references.lookups(unescape(value), targets, self._base))
+        if form == "identifier":
+            return any_of(references.identifier_lookups(_parts(value)))
+        if form == "string":
+            return any_of([strings.lookup(unescape(value))])
+        if form == "uri":
+            return any_of([unescape(value)])
+        return self._ordered(form, frozenset(leaf.datatype for leaf in leaves), value, many=many)
+
+    @staticmethod
+    def _ordered(form: str, datatypes: frozenset[str], value: str, *, many: bool) -> Alternatives:
+        prefix, rest = comparison(value)
+        if form == "date":
+            return dates.lookups(prefix, rest, datatypes)
+        parts = _parts(rest)
+        if form == "number" and len(parts) > 1:
+            raise ValueFormError("a number has no unit")
+        return quantities.lookups(prefix, parts, datatypes, many=many)
+
+    def _composite(self, parameter: Parameter, value: str) -> list[Alternative]:
+        values = split(value, "$")
+        return list(chain.from_iterable(self._part(part, values) for part in parameter.parts))
+
+    def _part(self, part: Part, values: list[str]) -> list[Alternative]:
+        if part.joined:
+            first, second = self._table.indexes[part.joined].components
+            if len(values) != 2:
+                raise ValueFormError(_ALL_AT_ONCE)
+            heads = self._lookups(first.kind, first.leaves, values[0], (), many=False)
+            tails = self._lookups(second.kind, second.leaves, values[1], (), many=False)
+            texts = chain.from_iterable(union for alternative in heads for union in alternative)
+            return _terms(part.joined, joined(texts, tails))
+        if len(values) != len(part.indexes):
+            raise ValueFormError(_ALL_AT_ONCE)
+        met: list[Alternative] = [()]
+        for indexes, one in zip(part.indexes, values, strict=True):
+            kind = self._table.indexes[indexes[0]].kind
+            met = both(met, self._over(indexes, kind, one))
+        return met
+
+
+def _parts(value: str) -> list[str]:
+    return [unescape(part) for part in split(value, "|")]
+
+
+def _terms(index: str, alternatives: Alternatives) -> list[Alternative]:
+    return [
+        tuple(tuple(Term(index, text) for text in union) for union in alternative)
+        for alternative in alternatives
+    ]
+
+
+def _merged(alternatives: list[Alternative]) -> tuple[Alternative, ...]:
+    """`alternatives`, with those that are one plain union made one; one empty union if there are none."""
+    plain = dict.fromkeys(
+        chain.from_iterable(alternative[0] for alternative in alternatives if len(alternative) == 1)
+    )
+    compound = dict.fromkeys(alternative for alternative in alternatives if len(alternative) > 1)
+    return (((tuple(plain),),) if plain or not compound else ()) + tuple(compound)

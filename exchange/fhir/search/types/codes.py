@@ -1,0 +1,99 @@
+"""Token parameters: a code or identifier, alone or within its system (search.html#token).
+
+The first letter of a term says how case is treated and the sign after it what the term holds: `=` a code,
+`|` a system with a code, `-` a code that has no system, `*` a system alone.
+
+- `F`, folded: Coding, ContactPoint and string. R4 leaves the case of codes in doubt and then asks for the
+  wider match. Phone numbers lose their separators.
+- `E`, exact: Identifier values (case matters unless the system says otherwise), `code`, `boolean`, `id` and
+  `uri`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from exchange.fhir.search.algebra import JOIN, ValueFormError
+from exchange.fhir.search.definitions import Leaf
+
+_SEPARATORS = re.compile(r"[\s().\-/]+")
+_PHONE = re.compile(r"\+?[0-9]+")
+_WITH_SYSTEM = {"Coding": "F", "Identifier": "E"}
+_FOLDED = {"ContactPoint", "string"}
+
+
+def _contact(value: str) -> str:
+    compact = _SEPARATORS.sub("", value)
+    return compact if _PHONE.fullmatch(compact) else value.strip().casefold()
+
+
+def texts(datatype: str, value: Any) -> Iterator[str]:
+    """The terms of one value."""
+    if datatype == "Coding":
+        yield from _scoped("F", value.get("system"), value.get("code"))
+    elif datatype == "Identifier":
+        yield from _scoped("E", value.get("system"), value.get("value"))
+    elif datatype == "ContactPoint":
+        number = value.get("value")
+        if number:
+            yield "F=" + _contact(number)
+    elif datatype == "boolean":
+        yield "E=true" if value else "E=false"
+    elif datatype == "string":
+        yield "F=" + value.casefold()
+    else:
+        yield "E=" + value
+
+
+def _scoped(mark: str, system: str | None, code: str | None) -> Iterator[str]:
+    if code:
+        if mark == "F":
+            code = code.casefold()
+        yield f"{mark}={code}"
+        yield f"{mark}|{system}{JOIN}{code}" if system else f"{mark}-{code}"
+    if system:
+        yield f"{mark}*{system}"
+
+
+def lookups(parts: Sequence[str], leaves: Iterable[Leaf]) -> Iterator[str]:
+    """The terms that find a search value in `leaves`; `parts` are its one or two sides of the `|`.
+
+    Raises:
+        ValueFormError: the form has no meaning for these elements.
+    """
+    if len(parts) > 2 or not any(parts):
+        raise ValueFormError("a token is code, system|code, |code or system|")
+    system, code = (None, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    refused = True
+    for leaf in leaves:
+        mark = _WITH_SYSTEM.get(leaf.datatype)
+        if mark is not None:
+            refused = False
+            yield _scoped_lookup(mark, system, code)
+        elif leaf.datatype == "code" and code:
+            refused = False
+            if system is None or system in leaf.systems:
+                yield "E=" + code
+        elif system is None:
+            refused = False
+            yield _plain(leaf.datatype, code)
+    if refused:
+        raise ValueFormError("these elements have no system; search by the code alone")
+
+
+def _scoped_lookup(mark: str, system: str | None, code: str) -> str:
+    if mark == "F":
+        code = code.casefold()
+    if not code:
+        return f"{mark}*{system}"
+    if system is None:
+        return f"{mark}={code}"
+    return f"{mark}|{system}{JOIN}{code}" if system else f"{mark}-{code}"
+
+
+def _plain(datatype: str, code: str) -> str:
+    if datatype == "ContactPoint":
+        return "F=" + _contact(code)
+    return "F=" + code.casefold() if datatype in _FOLDED else "E=" + code

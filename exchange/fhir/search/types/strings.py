@@ -1,0 +1,55 @@
+"""String parameters: a field matches when it equals or starts with the value (search.html#string).
+
+Both are compared without case, accents and punctuation, and with runs of white space as one blank. A
+field is stored as its prefixes of each length up to 16, then of 20, 24, 32, 48 and 64 characters, so that
+a search of up to 16 characters is exact; a longer one is compared up to the longest of these lengths
+that it reaches.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from exchange.fhir.search.algebra import ValueFormError
+
+LENGTHS = (*range(1, 17), 20, 24, 32, 48, 64)
+_PARTS = re.compile(r"[\s\-]+")
+
+
+def normalise(text: str) -> str:
+    """`text` as strings are compared."""
+    if text.isascii():
+        kept = "".join(c for c in text if c.isalnum() or c.isspace() or c in "$+<=>^`|~")
+        return " ".join(kept.lower().split())
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    kept = "".join(c for c in folded if unicodedata.category(c)[0] not in "MPC" or c.isspace())
+    return " ".join(kept.split())
+
+
+def texts(path: str, value: str) -> Iterator[str]:
+    """The prefixes of one field; of a family name also those of its further parts."""
+    yield from _prefixes(normalise(value))
+    if path.endswith("family"):
+        for part in _PARTS.split(value)[1:]:
+            yield from _prefixes(normalise(part))
+
+
+def _prefixes(text: str) -> Iterator[str]:
+    for length in LENGTHS:
+        if length > len(text):
+            return
+        yield text[:length]
+
+
+def lookup(value: str) -> str:
+    """The prefix to look up for a search value.
+
+    Raises:
+        ValueFormError: nothing is left of it to compare.
+    """
+    text = normalise(value)
+    if not text:
+        raise ValueFormError("a string search needs a letter or digit")
+    return text[: max(length for length in LENGTHS if length <= len(text))]

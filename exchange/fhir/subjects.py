@@ -1,0 +1,84 @@
+"""Where a record names its patient in a way that leads to no `Patient` of this server.
+
+Such a record would lie in the directory, outside the consent of whom it is about. So it is refused when it
+is written. Three things can be told of a reference that is no `Patient/id` of this server:
+
+- it leads to a patient: to another server's, to a contained one, or it says so by its `type`. Where the
+  element says whose record it is, that refuses the record; where it says who took part, only if the record
+  names no patient of this server besides;
+- it leads to something else, by the same signs: that is fine;
+- nothing, of an identifier, words, or a UUID: that counts as a patient in the elements that say whose the
+  record is, if it names no patient of this server besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from exchange.errors import Problem
+from exchange.fhir.compartment import patient_paths
+from exchange.fhir.r4.definitions import RESOURCES
+from exchange.fhir.references import literal
+
+_WHOSE: Final = frozenset(
+    {
+        *("subject", "patient", "individual", "candidate", "beneficiary", "for", "deliverTo"),
+        *("actor", "participant.actor", "member.entity", "collection.source", "securityContext"),
+    }
+)
+"""Of the elements that place a record in a patient's compartment, those that say whose it is."""
+
+_ID: Final = r"[A-Za-z0-9\-.]{1,64}"
+_PATIENT = re.compile(rf"Patient/{_ID}")
+_TYPED = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)(?:/{_ID}(?:/_history/{_ID})?/?|\?.*)")
+_MESSAGE: Final = (
+    "names a patient who is not a Patient of this server; store the Patient first and refer to it by "
+    "Patient/id, or state the type of what this is"
+)
+
+
+def unplaced(resource_type: str, resource: dict[str, Any], *, placed: bool, base: str = "") -> list[Problem]:
+    """What keeps a valid `resource` from being placed; empty where it names patients here, or none at all.
+
+    `placed` says that it has patients (`exchange.fhir.compartment.patients_of`); `base` is the URL of this
+    server: references under it are its own.
+    """
+    contained = {f"#{one.get('id')}": str(one.get("resourceType")) for one in resource.get("contained", ())}
+    problems = []
+    for path in patient_paths(resource_type):
+        whose = path in _WHOSE
+        strangers = {
+            _leads_to(reference, contained)
+            for reference in _at(resource, path.split("."))
+            if _PATIENT.fullmatch(literal(reference.get("reference", ""), base)) is None
+        }
+        if ("Patient" in strangers and (whose or not placed)) or ("" in strangers and whose and not placed):
+            problems.append(Problem(f"{resource_type}.{path}", _MESSAGE, "not-found"))
+    return problems
+
+
+def _leads_to(reference: dict[str, Any], contained: dict[str, str]) -> str:
+    """The type of what `reference` leads to; empty where it names something and does not tell."""
+    text = reference.get("reference", "")
+    if text.startswith("#"):
+        return contained.get(text, "")
+    match = _TYPED.fullmatch(text)
+    if match is not None and match[1] in RESOURCES:
+        return match[1]
+    stated = str(reference.get("type", "")).rpartition("/")[2]
+    if stated in RESOURCES:
+        return stated
+    return "" if text or "identifier" in reference or "display" in reference else "nothing"
+
+
+def _at(value: Any, steps: list[str]) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _at(item, steps)
+    elif isinstance(value, dict):
+        if steps:
+            yield from _at(value.get(steps[0]), steps[1:])
+        else:
+            yield value

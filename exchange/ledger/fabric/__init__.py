@@ -1,0 +1,1 @@
+"""Hyperledger Fabric: the Gateway client, the verification of blocks, and channel administration."""

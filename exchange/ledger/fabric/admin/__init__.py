@@ -1,0 +1,1 @@
+"""Channel administration: updates that add organisations and orderers or renew their certificates."""

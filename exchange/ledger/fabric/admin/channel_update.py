@@ -1,0 +1,83 @@
+"""What takes a channel from one configuration to another, as an update that administrators sign.
+
+It is what `configtxlator compute_update` would give, without leaving Fabric's own messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fabric_protos.common.common_pb2 import CONFIG_UPDATE, Block, ChannelHeader, Envelope, Header, Payload
+from fabric_protos.common.configtx_pb2 import ConfigEnvelope, ConfigGroup, ConfigUpdate, ConfigUpdateEnvelope
+from google.protobuf.message import DecodeError
+
+from exchange.ledger.fabric.admin.errors import ChannelUpdateError
+
+_LEAVES = ("values", "policies")
+
+
+def configuration(block: bytes) -> Any:
+    """The channel's group in a configuration block, as `peer channel fetch config` writes one.
+
+    Raises:
+        ChannelUpdateError: the block holds no configuration.
+    """
+    try:
+        envelope = Envelope.FromString(Block.FromString(block).data.data[0])
+        config = ConfigEnvelope.FromString(Payload.FromString(envelope.payload).data).config
+    except (DecodeError, IndexError):
+        raise ChannelUpdateError("that is no block with a configuration: fetch it again") from None
+    return config.channel_group
+
+
+def update(channel: str, held: Any, wanted: Any) -> bytes:
+    """The unsigned update, as an Envelope, that makes `wanted` of `held`.
+
+    Raises:
+        ChannelUpdateError: they are the same.
+    """
+    read, write, differs = _compare(held, wanted)
+    if not differs:
+        raise ChannelUpdateError("that changes nothing: the channel is so already")
+    update = ConfigUpdate(channel_id=channel, read_set=read, write_set=write)
+    asked = ConfigUpdateEnvelope(config_update=update.SerializeToString())
+    header = Header(channel_header=ChannelHeader(type=CONFIG_UPDATE, channel_id=channel).SerializeToString())
+    payload = Payload(header=header, data=asked.SerializeToString())
+    made: bytes = Envelope(payload=payload.SerializeToString()).SerializeToString()
+    return made
+
+
+def _compare(held: Any, wanted: Any) -> tuple[Any, Any, bool]:
+    """What an update reads and writes of one group, and whether it changes anything in it.
+
+    A group's version counts who is in it: where that changes, every member is named, by its version alone.
+    What changes within keeps the group's version and gets another itself.
+    """
+    moved = any(set(getattr(held, kind)) != set(getattr(wanted, kind)) for kind in (*_LEAVES, "groups"))
+    read = ConfigGroup(version=held.version)
+    write = ConfigGroup(version=held.version + moved)
+    if moved:
+        write.mod_policy = wanted.mod_policy
+    differs = moved
+    for kind in _LEAVES:
+        old, new = getattr(held, kind), getattr(wanted, kind)
+        for name in new:
+            if name not in old:
+                getattr(write, kind)[name].CopyFrom(new[name])
+            elif old[name] != new[name]:
+                getattr(write, kind)[name].CopyFrom(new[name])
+                getattr(write, kind)[name].version = old[name].version + 1
+                differs = True
+            elif moved:
+                getattr(read, kind)[name].version = old[name].version
+                getattr(write, kind)[name].version = old[name].version
+    for name in wanted.groups:
+        if name not in held.groups:
+            write.groups[name].CopyFrom(wanted.groups[name])
+            continue
+        reads, writes, within = _compare(held.groups[name], wanted.groups[name])
+        if within or moved:
+            read.groups[name].CopyFrom(reads)
+            write.groups[name].CopyFrom(writes)
+        differs = differs or within
+    return read, write, differs

@@ -1,0 +1,71 @@
+"""The blocks of a channel from the first to the newest, as the own peer serves them.
+
+Nothing about them is verified here; `exchange.ledger.fabric.blocks` does that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from fabric_protos.common.common_pb2 import Block
+
+from exchange.errors import UnavailableError
+from exchange.ledger.fabric.gateway.connection import Profile, connect
+from exchange.ledger.fabric.gateway.errors import CallError
+from exchange.ledger.fabric.gateway.events import Follower
+from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.retries import row
+
+T = TypeVar("T")
+
+
+class BlockSource:
+    """Reads whole blocks in one identity's name.
+
+    Every method raises `UnavailableError` if the peer refuses, or says nothing for `patience` seconds.
+    """
+
+    def __init__(self, follower: Follower, *, patience: float = 30.0) -> None:
+        self._follower, self._patience = follower, patience
+
+    async def height(self) -> int:
+        """How many blocks the peer holds."""
+        return await self._within(self._follower.newest()) + 1
+
+    async def blocks(self, start: int, height: int) -> AsyncIterator[Block]:
+        """The blocks from number `start` on, of the first `height`, one at a time."""
+        stream = self._follower.blocks(start, height - 1)
+        try:
+            while True:
+                yield await self._within(anext(stream))
+        except StopAsyncIteration:
+            return
+
+    async def _within(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await call
+        except CallError as why:
+            found = row(why)
+            text = found.reason if found else why.message
+            raise UnavailableError(f"the peer serves no blocks: {text}") from why
+        except TimeoutError:
+            raise UnavailableError("the peer serves no blocks: it does not answer") from None
+
+
+@asynccontextmanager
+async def open_blocks(profile: Profile, *, patience: float = 30.0) -> AsyncIterator[BlockSource]:
+    """A connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
+
+    Raises:
+        ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
+    """
+    identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+    channel = connect(profile)
+    try:
+        yield BlockSource(Follower(channel, identity, profile.channel), patience=patience)
+    finally:
+        await channel.close()

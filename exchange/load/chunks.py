@@ -1,0 +1,125 @@
+"""Files cut into pieces, so that one process reads what several take apart.
+
+A piece is one document, which whoever takes it opens, or some lines, whose bytes it carries. Cutting looks
+for ends of lines and nothing else, and holds no more than one piece in memory whatever a file holds.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.load.documents import Fault
+from exchange.load.files import READ_ERRORS, Plan, SourceFile, opened, reason
+from exchange.load.journal import Position
+
+_SPACE = b" \t\r\n"
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on memory: bytes of a document and of a line, decompressed, and how long a run of lines gets."""
+
+    document: int = 256 << 20
+    line: int = 64 << 20
+    run_lines: int = 500
+    run_bytes: int = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file: the lines in `text`, or the one document that the file is (then `text` is none).
+
+    `start` and `end` are where it lies in the file, `size` the bytes on disk that are read for it, and
+    `faults` what could not be read behind `text`.
+    """
+
+    source: Path
+    fingerprint: str
+    start: Position
+    end: Position
+    size: int
+    text: bytes | None
+    faults: tuple[Fault, ...] = ()
+
+
+def cut(plan: Plan, limits: Limits | None = None) -> Iterator[Piece]:
+    """The plan's files in order, each from where it was left.
+
+    A file that breaks off is never `whole`, so the next run tries the rest again.
+    """
+    limits = limits or Limits()
+    for file in plan.files:
+        if not file.lines:
+            whole = Position(whole=True)
+            yield Piece(file.path, file.fingerprint, file.start, whole, file.size, None)
+            continue
+        try:
+            raw = file.path.open("rb")
+        except OSError as why:
+            fault = Fault(file.path, None, reason(why))
+            yield Piece(file.path, file.fingerprint, file.start, file.start, file.size, b"", (fault,))
+            continue
+        with raw, opened(file.path, raw) as stream:
+            yield from _Lines(file, raw, stream, limits).cut()
+
+
+class _Lines:
+    """One open file of lines, and how far it has been cut."""
+
+    def __init__(
+        self, file: SourceFile, raw: io.BufferedReader, stream: io.BufferedIOBase, limits: Limits
+    ) -> None:
+        self._file = file
+        self._raw = raw
+        self._stream = stream
+        self._limits = limits
+        self._start = self._at = file.start
+        self._lines: list[bytes] = []
+        self._told = 0
+
+    def cut(self) -> Iterator[Piece]:
+        limits = self._limits
+        filled = size = 0
+        try:
+            if self._at.offset:
+                self._stream.seek(self._at.offset)
+            while line := self._stream.readline(limits.line + 1):
+                if len(line) > limits.line and not line.endswith(b"\n"):
+                    if self._lines:
+                        yield self._piece()
+                    yield self._too_long(line)
+                    filled = size = 0
+                    continue
+                self._lines.append(line)
+                self._at = Position(self._at.lines + 1, self._at.offset + len(line))
+                filled += bool(line.strip(_SPACE))
+                size += len(line)
+                if filled >= limits.run_lines or size >= limits.run_bytes:
+                    yield self._piece()
+                    filled = size = 0
+        except READ_ERRORS as why:
+            yield self._piece(Fault(self._file.path, self._at.lines + 1, reason(why)))
+            return
+        self._at = Position(self._at.lines, self._at.offset, whole=True)
+        yield self._piece()
+
+    def _too_long(self, line: bytes) -> Piece:
+        size = len(line)
+        while rest := self._stream.readline(_PIECE):
+            size += len(rest)
+            if rest.endswith(b"\n"):
+                break
+        fault = Fault(self._file.path, self._at.lines + 1, f"more than {self._limits.line} bytes in one line")
+        self._at = Position(self._at.lines + 1, self._at.offset + size)
+        return self._piece(fault)
+
+    def _piece(self, *faults: Fault) -> Piece:
+        text, self._lines = b"".join(self._lines), []
+        start, self._start = self._start, self._at
+        told, self._told = self._told, self._raw.tell()
+        size = self._told - told
+        return Piece(self._file.path, self._file.fingerprint, start, self._at, size, text, faults)

@@ -1,0 +1,178 @@
+"""A risk model whose evaluator sees ciphertext: this gateway encrypts, asks, and decrypts.
+
+1. The model is pinned: the offer in the node's folder names it, and an answer of another one is refused.
+2. The secret key is made when the gateway starts, stays in its memory, and dies with it.
+3. Nothing that depends on a decrypted value reaches the evaluator. An answer that does not open is one bit
+   about the key, for whoever made it and sees what this gateway does next; so that key is thrown away, and
+   bits about different keys don't add up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import httpx
+import structlog
+
+from analytics.accounts import Account, Reason
+from analytics.catalogue import declaring
+from analytics.encrypted.artefacts import Offer
+from analytics.encrypted.client import Client
+from analytics.errors import AnalyticsError, NoUsableDataError
+from analytics.features import SNOMED, Catalogue, Rule, extract
+from analytics.remote import RemoteEvaluator
+from exchange.errors import Problem, UnavailableError, UnscorableError
+from exchange.fhir.code_systems import canonical
+from exchange.risk.port import Feature, Judgement, Scored, UnusableAnswerError
+
+_OUTCOMES: Mapping[str, dict[str, str]] = {
+    "diabetes": {"system": SNOMED, "code": "73211009", "display": "Diabetes mellitus"},
+}
+"""What the models of each catalogue estimate, by the catalogue's name."""
+_WORDS: Mapping[Reason, str] = {
+    Reason.NOT_RECORDED: "not recorded",
+    Reason.UNIT: "recorded in a unit that is not understood",
+    Reason.IMPLAUSIBLE: "recorded with a value that is not plausible",
+    Reason.INEXACT: "recorded as a bound only",
+    Reason.NO_VALUE: "recorded without a value",
+    Reason.UNKNOWN_ANSWER: "recorded with an answer that is not understood",
+}
+_HIGH = 2.0
+"""A risk is high from this many times the model's threshold on, and moderate from the threshold on."""
+
+_log = structlog.get_logger()
+
+
+class ModelError(ValueError):
+    """The files of a model can't be used; the message says what to do."""
+
+
+class EncryptedModel:
+    """A model of `analytics`, scored by the evaluator at the other end of `http`; fits `RiskModel`.
+
+    `http` has the evaluator's base URL, bearer token and timeout; `offer` and `card` are the files that the
+    model's owner published; `parameters` names the parameter set; `seconds` bounds one score.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, *, offer: bytes, card: bytes, parameters: str, seconds: float
+    ) -> None:
+        try:
+            read = Offer.read(offer)
+            self._catalogue = declaring(read.bins.features)
+            self._client = Client.create(read, parameters)
+        except AnalyticsError as why:
+            raise ModelError(f"the model's offer can't be used: {why}") from None
+        self._offer, self._parameters, self._seconds = read, parameters, seconds
+        self._http, self._evaluator = http, RemoteEvaluator(http)
+        self.digest: str = read.model
+        said = _card(card, read.model)
+        self._threshold: float = said["performance"]["threshold"]
+        self._prevalence: float = said["data"]["prevalence"]
+        self.title: str = said["data"]["title"]
+        self.outcome: Mapping[str, Any] = {
+            "coding": [_OUTCOMES[self._catalogue.name]],
+            "text": said["data"]["outcome"],
+        }
+        self.wanted: Mapping[str, tuple[str, str]] = _wanted(self._catalogue)
+
+    def features(
+        self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: date
+    ) -> tuple[Feature, ...]:
+        """See `RiskModel.features`."""
+        titles = {feature.name: feature.title for feature in self._catalogue.features}
+        try:
+            found = extract(self._catalogue, patient, records, as_of, spelling=canonical)
+        except NoUsableDataError as why:
+            problems = [
+                Problem("", f"{titles[a.feature]} ({a.feature}): {_why(a)}", "required")
+                for a in why.accounts
+                if a.missing
+            ]
+            raise UnscorableError("too little is recorded for a risk score", problems=problems) from None
+        accounts = {account.feature: account for account in found.accounts}
+        ordered = [accounts[name] for name in self._offer.bins.features]
+        return tuple(
+            Feature(a.feature, titles[a.feature], a.value, a.unit, a.sources, _why(a) if a.missing else "")
+            for a in ordered
+        )
+
+    async def score(self, features: Sequence[Feature]) -> Scored:
+        """See `RiskModel.score`."""
+        client = self._client
+        try:
+            async with asyncio.timeout(self._seconds):
+                query, answer = await self._evaluator.ask(client, [[f.value for f in features]])
+        except TimeoutError:
+            raise UnavailableError("the evaluator did not answer in time; ask again") from None
+        except AnalyticsError as why:
+            _log.warning("evaluator.refused", code=why.code)
+            raise UnavailableError("the evaluator gave no answer; ask again") from None
+        sent, came = (hashlib.sha256(data).hexdigest() for data in (query.data, answer))
+        try:
+            [score] = await asyncio.to_thread(client.open, query, answer)
+        except AnalyticsError as why:
+            await self._forget(client)
+            raise UnusableAnswerError(
+                f"the answer can't be used: {why.code}", query=sent, answer=came
+            ) from None
+        if not 0 <= score.probability <= 1 or math.isnan(score.probability):
+            await self._forget(client)
+            raise UnusableAnswerError("no probability", query=sent, answer=came)
+        return Scored(score.probability, sent, came)
+
+    async def _forget(self, client: Client) -> None:
+        if self._client is client:  # else another request has seen to it
+            self._client = await asyncio.to_thread(Client.create, self._offer, self._parameters)
+            _log.error("evaluator.unusable_answer", model=self.digest)
+
+    def judge(self, probability: float) -> Judgement:
+        """See `RiskModel.judge`. The threshold is where the model's card says it separates best."""
+        code, display = "low", "Low likelihood"
+        if probability >= min(_HIGH * self._threshold, (1 + self._threshold) / 2):
+            code, display = "high", "High likelihood"
+        elif probability >= self._threshold:
+            code, display = "moderate", "Moderate likelihood"
+        return Judgement(code, display, round(probability / self._prevalence, 2))
+
+    async def close(self) -> None:
+        """See `RiskModel.close`."""
+        await self._http.aclose()
+
+
+def _why(account: Account) -> str:
+    return _WORDS[account.reason] if account.reason is not None else "not recorded"
+
+
+def _wanted(catalogue: Catalogue) -> dict[str, tuple[str, str]]:
+    """Searches for what a catalogue's features are made of: by the codes alone, for a search takes a code
+    system as it is written, and a record may name LOINC by its OID. `extract` tells systems apart.
+    """
+    codes: dict[str, list[str]] = {"Observation": [], "Condition": []}
+    for feature in catalogue.features:
+        kind = "Condition" if feature.rule is Rule.PRESENT else "Observation"
+        codes[kind] += [code.code for code in feature.codes]
+    parameters = {"Observation": "combo-code", "Condition": "code"}  # a pressure may be part of a panel
+    return {kind: (parameters[kind], ",".join(found)) for kind, found in codes.items() if found}
+
+
+def _card(card: bytes, model: str) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    try:
+        said = json.loads(card)
+        named, performance, data = said["model"], said["performance"], said["data"]
+        usable = 0 < float(performance["threshold"]) < 1 and 0 < float(data["prevalence"]) < 1
+        usable = usable and isinstance(data["title"], str) and isinstance(data["outcome"], str)
+    except (ValueError, KeyError, TypeError):
+        usable, named = False, ""
+    if not usable:
+        raise ModelError("the model's card can't be read; take card.json as the model's owner exported it")
+    if named != model:
+        raise ModelError("the card is another model's than the offer; take both from one export")
+    return said

@@ -1,0 +1,1 @@
+"""Building blocks of any service: memory quota, batching, worker processes, logs, progress, metrics."""

@@ -1,0 +1,126 @@
+"""Worker processes, each of which holds a conversation with this one over a pipe of its own.
+
+A conversation goes back and forth: what a process can't know it asks for, and goes on with the answer.
+Messages are bytes; what they mean is for the two sides to agree on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from typing import Generic, TypeVar
+
+from exchange.errors import UnavailableError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Serve = Callable[[Connection, T], None]
+"""What a process does: it answers on the connection until that raises EOFError, and has what it was given."""
+
+_PATIENCE = 5.0
+"""Seconds that a process has to end."""
+
+
+class Processes(Generic[T]):
+    """`count` processes that run `serve`, a function of a module, each with its own copy of `given`."""
+
+    def __init__(self, count: int, serve: Serve[T], given: T) -> None:
+        self._count = count
+        self._serve = serve
+        self._given = given
+        self._all: list[Conversation] = []
+        self._idle: asyncio.Queue[Conversation | None] = asyncio.Queue()
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="conversation")
+
+    async def start(self) -> None:
+        """Start the processes, which takes a second or two; they import what they need once for all."""
+        for conversation in await asyncio.to_thread(lambda: [self._one() for _ in range(self._count)]):
+            self._idle.put_nowait(conversation)
+
+    def _one(self) -> Conversation:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["__main__", self._serve.__module__])
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_run, args=(self._serve, theirs, self._given), daemon=True)
+        process.start()
+        theirs.close()
+        conversation = Conversation(process, ours, self._threads)
+        self._all.append(conversation)
+        return conversation
+
+    @asynccontextmanager
+    async def conversation(self) -> AsyncIterator[Conversation]:
+        """A process that has nothing else to do; who asked first gets the next.
+
+        A conversation that is broken off ends its process, as what that says next is for nobody; another
+        takes its place.
+        """
+        conversation = await self._idle.get()
+        try:
+            if conversation is None or not conversation.process.is_alive():
+                conversation = await asyncio.to_thread(self._one)
+            yield conversation
+        except BaseException:
+            if conversation is not None:
+                conversation.process.terminate()
+            conversation = None
+            raise
+        finally:
+            self._idle.put_nowait(conversation)
+
+    def close(self) -> None:
+        """End the processes, whatever they are doing."""
+        for conversation in self._all:
+            conversation.process.terminate()
+        for conversation in self._all:
+            conversation.process.join(_PATIENCE)
+        self._threads.shutdown()
+        for conversation in self._all:
+            conversation.connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One process, as the other side of a conversation."""
+
+    process: ForkServerProcess
+    connection: Connection
+    threads: ThreadPoolExecutor
+
+    async def send(self, message: bytes) -> None:
+        """Send one message.
+
+        Raises:
+            UnavailableError: the process has died.
+        """
+        await self._aside(lambda: self.connection.send_bytes(message))
+
+    async def receive(self) -> bytes:
+        """The next message.
+
+        Raises:
+            UnavailableError: the process has died.
+        """
+        return await self._aside(self.connection.recv_bytes)
+
+    async def _aside(self, work: Callable[[], R]) -> R:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        except (EOFError, OSError):
+            raise UnavailableError("a worker process died; load again to go on") from None
+
+
+def _run(serve: Serve[T], connection: Connection, given: T) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the terminal
+    gc.freeze()  # what is there now lives as long as the process
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # nobody is there to work for
+        serve(connection, given)

@@ -1,0 +1,1 @@
+"""Enforcement: the only way to a document, and the subjects' keys it opens with."""

@@ -1,0 +1,323 @@
+"""The only way to a document: ask the ledger, keep the trace, then open.
+
+1. Every question names the principal, what it does, and the subjects whose records it would touch.
+2. The ledger decides and logs in one transaction; without its commit nothing goes on.
+3. Who asked for what is sealed beside the entry before anything is released.
+4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
+
+Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
+own, which only the patient's secret recognises, and decided as a pair that is not open. A request for what
+does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a hidden record
+from none, or one patient's from another's. What is left to be told by open pairs, sizes and times stands
+in `docs/leakage.md`, "What a refused request tells".
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from cachetools import FIFOCache
+
+from chaincode.access.model import Action, Decision, Request, Result
+from chaincode.consent.obligations import admits
+from exchange.auth.principal import Principal
+from exchange.consent.compile import person_digest, person_named
+from exchange.consent.record_facts import facts_of
+from exchange.crypto.documents import open_document, open_side, seal_side
+from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.permit import Permit
+from exchange.crypto.pseudonyms import PatientSecret
+from exchange.crypto.references import References
+from exchange.errors import TooCostlyError, UnavailableError
+from exchange.ledger.client import Ask, LedgerClient
+from exchange.runtime.batching import Coalescer
+from exchange.services.access.subject_keys import Keys
+from exchange.services.consents.pairs import Pairs
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables
+from exchange.store.records.documents import Stored
+
+_REMEMBERED = 10_000
+
+MOST_SUBJECTS = 500
+"""Subjects that one question may name; the ledger decides them in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a principal wants to do.
+
+    `interaction` is FHIR's name (`read`, `search-type` ...); `target` says of what, as asked for: it is
+    sealed and may hold identifiers. `classes` are the resource types asked for. A score names its `model`
+    by digest and, the second time, its `results` by subject (`chaincode.access.scores`).
+    """
+
+    principal: Principal
+    action: Action
+    interaction: str
+    target: str
+    classes: tuple[str, ...] = ()
+    model: str = ""
+    results: Mapping[bytes, Result] = field(default_factory=dict)
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the ledger's entry does not say, sealed under the subject's key."""
+
+    client: str
+    organization: str
+    user: str
+    interaction: str
+    target: str
+    user_name: str = ""
+    role: str = ""
+    patient: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the ledger said: its transaction, the decision for each subject, and the Permit if any.
+
+    With the transaction's id, `places` names each subject's entry in the access log.
+    """
+
+    tx_id: str
+    time: int
+    decisions: Mapping[bytes, Decision]
+    places: Mapping[bytes, int]
+    permit: Permit | None
+    keys: Mapping[bytes, SubjectKeys]
+
+    def permits(self, subjects: Sequence[bytes]) -> bool:
+        """Whether documents of exactly these `subjects` may be opened."""
+        return self.permit is not None and self.permit.covers(tuple(subjects))
+
+
+class Enforcement:
+    """Asks the ledger for one custodian's gateway and opens documents with its answers."""
+
+    def __init__(
+        self,
+        *,
+        base: str,
+        references: References,
+        keys: Keys,
+        pairs: Pairs,
+        ledger: LedgerClient,
+        entries: Database,
+    ) -> None:
+        self._base = base
+        self._references = references
+        self._keys = keys
+        self._pairs = pairs
+        self._ledger = ledger
+        self._entries = entries
+        self._details = Coalescer(self._keep)
+        self._nobody = references.nobody()
+        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
+
+    async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
+        """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.
+
+        Raises:
+            TooCostlyError: more than `MOST_SUBJECTS`.
+            UnavailableError: the ledger can't be reached; nothing may be released.
+        """
+        if len(subjects) > MOST_SUBJECTS:
+            raise TooCostlyError(f"the request concerns more than {MOST_SUBJECTS} patients; narrow it")
+        return await self._ask(question, tuple(dict.fromkeys(subjects)))
+
+    async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
+        """`ask` for any number of subjects, in as many transactions as it takes."""
+        tokens = tuple(dict.fromkeys(subjects))
+        count = max(1, -(-len(tokens) // MOST_SUBJECTS))
+        # Of equal size: alone in its transaction, a subject's entry would name the others' (see `_detail`).
+        return [await self._ask(question, tokens[part::count]) for part in range(count)]
+
+    async def _ask(self, question: Question, tokens: tuple[bytes, ...]) -> Answer:
+        keys, opened = await self._look_up(question, tokens)
+        asks: list[Ask] = []
+        owners: list[SubjectKeys] = []
+        for token in tokens or (self._references.directory,):
+            if token in opened:
+                owners.append(keys[token])
+                asks.append(self._named(question, keys[token]))
+            else:
+                # What is nobody's is the directory's, so that it takes the same steps to find nothing.
+                owners.append(keys.get(token) or await self._directory())
+                asks.append(self._attempt(question, token, owners[-1]))
+        authorization = await self._ledger.authorize(asks)
+        details: list[log_tables.DetailRow] = []
+        decisions: dict[bytes, Decision] = {}
+        for ask, owner, entry in zip(asks, owners, authorization.entries, strict=True):
+            decisions[ask.subject] = entry.decision
+            detail = _detail(question, owner.name, alone=len(asks) == 1)
+            sealed = seal_side(owner, detail_label(authorization.tx_id, entry.n), detail)
+            attempt = ask.subject not in opened
+            details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
+        await self._details.share(details)
+        places = {ask.subject: entry.n for ask, entry in zip(asks, authorization.entries, strict=True)}
+        return Answer(authorization.tx_id, authorization.time, decisions, places, authorization.permit, keys)
+
+    async def _look_up(
+        self, question: Question, tokens: tuple[bytes, ...]
+    ) -> tuple[Mapping[bytes, SubjectKeys], frozenset[bytes]]:
+        """The keys of those of `tokens` that are subjects, and whose pair with who asks is open.
+
+        Until another organisation has been permitted something of them, their keys are read and unwrapped
+        each time, whether or not somebody else's request has brought them to hand; and who is nobody is
+        looked up like somebody. So neither a first request nor the next ones tell the one from the other.
+        """
+        principal = question.principal
+        recipient = principal.organization
+        known = tokens and all(_name(principal, token) in self._names for token in tokens)
+        if known or recipient == self._ledger.msp_id:
+            keys = await self._keys.find(tokens)
+            return keys, await self._pairs.ensure(list(keys.values()), recipient)
+        sought = tokens or (self._nobody,)
+        directory = await self._directory()
+        keys = await self._keys.read_anew(sought, directory.token)
+        nobody = [token for token in sought if token not in keys]
+        return keys, await self._pairs.ensure(list(keys.values()), recipient, nobody=nobody)
+
+    async def _keep(self, details: Sequence[log_tables.DetailRow]) -> None:
+        await self._entries.write(lambda c: log_tables.add_details(c, details))
+
+    def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
+        """The bytes of `stored` if the answer permits it and its obligations admit it, else None.
+
+        Raises:
+            DamagedError: the stored row does not verify.
+        """
+        if answer.permit is not None and not answer.permit.fresh:
+            raise UnavailableError("the request took longer than its permission holds; ask for less at once")
+        if answer.permit is None or not answer.permits(stored.subjects):
+            return None
+        keys = [answer.keys[token] for token in stored.subjects]
+        body = open_document(answer.permit, keys, stored.envelope)
+        bound = [known for known in keys if answer.permit.obligations[known.token]]
+        if bound and not all(self._admits(answer, known, body, reference) for known in bound):
+            return None
+        return body
+
+    def _admits(self, answer: Answer, keys: SubjectKeys, body: bytes, reference: str) -> bool:
+        if answer.permit is None:
+            return False
+        resource = msgspec.json.decode(body)
+        own = reference or f"{resource['resourceType']}/{resource['id']}"
+        salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
+        facts = facts_of(resource, salt=salt, reference=own, base=self._base)
+        return admits(answer.permit.obligations[keys.token], facts)
+
+    def _named(self, question: Question, keys: SubjectKeys) -> Ask:
+        principal = question.principal
+        name = _name(principal, keys.token)
+        names = self._names.get(name)
+        if names is None:
+            secret = PatientSecret(keys.secret)
+            recipient = principal.organization
+            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
+            self._names[name] = names
+        return Ask(keys.token, _request(question, keys.token, names))
+
+    def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
+        # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
+        secret = PatientSecret(owner.secret)
+        name = secret.attempt(question.principal.organization)
+        names = _names(question.principal, name, secret.attempt_salt(name), self._base)
+        return Ask(token, _request(question, token, names))
+
+    async def _directory(self) -> SubjectKeys:
+        token = self._references.directory
+        return (await self._keys.ensure({token: ""}))[token]
+
+
+def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
+    return token, principal.organization, principal.user, principal.evidence
+
+
+def detail_label(tx_id: str, n: int) -> bytes:
+    """The label that binds a sealed detail to its entry."""
+    return f"detail/{tx_id}/{n}".encode()
+
+
+def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
+    """The detail that was sealed for entry `n` of `tx_id`."""
+    return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
+
+
+def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
+    principal = question.principal
+    return msgspec.json.encode(
+        Detail(
+            client=principal.client_id,
+            organization=principal.organization,
+            user=principal.user,
+            user_name=principal.user_name,
+            role=principal.role,
+            interaction=question.interaction,
+            target=question.target if alone else _without_others(question.target, patient),
+            patient=patient,
+            evidence=principal.evidence,
+        )
+    )
+
+
+def _without_others(target: str, patient: str) -> str:
+    # What concerns several patients may name them: each reads only that it was asked for.
+    path = target.partition("?")[0]
+    match path.split("/", 2):
+        case ["Patient", named, *rest] if named != patient:
+            return "/".join(("Patient", *rest))
+    return path
+
+
+def _salted(salt: bytes, kind: str, text: str) -> str:
+    return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256").hex()
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How one principal's requests about one subject are named on the ledger; the same for each of them."""
+
+    pair: str
+    salt: bytes
+    user: str
+    person: str
+    person_open: bool
+    evidence: str
+
+
+def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
+    person, is_open = person_named(principal.user, base)
+    return _Names(
+        pair,
+        salt,
+        user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
+        person=person_digest(salt, person),
+        person_open=is_open,
+        evidence=_salted(salt, "evidence", principal.evidence),
+    )
+
+
+def _request(question: Question, token: bytes, names: _Names) -> Request:
+    principal = question.principal
+    return Request(
+        pair=names.pair,
+        recipient=principal.organization,
+        purpose=principal.purpose,
+        action=question.action.value,
+        user=names.user,
+        person=names.person,
+        person_open=names.person_open,
+        role=principal.role,
+        classes=question.classes,
+        digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
+        evidence=names.evidence,
+        model=question.model,
+        result=question.results.get(token),
+    )

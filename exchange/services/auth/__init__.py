@@ -1,0 +1,1 @@
+"""Access tokens: issued for client assertions, resolved to principals."""

@@ -1,0 +1,373 @@
+"""Who is asking: access tokens for assertions, and principals for access tokens.
+
+Rules:
+- an assertion is worth one token, once: its `jti` is used up in the transaction that keeps the token;
+- whether a client exists shows neither in the answer nor in the work done: an unknown client's
+  assertion is checked against a key of ours that nobody holds, and refused in the same words;
+- a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
+  and is kept sealed under the token and a key of this gateway together;
+- a client's row that is not as it was registered here gets no token and ends in an error;
+- an assertion that says nothing of organisation and purpose is taken for the client's own organisation,
+  for the purpose that it was registered with, and for no user; one that says a part of it is refused;
+- a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
+  within `RECHECK` seconds by every other process over the same database.
+
+Source: SMART App Launch 2.2, "Backend Services"; RFC 6749, 7521, 7523; UDAP B2B client credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import msgspec
+from cachetools import LRUCache
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import Connection
+
+from exchange.auth import assertions, b2b, scopes
+from exchange.auth.clients import Client
+from exchange.auth.oauth import OAuthError, TokenResponse
+from exchange.auth.principal import Kind, Member, Principal
+from exchange.crypto.operator_seal import OperatorSeal
+from exchange.errors import (
+    BadRequestError,
+    DamagedError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from exchange.store.engine.database import Database
+from exchange.store.records import clients as store
+
+LIFETIME: Final = 300
+"""Seconds that a client's access token holds."""
+RECHECK: Final = 5
+"""Seconds after which a token that is in use is looked up again, in case another process revoked it."""
+LONGEST_LOCAL: Final = 12 * 3600
+"""Seconds that a token issued by the operator may hold at most."""
+
+_PREFIX = "cst_"  # lets a scanner of logs and repositories recognise a leaked token
+_TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
+_UNKNOWN_TOKEN = "the access token is unknown, expired or revoked"  # noqa: S105 - a message, not a token
+_UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not hold"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Principal).decode
+_CLOCKS_APART = 300
+"""Seconds that a used assertion is remembered beyond its life: a process whose clock is ahead must not
+forget what another one, behind, would still accept."""
+_SWEEP = 16  # rows per issued token: more than one token adds, so old rows dwindle
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    principal: Principal
+    recheck: float
+
+
+class Tokens:
+    """Issues, resolves and revokes access tokens; registers and disables the clients that ask for them.
+
+    `members` are the consortium's, by MSP id; `base_url` is this gateway's public address without a
+    slash at the end. `cached` bounds the tokens held in memory; `at_once` and `waiting` bound the
+    signature checks that run and that queue.
+    """
+
+    def __init__(
+        self,
+        records: Database,
+        members: Mapping[str, Member],
+        *,
+        base_url: str,
+        seal: OperatorSeal,
+        clock: Callable[[], float] = time.time,
+        cached: int = 10_000,
+        at_once: int = 2,
+        waiting: int = 64,
+    ) -> None:
+        self.token_url: Final = f"{base_url}/auth/token"
+        self._fhir_base = f"{base_url}/fhir"
+        self._records = records
+        self._members = members
+        self._seal = seal
+        self._now = clock
+        self._known: LRUCache[bytes, _Known] = LRUCache(cached)
+        self._revocations = 0
+        self._decoys = _decoys()
+        self._checks = asyncio.Semaphore(at_once)
+        self._checking = 0
+        self._most_checking = at_once + waiting
+
+    async def exchange_assertion(self, form: Sequence[tuple[str, str]]) -> TokenResponse:
+        """An access token for the client assertion in `form`, the decoded fields of a token request.
+
+        Raises:
+            OAuthError: the request is refused, and says why as far as the sender may know.
+            UnavailableError: the database can't be reached; nothing was issued.
+        """
+        fields = _fields(form)
+        claimed = assertions.read_assertion(
+            fields["client_assertion"], token_url=self.token_url, now=self._now()
+        )
+        if fields.get("client_id", claimed.client_id) != claimed.client_id:
+            raise OAuthError("invalid_request", "client_id must be the iss of the assertion, or left out")
+        client = await self._authenticate(claimed)
+        principal = self._principal(client, claimed, fields.get("scope", ""))
+        expires = self._now() + LIFETIME
+        token, digest = _draw()
+        sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
+        generation = self._revocations
+        await self._records.write(
+            lambda c: self._issue(c, claimed, digest=digest, sealed=sealed, expires=expires)
+        )
+        if generation == self._revocations:
+            self._remember(digest, principal, expires)
+        return TokenResponse(access_token=token, expires_in=LIFETIME, scope=" ".join(principal.scopes))
+
+    async def recognise(self, text: str, *, url: str, user: str) -> Principal:
+        """Who calls the CDS service at `url` with the JWT `text`, to treat, on behalf of `user`.
+
+        The JWT is worth one request. It reaches what the client was registered for; `user` is what the
+        request says, on the word of the client that signed it.
+
+        Raises:
+            UnauthenticatedError: it does not hold, or was used before.
+            UnavailableError: the database can't be reached, or too many signatures wait to be checked.
+        """
+        try:
+            claimed = assertions.read_hook_token(text, url=url, now=self._now())
+            client = await self._authenticate(claimed)
+            await self._records.write(lambda c: self._use(c, claimed))
+        except OAuthError as refused:
+            kind = UnavailableError if refused.status == 503 else UnauthenticatedError
+            raise kind(refused.description) from None
+        return Principal(
+            kind=Kind.SYSTEM,
+            client_id=client.client_id,
+            organization=client.organization,
+            purpose="TREAT",
+            scopes=client.scopes,
+            evidence=claimed.evidence,
+            user=user,
+            user_name=client.name,
+        )
+
+    async def resolve(self, token: str) -> Principal:
+        """Whom `token` stands for.
+
+        Raises:
+            UnauthenticatedError: it is unknown, expired or revoked.
+            UnavailableError: the database can't be reached.
+        """
+        digest = _digest(token)
+        known = self._known.get(digest)
+        if known is not None and self._now() < known.recheck:
+            return known.principal
+        return await self._look_up(token, digest)
+
+    async def issue_local(self, principal: Principal, lifetime: int) -> str:
+        """A token for `principal` that holds `lifetime` seconds, on the word of this gateway's operator.
+
+        Raises:
+            BadRequestError: the lifetime is not 1 second to 12 hours.
+        """
+        if not 1 <= lifetime <= LONGEST_LOCAL:
+            raise BadRequestError(f"a token's lifetime is 1 to {LONGEST_LOCAL} seconds")
+        expires = self._now() + lifetime
+        token, digest = _draw()
+        sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
+        await self._records.write(
+            lambda c: store.keep_token(
+                c, digest, client_id=principal.client_id, principal=sealed, expires=_ms(expires)
+            )
+        )
+        return token
+
+    async def revoke(self, token: str) -> None:
+        """Void `token`; that it is not known is no error."""
+        digest = _digest(token)
+        await self._records.write(lambda c: store.revoke_token(c, digest))
+        self._revocations += 1
+        self._known.pop(digest, None)
+
+    async def register(self, client: Client) -> None:
+        """Let `client` (see `core.clients.new_client`) ask for tokens.
+
+        Raises:
+            BadRequestError: its organisation is no member.
+            ConflictError: its client_id is taken.
+        """
+        if client.organization not in self._members:
+            raise BadRequestError("the client's organisation is no member of the consortium")
+        await self._records.write(lambda c: store.register(c, client, self._seal.mac(client)))
+
+    async def registered(self) -> list[Client]:
+        """All registered clients, disabled ones included."""
+        rows = await self._records.read(lambda c: list(store.everyone(c)))
+        for client, mac in rows:
+            self._seal.check(client, mac)
+        return [client for client, _ in rows]
+
+    async def disable(self, client_id: str) -> None:
+        """Give the client no more tokens and void those it holds.
+
+        Raises:
+            NotFoundError: no enabled client has this id.
+        """
+        found = await self._records.write(lambda c: self._disable(c, client_id))
+        self._revocations += 1
+        for digest in [d for d, known in self._known.items() if known.principal.client_id == client_id]:
+            del self._known[digest]
+        if not found:
+            raise NotFoundError("no enabled client has this client_id")
+
+    def _checked(self, row: store.Registered | None) -> Client | None:
+        if row is None:
+            return None
+        self._seal.check(*row)
+        return row[0]
+
+    def _disable(self, connection: Connection, client_id: str) -> bool:
+        client = self._checked(store.find(connection, client_id, lock=True))
+        if client is None or client.disabled is not None:
+            return False
+        client = msgspec.structs.replace(client, disabled=_ms(self._now()))
+        store.disable(connection, client, self._seal.mac(client))
+        return True
+
+    async def _authenticate(self, claimed: assertions.Assertion) -> Client:
+        if self._checking >= self._most_checking:
+            raise OAuthError("temporarily_unavailable", "too many token requests at once; ask again")
+        self._checking += 1
+        try:
+            client = self._checked(await self._records.read(lambda c: store.find(c, claimed.client_id)))
+            key = client.key(claimed.kid, claimed.algorithm) if client and client.disabled is None else None
+            async with self._checks:
+                against = key or self._decoys[claimed.algorithm]
+                held = await asyncio.to_thread(assertions.verifies, claimed, against)
+        finally:
+            self._checking -= 1
+        if client is None or key is None or not held:
+            raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
+        return client
+
+    def _principal(self, client: Client, claimed: assertions.Assertion, scope: str) -> Principal:
+        context = _context(client, claimed)
+        member = self._members.get(client.organization)
+        if member is None or context.organization_id not in self._names(member):
+            message = (
+                "hl7-b2b.organization_id must be the client's own organisation: its MSP id or Organization"
+            )
+            raise OAuthError("invalid_grant", message)
+        granted = scopes.grant(scope.split(), client.scopes, level="system")
+        if not granted:
+            message = "scope must name at least one scope like system/Observation.rs that the client may have"
+            raise OAuthError("invalid_scope", message)
+        return Principal(
+            kind=Kind.SYSTEM,
+            client_id=client.client_id,
+            organization=client.organization,
+            purpose=context.purpose,
+            scopes=granted,
+            evidence=claimed.evidence,
+            user=context.user or client.client_id,
+            user_name=context.user_name or client.name,
+            role=context.role,
+        )
+
+    def _names(self, member: Member) -> tuple[str, ...]:
+        reference = f"Organization/{member.organization}"
+        return member.msp_id, reference, f"{self._fhir_base}/{reference}"
+
+    def _issue(
+        self,
+        connection: Connection,
+        claimed: assertions.Assertion,
+        *,
+        digest: bytes,
+        sealed: bytes,
+        expires: float,
+    ) -> None:
+        self._use(connection, claimed)
+        store.keep_token(
+            connection, digest, client_id=claimed.client_id, principal=sealed, expires=_ms(expires)
+        )
+
+    def _use(self, connection: Connection, claimed: assertions.Assertion) -> None:
+        client = self._checked(store.find(connection, claimed.client_id, lock=True))
+        if client is None or client.disabled is not None:
+            raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
+        until = claimed.expires + _CLOCKS_APART
+        if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):
+            raise OAuthError("invalid_client", "this assertion has been used; sign a new one with a new jti")
+        store.sweep(connection, _ms(self._now()), limit=_SWEEP)
+
+    async def _look_up(self, token: str, digest: bytes) -> Principal:
+        self._known.pop(digest, None)
+        if not _TOKEN.fullmatch(token):
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        generation = self._revocations
+        found = await self._records.read(lambda c: store.find_token(c, digest))
+        if found is None or found.expires / 1000 <= self._now():
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        principal = _decode(self._seal.open_bearer(token, found.principal, expires=found.expires))
+        if principal.client_id != found.client_id:  # disabling that client would not find the token
+            raise DamagedError("a stored access token does not verify; ask for a new one")
+        if generation == self._revocations:  # else it may have been revoked since it was read
+            self._remember(digest, principal, found.expires / 1000)
+        return principal
+
+    def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:
+        self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
+
+
+def _context(client: Client, claimed: assertions.Assertion) -> b2b.Context:
+    if client.purpose and b2b.says_nothing(claimed.extensions):
+        return b2b.Context(client.organization, client.purpose, user="", user_name="", role="")
+    return b2b.read_context(claimed.extensions)
+
+
+def _fields(form: Sequence[tuple[str, str]]) -> dict[str, str]:
+    fields = {name: value for name, value in form if value}  # RFC 6749, 3.2: empty counts as omitted
+    if any(count > 1 for count in Counter(name for name, _ in form).values()):
+        raise OAuthError("invalid_request", "each parameter may be sent once")
+    if "grant_type" not in fields:
+        raise OAuthError("invalid_request", "grant_type is missing")
+    if fields["grant_type"] != "client_credentials":
+        raise OAuthError("unsupported_grant_type", "grant_type must be client_credentials")
+    if fields.get("client_assertion_type") != assertions.ASSERTION_TYPE:
+        raise OAuthError("invalid_request", f"client_assertion_type must be {assertions.ASSERTION_TYPE}")
+    if "client_assertion" not in fields:
+        raise OAuthError("invalid_request", "client_assertion is missing")
+    return fields
+
+
+def _draw() -> tuple[str, bytes]:
+    token = _PREFIX + secrets.token_urlsafe(32)
+    return token, _digest(token)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()  # a stranger may send anything
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+@cache
+def _decoys() -> Mapping[str, dict[str, str]]:
+    # The private halves are dropped here, so nothing can ever verify against these.
+    elliptic = ec.generate_private_key(ec.SECP384R1())
+    return {
+        "ES384": assertions.public_jwk(elliptic),
+        "RS384": assertions.public_jwk(rsa.generate_private_key(65537, 2048)),
+    }

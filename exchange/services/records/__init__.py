@@ -1,0 +1,1 @@
+"""FHIR interactions on stored records: read, history, search, create, update, delete, transaction."""

@@ -1,0 +1,307 @@
+"""Create, update and delete: from a body as received to a sealed, indexed, durable version.
+
+Only the custodian's own clients write records; a patient's token writes the patient's own consents. A
+`Consent` is compiled before it is stored, stored together with its place in the outbox, and filed on
+the ledger before the write is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from exchange.auth.principal import Principal
+from exchange.crypto.documents import Envelope, digest, seal
+from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.references import References
+from exchange.errors import ConflictError, NotFoundError, PreconditionError
+from exchange.fhir.resource_bytes import with_identity
+from exchange.services.access.subject_keys import Keys
+from exchange.services.consents.expected import seal_draft
+from exchange.services.consents.pairs import Change, Pairs
+from exchange.services.records.prepare import Indexer, Prepared
+from exchange.services.records.read import HIDDEN
+from exchange.store.engine.database import Database
+from exchange.store.records import documents, subjects
+from exchange.store.records.documents import NewVersion, Stored
+
+_LARGE = 100_000
+
+
+T = TypeVar("T")
+
+
+async def aside(work: Callable[[], T], *, size: int) -> T:
+    """What `work` returns: done at once where it reads few bytes, otherwise in a thread."""
+    return work() if size < _LARGE else await asyncio.to_thread(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A record to delete; with `skip_absent`, one that is not there, or no longer, stays unchanged."""
+
+    resource_type: str
+    logical_id: str
+    if_match: int | None = None
+    skip_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. `written` is in ms since 1970 UTC; `body` is what is now stored."""
+
+    resource_type: str
+    logical_id: str
+    version: int
+    written: int
+    outcome: Literal["created", "updated", "unchanged", "deleted"]
+    body: bytes
+
+
+class Writing:
+    """The write interactions of one custodian's records.
+
+    It counts the processor seconds spent on sealing and on storing, for the ingest bench.
+    """
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        references: References,
+        indexer: Indexer,
+        records: Database,
+        keys: Keys,
+        pairs: Pairs,
+    ) -> None:
+        self._msp_id = msp_id
+        self._references = references
+        self._indexer = indexer
+        self._records = records
+        self._keys = keys
+        self._pairs = pairs
+        self.seconds_sealing = 0.0
+        self.seconds_storing = 0.0
+
+    def allow(self, principal: Principal, resource_type: str) -> None:
+        """Refuse a principal that may not write this type at all (see `Indexer.allow`)."""
+        self._indexer.allow(principal, resource_type)
+
+    async def prepare(
+        self,
+        principal: Principal,
+        body: bytes,
+        *,
+        resource_type: str,
+        logical_id: str | None,
+        if_match: int | None = None,
+        replaces: bool = False,
+    ) -> Prepared:
+        """Check and index `body` (see `Indexer.prepare`), in a thread when it is large."""
+
+        def work() -> Prepared:
+            return self.prepare_now(
+                principal,
+                body,
+                resource_type=resource_type,
+                logical_id=logical_id,
+                if_match=if_match,
+                replaces=replaces,
+            )
+
+        return await aside(work, size=len(body))
+
+    def prepare_now(
+        self,
+        principal: Principal,
+        body: bytes,
+        *,
+        resource_type: str,
+        logical_id: str | None,
+        if_match: int | None = None,
+        replaces: bool = False,
+    ) -> Prepared:
+        """`prepare` for a caller that is in a thread of its own already."""
+        return self._indexer.prepare(
+            principal,
+            body,
+            resource_type=resource_type,
+            logical_id=logical_id,
+            if_match=if_match,
+            replaces=replaces,
+        )
+
+    async def write(self, changes: Sequence[Prepared | Deletion]) -> list[Written]:
+        """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
+
+        Raises:
+            PreconditionError: an `If-Match` names another version than the current one.
+            NotFoundError: a record to delete, or one that must exist, does not.
+            ConflictError: a record changes twice in one call.
+            TooCostlyError: a consent is more than the ledger takes.
+            UnavailableError: the store or the ledger can't be reached.
+        """
+        wanted = {
+            token: patient
+            for change in changes
+            if isinstance(change, Prepared)
+            for token, patient in zip(change.subjects, change.patients, strict=True)
+        }
+        keys = await self._keys.ensure(wanted)
+        gone = [change for change in changes if isinstance(change, Deletion)]
+        if gone:
+            keys |= await self._keys.find(await self._subjects_of(gone))
+
+        async def commit() -> list[Written]:
+            return await self._records.write(lambda c: self._commit(c, changes, keys))
+
+        consents = self._consents(changes, keys)
+        results = await self._pairs.change(consents, commit) if consents else await commit()
+        await self._pairs.open_own([keys[token] for token in wanted])
+        return results
+
+    def _consents(
+        self, changes: Sequence[Prepared | Deletion], keys: Mapping[bytes, SubjectKeys]
+    ) -> list[Change]:
+        return [
+            (
+                keys[change.subjects[0]],
+                self._references.record("Consent", change.logical_id),
+                change.draft,
+            )
+            for change in changes
+            if isinstance(change, Prepared) and change.draft is not None
+        ]
+
+    async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
+        references = [self._references.record(change.resource_type, change.logical_id) for change in gone]
+
+        found = await self._records.read(lambda c: documents.current(c, references, bodies=False))
+        return sorted({token for stored in found.values() for token in stored.subjects})
+
+    def _commit(
+        self,
+        connection: Connection,
+        changes: Sequence[Prepared | Deletion],
+        keys: Mapping[bytes, SubjectKeys],
+    ) -> list[Written]:
+        commit = _Commit(connection, keys)
+        started = time.thread_time()
+        references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
+        if len(set(references)) != len(references):
+            raise ConflictError("one record changes twice in the same transaction")
+        current = documents.current(connection, references, bodies=False)
+        for change, reference in zip(changes, references, strict=True):
+            before = current.get(reference)
+            if isinstance(change, Prepared):
+                _check_owner(change, before)
+            elif change.resource_type == "Consent":
+                raise ConflictError("a consent is never deleted; update its status to inactive")
+            if change.if_match is not None and (before is None or before.version != change.if_match):
+                raise PreconditionError("the current version is not the one that If-Match names")
+            if isinstance(change, Deletion):
+                commit.delete(change, reference, before)
+            else:
+                commit.put(change, reference, before)
+        sealed = time.thread_time()
+        if commit.new:
+            documents.write(connection, commit.new)
+        self.seconds_sealing += sealed - started
+        self.seconds_storing += time.thread_time() - sealed
+        return commit.results
+
+
+def _check_owner(change: Prepared, before: Stored | None) -> None:
+    # Before any condition of the request: another patient's consent answers as none does.
+    if before is None:
+        if change.must_exist:
+            raise NotFoundError(HIDDEN)
+    elif change.draft is not None and before.subjects != change.subjects:
+        raise NotFoundError(HIDDEN)
+
+
+class _Commit:
+    """The changes of one database transaction, sealed one after the other at one moment."""
+
+    def __init__(self, connection: Connection, keys: Mapping[bytes, SubjectKeys]) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._now = time.time_ns() // 1_000_000
+        self.new: list[NewVersion] = []
+        self.results: list[Written] = []
+
+    def put(self, change: Prepared, reference: bytes, before: Stored | None) -> None:
+        owners = [self._keys[token] for token in change.subjects]
+        content = digest(owners, change.body)
+        version = 1
+        outcome: Literal["created", "updated"] = "created"
+        if before is not None:
+            version = before.version + 1
+            if not before.deleted:
+                outcome = "updated"
+                if change.skip_equal and before.envelope.digest == content:
+                    self._unchanged(change, before, "unchanged")
+                    return
+        if change.draft is not None:
+            draft = msgspec.structs.replace(change.draft, version=version)
+            row = seal_draft(owners[0], reference, version, draft)
+            subjects.put_draft(self._connection, owners[0].token, row)
+        body = with_identity(change.body, logical_id=change.logical_id, version=version, written=self._now)
+        envelope = self._seal(owners, reference, version, content, body, tokens=change.tokens)
+        self.new.append(NewVersion(envelope, change.subjects, self._now, deleted=False, tokens=change.tokens))
+        self.results.append(
+            Written(change.resource_type, change.logical_id, version, self._now, outcome, body)
+        )
+
+    def delete(self, change: Deletion, reference: bytes, before: Stored | None) -> None:
+        if before is None:
+            if not change.skip_absent:
+                raise NotFoundError(HIDDEN)
+            self.results.append(
+                Written(change.resource_type, change.logical_id, 0, self._now, "unchanged", b"")
+            )
+            return
+        if before.deleted:
+            self._unchanged(change, before, "unchanged" if change.skip_absent else "deleted")
+            return
+        if not self._keys.keys() >= set(before.subjects):
+            raise ConflictError("the record has just become another patient's; ask again")
+        owners = [self._keys[token] for token in before.subjects]
+        version = before.version + 1
+        # A tombstone says what was deleted and no more; its digest is that of these few bytes.
+        body = msgspec.json.encode({"resourceType": change.resource_type, "id": change.logical_id})
+        envelope = self._seal(
+            owners, reference, version, digest(owners, body), body, tokens=b"", deleted=True
+        )
+        self.new.append(NewVersion(envelope, before.subjects, self._now, deleted=True, tokens=b""))
+        self.results.append(
+            Written(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
+        )
+
+    def _unchanged(
+        self, change: Prepared | Deletion, before: Stored, outcome: Literal["unchanged", "deleted"]
+    ) -> None:
+        self.results.append(
+            Written(change.resource_type, change.logical_id, before.version, before.written, outcome, b"")
+        )
+
+    def _seal(
+        self,
+        owners: Sequence[SubjectKeys],
+        reference: bytes,
+        version: int,
+        content: bytes,
+        body: bytes,
+        *,
+        tokens: bytes,
+        deleted: bool = False,
+    ) -> Envelope:
+        tokens_of = [keys.token for keys in owners]
+        bound = documents.binding(written=self._now, deleted=deleted, subjects=tokens_of, tokens=tokens)
+        return seal(owners, reference, version, content_digest=content, bound=bound, body=body)

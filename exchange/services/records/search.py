@@ -1,0 +1,407 @@
+"""Search, page by page: whose records, by ledger; candidates, by token; matches, by obligation.
+
+What is asked of the ledger never follows from what is hidden, for the requester reads the ledger too:
+
+1. A search that names patients asks for these and no others.
+2. A search that names none asks for everybody whose pair with the requester is open, whether or not they
+   have a match, or for the directory where the type has no patients. Where no pair is open, one attempt
+   says that a search was made.
+3. Candidates are looked for among the records of those who were permitted, and nobody else's are looked
+   at. So a record about several patients is found by a search that names all of them, or none.
+4. The hospital's own systems may see most of what there is: theirs are looked for first and asked for
+   after, which costs the ledger far less, and the ledger tells them nothing that they don't hold.
+
+What a page says depends on the visible records alone: hidden ones leave no total, no gap and no `next`
+link behind. The one exception is a search that passes over `MOST_SCANNED` candidates: its page ends there,
+however short, and links to the next. Every page asks the ledger anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from chaincode.access.model import Action
+from exchange.auth.principal import Kind, Principal
+from exchange.crypto.index_tokens import TokenKeys
+from exchange.crypto.references import References
+from exchange.errors import ForbiddenError, TooCostlyError
+from exchange.fhir.compartment import DIRECTORY_TYPES
+from exchange.fhir.search import Query
+from exchange.runtime import quota
+from exchange.runtime.quota import COPIES, PAGE
+from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
+from exchange.services.consents.pairs import Pairs
+from exchange.store.engine.database import Database
+from exchange.store.records import documents
+from exchange.store.records.documents import Clause, Stored, Taken, Within
+
+MOST_SCANNED = 20_000
+"""Candidates that one page looks at."""
+MOST_BYTES = PAGE
+"""As `PAGE`; only what may be seen counts."""
+MOST_ASKED = 2_000
+"""Subjects that one page asks the ledger for."""
+_CHUNK = 200
+
+
+class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a search goes on: its parameters, the sequence that the last page ended with, and the total.
+
+    `after` has always the same number of digits: a sealed cursor keeps its length, and the length of a
+    sequence tells how much there is that its reader may not see. `total` is what the first page told.
+    """
+
+    resource_type: str
+    parameters: tuple[tuple[str, str], ...]
+    after: str
+    lenient: bool = False
+    total: int | None = None
+
+
+def place(sequence: int) -> str:
+    """A sequence as a cursor holds it."""
+    return f"{sequence:019d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page: released bodies in order, the last sequence looked at if there is more, and what was asked.
+
+    `total` is exact or None, and the same on all pages of a search. `uncounted` says that it was asked for
+    and there are too many to count.
+    """
+
+    bodies: tuple[bytes, ...]
+    more_after: int | None
+    total: int | None
+    tx_id: str
+    uncounted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is looked for, and how much of it one page takes.
+
+    `whole` refuses what can't be looked through on one page; `total` is what an earlier page counted.
+    """
+
+    clauses: Sequence[Clause]
+    count: int
+    counted: bool = False
+    written: Sequence[tuple[int | None, int | None]] = ()
+    newest_first: bool = False
+    after: int | None = None
+    total: int | None = None
+    whole: bool = False
+
+
+class _Source(Protocol):
+    """Whose records are looked through, and how they are opened."""
+
+    within: Within | None
+
+    @property
+    def tx_id(self) -> str:
+        """The first transaction that decided."""
+
+    async def open(self, chunk: Sequence[Stored]) -> list[tuple[int, bytes]]:
+        """The sequence and the body of those in `chunk` that may be seen."""
+
+
+class Searching:
+    """The search interactions of one custodian's records."""
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        references: References,
+        token_keys: TokenKeys,
+        records: Database,
+        pairs: Pairs,
+        enforcement: Enforcement,
+    ) -> None:
+        self._msp_id = msp_id
+        self._references = references
+        self._token_keys = token_keys
+        self._records = records
+        self._pairs = pairs
+        self._enforcement = enforcement
+
+    async def search(
+        self,
+        principal: Principal,
+        query: Query,
+        *,
+        target: str,
+        after: int | None = None,
+        total: int | None = None,
+        whole: bool = True,
+    ) -> Found:
+        """One page of the visible matches of `query`; `target` is the search as asked, for the log.
+
+        `after` and `total` are the last page's. A page may be short without being the last, unless `whole`.
+
+        Raises:
+            ForbiddenError: an officer's token.
+            TooCostlyError: too many patients; too many candidates to count, or for one page that is `whole`.
+            ThrottledError: other requests take the memory for it.
+            UnavailableError: the ledger can't be reached; nothing was released.
+        """
+        counting = query.summary == "count" or query.count == 0
+        wanted = _Wanted(
+            self._clauses(query),
+            0 if counting else query.count,
+            counted=counting or query.total == "accurate",
+            written=query.last_updated,
+            newest_first=query.newest_first,
+            after=after,
+            total=total,
+            whole=whole or counting,
+        )
+        named = [self._references.subject(patient) for patient in query.patients]
+        question = Question(principal, Action.SEARCH, "search-type", target, (query.resource_type,))
+        return await self._look(await self._source(question, named), wanted)
+
+    async def everything(self, principal: Principal, patient: str, *, count: int, after: int | None) -> Found:
+        """One page of all visible records in the compartment of `patient` (FHIR's `$everything`)."""
+        subject = self._references.subject(patient)
+        clauses: list[Clause] = [[[[self._references.compartment(subject)]]]]
+        question = Question(principal, Action.SEARCH, "everything", f"Patient/{patient}/$everything")
+        source = await self._source(question, [subject])
+        return await self._look(source, _Wanted(clauses, count, after=after))
+
+    async def sealed(self, query: Query, subject: bytes, *, limit: int) -> Taken:
+        """Up to `limit` records of `subject` that `query` may find, written last first, and still sealed.
+
+        They are fewer where they are too large to be taken at once. Nothing is asked of the ledger here:
+        whoever opens them has asked.
+        """
+        find = partial(
+            documents.search,
+            clauses=self._clauses(query),
+            within=Within([subject], [self._references.compartment(subject)]),
+            newest_first=True,
+            limit=limit,
+            take=quota.current().take,
+        )
+        return await self._records.read(find)
+
+    def _clauses(self, query: Query) -> list[Clause]:
+        kind: Clause = [[[self._references.of_type(query.resource_type)]]]
+        token = self._token_keys.token  # each computed anew: what was stored lately must not be faster
+        compiled: list[Clause] = [
+            [
+                [[token(query.resource_type, *term) for term in union] for union in alternative]
+                for alternative in clause.alternatives
+            ]
+            for clause in query.clauses
+        ]
+        return [kind, *compiled]
+
+    async def _source(self, question: Question, named: Sequence[bytes]) -> _Source:
+        principal = question.principal
+        if principal.kind is Kind.OFFICER:
+            raise ForbiddenError("officers review the access log, not records")
+        if principal.kind is Kind.SYSTEM and principal.organization == self._msp_id:
+            return _Own(self._enforcement, question, named)
+        asked = await self._asked(question, named)
+        answers = await self._enforcement.ask_each(question, asked)
+        return _Permitted(self._enforcement, self._references, question, answers)
+
+    async def _asked(self, question: Question, named: Sequence[bytes]) -> Sequence[bytes]:
+        principal = question.principal
+        if principal.kind is Kind.PATIENT:
+            own = self._references.subject(principal.patient)
+            return [own] if own in named or not named else []
+        if not named:
+            if DIRECTORY_TYPES.issuperset(question.classes):
+                return [self._references.directory]
+            opened = await self._pairs.open_towards(principal.organization, limit=MOST_ASKED + 2)
+            named = [token for token in opened if token != self._references.directory]
+        if len(named) > MOST_ASKED:
+            raise TooCostlyError(f"the search concerns more than {MOST_ASKED} patients; name fewer")
+        return named
+
+    async def _look(self, source: _Source, wanted: _Wanted) -> Found:
+        page = _Page(wanted)
+        position, scanned = wanted.after, 0
+        share = quota.current()
+        before = share.held
+        while source.within is None or source.within.subjects:
+            find = partial(
+                documents.search,
+                clauses=wanted.clauses,
+                within=source.within,
+                written=wanted.written,
+                after=position,
+                newest_first=wanted.newest_first,
+                limit=(size := page.next_size),
+                take=share.take,
+            )
+            taken = await self._records.read(find)
+            chunk = taken.rows
+            page.add(await source.open(chunk))
+            share.hold(before + COPIES * page.size)
+            scanned += len(chunk)
+            if len(chunk) < size and not taken.cut:
+                break
+            position = chunk[-1].sequence
+            del taken, chunk  # not beside what the next look takes
+            if page.is_full or scanned >= MOST_SCANNED:
+                return page.found(source.tx_id, stopped_at=position)
+        return page.found(source.tx_id, stopped_at=None)
+
+
+@dataclass(slots=True)
+class _Page:
+    """What was found so far."""
+
+    wanted: _Wanted
+    looked: bool = False
+    seen: int = 0
+    bodies: list[bytes] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
+    size: int = 0
+    cut: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether all matches are counted: on the first page, if it was asked for."""
+        return self.wanted.counted and self.wanted.after is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more needs to be looked at."""
+        return not self.counts and self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is more than the page takes, in number or in bytes."""
+        return self.cut or self.seen > self.wanted.count
+
+    @property
+    def next_size(self) -> int:
+        """How many candidates to look at next: at first about as many as the page may have."""
+        return _CHUNK if self.looked or self.counts else min(_CHUNK, self.wanted.count + 2)
+
+    def add(self, visible: Sequence[tuple[int, bytes]]) -> None:
+        """Take in what was opened."""
+        self.looked = True
+        self.seen += len(visible)
+        for sequence, body in visible[: self.wanted.count - len(self.bodies)]:
+            self.cut = self.cut or (bool(self.bodies) and self.size + len(body) > MOST_BYTES)
+            if self.cut:
+                break
+            self.size += len(body)
+            self.sequences.append(sequence)
+            self.bodies.append(body)
+
+    def found(self, tx_id: str, *, stopped_at: int | None) -> Found:
+        """The page; `stopped_at` is the last candidate that was looked at if there are more."""
+        wanted = self.wanted
+        over = self.is_over
+        uncounted = self.counts and stopped_at is not None
+        if stopped_at is not None and wanted.whole and not over:
+            raise TooCostlyError("the search matches too many records; narrow it", tx_id=tx_id)
+        if uncounted and not wanted.count:
+            raise TooCostlyError("the search matches too many records to count; narrow it", tx_id=tx_id)
+        more_after = None
+        if wanted.count:
+            more_after = self.sequences[-1] if over else stopped_at
+        total = wanted.total
+        if wanted.after is None and stopped_at is None and (wanted.counted or not over):
+            total = self.seen
+        return Found(tuple(self.bodies), more_after, total, tx_id, uncounted)
+
+
+class _Permitted:
+    """Records of those who permitted it: what another organisation, or a patient, looks through."""
+
+    def __init__(
+        self,
+        enforcement: Enforcement,
+        references: References,
+        question: Question,
+        answers: Sequence[Answer],
+    ) -> None:
+        self._enforcement = enforcement
+        self._question = question
+        self._answers = {
+            subject: answer for answer in answers for subject in answer.decisions if answer.permits([subject])
+        }
+        self._joint: dict[tuple[bytes, ...], Answer] = {}
+        self.tx_id = answers[0].tx_id
+        subjects = tuple(self._answers)
+        self.within: Within | None = Within(
+            subjects, [references.compartment(subject) for subject in subjects]
+        )
+
+    async def open(self, chunk: Sequence[Stored]) -> list[tuple[int, bytes]]:
+        """Those whose subjects have all permitted it, as far as their obligations admit them."""
+        found: list[tuple[int, bytes]] = []
+        for stored in chunk:
+            answer = await self._answer(stored.subjects)
+            body = None if answer is None else self._enforcement.release(answer, stored)
+            if body is not None:
+                found.append((stored.sequence, body))
+        return found
+
+    async def _answer(self, subjects: tuple[bytes, ...]) -> Answer | None:
+        if not self._answers.keys() >= set(subjects):
+            return None
+        answer = self._answers[subjects[0]]
+        if all(self._answers[subject] is answer for subject in subjects):
+            return answer
+        # They were permitted by different transactions; one permit must cover all of them.
+        if subjects not in self._joint:
+            self._joint[subjects] = await self._enforcement.ask(self._question, subjects)
+        return self._joint[subjects]
+
+
+class _Own:
+    """All records: what the custodian's own systems look through, and ask for as they come."""
+
+    def __init__(self, enforcement: Enforcement, question: Question, named: Sequence[bytes]) -> None:
+        self._enforcement = enforcement
+        self._question = question
+        self._named: Sequence[bytes] = named
+        self._answers: dict[tuple[bytes, ...], Answer] = {}
+        self.tx_id = ""
+        self.within: Within | None = None
+
+    async def open(self, chunk: Sequence[Stored]) -> list[tuple[int, bytes]]:
+        """Those that are permitted, after asking for whom no earlier chunk has asked."""
+        new = [stored.subjects for stored in chunk if stored.subjects not in self._answers]
+        if new or not self.tx_id:
+            groups = list(dict.fromkeys([*((token,) for token in self._named), *new]))
+            self._named = ()
+            for part in _parts(groups):
+                subjects = tuple(dict.fromkeys(token for group in part for token in group))
+                answer = await self._enforcement.ask(self._question, subjects)
+                self.tx_id = self.tx_id or answer.tx_id
+                self._answers |= dict.fromkeys(part, answer)
+        found: list[tuple[int, bytes]] = []
+        for stored in chunk:
+            body = self._enforcement.release(self._answers[stored.subjects], stored)
+            if body is not None:
+                found.append((stored.sequence, body))
+        return found
+
+
+def _parts(groups: Sequence[tuple[bytes, ...]]) -> list[list[tuple[bytes, ...]]]:
+    """`groups` in as many parts as one question each takes; one part, empty, if there are none."""
+    parts: list[list[tuple[bytes, ...]]] = [[]]
+    size = 0
+    for group in groups:
+        size += len(group)
+        if size > MOST_SUBJECTS:
+            parts.append([])
+            size = len(group)
+        parts[-1].append(group)
+    return parts

@@ -1,0 +1,78 @@
+"""A database as the services see it: give it work to read or to write, get the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData
+
+from exchange.errors import UnavailableError
+from exchange.store.engine import postgres, sqlite
+from exchange.store.engine.place import Place, Schema
+from exchange.store.engine.worker import Worker
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 4
+_READERS = 4
+"""Connections that read from PostgreSQL: a server answers several at once, a file's cache one."""
+
+
+class Database:
+    """One SQLite file or PostgreSQL schema, with threads that read and one that writes.
+
+    One that is absent is made if `begin`. With `exclusive` no second process has the schema so; files are
+    locked by those who open them.
+
+    Raises:
+        DamagedError: it is no database of this program, or absent.
+        UnavailableError: the server can't be reached, or another process has it exclusively.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        metadata: MetaData,
+        *,
+        durable: bool,
+        begin: bool = True,
+        exclusive: bool = False,
+    ) -> None:
+        if isinstance(place, Schema):
+            self._engine = postgres.open_engine(place, durable=durable)
+            postgres.prepare(self._engine, metadata, place=place, version=SCHEMA_VERSION, begin=begin)
+            reading = postgres.open_engine(place, durable=durable, patient=True)
+            # A reading connection must not hold the schema.
+            writing = postgres.open_engine(place, durable=durable, patient=True, exclusive=exclusive)
+            name, readers = place.name, _READERS
+        else:
+            self._engine = reading = writing = sqlite.open_engine(place, durable=durable)
+            sqlite.prepare(self._engine, metadata, path=place, version=SCHEMA_VERSION, begin=begin)
+            name, readers = place.stem, 1
+        self._writer = Worker(writing, writes=True, name=f"{name}-write")
+        reading = reading.execution_options(read_only=True)
+        try:
+            self._reader = Worker(reading, writes=False, name=f"{name}-read", threads=readers)
+        except UnavailableError:
+            self._writer.close()
+            raise
+
+    @property
+    def engine(self) -> Engine:
+        """For set-up and administration outside of requests."""
+        return self._engine
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` reads, in one snapshot of the database."""
+        return await self._reader.run(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, once all it wrote is committed; if it raises, nothing was written."""
+        return await self._writer.run(work)
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the database."""
+        self._reader.close()
+        self._writer.close()
+        self._engine.dispose()

@@ -1,0 +1,193 @@
+"""PostgreSQL as this project opens it: one schema for each database of a node, one writer at a time.
+
+A reading transaction is one snapshot (REPEATABLE READ, READ ONLY). Writing ones wait for each other at an
+advisory lock of the schema, as they do for SQLite's file lock, and each statement of theirs then sees all
+that was committed (READ COMMITTED): no two writers of two processes ever decide on the same state.
+
+`durable` schemas commit synchronously. The others do not wait for the disk; what a crash of the server
+takes from them comes again from the ledger.
+
+The password never passes through here: libpq finds it (a `passfile` in the URL, PGPASSFILE, ~/.pgpass).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, String, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+from exchange.errors import DamagedError, UnavailableError
+from exchange.store.engine.place import Schema
+
+_OWNER = "Consentry"
+_PATIENCE = "10s"  # for a lock, as SQLite's busy_timeout
+# A machine that vanishes is missed within half a minute: by us, so that requests are refused and do not hang;
+# by the server, so that the lock of a gateway that vanished does not keep out the one that follows it.
+_CONNECTION = {
+    "connect_timeout": "3",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+_AT_THE_SERVER = (
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25000"),
+)
+
+
+def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, patient: bool = False) -> Engine:
+    """An engine over the schema at `place`.
+
+    With `patient` a server that does not answer is given up (`exchange.store.engine.timeout`): for requests.
+    What an administrator asks may take as long as it takes.
+
+    With `exclusive` each writing connection holds the schema until it ends: a second process that asks
+    for the same gets none, and neither does this one, should it have lost its connection meanwhile.
+
+    Raises:
+        UnavailableError: from its connections, where `exclusive` and somebody else holds the schema.
+    """
+    engine = create_engine(
+        "postgresql+psycopg://",
+        poolclass=NullPool,
+        creator=lambda: _connect(
+            place, durable=durable, patient=patient, held=_key("held", place) if exclusive else None
+        ),
+        hide_parameters=True,
+    )
+    lock = _key("write", place)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("read_only"):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+
+    return engine
+
+
+def _connect(place: Schema, *, durable: bool, patient: bool, held: int | None) -> Any:
+    import psycopg  # noqa: PLC0415 - a node on SQLite does without it
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 - as above
+
+    from exchange.store.engine.timeout import PatientConnection  # noqa: PLC0415 - as above
+
+    said = _CONNECTION | conninfo_to_dict(place.url) | {"application_name": "consentry"}
+    kind: type[psycopg.Connection[Any]] = PatientConnection if patient else psycopg.Connection
+    connection = kind.connect(make_conninfo("", **said))
+    try:
+        _begin_session(connection, place, durable=durable, held=held)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin_session(connection: Any, place: Schema, *, durable: bool, held: int | None) -> None:
+    connection.autocommit = True
+    for name, value in (
+        *_AT_THE_SERVER,
+        ("search_path", place.name),
+        ("synchronous_commit", "on" if durable else "off"),
+        ("lock_timeout", _PATIENCE),
+        ("default_transaction_isolation", "read committed"),
+        ("timezone", "UTC"),
+    ):
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    if held is not None:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (held,)).fetchone()
+        if row != (True,):
+            raise UnavailableError(f"another gateway, or a rebuilding, has {place} open; end it first")
+    connection.autocommit = False
+
+
+def _key(purpose: str, place: Schema) -> int:
+    # Advisory locks are the database's: 32 bits that say whose they are, and 32 that say what for.
+    return zlib.crc32(_OWNER.encode()) >> 1 << 32 | zlib.crc32(f"{purpose} {place.name}".encode())
+
+
+def prepare(engine: Engine, metadata: MetaData, *, place: Schema, version: int, begin: bool) -> None:
+    """Check that the schema is ours, whole and of this version; make one that is absent if `begin`.
+
+    Raises:
+        DamagedError: it is absent, not ours, not whole or of another version.
+        UnavailableError: the server can't be reached, or refuses.
+    """
+    ours = f"{_OWNER} {version}"
+    try:
+        with engine.begin() as connection:
+            told = connection.execute(_COMMENT, {"name": place.name}).first()
+            if told is None and begin:
+                connection.execute(CreateSchema(place.name))
+                _collated(metadata).create_all(connection)
+                connection.exec_driver_sql(f"COMMENT ON SCHEMA {place.name} IS '{ours}'")
+                return
+            there = set(inspect(connection).get_table_names(schema=place.name))
+    except SQLAlchemyError as why:
+        raise UnavailableError(f"{place} can't be opened ({reason(why)})") from None
+    if told is None:
+        raise DamagedError(f"{place} is missing")
+    comment = told[0] or ""
+    if not comment.startswith(f"{_OWNER} "):
+        raise DamagedError(f"{place} is another program's")
+    if comment != ours:
+        raise DamagedError(f"{place} has version {comment.split(' ')[-1]}; this program reads {version}")
+    missing = sorted(set(metadata.tables) - there)
+    if missing:
+        raise DamagedError(f"{place} has lost its table {missing[0]}")
+
+
+_COMMENT = text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :name")
+
+
+def _collated(metadata: MetaData) -> MetaData:
+    # Texts in order of their bytes, as in SQLite, whatever the database's locale; and of any length.
+    copy = MetaData()
+    for table in metadata.sorted_tables:
+        for column in table.to_metadata(copy).columns:
+            if isinstance(column.type, String):
+                column.type = String(collation="C")
+    return copy
+
+
+def taken(place: Schema) -> bool:
+    """Whether there is a schema of this name already, be it empty.
+
+    Raises:
+        UnavailableError: the server can't be reached, or refuses.
+    """
+    engine = open_engine(place, durable=True)
+    try:
+        with engine.connect() as connection:
+            return connection.execute(_COMMENT, {"name": place.name}).first() is not None
+    except SQLAlchemyError as why:
+        raise UnavailableError(f"{place} can't be opened ({reason(why)})") from None
+    finally:
+        engine.dispose()
+
+
+def remove(place: Schema) -> None:
+    """Drop the schema and all that is in it, if it is there."""
+    engine = open_engine(place, durable=True)
+    try:
+        with engine.begin() as connection:
+            connection.execute(DropSchema(place.name, cascade=True, if_exists=True))
+    finally:
+        engine.dispose()
+
+
+def reason(why: SQLAlchemyError) -> str:
+    """What the server or libpq says, in one line; it never has a value of a row or a password."""
+    if not isinstance(why, DBAPIError) or why.orig is None:
+        return type(why).__name__
+    diagnostic = getattr(why.orig, "diag", None)
+    said = getattr(diagnostic, "message_primary", None) or str(why.orig)
+    return " ".join(said.split())

@@ -1,0 +1,169 @@
+"""One connection a thread, many callers: work that waits together shares one transaction.
+
+A database call costs a thread hop, and a durable commit a disk flush. Under load both are shared by
+everything that queued meanwhile; alone, a call goes at once. Each piece of work runs in a savepoint of
+its own, so that one that fails takes nothing of the others with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from exchange.errors import UnavailableError
+
+T = TypeVar("T")
+Work = Callable[[Connection], Any]
+
+_MOST_AT_ONCE = 256
+_SHARED_AT_ONCE = 16  # where several threads take from one queue, none takes it all
+
+
+class _Job:
+    __slots__ = ("error", "future", "loop", "result", "work")
+
+    def __init__(self, work: Work, loop: asyncio.AbstractEventLoop) -> None:
+        self.work, self.loop = work, loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Worker:
+    """Runs work on `engine`; with `writes`, all that waits commits together, durably, before anyone hears.
+
+    Raises:
+        UnavailableError: no connection is to be had.
+    """
+
+    def __init__(self, engine: Engine, *, writes: bool, name: str, threads: int = 1) -> None:
+        self._writes = writes
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._at_once = _MOST_AT_ONCE if threads == 1 else _SHARED_AT_ONCE
+        connections: list[Connection] = []
+        try:
+            for _ in range(threads):
+                connections.append(engine.connect())  # noqa: PERF401 - those that are open get closed
+        except SQLAlchemyError:
+            for connection in connections:
+                connection.close()
+            raise UnavailableError("the document store can't be reached") from None
+        self._threads = [
+            threading.Thread(target=self._serve, args=(connection,), name=name, daemon=True)
+            for connection in connections
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, once it is committed.
+
+        Raises:
+            UnavailableError: the database can't do it now; nothing of this work was kept, but where it was
+                lost while it committed, which nobody can tell.
+            Exception: whatever `work` raised; nothing of it was kept.
+        """
+        job = _Job(work, asyncio.get_running_loop())
+        self._queue.put(job)
+        try:
+            result: T = await job.future
+            return result
+        finally:
+            del job  # an error's traceback holds this frame: in a ring with it, all would outlive the request
+
+    def close(self) -> None:
+        """Finish what is queued and end the threads."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, connection: Connection) -> None:
+        with connection:
+            while self._serve_next(connection):
+                pass
+
+    def _serve_next(self, connection: Connection) -> bool:
+        """Whether there may be more to do, after what is waiting is done; nothing of it is kept."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        jobs = [first]
+        ended = False
+        while len(jobs) < self._at_once:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                ended = True
+                break
+            jobs.append(job)
+        waiting = jobs
+        while waiting:
+            waiting = self._run_together(connection, waiting)
+        _settle(jobs)
+        return not ended
+
+    def _run_together(self, connection: Connection, jobs: list[_Job]) -> list[_Job]:
+        """Run `jobs` in one transaction; returns those for which there has to be another."""
+        alone, lost = len(jobs) == 1, not connection.invalidated
+        try:
+            with connection.begin() as transaction:
+                lost = False
+                for at, job in enumerate(jobs, start=1):
+                    self._run_one(connection, job, alone=alone)
+                    if not self._writes and isinstance(job.error, UnavailableError):
+                        transaction.rollback()  # PostgreSQL answers nothing more in it
+                        return jobs[at:]
+                if alone and jobs[0].error is not None:
+                    transaction.rollback()  # of one piece of work, the transaction is its savepoint
+        except (SQLAlchemyError, UnavailableError):
+            if lost and connection.invalidated:  # the server was away since the last one: no work began
+                return jobs
+            for job in jobs:
+                job.error = job.error or UnavailableError("the document store can't commit now")
+        return []
+
+    def _run_one(self, connection: Connection, job: _Job, *, alone: bool) -> None:
+        try:
+            if self._writes and not alone:
+                with connection.begin_nested():
+                    job.result = job.work(connection)
+            else:
+                job.result = job.work(connection)
+        except SQLAlchemyError:
+            job.error = UnavailableError("the document store can't answer now")
+        except Exception as error:  # noqa: BLE001 - carried to the caller that gave this work
+            traceback.clear_frames(error.__traceback__)  # they hold what was read; their places stay
+            job.error = error
+
+
+def _settle(jobs: list[_Job]) -> None:
+    # Callers of one event loop are woken by one call into it.
+    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        loops.setdefault(job.loop, []).append(job)
+    for loop, mine in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle_all, mine)
+
+
+def _settle_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.settle()

@@ -1,0 +1,265 @@
+"""The gateway's projection of the access log, and the sealed details that belong to its own entries.
+
+`entries` is rebuilt from the ledger's events and holds nothing that the ledger does not. `details` say
+in clear who asked for what, sealed under the patient's key; they are written before a disclosure is
+released. The file is not flushed at every commit: entries come again from the ledger, and a power cut
+can cost only the wording of the last details, never an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    Table,
+    and_,
+    func,
+    select,
+    text,
+)
+
+from chaincode.access.state import Place
+from exchange.store.engine.dialect import WHOLE, columns, insert_many, is_postgres, run, unnest
+
+metadata = MetaData()
+
+# An index over some rows serves a query that says the same of them, in the same words.
+_REFUSED = "outcome = 'deny'"
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("sequence", WHOLE, primary_key=True),
+    Column("tx", String(64), nullable=False),
+    Column("n", WHOLE, nullable=False),
+    Column("block", WHOLE, nullable=False),
+    Column("time", WHOLE, nullable=False),
+    Column("pair", String(32), nullable=False),
+    Column("custodian", String(255), nullable=False),
+    Column("recipient", String(255), nullable=False),
+    Column("user", String(32), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("outcome", String(8), nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Index("entries_tx", "tx", "n", unique=True),
+    Index("entries_pair", "pair", "sequence"),
+    Index("entries_time", "time"),
+    Index("entries_refused", "sequence", sqlite_where=text(_REFUSED), postgresql_where=text(_REFUSED)),
+)
+
+details = Table(
+    "details",
+    metadata,
+    Column("tx", String(64), primary_key=True),
+    Column("n", WHOLE, primary_key=True),
+    Column("subject", LargeBinary(16), nullable=False),
+    Column("attempt", Boolean, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    # Entries under a pair are found by its name; only those under an attempt's name need this.
+    Index("details_attempts", "subject", sqlite_where=text("attempt = 1"), postgresql_where=text("attempt")),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("block", WHOLE, nullable=False),
+    Column("position", WHOLE, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One projected log record; `record` is what stands of it on the ledger."""
+
+    tx: str
+    n: int
+    block: int
+    time: int
+    pair: str
+    custodian: str
+    recipient: str
+    user: str
+    action: str
+    purpose: str
+    outcome: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A projected entry with the sealed details this gateway has for it, if any."""
+
+    sequence: int
+    place: Place
+    record: bytes
+    block: int
+    subject: bytes | None
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries to list: each field that is set must match. Times are half-open ranges in ms.
+
+    `of` is whose entries: those under these names, and the attempts whose details are this subject's.
+    """
+
+    custodian: str | None = None
+    of: tuple[Sequence[str], bytes] | None = None
+    tx_start: str | None = None
+    n: int | None = None
+    times: Sequence[tuple[int | None, int | None]] = ()
+    recipients: Sequence[str] | None = None
+    actions: Sequence[str] | None = None
+    purposes: Sequence[str] | None = None
+    outcomes: Sequence[str] | None = None
+
+
+DetailRow = tuple[str, int, bytes, bool, bytes]
+"""Transaction, number, subject, whether the entry is an attempt, and the sealed detail."""
+
+
+_REPLACE = (
+    "ON CONFLICT (tx, n) DO UPDATE SET subject = excluded.subject, attempt = excluded.attempt, "
+    "sealed = excluded.sealed"
+)
+
+
+def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
+    """Keep the details of entries about to be released."""
+    head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
+    insert_many(connection, head, ("text", "bigint", "bytea", "boolean", "bytea"), rows, tail=_REPLACE)
+
+
+def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
+    """(name, recipient) of each refusal by `custodian` behind the sequence `after` that has no detail.
+
+    Details can be lost in a power cut, and are where the log was made anew. The second value is the
+    sequence up to which none is lost.
+    """
+    newest = connection.execute(select(func.max(entries.c.sequence))).scalar() or 0
+    kept = select(details.c.n).where(details.c.tx == entries.c.tx, details.c.n == entries.c.n).exists()
+    statement = select(entries.c.sequence, entries.c.pair, entries.c.recipient).where(
+        text(f"entries.{_REFUSED}"), entries.c.sequence > after, entries.c.custodian == custodian, ~kept
+    )
+    lost = list(connection.execute(statement.order_by(entries.c.sequence)))
+    return [(row.pair, row.recipient) for row in lost], lost[0].sequence - 1 if lost else newest
+
+
+def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
+    """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
+    first = {(row.tx, row.n): row for row in reversed(rows)}
+    values = [_values(row) for row in reversed(first.values())]
+    if not is_postgres(connection):  # SQLite gives a row the number behind the highest
+        insert_many(connection, f"INSERT INTO entries ({_FIELDS})", _KINDS, values, tail=_UNLESS_THERE)
+    elif values:
+        run(connection, _NUMBERED, columns(values))
+    run(connection, _REACHED, (block, position))
+
+
+_values = attrgetter(*(field.name for field in fields(EntryRow)))
+_FIELDS = ", ".join(f'"{field.name}"' for field in fields(EntryRow))
+_KINDS = ("text", "bigint", "bigint", "bigint", *("text",) * 7, "bytea")
+_UNLESS_THERE = "ON CONFLICT DO NOTHING"
+_NUMBERED = (  # PostgreSQL's own numbers would leave gaps where a row is there already
+    f"INSERT INTO entries (sequence, {_FIELDS}) "  # noqa: S608 - our own words
+    "SELECT (SELECT coalesce(max(sequence), 0) FROM entries) + row_number() OVER (ORDER BY place), "
+    f"{_FIELDS} FROM {unnest(_KINDS)} WITH ORDINALITY AS came ({_FIELDS}, place) "
+    "WHERE NOT EXISTS (SELECT FROM entries WHERE entries.tx = came.tx AND entries.n = came.n)"
+)
+_REACHED = (
+    "INSERT INTO checkpoints (name, block, position) VALUES ('ledger', ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET block = excluded.block, position = excluded.position"
+)
+
+
+def checkpoint(connection: Connection) -> tuple[int, int] | None:
+    """The last event that is in the projection, as (block, position in the block)."""
+    row = connection.execute(
+        select(checkpoints.c.block, checkpoints.c.position).where(checkpoints.c.name == "ledger")
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def list_entries(
+    connection: Connection, which: Filter, *, before: int | None, limit: int, oldest_first: bool = False
+) -> list[LogRow]:
+    """Up to `limit` entries that match, the newest first, behind the sequence `before`."""
+    joined = entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n))
+    statement: Select[Any] = select(
+        entries.c.sequence,
+        *(entries.c.time, entries.c.tx, entries.c.n),
+        *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed),
+    ).select_from(joined)
+    for column, wanted in (
+        (entries.c.recipient, which.recipients),
+        (entries.c.action, which.actions),
+        (entries.c.purpose, which.purposes),
+        (entries.c.outcome, which.outcomes),
+    ):
+        if wanted is not None:
+            statement = statement.where(column.in_(list(wanted)))
+    if which.of is not None:
+        names, subject = which.of
+        own, sealed = entries.alias("own"), details.alias("sealed_for")
+        attempts = select(own.c.sequence).where(
+            own.c.tx == sealed.c.tx, own.c.n == sealed.c.n, sealed.c.subject == subject, sealed.c.attempt
+        )
+        named = select(own.c.sequence).where(own.c.pair.in_(list(names)))
+        statement = statement.where(entries.c.sequence.in_(named.union_all(attempts)))
+    if which.custodian is not None:
+        statement = statement.where(entries.c.custodian == which.custodian)
+    if which.tx_start is not None:
+        statement = statement.where(entries.c.tx >= which.tx_start, entries.c.tx < which.tx_start + "g")
+    if which.n is not None:
+        statement = statement.where(entries.c.n == which.n)
+    for start, end in which.times:
+        if start is not None:
+            statement = statement.where(entries.c.time >= start)
+        if end is not None:
+            statement = statement.where(entries.c.time < end)
+    sequence = entries.c.sequence
+    if before is not None:
+        statement = statement.where(sequence > before if oldest_first else sequence < before)
+    statement = statement.order_by(sequence.asc() if oldest_first else sequence.desc()).limit(limit)
+    return [LogRow(row[0], Place(*row[1:4]), *row[4:]) for row in connection.execute(statement)]
+
+
+def count(connection: Connection) -> int:
+    """How many entries the projection holds."""
+    return int(connection.execute(select(func.count()).select_from(entries)).scalar_one())
+
+
+def every_entry(connection: Connection) -> Iterator[EntryRow]:
+    """All entries in the order in which they came."""
+    statement = select(*_ENTRY).order_by(entries.c.sequence).execution_options(yield_per=1_000)
+    with connection.execute(statement) as rows:
+        for row in rows:
+            yield EntryRow(*tuple(row))
+
+
+def newest(connection: Connection) -> EntryRow | None:
+    """The entry that came last."""
+    row = connection.execute(select(*_ENTRY).order_by(entries.c.sequence.desc()).limit(1)).first()
+    return None if row is None else EntryRow(*tuple(row))
+
+
+_ENTRY = (
+    entries.c.tx, entries.c.n, entries.c.block, entries.c.time, entries.c.pair, entries.c.custodian,
+    entries.c.recipient, entries.c.user, entries.c.action, entries.c.purpose, entries.c.outcome,
+    entries.c.record,
+)  # fmt: skip

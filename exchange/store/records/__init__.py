@@ -1,0 +1,1 @@
+"""The records database: document versions, search tokens, subjects' keys, clients."""

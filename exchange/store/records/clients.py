@@ -1,0 +1,210 @@
+"""Registered clients, the access tokens they hold, and the assertions they have used up.
+
+Tokens are kept as SHA-256 digests only: who reads the database can't use one. An assertion's `jti` is
+kept until the assertion would have expired anyway, and its primary key is what refuses a replay, so two
+gateway processes over one database can't both accept it. Times are milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from exchange.auth.clients import Client
+from exchange.errors import ConflictError, DamagedError
+from exchange.store.records.schema import metadata
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("organization", String(255), nullable=False),
+    Column("keys", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("disabled", BigInteger),
+    Column("purpose", String(255), nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),  # of all the others
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("client_id", String(255), nullable=False, index=True),
+    Column("principal", LargeBinary, nullable=False),  # sealed under the token, with `expires`
+    Column("expires", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("jti", String(255), primary_key=True),
+    Column("expires", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+_encode = msgspec.json.Encoder().encode
+_decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
+
+
+T = TypeVar("T")
+
+_STRANGE = "a row of a client or of a token can't be read; run `consentry verify`"
+
+
+class KeptToken(msgspec.Struct, frozen=True):
+    """What is kept of a token: whose it is, what it stands for, sealed, and its end in ms since 1970 UTC."""
+
+    client_id: str
+    principal: bytes
+    expires: int
+
+
+Registered = tuple[Client, bytes]
+"""A client as its row says, and the MAC that the row carries."""
+
+
+def register(connection: Connection, client: Client, mac: bytes) -> None:
+    """Add `client`.
+
+    Raises:
+        ConflictError: its client_id is taken, be it by a disabled client.
+    """
+    values = {
+        "client_id": client.client_id,
+        "name": client.name,
+        "organization": client.organization,
+        "keys": _encode(client.keys),
+        "scopes": " ".join(client.scopes),
+        "created": client.created,
+        "disabled": client.disabled,
+        "purpose": client.purpose,
+        "mac": mac,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(clients), values)
+    except IntegrityError:
+        raise ConflictError("this client_id is taken; a disabled client's id is not used again") from None
+
+
+def find(connection: Connection, client_id: str, *, lock: bool = False) -> Registered | None:
+    """The client, disabled or not; with `lock` it can't be disabled before this transaction ends."""
+    statement = select(clients).where(clients.c.client_id == client_id)
+    if lock:
+        statement = statement.with_for_update(read=True)
+    row = connection.execute(statement).first()
+    return None if row is None else _registered(row)
+
+
+def everyone(connection: Connection) -> Iterator[Registered]:
+    """All clients, disabled ones included, by client_id."""
+    for row in connection.execute(select(clients).order_by(clients.c.client_id)):
+        yield _registered(row)
+
+
+def count(connection: Connection) -> int:
+    """How many clients there are."""
+    return int(connection.execute(select(func.count()).select_from(clients)).scalar_one())
+
+
+def disable(connection: Connection, client: Client, mac: bytes) -> None:
+    """Give `client`, which says since when it is disabled, no more tokens and void those it holds."""
+    statement = update(clients).where(clients.c.client_id == client.client_id)
+    connection.execute(statement.values(disabled=client.disabled, mac=mac))
+    connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client.client_id))
+
+
+def use_assertion(connection: Connection, client_id: str, jti: str, expires: int) -> bool:
+    """Mark an assertion as used; False if it has been used before, here or by another process."""
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(used_assertions), {"client_id": client_id, "jti": jti, "expires": expires}
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def keep_token(
+    connection: Connection, digest: bytes, *, client_id: str, principal: bytes, expires: int
+) -> None:
+    """Keep what the token with `digest` stands for: `principal`, sealed."""
+    values = {"digest": digest, "client_id": client_id, "principal": principal, "expires": expires}
+    connection.execute(insert(access_tokens), values)
+
+
+def find_token(connection: Connection, digest: bytes) -> KeptToken | None:
+    """What is kept of the token with `digest`; it may have expired.
+
+    Raises:
+        DamagedError: the row is of another kind than any that was written.
+    """
+    row = connection.execute(select(access_tokens).where(access_tokens.c.digest == digest)).first()
+    return None if row is None else _converted(_fields(row, KeptToken), KeptToken)
+
+
+def revoke_token(connection: Connection, digest: bytes) -> None:
+    """Void the token with `digest`, if there is one."""
+    connection.execute(delete(access_tokens).where(access_tokens.c.digest == digest))
+
+
+def sweep(connection: Connection, now: int, *, limit: int) -> int:
+    """Delete up to `limit` expired tokens and as many expired assertions; how many rows went."""
+    stale_tokens = _oldest(access_tokens, now, limit)
+    stale_uses = _oldest(used_assertions, now, limit)
+    gone = connection.execute(delete(access_tokens).where(access_tokens.c.digest.in_(stale_tokens)))
+    key = tuple_(used_assertions.c.client_id, used_assertions.c.jti)
+    used = connection.execute(delete(used_assertions).where(key.in_(stale_uses)))
+    return gone.rowcount + used.rowcount
+
+
+def _oldest(table: Table, now: int, limit: int) -> Any:
+    expires = table.c.expires
+    return select(*table.primary_key).where(expires <= now).order_by(expires).limit(limit)
+
+
+def _registered(row: Row[Any]) -> Registered:
+    values = _fields(row, Client)
+    try:
+        values["keys"] = _decode_keys(row.keys)
+        values["scopes"] = row.scopes.split(" ")
+    except (msgspec.MsgspecError, AttributeError, TypeError):
+        raise DamagedError(_STRANGE) from None
+    return _converted(values, Client), _converted(row.mac, bytes)
+
+
+def _fields(row: Row[Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in kind.__struct_fields__}
+
+
+def _converted(value: Any, kind: type[T]) -> T:
+    # SQLite keeps any kind of value in any column, so what a row holds is of no certain type.
+    try:
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError:
+        raise DamagedError(_STRANGE) from None

@@ -1,0 +1,460 @@
+"""Sealed document versions and the search tokens of the current ones.
+
+The database sees references, subjects and search terms as keyed tokens, write times, sizes and
+ciphertext. A row's `sequence` grows with every write and orders pages; only current versions have rows
+in `search_tokens`, and each version keeps its own list of tokens so that replacing it needs no
+decryption. What a row says is bound to its ciphertext, so a changed row does not open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    LargeBinary,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from exchange.crypto.documents import Envelope
+from exchange.errors import DamagedError
+from exchange.runtime.quota import LOOK
+from exchange.store.engine.dialect import WHOLE, insert_many, is_postgres, run
+from exchange.store.records.schema import metadata
+
+TOKEN_BYTES = 16
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("sequence", WHOLE, primary_key=True),
+    Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
+    Column("version", WHOLE, nullable=False),
+    Column("subjects", LargeBinary, nullable=False),
+    Column("written", WHOLE, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("tokens", LargeBinary, nullable=False),
+    UniqueConstraint("reference", "version"),
+    sqlite_autoincrement=True,
+)
+
+search_tokens = Table(
+    "search_tokens",
+    metadata,
+    Column("token", LargeBinary(TOKEN_BYTES), primary_key=True),
+    Column("sequence", WHOLE, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+Union = Sequence[bytes]
+"""Tokens of which at least one must be there."""
+Alternative = Sequence[Union]
+"""Unions that must all be met."""
+Clause = Sequence[Alternative]
+"""Alternatives of which at least one must be met; a search is a list of clauses, all to be met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Whose documents a search looks at: these subjects', which the search tokens `compartments` find."""
+
+    subjects: Sequence[bytes]
+    compartments: Union
+
+
+_ESTIMATE_LIMIT = 2_000
+MOST_WITHIN = 50_000
+"""Documents up to which `search` looks at all that is `within` before anything else."""
+
+
+MOST_READ = LOOK
+LARGE = 256 << 10
+"""Bytes of a sealed body beyond which `current` leaves it out: `version` reads it, and accounts for it."""
+Take = Callable[[int], None]
+"""Accounts for the bytes of a sealed body, and raises where there is no room for it."""
+
+
+def _freely(_size: int) -> None:
+    """For work outside of requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version as read: where it stands, whose it is, and its envelope. Times are ms since 1970 UTC."""
+
+    sequence: int
+    subjects: tuple[bytes, ...]
+    written: int
+    deleted: bool
+    envelope: Envelope
+
+    @property
+    def version(self) -> int:
+        """The version number, from 1."""
+        return self.envelope.version
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """One version to write; `tokens` are those that shall find it, packed (none for a deletion)."""
+
+    envelope: Envelope
+    subjects: tuple[bytes, ...]
+    written: int
+    deleted: bool
+    tokens: bytes
+
+
+def pack(tokens: Iterable[bytes]) -> bytes:
+    """Search tokens as one row keeps them: unique, sorted, one after the other."""
+    return b"".join(sorted(set(tokens)))
+
+
+def binding(*, written: int, deleted: bool, subjects: Sequence[bytes], tokens: bytes) -> bytes:
+    """What a row says beside its ciphertext, for the ciphertext to be bound to."""
+    fixed = written.to_bytes(8, "big") + bytes([deleted, len(subjects)])
+    return fixed + b"".join(subjects) + hashlib.sha256(tokens).digest()
+
+
+_COLUMNS = (
+    documents.c.sequence,
+    documents.c.reference,
+    documents.c.version,
+    documents.c.subjects,
+    documents.c.written,
+    documents.c.deleted,
+    documents.c.digest,
+    documents.c.sealed,
+    documents.c.tokens,
+)
+_TOGETHER = 64 << 10  # bytes; of 201 rows, all bodies of up to this size come to less than a look
+# PostgreSQL's driver fetches all rows of an answer at once, so larger bodies are read one by one.
+_COLUMNS_APART = (
+    *(
+        column
+        if column is not documents.c.sealed
+        else case((func.length(column) > _TOGETHER, func.substr(column, 1, 0)), else_=column).label("sealed")
+        for column in _COLUMNS
+    ),
+    func.length(documents.c.sealed).label("length"),
+)
+# The statements of the hot paths go to the driver as they are: building them anew for every request costs
+# more than running them.
+_CURRENT = (
+    "SELECT sequence, reference, version, subjects, written, deleted, digest, {}, tokens "
+    "FROM documents WHERE reference IN ({}) AND current"
+)
+_INSERT = (
+    "INSERT INTO documents (sequence, reference, version, subjects, written, deleted, current, digest, "
+    "sealed, tokens)"
+)
+_KINDS = ("bigint", "bytea", "bigint", "bytea", "bigint", "boolean", "boolean", "bytea", "bytea", "bytea")
+_INDEX = "INSERT INTO search_tokens (token, sequence)"
+_NONE = "substr(sealed, 1, 0)"
+_AT_ONCE = 500
+_RETIRE = update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False)
+_UNINDEX = "DELETE FROM search_tokens WHERE sequence = ? AND token IN ({})"
+
+
+def _split(tokens: bytes) -> tuple[bytes, ...]:
+    return tuple(tokens[at : at + TOKEN_BYTES] for at in range(0, len(tokens), TOKEN_BYTES))
+
+
+def _stored(row: Sequence[Any]) -> Stored:
+    sequence, reference, version, packed, written, deleted, digest, sealed, tokens = row
+    if written < 0 or version < 1:
+        raise DamagedError("a stored document does not verify; run `consentry verify`")
+    subjects = _split(packed)
+    bound = binding(written=written, deleted=bool(deleted), subjects=subjects, tokens=tokens)
+    envelope = Envelope(reference, version, digest, bound, sealed)
+    return Stored(sequence, subjects, written, bool(deleted), envelope)
+
+
+def current(
+    connection: Connection, references: Sequence[bytes], *, bodies: bool = True
+) -> dict[bytes, Stored]:
+    """The newest version of each of `references`, deletions included; what never was is left out.
+
+    A body that is `LARGE`, and without `bodies` any, is left empty, and can't be opened so.
+    """
+    found: dict[bytes, Stored] = {}
+    sealed = _NONE
+    if bodies:
+        sealed = f"CASE WHEN length(sealed) > {LARGE} THEN {_NONE} ELSE sealed END AS sealed"
+    for start in range(0, len(references), _AT_ONCE):
+        chunk = tuple(references[start : start + _AT_ONCE])
+        statement = _CURRENT.format(sealed, ",".join("?" * len(chunk)))
+        for row in run(connection, statement, chunk):
+            stored = _stored(row)
+            found[stored.envelope.reference] = stored
+    return found
+
+
+def version(connection: Connection, reference: bytes, number: int, *, take: Take = _freely) -> Stored | None:
+    """Version `number` of `reference`."""
+    statement = select(*_COLUMNS).where(documents.c.reference == reference, documents.c.version == number)
+    row = connection.execute(statement).first()
+    if row is None:
+        return None
+    stored = _stored(row)
+    take(len(stored.envelope.sealed))
+    return stored
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one look found, in order. It is `cut` where `MOST_READ` ended it: there may be more behind."""
+
+    rows: list[Stored]
+    cut: bool
+
+
+def _take(connection: Connection, statement: Select[Any], take: Take) -> Taken:
+    """The rows of `statement`, which selects `_COLUMNS`, as far as a look goes."""
+    apart = is_postgres(connection)
+    if apart:
+        statement = statement.with_only_columns(*_COLUMNS_APART, maintain_column_froms=True)
+    taken: list[Stored] = []
+    size = 0
+    rows = connection.execute(statement)
+    for row in rows:
+        length = row.length if apart else len(row.sealed)
+        take(length)
+        one = _stored(row[:-1] if apart else row)
+        if apart and length > _TOGETHER:
+            one = replace(one, envelope=replace(one.envelope, sealed=_sealed(connection, one.sequence)))
+        taken.append(one)
+        size += length
+        if size > MOST_READ:
+            rows.close()
+            return Taken(taken, cut=True)
+    return Taken(taken, cut=False)
+
+
+def _sealed(connection: Connection, sequence: int) -> bytes:
+    body: bytes = connection.execute(
+        select(documents.c.sealed).where(documents.c.sequence == sequence)
+    ).scalar_one()
+    return body
+
+
+def versions(
+    connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take = _freely
+) -> Taken:
+    """Up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
+    statement = select(*_COLUMNS).where(documents.c.reference == reference)
+    if below is not None:
+        statement = statement.where(documents.c.version < below)
+    return _take(connection, statement.order_by(documents.c.version.desc()).limit(limit), take)
+
+
+def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
+    """Add `versions_`, each the successor of its reference's current one; a reference occurs once.
+
+    Inserting an existing version number fails the whole write: two writers can't both have been first.
+    """
+    predecessors = [_predecessor(connection, new) for new in versions_ if new.envelope.version > 1]
+    for sequence, tokens in predecessors:
+        for start in range(0, len(tokens), _AT_ONCE):
+            chunk = tokens[start : start + _AT_ONCE]
+            run(connection, _UNINDEX.format(",".join("?" * len(chunk))), (sequence, *chunk))
+        connection.execute(_RETIRE, {"retired": sequence})
+    last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
+    for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would hold up everybody
+        numbered = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
+        insert_many(connection, _INSERT, _KINDS, [_row(sequence, new) for sequence, new in numbered])
+        postings: dict[bytes, list[int]] = {}
+        for sequence, new in numbered:
+            for token in _split(new.tokens):
+                postings.setdefault(token, []).append(sequence)
+        # Neighbours in the index are written together.
+        rows = [(token, at) for token in sorted(postings) for at in postings[token]]
+        insert_many(connection, _INDEX, ("bytea", "bigint"), rows)
+
+
+def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
+    statement = select(documents.c.sequence, documents.c.tokens).where(
+        documents.c.reference == new.envelope.reference,
+        documents.c.version == new.envelope.version - 1,
+    )
+    sequence, tokens = connection.execute(statement).one()
+    return sequence, _split(tokens)
+
+
+def _row(sequence: int, new: NewVersion) -> tuple[Any, ...]:
+    envelope = new.envelope
+    return (
+        sequence,
+        envelope.reference,
+        envelope.version,
+        b"".join(new.subjects),
+        new.written,
+        new.deleted,
+        True,
+        envelope.digest,
+        envelope.sealed,
+        new.tokens,
+    )
+
+
+def search(
+    connection: Connection,
+    clauses: Sequence[Clause],
+    *,
+    within: Within | None = None,
+    written: Iterable[tuple[int | None, int | None]] = (),
+    after: int | None = None,
+    newest_first: bool = False,
+    limit: int,
+    take: Take = _freely,
+) -> Taken:
+    """Up to `limit` current documents that meet all `clauses`, in order of their sequence.
+
+    `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
+    sequence. The rarest clause drives and the others are probed, so the cost follows the rarest. But where
+    `within` holds no more than `MOST_WITHIN` documents it drives, and the rows outside it are never looked
+    at: neither they nor their number cost time.
+    """
+    if not all(clauses):
+        return Taken([], cut=False)  # a clause without alternatives is met by nothing
+    at = documents.c.sequence
+    statement: Select[Any] = select(*_COLUMNS).where(documents.c.current)
+    if within is not None and _estimate(connection, within.compartments, MOST_WITHIN + 1) <= MOST_WITHIN:
+        driver = within.compartments
+    else:
+        driver = _rarest(connection, clauses)
+        if within is not None:
+            statement = statement.where(_belongs(within))
+    if len(driver) > 1:
+        # As a set, not a join: no row comes twice, and the rows come in order without being sorted.
+        inside = select(search_tokens.c.sequence).where(search_tokens.c.token.in_(list(driver)))
+        statement = statement.where(at.in_(inside))
+    else:
+        found = search_tokens.alias("driver")
+        at = found.c.sequence
+        statement = statement.select_from(found.join(documents, documents.c.sequence == at))
+        statement = statement.where(found.c.token.in_(list(driver)))
+    for clause in clauses:
+        if not (len(clause) == 1 and len(clause[0]) == 1 and clause[0][0] is driver):
+            statement = statement.where(or_(*(_meets(alternative) for alternative in clause)))
+    for start, end in written:
+        if start is not None:
+            statement = statement.where(documents.c.written >= start)
+        if end is not None:
+            statement = statement.where(documents.c.written < end)
+    if after is not None:
+        statement = statement.where(at < after if newest_first else at > after)
+    statement = statement.order_by(at.desc() if newest_first else at.asc()).limit(limit)
+    return _take(connection, statement, take)
+
+
+def _belongs(within: Within) -> ColumnElement[bool]:
+    # Nearly every document is of one subject, and one look into a list settles it.
+    several = func.length(documents.c.subjects) > TOKEN_BYTES
+    return or_(documents.c.subjects.in_(list(within.subjects)), and_(several, _meets([within.compartments])))
+
+
+def _rarest(connection: Connection, clauses: Sequence[Clause]) -> Union:
+    unions = [clause[0][0] for clause in clauses if len(clause) == 1 and len(clause[0]) == 1]
+    if not unions:
+        raise ValueError("a search needs a clause that is one plain union, such as the type's")
+    if len(unions) == 1:
+        return unions[0]
+    return min(unions, key=lambda union: _estimate(connection, union, _ESTIMATE_LIMIT))
+
+
+def _estimate(connection: Connection, union: Union, most: int) -> int:
+    probe = select(search_tokens.c.sequence).where(search_tokens.c.token.in_(list(union)))
+    counted = select(func.count()).select_from(probe.limit(most).subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
+def _meets(alternative: Alternative) -> ColumnElement[bool]:
+    return and_(
+        *(
+            exists().where(
+                search_tokens.c.token.in_(list(union)),
+                search_tokens.c.sequence == documents.c.sequence,
+            )
+            for union in alternative
+        )
+    )
+
+
+def count(connection: Connection) -> int:
+    """How many versions there are."""
+    return int(connection.execute(select(func.count()).select_from(documents)).scalar_one())
+
+
+def every_version(connection: Connection) -> Iterator[tuple[Stored, bool, bool]]:
+    """Each version in order of its sequence, whether it is marked current, and whether it is the newest."""
+    newest = select(documents.c.reference, func.max(documents.c.version).label("newest")).group_by(
+        documents.c.reference
+    )
+    last = newest.subquery()
+    statement = (
+        select(*_COLUMNS, documents.c.current, last.c.newest)
+        .join(last, last.c.reference == documents.c.reference)
+        .order_by(documents.c.sequence)
+    )
+    with connection.execute(statement.execution_options(yield_per=500)) as rows:
+        for row in rows:
+            read = _stored(row[:-2])
+            is_current, highest = row[-2:]
+            yield read, bool(is_current), read.version == highest
+
+
+def index_difference(connection: Connection) -> str | None:
+    """Where `search_tokens` differs from the tokens that the current versions keep, or None.
+
+    Both sides are summed as sets, whatever their order; only where the sums differ is each row looked up.
+    """
+    kept = select(documents.c.sequence, documents.c.tokens).where(documents.c.current)
+    held = select(search_tokens.c.token, search_tokens.c.sequence)
+    expected = sum(
+        _weight(token, sequence)
+        for sequence, tokens in connection.execute(kept.execution_options(yield_per=500))
+        for token in _split(tokens)
+    )
+    found = sum(
+        _weight(token, sequence)
+        for token, sequence in connection.execute(held.execution_options(yield_per=5_000))
+    )
+    if expected % _SUM == found % _SUM:
+        return None
+    with connection.execute(kept.execution_options(yield_per=500)) as rows:
+        for sequence, tokens in rows:
+            wanted = _split(tokens)
+            statement = select(func.count()).where(
+                search_tokens.c.token.in_(wanted), search_tokens.c.sequence == sequence
+            )
+            if connection.execute(statement).scalar_one() != len(wanted):
+                return f"row {sequence}"
+    return "search_tokens holds rows that belong to no current version"
+
+
+_SUM = 2**128
+
+
+def _weight(token: bytes, sequence: int) -> int:
+    packed = token + sequence.to_bytes(8, "big", signed=True)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=16).digest(), "big")

@@ -1,0 +1,8 @@
+"""All tables of the records database, gathered: importing this module declares every one of them."""
+
+from __future__ import annotations
+
+from exchange.store.records import clients, documents, subjects
+from exchange.store.records.schema import metadata
+
+__all__ = ["clients", "documents", "metadata", "subjects"]

@@ -1,0 +1,221 @@
+"""Checks what stands between documents and ledger: keys, pairs, consents, and the details of log entries.
+
+The rule that matters most: every permission on the ledger is the newest version of a consent that is
+stored here and active, and noted as filed there, for the notes say what a revocation must reach. A row
+that was deleted or put back to an older state could otherwise keep a revocation from reaching the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Connection, Integer, Select, func, or_, select, type_coerce
+from sqlalchemy.sql.elements import ColumnElement
+
+from exchange.consent.compile import PairContext, terms_id
+from exchange.crypto.keys import KeyRing, SubjectKeys
+from exchange.crypto.pseudonyms import PatientSecret
+from exchange.crypto.references import References
+from exchange.errors import DamagedError
+from exchange.ledger.port import Reader
+from exchange.services.access.enforcement import open_detail
+from exchange.services.consents.expected import open_draft
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables
+from exchange.store.records import documents, subjects
+from exchange.verify.node import Checked, Progress, WrongError, open_keys, run, snapshot, wrapped_keys
+
+_LOOKS = 4
+_PAUSE = 0.25
+
+
+class Custody:
+    """The checks of one node's databases against its ledger, of which it is the custodian `msp_id`.
+
+    `members` maps the names that consents use.
+    """
+
+    def __init__(
+        self,
+        *,
+        msp_id: str,
+        records: Database,
+        entries: Database,
+        ledger: Reader,
+        ring: KeyRing,
+        references: References,
+        members: Mapping[str, str],
+    ) -> None:
+        self._msp_id = msp_id
+        self._records = records
+        self._entries = entries
+        self._ledger = ledger
+        self._ring = ring
+        self._references = references
+        self._members = members
+
+    def check_consents(self, progress: Progress) -> Checked:
+        """Every subject's key, every pair, every consent, and that the ledger permits nothing else."""
+        with snapshot(self._records) as connection:
+            kept = run("consents", self._kept(connection), progress, lambda: _subjects(connection))
+        if kept.finding is not None:
+            return kept
+        return Checked("consents", kept.count, run("consents", self._filed(), progress, lambda: 1).finding)
+
+    def check_details(self, progress: Progress) -> Checked:
+        """The sealed details: each opens with its subject's key, for its own entry alone."""
+        with snapshot(self._records) as connection:
+            wrapped = wrapped_keys(connection)
+        with snapshot(self._entries) as connection:
+            total = select(func.count()).select_from(log_tables.details)
+            return run(
+                "details",
+                self._details(connection, wrapped),
+                progress,
+                lambda: int(connection.execute(total).scalar_one()),
+            )
+
+    def _kept(self, connection: Connection) -> Iterator[None]:
+        wrapped = wrapped_keys(connection)
+        for token in wrapped:
+            try:
+                open_keys(self._ring, token, wrapped)
+            except (DamagedError, ValueError) as why:
+                raise WrongError("subjects", f"a key does not open ({why})") from None
+            yield
+        for pair in connection.execute(select(subjects.pairs)):
+            keys = self._keys(pair.subject, wrapped, "pairs")
+            if pair.pair != PatientSecret(keys.secret).pair(pair.recipient):
+                raise WrongError("pairs", "a row's pseudonym is not its subject's towards its recipient")
+        for grant in connection.execute(select(subjects.grants)):
+            if grant.subject not in wrapped or grant.recipient not in self._members.values():
+                raise WrongError("grants", "a row belongs to no subject and member")
+        newest = self._newest_consents(connection)
+        for row in connection.execute(select(subjects.drafts)):
+            keys = self._keys(row.subject, wrapped, "drafts")
+            draft = open_draft(keys, subjects.DraftRow(row.reference, row.version, row.sealed))
+            if not row.version == draft.version == newest.pop(row.reference, 0):
+                raise WrongError("drafts", "a consent is not compiled from its newest version")
+        if newest:
+            raise WrongError("drafts", "a stored consent has no compiled form")
+        if connection.execute(_notes_of_nothing()).scalar_one():
+            raise WrongError("notes", "a row belongs to no consent and pair")
+        unknown = (
+            select(func.count())
+            .select_from(subjects.filings.outerjoin(subjects.drafts, _same_consent()))
+            .where(subjects.drafts.c.reference.is_(None))
+        )
+        if connection.execute(unknown).scalar_one():
+            raise WrongError("filings", "a row belongs to no consent")
+
+    def _newest_consents(self, connection: Connection) -> dict[bytes, int]:
+        table, tokens = documents.documents.c, documents.search_tokens
+        statement = select(table.reference, table.version).join(tokens, tokens.c.sequence == table.sequence)
+        wanted = statement.where(tokens.c.token == self._references.of_type("Consent"))
+        return {row.reference: row.version for row in connection.execute(wanted)}
+
+    def _keys(self, token: bytes, wrapped: dict[bytes, bytes], table: str) -> SubjectKeys:
+        try:
+            return open_keys(self._ring, token, wrapped)
+        except DamagedError:
+            raise WrongError(table, "a row belongs to no subject") from None
+
+    def _filed(self) -> Iterator[None]:
+        # A gateway that serves may be between a commit here and one there: only what stays wrong is.
+        wrong = self._differences()
+        for _ in range(_LOOKS - 1):
+            if not wrong:
+                break
+            time.sleep(_PAUSE)
+            again = self._differences()
+            wrong = {place: problem for place, problem in wrong.items() if again.get(place) == problem}
+        for (pair, _), problem in wrong.items():
+            raise WrongError(f"pair {pair[:12]}", problem)
+        yield
+
+    def _differences(self) -> dict[tuple[str, int], str]:
+        found: dict[tuple[str, int], str] = {}
+        with snapshot(self._records) as connection:
+            wrapped = wrapped_keys(connection)
+            rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
+            waiting = set(subjects.unfiled(connection, None))
+            noted = {tuple(row) for row in connection.execute(select(subjects.notes))}
+            drafts: dict[bytes, list[subjects.DraftRow]] = {}
+            for row in connection.execute(select(subjects.drafts)):
+                kept = subjects.DraftRow(row.reference, row.version, row.sealed)
+                drafts.setdefault(row.subject, []).append(kept)
+        self._ledger.catch_up()
+        seen = set()
+        for name, pair in self._ledger.pairs():
+            known = rows.get(name)
+            if known is None and pair.custodian != self._msp_id:
+                continue  # another hospital's patient
+            seen.add(name)
+            if known is None or (known.recipient, self._msp_id) != (pair.recipient, pair.custodian):
+                found[name, pair.epoch] = "is open on the ledger, and no row says whose it is"
+                continue
+            keys = open_keys(self._ring, known.subject, wrapped)
+            salt = PatientSecret(keys.secret).salt(known.recipient)
+            context = PairContext(recipient=known.recipient, salt=salt, members=self._members)
+            held = {terms.id: terms for terms in pair.consents}
+            for kept in drafts.get(known.subject, ()):
+                draft = open_draft(keys, kept)
+                terms = held.pop(terms_id(draft, context), None)
+                if terms is None:
+                    continue
+                if (known.subject, known.recipient, kept.reference) not in noted:
+                    found[name, pair.epoch] = "holds terms that no row says were filed there"
+                stale = terms.version != draft.version or draft.status != "active"
+                if terms.status == "active" and stale and (known.subject, kept.reference) not in waiting:
+                    found[name, pair.epoch] = "permits what an older version of a consent said"
+            if held:
+                found[name, pair.epoch] = "holds terms of no consent that is stored"
+        for name in rows.keys() - seen:
+            if rows[name].opened:
+                found[name, 0] = "is said to be open, and the ledger does not have it"
+        return found
+
+    def _details(self, connection: Connection, wrapped: dict[bytes, bytes]) -> Iterator[None]:
+        table, entry = log_tables.details.c, log_tables.entries.c
+        attempt = type_coerce(table.attempt, Integer)
+        statement = select(
+            table.tx, table.n, table.subject, attempt, table.sealed, entry.pair, entry.recipient
+        ).outerjoin(log_tables.entries, (entry.tx == table.tx) & (entry.n == table.n))
+        with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
+            for row in rows:
+                place = f"detail {row.tx[:12]}-{row.n}"
+                try:
+                    keys = open_keys(self._ring, row.subject, wrapped)
+                    open_detail(keys, row.tx, row.n, row.sealed)
+                except DamagedError:
+                    raise WrongError(place, "does not open with its subject's key") from None
+                if row.attempt not in {0, 1}:
+                    raise WrongError(place, "has a flag that is neither 0 nor 1")
+                secret = PatientSecret(keys.secret)
+                if row.pair is not None and not (
+                    secret.is_attempt(row.pair, row.recipient)
+                    if row.attempt
+                    else secret.pair(row.recipient) == row.pair
+                ):
+                    raise WrongError(place, "its entry is under a name that is not its subject's")
+                yield
+
+
+def _subjects(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(subjects.subjects)).scalar_one())
+
+
+def _notes_of_nothing() -> Select[int]:
+    notes, drafts, pairs = subjects.notes.c, subjects.drafts.c, subjects.pairs.c
+    consent = select(drafts.version).where(
+        drafts.subject == notes.subject, drafts.reference == notes.reference
+    )
+    pair = select(pairs.pair).where(pairs.subject == notes.subject, pairs.recipient == notes.recipient)
+    return select(func.count()).select_from(subjects.notes).where(or_(~consent.exists(), ~pair.exists()))
+
+
+def _same_consent() -> ColumnElement[bool]:
+    return (subjects.filings.c.subject == subjects.drafts.c.subject) & (
+        subjects.filings.c.reference == subjects.drafts.c.reference
+    )

@@ -1,0 +1,264 @@
+"""Checks a whole node without trusting it: the ledger, the projection of its log, every stored document.
+
+Each part names the first thing that is wrong. Nothing here shows a record: documents are authenticated
+and dropped. What `exchange.verify.consents` checks besides are the rows that stand between the two:
+keys, pairs, consents, details of log entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, func, or_, select
+from sqlalchemy.exc import DatabaseError
+
+from chaincode.access.model import RecordValue
+from exchange.crypto.documents import is_sound
+from exchange.crypto.keys import KeyRing, SubjectKeys
+from exchange.crypto.operator_seal import OperatorSeal
+from exchange.errors import DamagedError
+from exchange.ledger.embedded.verify import Noted, Report, verify
+from exchange.ledger.port import Checkpoint, Reader
+from exchange.store.engine.database import Database
+from exchange.store.engine.dialect import is_postgres
+from exchange.store.log import log_tables
+from exchange.store.records import clients, documents, subjects
+
+Progress = Callable[[str, int, int], None]
+"""Called now and then with the part being checked, how much is done and how much there is."""
+
+UNREADABLE = (DatabaseError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError)
+"""What reading a row ends in when its bytes are not of the kind that they should be."""
+
+_EVERY = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first thing that is wrong in one part of a node."""
+
+    part: str
+    place: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.place}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was checked of a part, and what is wrong with it, if anything."""
+
+    part: str
+    count: int
+    finding: Finding | None
+
+
+class WrongError(Exception):
+    """A row is not what it should be; ends the check of its part."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place, self.problem = place, problem
+
+
+def run(part: str, check: Iterator[None], progress: Progress, total: Callable[[], int]) -> Checked:
+    """Run `check`, which yields once for each thing that holds and raises at the first that does not."""
+    count = 0
+    try:
+        of = total()
+        for _ in check:
+            count += 1
+            if count % _EVERY == 0:
+                progress(part, count, of)
+    except WrongError as wrong:
+        return Checked(part, count, Finding(part, wrong.place, wrong.problem))
+    except DamagedError as why:
+        return Checked(part, count, Finding(part, f"after {count} sound ones", str(why)))
+    except UNREADABLE as why:
+        problem = f"can't be read ({type(why).__name__})"
+        return Checked(part, count, Finding(part, f"after {count} sound ones", problem))
+    return Checked(part, count, None)
+
+
+def snapshot(database: Database) -> Connection:
+    """One state of the database to read from, without holding up who writes to it."""
+    return database.engine.execution_options(read_only=True).connect()
+
+
+def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> Checked:
+    """Whether a gateway may rely on the embedded ledger: everything but the signatures of older blocks.
+
+    Those are looked at where something is wrong, to name the block.
+    """
+    report = verify(path, key, every_signature=False)
+    if report.finding is not None:
+        named = verify(path, key)
+        report = report if named.finding is None else named
+    return checked_ledger(report)
+
+
+def check_ledger(
+    path: Path, key: Ed25519PublicKey, progress: Progress, *, replay: bool, noted: tuple[Noted, ...] = ()
+) -> tuple[Checked, Report]:
+    """Every block, signature, transaction and state row of the embedded ledger."""
+    report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay, noted=noted)
+    return checked_ledger(report), report
+
+
+def checked_ledger(report: Report) -> Checked:
+    """What a verifier of the ledger reports, as a part of the node."""
+    found = report.finding
+    finding = None if found is None else Finding("ledger", f"{found.table} {found.row}", found.what)
+    return Checked("ledger", report.values, finding)
+
+
+def check_log(ledger: Reader, entries: Database, progress: Progress) -> Checked:
+    """Every projected entry against the ledger's own record, and that none is missing."""
+    with snapshot(entries) as connection:
+        return run("log", _log(connection, ledger), progress, lambda: log_tables.count(connection))
+
+
+def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
+    _check_pages(connection)
+    ledger.catch_up()  # a gateway that serves goes on: the ledger must not be the older of the two
+    statement = (
+        select(log_tables.entries).order_by(log_tables.entries.c.sequence).execution_options(yield_per=1_000)
+    )
+    recorded = ledger.records(None)
+    count, last = 0, Checkpoint(0, 0)
+    with connection.execute(statement) as rows:
+        for row in rows:
+            name = f"entry {row.tx[:12]}-{row.n}"
+            if row.sequence != count + 1:
+                raise WrongError(name, "is out of order, or the one before it is missing")
+            found = next(recorded, None)
+            if (
+                found is None
+                or (row.time, row.tx, row.n) != found.place
+                or row.block != found.checkpoint.block
+            ):
+                raise WrongError(name, "is not the next that the ledger holds")
+            if row.record != found.record:
+                raise WrongError(name, "not as on the ledger")
+            record = _record.decode(row.record)
+            if any(getattr(record, column) != getattr(row, column) for column in _COLUMNS):
+                raise WrongError(name, "its columns differ")
+            count, last = count + 1, found.checkpoint
+            yield
+    reached = log_tables.checkpoint(connection)
+    if reached is None:
+        if count:
+            raise WrongError("checkpoint", "is missing")
+        return
+    if not ledger.has_place(*reached):
+        raise WrongError("checkpoint", "names a transaction that the ledger does not hold")
+    end = Checkpoint(*reached)
+    missing = sum(1 for _ in takewhile(lambda found: found.checkpoint <= end, recorded))
+    if missing or last > end:
+        raise WrongError("entries", f"{count} are there, and the ledger has others up to the checkpoint")
+
+
+_record = msgspec.json.Decoder(RecordValue)
+_COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
+
+
+def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:
+    """Every registered client against the MAC that it was registered with."""
+    with snapshot(records) as connection:
+        return run("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
+
+
+def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
+    for client, mac in clients.everyone(connection):
+        try:
+            seal.check(client, mac)
+        except DamagedError:
+            raise WrongError(f"client {client.client_id!r}", "is not as it was registered") from None
+        yield
+
+
+def check_documents(records: Database, ring: KeyRing, progress: Progress) -> Checked:
+    """Every version of every document, its row, and the index that finds it."""
+    with snapshot(records) as connection:
+        checked = run(
+            "documents", _documents(connection, ring), progress, lambda: documents.count(connection)
+        )
+        if checked.finding is not None:
+            return checked
+        stray = run("documents", _index(connection), progress, lambda: 1)
+        return Checked("documents", checked.count, stray.finding)
+
+
+def _documents(connection: Connection, ring: KeyRing) -> Iterator[None]:
+    _check_frame(connection)
+    wrapped = wrapped_keys(connection)
+    expected = 1
+    for stored, is_current, newest in documents.every_version(connection):
+        place = f"row {stored.sequence}"
+        if stored.sequence != expected:
+            raise WrongError(f"row {expected}", "is missing, or has another number")
+        try:
+            keys = [open_keys(ring, token, wrapped) for token in stored.subjects]
+        except DamagedError as why:
+            raise WrongError(place, f"its key does not open ({why})") from None
+        if not keys or not is_sound(keys, stored.envelope):
+            raise WrongError(place, "does not verify")
+        if is_current != newest:
+            raise WrongError(place, "is marked current wrongly")
+        expected += 1
+        yield
+
+
+def _check_pages(connection: Connection) -> None:
+    # Rows are found by one structure or another: SQLite's own check says that all of them agree. Of a
+    # PostgreSQL server it is the operator's (pg_amcheck), for it needs more than a gateway's rights.
+    if is_postgres(connection):
+        return
+    (message,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
+    if message != "ok":
+        raise WrongError("pages", message)
+
+
+def _check_frame(connection: Connection) -> None:
+    _check_pages(connection)
+    table = documents.documents.c
+    strange = select(table.sequence).where(
+        or_(table.deleted.not_in([False, True]), table.current.not_in([False, True]))
+    )
+    found = connection.execute(strange.limit(1)).scalar()
+    if found is not None:
+        raise WrongError(f"row {found}", "has a flag that is neither 0 nor 1")
+    gaps = select(func.min(table.sequence)).group_by(table.reference)
+    found = connection.execute(gaps.having(func.count() != func.max(table.version)).limit(1)).scalar()
+    if found is not None:
+        raise WrongError(f"row {found}", "is of a document of which a version is missing")
+
+
+def _index(connection: Connection) -> Iterator[None]:
+    stray = documents.index_difference(connection)
+    if stray is not None:
+        raise WrongError(stray, "the search index differs")
+    yield
+
+
+def wrapped_keys(connection: Connection) -> dict[bytes, bytes]:
+    """The wrapped keys of all subjects."""
+    columns = subjects.subjects.c
+    return {row.subject: row.wrapped for row in connection.execute(select(columns.subject, columns.wrapped))}
+
+
+def open_keys(ring: KeyRing, token: bytes, wrapped: dict[bytes, bytes]) -> SubjectKeys:
+    """The keys of the subject `token`.
+
+    Raises:
+        DamagedError: there is no such subject, or its wrapped key was changed.
+    """
+    if token not in wrapped:
+        raise DamagedError("no such subject")
+    return ring.cached(token) or ring.open(token, wrapped[token])

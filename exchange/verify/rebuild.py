@@ -1,0 +1,91 @@
+"""Builds the projection of the access log anew from a verified ledger, beside the one that is there.
+
+1. The sealed details stand nowhere else, so they are copied first, as many as can be read, and the old
+   log is kept under another name: nothing here ever deletes one.
+2. The entries come from the ledger in batches, each with its checkpoint in the same commit. Whoever ends
+   this half-way calls it again: it goes on behind the checkpoint.
+3. The new log takes the old one's place in one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from exchange.errors import DamagedError, UnavailableError
+from exchange.ledger.port import Checkpoint, Reader
+from exchange.ledger.projection import projected
+from exchange.store.engine.database import Database
+from exchange.store.engine.place import Place
+from exchange.store.log import log_tables
+from exchange.store.log.renewal import Renewal
+from exchange.verify.node import Progress
+
+_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What the new projection holds. `unread` says that some of the old log's details could not be read.
+
+    `kept` is where the old log is now; None where there was none.
+    """
+
+    entries: int
+    details: int
+    unread: bool
+    kept: Place | None
+
+
+def rebuild(renewal: Renewal, ledger: Reader, progress: Progress) -> Rebuilt:
+    """Put a projection of `ledger` in place of the log that is renewed.
+
+    Raises:
+        DamagedError: what an earlier call left half-built can't be used.
+        UnavailableError: the database went away, or somebody else has it now; call again, it goes on.
+    """
+    database = Database(renewal.fresh, log_tables.metadata, durable=False)
+    try:
+        with database.engine.begin() as connection:
+            unread = renewal.copy_details(connection)
+        _add_entries(database, renewal.fresh, ledger, progress)
+        with database.engine.connect() as connection:
+            entries = log_tables.count(connection)
+            details = int(
+                connection.execute(select(func.count()).select_from(log_tables.details)).scalar_one()
+            )
+    except SQLAlchemyError as why:
+        raise UnavailableError(
+            f"{renewal.fresh} can't be written now ({type(why).__name__}); call again, it goes on"
+        ) from None
+    finally:
+        database.close()
+    return Rebuilt(entries, details, unread, renewal.replace())
+
+
+def _add_entries(database: Database, fresh: Place, ledger: Reader, progress: Progress) -> None:
+    with database.engine.connect() as connection:
+        reached = log_tables.checkpoint(connection)
+        done = log_tables.count(connection)
+    ledger.catch_up()
+    rows: list[log_tables.EntryRow] = []
+    last = None if reached is None else Checkpoint(*reached)
+    if last is not None and not ledger.has_place(last.block, last.index):
+        raise DamagedError(f"a rebuilding that was begun belongs to another ledger; remove {fresh}")
+    for event, place, record in ledger.records(last):
+        if len(rows) >= _BATCH and last is not None and event != last:  # an event's records stay together
+            done += _write(database, rows, last)
+            progress("entries", done, done)
+            rows = []
+        rows.append(projected(place, record, event.block))
+        last = event
+    if last is not None:
+        _write(database, rows, last)
+
+
+def _write(database: Database, rows: list[log_tables.EntryRow], last: Checkpoint) -> int:
+    with database.engine.begin() as connection:
+        log_tables.project(connection, rows, last.block, last.index)
+    return len(rows)

@@ -1,0 +1,134 @@
+"""Requests that stall or never end, over real sockets: each connection ends, with words where they fit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from exchange.api.http import limits
+from exchange.api.http.limits import Limits
+from exchange.api.http.protocol import LONGEST_HEAD, Wire
+from exchange.runtime.quota import Budget
+
+QUICK = 0.3
+
+
+async def echo(request: Request) -> PlainTextResponse:
+    if request.url.path == "/slow":
+        await asyncio.sleep(4 * QUICK)
+    return PlainTextResponse(str(len(await request.body())))
+
+
+class Hasty(Wire):
+    patience = QUICK
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(limits, "STALL", QUICK)
+    monkeypatch.setattr(limits, "SLOWEST", 4 * QUICK)
+    app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
+    config = uvicorn.Config(
+        Limits(app, Budget(1 << 30), max_body=10_000),
+        http=Hasty,
+        log_config=None,
+        lifespan="off",
+        timeout_keep_alive=1,
+    )
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells by this flag alone
+            await asyncio.sleep(0.01)
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+async def answer(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """All that the server says to `pieces` until it closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    got = bytearray()
+
+    async def collect() -> None:
+        with contextlib.suppress(OSError):  # closed while more was sent
+            while chunk := await reader.read(65_536):
+                got.extend(chunk)
+
+    async with asyncio.timeout(20 * QUICK):
+        collecting = asyncio.create_task(collect())
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        await collecting
+    writer.close()
+    return bytes(got)
+
+
+def refused(got: bytes, status: int) -> None:
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode()), got[:200]
+    assert b"application/fhir+json" in head
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
+
+
+HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /x HT", HEAD, HEAD + b"X: y"])
+async def test_a_head_that_does_not_come_ends_with_408(port: int, begun: bytes) -> None:
+    refused(await answer(port, begun), 408)
+
+
+async def test_a_head_that_drips_ends_with_408(port: int) -> None:
+    refused(await answer(port, *([HEAD] + [b"X: y\r\n"] * 8), pause=QUICK / 5), 408)
+
+
+@pytest.mark.parametrize("begun", [b"GET /", HEAD + b"X: ", HEAD + b"X"])
+async def test_a_head_that_does_not_end_is_not_collected(port: int, begun: bytes) -> None:
+    got = await answer(port, begun, *([b"y" * 16_384] * (LONGEST_HEAD // 16_384 + 1)))
+    refused(got, 431)
+
+
+async def test_what_is_no_http_is_refused_in_fhirs_words(port: int) -> None:
+    refused(await answer(port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"), 400)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"]
+)
+async def test_a_body_that_stalls_ends_with_408(port: int, framing: bytes) -> None:
+    refused(await answer(port, HEAD + framing + b"abc"), 408)
+
+
+async def test_a_body_that_drips_ends_with_408(port: int) -> None:
+    drops = [b"1\r\na\r\n"] * 12
+    refused(await answer(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *drops, pause=QUICK / 2), 408)
+
+
+async def test_requests_in_their_time_are_answered_on_one_connection(port: int) -> None:
+    one = HEAD + b"Content-Length: 3\r\n\r\nabc"
+    last = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nab"
+    got = await answer(port, one, one, last, pause=QUICK / 2)
+    assert got.count(b"HTTP/1.1 200 OK") == 3
+    assert got.endswith(b"2")
+
+
+async def test_an_answer_that_takes_long_is_not_cut(port: int) -> None:
+    slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    got = await answer(port, slow + b"GET /nex")  # and the next request is begun meanwhile
+    assert got.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 408 " in got

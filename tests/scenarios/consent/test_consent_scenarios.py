@@ -1,0 +1,617 @@
+"""What a patient or the custodian files, and what other organisations read because of it."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from exchange.auth.principal import Member
+from tests.support.scenarios.scenario_site import (
+    CITY,
+    EVERY_NODE,
+    LAKE,
+    MISSING,
+    RIDGE,
+    Caller,
+    Site,
+    consent,
+    copied,
+    is_outcome,
+    observation,
+    opened,
+)
+
+LEDGERS = EVERY_NODE
+
+LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+TYPES = "http://hl7.org/fhir/resource-types"
+HEART, PRESSURE = "8867-4", "8480-6"
+
+
+class Person:
+    """A patient of City Hospital with a heart rate, a blood pressure of long ago, and a condition."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.id = site.new_patient(birthDate="1980")
+        self.heart = site.observation(self.id)["id"]
+        self.pressure = site.observation(self.id, effectiveDateTime="2001-02-03", code=PRESSURE)["id"]
+        self.restricted = site.observation(
+            self.id, meta={"security": [{"system": CONFIDENTIALITY, "code": "R"}]}
+        )["id"]
+        condition = {
+            "resourceType": "Condition",
+            "subject": {"reference": f"Patient/{self.id}"},
+            "code": {"coding": [{"system": SNOMED, "code": "44054006"}]},
+            "onsetDateTime": "2026-01-05",
+        }
+        self.condition = site.city.post("Condition", condition).json()["id"]
+        self.token = site.patient(self.id)
+        self.consent = ""
+
+    def sees(self, caller: Caller) -> set[str]:
+        """Which of the records `caller` reads, by read, vread, search and `$everything` alike."""
+        names = {
+            f"Observation/{self.heart}": "heart",
+            f"Observation/{self.pressure}": "pressure",
+            f"Observation/{self.restricted}": "restricted",
+            f"Condition/{self.condition}": "condition",
+        }
+        read = {name for place, name in names.items() if caller.get(place).status_code == 200}
+        versions = {
+            name for place, name in names.items() if caller.get(f"{place}/_history/1").status_code == 200
+        }
+        past = {name for place, name in names.items() if caller.get(f"{place}/_history").status_code == 200}
+        found = [
+            *caller.found(f"Observation?patient={self.id}"),
+            *caller.found(f"Condition?patient={self.id}"),
+        ]
+        all_of_it = caller.found(f"Patient/{self.id}/$everything")
+        searched, gathered = (
+            {names[place] for one in some if (place := f"{one['resourceType']}/{one['id']}") in names}
+            for some in (found, all_of_it)
+        )
+        assert read == versions == past == searched == gathered
+        return read
+
+    def file(self, caller: Caller, body: dict[str, Any], status: int = 201) -> None:
+        if self.consent:
+            answer = caller.put(f"Consent/{self.consent}", body | {"id": self.consent})
+            assert answer.status_code == 200, answer.text
+        else:
+            answer = caller.post("Consent", body)
+            assert answer.status_code == status, answer.text
+            self.consent = answer.json()["id"]
+
+    def grant(self, *recipients: Member, status: str = "active", **provision: Any) -> None:
+        self.file(self.token, consent(self.id, *recipients, status=status, **provision))
+
+
+ALL = {"heart", "pressure", "restricted", "condition"}
+
+
+def _loinc(code: str) -> dict[str, Any]:
+    return {"coding": [{"system": LOINC, "code": code}]}
+
+
+def _actor(reference: dict[str, Any]) -> dict[str, Any]:
+    role = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+    return {"role": {"coding": [role]}, "reference": reference}
+
+
+@pytest.fixture
+def person(site: Site) -> Person:
+    return Person(site)
+
+
+def test_nobody_else_reads_anything_before_a_consent(site: Site, person: Person):
+    assert person.sees(site.city) == ALL
+    assert person.sees(site.lake) == set()
+    assert person.sees(site.ridge) == set()
+
+
+def test_the_custodian_files_a_paper_consent_and_the_named_organisation_alone_reads(
+    site: Site, person: Person
+):
+    person.file(site.city, consent(person.id, LAKE))
+    assert person.sees(site.lake) == ALL
+    assert person.sees(site.ridge) == set()
+
+
+def test_a_patients_own_grant_lets_the_named_organisation_read(site: Site, person: Person):
+    person.grant(LAKE)
+    assert person.sees(site.lake) == ALL
+    assert person.sees(site.ridge) == set()
+
+
+def test_a_grant_for_treatment_holds_for_no_other_purpose(site: Site, person: Person):
+    person.grant(LAKE)
+    for purpose in ("HRESCH", "HPAYMT", "HOPERAT", "PUBHLTH"):
+        assert person.sees(site.system(LAKE, purpose)) == set()
+
+
+def test_another_patients_token_grants_nothing_and_changes_nothing(site: Site, person: Person):
+    stranger = site.patient(site.new_patient())
+    is_outcome(stranger.post("Consent", consent(person.id, LAKE)), 403)
+    person.grant(LAKE)
+    before = person.token.get(f"Consent/{person.consent}").json()
+    revoked = consent(person.id, LAKE, status="inactive", logical_id=person.consent)
+    is_outcome(stranger.put(f"Consent/{person.consent}", revoked), 403)
+    own = consent(str(stranger.get("Patient").json()["entry"][0]["resource"]["id"]), LAKE)
+    is_outcome(stranger.put(f"Consent/{person.consent}", own | {"id": person.consent}), 404)
+    is_outcome(stranger.delete(f"Consent/{person.consent}"), 404, 409)
+    assert person.token.get(f"Consent/{person.consent}").json() == before
+    assert person.sees(site.lake) == ALL
+
+
+@pytest.mark.parametrize("who", ["lake", "officer"])
+def test_other_organisations_and_officers_file_no_consents(site: Site, person: Person, who: str):
+    caller = site.lake if who == "lake" else site.officer()
+    is_outcome(caller.post("Consent", consent(person.id, LAKE)), 403)
+    is_outcome(caller.put(f"Consent/{MISSING}", consent(person.id, LAKE, logical_id=MISSING)), 403)
+
+
+@pytest.mark.parametrize("permits", [True, False])
+@pytest.mark.parametrize(
+    ("narrow", "reached"),
+    [
+        ({"class": [{"system": TYPES, "code": "Condition"}]}, {"condition"}),
+        ({"code": [_loinc(HEART)]}, {"heart", "restricted"}),
+        ({"code": [_loinc(PRESSURE), _loinc(HEART)]}, {"heart", "restricted", "pressure"}),
+        ({"class": [{"system": TYPES, "code": "Patient"}]}, set()),
+        ({"dataPeriod": {"start": "2001-01-01", "end": "2001-12-31"}}, {"pressure"}),
+        (
+            {"class": [{"system": TYPES, "code": "Observation"}], "dataPeriod": {"start": "2026-01-01"}},
+            {"heart", "restricted"},
+        ),
+    ],
+)
+def test_a_narrow_provision_reaches_what_it_names_and_no_more(
+    site: Site, person: Person, narrow: dict[str, Any], reached: set[str], permits: bool
+):
+    if permits:
+        person.grant(LAKE, **narrow)
+        assert person.sees(site.lake) == reached
+    else:
+        person.grant(LAKE, provision=[{"type": "deny", **narrow}])
+        assert person.sees(site.lake) == ALL - reached
+
+
+def test_confidentiality_permits_up_to_and_denies_from_the_level_that_it_names(site: Site, person: Person):
+    for type_, code, seen in (
+        ("permit", "R", ALL),
+        ("permit", "N", ALL - {"restricted"}),
+        ("deny", "R", ALL - {"restricted"}),
+        ("deny", "N", set()),
+    ):
+        label = {"securityLabel": [{"system": CONFIDENTIALITY, "code": code}]}
+        if type_ == "permit":
+            person.grant(LAKE, **label)
+        else:
+            person.grant(LAKE, provision=[{"type": "deny", **label}])
+        assert person.sees(site.lake) == seen
+
+
+def test_a_permit_within_a_deny_within_a_permit_is_an_exception_of_the_exception(site: Site, person: Person):
+    inner = {"type": "permit", "code": [_loinc(PRESSURE)]}
+    outer = {"type": "deny", "class": [{"system": TYPES, "code": "Observation"}], "provision": [inner]}
+    person.grant(LAKE, provision=[outer])
+    assert person.sees(site.lake) == {"condition", "pressure"}
+
+
+def test_a_second_consent_that_denies_overrides_one_that_permits(site: Site, person: Person):
+    person.grant(LAKE)
+    deny = consent(person.id, LAKE, type="deny")
+    made = person.token.post("Consent", deny)
+    assert made.status_code == 201, made.text
+    assert person.sees(site.lake) == set()
+    over = deny | {"id": made.json()["id"], "status": "inactive"}
+    assert person.token.put(f"Consent/{over['id']}", over).status_code == 200
+    assert person.sees(site.lake) == ALL
+
+
+def test_a_denied_person_is_refused_and_colleagues_are_not(site: Site, person: Person):
+    deny = {"type": "deny", "actor": [_actor({"reference": "Practitioner/lake-3"})]}
+    person.grant(LAKE, provision=[deny])
+    assert person.sees(site.system(LAKE, user="Practitioner/lake-4")) == ALL
+    assert person.sees(site.system(LAKE, user="Practitioner/lake-3")) == set()
+
+
+def test_a_denied_role_is_refused_and_an_unstated_one_with_it(site: Site, person: Person):
+    role = {"type": "PractitionerRole", "identifier": {"system": SNOMED, "value": "224535009"}}
+    person.grant(LAKE, provision=[{"type": "deny", "actor": [_actor(role)]}])
+    doctor, nurse = (f"{SNOMED}|{code}" for code in ("158965000", "224535009"))
+    assert person.sees(site.system(LAKE, user="Practitioner/1", role=doctor)) == ALL
+    assert person.sees(site.system(LAKE, user="Practitioner/1", role=nurse)) == set()
+    assert person.sees(site.system(LAKE, user="Practitioner/1")) == set()
+
+
+def test_a_denied_person_is_refused_under_every_name(site: Site, person: Person):
+    base = f"{site.demo.settings.base_url}/fhir"
+    denied = _actor({"reference": f"{base}/Practitioner/lake-3/"})
+    person.grant(LAKE, provision=[{"type": "deny", "actor": [denied]}])
+    assert person.sees(site.system(LAKE, user=f"{base}/Practitioner/lake-4")) == ALL
+    for user in (
+        "Practitioner/lake-3",
+        f"{base}/Practitioner/lake-3",
+        f"{base.upper().replace('FHIR', 'fhir')}/Practitioner/lake-3/_history/2",
+        "PractitionerRole/of-lake-3",
+        "https://lake.example/fhir/Practitioner/3",
+        "urn:npi|1234567893",
+    ):
+        assert person.sees(site.system(LAKE, user=user)) == set(), user
+
+
+def test_a_denied_role_is_refused_in_every_spelling_and_in_other_code_systems(site: Site, person: Person):
+    nurse = {"type": "PractitionerRole", "identifier": {"system": "http://nucc.org/provider-taxonomy"}}
+    nurse["identifier"]["value"] = "163W00000X"
+    person.grant(LAKE, provision=[{"type": "deny", "actor": [_actor(nurse)]}])
+    taxonomy = "urn:oid:2.16.840.1.113883.6.101"
+    assert person.sees(site.system(LAKE, user="Practitioner/1", role=f"{taxonomy}#207Q00000X")) == ALL
+    for role in (
+        f"{taxonomy}#163W00000X",
+        "http://www.nucc.org/provider-taxonomy/|163w00000x",
+        f"{SNOMED}|224535009",
+        "urn:lake:roles|physician",
+    ):
+        assert person.sees(site.system(LAKE, user="Practitioner/1", role=role)) == set(), role
+
+
+@pytest.mark.parametrize(
+    "system", ["urn:oid:2.16.840.1.113883.6.1", "https://loinc.org/", "2.16.840.1.113883.6.1"]
+)
+def test_a_denied_code_hides_records_however_its_system_is_written(site: Site, person: Person, system: str):
+    denied = {"type": "deny", "code": [{"coding": [{"system": system, "code": HEART}]}]}
+    person.grant(LAKE, provision=[denied])
+    assert person.sees(site.lake) == {"pressure", "condition"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.1", "code": HEART}]},
+        {"coding": [{"system": "urn:oid:1.2.3.4", "code": "4711"}]},
+        {"coding": [{"system": "http://loinc.example", "code": HEART}]},
+        {"coding": [{"display": "Heart rate"}]},
+        {"text": "Heart rate"},
+    ],
+    ids=str,
+)
+def test_a_denied_code_hides_what_might_have_it(site: Site, person: Person, code: dict[str, Any]):
+    other = site.city.post("Observation", observation(person.id) | {"code": code}).json()["id"]
+    person.grant(LAKE)
+    assert site.lake.get(f"Observation/{other}").status_code == 200
+    person.grant(LAKE, provision=[{"type": "deny", "code": [_loinc(HEART)]}])
+    is_outcome(site.lake.get(f"Observation/{other}"), 404)
+    assert site.lake.get(f"Observation/{person.pressure}").status_code == 200
+
+
+def test_a_denied_author_hides_records_however_they_name_her(site: Site, person: Person):
+    base = f"{site.demo.settings.base_url}/fhir"
+    authored = {"meaning": "authoredby", "reference": {"reference": "Practitioner/d1"}}
+    person.grant(LAKE, provision=[{"type": "deny", "data": [authored]}])
+    told = site.observation(person.id, performer=[{"reference": f"{base}/Practitioner/d2"}])["id"]
+    assert site.lake.get(f"Observation/{told}").status_code == 200
+    for performer in (
+        {"reference": "Practitioner/d1/_history/1"},
+        {"reference": f"{base}/Practitioner/d1"},
+        {"reference": "PractitionerRole/r"},
+        {"reference": "https://lake.example/fhir/Practitioner/d1"},
+        {"identifier": {"system": "urn:npi", "value": "1"}},
+        {"display": "Dr. D."},
+    ):
+        written = site.observation(person.id, performer=[performer])["id"]
+        is_outcome(site.lake.get(f"Observation/{written}"), 404)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"identifier": {"system": "urn:mrn", "value": "1"}},
+        {"reference": "https://lake.example/fhir/Patient/1"},
+        {"reference": "#p"},
+        {"reference": "urn:uuid:0d5c8f9e-6c1e-4b54-a7b5-1d6f7c3a9e11"},
+        {"display": "Peter Chalmers"},
+    ],
+    ids=str,
+)
+def test_a_record_of_a_patient_who_is_not_here_is_refused(site: Site, subject: dict[str, Any]):
+    body = observation("x", subject=subject)
+    if subject.get("reference") == "#p":
+        body["contained"] = [{"resourceType": "Patient", "id": "p"}]
+    for answer in (
+        site.city.post("Observation", body),
+        site.city.put(f"Observation/{MISSING}", body | {"id": MISSING}),
+    ):
+        assert is_outcome(answer, 422)["issue"][0]["expression"] == ["Observation.subject"]
+    is_outcome(site.city.get(f"Observation/{MISSING}"), 404)
+
+
+def test_a_record_without_a_patient_serves_the_hospitals_own_care_alone(site: Site):
+    made = site.city.post("Device", {"resourceType": "Device", "status": "active"})
+    place = f"Device/{made.json()['id']}"
+    for purpose in ("TREAT", "HPAYMT", "HOPERAT", "ETREAT"):
+        assert site.system(CITY, purpose).get(place).status_code == 200
+    for purpose in ("HRESCH", "PUBHLTH", "PATRQT"):
+        is_outcome(site.system(CITY, purpose).get(place), 404)
+        assert site.system(CITY, purpose).found("Device") == []
+    is_outcome(site.lake.get(place), 404)
+    organization = f"Organization/{LAKE.organization}"
+    for member in (CITY, LAKE):
+        assert site.system(member, "HRESCH").get(organization).status_code == 200
+
+
+def test_a_consent_whose_period_is_over_permits_nothing(site: Site, person: Person):
+    person.grant(LAKE, period={"start": "2020-01-01", "end": "2020-12-31"})
+    assert person.sees(site.lake) == set()
+
+
+def test_a_consent_whose_period_has_not_begun_permits_nothing_yet(site: Site, person: Person):
+    person.grant(LAKE, period={"start": "2099-01-01"})
+    assert person.sees(site.lake) == set()
+
+
+def test_a_consent_within_its_period_permits(site: Site, person: Person):
+    person.grant(LAKE, period={"start": "2020-01-01", "end": "2099-12-31"})
+    assert person.sees(site.lake) == ALL
+
+
+def test_a_consent_ends_by_itself_when_its_period_does(
+    built: Path, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    demo = copied(built, tmp_path / "node")
+    with opened(demo) as (http, _, _):
+        person = Person(Site(demo, http, site.people))
+        now = datetime.datetime.now(datetime.UTC)
+        end = now + datetime.timedelta(minutes=5)
+        person.grant(LAKE, period={"end": end.isoformat(timespec="seconds")})
+        assert person.sees(person.site.lake) == ALL
+        turned = time.time_ns() + 6 * 60 * 1_000_000_000
+        monkeypatch.setattr("exchange.ledger.embedded.node.time", SimpleNamespace(time_ns=lambda: turned))
+        assert person.sees(person.site.lake) == set()
+        assert person.sees(person.site.city) == ALL
+
+
+@pytest.mark.parametrize("status", ["inactive", "entered-in-error", "rejected"])
+def test_an_update_that_ends_a_consent_revokes_it_for_the_next_request(
+    site: Site, person: Person, status: str
+):
+    person.grant(LAKE)
+    assert person.sees(site.lake) == ALL
+    person.grant(LAKE, status=status)
+    assert person.sees(site.lake) == set()
+
+
+def test_a_revoked_consent_can_be_given_again(site: Site, person: Person):
+    for status, seen in (("active", ALL), ("inactive", set()), ("active", ALL)):
+        person.grant(LAKE, status=status)
+        assert person.sees(site.lake) == seen
+
+
+def test_a_grant_made_before_the_first_request_of_the_other_still_holds(site: Site):
+    person = Person(site)
+    person.grant(RIDGE)
+    person.grant(RIDGE, status="inactive")
+    assert person.sees(site.ridge) == set()
+    person.grant(RIDGE)
+    assert person.sees(site.ridge) == ALL
+
+
+def test_a_consent_that_names_two_and_then_one_ends_for_the_other(site: Site, person: Person):
+    person.grant(LAKE, RIDGE)
+    assert person.sees(site.lake) == ALL
+    assert person.sees(site.ridge) == ALL
+    person.grant(RIDGE)
+    assert person.sees(site.lake) == set()
+    assert person.sees(site.ridge) == ALL
+    person.grant(LAKE)
+    assert person.sees(site.lake) == ALL
+    assert person.sees(site.ridge) == set()
+
+
+def test_a_consent_that_changes_hands_before_anyone_asked_holds_for_the_last_named(site: Site):
+    person = Person(site)
+    person.grant(LAKE)
+    person.grant(RIDGE)
+    assert person.sees(site.lake) == set()
+    assert person.sees(site.ridge) == ALL
+
+
+UNENFORCEABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown purpose": (
+        {"provision": {"purpose": [{"system": REASON, "code": "CURIOSITY"}]}},
+        "Consent.provision.purpose[0]",
+    ),
+    "an unknown organisation": (
+        {"provision": {"actor": [_actor({"reference": "Organization/elsewhere"})]}},
+        "Consent.provision.actor",
+    ),
+    "a class that is none": (
+        {"provision": {"class": [{"system": TYPES, "code": "Observations"}]}},
+        "Consent.provision.class[0]",
+    ),
+    "a code in words": ({"provision": {"code": [{"text": "my heart"}]}}, "Consent.provision.code[0]"),
+    "a code system that nobody knows": (
+        {"provision": {"code": [{"coding": [{"system": "urn:oid:1.2.3.4", "code": "x"}]}]}},
+        "Consent.provision.code[0].coding[0]",
+    ),
+    "a denial of whoever is in a role": (
+        {"provision": {"type": "deny", "actor": [_actor({"reference": "PractitionerRole/1"})]}},
+        "Consent.provision.actor",
+    ),
+    "a denial of somebody elsewhere": (
+        {"provision": {"type": "deny", "actor": [_actor({"reference": "https://x.example/Practitioner/1"})]}},
+        "Consent.provision.actor",
+    ),
+    "a directive that is not supported": (
+        {"policyRule": {"coding": [{"system": ACT, "code": "OPTOUTE"}]}},
+        "Consent.policyRule.coding[0]",
+    ),
+    "an unknown label": (
+        {"provision": {"securityLabel": [{"system": ACT, "code": "XYZ"}]}},
+        "Consent.provision.securityLabel[0]",
+    ),
+    "another scope": (
+        {
+            "scope": {
+                "coding": [
+                    {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}
+                ]
+            }
+        },
+        "Consent.scope",
+    ),
+    "another category": (
+        {"category": [{"coding": [{"system": LOINC, "code": "64292-6"}]}]},
+        "Consent.category",
+    ),
+    "an extension that modifies": (
+        {"modifierExtension": [{"url": "http://x.example", "valueBoolean": True}]},
+        "Consent.modifierExtension",
+    ),
+    "no patient": ({"patient": None}, "Consent"),
+    "a group as patient": ({"patient": {"reference": "Group/1"}}, "Consent.patient"),
+}
+
+
+def _unenforceable(patient: str, name: str) -> dict[str, Any]:
+    changes, _ = UNENFORCEABLE[name]
+    body = consent(patient, LAKE)
+    for element, value in changes.items():
+        if element == "provision":
+            body["provision"] |= value
+        elif value is None:
+            del body[element]
+        else:
+            body[element] = value
+    return body
+
+
+@pytest.mark.parametrize("name", list(UNENFORCEABLE))
+def test_a_consent_that_can_not_be_enforced_is_refused_with_the_path(site: Site, person: Person, name: str):
+    said = is_outcome(site.city.post("Consent", _unenforceable(person.id, name)), 422)
+    paths = [path for issue in said["issue"] for path in issue["expression"]]
+    assert any(path.startswith(UNENFORCEABLE[name][1]) for path in paths), paths
+    assert site.city.found(f"Consent?patient={person.id}") == []
+
+
+@pytest.mark.parametrize("name", ["an unknown purpose", "an unknown organisation", "another scope"])
+def test_a_change_that_is_refused_leaves_the_old_terms_in_force(site: Site, person: Person, name: str):
+    person.grant(LAKE, code=[_loinc(HEART)])
+    body = _unenforceable(person.id, name) | {"id": person.consent}
+    is_outcome(person.token.put(f"Consent/{person.consent}", body), 422)
+    assert person.sees(site.lake) == {"heart", "restricted"}
+    assert person.token.get(f"Consent/{person.consent}").json()["meta"]["versionId"] == "1"
+
+
+def test_a_change_against_another_version_leaves_the_old_terms_in_force(site: Site, person: Person):
+    person.grant(LAKE)
+    over = consent(person.id, LAKE, status="inactive", logical_id=person.consent)
+    is_outcome(person.token.put(f"Consent/{person.consent}", over, If_Match='W/"5"'), 412)
+    assert person.sees(site.lake) == ALL
+
+
+def test_a_consent_is_never_deleted(site: Site, person: Person):
+    person.grant(LAKE)
+    is_outcome(site.city.delete(f"Consent/{person.consent}"), 409)
+    is_outcome(person.token.delete(f"Consent/{person.consent}"), 409)
+    assert person.sees(site.lake) == ALL
+
+
+@pytest.mark.parametrize("status", ["draft", "proposed"])
+def test_a_consent_that_is_only_drafted_permits_nothing(site: Site, person: Person, status: str):
+    person.grant(LAKE, status=status)
+    assert person.sees(site.lake) == set()
+    person.grant(LAKE)
+    assert person.sees(site.lake) == ALL
+
+
+def test_a_consent_in_a_transaction_holds_with_it_and_falls_with_it(site: Site, person: Person):
+    good = {"request": {"method": "POST", "url": "Consent"}, "resource": consent(person.id, LAKE)}
+    bad = {
+        "request": {"method": "POST", "url": "Observation"},
+        "resource": observation(person.id, status="x"),
+    }
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": [good, bad]}
+    is_outcome(site.city.post("", body), 422)
+    assert person.sees(site.lake) == set()
+    body["entry"] = [good]
+    assert site.city.post("", body).status_code == 200
+    assert person.sees(site.lake) == ALL
+
+
+def test_a_consent_moves_to_no_other_patient(site: Site, person: Person):
+    person.grant(LAKE)
+    other = consent(site.new_patient(), LAKE, logical_id=person.consent)
+    is_outcome(site.city.put(f"Consent/{person.consent}", other), 404, 409, 422)
+    assert person.sees(site.lake) == ALL
+
+
+def test_the_patient_reads_her_own_records_and_nobody_elses(site: Site, person: Person):
+    other = Person(site)
+    assert person.sees(person.token) == ALL
+    assert other.sees(person.token) == set()
+    assert {one["id"] for one in person.token.found("Patient")} == {person.id}
+    assert len(person.token.found("Observation")) == 3
+
+
+def test_an_officer_reads_no_records(site: Site, person: Person):
+    officer = site.officer()
+    for path in (
+        f"Observation/{person.heart}",
+        f"Observation/{MISSING}",
+        "Observation",
+        f"Observation?patient={person.id}",
+        f"Patient/{person.id}/$everything",
+        f"Observation/{person.heart}/_history",
+        f"Observation/{person.heart}/_history/1",
+    ):
+        is_outcome(officer.get(path), 403)
+
+
+def test_the_recipient_reads_the_consent_itself_only_as_far_as_it_permits(site: Site, person: Person):
+    person.grant(LAKE, code=[_loinc(HEART)])
+    is_outcome(site.lake.get(f"Consent/{person.consent}"), 404)
+    person.grant(LAKE)
+    assert site.lake.get(f"Consent/{person.consent}").status_code == 200
+    is_outcome(site.ridge.get(f"Consent/{person.consent}"), 404)
+
+
+def test_the_patient_can_keep_her_own_hospitals_research_out(site: Site, person: Person):
+    assert person.sees(site.system(CITY, "HRESCH")) == set()
+    body = consent(person.id, CITY)
+    body["provision"]["purpose"] = [{"system": REASON, "code": "HRESCH"}]
+    person.file(person.token, body)
+    assert person.sees(site.system(CITY, "HRESCH")) == ALL
+    assert person.sees(site.system(LAKE, "HRESCH")) == set()
+
+
+def test_a_patient_can_deny_the_custodian_a_label(site: Site, person: Person):
+    label = {"securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]}
+    person.grant(CITY, type="deny", **label)
+    assert person.sees(site.city) == ALL - {"restricted"}
+    assert person.sees(person.token) >= ALL - {"restricted"}
+
+
+def test_a_record_of_two_patients_needs_both_permissions(site: Site):
+    one, two = Person(site), Person(site)
+    shared = site.city.post(
+        "Observation",
+        observation(one.id, performer=[{"reference": f"Patient/{two.id}"}]),
+    ).json()["id"]
+    one.grant(LAKE)
+    hidden = site.lake.get(f"Observation/{shared}")
+    two.grant(LAKE)
+    assert site.lake.get(f"Observation/{shared}").status_code == 200
+    is_outcome(hidden, 404)
+    one.grant(LAKE, status="inactive")
+    is_outcome(site.lake.get(f"Observation/{shared}"), 404)

@@ -1,0 +1,181 @@
+"""A gateway's consent filing over the real contracts, with a ledger that may answer late, or never."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from chaincode.consent.model import Pair, Policy, PolicyRule
+from exchange.consent.compile import ConsentDraft, terms_id
+from exchange.consent.provisions import Conditions, Named, Rule
+from exchange.crypto.keys import KeyRing, SubjectKeys
+from exchange.crypto.pseudonyms import PatientSecret
+from exchange.crypto.references import References
+from exchange.errors import UnavailableError
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.embedded import EmbeddedLedger
+from exchange.ledger.errors import RefusedError, UnknownOutcomeError
+from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
+from exchange.services.access.subject_keys import Keys
+from exchange.services.consents.expected import context_of, seal_draft
+from exchange.services.consents.pairs import Pairs
+from exchange.store.engine.database import Database
+from exchange.store.records import subjects as store
+from exchange.store.records.tables import metadata
+from exchange.vault.file import FileVault, create_root_key
+
+A, B, C = "HospitalAMSP", "HospitalBMSP", "HospitalCMSP"
+MEMBERS = {f"Organization/{name}": name for name in (A, B, C)}
+
+Fate = Literal["commits", "answer-lost", "late", "never"]
+
+
+class Stalling:
+    """The embedded ledger behind a network that loses answers and delivers some calls late.
+
+    What changes consent meets the `fates` that are left, one each, and then none. `late` is what was not
+    delivered yet: `deliver` brings one of them, in any order, as the orderer might.
+    """
+
+    def __init__(self, ledger: EmbeddedLedger) -> None:
+        self._ledger = ledger
+        self.fates: deque[Fate] = deque()
+        self.late: list[tuple[str, bytes]] = []
+        self.submitted: list[tuple[str, bytes]] = []
+
+    @property
+    def msp_id(self) -> str:
+        return self._ledger.msp_id
+
+    async def submit(
+        self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
+    ) -> Committed:
+        if not function.startswith("consent:"):
+            return await self._ledger.submit(function, args, transient=transient)
+        self.submitted.append((function, args))
+        fate = self.fates.popleft() if self.fates else "commits"
+        if fate == "late":
+            self.late.append((function, args))
+        if fate in {"late", "never"}:
+            raise UnavailableError("the ledger did not answer in time")
+        committed = await self._ledger.submit(function, args, transient=transient)
+        if fate == "answer-lost":
+            raise UnknownOutcomeError("the answer was lost")
+        return committed
+
+    async def deliver(self, place: int) -> None:
+        """What was late commits now, unless the contract refuses it by now."""
+        function, args = self.late.pop(place % len(self.late))
+        with suppress(RefusedError):
+            await self._ledger.submit(function, args)
+
+    async def evaluate(self, function: str, args: bytes) -> bytes:
+        return await self._ledger.evaluate(function, args)
+
+    def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+        return self._ledger.events(after)
+
+    async def close(self) -> None:
+        await self._ledger.close()
+
+
+def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> ConsentDraft:
+    """A compiled consent with these exceptions."""
+    root = Rule("none", exceptions=tuple(rules))
+    return ConsentDraft(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
+
+
+def towards(*recipients: str, effect: str = "permit", **conditions: object) -> Rule:
+    """A rule about these organisations."""
+    actors = tuple(Named("organization", f"Organization/{name}") for name in recipients)
+    return Rule(effect, Conditions(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
+
+
+class Site:
+    """One patient's consents at Hospital A. `stored` is the newest version of each."""
+
+    def __init__(self, folder: Path, ledger: Stalling) -> None:
+        self.ledger = ledger
+        self.client = LedgerClient(ledger)
+        vault = FileVault(folder / "root.key")
+        self.references = References(vault.derive("references"))
+        self.records = Database(folder / "records.db", metadata, durable=False)
+        self.keys = Keys(KeyRing(vault), self.records)
+        self.stored: dict[str, ConsentDraft] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """The process ends and starts again: what it remembered is gone."""
+        self.pairs = Pairs(
+            msp_id=A,
+            members=MEMBERS,
+            directory=self.references.directory,
+            records=self.records,
+            keys=self.keys,
+            ledger=self.client,
+        )
+
+    async def patient(self, name: str = "p") -> SubjectKeys:
+        token = self.references.subject(name)
+        return (await self.keys.ensure({token: name}))[token]
+
+    def reference(self, name: str) -> bytes:
+        return self.references.record("Consent", name)
+
+    async def put(self, *drafts: ConsentDraft) -> None:
+        """Store new versions of consents and file them, as a write does."""
+        keys = await self.patient()
+        changes = [(keys, self.reference(one.id), one) for one in drafts]
+
+        async def commit() -> None:
+            newer = []
+            for one in drafts:
+                version = self.stored[one.id].version + 1 if one.id in self.stored else 1
+                newer.append(msgspec.structs.replace(one, version=version))
+            rows = [seal_draft(keys, self.reference(one.id), one.version, one) for one in newer]
+            await self.records.write(lambda c: [store.put_draft(c, keys.token, row) for row in rows])
+            self.stored |= {one.id: one for one in newer}
+
+        await self.pairs.change(changes, commit)
+
+    async def ensure(self, recipient: str) -> bool:
+        """Whether the patient's pair towards `recipient` is open, after what a read does first."""
+        keys = await self.patient()
+        return keys.token in await self.pairs.ensure([keys], recipient)
+
+    async def held(self, recipient: str) -> Pair | None:
+        """The patient's pair towards `recipient` as the ledger has it."""
+        return await self.client.read_pair(PatientSecret((await self.patient()).secret).pair(recipient))
+
+    async def terms_id(self, name: str, recipient: str) -> str:
+        """The consent `name` in that pair."""
+        return terms_id(draft(name, ()), context_of(await self.patient(), recipient, MEMBERS))
+
+    async def close(self) -> None:
+        self.records.close()
+        await self.client.close()
+
+
+@asynccontextmanager
+async def opened_site(*rules: PolicyRule, voters: tuple[str, ...] = ()) -> AsyncIterator[Site]:
+    """A site of a founded consortium whose policy has these rules and voters."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        create_root_key(folder / "root.key")
+        EmbeddedLedger.create_key(folder / "node.pem")
+        ledger = EmbeddedLedger.open(folder / "ledger.db", key=folder / "node.pem", msp_id=A)
+        checked: Transactions = Stalling(ledger)
+        await LedgerClient(checked).found_policy(
+            Policy(version=1, members=(A, B, C), rules=rules, voters=voters)
+        )
+        site = Site(folder, Stalling(ledger))
+        try:
+            yield site
+        finally:
+            await site.close()

@@ -1,0 +1,171 @@
+"""What the ledger says of a node that served: the judge of scenarios, with the custodian's keys.
+
+It reads the blocks, from the embedded ledger's file or from a peer, and the wrapped keys by itself, so that
+what the gateway answered can be held against what is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, MetaData, select
+
+from chaincode.access.model import Record
+from chaincode.access.state import read_record, read_sheet
+from chaincode.consent.model import Pair, Terms
+from exchange.cli.node.verify import verify as check
+from exchange.crypto.keys import KeyRing
+from exchange.crypto.pseudonyms import PatientSecret
+from exchange.crypto.references import References
+from exchange.ledger.embedded import block
+from exchange.ledger.embedded.storage import LATEST, Storage
+from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.node.settings import Folder
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables
+from exchange.store.records import subjects
+from exchange.store.records.tables import metadata
+from exchange.vault.file import FileVault
+from tests.support.channel_writes import valid_writes
+from tests.support.scenarios.scenario_site import in_thread
+
+
+@dataclass
+class Witness:
+    """The ledger in its own order: each pair's states by place, and each transaction's access entries."""
+
+    folder: Folder
+    places: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, list[Record]] = field(default_factory=dict)
+    states: dict[str, list[tuple[int, Pair]]] = field(default_factory=dict)
+    secrets: dict[bytes, PatientSecret] = field(default_factory=dict)
+    references: References = field(init=False)
+
+    def __post_init__(self) -> None:
+        vault = FileVault(self.folder.root_key)
+        self.references = References(vault.derive("references"))
+        ring = KeyRing(vault)
+        with self._database(metadata) as connection:
+            for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
+                self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
+        profile = self.folder.profile(self.folder.load())
+        for place, tx, writes in _in_file(self.folder.ledger) if profile is None else _at_peer(profile):
+            assert tx not in self.places, "a transaction is valid twice"
+            self.places[tx] = place
+            for key, value in writes:
+                self._take(key, value, place, tx)
+
+    def _take(self, key: bytes, value: bytes, place: int, tx: str) -> None:
+        kind, *rest = key.decode().strip("\0").split("\0")
+        if kind == "pair":
+            state = msgspec.json.decode(value, type=Pair)
+            self.states.setdefault(rest[0], []).append((place, state))
+        elif kind == "access":
+            for at, said in read_sheet(key.decode(), value):
+                assert at.tx == tx
+                self.entries.setdefault(tx, []).append(read_record(at, said))
+
+    def pair(self, patient: str, recipient: str) -> str:
+        """The pseudonym of a patient towards a recipient."""
+        return self.secrets[self.references.subject(patient)].pair(recipient)
+
+    def terms_before(self, pair: str, tx: str) -> list[Terms]:
+        """The active terms that stood on `pair` just before transaction `tx`."""
+        earlier = [state for place, state in self.states.get(pair, ()) if place < self.places[tx]]
+        return [terms for terms in earlier[-1].consents if terms.status == "active"] if earlier else []
+
+    def terms_now(self, pair: str) -> list[Terms] | None:
+        """The active terms that stand on `pair`; None where it was never opened."""
+        states = self.states.get(pair)
+        if states is None:
+            return None
+        return [terms for terms in states[-1][1].consents if terms.status == "active"]
+
+    @contextmanager
+    def open_log(self) -> Iterator[Connection]:
+        """The projection and the sealed details."""
+        with self._database(log_tables.metadata) as connection:
+            yield connection
+
+    @contextmanager
+    def open_records(self) -> Iterator[Connection]:
+        """The documents, subjects and the outbox."""
+        with self._database(metadata) as connection:
+            yield connection
+
+    @contextmanager
+    def _database(self, tables: MetaData) -> Iterator[Connection]:
+        place = self.folder.places(self.folder.load())[tables is log_tables.metadata]
+        database = Database(place, tables, durable=False)
+        try:
+            with database.engine.execution_options(read_only=True).connect() as connection:
+                yield connection
+        finally:
+            database.close()
+
+    def unfiled(self) -> int:
+        """How many consent changes wait in the outbox."""
+        with self.open_records() as connection:
+            return len(subjects.unfiled(connection, 1000))
+
+
+Writes = list[tuple[bytes, bytes]]
+
+
+def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
+    """Every transaction's place, id and writes."""
+    storage = Storage.open(path, writable=False)
+    try:
+        for place, body in storage.transactions(0, LATEST):
+            transaction = block.decode_transaction(body)
+            writes = [(key, storage.written(key, place)) for key, _ in transaction.effect.writes]
+            yield place, transaction.tx_id.hex(), writes
+    finally:
+        storage.close()
+
+
+def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
+    """The same of the valid transactions of a channel's chaincode, in the channel's order."""
+    return [
+        (one.block * block.BLOCK_LIMIT + one.index, one.tx, list(one.writes))
+        for one in in_thread(valid_writes(Profile.read(path)))
+    ]
+
+
+def witnessed(folder: Folder) -> Witness:
+    """The witness of the ledger as it is now."""
+    return Witness(folder)
+
+
+def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
+    """The exit code of `consentry verify`, and each line of what it found."""
+    done = subprocess.run(
+        [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+
+
+def findings(folder: Folder) -> list[str]:
+    """What `consentry verify` would name, without the process of its own."""
+    said, code = io.StringIO(), 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            check(folder.path)
+        except SystemExit as ended:
+            code = int(str(ended.code))
+    found = [line for line in said.getvalue().splitlines() if line.startswith("FOUND ")]
+    assert code == (3 if found else 0)
+    return found
