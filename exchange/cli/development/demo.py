@@ -20,7 +20,7 @@ from exchange.demo.consortium import CITY, LAKE, Demo, build, client_id, permit_
 from exchange.demo.fabric import OPTIONS, profile
 from exchange.demo.nhanes import participants
 from exchange.demo.tour import tour
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 
 _MARK = "demo.json"
 
@@ -77,12 +77,12 @@ def _demo(folder: Path, people: int, port: int, found: Path | None) -> None:
         print(f"making {folder}: three members, {people} participants of the CDC survey NHANES 2017-2018")
         asyncio.run(build(folder, port, people, found))
         (folder / _MARK).write_text("{}\n", encoding="utf-8")
-    settings = Folder(folder).load()
+    settings = NodeFolder(folder).load()
     if (settings.ledger == "fabric") != (found is not None):
         raise CommandError(f"{folder} is on another kind of ledger; choose another with --folder")
     if settings.port != port:
         print(f"this node listens on port {settings.port}")
-    _explain(Demo(Folder(folder), settings))
+    _explain(Demo(NodeFolder(folder), settings))
     serve(folder)
 
 

@@ -33,7 +33,7 @@ from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
 from exchange.demo.scoring import Evaluated, Training, evaluating
 from exchange.fhir import r4
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 from exchange.risk.risk_assessment import input_commitment, output_commitment
 from exchange.services.access.subject_keys import Keys
 from exchange.store.engine.database import Database
@@ -151,7 +151,7 @@ def probability(body: dict[str, Any]) -> float:
     return float(body["prediction"][0]["probabilityDecimal"])
 
 
-def salt_of(folder: Folder, patient: str, recipient: str) -> bytes:
+def salt_of(folder: NodeFolder, patient: str, recipient: str) -> bytes:
     """The pair's salt, as the holder of the patient's secret finds it."""
     vault = FileVault(folder.root_key)
     token = References(vault.derive("references")).subject(patient)

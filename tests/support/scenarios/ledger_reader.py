@@ -28,7 +28,7 @@ from exchange.crypto.references import References
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Storage
 from exchange.ledger.fabric.gateway.connection import Profile
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import subjects
@@ -42,7 +42,7 @@ from tests.support.scenarios.scenario_site import in_thread
 class Witness:
     """The ledger in its own order: each pair's states by place, and each transaction's access entries."""
 
-    folder: Folder
+    folder: NodeFolder
     places: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[Record]] = field(default_factory=dict)
     states: dict[str, list[tuple[int, Pair]]] = field(default_factory=dict)
@@ -140,12 +140,12 @@ def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
     ]
 
 
-def witnessed(folder: Folder) -> Witness:
+def witnessed(folder: NodeFolder) -> Witness:
     """The witness of the ledger as it is now."""
     return Witness(folder)
 
 
-def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
+def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
     """The exit code of `consentry verify`, and each line of what it found."""
     done = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
@@ -158,7 +158,7 @@ def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
     return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
 
 
-def findings(folder: Folder) -> list[str]:
+def findings(folder: NodeFolder) -> list[str]:
     """What `consentry verify` would name, without the process of its own."""
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):

@@ -28,8 +28,8 @@ from exchange.client.system import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, RIDGE, Demo, permit_consent, settings_for
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
+from exchange.node.folder import NodeFolder
 from exchange.node.open import Node, open_node
-from exchange.node.settings import Folder
 
 PEOPLE = 4
 """Participants on the node that all copies start from."""
@@ -295,7 +295,7 @@ class InProcess(httpx.BaseTransport):
 def copied(built: Path, to: Path) -> Demo:
     """A copy of the built node at `to`, with a port of its own."""
     shutil.copytree(built, to)
-    folder = Folder(to)
+    folder = NodeFolder(to)
     old, new = folder.load(), settings_for(free_port())
     text = folder.settings_file.read_text(encoding="utf-8")
     text = text.replace(old.base_url, new.base_url).replace(f"port = {old.port}", f"port = {new.port}")
