@@ -17,6 +17,7 @@ from exchange.ledger.projection import Projection
 from exchange.node.folder import ListedMembers, NodeFolder
 from exchange.node.gateway import Gateway
 from exchange.node.keys import NodeKeys
+from exchange.node.limits import NodeLimits
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
 from exchange.node.settings import NodeSettings
@@ -42,6 +43,7 @@ class Foundation:
 
     folder: NodeFolder
     settings: NodeSettings
+    limits: NodeLimits
     keys: NodeKeys
     members: Members
     tokens: Tokens
@@ -51,11 +53,14 @@ class Foundation:
     ledger: LedgerClient
 
 
-def build_foundation(parts: NodeParts, transactions: Transactions, ledger: LedgerClient) -> Foundation:
+def build_foundation(
+    parts: NodeParts, limits: NodeLimits, transactions: Transactions, ledger: LedgerClient
+) -> Foundation:
     """Open the databases, the log for this process alone."""
     return Foundation(
         folder=parts.folder,
         settings=parts.settings,
+        limits=limits,
         keys=parts.keys,
         members=parts.members,
         tokens=parts.tokens,
@@ -201,6 +206,7 @@ def build_membership(ground: Foundation, records: RecordsRoom) -> Membership:
         references=ground.keys.references,
         records=ground.records,
         writing=records.writing,
+        poll_seconds=ground.limits.member_poll_seconds,
     )
 
 

@@ -16,6 +16,7 @@ from exchange.ledger.client import LedgerClient
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
+from exchange.node.limits import NodeLimits
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
 from exchange.services.membership import Membership
@@ -46,7 +47,7 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(folder: NodeFolder) -> AsyncIterator[Node]:
+async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> AsyncIterator[Node]:
     """Open all services of the node in `folder`; if the ledger is there, with the outbox empty.
 
     A ledger that is away is no error: everything is refused until it is back.
@@ -57,7 +58,8 @@ async def open_node(folder: NodeFolder) -> AsyncIterator[Node]:
         InUseError: another process has the node open.
     """
     async with AsyncExitStack() as stack:
-        ground, away = await _open_ground(stack, stack.enter_context(open_parts(folder)))
+        parts = stack.enter_context(open_parts(folder))
+        ground, away = await _open_ground(stack, parts, limits or NodeLimits())
         access = build.build_access(ground)
         records = build.build_records(ground, access)
         audit = build.build_audit(ground, access)
@@ -73,16 +75,17 @@ async def open_node(folder: NodeFolder) -> AsyncIterator[Node]:
         yield Node(ground.settings, gateway, records.indexer, membership, away)
 
 
-async def _open_ground(stack: AsyncExitStack, parts: NodeParts) -> tuple[build.Foundation, str | None]:
+async def _open_ground(
+    stack: AsyncExitStack, parts: NodeParts, limits: NodeLimits
+) -> tuple[build.Foundation, str | None]:
     """Open ledger and databases; and why the ledger is away, None if it answers."""
-    parts.require_keys()
     transactions = open_transactions(parts.folder, parts.settings)
     ledger = ledger_client(transactions, parts.settings)
     stack.push_async_callback(ledger.close)
     away = await _reason_away(ledger)
     if away is not None:
         _log.warning("ledger.away", reason=away)
-    return build.build_foundation(parts, transactions, ledger), away
+    return build.build_foundation(parts, limits, transactions, ledger), away
 
 
 async def _reason_away(ledger: LedgerClient) -> str | None:

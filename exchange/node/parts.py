@@ -63,7 +63,7 @@ class NodeParts:
         return self._database(self.folder.places(self.settings)[0], records_metadata, durable=True)
 
     def open_log(self, *, exclusive: bool = False) -> Database:
-        """Open the database of the log's projection; with `exclusive`, against another writer and a rebuild."""
+        """Open the database of the log's projection; with `exclusive`, for this process alone."""
         place = self.folder.places(self.settings)[1]
         if exclusive:
             self._stack.callback(WriterLock(self.folder.log).release)

@@ -64,12 +64,12 @@ def add_member(path: Path, member: Member) -> None:
     def append(document: tomlkit.TOMLDocument) -> None:
         members = document["members"]
         if isinstance(members, AoT):
-            table = tomlkit.table().update(msgspec.to_builtins(member))
+            table = _table(member)
             if list(document)[-1] != "members":
                 table.add(tomlkit.nl())
             members.append(table)
         else:  # an array of inline tables, as an operator may have written it
-            members.append(msgspec.to_builtins(member))  # type: ignore[union-attr]
+            members.append(_given(member))
 
     _change(path, wanted, append)
 

@@ -23,7 +23,6 @@ from exchange.services.records.create_update import Writing
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 
-POLL_SECONDS = 5.0
 _log = structlog.get_logger()
 
 
@@ -72,7 +71,7 @@ class Membership:
         references: References,
         records: Database,
         writing: Writing,
-        poll_seconds: float = POLL_SECONDS,
+        poll_seconds: float,
     ) -> None:
         self._listed = listed
         self._msp_id = msp_id

@@ -16,8 +16,9 @@ from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise, survey_channel
 from exchange.node.settings import NodeSettings, check
 
-
-_Msp = Annotated[str | None, typer.Option(help="This hospital's MSP id; a profile has it.", show_default=False)]
+_Msp = Annotated[
+    str | None, typer.Option(help="This hospital's MSP id; a profile has it.", show_default=False)
+]
 _Others = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,9 +26,7 @@ _Others = Annotated[
     ),
 ]
 _Profile = Annotated[Path | None, typer.Option(help="The Fabric connection profile.", show_default=False)]
-_BaseUrl = Annotated[
-    str | None, typer.Option(help="The public address; http://127.0.0.1:PORT without it.")
-]
+_BaseUrl = Annotated[str | None, typer.Option(help="The public address; http://127.0.0.1:PORT without it.")]
 _DatabaseUrl = Annotated[
     str | None,
     typer.Option(help="A PostgreSQL URL without a password; files in FOLDER without it.", show_default=False),

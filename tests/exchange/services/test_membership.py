@@ -18,13 +18,14 @@ from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
+from exchange.node.limits import NodeLimits
 from exchange.node.open import Node, open_node
 from exchange.node.settings import NodeSettings
-from exchange.services import membership
 
 CITY = Member("CityMSP", "City", "city")
 LAKE = Member("LakeMSP", "Lake Clinic", "lake-clinic")
 RIDGE = Member("RidgeMSP", "Ridge", "ridge")
+QUICK = NodeLimits(member_poll_seconds=0.02)
 CONSENT = {**permit_consent("p", RIDGE), "id": "c"}
 
 
@@ -36,9 +37,8 @@ async def folder(tmp_path: Path) -> NodeFolder:
 
 
 @pytest.fixture
-async def node(folder: NodeFolder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
-    monkeypatch.setattr(membership, "_AGAIN", 0.02)
-    async with open_node(folder) as opened:
+async def node(folder: NodeFolder) -> AsyncIterator[Node]:
+    async with open_node(folder, QUICK) as opened:
         yield opened
 
 
@@ -112,11 +112,8 @@ async def test_settings_that_can_not_be_read_are_told_and_read_again_when_they_a
     await node.gateway.tokens.register(client("RidgeMSP"))
 
 
-async def test_a_member_that_was_listed_while_the_gateway_was_off_is_introduced(
-    folder: NodeFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_member_that_was_listed_while_the_gateway_was_off_is_introduced(folder: NodeFolder) -> None:
     folder.add_member(RIDGE)
-    monkeypatch.setattr(membership, "_AGAIN", 0.02)
-    async with open_node(folder) as node:
+    async with open_node(folder, QUICK) as node:
         await until(lambda: "RidgeMSP" in node.membership.introduced)
         assert await stored(node, "ridge")

@@ -26,19 +26,15 @@ from analytics.encrypted.framing import Frame, Kind, unframe
 from analytics.features import Extract, extract
 from analytics.training import margins
 from exchange.auth.principal import Principal, operator
-from exchange.crypto.keys import KeyRing
 from exchange.crypto.pseudonyms import PatientSecret
-from exchange.crypto.references import References
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
 from exchange.demo.scoring import Evaluated, Training, evaluating
 from exchange.fhir import r4
 from exchange.node.folder import NodeFolder
+from exchange.node.parts import open_parts
 from exchange.risk.risk_assessment import input_commitment, output_commitment
 from exchange.services.access.subject_keys import Keys
-from exchange.store.engine.database import Database
-from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 from tests.support.scenarios.risk_site import Between, ScoringSite
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -153,13 +149,9 @@ def probability(body: dict[str, Any]) -> float:
 
 def salt_of(folder: NodeFolder, patient: str, recipient: str) -> bytes:
     """The pair's salt, as the holder of the patient's secret finds it."""
-    vault = FileVault(folder.root_key)
-    token = References(vault.derive("references")).subject(patient)
-    records = Database(folder.records, metadata, durable=True)
-    try:
-        keys = in_thread(Keys(KeyRing(vault), records).find([token]))
-    finally:
-        records.close()
+    with open_parts(folder) as node:
+        token = node.keys.references.subject(patient)
+        keys = in_thread(Keys(node.keys.ring, node.records).find([token]))
     return PatientSecret(keys[token].secret).salt(recipient)
 
 

@@ -22,18 +22,18 @@ from chaincode.access.model import Record
 from chaincode.access.state import read_record, read_sheet
 from chaincode.consent.model import Pair, Terms
 from exchange.cli.node.verify import verify as check
-from exchange.crypto.keys import KeyRing
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Storage
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.node.folder import NodeFolder
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import open_vault
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import subjects
 from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
 
@@ -50,12 +50,11 @@ class Witness:
     references: References = field(init=False)
 
     def __post_init__(self) -> None:
-        vault = FileVault(self.folder.root_key)
-        self.references = References(vault.derive("references"))
-        ring = KeyRing(vault)
+        keys = NodeKeys(open_vault(self.folder))
+        self.references = keys.references
         with self._database(metadata) as connection:
             for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
-                self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
+                self.secrets[row.subject] = PatientSecret(keys.ring.open(row.subject, row.wrapped).secret)
         profile = self.folder.profile(self.folder.load())
         for place, tx, writes in _in_file(self.folder.ledger) if profile is None else _at_peer(profile):
             assert tx not in self.places, "a transaction is valid twice"

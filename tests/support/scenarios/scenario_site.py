@@ -23,13 +23,13 @@ import pytest
 
 from exchange.api.app import create_app
 from exchange.auth.principal import Kind, Member, Principal
-from exchange.cli.node.clients import tokens
 from exchange.client.system import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, RIDGE, Demo, permit_consent, settings_for
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
 from exchange.node.folder import NodeFolder
 from exchange.node.open import Node, open_node
+from exchange.node.parts import open_parts
 
 PEOPLE = 4
 """Participants on the node that all copies start from."""
@@ -184,11 +184,8 @@ class Site:
         """A token of the gateway's own making."""
 
         async def issue() -> str:
-            service, records = tokens(self.demo.folder)
-            try:
-                return await service.issue_local(principal, seconds)
-            finally:
-                records.close()
+            with open_parts(self.demo.folder) as parts:
+                return await parts.tokens.issue_local(principal, seconds)
 
         return in_thread(issue())
 
