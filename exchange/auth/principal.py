@@ -86,15 +86,15 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
             user=user,
         )
 
-
-def operator(msp_id: str, name: str) -> Principal:
-    """The principal of a hospital's own command `name`, such as a bulk load; it is logged like any other."""
-    return Principal(
-        kind=Kind.SYSTEM,
-        client_id=name,
-        organization=msp_id,
-        purpose="HOPERAT",
-        scopes=("system/*.cruds",),
-        evidence=NO_ASSERTION,
-        user=name,
-    )
+    @classmethod
+    def for_operator(cls, msp_id: str, name: str) -> Principal:
+        """Return the principal of `msp_id`'s own command `name`; it is logged like any other."""
+        return cls(
+            kind=Kind.SYSTEM,
+            client_id=name,
+            organization=msp_id,
+            purpose="HOPERAT",
+            scopes=("system/*.cruds",),
+            evidence=NO_ASSERTION,
+            user=name,
+        )

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from exchange.auth.principal import Principal, operator
+from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.node import build
@@ -43,7 +43,7 @@ class Node:
 
     def system(self, name: str) -> Principal:
         """Return the principal under which the operator's own commands act and are logged."""
-        return operator(self.settings.msp_id, name)
+        return Principal.for_operator(self.settings.msp_id, name)
 
 
 @asynccontextmanager

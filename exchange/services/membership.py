@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from exchange.auth.principal import Member, operator
+from exchange.auth.principal import Member, Principal
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
 from exchange.services.records.create_update import Writing
@@ -93,7 +93,7 @@ class Membership:
             return
         tokens = {self._references.record("Organization", one.organization): one for one in new}
         there = await self._records.read(lambda c: documents.current(c, list(tokens)))
-        system = operator(self._msp_id, "consentry-members")
+        system = Principal.for_operator(self._msp_id, "consentry-members")
         changes = [
             await self._writing.prepare(
                 system, _organization(one), resource_type="Organization", logical_id=one.organization

@@ -345,7 +345,7 @@ import os, signal, sys
 from pathlib import Path
 from exchange.cli.node.rebuild import rebuild
 from exchange.verify import rebuild as rebuilding
-from exchange.store import renewal
+from exchange.store.log import renewal
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

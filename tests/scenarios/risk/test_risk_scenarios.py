@@ -25,7 +25,7 @@ from analytics.encrypted.artefacts import QueryHeader, header
 from analytics.encrypted.framing import Frame, Kind, unframe
 from analytics.features import Extract, extract
 from analytics.training import margins
-from exchange.auth.principal import Principal, operator
+from exchange.auth.principal import Principal
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
@@ -380,7 +380,9 @@ def test_who_may_not_ask_at_all_is_refused_before_the_ledger(scoring: ScoringSit
         answer = scoring.assess(caller, patient)
         is_outcome(answer, 401, 403)
         assert TX not in answer.headers
-    narrow = replace_scopes(operator(CITY.msp_id, "narrow"), "system/Observation.rs", "system/Patient.rs")
+    narrow = replace_scopes(
+        Principal.for_operator(CITY.msp_id, "narrow"), "system/Observation.rs", "system/Patient.rs"
+    )
     is_outcome(scoring.assess(site.bearer(site.issue(narrow)), patient), 403)
 
 
