@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaincode.consent.model import Policy
 from chaincode.errors import ConflictError
+from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
