@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from exchange.ledger.embedded.identity import WriterLock
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 from exchange.store.engine.format import FORMAT
 from exchange.store.engine.place import flush_folder
 from exchange.store.migrations.migrate import Migrated
@@ -25,7 +25,7 @@ _FORMAT_LINE = re.compile(r"\s*format\s*=")
 _KEPT_JOURNAL = "load.journal.before-5"
 
 
-def migrate(folder: Folder, told: Callable[[Revision], None]) -> Migrated:
+def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
     """Bring the node in `folder`, which no process has open, to this release's format; idempotent.
 
     Raises:
@@ -49,7 +49,7 @@ def migrate(folder: Folder, told: Callable[[Revision], None]) -> Migrated:
     return done
 
 
-def _write_format(folder: Folder) -> None:
+def _write_format(folder: NodeFolder) -> None:
     file = folder.settings_file
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     tables = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
@@ -66,7 +66,7 @@ def _write_format(folder: Folder) -> None:
     flush_folder(folder.path)
 
 
-def _put_journal_away(folder: Folder) -> None:
+def _put_journal_away(folder: NodeFolder) -> None:
     if folder.journal.exists():
         folder.journal.rename(folder.path / _KEPT_JOURNAL)
         flush_folder(folder.path)
