@@ -97,8 +97,6 @@ def test_a_node_of_the_format_before_is_refused_with_what_to_do_and_left_as_it_i
 def test_a_migrated_node_holds_what_it_held_to_the_byte_and_verifies(
     migrated: NodeFolder, engine: str
 ) -> None:
-    migrated: NodeFolder, engine: str
-) -> None:
     assert held(migrated) == without(expected(engine), "journal")
     kept = reading(migrated)('SELECT fingerprint, lines, "offset", finished FROM records.load_positions')
     assert {
