@@ -12,7 +12,7 @@ import asyncio
 import pickle
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from exchange.auth.principal import operator
+from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.load import Chunk, LoadFault
 from exchange.load.ordered_queue import Change, LoadedBatch, OrderedQueue, Slot, WaitingBatch
@@ -50,7 +50,7 @@ class BulkLoad:
         records: Database,
         workers: int = 2,
     ) -> None:
-        self._principal = operator(msp_id, "consentry-load")
+        self._principal = Principal.for_operator(msp_id, "consentry-load")
         self._writing = writing
         self._bundles = bundles
         self._records = records

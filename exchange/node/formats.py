@@ -1,13 +1,14 @@
-"""Refuses a node that is of another release's format, before anything of it is opened."""
+"""The check that a node is of this release's format, before anything of it is opened."""
 
 from __future__ import annotations
 
-from exchange.node.settings import Folder, Settings
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import NodeSettings
 from exchange.store.engine.database import read_format
 from exchange.store.engine.format import check_format
 
 
-def check_formats(folder: Folder, settings: Settings) -> None:
+def check_formats(folder: NodeFolder, settings: NodeSettings) -> None:
     """Refuse a node of which a database is of another format than this release reads.
 
     Raises:

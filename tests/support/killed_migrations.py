@@ -20,8 +20,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from exchange.errors import UnavailableError
+from exchange.node.folder import NodeFolder
 from exchange.node.migration import migrate
-from exchange.node.settings import Folder
 from exchange.store.engine.database import read_format
 from exchange.store.engine.format import FORMAT, OLDEST
 from exchange.store.engine.place import Place
@@ -31,9 +31,9 @@ from tests.support.killing import run_until
 
 
 @contextmanager
-def copy_of(node: Path, admin: str | None) -> Iterator[Folder]:
+def copy_of(node: Path, admin: str | None) -> Iterator[NodeFolder]:
     """Another node like `node`, with files or a database of its own."""
-    folder = Folder(node.with_name("copy"))
+    folder = NodeFolder(node.with_name("copy"))
     copytree(node, folder.path)
     database = folder.load().database
     if database is None or admin is None:
@@ -67,7 +67,7 @@ class Judge:
             self.migrated = folder.settings_file.read_bytes()
             assert self._facts(folder) == self.facts
 
-    def number(self, folder: Folder) -> int:
+    def number(self, folder: NodeFolder) -> int:
         """The format of a node that was left somewhere; every part of it has to fit."""
         records, log = (read_format(place) for place in folder.places(folder.load()))
         assert records == log, f"the records are of format {records}, the log is of {log}"
@@ -84,16 +84,16 @@ class Judge:
             assert settings in {self.settings, self.migrated}
         return records
 
-    def _facts(self, folder: Folder) -> dict[str, Any]:
+    def _facts(self, folder: NodeFolder) -> dict[str, Any]:
         database = folder.load().database
         read = facts.reading_files(folder.path) if database is None else facts.reading_schemas(database)
         return {"tables": facts.of_tables(read), "ledger": facts.of_ledger(folder.ledger)}
 
-    def _schemas(self, folder: Folder) -> list[dict[str, Any]]:
+    def _schemas(self, folder: NodeFolder) -> list[dict[str, Any]]:
         return [schema_of(place) for place in folder.places(folder.load())]
 
 
-def bring(folder: Folder) -> None:
+def bring(folder: NodeFolder) -> None:
     """Migrate `folder`, once the server has missed whoever was killed."""
     end = time.monotonic() + 20
     while True:

@@ -17,8 +17,8 @@ from exchange.cli.options import FOLDER
 from exchange.ledger.errors import InUseError
 from exchange.load import LoadFault, cut, find
 from exchange.load.load import BulkLoad
+from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.node.settings import Folder
 from exchange.runtime.progress import Work
 
 _SHOWN = 20
@@ -36,11 +36,11 @@ def load(
     What is not valid R4 is named with its file and line, and the rest is loaded (exit code 1). A run that
     was interrupted goes on where it ended when it is called again.
     """
-    if not asyncio.run(_load(Folder(folder), paths)):
+    if not asyncio.run(_load(NodeFolder(folder), paths)):
         raise SystemExit(1)
 
 
-async def _load(folder: Folder, paths: list[Path]) -> bool:
+async def _load(folder: NodeFolder, paths: list[Path]) -> bool:
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist; give a FHIR file or a folder of them")
