@@ -46,12 +46,14 @@ class NodeFolder:
         self.records = path / "records.db"
         self.ledger = path / "ledger.db"
         self.log = path / "log.db"
+        self.journal = path / "load.journal"  # of loads up to format 4
 
     def load(self) -> NodeSettings:
         """Return the settings in this folder.
 
         Raises:
             ConfigError: there are none, or they can't be used.
+            FormatError: a newer release made them.
         """
         return settings_file.read(self.settings_file)
 
@@ -116,7 +118,7 @@ class NodeFolder:
         for path in (*ledger, *databases):
             if path.is_file() and path.stat().st_size:
                 continue
-            ways = "docs/operations.md says how"
+            ways = "docs/operations/backup.md says how"
             if path == self.log:  # not done unasked: the details that a backup has would be lost
                 ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
             missing = "is empty" if path.is_file() else "is missing"

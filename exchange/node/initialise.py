@@ -24,6 +24,7 @@ from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log, create_records
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import create_root_key
 
@@ -55,8 +56,11 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
         _make_keys(folder, settings)
         await _found(folder, settings)
         records, entries = folder.places(settings)
-        for place, tables in ((records, records_metadata), (entries, log_tables.metadata)):
-            Database(place, tables, durable=True).close()
+        for place, tables, begin in (
+            (records, records_metadata, create_records),
+            (entries, log_tables.metadata, create_log),
+        ):
+            Database(place, tables, durable=True, begin=begin).close()
             made.append(place)
         async with open_node(folder) as node:
             await node.membership.introduce()

@@ -11,6 +11,7 @@ import msgspec
 from exchange.auth.principal import Member
 from exchange.fhir.references import ID
 from exchange.runtime.quota import smallest
+from exchange.store.engine.format import FORMAT
 
 _LONGEST_NAME = 200
 _LONGEST_SCORE = 25  # seconds; a permission holds for thirty
@@ -51,6 +52,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `database` is the URL of a PostgreSQL database for records and log, as libpq reads it and without a
     password; files in the node's folder without it.
+
+    `format` is the node's (`exchange.store.engine.format`); a file that does not say is of the oldest.
     """
 
     msp_id: str
@@ -66,6 +69,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_port: int | None = None
     database: str | None = None
     risk: RiskSettings | None = None
+    format: int = FORMAT
 
     @property
     def fhir_base(self) -> str:

@@ -12,6 +12,8 @@ from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.checks import checked_ledger
 from exchange.node.folder import NodeFolder
 from exchange.runtime.progress import Stages
+from exchange.store.engine.database import read_format
+from exchange.store.engine.format import check_format
 from exchange.store.log.renewal import renewing
 from exchange.verify.rebuild import rebuild as build
 
@@ -24,7 +26,8 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     """
     node = NodeFolder(folder)
     settings = node.load()
-    _, place = node.places(settings)
+    records, place = node.places(settings)
+    check_format(read_format(records))  # a new log has this release's format, and belongs to no older records
     with ExitStack() as stack, Stages() as stages:
         stack.callback(WriterLock(node.log).release)
         renewal = stack.enter_context(renewing(place))

@@ -16,9 +16,9 @@ from exchange.auth.clients import Client, new_client
 from exchange.auth.principal import Member
 from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
+from exchange.node.build import NodeLimits
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
-from exchange.node.limits import NodeLimits
 from exchange.node.open import Node, open_node
 from exchange.node.settings import NodeSettings
 
@@ -61,7 +61,7 @@ async def stored(node: Node, organization: str) -> bool:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Return when `true` says so: the settings are a file, and a file tells nobody that it was read."""
+    """Wait until `true` says so: the settings are a file, and a file does not report that it was read."""
     async with asyncio.timeout(10):
         while not true():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.02)
