@@ -17,7 +17,6 @@ from exchange.ledger.projection import Projection
 from exchange.node.folder import ListedMembers, NodeFolder
 from exchange.node.gateway import Gateway
 from exchange.node.keys import NodeKeys
-from exchange.node.limits import NodeLimits
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
 from exchange.node.settings import NodeSettings
@@ -35,6 +34,16 @@ from exchange.services.records.search import Searching
 from exchange.services.records.transaction import Bundles
 from exchange.services.scoring import Scoring
 from exchange.store.engine.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLimits:
+    """The bounds and pauses of an open node that are no setting: operators don't choose them, tests do.
+
+    `member_poll_seconds` lie between two looks at the settings for new members.
+    """
+
+    member_poll_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
         records, log = folder.places(settings)
         done = migrate_databases(records, log, folder.path, told)
         if settings.format != FORMAT:
-            set_format(folder.settings_file)
+            set_format(folder.settings_file, FORMAT)
             flush_folder(folder.path)
         _put_journal_away(folder)
     return done

@@ -16,7 +16,6 @@ from exchange.ledger.client import LedgerClient
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
-from exchange.node.limits import NodeLimits
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
 from exchange.services.membership import Membership
@@ -49,7 +48,7 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> AsyncIterator[Node]:
+async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) -> AsyncIterator[Node]:
     """Open all services of the node in `folder`; if the ledger is there, with the outbox empty.
 
     A ledger that is away is no error: everything is refused until it is back.
@@ -62,7 +61,7 @@ async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> Asy
     """
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
-        ground, away = await _open_ground(stack, parts, limits or NodeLimits())
+        ground, away = await _open_ground(stack, parts, limits or build.NodeLimits())
         access = build.build_access(ground)
         records = build.build_records(ground, access)
         audit = build.build_audit(ground, access)
@@ -79,7 +78,7 @@ async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> Asy
 
 
 async def _open_ground(
-    stack: AsyncExitStack, parts: NodeParts, limits: NodeLimits
+    stack: AsyncExitStack, parts: NodeParts, limits: build.NodeLimits
 ) -> tuple[build.Foundation, str | None]:
     """Open ledger and databases; and why the ledger is away, None if it answers."""
     transactions = open_transactions(parts.folder, parts.settings)

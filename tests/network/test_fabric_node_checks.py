@@ -40,7 +40,7 @@ def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory)
 def node_of(
     running: devnet.Network, organisation: str, path: Path, database: str | None = None
 ) -> NodeFolder:
-    """A node whose log holds a few accesses."""
+    """Make a node with a few accesses in its log."""
     profile = running.folder.profiles / f"{organisation.lower()}.json"
     init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile, database=database)
     folder = NodeFolder(path)
@@ -92,7 +92,7 @@ async def settled(folder: NodeFolder) -> None:
 
 
 def entries(folder: NodeFolder) -> int:
-    """How many entries the node's log has."""
+    """Count the entries of the node's log."""
     database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False)
     try:
         with database.engine.connect() as connection:

@@ -318,7 +318,7 @@ def _using(node: Path, model: Path, url: str, token: Path, authority: Path | Non
 
 
 async def _models(folder: NodeFolder, *, tries: int = 200) -> tuple[str, ...]:
-    """What the evaluator says that it has, when it has come up."""
+    """Return the evaluator's list of models, when it has come up."""
     risk = folder.load().risk
     assert risk is not None
     opened = open_model(folder, risk)

@@ -16,9 +16,9 @@ from exchange.auth.clients import Client, new_client
 from exchange.auth.principal import Member
 from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
+from exchange.node.build import NodeLimits
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
-from exchange.node.limits import NodeLimits
 from exchange.node.open import Node, open_node
 from exchange.node.settings import NodeSettings
 

@@ -225,7 +225,7 @@ def test_a_flipped_byte_of_the_file_is_named_or_changes_no_row(
 
 
 def checked(folder: NodeFolder) -> bool:
-    """Whether verify, or opening the files for it, refuses the node."""
+    """Check whether verify, or opening the files for it, refuses the node."""
     try:
         return bool(findings(folder))
     except (DamagedError, UnavailableError):

@@ -140,12 +140,12 @@ def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
 
 
 def witnessed(folder: NodeFolder) -> Witness:
-    """The witness of the ledger as it is now."""
+    """Return a reader of the ledger as it is now."""
     return Witness(folder)
 
 
 def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
-    """The exit code of `consentry verify`, and each line of what it found."""
+    """Return the exit code of `consentry verify`, and each line of its findings."""
     done = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
         check=False,
@@ -158,7 +158,7 @@ def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
 
 
 def findings(folder: NodeFolder) -> list[str]:
-    """What `consentry verify` would name, without the process of its own."""
+    """Return the findings of `consentry verify`, without a process of its own."""
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:
