@@ -5,8 +5,8 @@
 # left out.
 set -eu
 
-# What a Python may do otherwise: contracts, tokens, keys, databases in threads, units, and one gateway.
-quick="tests/contracts tests/exchange/auth tests/exchange/store/engine tests/analytics/data
+# What a Python may do otherwise: contracts, tokens, keys, units, and a gateway on both databases.
+quick="tests/contracts tests/exchange/auth tests/analytics/data
     tests/analytics/test_vectors.py tests/scenarios/interactions/test_fhir_interactions.py"
 
 tested=$(sed -n 's/^version = \(3\.[0-9]*\).*/\1/p' .venv/pyvenv.cfg 2>/dev/null || true)
