@@ -36,7 +36,7 @@ from exchange.ledger.projection import Projection
 from exchange.node.gateway import Gateway
 from exchange.node.risk_model import open_model
 from exchange.node.settings import ConfigError, Folder, Settings
-from exchange.runtime.quota import Budget, smallest
+from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import Keys
 from exchange.services.audit.access_log import Audit
@@ -346,7 +346,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             bundles=Bundles(base=settings.fhir_base, writing=writing, searching=searching),
             audit=audit,
             cursors=Cursors(vault.derive("cursors")),
-            budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
+            quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
             scoring=scoring,
         )
         yield Node(settings, gateway, indexer, membership, away)

@@ -29,7 +29,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from exchange.auth.principal import Member
-from exchange.runtime.quota import smallest
+from exchange.runtime.quota import minimum_limit
 from exchange.store.engine.place import Place, Schema
 
 SCHEMAS = ("consentry_records", "consentry_log")
@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `base_url` is the public address of the gateway (scheme, host, port; no path). `members` are all
     hospitals of the consortium, this one included. `body_limit` is in bytes, and so is `memory_limit`,
-    which all requests share (`core/budget.py`). `metrics_port` is where Prometheus finds `/metrics`, on
+    which all requests share (`runtime/quota.py`). `metrics_port` is where Prometheus finds `/metrics`, on
     this machine alone; nowhere without it.
 
     On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
@@ -247,7 +247,7 @@ def check(settings: Settings) -> None:
         raise ConfigError("metrics_port is the port of the API; give the metrics one of their own")
     if not 1024 <= settings.body_limit <= 2**30:
         raise ConfigError("body_limit is 1024 bytes to 1 GiB")
-    least = smallest(settings.body_limit)
+    least = minimum_limit(settings.body_limit)
     if not least <= settings.memory_limit <= 2**40:
         raise ConfigError(
             f"memory_limit is {least} bytes to 1 TiB with this body_limit: one large search has to fit in it"

@@ -269,7 +269,7 @@ async def _is_stored(place: Folder, organization: str) -> bool:
     )
     records = Database(place.places(settings)[0], metadata, durable=True, begin=False)
     try:
-        return bool(await records.read(lambda c: documents.current(c, [reference])))
+        return bool(await records.read(lambda c: documents.current(c, [reference], bodies=False)))
     finally:
         records.close()
 

@@ -33,6 +33,7 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.client import Ask, LedgerClient
+from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.pairs import Pairs
@@ -192,7 +193,9 @@ class Enforcement:
 
         Raises:
             DamagedError: the stored row does not verify.
+            NoQuotaError: this task has no memory quota.
         """
+        quota.current().reserve(0)
         if answer.permit is not None and not answer.permit.fresh:
             raise UnavailableError("the request took longer than its permission holds; ask for less at once")
         if answer.permit is None or not answer.permits(stored.subjects):

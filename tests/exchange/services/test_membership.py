@@ -18,6 +18,7 @@ from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
 from exchange.node.open import Node, initialise, open_node
 from exchange.node.settings import Folder, Settings
+from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.services import membership
 
 CITY = Member("CityMSP", "City", "city")
@@ -54,7 +55,8 @@ def client(organization: str) -> Client:
 
 
 async def stored(node: Node, organization: str) -> bool:
-    found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
+    with Reservation(UnboundedQuota("test")):
+        found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
     return organization.encode() in found.body
 
 
@@ -91,7 +93,8 @@ async def test_an_organization_that_is_stored_stays_as_it_is(node: Node) -> None
     edited = {"resourceType": "Organization", "id": "lake-clinic", "name": "Lake Clinic, renamed"}
     await put(node, edited)
     await node.membership.introduce()
-    found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
+    with Reservation(UnboundedQuota("test")):
+        found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
     assert b"renamed" in found.body
 
 
