@@ -17,6 +17,7 @@ from chaincode.errors import ConflictError
 from exchange.auth.principal import Principal, operator
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.index_tokens import TokenKeys
+from exchange.crypto.job_seal import JobSeal
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
@@ -42,6 +43,10 @@ from exchange.services.access.subject_keys import Keys
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
+from exchange.services.jobs.kinds import JobKinds
+from exchange.services.jobs.queue import JobQueue
+from exchange.services.jobs.remove_expired import remove_expired
+from exchange.services.jobs.runner import JobRunner
 from exchange.services.membership import Members, Membership
 from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import Indexer
@@ -169,6 +174,7 @@ class Node:
     gateway: Gateway
     indexer: Indexer
     membership: Membership
+    jobs: JobQueue
     away: str | None
 
     def system(self, name: str) -> Principal:
@@ -321,6 +327,21 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             await pairs.recover()
         filing = asyncio.create_task(pairs.keep_filing(), name="consent-outbox")
         stack.push_async_callback(_ended, filing)
+        seal = JobSeal(vault.derive("jobs"))
+        kinds = JobKinds([remove_expired(records)])
+        jobs = JobQueue(records, kinds, seal)
+        for kind in kinds.values():
+            if kind.every is not None:
+                await jobs.schedule(operator(settings.msp_id, "consentry-jobs"), kind, {})
+        runner = JobRunner(
+            records=records,
+            kinds=kinds,
+            seal=seal,
+            enforcement=enforcement,
+            quota=MemoryQuota(minimum_limit(settings.body_limit)),
+        )
+        running = asyncio.create_task(runner.keep_running(), name="jobs")
+        stack.push_async_callback(_ended, running)
         membership = Membership(
             folder=folder,
             msp_id=settings.msp_id,
@@ -349,4 +370,4 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
             scoring=scoring,
         )
-        yield Node(settings, gateway, indexer, membership, away)
+        yield Node(settings, gateway, indexer, membership, jobs, away)
