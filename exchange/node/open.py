@@ -225,6 +225,22 @@ async def _ended(task: asyncio.Task[None]) -> None:
         await task
 
 
+async def _start_jobs(
+    stack: AsyncExitStack, settings: Settings, seal: JobSeal, records: Database, enforcement: Enforcement
+) -> JobQueue:
+    kinds = JobKinds([remove_expired(records)])
+    jobs = JobQueue(records, kinds, seal)
+    system = operator(settings.msp_id, "consentry-jobs")
+    for kind in kinds.values():
+        if kind.every is not None:
+            await jobs.schedule(system, kind, {})
+    quota = MemoryQuota(minimum_limit(settings.body_limit))
+    runner = JobRunner(records=records, kinds=kinds, seal=seal, enforcement=enforcement, quota=quota)
+    running = asyncio.create_task(runner.keep_running(), name="jobs")
+    stack.push_async_callback(_ended, running)
+    return jobs
+
+
 @asynccontextmanager
 async def open_node(folder: Folder) -> AsyncIterator[Node]:
     """All services of the node in `folder`, with the ledger followed and, if it is there, the outbox empty.
@@ -327,21 +343,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             await pairs.recover()
         filing = asyncio.create_task(pairs.keep_filing(), name="consent-outbox")
         stack.push_async_callback(_ended, filing)
-        seal = JobSeal(vault.derive("jobs"))
-        kinds = JobKinds([remove_expired(records)])
-        jobs = JobQueue(records, kinds, seal)
-        for kind in kinds.values():
-            if kind.every is not None:
-                await jobs.schedule(operator(settings.msp_id, "consentry-jobs"), kind, {})
-        runner = JobRunner(
-            records=records,
-            kinds=kinds,
-            seal=seal,
-            enforcement=enforcement,
-            quota=MemoryQuota(minimum_limit(settings.body_limit)),
-        )
-        running = asyncio.create_task(runner.keep_running(), name="jobs")
-        stack.push_async_callback(_ended, running)
+        jobs = await _start_jobs(stack, settings, JobSeal(vault.derive("jobs")), records, enforcement)
         membership = Membership(
             folder=folder,
             msp_id=settings.msp_id,

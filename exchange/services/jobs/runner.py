@@ -130,7 +130,9 @@ class JobRunner:
         """Open a job that was taken; one that does not open has failed."""
         kind = self._kinds[row.kind]
         try:
-            order = msgspec.json.decode(self._seal.open(row.id, row.kind, PARAMETERS, row.sealed), type=JobOrder)
+            order = msgspec.json.decode(
+                self._seal.open(row.id, row.kind, PARAMETERS, row.sealed), type=JobOrder
+            )
             parameters = msgspec.json.decode(order.parameters, type=kind.parameters)
             cursor = msgspec.json.decode(
                 self._seal.open(row.id, row.kind, row.step, row.cursor), type=type(kind.first)

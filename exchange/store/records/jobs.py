@@ -158,7 +158,8 @@ def add(
     }
     if again:
         connection.execute(delete(jobs).where(jobs.c.id == id_, jobs.c.state.in_(_FINAL)))
-    return connection.execute(upsert(connection, jobs).values(values).on_conflict_do_nothing()).rowcount == 1
+    statement = upsert(connection, jobs).values(values).on_conflict_do_nothing().returning(jobs.c.id)
+    return connection.execute(statement).first() is not None
 
 
 def take(
@@ -352,6 +353,7 @@ def _ended(state: JobState, error: str, now: int) -> dict[str, Any]:
 def _read(row: RowMapping) -> JobRow:
     # SQLite keeps any kind of value in any column.
     try:
-        return msgspec.convert(dict(row), JobRow, builtin_types=(bytes,))
+        values = {name: row[name] for name in JobRow.__struct_fields__}
+        return msgspec.convert(values, JobRow, builtin_types=(bytes,))
     except msgspec.ValidationError:
         raise DamagedError("a job's row can't be read; run `consentry verify`") from None
