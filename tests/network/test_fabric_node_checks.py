@@ -99,7 +99,7 @@ async def settled(folder: Folder) -> None:
 
 def entries(folder: Folder) -> int:
     """How many entries the node's log has."""
-    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False, begin=False)
+    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False)
     try:
         with database.engine.connect() as connection:
             return log_tables.count(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.store.records import clients, documents, jobs, outbox, subjects
+from exchange.store.records import clients, documents, jobs, load_positions, outbox, subjects
 from exchange.store.records.schema import metadata
 
-__all__ = ["clients", "documents", "jobs", "metadata", "outbox", "subjects"]
+__all__ = ["clients", "documents", "jobs", "load_positions", "metadata", "outbox", "subjects"]

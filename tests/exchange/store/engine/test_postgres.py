@@ -175,7 +175,7 @@ async def test_writers_of_two_processes_wait_for_each_other_and_see_what_the_oth
     def next_one(connection: Connection) -> None:
         connection.execute(insert(NUMBERS).values(n=len(held(connection)) + 1))
 
-    other = Database(place, METADATA, durable=True, begin=False)
+    other = Database(place, METADATA, durable=True)
     try:
         await asyncio.gather(*((database, other)[n % 2].write(next_one) for n in range(80)))
     finally:
@@ -218,7 +218,7 @@ def test_a_schema_that_is_not_ours_not_whole_or_absent_is_refused(
     Database(place, METADATA, durable=True).close()
     sql(place, statement)
     with pytest.raises(DamagedError, match=says):
-        Database(place, METADATA, durable=True, begin=False)
+        Database(place, METADATA, durable=True)
 
 
 async def test_texts_are_in_order_of_their_bytes_and_of_any_length(database: Database) -> None:
@@ -292,7 +292,7 @@ async def test_a_backup_restores_into_another_database(
     await database.write(put(7))
     copy = Schema(postgres.new_database(), "numbers")
     await asyncio.to_thread(_copy, postgres, place.url, copy.url)
-    restored = Database(copy, METADATA, durable=True, begin=False)
+    restored = Database(copy, METADATA, durable=True)
     try:
         assert await restored.read(held) == [7]
     finally:
