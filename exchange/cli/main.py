@@ -68,7 +68,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 def _root(
     *,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which release this is.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which release this is."),
     ] = False,
 ) -> None:
     pass

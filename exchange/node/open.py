@@ -346,10 +346,11 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             )
         await projection.start()
         stack.push_async_callback(projection.close)
+        await pairs.load_outbox()
         if away is None:
-            await pairs.recover()
-        filing = asyncio.create_task(pairs.keep_filing(), name="consent-outbox")
-        stack.push_async_callback(_ended, filing)
+            await pairs.publish_all()
+        publishing = asyncio.create_task(pairs.keep_publishing(), name="consent-outbox")
+        stack.push_async_callback(_ended, publishing)
         jobs = await _start_jobs(stack, settings, JobSeal(vault.derive("jobs")), records, enforcement)
         membership = Membership(
             folder=folder,

@@ -87,7 +87,9 @@ def _digest_of(rows: list[tuple[Any, ...]]) -> str:
 def of_ledger(path: Path) -> dict[str, Any]:
     """The digest of each block's header, and of all that the ledger's tables hold."""
     with sqlite3.connect(path) as connection:
-        found: dict[str, Any] = {name: _digest_of(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in LEDGER}
+        found: dict[str, Any] = {
+            name: _digest_of(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in LEDGER
+        }
         headers = connection.execute("SELECT header, signature FROM blocks ORDER BY number").fetchall()
     found["headers"] = [hashlib.sha256(header + signature).hexdigest() for header, signature in headers]
     return found

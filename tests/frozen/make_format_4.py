@@ -29,23 +29,23 @@ from typing import Any, NoReturn
 CHECKOUT, HERE = Path(sys.argv[1]).resolve(), Path(__file__).parent
 sys.path[:0] = [str(CHECKOUT / "tests" / "scenarios"), str(CHECKOUT / "tests"), str(CHECKOUT), str(HERE)]
 
+import exchange.reading  # noqa: E402
 import facts  # noqa: E402
 import httpx  # noqa: E402
 import msgspec  # noqa: E402
 import postgres_server  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
-from scenario_site import CITY, LAKE, MISSING, RIDGE, Site, consent, in_thread, opened  # noqa: E402
-
-import exchange.reading  # noqa: E402
 from exchange.config import Folder  # noqa: E402
 from exchange.core.assertion import public_jwk  # noqa: E402
 from exchange.core.clients import new_client  # noqa: E402
 from exchange.core.errors import UnavailableError  # noqa: E402
 from exchange.demo.client import write_key  # noqa: E402
-from exchange.demo.consortium import MEMBERS, Demo, client_id, settings_for  # noqa: E402
-from exchange.ledger.client import LedgerClient  # noqa: E402
 from exchange.services.ingest import Ingest  # noqa: E402
 from exchange.wiring import initialise, open_node  # noqa: E402
+from scenario_site import CITY, LAKE, MISSING, RIDGE, Site, consent, in_thread, opened  # noqa: E402
+
+from exchange.demo.consortium import MEMBERS, Demo, client_id, settings_for  # noqa: E402
+from exchange.ledger.client import LedgerClient  # noqa: E402
 
 PORT = 8431
 NOW = 1_795_000_000_000
@@ -178,7 +178,10 @@ def waiting_consents(site: Site, patients: list[str]) -> None:
 async def half_a_load(folder: Folder, export: Path) -> None:
     """Load the first part of `export` and stop."""
     for number in range(20):
-        rows = [json.dumps({"resourceType": "Location", "id": f"l{number}-{n}", "name": f"Bed {n}"}) for n in range(5)]
+        rows = [
+            json.dumps({"resourceType": "Location", "id": f"l{number}-{n}", "name": f"Bed {n}"})
+            for n in range(5)
+        ]
         rows.append(json.dumps({"resourceType": "Patient", "id": f"p{number}", "gender": "other"}))
         if number == 1:
             rows.insert(2, '{"resourceType":"Location","id":"_","name":7}')
@@ -246,14 +249,27 @@ def pack(root: Path, name: str) -> None:
         info.uname = info.gname = ""
         return info
 
-    with lzma.open(HERE / f"format_4_{name}.tar.xz", "wb", preset=9) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+    with (
+        lzma.open(HERE / f"format_4_{name}.tar.xz", "wb", preset=9) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for part in sorted(root.iterdir()):
             tar.add(part, part.name, filter=plain)
 
 
 def dumped(server: postgres_server.Server, url: str) -> str:
     """The two schemas as SQL, without what belongs to the server that they were on."""
-    command = [server.bin / "pg_dump", "--no-owner", "--no-privileges", "-n", "consentry_records", "-n", "consentry_log", "-d", url]
+    command = [
+        server.bin / "pg_dump",
+        "--no-owner",
+        "--no-privileges",
+        "-n",
+        "consentry_records",
+        "-n",
+        "consentry_log",
+        "-d",
+        url,
+    ]
     text = subprocess.run(command, check=True, capture_output=True).stdout.decode()
     text = re.sub(r"^(--.*|SET .*|\\(un)?restrict .*)\n", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text)

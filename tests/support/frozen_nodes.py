@@ -43,7 +43,9 @@ def thawed(to: Path, server: Server | None = None, number: int = OLDEST) -> Path
 def schema_of_file(path: Path) -> dict[str, Any]:
     """Each table of a SQLite file with its columns and indexes, in no certain order of its statements."""
     with closing(sqlite3.connect(path)) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        names = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         return {name: _table(connection, name) for name in names if not name.startswith("sqlite_")}
 
 
@@ -75,6 +77,4 @@ def schema_of_server(url: str, schema: str) -> dict[str, Any]:
     }
     with psycopg.connect(url) as connection:
         found = {name: connection.execute(query, (schema,)).fetchall() for name, query in queries.items()}
-    return {
-        name: sorted(str(row).replace(f"{schema}.", "") for row in rows) for name, rows in found.items()
-    }
+    return {name: sorted(str(row).replace(f"{schema}.", "") for row in rows) for name, rows in found.items()}

@@ -26,6 +26,7 @@ from exchange.services.jobs.queue import JobQueue
 from exchange.services.jobs.runner import JobRunner
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
+from exchange.store.migrations.create import create_records
 from exchange.store.records import jobs as store
 from exchange.store.records.jobs import JobRow
 from exchange.store.records.tables import metadata
@@ -80,7 +81,7 @@ def counting(*, hook: Callable[[str, int], Any] = lambda *_: None) -> JobKind[Co
 
 def opened(place: Place) -> Database:
     """The records database with the table to count into."""
-    database = Database(place, metadata, durable=False)
+    database = Database(place, metadata, durable=False, begin=create_records)
     with database.engine.begin() as connection:
         counted.create(connection, checkfirst=True)
     return database

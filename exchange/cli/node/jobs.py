@@ -45,7 +45,7 @@ def cancel(
 async def _jobs(folder: Folder) -> AsyncIterator[JobList]:
     settings = folder.load()
     folder.check_files(settings)
-    records = Database(folder.places(settings)[0], metadata, durable=True, begin=False)
+    records = Database(folder.places(settings)[0], metadata, durable=True)
     try:
         yield JobList(records)
     finally:

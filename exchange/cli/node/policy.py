@@ -25,8 +25,8 @@ from exchange.ledger.client import LedgerClient, PolicySet
 from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.node.open import open_transactions
 from exchange.node.formats import check_formats
+from exchange.node.open import open_transactions
 from exchange.node.settings import Folder, Settings
 from exchange.store.engine.database import Database
 from exchange.store.records import documents

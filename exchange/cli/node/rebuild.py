@@ -26,7 +26,9 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     place = Folder(folder)
     settings = place.load()
     records, listed = place.places(settings)
-    check_format(read_format(records))  # a new log is of this release's format, and belongs to no older records
+    check_format(
+        read_format(records)
+    )  # a new log is of this release's format, and belongs to no older records
     with ExitStack() as stack, Shown() as stages:
         stack.callback(WriterLock(place.log).release)
         renewal = stack.enter_context(renewing(listed))

@@ -182,8 +182,8 @@ class Enforcement:
         sought = tokens or (self._nobody,)
         directory = await self._directory()
         keys = await self._keys.read_anew(sought, directory.token)
-        nobody = [token for token in sought if token not in keys]
-        return keys, await self._pairs.ensure(list(keys.values()), recipient, nobody=nobody)
+        strangers = [token for token in sought if token not in keys]
+        return keys, await self._pairs.ensure(list(keys.values()), recipient, strangers=strangers)
 
     async def _keep(self, details: Sequence[log_tables.DetailRow]) -> None:
         await self._entries.write(lambda c: log_tables.add_details(c, details))

@@ -21,7 +21,6 @@ WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 """A signed number of 64 bits, such as a time in milliseconds; SQLite's INTEGER is one."""
 
 
-
 def bounded_text(length: int) -> String:
     """The type of texts in order of their bytes, whatever PostgreSQL's locale; there they are of any length."""
     return String(length).with_variant(IN_BYTE_ORDER, "postgresql")

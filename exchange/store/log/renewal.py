@@ -21,8 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from exchange.errors import UnavailableError
 from exchange.store.engine import postgres
-from exchange.store.engine.place import flush_folder
-from exchange.store.engine.place import Place, Schema
+from exchange.store.engine.place import Place, Schema, flush_folder
 from exchange.store.log import log_tables
 
 _COLUMNS = [column.name for column in log_tables.details.columns]

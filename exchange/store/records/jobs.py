@@ -27,7 +27,6 @@ from sqlalchemy import (
     LargeBinary,
     RowMapping,
     Select,
-    String,
     Table,
     and_,
     delete,
@@ -38,7 +37,7 @@ from sqlalchemy import (
 )
 
 from exchange.errors import DamagedError
-from exchange.store.engine.dialect import WHOLE, upsert
+from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
 MOST_LOSSES: Final = 5
@@ -60,21 +59,21 @@ _FINAL = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("kind", String(64), nullable=False),
-    Column("client_id", String(255), nullable=False, index=True),
+    Column("id", bounded_text(32), primary_key=True),
+    Column("kind", bounded_text(64), nullable=False),
+    Column("client_id", bounded_text(255), nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", bounded_text(16), nullable=False),
     Column("step", WHOLE, nullable=False),
     Column("cursor", LargeBinary, nullable=False),
     Column("done", WHOLE, nullable=False),
     Column("total", WHOLE),
-    Column("owner", String(64), nullable=False),
+    Column("owner", bounded_text(64), nullable=False),
     Column("fence", WHOLE, nullable=False),
     Column("lease", WHOLE, nullable=False),
     Column("attempts", WHOLE, nullable=False),
     Column("losses", WHOLE, nullable=False),
-    Column("error", String(255), nullable=False),
+    Column("error", bounded_text(255), nullable=False),
     Column("created", WHOLE, nullable=False),
     Column("due", WHOLE, nullable=False),
     Column("changed", WHOLE, nullable=False),

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Connection,
     Index,
     LargeBinary,
-    String,
     Table,
     UniqueConstraint,
     and_,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from exchange.store.engine.dialect import WHOLE
+from exchange.store.engine.dialect import WHOLE, bounded_text
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
 
@@ -39,7 +38,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("sequence", WHOLE, primary_key=True),
-    Column("topic", String(64), nullable=False),
+    Column("topic", bounded_text(64), nullable=False),
     Column("subject", LargeBinary(TOKEN_BYTES), nullable=False),
     Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
@@ -119,6 +118,12 @@ def postpone(connection: Connection, topic: str, subject: bytes, due: int) -> No
     """Count one more failed delivery of `subject`, and leave it alone until `due`."""
     values = {"attempts": outbox.c.attempts + 1, "due": due}
     connection.execute(update(outbox).where(_of(topic, subject)).values(values))
+
+
+def all_waiting(connection: Connection, topic: str) -> set[tuple[bytes, bytes]]:
+    """Return (subject, reference) of every entry."""
+    statement = select(outbox.c.subject, outbox.c.reference).where(outbox.c.topic == topic)
+    return {(subject, reference) for subject, reference in connection.execute(statement)}
 
 
 def count(connection: Connection, topic: str) -> int:

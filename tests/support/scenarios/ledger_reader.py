@@ -31,7 +31,7 @@ from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.node.settings import Folder
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records import subjects
+from exchange.store.records import outbox, subjects
 from exchange.store.records.tables import metadata
 from exchange.vault.file import FileVault
 from tests.support.channel_writes import valid_writes
@@ -111,10 +111,10 @@ class Witness:
         finally:
             database.close()
 
-    def unfiled(self) -> int:
+    def not_published(self) -> int:
         """How many consent changes wait in the outbox."""
         with self.open_records() as connection:
-            return len(subjects.unfiled(connection, 1000))
+            return outbox.count(connection, subjects.CONSENTS)
 
 
 Writes = list[tuple[bytes, bytes]]

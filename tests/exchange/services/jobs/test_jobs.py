@@ -87,9 +87,7 @@ async def test_runners_of_several_processes_do_each_step_of_each_job_once(
     others = [opened(place) for _ in range(2)]
     queue = queue_of(database)
     added = [await queue.add(SYSTEM, "count", {"steps": 4}) for _ in range(12)]
-    runners = [
-        asyncio.create_task(runner_of(one, lease=30.0).keep_running()) for one in (database, *others)
-    ]
+    runners = [asyncio.create_task(runner_of(one, lease=30.0).keep_running()) for one in (database, *others)]
     for job in added:
         await until(database, job, JobState.DONE)
         assert await numbers(database, job) == [0, 1, 2, 3]
