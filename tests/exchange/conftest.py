@@ -18,6 +18,7 @@ from exchange.auth.principal import Member
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.services.auth.tokens import Tokens
 from exchange.store.engine.database import Database
+from exchange.store.migrations.create import create_records
 from exchange.store.records.schema import metadata
 
 BASE = "https://a.example"
@@ -128,7 +129,7 @@ def forge() -> Any:
 async def asking(tmp_path: Path, elliptic: PrivateKey) -> AsyncIterator[Asking]:
     clock = Clock()
     path = tmp_path / "records.db"
-    database = Database(path, metadata, durable=False)
+    database = Database(path, metadata, durable=False, begin=create_records)
     tokens = Tokens(database, MEMBERS, base_url=BASE, seal=SEAL, clock=clock)
     asking = Asking(tokens, database, path, clock, elliptic)
     await asking.register("lab", elliptic)

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 Read = Callable[[str], list[tuple[Any, ...]]]
 
 QUERIES = {
-    "documents": "SELECT sequence, reference, version, deleted, current, written, subjects, digest, sealed, tokens "
-    "FROM records.documents ORDER BY sequence",
+    "documents": "SELECT sequence, reference, version, deleted, current, written, subjects, digest, sealed, "
+    "tokens FROM records.documents ORDER BY sequence",
     "search_tokens": "SELECT token, sequence FROM records.search_tokens ORDER BY token, sequence",
     "subjects": "SELECT subject, wrapped, created FROM records.subjects ORDER BY subject",
     "pairs": "SELECT subject, recipient, pair, opened FROM records.pairs ORDER BY subject, recipient",
@@ -27,10 +29,11 @@ QUERIES = {
     "filings": "SELECT subject, reference FROM records.filings ORDER BY subject, reference",
     "clients": "SELECT client_id, name, organization, keys, scopes, created, disabled, purpose, mac "
     "FROM records.clients ORDER BY client_id",
-    "access_tokens": "SELECT digest, client_id, principal, expires FROM records.access_tokens ORDER BY digest",
+    "access_tokens": "SELECT digest, client_id, principal, expires FROM records.access_tokens "
+    "ORDER BY digest",
     "used_assertions": "SELECT client_id, jti, expires FROM records.used_assertions ORDER BY client_id, jti",
-    "entries": 'SELECT sequence, tx, n, block, time, pair, custodian, recipient, "user", action, purpose, outcome, '
-    "record FROM log.entries ORDER BY sequence",
+    "entries": 'SELECT sequence, tx, n, block, time, pair, custodian, recipient, "user", action, purpose, '
+    "outcome, record FROM log.entries ORDER BY sequence",
     "details": "SELECT tx, n, subject, attempt, sealed FROM log.details ORDER BY tx, n",
     "checkpoints": "SELECT name, block, position FROM log.checkpoints ORDER BY name",
 }
@@ -53,7 +56,6 @@ def reading_files(folder: Path) -> Read:
 
 def reading_schemas(url: str) -> Read:
     """Reads the schemas of a node on PostgreSQL."""
-    import psycopg
 
     def read(query: str) -> list[tuple[Any, ...]]:
         query = query.replace("records.", "consentry_records.").replace("log.", "consentry_log.")

@@ -61,18 +61,35 @@ def coded(code: str, system: str = "http://snomed.info/sct") -> dict[str, Any]:
 
 def records_of(patient: str) -> list[dict[str, Any]]:
     terminology = "http://terminology.hl7.org/CodeSystem"
+    condition = coded("active", f"{terminology}/condition-clinical")
+    allergy = coded("active", f"{terminology}/allergyintolerance-clinical")
+    ambulatory = {"system": f"{terminology}/v3-ActCode", "code": "AMB"}
+    report = {"contentType": "text/plain", "data": "UmVwb3J0"}
     return [
-        record("Condition", patient, code=coded("44054006"), clinicalStatus=coded("active", f"{terminology}/condition-clinical")),
+        record("Condition", patient, code=coded("44054006"), clinicalStatus=condition),
         record("MedicationStatement", patient, status="active", medicationCodeableConcept=coded("372567009")),
-        record("Encounter", patient, status="finished", **{"class": {"system": f"{terminology}/v3-ActCode", "code": "AMB"}}),
-        record("AllergyIntolerance", patient, "patient", code=coded("227493005"), clinicalStatus=coded("active", f"{terminology}/allergyintolerance-clinical")),
-        record("Immunization", patient, "patient", status="completed", vaccineCode=coded("787859002"), occurrenceDateTime="2026-10-01"),
+        record("Encounter", patient, status="finished", **{"class": ambulatory}),
+        record("AllergyIntolerance", patient, "patient", code=coded("227493005"), clinicalStatus=allergy),
+        record(
+            "Immunization",
+            patient,
+            "patient",
+            status="completed",
+            vaccineCode=coded("787859002"),
+            occurrenceDateTime="2026-10-01",
+        ),
         record("Procedure", patient, status="completed", code=coded("80146002")),
         record("DiagnosticReport", patient, status="final", code=coded("24323-8", "http://loinc.org")),
-        record("DocumentReference", patient, status="current", content=[{"attachment": {"contentType": "text/plain", "data": "UmVwb3J0"}}]),
+        record("DocumentReference", patient, status="current", content=[{"attachment": report}]),
         record("CarePlan", patient, status="active", intent="plan"),
-        record("ServiceRequest", patient, status="active", intent="order", code=coded("24323-8", "http://loinc.org")),
-    ]  # fmt: skip
+        record(
+            "ServiceRequest",
+            patient,
+            status="active",
+            intent="order",
+            code=coded("24323-8", "http://loinc.org"),
+        ),
+    ]
 
 
 def done(answer: httpx.Response, *statuses: int) -> httpx.Response:
@@ -86,9 +103,11 @@ def clinical_life(site: Site) -> list[str]:
     done(city.post("Practitioner", {"resourceType": "Practitioner", "name": [{"family": "Okafor"}]}))
     done(city.post("Location", {"resourceType": "Location", "name": "Ward 3"}))
     patients = [
-        site.new_patient(name=[{"family": f"Frozen{n}", "given": ["Ada"]}], gender="female", birthDate=f"19{60 + n}-05-04")
+        site.new_patient(
+            name=[{"family": f"Frozen{n}", "given": ["Ada"]}], gender="female", birthDate=f"19{60 + n}-05-04"
+        )
         for n in range(6)
-    ]  # fmt: skip
+    ]
     for patient in patients[:3]:
         for body in records_of(patient):
             done(city.post(body["resourceType"], body))
@@ -105,8 +124,13 @@ def clinical_life(site: Site) -> list[str]:
     shared = record("Observation", patients[0], status="final", code=coded("8867-4", "http://loinc.org"))
     shared["focus"] = [{"reference": f"Patient/{patients[1]}"}]
     done(city.post("Observation", shared))
-    entries = [{"resource": record("Condition", patients[4], code=coded(code)), "request": {"method": "POST", "url": "Condition"}}
-               for code in ("38341003", "195967001")]  # fmt: skip
+    entries = [
+        {
+            "resource": record("Condition", patients[4], code=coded(code)),
+            "request": {"method": "POST", "url": "Condition"},
+        }
+        for code in ("38341003", "195967001")
+    ]
     done(city("POST", site.base, {"resourceType": "Bundle", "type": "transaction", "entry": entries}))
     return patients
 
@@ -121,8 +145,13 @@ def consents(site: Site, patients: list[str]) -> None:
     done(lake.get(f"Patient/{MISSING}"), 404)
     granted = [
         done(site.patient(patient).post("Consent", consent(patient, *members))).json()
-        for patient, members in ((first, (LAKE,)), (second, (LAKE, RIDGE)), (third, (RIDGE,)), (fourth, (LAKE,)))
-    ]  # fmt: skip
+        for patient, members in (
+            (first, (LAKE,)),
+            (second, (LAKE, RIDGE)),
+            (third, (RIDGE,)),
+            (fourth, (LAKE,)),
+        )
+    ]
     for patient, identifier in zip(patients, records, strict=True):
         for caller in (lake, ridge):
             done(caller.get(f"Observation/{identifier}"), 200, 404)
@@ -133,9 +162,12 @@ def consents(site: Site, patients: list[str]) -> None:
         {"type": "deny", "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Condition"}]},
     ]
     done(site.patient(second).put(f"Consent/{granted[1]['id']}", narrowed))
-    done(site.patient(third).put(
-        f"Consent/{granted[2]['id']}", consent(third, RIDGE, status="inactive", logical_id=granted[2]["id"])
-    ))  # fmt: skip
+    done(
+        site.patient(third).put(
+            f"Consent/{granted[2]['id']}",
+            consent(third, RIDGE, status="inactive", logical_id=granted[2]["id"]),
+        )
+    )
     for patient in (second, third):
         for caller in (lake, ridge, site.system(RIDGE, "HRESCH"), site.system(LAKE, "TREAT", user="dr.lee")):
             done(caller.get(f"Condition?patient={patient}"))
@@ -191,10 +223,17 @@ async def half_a_load(folder: Folder, export: Path) -> None:
     limits = exchange.reading.Limits(run_lines=3)
     with exchange.reading.Journal(folder.path / "load.journal") as journal:
         plan = exchange.reading.find([export], journal)
-        async with open_node(folder) as node, Ingest(
-            msp_id=node.settings.msp_id, indexer=node.indexer, writing=node.gateway.writing,
-            bundles=node.gateway.bundles, workers=1,
-        ) as ingest, aclosing(ingest.load(exchange.reading.cut(plan, limits))) as loads:  # fmt: skip
+        async with (
+            open_node(folder) as node,
+            Ingest(
+                msp_id=node.settings.msp_id,
+                indexer=node.indexer,
+                writing=node.gateway.writing,
+                bundles=node.gateway.bundles,
+                workers=1,
+            ) as ingest,
+            aclosing(ingest.load(exchange.reading.cut(plan, limits))) as loads,
+        ):
             left = 11
             async for units in loads:
                 journal.done(*units)
@@ -216,9 +255,20 @@ def make(root: Path, database: str | None) -> Demo:
         consents(site, patients)
         readings(site, patients)
     subprocess.run(
-        [sys.executable, "-m", "exchange.cli", "policy", "propose", str(path), "--admit", "PineMSP=Pine Hospital"],
-        check=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, cwd=CHECKOUT,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "exchange.cli",
+            "policy",
+            "propose",
+            str(path),
+            "--admit",
+            "PineMSP=Pine Hospital",
+        ],
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        cwd=CHECKOUT,
+    )
     export = root / "export"
     export.mkdir()
     in_thread(half_a_load(folder, export))
@@ -233,10 +283,14 @@ async def register(demo: Demo) -> None:
             key = ec.generate_private_key(ec.SECP384R1())
             write_key(demo.folder.path / "clients" / f"{name}.pem", key)
             client = new_client(
-                client_id=name, name=f"{member.name} records system", organization=member.msp_id,
-                jwks=msgspec.json.encode({"keys": [public_jwk(key)]}), allowed=["system/*.cruds"],
-                created=NOW, purpose="TREAT" if name == "old-system" else "",
-            )  # fmt: skip
+                client_id=name,
+                name=f"{member.name} records system",
+                organization=member.msp_id,
+                jwks=msgspec.json.encode({"keys": [public_jwk(key)]}),
+                allowed=["system/*.cruds"],
+                created=NOW,
+                purpose="TREAT" if name == "old-system" else "",
+            )
             await node.gateway.tokens.register(client)
         await node.gateway.tokens.disable("old-system")
 

@@ -1,4 +1,4 @@
-"""Nodes as earlier releases left them, unpacked for a test, and all that can be said of their databases' schemas."""
+"""Nodes as earlier releases left them, unpacked for a test, and the schemas of their databases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def expected(name: str, number: int = OLDEST) -> dict[str, Any]:
 
 
 def thawed(to: Path, server: Server | None = None, number: int = OLDEST) -> Path:
-    """The folder of the frozen node, in `to`; with a `server` that of the one on PostgreSQL, in a new database."""
+    """The folder of the frozen node, in `to`; with a `server` that of the one on PostgreSQL."""
     name = "sqlite" if server is None else "postgresql"
     with tarfile.open(FROZEN / f"format_{number}_{name}.tar.xz") as packed:
         packed.extractall(to, filter="data")
@@ -70,8 +70,8 @@ def schema_of_server(url: str, schema: str) -> dict[str, Any]:
     queries = {
         "columns": "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, "
         "column_default, collation_name FROM information_schema.columns WHERE table_schema = %s",
-        "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-        "WHERE connamespace = %s::regnamespace",
+        "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) "
+        "FROM pg_constraint WHERE connamespace = %s::regnamespace",
         "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = %s",
         "sequences": "SELECT sequencename, data_type::text FROM pg_sequences WHERE schemaname = %s",
     }

@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from chaincode.consent.model import Pair, Policy, PolicyRule
+from chaincode.consent.model import Pair
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import CompiledConsent, terms_id
 from exchange.consent.provisions import Conditions, Named, Rule
 from exchange.crypto.keys import KeyRing, SubjectKeys
@@ -26,6 +27,7 @@ from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
+from exchange.store.migrations.create import create_records
 from exchange.store.records import subjects as store
 from exchange.store.records.tables import metadata
 from exchange.vault.file import FileVault, create_root_key
@@ -105,7 +107,7 @@ class Site:
         self.client = LedgerClient(ledger)
         vault = FileVault(folder / "root.key")
         self.references = References(vault.derive("references"))
-        self.records = Database(folder / "records.db", metadata, durable=False)
+        self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
         self.stored: dict[str, CompiledConsent] = {}
         self.restart()

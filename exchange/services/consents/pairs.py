@@ -94,7 +94,7 @@ class Pairs:
     ) -> frozenset[bytes]:
         """Open what should be open towards `recipient` before `subjects` are asked for.
 
-        Returns the store tokens of those with a pair that is open on the ledger now, with all stored consents.
+        Returns the store tokens of those with a pair that is open on the ledger now, with all their consents.
         With `strangers`, tokens of no subject, these are looked up as if they were subjects, and so are pairs
         that are known to be closed: a request for a patient with a closed pair costs as much as one for an
         unknown patient.

@@ -38,8 +38,8 @@ def read_format(place: Place) -> int:
 class Database:
     """One SQLite file or PostgreSQL schema, with threads that read and one that writes.
 
-    One that is absent is made with `begin`, or missed without. With `exclusive` no second process has the schema so; files are
-    locked by those who open them.
+    One that is absent is made with `begin`, and missed without it. With `exclusive` no second process has the
+    schema so; files are locked by those who open them.
 
     Raises:
         DamagedError: it is no database of this program, or absent.

@@ -22,7 +22,7 @@ WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def bounded_text(length: int) -> String:
-    """The type of texts in order of their bytes, whatever PostgreSQL's locale; there they are of any length."""
+    """Return the type of texts that are in order of their bytes; on PostgreSQL they are of any length."""
     return String(length).with_variant(IN_BYTE_ORDER, "postgresql")
 
 

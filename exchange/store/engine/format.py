@@ -2,8 +2,8 @@
 
 1. The number in a database says which tables it has. A migration changes it in the transaction that changes
    the tables, so it is never wrong.
-2. This release reads one number, `FORMAT`. It refuses every other with one sentence that says what to do; only
-   `consentry migrate` opens a database of an older format.
+2. This release reads one number, `FORMAT`, and refuses every other with one sentence that says what to do.
+   Only `consentry migrate` opens a database of an older format.
 3. SQLite keeps the number as `user_version`, PostgreSQL in the schema's comment. Releases before migrations
    read it there as well, and refuse a database that a later release has migrated.
 4. The number in the settings is written last. Settings of an older format beside databases of this one are a

@@ -118,7 +118,7 @@ def _key(purpose: str, place: Schema) -> int:
 
 
 def prepare(engine: Engine, metadata: MetaData, *, place: Schema, begin: Begin | None) -> None:
-    """Check that the schema is ours, whole and of this release's format; make one that is absent with `begin`.
+    """Check that the schema is ours, whole and of this format; make one that is absent with `begin`.
 
     Raises:
         DamagedError: it is absent, not ours or not whole.

@@ -10,8 +10,8 @@ migrate.py              both databases of a node to this release's format, in on
 ```
 
 To change a table: change it in `exchange.store.records` or `exchange.store.log`; add `revisions/format_N.py`
-with Alembic's operations that do the same to the tables of before, and list it in `revisions/__init__.py`; set `FORMAT`
-in `exchange.store.engine.format` to N. A revision never imports the tables of today, and is never changed
-once it was released. Tests compare the tables that the revisions make with those that are declared, and open
-a frozen node of each earlier format.
+with Alembic's operations that do the same to the tables of before, and list it in `revisions/__init__.py`;
+set `FORMAT` in `exchange.store.engine.format` to N. A revision never imports the tables of today, and is
+never changed once it was released. Tests compare the tables that the revisions make with those that are
+declared, and open a frozen node of each earlier format.
 """

@@ -1,6 +1,6 @@
 """Brings both databases of a node to this release's format, in one transaction over both.
 
-1. Until that transaction commits, the node is of its old format, and the release before opens it; from then on
+1. Until that transaction commits, the node is of its old format, and the release before opens it; after that
    it is of the new one. Whatever ends the program, there is no third state.
 2. On SQLite the log is attached to the connection of the records. A commit over two files is one step only
    with a rollback journal, so both files leave the write-ahead log for as long as this takes; whatever opens
@@ -83,7 +83,6 @@ class _Databases(Protocol):
 
 @contextmanager
 def _opened(records: Place, log: Place) -> Iterator[tuple[Connection, _Databases]]:
-    databases: _Databases
     if isinstance(records, Path) and isinstance(log, Path):
         engine = sqlite.open_together(records, log, name=NodeDatabase.LOG)
         with sqlite.readable(records), engine.begin() as connection:
@@ -94,7 +93,7 @@ def _opened(records: Place, log: Place) -> Iterator[tuple[Connection, _Databases
             postgres.hold_writers(connection, records)
             yield connection, _Schemas(connection, {NodeDatabase.RECORDS: records, NodeDatabase.LOG: log})
     else:
-        raise ValueError("the databases of one node are both files or both schemas")
+        raise TypeError("the databases of one node are both files or both schemas")
 
 
 class _Files:

@@ -24,7 +24,7 @@ class Revision:
     """The change from the format before to `format`; `title` is for the operator who waits for it.
 
     `records` also gets the node's folder, for content that an earlier release kept beside its databases; none
-    while a new database is made. What it takes from there it leaves there: the transaction may be rolled back.
+    while a new database is made. It leaves there what it takes: the transaction may be rolled back.
     Either function names tables without a schema, and creates and drops them through the operations alone:
     the log may be attached to the connection of the records.
     """

@@ -34,6 +34,7 @@ from exchange.store.engine.database import Database
 from exchange.store.engine.place import Schema
 from exchange.store.log import log_tables
 from exchange.store.log.renewal import renewing
+from exchange.store.migrations.create import create_log
 from exchange.verify import rebuild as verify_rebuild
 from tests.support.postgres_server import Server
 from tests.support.scenarios.scenario_site import (
@@ -131,7 +132,7 @@ def node(read: Demo, saved: None, tmp_path: Path) -> Node:
     if isinstance(node.log, Schema):
         for (name,) in node.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'consentry_log%'"):
             node.run(f"DROP SCHEMA {name} CASCADE")
-        Database(node.log, log_tables.metadata, durable=False).close()
+        Database(node.log, log_tables.metadata, durable=False, begin=create_log).close()
         for table in log_tables.metadata.tables:
             node.run(f"INSERT INTO {table} SELECT * FROM saved.{table}")
     return node

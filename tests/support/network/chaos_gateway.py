@@ -22,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.errors import ConflictError
 from exchange.errors import UnavailableError
@@ -33,6 +33,7 @@ from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransac
 from exchange.ledger.projection import Projection
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log
 
 RECIPIENT = "Hospital2MSP"
 CONSENT = "1" * 32
@@ -73,7 +74,7 @@ def terms(version: int, *, permits: bool) -> Terms:
 
 def ask(pair: str, purpose: str = "TREAT") -> Ask:
     """Somebody at the recipient wants to read."""
-    request = Request(
+    request = AccessRequest(
         pair=pair,
         recipient=RECIPIENT,
         purpose=purpose,
@@ -109,7 +110,7 @@ class Load:
             version, permits, began = version + 1, rng.random() < 0.6, time.monotonic()
             self.note("sending", pair, began, version=version, permits=permits)
             try:
-                filed = await self._ledger.file_terms([(pair, terms(version, permits=permits))])
+                filed = await self._ledger.publish_terms([(pair, terms(version, permits=permits))])
                 self.note("filed", pair, began, tx=filed.tx_id, version=version, permits=permits)
             except UnavailableError as why:
                 self.note("unavailable", pair, began, why=str(why))
@@ -159,7 +160,7 @@ def opened(path: Path) -> Iterator[int]:
 async def main(profile: str, entries: str, journal: str, seed: str, own: str, others: str) -> None:
     transactions = FabricTransactions.open(Profile.read(Path(profile)))
     ledger = LedgerClient(transactions, in_flight=IN_FLIGHT)
-    database = Database(Path(entries), log_tables.metadata, durable=False)
+    database = Database(Path(entries), log_tables.metadata, durable=False, begin=create_log)
     projection = Projection(transactions, database)
     await projection.start()
     with opened(Path(journal)) as file:

@@ -1,4 +1,4 @@
-"""Jobs get a table; consents to be published wait in an outbox for any topic; two tables get plainer names."""
+"""Jobs get a table; consents wait for publication in an outbox; two tables get plainer names."""
 
 from __future__ import annotations
 

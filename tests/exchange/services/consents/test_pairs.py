@@ -13,16 +13,18 @@ import msgspec
 import pytest
 import structlog
 
-from chaincode.consent.calls import FileTerms, OpenPairs
+from chaincode.consent.calls import OpenPairs, PublishTerms
 from chaincode.consent.limits import CONSENTS, HELD, PROVISIONS, TERMS
-from chaincode.consent.model import Period, Policy, PolicyRule
+from chaincode.consent.model import Period
 from chaincode.encoding import decode
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.provisions import Conditions, Rule
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log
 from exchange.store.records import outbox
 from exchange.store.records import subjects as store
 from tests.support.pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
@@ -147,7 +149,7 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
 
 async def test_a_gateway_that_follows_the_ledger_knows_a_new_policy_at_once(tmp_path: Path) -> None:
     async with opened_site(voters=(A,)) as site, AsyncExitStack() as stack:
-        entries = Database(tmp_path / "log.db", log_tables.metadata, durable=False)
+        entries = Database(tmp_path / "log.db", log_tables.metadata, durable=False, begin=create_log)
         stack.callback(entries.close)
         heard = asyncio.Event()
 
@@ -293,7 +295,7 @@ async def test_an_end_leaves_pairs_alone_that_the_consent_never_concerned(site: 
     await site.put(draft("c", [towards(C)], status="inactive"))
     (function, args) = site.ledger.submitted[0]
     assert [function] == calls(site)
-    assert len(decode(args, FileTerms).filings) == 1
+    assert len(decode(args, PublishTerms).updates) == 1
     assert await states(site, B) == [("active", 1)]
 
 
@@ -306,7 +308,7 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
         if function == "consent:open":
             assert len(decode(args, OpenPairs).openings) == 1
         else:
-            assert len({one.pair for one in decode(args, FileTerms).filings}) == 1
+            assert len({one.pair for one in decode(args, PublishTerms).updates}) == 1
 
 
 # -- what is refused before it is stored -----------------------------------------

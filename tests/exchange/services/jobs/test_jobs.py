@@ -1,4 +1,4 @@
-"""Jobs end, fail, wait, repeat and are cancelled as they should; what they are given is checked and sealed."""
+"""Jobs end, fail, wait, repeat and are cancelled as they should; parameters are checked and sealed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def change(database: Database, job: str, **values: Any) -> None:
 
 async def until(database: Database, job: str, state: JobState) -> None:
     async with asyncio.timeout(30):
-        while (await row_of(database, job)).state is not state:
+        while (await row_of(database, job)).state is not state:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.02)
 
 
@@ -147,7 +147,7 @@ async def test_a_cancelled_job_does_no_further_step(database: Database) -> None:
 
     running = asyncio.create_task(runner_of(database, counting(hook=lambda _, at: wait_at(at))).run_next())
     async with asyncio.timeout(30):
-        while await numbers(database, job) != [0, 1]:
+        while await numbers(database, job) != [0, 1]:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.02)
     await JobList(database).cancel(job)
     async with asyncio.timeout(30):

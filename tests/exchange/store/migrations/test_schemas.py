@@ -1,4 +1,4 @@
-"""The tables that the revisions make are those that are declared, and those of the releases that made them."""
+"""The tables that the revisions make are those that are declared, and those of the release before."""
 
 from __future__ import annotations
 

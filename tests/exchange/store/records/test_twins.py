@@ -26,9 +26,11 @@ from exchange.auth.clients import Client
 from exchange.crypto.documents import Envelope
 from exchange.errors import ConflictError, DamagedError
 from exchange.store.engine.database import Database
+from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import EntryRow, Filter
+from exchange.store.migrations.create import create_log, create_records
 from exchange.store.records import clients, documents, outbox, subjects
 from exchange.store.records.documents import NewVersion, Within
 from exchange.store.records.outbox import OutboxEntry
@@ -103,13 +105,16 @@ def sides(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder, url = tmp_path_factory.mktemp("twins"), postgres.new_database()
     with ExitStack() as stack:
 
-        def opened(place: Place, tables: MetaData) -> Connection:
-            database = Database(place, tables, durable=False)
+        def opened(place: Place, tables: MetaData, begin: Begin) -> Connection:
+            database = Database(place, tables, durable=False, begin=begin)
             stack.callback(database.close)
             return stack.enter_context(database.engine.connect())
 
         def side(place: Callable[[str], Place]) -> Side:
-            return Side(opened(place("records"), metadata), opened(place("log"), log_tables.metadata))
+            return Side(
+                opened(place("records"), metadata, create_records),
+                opened(place("log"), log_tables.metadata, create_log),
+            )
 
         yield side(lambda name: folder / name), side(lambda name: Schema(url, name))
 
