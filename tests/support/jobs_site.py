@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -57,16 +57,23 @@ class Counted(msgspec.Struct, frozen=True):
     at: int = 0
 
 
-def counting(*, hook: Callable[[str, int], Any] = lambda *_: None) -> JobKind[Count, Counted]:
+async def _at_once(_at: int) -> None:
+    pass
+
+
+def counting(
+    *,
+    hook: Callable[[str, int], None] = lambda *_: None,
+    wait: Callable[[int], Awaitable[None]] = _at_once,
+) -> JobKind[Count, Counted]:
     """A kind of job that writes each number once: a second time is refused by the table's key.
 
-    `hook` is called before each step and within its commit.
+    `hook` is called before each step and within its commit; each step waits for `wait` first.
     """
 
     async def step(context: StepContext[Count], cursor: Counted) -> NextStep[Counted] | Finished:
-        waits = hook("before", cursor.at)
-        if waits is not None:
-            await waits
+        hook("before", cursor.at)
+        await wait(cursor.at)
         if cursor.at == context.parameters.steps:
             return Finished()
 

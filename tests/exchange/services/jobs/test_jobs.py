@@ -99,11 +99,11 @@ async def test_runners_of_several_processes_do_each_step_of_each_job_once(
 
 
 async def test_a_slow_step_keeps_its_lease(place: Place, database: Database) -> None:
-    async def slow() -> None:
+    async def slow(_at: int) -> None:
         await asyncio.sleep(2 * LEASE)
 
     job = await queue_of(database).add(SYSTEM, "count", {"steps": 1})
-    running = asyncio.create_task(runner_of(database, counting(hook=lambda *_: slow())).run_next())
+    running = asyncio.create_task(runner_of(database, counting(wait=slow)).run_next())
     await until(database, job, JobState.RUNNING)
     await asyncio.sleep(1.5 * LEASE)
     assert not await runner_of(database).run_next()
@@ -116,11 +116,11 @@ async def test_a_runner_whose_lease_ended_while_it_slept_commits_nothing(databas
     job = await queue_of(database).add(SYSTEM, "count", {"steps": 2})
     began, go_on = asyncio.Event(), asyncio.Event()
 
-    async def sleep() -> None:
+    async def sleep(_at: int) -> None:
         began.set()
         await go_on.wait()
 
-    slept = asyncio.create_task(runner_of(database, counting(hook=lambda *_: sleep()), lease=60).run_next())
+    slept = asyncio.create_task(runner_of(database, counting(wait=sleep), lease=60).run_next())
     await began.wait()
     await change(database, job, lease=0)
     assert await runner_of(database).run_next()
@@ -145,7 +145,7 @@ async def test_a_cancelled_job_does_no_further_step(database: Database) -> None:
             finally:
                 stopped.set()
 
-    running = asyncio.create_task(runner_of(database, counting(hook=lambda _, at: wait_at(at))).run_next())
+    running = asyncio.create_task(runner_of(database, counting(wait=wait_at)).run_next())
     async with asyncio.timeout(30):
         while await numbers(database, job) != [0, 1]:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.02)
@@ -170,12 +170,10 @@ async def test_a_queued_job_can_be_cancelled(database: Database) -> None:
 async def test_a_runner_that_is_told_to_end_gives_its_job_back_at_once(database: Database) -> None:
     job = await queue_of(database).add(SYSTEM, "count", {"steps": 2})
 
-    async def for_ever() -> None:
+    async def for_ever(_at: int) -> None:
         await asyncio.Event().wait()
 
-    running = asyncio.create_task(
-        runner_of(database, counting(hook=lambda *_: for_ever()), lease=60).keep_running()
-    )
+    running = asyncio.create_task(runner_of(database, counting(wait=for_ever), lease=60).keep_running())
     await until(database, job, JobState.RUNNING)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -333,7 +331,7 @@ async def test_what_has_expired_is_removed_and_nothing_else(database: Database) 
         ("count", {"steps": "1"}, BadRequestError),
         ("count", {"steps": 1, "more": SECRET}, BadRequestError),
         ("count", [SECRET], BadRequestError),
-        ("count", {"steps": 2**70}, BadRequestError),
+        ("count", {"steps": 1.5}, BadRequestError),
         ("count", None, BadRequestError),
         ("count", {"steps": 1, "secret": "x" * PARAMETER_BYTES}, TooCostlyError),
     ],
@@ -374,6 +372,8 @@ async def test_parameters_and_cursors_are_sealed_and_open_in_their_own_place_alo
     for sealed in (row.sealed, row.cursor):
         assert SECRET.encode() not in sealed
         assert SYSTEM.organization.encode() not in sealed
+    await change(database, other, due=2**60)
+    as_stored = {"sealed": row.sealed, "cursor": row.cursor, "step": 0, "fence": 0, "losses": 0}
     for values in (
         {"sealed": foreign.sealed},
         {"cursor": foreign.cursor},
@@ -382,14 +382,10 @@ async def test_parameters_and_cursors_are_sealed_and_open_in_their_own_place_alo
         {"sealed": row.sealed[:-1] + bytes([row.sealed[-1] ^ 1])},
         {"cursor": b""},
     ):
-        kept = {name: getattr(row, name) for name in values}
-        await change(database, job, state="queued", sealed=row.sealed, cursor=row.cursor, **values | kept)
-        await change(database, job, due=0, **values)
-        await change(database, other, due=2**60)
+        await change(database, job, **(as_stored | {"state": "queued", "due": 0} | values))
         assert await runner_of(database, kind).run_next()
         failed = await row_of(database, job)
         assert (failed.state, "does not verify" in failed.error) == (JobState.FAILED, True)
-        await change(database, job, step=0, fence=0)
 
 
 async def test_a_damaged_row_keeps_no_other_job_waiting(tmp_path: Path) -> None:

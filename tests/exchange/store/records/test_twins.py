@@ -170,7 +170,8 @@ class Twins(RuleBasedStateMachine):
         """All rows of all tables."""
         for ask, tables in ((self.of_records, metadata), (self.of_entries, log_tables.metadata)):
             for table in tables.sorted_tables:
-                ask(lambda c, table=table: sorted(map(tuple, c.execute(select(table))), key=repr))
+                columns = [one for one in table.c if one is not outbox.outbox.c.sequence]
+            ask(lambda c, columns=columns: sorted(map(tuple, c.execute(select(*columns))), key=repr))
 
     # -- documents -----------------------------------------------------------------------
 
