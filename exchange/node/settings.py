@@ -208,7 +208,7 @@ class Folder:
         for path in (*ledger, *databases):
             if path.is_file() and path.stat().st_size:
                 continue
-            ways = "docs/operations.md says how"
+            ways = "docs/operations/backup.md says how"
             if path == self.log:  # not done unasked: the details that a backup has would be lost
                 ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
             missing = "is empty" if path.is_file() else "is missing"

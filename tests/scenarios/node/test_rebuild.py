@@ -70,7 +70,7 @@ class Node:
         return self.folder.places(self.settings)[1]
 
     def run(self, statement: str) -> list[Any]:
-        """What `statement` says of the log, or does to it."""
+        """Run `statement` on the log and return its rows."""
         if isinstance(self.log, Schema):
             with psycopg.connect(self.log.url, options=f"-c search_path={self.log.name}") as db:
                 cursor = db.execute(statement.encode())
@@ -79,7 +79,7 @@ class Node:
             return db.execute(statement).fetchall()
 
     def content(self, number: int = 0) -> Content:
-        """All of the log, or of the one that was kept under a number."""
+        """Return all of the log, or of the one that was kept under a number."""
         if isinstance(self.log, Schema):
             where = f"{self.log.name}_before_{number}" if number else self.log.name
             return {
@@ -94,7 +94,7 @@ class Node:
             }
 
     def is_fresh(self) -> bool:
-        """Whether a new log stands there half-made."""
+        """Check whether a new log stands there half-made."""
         if isinstance(self.log, Schema):
             return bool(self.run("SELECT 1 FROM pg_namespace WHERE nspname = 'consentry_log_new'"))
         return self.log.with_name("log.db.new").exists()
@@ -149,7 +149,7 @@ def saved(read: Demo) -> None:
 
 
 def copy(node: Node, postgres: Server, how: str) -> Node:
-    """The node on a copy of its database."""
+    """Return the node on a copy of its database."""
     name = f"t{secrets.token_hex(6)}"
     old = psycopg.conninfo.conninfo_to_dict(str(node.settings.database))["dbname"]
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
@@ -168,7 +168,7 @@ def said(command: Any, node: Node) -> str:
 
 
 def rebuilt(node: Node, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
-    """The rebuilding itself, without the ledger being verified."""
+    """Rebuild without verifying the ledger."""
     with open_reader(node.folder.ledger) as reader, renewing(node.log) as renewal:
         verify_rebuild.rebuild(renewal, reader, progress)
 
@@ -345,7 +345,7 @@ import os, signal, sys
 from pathlib import Path
 from exchange.cli.node.rebuild import rebuild
 from exchange.verify import rebuild as rebuilding
-from exchange.store import renewal
+from exchange.store.log import renewal
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: its server goes away and comes back, others hold locks, schemas get damaged."""
+"""Cases of PostgreSQL alone: its server goes away and comes back, others hold locks, schemas get damaged."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def test_a_schema_that_is_there_is_taken_and_one_that_was_removed_is_not(place: 
 
 
 def test_who_vanishes_is_missed_within_half_a_minute_on_both_ends() -> None:
-    # Over TCP: on a socket of this machine nobody vanishes unseen.
+    # Over TCP: on a socket of this machine no peer vanishes unseen.
     with running(port=free_port()) as server:
         engine = open_engine(Schema(f"{server.new_database()}&keepalives_idle=7", "n"), durable=True)
         with engine.connect() as connection:

@@ -1,9 +1,10 @@
 """Two databases, one behaviour: the same calls in the same order get the same answers from both.
 
 The values are those on which databases differ: texts that a locale would sort or fold, that are empty, long
-or no text at all; bytes that are zero or not UTF-8; numbers at the ends of 64 bits, and one beyond. What
-one refuses the other must, and go on as if it had never been asked. A NUL in a text is the one thing left
-out: no text that has one comes this far (see `tests/scenarios/interactions/test_odd_texts.py`).
+or no text at all; bytes that are zero or not UTF-8; numbers at the ends of 64 bits, and one beyond. A call
+that one refuses the other refuses as well, and goes on as if it had never been asked. A NUL in a text is the
+one thing left out: no text that has one comes this far (see
+`tests/scenarios/interactions/test_odd_texts.py`).
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def sides(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def plain(value: Any) -> Any:
-    """`value` without iterators, for comparing."""
+    """Return `value` without iterators, for comparing."""
     return list(value) if isinstance(value, Iterator) else value
 
 
@@ -167,7 +168,7 @@ class Twins(RuleBasedStateMachine):
 
     @rule()
     def everything(self) -> None:
-        """All rows of all tables."""
+        """Return all rows of all tables."""
         for ask, tables in ((self.of_records, metadata), (self.of_entries, log_tables.metadata)):
             for table in tables.sorted_tables:
                 columns = [one for one in table.c if one is not outbox.outbox.c.sequence]
