@@ -6,13 +6,13 @@ a cursor opens as that of its own step alone.
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from exchange.errors import DamagedError
-from exchange.runtime.randomness import random_bytes
 
 PARAMETERS: Final = -1
 """The place of a job's parameters; a cursor's place is its step, from 0."""
@@ -28,7 +28,7 @@ class JobSeal:
 
     def seal(self, job: str, kind: str, place: int, data: bytes) -> bytes:
         """Encrypt `data` of the job with the id `job`."""
-        nonce = random_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, data, _label(job, kind, place))
 
     def open(self, job: str, kind: str, place: int, sealed: bytes) -> bytes:

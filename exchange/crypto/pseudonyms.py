@@ -59,8 +59,8 @@ class PatientSecret:
         """32 bytes that salt everything else said about this patient to `recipient`: ids, users, digests."""
         return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
 
-    def attempt(self, recipient: str) -> str:
-        """A new name for one request that `recipient` makes without an open pair: 32 hexadecimal digits.
+    def one_time_pseudonym(self, recipient: str) -> str:
+        """Draw a new name for one request that `recipient` makes without an open pair: 32 hexadecimal digits.
 
         Eight random bytes and, so that the holder of the secret finds it again, eight of their
         HMAC-SHA-256. To everybody else all of it is random. Names of one patient repeat after some four
@@ -69,17 +69,17 @@ class PatientSecret:
         drawn = random_bytes(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
 
-    def is_attempt(self, name: str, recipient: str) -> bool:
-        """Whether `name` is one that `attempt` made for this patient and `recipient`.
+    def is_one_time_pseudonym(self, name: str, recipient: str) -> bool:
+        """Return whether `one_time_pseudonym` made `name` for this patient and `recipient`.
 
-        Another's name passes once in 2**64.
+        A name of another patient passes once in 2**64.
         """
         if _NAME.fullmatch(name) is None:
             return False
         raw = bytes.fromhex(name)
         return hmac.compare_digest(self._tag(raw[:_HALF], recipient), raw[_HALF:])
 
-    def attempt_salt(self, name: str) -> bytes:
+    def one_time_salt(self, name: str) -> bytes:
         """32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
         return hmac.digest(self._secret, _ATTEMPT_SALT + name.encode(), "sha256")
 

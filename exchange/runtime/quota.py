@@ -29,8 +29,8 @@ from exchange.runtime.metrics import IN_USE_BYTES, REFUSALS
 FREE_BYTES: Final = 1 << 20
 """Bytes that any request may hold: a page of fifty ordinary records takes a tenth of that."""
 COPIES_IN_MEMORY: Final = 2
-"""How often a body is in memory during work on it: in chunks and joined, sealed and opened, or opened and in
-the answer."""
+"""Copies of a body that are in memory during work on it: in chunks and joined, sealed and opened, or opened
+and in the answer."""
 
 
 FETCH_LIMIT: Final = 16 << 20

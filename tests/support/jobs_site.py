@@ -45,14 +45,14 @@ counted = Table(
 
 
 class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far to count."""
+    """The number to count to."""
 
     steps: int
     secret: str = ""
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """How far it is."""
+    """The number that comes next."""
 
     at: int = 0
 
@@ -66,7 +66,7 @@ def counting(
     hook: Callable[[str, int], None] = lambda *_: None,
     wait: Callable[[int], Awaitable[None]] = _at_once,
 ) -> JobKind[Count, Counted]:
-    """A kind of job that writes each number once: a second time is refused by the table's key.
+    """Return a kind of job that writes each number once: a second time is refused by the table's key.
 
     `hook` is called before each step and within its commit; each step waits for `wait` first.
     """
@@ -87,7 +87,7 @@ def counting(
 
 
 def opened(place: Place) -> Database:
-    """The records database with the table to count into."""
+    """Open the records database with the table to count into."""
     database = Database(place, metadata, durable=False, begin=create_records)
     with database.engine.begin() as connection:
         counted.create(connection, checkfirst=True)
@@ -99,7 +99,7 @@ def queue_of(database: Database, *kinds: JobKind[Any, Any]) -> JobQueue:
 
 
 def runner_of(database: Database, *kinds: JobKind[Any, Any], **settings: Any) -> JobRunner:
-    """A runner whose steps ask no ledger."""
+    """Return a runner with steps that ask no ledger."""
     asked = {
         "enforcement": cast("Enforcement", None),
         "quota": MemoryQuota(1 << 20),
@@ -110,7 +110,7 @@ def runner_of(database: Database, *kinds: JobKind[Any, Any], **settings: Any) ->
 
 
 async def numbers(database: Database, job: str) -> list[int]:
-    """The numbers that the job has written."""
+    """Return the numbers that the job has written."""
     statement = select(counted.c.n).where(counted.c.job == job).order_by(counted.c.n)
     return await database.read(lambda c: list(c.execute(statement).scalars()))
 

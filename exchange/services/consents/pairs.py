@@ -125,7 +125,7 @@ class Pairs:
             await self._settle_all(list(new.values()), self._msp_id, releases=False)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
-        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order.
+        """Return the tokens of up to `limit` subjects with an open pair towards `recipient`, sorted.
 
         Pairs of patients that granted something and were not asked for by name since are opened first.
 

@@ -1,4 +1,4 @@
-"""How many steps jobs did and how they ended, for Prometheus."""
+"""Counts of jobs' steps and of their ends, for Prometheus."""
 
 from __future__ import annotations
 

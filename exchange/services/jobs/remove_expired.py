@@ -26,7 +26,7 @@ class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many steps of this round are done."""
+    """The number of steps of this round that are done."""
 
     done: int = 0
 

@@ -36,7 +36,7 @@ from exchange.store.records.jobs import Holding, JobRow, JobState, LeaseLostErro
 LEASE_SECONDS: Final = 30.0
 """For how long a job is taken; after a runner was killed, its jobs wait no longer than this."""
 POLL_SECONDS: Final = 2.0
-"""How often an idle runner looks for jobs."""
+"""The pause after which an idle runner looks for jobs again."""
 RETRY_SECONDS: Final = 2.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 

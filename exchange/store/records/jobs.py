@@ -41,7 +41,7 @@ from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
 MOST_LOSSES: Final = 5
-"""How often runners may take a job and vanish without a step of it."""
+"""The number of runners that may take a job and vanish without a step of it."""
 
 
 class JobState(StrEnum):

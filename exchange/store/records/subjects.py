@@ -122,7 +122,7 @@ class SubjectSnapshot:
 
 
 def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The wrapped keys of those of `tokens` that are subjects here."""
+    """Return the wrapped keys of those of `tokens` that are subjects here."""
     found: dict[bytes, bytes] = {}
     for start in range(0, len(tokens), _AT_ONCE):
         wanted = subjects.c.subject.in_(list(tokens[start : start + _AT_ONCE]))
@@ -140,13 +140,13 @@ def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]
 
 
 def pairs_of(connection: Connection, subject: bytes) -> list[PairRow]:
-    """Every pair that was opened, or began to be, for `subject`."""
+    """Return every pair of `subject` that was opened or begun."""
     statement = select(pairs.c.recipient, pairs.c.pair, pairs.c.opened).where(pairs.c.subject == subject)
     return [PairRow(*row) for row in connection.execute(statement.order_by(pairs.c.recipient))]
 
 
 def opened_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]) -> set[bytes]:
-    """Those of `tokens` whose pair towards `recipient` the ledger has confirmed."""
+    """Return those of `tokens` with a pair towards `recipient` that the ledger has confirmed."""
     statement = select(pairs.c.subject).where(
         pairs.c.subject.in_(list(tokens)), pairs.c.recipient == recipient, pairs.c.opened
     )
@@ -154,13 +154,13 @@ def opened_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]
 
 
 def open_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
-    """Up to `limit` subjects whose pair towards `recipient` the ledger has confirmed, sorted."""
+    """Return up to `limit` subjects with a confirmed pair towards `recipient`, sorted."""
     statement = select(pairs.c.subject).where(pairs.c.recipient == recipient, pairs.c.opened)
     return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
 
 
 def granted_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
-    """Up to `limit` subjects who gave `recipient` something, and whose pair is not open yet; sorted."""
+    """Return up to `limit` subjects that gave `recipient` something and have no open pair yet, sorted."""
     statement = select(grants.c.subject).where(grants.c.recipient == recipient)
     return list(connection.execute(statement.order_by(grants.c.subject).limit(limit)).scalars())
 
@@ -221,7 +221,7 @@ def snapshot(connection: Connection, subject: bytes) -> SubjectSnapshot:
 
 
 def with_consents(connection: Connection, recipient: str, tokens: Sequence[bytes]) -> set[bytes]:
-    """Those of `tokens` that have a consent, or a pair towards `recipient` that may be open."""
+    """Return those of `tokens` that have a consent, or a pair towards `recipient` that may be open."""
     wanted = list(tokens)
     consented = select(compiled_consents.c.subject).where(compiled_consents.c.subject.in_(wanted))
     begun = select(pairs.c.subject).where(pairs.c.subject.in_(wanted), pairs.c.recipient == recipient)

@@ -1,4 +1,4 @@
-"""What is in the outbox is delivered in order, again and again, whatever fails, and nothing is lost."""
+"""Entries of the outbox are delivered in order, again and again after failures, and none is lost."""
 
 from __future__ import annotations
 

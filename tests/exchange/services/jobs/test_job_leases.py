@@ -1,4 +1,4 @@
-"""Whatever runners do, and whenever: a step is committed once, in order, by the one that holds the job.
+"""A step is committed once, in order, by the runner that holds its job, in any course of events.
 
 A machine takes, commits, renews, gives back, ends and cancels jobs by several runners over one database, with
 a clock of its own. CONSENTRY_TEST_SCALE lengthens it.
@@ -61,7 +61,7 @@ class Leases(RuleBasedStateMachine):
             return work(self.connection)
 
     def holds(self, runner: int) -> bool:
-        """Whether this runner is the one that holds the job which it believes to hold."""
+        """Return whether this runner holds the job that it believes to hold."""
         holding, _ = self.held[runner]
         return self.known[holding.id].holder == (runner, holding.fence)
 
