@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 import msgspec
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
 
-from exchange.auth.principal import Principal, operator
+from exchange.auth.principal import Principal
 from exchange.crypto.job_seal import JobSeal
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.access.enforcement import Enforcement
@@ -32,7 +32,7 @@ from exchange.store.records.jobs import JobRow
 from exchange.store.records.tables import metadata
 
 SEAL = JobSeal(bytes(range(32)))
-SYSTEM: Principal = operator("CityMSP", "test")
+SYSTEM: Principal = Principal.for_operator("CityMSP", "test")
 Moment = Literal["before", "within", "after", "never"]
 LEASE = 0.3
 

@@ -1,10 +1,8 @@
-"""`consentry jobs`: long work of a node that is queued, runs or has ended."""
+"""`consentry jobs`: the long work of a node that is queued, runs or has ended."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +10,10 @@ from typing import Annotated
 import typer
 
 from exchange.cli.options import FOLDER
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.parts import open_parts
 from exchange.services.jobs.queue import JobList
-from exchange.store.engine.database import Database
 from exchange.store.records.jobs import JobRow, JobState
-from exchange.store.records.tables import metadata
 
 app = typer.Typer(help="List and cancel the long work of a node.", no_args_is_help=True)
 
@@ -24,7 +21,9 @@ app = typer.Typer(help="List and cancel the long work of a node.", no_args_is_he
 @app.command("list")
 def list_jobs(folder: Annotated[Path, FOLDER]) -> None:
     """List the jobs of a node, the newest first, also while it is served."""
-    for job in asyncio.run(_newest(Folder(folder))):
+    with open_parts(NodeFolder(folder)) as node:
+        jobs = asyncio.run(JobList(node.records).newest())
+    for job in jobs:
         print("\t".join((job.id, job.kind, job.state, _progress(job), _when(job), job.error)).rstrip())
 
 
@@ -37,29 +36,9 @@ def cancel(
 
     Example: consentry jobs cancel ./node 5f2b6c0e9a1d4c7bb0f3a85d2e6c9f10
     """
-    asyncio.run(_cancel(Folder(folder), job))
+    with open_parts(NodeFolder(folder)) as node:
+        asyncio.run(JobList(node.records).cancel(job))
     print(f"cancelled {job}")
-
-
-@asynccontextmanager
-async def _jobs(folder: Folder) -> AsyncIterator[JobList]:
-    settings = folder.load()
-    folder.check_files(settings)
-    records = Database(folder.places(settings)[0], metadata, durable=True)
-    try:
-        yield JobList(records)
-    finally:
-        records.close()
-
-
-async def _newest(folder: Folder) -> list[JobRow]:
-    async with _jobs(folder) as jobs:
-        return await jobs.newest()
-
-
-async def _cancel(folder: Folder, job: str) -> None:
-    async with _jobs(folder) as jobs:
-        await jobs.cancel(job)
 
 
 def _progress(job: JobRow) -> str:

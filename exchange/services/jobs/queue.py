@@ -121,6 +121,16 @@ class JobQueue:
         )
         return job
 
+    async def schedule_repeated(self, principal: Principal) -> None:
+        """Schedule every kind that repeats, without parameters.
+
+        Raises:
+            UnavailableError: the store can't be reached.
+        """
+        for kind in self._kinds.values():
+            if kind.every is not None:
+                await self.schedule(principal, kind, {})
+
     def _sealed(
         self, job: str, kind: JobKind[Any, Any], principal: Principal, parameters: bytes
     ) -> tuple[bytes, bytes]:

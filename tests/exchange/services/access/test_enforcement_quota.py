@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 from exchange.auth.principal import Member
-from exchange.node.open import initialise, open_node
-from exchange.node.settings import Folder, Settings
+from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise
+from exchange.node.open import open_node
+from exchange.node.settings import NodeSettings
 from exchange.runtime.quota import NoQuotaError, Reservation, UnboundedQuota
 
 CITY = Member("CityMSP", "City Hospital", "city-hospital")
 
 
 async def test_documents_are_opened_within_a_quota_alone(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "node")
-    await initialise(folder, Settings("CityMSP", "http://127.0.0.1:8400", (CITY,)))
+    folder = NodeFolder(tmp_path / "node")
+    await initialise(folder, NodeSettings("CityMSP", "http://127.0.0.1:8400", (CITY,)))
     async with open_node(folder) as node:
         asked = node.system("test"), "Organization", CITY.organization
         reading = node.gateway.reading
