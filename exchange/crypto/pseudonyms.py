@@ -2,11 +2,11 @@
 
 Every member of the consortium reads the whole ledger. A single pseudonym per patient would let a member
 that asks once recognise that patient in everybody's traffic, so each recipient gets its own, derived from
-a secret that never reaches the ledger. Who holds the secret, the custodian and the patient, can
+a secret that never reaches the ledger. The holders of the secret, the custodian and the patient, can
 enumerate all pairs; when it is destroyed, the entries mean nothing any more.
 
-Where the pair towards the recipient is not open, a request is logged under an *attempt name* instead. It
-looks like a pair that was never opened, each is another, and only who holds the secret can tell that two
+Where the pair towards the recipient is not open, a request is logged under a *one-time pseudonym* instead. It
+looks like a pair that was never opened, each is another, and only a holder of the secret can tell that two
 of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
 """
 
@@ -38,7 +38,7 @@ class PatientSecret:
 
     @classmethod
     def generate(cls) -> PatientSecret:
-        """A new secret from the operating system's randomness."""
+        """Draw a new secret from the operating system's randomness."""
         return cls(secrets.token_bytes(SECRET_BYTES))
 
     def __bytes__(self) -> bytes:
@@ -48,14 +48,14 @@ class PatientSecret:
         return "PatientSecret(...)"
 
     def pair(self, recipient: str) -> str:
-        """The pair pseudonym towards the organisation `recipient` (an MSP id): 32 hexadecimal digits.
+        """Return the pair pseudonym towards the organisation `recipient` (an MSP id): 32 hexadecimal digits.
 
         HMAC-SHA-256 (RFC 2104) cut to 128 bits, which RFC 2104 section 5 allows.
         """
         return hmac.digest(self._secret, _PAIR + recipient.encode(), "sha256")[:16].hex()
 
     def salt(self, recipient: str) -> bytes:
-        """32 bytes that salt everything else said about this patient to `recipient`: ids, users, digests."""
+        """Return 32 bytes that salt everything else about this patient to `recipient`: ids, users, digests."""
         return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
 
     def one_time_pseudonym(self, recipient: str) -> str:
@@ -79,7 +79,7 @@ class PatientSecret:
         return hmac.compare_digest(self._tag(raw[:_HALF], recipient), raw[_HALF:])
 
     def one_time_salt(self, name: str) -> bytes:
-        """32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
+        """Return 32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
         return hmac.digest(self._secret, _ATTEMPT_SALT + name.encode(), "sha256")
 
     def _tag(self, drawn: bytes, recipient: str) -> bytes:

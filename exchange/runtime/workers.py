@@ -59,9 +59,9 @@ class Processes(Generic[T]):
 
     @asynccontextmanager
     async def conversation(self) -> AsyncIterator[Conversation]:
-        """A process that has nothing else to do; who asked first gets the next.
+        """Yield an idle process; the first to ask gets the next one.
 
-        A conversation that is broken off ends its process, as what that says next is for nobody; another
+        A conversation that is broken off ends its process, which would go on answering it; another process
         takes its place.
         """
         conversation = await self._idle.get()

@@ -56,7 +56,7 @@ class Custody:
         self._members = members
 
     def check_consents(self, progress: Progress) -> Checked:
-        """Every subject's key, every pair, every consent, and that the ledger permits nothing else."""
+        """Check every subject's key, pair and consent, and that the ledger permits nothing else."""
         with snapshot(self._records) as connection:
             kept = run("consents", self._kept(connection), progress, lambda: _subjects(connection))
         if kept.finding is not None:
@@ -64,7 +64,7 @@ class Custody:
         return Checked("consents", kept.count, run("consents", self._filed(), progress, lambda: 1).finding)
 
     def check_details(self, progress: Progress) -> Checked:
-        """The sealed details: each opens with its subject's key, for its own entry alone."""
+        """Check the sealed details: each opens with its subject's key, for its own entry alone."""
         with snapshot(self._records) as connection:
             wrapped = wrapped_keys(connection)
         with snapshot(self._entries) as connection:

@@ -50,7 +50,7 @@ def test_a_node_runs_its_jobs_and_queues_a_cancelled_one_again_when_it_opens(
 
     async def serve() -> list[str]:
         async with open_node(folder), asyncio.timeout(30):
-            while not (line := await asyncio.to_thread(listed, folder, capsys))[4].startswith("due 20"):
+            while not (line := await asyncio.to_thread(listed, folder, capsys))[4].startswith("due 20"):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.05)
             return line
 
