@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Begin: TypeAlias = "Callable[[Connection], None]"
 """Makes the tables of a new database, which is of `FORMAT` then."""
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """What this release reads and writes; `exchange.store.migrations` has the way to it from each older one."""
 OLDEST: Final = 4
 """The format of the last release without migrations, from which the first migration starts."""
