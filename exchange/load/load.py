@@ -27,6 +27,7 @@ from exchange.load.worker import (
     message_of,
     serve,
 )
+from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
 from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import Indexer
@@ -35,6 +36,8 @@ from exchange.store.engine.database import Database
 
 Ends = Sequence[tuple[str, FilePosition]]
 """Fingerprints of files, and where each is left."""
+
+_QUOTA = UnboundedQuota("bulk load")
 
 
 class BulkLoad:
@@ -136,10 +139,11 @@ class BulkLoad:
 
     async def _look_up(self, references: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         # All at once, so that their decisions share a block of the ledger.
-        results = await asyncio.gather(
-            *(self._bundles.resolve(self._principal, reference) for reference in references),
-            return_exceptions=True,
-        )
+        with Reservation(_QUOTA):
+            results = await asyncio.gather(
+                *(self._bundles.resolve(self._principal, reference) for reference in references),
+                return_exceptions=True,
+            )
         found: dict[str, str] = {}
         refused: dict[str, str] = {}
         for reference, result in zip(references, results, strict=True):

@@ -58,21 +58,23 @@ class Judge:
 
     def __init__(self, node: Path, admin: str | None) -> None:
         with copy_of(node, admin) as folder:
-            self.facts = self._facts(folder)
+            self.facts = self._facts(folder, OLDEST)
             self.settings = folder.settings_file.read_bytes()
             self.journal = folder.journal.read_bytes()
             self.old = self._schemas(folder)
             bring(folder)
             self.new = self._schemas(folder)
             self.migrated = folder.settings_file.read_bytes()
-            assert self._facts(folder) == self.facts
+            assert self._facts(folder, FORMAT) == self.facts
 
     def number(self, folder: NodeFolder) -> int:
         """The format of a node that was left somewhere; every part of it has to fit."""
         records, log = (read_format(place) for place in folder.places(folder.load()))
         assert records == log, f"the records are of format {records}, the log is of {log}"
         assert records in {OLDEST, FORMAT}
-        assert self._facts(folder) == self.facts, "what is in the tables or the ledger is other than it was"
+        assert self._facts(folder, records) == self.facts, (
+            "what is in the tables or the ledger is other than it was"
+        )
         assert self._schemas(folder) == (self.old if records == OLDEST else self.new), (
             "tables are half migrated"
         )
@@ -84,10 +86,11 @@ class Judge:
             assert settings in {self.settings, self.migrated}
         return records
 
-    def _facts(self, folder: NodeFolder) -> dict[str, Any]:
+    def _facts(self, folder: NodeFolder, number: int) -> dict[str, Any]:
         database = folder.load().database
         read = facts.reading_files(folder.path) if database is None else facts.reading_schemas(database)
-        return {"tables": facts.of_tables(read), "ledger": facts.of_ledger(folder.ledger)}
+        queries = facts.QUERIES if number == OLDEST else facts.QUERIES | facts.RENAMED
+        return {"tables": facts.of_tables(read, queries), "ledger": facts.of_ledger(folder.ledger)}
 
     def _schemas(self, folder: NodeFolder) -> list[dict[str, Any]]:
         return [schema_of(place) for place in folder.places(folder.load())]
