@@ -24,7 +24,15 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chaincode.consent.model import Actor, Condition, Effect, Provision, Reference, Terms
-from exchange.consent.provisions import ACT_CODE, PERSON_TYPES, Named, Reader, Rule, denies, is_certain
+from exchange.consent.provisions import (
+    ACT_CODE,
+    PERSON_TYPES,
+    ConsentReader,
+    NamedEntity,
+    NamedProvision,
+    denies,
+    is_certain,
+)
 from exchange.consent.rounding import rounded
 from exchange.errors import InvalidResourceError
 from exchange.fhir.code_systems import canonical
@@ -55,7 +63,7 @@ _DIRECTIVES = frozenset(
     }
 )
 """Consent directives of v3 ActCode: who states one by another code system meant something by it."""
-_SILENT = Rule("none")
+_SILENT = NamedProvision("none")
 
 
 class ConsentDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +77,7 @@ class ConsentDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     status: Literal["active", "inactive", "unfiled"]
     attested: Literal["patient", "organization"]
-    root: Rule
+    root: NamedProvision
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -108,7 +116,7 @@ def compile_consent(
     Raises:
         InvalidResourceError: something is unsupported, unknown or can't be resolved; each with its path.
     """
-    reader = Reader(base)
+    reader = ConsentReader(base)
     logical_id = resource.get("id")
     if not isinstance(logical_id, str) or not logical_id:
         reader.wrong("Consent.id", "is missing", "required")
@@ -184,7 +192,7 @@ def _digest(salt: bytes, kind: str, text: str) -> str:
 # --- Reading -------------------------------------------------------------------------------------------
 
 
-def _base_rule(reader: Reader, resource: dict[str, Any]) -> Rule:
+def _base_rule(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvision:
     if resource.get("implicitRules") is not None:
         reader.wrong("Consent.implicitRules", "changes the meaning in a way that is not understood")
     if set(reader.concept("Consent.scope", resource.get("scope"))) - {SCOPE}:
@@ -206,11 +214,11 @@ def _base_rule(reader: Reader, resource: dict[str, Any]) -> Rule:
     return _root(reader, resource)
 
 
-def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
+def _root(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvision:
     opted = _opted(reader, resource.get("policyRule"))
     provision = resource.get("provision")
     if provision is None:
-        return Rule(_BASE.get(opted, "none"))
+        return NamedProvision(_BASE.get(opted, "none"))
     typed = isinstance(provision, dict) and "type" in provision
     nested = isinstance(provision, dict) and bool(provision.get("provision"))
     base: Effect = "none" if opted == "OPTOUT" and nested else _BASE.get(opted, "none")
@@ -226,7 +234,7 @@ def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
     return root
 
 
-def _opted(reader: Reader, policy_rule: Any) -> str:
+def _opted(reader: ConsentReader, policy_rule: Any) -> str:
     codings = policy_rule.get("coding", ()) if isinstance(policy_rule, dict) else ()
     opted = set()
     for n, coding in enumerate(codings):
@@ -258,7 +266,7 @@ def _modifiers(path: str, value: Any) -> Iterator[str]:
 
 
 def _check_organizations(
-    reader: Reader, rule: Rule, members: Mapping[str, str], path: str = "Consent.provision"
+    reader: ConsentReader, rule: NamedProvision, members: Mapping[str, str], path: str = "Consent.provision"
 ) -> None:
     if any(actor.kind == "organization" and actor.name not in members for actor in rule.when.actors):
         reader.wrong(f"{path}.actor", "names an organization that is not known here", "not-found")
@@ -269,16 +277,16 @@ def _check_organizations(
 # --- What concerns one recipient -----------------------------------------------------------------------
 
 
-def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
+def _cut(rule: NamedProvision, recipient: str, members: Mapping[str, str]) -> NamedProvision | None:
     """`rule` as it is for `recipient`, the only organisation left in it; None where it has no effect."""
     actors = rule.when.actors
     names = [actor.name for actor in actors if actor.kind == "organization"]
     if any(members.get(name) == recipient for name in names):
-        actors = (Named("organization", recipient),)
+        actors = (NamedEntity("organization", recipient),)
     elif any(name not in members for name in names):
         # It might be the recipient under a name that nobody told us: then it may deny, and not permit.
         when = msgspec.structs.replace(rule.when, actors=())
-        return Rule(rule.effect, when, (Rule("deny"),)) if denies(rule) else None
+        return NamedProvision(rule.effect, when, (NamedProvision("deny"),)) if denies(rule) else None
     elif names:
         actors = tuple(actor for actor in actors if actor.kind != "organization")
         if not actors:
@@ -287,10 +295,10 @@ def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
     exceptions = tuple(exception for exception in cut if exception is not None)
     if rule.effect == "none" and not exceptions:
         return None
-    return Rule(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
+    return NamedProvision(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
 
 
-def _pseudonymous(rule: Rule, salt: bytes) -> Provision:
+def _pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
     when = rule.when
     return Provision(
         rule.effect,
@@ -315,13 +323,13 @@ def _pseudonymous(rule: Rule, salt: bytes) -> Provision:
     )
 
 
-def _actor(actor: Named, salt: bytes) -> Actor:
+def _actor(actor: NamedEntity, salt: bytes) -> Actor:
     if actor.kind == "person":
         return Actor("person", person_digest(salt, actor.name))
     return Actor("role" if actor.kind == "role" else "organization", actor.name)
 
 
-def _reference(named: Named, salt: bytes) -> Reference:
+def _reference(named: NamedEntity, salt: bytes) -> Reference:
     digest = reference_digest(salt, named.name)
     if named.kind == "dependents":
         return Reference("dependents", digest)

@@ -19,24 +19,24 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from exchange.crypto.index_tokens import TOKEN_BYTES
 
 _HALF = 32
-_SIDE_LABEL = b"consentry/side/1"
+_METADATA_LABEL = b"consentry/side/1"
 
 
 class Wrapper(Protocol):
-    """What this room needs of a vault."""
+    """The part of a vault that wraps keys."""
 
     def wrap(self, secret: bytes, *, bound_to: bytes) -> bytes:
         """Encrypt `secret`, bound to `bound_to`."""
 
     def unwrap(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
-        """Open what `wrap` gave."""
+        """Decrypt wrapped bytes with the same `bound_to`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectKeys:
     """A subject's store token (16 bytes), data key and ledger secret (32 bytes each).
 
-    `side` is derived from the data key, for what is kept about the subject beside its documents.
+    `metadata` is derived from the data key and seals the subject's data other than documents.
     `name` is the patient's logical id, empty for the directory; it is kept inside the wrapped bytes, so
     that the log can name the patient and the database can't.
     """
@@ -45,11 +45,11 @@ class SubjectKeys:
     name: str = field(repr=False)
     data: bytes = field(repr=False)
     secret: bytes = field(repr=False)
-    side: bytes = field(repr=False)
+    metadata: bytes = field(repr=False)
 
 
 class KeyRing:
-    """Makes, wraps and opens subject keys, and keeps the opened ones it used last.
+    """Subject keys, made, wrapped and opened; the last used ones stay opened.
 
     The cache is bounded to `capacity` subjects (about 400 bytes each).
     """
@@ -60,20 +60,20 @@ class KeyRing:
         self._opened: OrderedDict[bytes, SubjectKeys] = OrderedDict()
 
     def create(self, token: bytes, name: str) -> bytes:
-        """New random keys for the subject `name` with `token`: the wrapped bytes to store."""
+        """Make random keys for the subject `name` with `token`, and return the wrapped bytes to store."""
         if len(token) != TOKEN_BYTES:
             raise ValueError("a subject token has 16 bytes")
         return self._wrapper.wrap(os.urandom(2 * _HALF) + name.encode(), bound_to=token)
 
     def cached(self, token: bytes) -> SubjectKeys | None:
-        """The keys of `token` if they were used lately."""
+        """Return the keys of `token` if they are cached."""
         keys = self._opened.get(token)
         if keys is not None:
             self._opened.move_to_end(token)
         return keys
 
     def open(self, token: bytes, wrapped: bytes) -> SubjectKeys:
-        """The keys that `wrapped` holds for `token`.
+        """Unwrap the keys of `token`.
 
         Raises:
             VaultError: the bytes were changed, or belong to another subject or root key.
@@ -81,8 +81,8 @@ class KeyRing:
         material = self._wrapper.unwrap(wrapped, bound_to=token)
         name = material[2 * _HALF :].decode()
         data, secret = material[:_HALF], material[_HALF : 2 * _HALF]
-        side = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_SIDE_LABEL).derive(data)
-        keys = SubjectKeys(token, name, data, secret, side)
+        metadata = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_METADATA_LABEL).derive(data)
+        keys = SubjectKeys(token, name, data, secret, metadata)
         self._opened[token] = keys
         if len(self._opened) > self._capacity:
             self._opened.popitem(last=False)

@@ -194,7 +194,7 @@ class Custody:
                     raise WrongError(place, "has a flag that is neither 0 nor 1")
                 secret = PatientSecret(keys.secret)
                 if row.pair is not None and not (
-                    secret.is_attempt(row.pair, row.recipient)
+                    secret.is_one_time(row.pair, row.recipient)
                     if row.attempt
                     else secret.pair(row.recipient) == row.pair
                 ):

@@ -26,7 +26,7 @@ from chaincode.consent.obligations import admits
 from exchange.auth.principal import Principal
 from exchange.consent.compile import person_digest, person_named
 from exchange.consent.record_facts import facts_of
-from exchange.crypto.documents import open_document, open_side, seal_side
+from exchange.crypto.documents import open_document, open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
@@ -117,7 +117,7 @@ class Enforcement:
         self._ledger = ledger
         self._entries = entries
         self._details = Coalescer(self._keep)
-        self._nobody = references.nobody()
+        self._unknown_subject = references.unknown_subject()
         self._names: OrderedDict[tuple[bytes, str, str, str], _Names] = OrderedDict()
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
@@ -156,7 +156,7 @@ class Enforcement:
         for ask, owner, entry in zip(asks, owners, authorization.entries, strict=True):
             decisions[ask.subject] = entry.decision
             detail = _detail(question, owner.name, alone=len(asks) == 1)
-            sealed = seal_side(owner, detail_label(authorization.tx_id, entry.n), detail)
+            sealed = seal_metadata(owner, detail_label(authorization.tx_id, entry.n), detail)
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
@@ -178,7 +178,7 @@ class Enforcement:
         if known or recipient == self._ledger.msp_id:
             keys = await self._keys.find(tokens)
             return keys, await self._pairs.ensure(list(keys.values()), recipient)
-        sought = tokens or (self._nobody,)
+        sought = tokens or (self._unknown_subject,)
         directory = await self._directory()
         keys = await self._keys.read_anew(sought, directory.token)
         nobody = [token for token in sought if token not in keys]
@@ -229,8 +229,8 @@ class Enforcement:
     def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
         # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
-        name = secret.attempt(question.principal.organization)
-        names = _names(question.principal, name, secret.attempt_salt(name), self._base)
+        name = secret.one_time(question.principal.organization)
+        names = _names(question.principal, name, secret.one_time_salt(name), self._base)
         return Ask(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -249,7 +249,7 @@ def detail_label(tx_id: str, n: int) -> bytes:
 
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
     """The detail that was sealed for entry `n` of `tx_id`."""
-    return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
+    return msgspec.json.decode(open_metadata(keys, detail_label(tx_id, n), sealed), type=Detail)
 
 
 def _detail(question: Question, patient: str, *, alone: bool) -> bytes:

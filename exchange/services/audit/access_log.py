@@ -20,7 +20,7 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError, TooCostlyError
 from exchange.fhir import search
-from exchange.fhir.audit_event import Who, actions_of, audit_event, parse_event_id
+from exchange.fhir.audit_event import EntryDetail, actions_of, audit_event, parse_event_id
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
 from exchange.services.access.subject_keys import Keys
@@ -156,7 +156,7 @@ class Audit:
         lost, self._explained = await self._entries.read(
             lambda c: log_tables.unexplained(c, self._msp_id, after=self._explained)
         )
-        attempts = {name for name, recipient in lost if secret.is_attempt(name, recipient)}
+        attempts = {name for name, recipient in lost if secret.is_one_time(name, recipient)}
         return [*names, *sorted(attempts)], subject
 
     async def _rows(self, answer: Answer, which: Filter, *, before: int | None, limit: int) -> list[LogRow]:
@@ -180,7 +180,7 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
-        who = Who(
+        who = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,

@@ -12,7 +12,7 @@ from chaincode.consent.calls import Opening
 from chaincode.consent.model import Terms
 from exchange.consent.compile import ConsentDraft, PairContext
 from exchange.consent.expected_terms import may_permit, terms_held
-from exchange.crypto.documents import open_side, seal_side
+from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.store.records.subjects import DraftRow, PairRow, Standing
@@ -26,7 +26,7 @@ def _label(reference: bytes) -> bytes:
 
 def seal_draft(keys: SubjectKeys, reference: bytes, version: int, draft: ConsentDraft) -> DraftRow:
     """A compiled consent as the store keeps it."""
-    sealed = seal_side(keys, _label(reference), msgspec.json.encode(draft))
+    sealed = seal_metadata(keys, _label(reference), msgspec.json.encode(draft))
     return DraftRow(reference, version, sealed)
 
 
@@ -36,7 +36,7 @@ def open_draft(keys: SubjectKeys, row: DraftRow) -> ConsentDraft:
     Raises:
         DamagedError: the row does not verify.
     """
-    return msgspec.json.decode(open_side(keys, _label(row.reference), row.sealed), type=ConsentDraft)
+    return msgspec.json.decode(open_metadata(keys, _label(row.reference), row.sealed), type=ConsentDraft)
 
 
 def context_of(keys: SubjectKeys, recipient: str, members: Mapping[str, str]) -> PairContext:
