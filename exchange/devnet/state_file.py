@@ -1,4 +1,4 @@
-"""What is known of a network between two commands: one JSON file, written whole or not at all."""
+"""The state of a network between two commands: one JSON file, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import msgspec
 
 from exchange.devnet.errors import FolderError
 from exchange.devnet.processes import Started
-from exchange.devnet.topology import Folder, Topology
+from exchange.devnet.topology import NetworkFolder, Topology
 
 _FORMAT = 1
 
 
-class State(msgspec.Struct):
+class NetworkState(msgspec.Struct):
     """A network's nodes and processes. `complete` is false until the channel has its chaincode."""
 
     topology: Topology
@@ -26,14 +26,14 @@ class State(msgspec.Struct):
     format: int = _FORMAT
 
 
-def load(folder: Folder) -> State | None:
-    """The state of the network in `folder`; None if there is no folder, or nothing in it.
+def load(folder: NetworkFolder) -> NetworkState | None:
+    """Return the state of the network in `folder`; None if there is no folder, or nothing in it.
 
     Raises:
         FolderError: the folder holds something else, or a network of another release.
     """
     try:
-        state = msgspec.json.decode(folder.state.read_bytes(), type=State)
+        state = msgspec.json.decode(folder.state.read_bytes(), type=NetworkState)
     except FileNotFoundError:
         if folder.root.exists() and set(folder.root.iterdir()) - {folder.lock}:
             raise FolderError(
@@ -49,7 +49,7 @@ def load(folder: Folder) -> State | None:
     return state
 
 
-def save(folder: Folder, state: State) -> None:
+def save(folder: NetworkFolder, state: NetworkState) -> None:
     """Replace the state file."""
     fresh = folder.state.with_suffix(".new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
@@ -57,7 +57,7 @@ def save(folder: Folder, state: State) -> None:
 
 
 @contextmanager
-def locked(folder: Folder) -> Iterator[None]:
+def locked(folder: NetworkFolder) -> Iterator[None]:
     """Keep other commands away from the folder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How identifiers look, so that no free text and no FHIR id reaches the ledger by mistake.
+"""The shapes of identifiers, so that no free text and no FHIR id reaches the ledger by mistake.
 
 Pseudonyms, digests and evidence are lower-case hexadecimal; organisations are MSP ids; purposes,
 actions and classes are plain codes. A value of another shape refuses the whole call.
@@ -30,10 +30,10 @@ CODING = re.compile(r"[!-~]{1,256}")
 
 
 def require(shape: re.Pattern[str], value: str, name: str) -> None:
-    """Refuse a value that is not wholly of `shape`; the message gives its `name` and never the value.
+    """Refuse a value that does not match all of `shape`; the message gives its `name`, never the value.
 
     Raises:
         BadArgumentError: the value has another shape.
     """
     if shape.fullmatch(value) is None:
-        raise BadArgumentError(f"{name} has not the shape {shape.pattern}")
+        raise BadArgumentError(f"{name} does not have the shape {shape.pattern}")

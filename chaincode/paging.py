@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Ledger, Page
+from chaincode.ledger import Ledger, StatePage
 
 
-async def read_page(ledger: Ledger, bounds: tuple[str, str], *, limit: int, most: int, bookmark: str) -> Page:
-    """Up to `limit` entries within `bounds` (inclusive, exclusive), from the bookmark of the page before.
+async def read_page(
+    ledger: Ledger, bounds: tuple[str, str], *, limit: int, most: int, bookmark: str
+) -> StatePage:
+    """Return up to `limit` entries within `bounds` (inclusive, exclusive), from the last page's bookmark.
 
     Raises:
         BadArgumentError: the limit is not 1 to `most`, or the bookmark is from elsewhere.

@@ -1,4 +1,4 @@
-"""Which object identifier stands for which code system, as the definitions say."""
+"""The object identifiers of code systems, as the definitions say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OID = "urn:oid:"
 
 
 def generate(definitions: Path) -> dict[str, bytes]:
-    """The table of URLs by OID, by its path in the repository, from a folder of R4 definitions.
+    """Return the table of URLs by OID, by its path in the repository, from a folder of R4 definitions.
 
     Raises:
         ValueError: one OID stands for two code systems.
