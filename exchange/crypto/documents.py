@@ -10,6 +10,7 @@ bodies of one subject have equal digests, and a guess at a body can't be tested 
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.errors import DamagedError
-from exchange.runtime.randomness import random_bytes
 
 _NONCE_BYTES = 12
 _LABEL = b"consentry/document/1"
@@ -80,7 +80,7 @@ def seal(
     body: bytes,
 ) -> Envelope:
     """Encrypt `body` as `version` of `reference` under the keys of all its `subjects`."""
-    nonce = random_bytes(_NONCE_BYTES)
+    nonce = os.urandom(_NONCE_BYTES)
     cipher = AESGCM(_expand(_material(subjects), _LABEL + _context(reference, version)))
     associated = _associated(reference, version, content_digest, bound)
     return Envelope(
@@ -125,7 +125,7 @@ def seal_metadata(keys: SubjectKeys, label: bytes, data: bytes) -> bytes:
 
     `label` names the row that the bytes belong to; no other row's label opens them.
     """
-    nonce = random_bytes(_NONCE_BYTES)
+    nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(keys.metadata).encrypt(nonce, data, label)
 
 

@@ -7,16 +7,15 @@ pairs; when it is destroyed, the entries lose their meaning.
 
 Where the pair towards the recipient is not open, a request is logged under a *one-time pseudonym* instead.
 It looks like a pair that was never opened, and each is different. Only a holder of the secret can tell that
-two of them, or one of them and a pair, belong to one patient (`docs/adr/0015-attempt-names.md`).
+two of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
 """
 
 from __future__ import annotations
 
 import hmac
+import os
 import re
 import secrets
-
-from exchange.runtime.randomness import random_bytes
 
 _PAIR = b"consentry pair v1\0"
 _SALT = b"consentry salt v1\0"
@@ -66,7 +65,7 @@ class PatientSecret:
         HMAC-SHA-256. Without the secret all of it looks random. Pseudonyms of one patient repeat after some
         four billion of them.
         """
-        drawn = random_bytes(_HALF)
+        drawn = os.urandom(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
 
     def is_one_time(self, name: str, recipient: str) -> bool:

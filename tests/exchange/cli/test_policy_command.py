@@ -15,11 +15,11 @@ import pytest
 from exchange import devnet
 from exchange.cli.main import main
 from exchange.demo.process import await_ready, end, free_port
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 
 
 class Called(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code of a command, and its output."""
 
     code: int
     out: str
@@ -45,7 +45,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def policy(call: Callable[..., Called]) -> Command:
-    """What `consentry policy` prints when it succeeds."""
+    """Return the output of a `consentry policy` that succeeds."""
 
     def run(*arguments: str | Path) -> str:
         done = call("policy", *arguments)
@@ -76,7 +76,7 @@ def consentry(*arguments: str | Path) -> None:
 
 
 def names(node: Path) -> dict[str, str]:
-    return {one.msp_id: one.name for one in Folder(node).load().members}
+    return {one.msp_id: one.name for one in NodeFolder(node).load().members}
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_what_can_not_be_is_one_line_and_changes_nothing(
 def test_show_reads_beside_a_gateway_that_serves_and_a_change_waits_for_its_end(
     node: Path, policy: Command, refused: Command
 ) -> None:
-    port = Folder(node).load().port
+    port = NodeFolder(node).load().port
     serving = [sys.executable, "-m", "exchange.cli", "serve", str(node)]
     process = subprocess.Popen(serving, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

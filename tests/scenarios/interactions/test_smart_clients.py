@@ -25,7 +25,7 @@ from joserfc.jwk import ECKey
 from exchange.auth.assertions import public_jwk
 from exchange.auth.clients import new_client
 from exchange.auth.principal import Member
-from exchange.cli.node.clients import tokens
+from exchange.node.parts import open_parts
 from tests.support.scenarios.scenario_site import CITY, LAKE, Site, consent, in_thread
 
 pytest.importorskip("smart_fetch", reason="smart-fetch is not installed (extra `test`)")
@@ -52,11 +52,8 @@ def register(served: Site) -> Register:
         )
 
         async def add() -> None:
-            service, records = tokens(served.demo.folder)
-            try:
-                await service.register(client)
-            finally:
-                records.close()
+            with open_parts(served.demo.folder) as parts:
+                await parts.tokens.register(client)
 
         in_thread(add())
         return client.client_id, key
@@ -65,7 +62,7 @@ def register(served: Site) -> Register:
 
 
 def run(folder: Path, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What a client program did in `folder`."""
+    """Return the traces of a client program in `folder`."""
     return subprocess.run(
         [str(Path(sys.executable).with_name(program)), *arguments],
         check=False,
@@ -145,7 +142,7 @@ SCENARIOS = (
     "rad_order_imaging_report",
 )
 NOT_SUPPORTED = ("chained parameters are not supported", "included records are not supported")
-"""What a step may fail with: `_include` and chaining are not there yet, and say so."""
+"""The failures that a step may have: `_include` and chaining are not supported, and say so."""
 
 
 def test_a_hospitals_system_registers_admits_orders_prescribes_and_bills(

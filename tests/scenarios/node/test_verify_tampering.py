@@ -1,8 +1,8 @@
 """`consentry verify` names what was changed in any file of a node, or the change is shown to mean nothing.
 
 Every column of every table of the three databases is tried, several bytes and kinds of change each; then
-random bytes of the files themselves. What verify can't tell is listed in `MEANINGLESS` and `UNPROTECTED`,
-and `docs/threat-model.md` says the same. CONSENTRY_TEST_SCALE widens both.
+random bytes of the files themselves. Changes that verify can't find are listed in `MEANINGLESS` and
+`UNPROTECTED`, and `docs/threat-model.md` says the same. CONSENTRY_TEST_SCALE widens both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import pytest
 from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
 from exchange.errors import DamagedError, UnavailableError
-from exchange.node.settings import ConfigError, Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import ConfigError
 from tests.support.scenarios.ledger_reader import findings
 from tests.support.scenarios.scenario_site import LAKE, SCALE, Site, consent, copied, opened
 
@@ -76,12 +77,12 @@ def small(built: Path, people: tuple[Participant, ...], tmp_path_factory: pytest
     return demo
 
 
-def path_of(folder: Folder, database: str) -> Path:
+def path_of(folder: NodeFolder, database: str) -> Path:
     return folder.path / f"{database}.db"
 
 
 def changed(value: Any, rng: random.Random) -> Iterator[Any]:
-    """Other values in place of `value`, of the same kind and of another."""
+    """Return other values in place of `value`, of the same kind and of another."""
     if isinstance(value, int):
         yield from (value ^ (1 << bit) for bit in (0, 1, 4, 16, 40))
         yield -value - 1
@@ -100,7 +101,7 @@ def changed(value: Any, rng: random.Random) -> Iterator[Any]:
 
 
 def cells(path: Path, rng: random.Random) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
-    """(table, column, identity of the row, new value) for a few rows of every column of every table."""
+    """Yield (table, column, row's identity, new value) for a few rows of every column of every table."""
     with sqlite3.connect(path) as db:
         db.row_factory = sqlite3.Row
         tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
@@ -137,7 +138,7 @@ def write(path: Path, table: str, column: str, where: dict[str, Any], value: Any
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_change_of_any_column_is_named(small: Demo, tmp_path: Path, database: str) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     path, sound = path_of(folder, database), path_of(small.folder, database).read_bytes()
     tried: dict[tuple[str, str, str], int] = {}
     unnoticed = []
@@ -176,7 +177,7 @@ OLDEST = "DELETE FROM {0} WHERE rowid = (SELECT min(rowid) FROM {0})"
 )
 def test_rows_that_are_gone_are_missed(small: Demo, tmp_path: Path, database: str, statement: str) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     db = sqlite3.connect(path_of(folder, database))
     with db:
         assert db.execute(statement).rowcount > 0
@@ -187,7 +188,7 @@ def test_rows_that_are_gone_are_missed(small: Demo, tmp_path: Path, database: st
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_file_that_is_gone_is_missed_and_not_begun_anew(small: Demo, tmp_path: Path, database: str) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     path_of(folder, database).unlink()
     with pytest.raises(ConfigError, match="is missing; restore it"):
         findings(folder)
@@ -195,9 +196,9 @@ def test_a_file_that_is_gone_is_missed_and_not_begun_anew(small: Demo, tmp_path:
 
 
 def test_an_older_state_of_consents_is_found(small: Demo, tmp_path: Path) -> None:
-    # Whoever puts back the rows from before a revocation must not be able to hide it.
+    # An attacker who puts back the rows from before a revocation must not be able to hide it.
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     db = sqlite3.connect(folder.records)
     with db:
         for table in ("pairs", "notes"):
@@ -211,7 +212,7 @@ def test_a_flipped_byte_of_the_file_is_named_or_changes_no_row(
     small: Demo, tmp_path: Path, database: str
 ) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder, rng = Folder(tmp_path / "node"), random.Random()
+    folder, rng = NodeFolder(tmp_path / "node"), random.Random()
     path, sound = path_of(folder, database), path_of(small.folder, database).read_bytes()
     before = protected(path, database)
     for _ in range(FILE_FLIPS):
@@ -223,7 +224,7 @@ def test_a_flipped_byte_of_the_file_is_named_or_changes_no_row(
             assert protected(path, database) == before, f"byte {at} of {database}.db"
 
 
-def checked(folder: Folder) -> bool:
+def checked(folder: NodeFolder) -> bool:
     """Whether verify, or opening the files for it, refuses the node."""
     try:
         return bool(findings(folder))
@@ -232,7 +233,7 @@ def checked(folder: Folder) -> bool:
 
 
 def protected(path: Path, database: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, but for the columns that are listed above."""
+    """Return every row of every table, except the columns that are listed above."""
     db = sqlite3.connect(path)
     # A damaged schema has types of any bytes.
     db.text_factory = lambda raw: raw.decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""What the ledger says of a node that served: the judge of scenarios, with the custodian's keys.
+"""A reader of a node's ledger with the custodian's keys: the judge of scenarios.
 
 It reads the blocks, from the embedded ledger's file or from a peer, and the wrapped keys by itself, so that
 what the gateway answered can be held against what is written.
@@ -22,18 +22,18 @@ from chaincode.access.log_keys import read_entry, read_log_page
 from chaincode.access.model import LogEntry
 from chaincode.consent.model import Pair, Terms
 from exchange.cli.node.verify import verify as check
-from exchange.crypto.keys import KeyRing
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Storage
 from exchange.ledger.fabric.gateway.connection import Profile
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import open_vault
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import subjects
 from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
 
@@ -42,7 +42,7 @@ from tests.support.scenarios.scenario_site import in_thread
 class Witness:
     """The ledger in its own order: each pair's states by place, and each transaction's access entries."""
 
-    folder: Folder
+    folder: NodeFolder
     places: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[LogEntry]] = field(default_factory=dict)
     states: dict[str, list[tuple[int, Pair]]] = field(default_factory=dict)
@@ -50,12 +50,11 @@ class Witness:
     references: References = field(init=False)
 
     def __post_init__(self) -> None:
-        vault = FileVault(self.folder.root_key)
-        self.references = References(vault.derive("references"))
-        ring = KeyRing(vault)
+        keys = NodeKeys(open_vault(self.folder))
+        self.references = keys.references
         with self._database(metadata) as connection:
             for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
-                self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
+                self.secrets[row.subject] = PatientSecret(keys.ring.open(row.subject, row.wrapped).secret)
         profile = self.folder.profile(self.folder.load())
         for place, tx, writes in _in_file(self.folder.ledger) if profile is None else _at_peer(profile):
             assert tx not in self.places, "a transaction is valid twice"
@@ -74,16 +73,16 @@ class Witness:
                 self.entries.setdefault(tx, []).append(read_entry(at, said))
 
     def pair(self, patient: str, recipient: str) -> str:
-        """The pseudonym of a patient towards a recipient."""
+        """Return the pseudonym of a patient towards a recipient."""
         return self.secrets[self.references.subject(patient)].pair(recipient)
 
     def terms_before(self, pair: str, tx: str) -> list[Terms]:
-        """The active terms that stood on `pair` just before transaction `tx`."""
+        """Return the active terms that stood on `pair` just before transaction `tx`."""
         earlier = [state for place, state in self.states.get(pair, ()) if place < self.places[tx]]
         return [terms for terms in earlier[-1].consents if terms.status == "active"] if earlier else []
 
     def terms_now(self, pair: str) -> list[Terms] | None:
-        """The active terms that stand on `pair`; None where it was never opened."""
+        """Return the active terms that stand on `pair`; None where it was never opened."""
         states = self.states.get(pair)
         if states is None:
             return None
@@ -91,13 +90,13 @@ class Witness:
 
     @contextmanager
     def open_log(self) -> Iterator[Connection]:
-        """The projection and the sealed details."""
+        """Open the projection and the sealed details."""
         with self._database(log_tables.metadata) as connection:
             yield connection
 
     @contextmanager
     def open_records(self) -> Iterator[Connection]:
-        """The documents, subjects and the outbox."""
+        """Open the documents, subjects and the outbox."""
         with self._database(metadata) as connection:
             yield connection
 
@@ -112,7 +111,7 @@ class Witness:
             database.close()
 
     def unfiled(self) -> int:
-        """How many consent changes wait in the outbox."""
+        """Count the consent changes that wait in the outbox."""
         with self.open_records() as connection:
             return len(subjects.unfiled(connection, 1000))
 
@@ -121,7 +120,7 @@ Writes = list[tuple[bytes, bytes]]
 
 
 def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
-    """Every transaction's place, id and writes."""
+    """Return every transaction's place, id and writes."""
     storage = Storage.open(path, writable=False)
     try:
         for place, body in storage.transactions(0, LATEST):
@@ -133,19 +132,19 @@ def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
 
 
 def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
-    """The same of the valid transactions of a channel's chaincode, in the channel's order."""
+    """Return the same of the valid transactions of a channel's chaincode, in the channel's order."""
     return [
         (one.block * block.BLOCK_LIMIT + one.index, one.tx, list(one.writes))
         for one in in_thread(valid_writes(Profile.read(path)))
     ]
 
 
-def witnessed(folder: Folder) -> Witness:
+def witnessed(folder: NodeFolder) -> Witness:
     """The witness of the ledger as it is now."""
     return Witness(folder)
 
 
-def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
+def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
     """The exit code of `consentry verify`, and each line of what it found."""
     done = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
@@ -158,7 +157,7 @@ def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
     return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
 
 
-def findings(folder: Folder) -> list[str]:
+def findings(folder: NodeFolder) -> list[str]:
     """What `consentry verify` would name, without the process of its own."""
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):

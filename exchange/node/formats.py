@@ -1,0 +1,20 @@
+"""The check that a node is of this release's format, before anything of it is opened."""
+
+from __future__ import annotations
+
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import NodeSettings
+from exchange.store.engine.database import read_format
+from exchange.store.engine.format import check_format
+
+
+def check_formats(folder: NodeFolder, settings: NodeSettings) -> None:
+    """Refuse a node of which a database is of another format than this release reads.
+
+    Raises:
+        FormatError: it is older, and can be migrated, or newer.
+        DamagedError: a database is no database of a node, or absent.
+        UnavailableError: the database can't be reached.
+    """
+    for place in folder.places(settings):
+        check_format(read_format(place))
