@@ -58,7 +58,7 @@ class PatientSecret:
         """Return the 32-byte salt of ids, users and digests that `recipient` sees of this patient."""
         return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
 
-    def one_time(self, recipient: str) -> str:
+    def one_time_pseudonym(self, recipient: str) -> str:
         """Make a pseudonym for one request of `recipient` without an open pair: 32 hexadecimal digits.
 
         It has eight random bytes and, so that the holder of the secret finds it again, eight bytes of their
@@ -68,7 +68,7 @@ class PatientSecret:
         drawn = os.urandom(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
 
-    def is_one_time(self, name: str, recipient: str) -> bool:
+    def is_one_time_pseudonym(self, name: str, recipient: str) -> bool:
         """Return whether `name` is a one-time pseudonym of this patient for `recipient`.
 
         Another patient's passes once in 2**64.

@@ -25,7 +25,6 @@ from pathlib import Path
 import structlog
 
 from exchange.auth.principal import Member
-from exchange.errors import FormatError
 from exchange.node import settings_file
 from exchange.node.settings import ConfigError, NodeSettings, RiskSettings
 from exchange.store.engine.place import Place, Schema
@@ -54,7 +53,7 @@ class NodeFolder:
 
         Raises:
             ConfigError: there are none, or they can't be used.
-            FormatError: a newer release wrote them.
+            FormatError: a newer release made them.
         """
         return settings_file.read(self.settings_file)
 
@@ -143,7 +142,7 @@ class ListedMembers:
             return ()
         try:
             settings = self._folder.load()
-        except (ConfigError, FormatError) as why:
+        except ConfigError as why:
             _log.warning("members.settings_unread", reason=str(why))
             return ()
         self._seen = stamp

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exchange.auth.principal import Member
 from exchange.crypto.cursors import Cursors
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.records.create_update import Writing
@@ -20,7 +20,7 @@ from exchange.services.scoring import Scoring
 class Gateway:
     """What the API calls. `base` is the public FHIR base URL without a trailing slash.
 
-    `budget` is what its requests share; `scoring` is None on a node without a risk model.
+    `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
     """
 
     base: str
@@ -32,5 +32,5 @@ class Gateway:
     bundles: Bundles
     audit: Audit
     cursors: Cursors
-    budget: Budget
+    quota: MemoryQuota
     scoring: Scoring | None = None

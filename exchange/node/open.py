@@ -16,9 +16,9 @@ from exchange.ledger.client import LedgerClient
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
-from exchange.node.limits import NodeLimits
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
+from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
 
@@ -39,6 +39,7 @@ class Node:
     gateway: Gateway
     indexer: Indexer
     membership: Membership
+    jobs: JobQueue
     away: str | None
 
     def system(self, name: str) -> Principal:
@@ -47,7 +48,7 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> AsyncIterator[Node]:
+async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) -> AsyncIterator[Node]:
     """Open all services of the node in `folder`; if the ledger is there, with the outbox empty.
 
     A ledger that is away is no error: everything is refused until it is back.
@@ -60,7 +61,7 @@ async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> Asy
     """
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
-        ground, away = await _open_ground(stack, parts, limits or NodeLimits())
+        ground, away = await _open_ground(stack, parts, limits or build.NodeLimits())
         access = build.build_access(ground)
         records = build.build_records(ground, access)
         audit = build.build_audit(ground, access)
@@ -68,16 +69,20 @@ async def open_node(folder: NodeFolder, limits: NodeLimits | None = None) -> Asy
         membership = build.build_membership(ground, records)
         await audit.projection.start()
         stack.push_async_callback(audit.projection.close)
+        await access.pairs.load_outbox()
         if away is None:
-            await access.pairs.recover()
-        _run(stack, "consent-outbox", access.pairs.keep_filing())
+            await access.pairs.publish_all()
+        _run(stack, "consent-outbox", access.pairs.keep_publishing())
+        jobs = build.build_jobs(ground, access)
+        await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))
+        _run(stack, "jobs", jobs.runner.keep_running())
         _run(stack, "membership", membership.keep_following())
         gateway = build.build_gateway(ground, records, audit, scoring)
-        yield Node(ground.settings, gateway, records.indexer, membership, away)
+        yield Node(ground.settings, gateway, records.indexer, membership, jobs.queue, away)
 
 
 async def _open_ground(
-    stack: AsyncExitStack, parts: NodeParts, limits: NodeLimits
+    stack: AsyncExitStack, parts: NodeParts, limits: build.NodeLimits
 ) -> tuple[build.Foundation, str | None]:
     """Open ledger and databases; and why the ledger is away, None if it answers."""
     transactions = open_transactions(parts.folder, parts.settings)

@@ -22,12 +22,12 @@ from exchange.ledger.fabric.gateway.errors import GatewayError
 from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
 from exchange.ledger.port import Transactions
 from exchange.node.folder import NodeFolder
-from exchange.node.formats import check_formats
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
-from exchange.store.engine.database import Database
+from exchange.store.engine.database import Database, read_format
+from exchange.store.engine.format import check_format
 from exchange.store.engine.place import Place
 from exchange.store.log import log_tables
 from exchange.store.records.tables import metadata as records_metadata
@@ -96,14 +96,27 @@ def open_parts(folder: NodeFolder) -> Iterator[NodeParts]:
     """Open what is used of the node in `folder`, beside a gateway that may be serving it.
 
     Raises:
+        ConfigError, FormatError: see `usable_settings`.
+    """
+    settings = usable_settings(folder)
+    with ExitStack() as stack:
+        yield NodeParts(folder, settings, stack)
+
+
+def usable_settings(folder: NodeFolder) -> NodeSettings:
+    """Return the settings of a node whose files are all there, and of this release's format.
+
+    Raises:
         ConfigError: the folder is no node, its settings can't be used, or a database of it is missing.
-        FormatError: the node is of another release's format.
+        FormatError: a database is older, and can be migrated, or newer.
+        DamagedError: a database is no database of a node.
+        UnavailableError: a database can't be reached.
     """
     settings = folder.load()
     folder.check_files(settings)
-    check_formats(folder, settings)
-    with ExitStack() as stack:
-        yield NodeParts(folder, settings, stack)
+    for place in folder.places(settings):
+        check_format(read_format(place))
+    return settings
 
 
 def open_vault(folder: NodeFolder) -> Vault:

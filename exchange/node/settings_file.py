@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read(path: Path) -> NodeSettings:
 
     Raises:
         ConfigError: there is none, or it can't be used.
-        FormatError: a newer release wrote it.
+        FormatError: a newer release made it.
     """
     settings = _parse(path, _text(path))
     check(settings)
@@ -63,7 +64,7 @@ def add_member(path: Path, member: Member) -> None:
     settings = read(path)
     wanted = msgspec.structs.replace(settings, members=(*settings.members, member))
 
-    def append(document: tomlkit.TOMLDocument) -> None:
+    def append(document: tomlkit.TOMLDocument) -> str:
         members = document["members"]
         if isinstance(members, AoT):
             table = _table(member)
@@ -72,6 +73,7 @@ def add_member(path: Path, member: Member) -> None:
             members.append(table)
         else:  # an array of inline tables, as an operator may have written it
             members.append(_given(member))
+        return tomlkit.dumps(document)
 
     _change(path, wanted, append)
 
@@ -98,7 +100,27 @@ def set_risk(path: Path, risk: RiskSettings) -> None:
     settings = check_risk(path, risk)
     if settings.risk is None:
         wanted = msgspec.structs.replace(settings, risk=risk)
-        _change(path, wanted, lambda document: document.add("risk", _table(risk)))
+        _change(path, wanted, lambda document: tomlkit.dumps(document.add("risk", _table(risk))))
+
+
+def set_format(path: Path, number: int) -> None:
+    """Write the node's format into the file at `path`.
+
+    Raises:
+        ConfigError: the file can't be used.
+    """
+    wanted = msgspec.structs.replace(read(path), format=number)
+
+    def put_first(document: tomlkit.TOMLDocument) -> str:
+        if "format" in document:
+            document["format"] = number
+            return tomlkit.dumps(document)
+        above = takewhile(lambda part: part[0] is None, document.body)  # comments and blank lines
+        at = sum(len(part.as_string()) for _, part in above)
+        text = tomlkit.dumps(document)
+        return f"{text[:at]}format = {number}\n{text[at:]}"
+
+    _change(path, wanted, put_first)
 
 
 def _text(path: Path) -> str:
@@ -125,19 +147,17 @@ def _parse(path: Path, text: str) -> NodeSettings:
     try:
         raw = tomllib.loads(text)
         number = raw.setdefault("format", OLDEST)
-        if isinstance(number, int) and number > FORMAT:  # before anything else in them is looked at
+        if isinstance(number, int) and number > FORMAT:  # before anything else in them is read
             check_format(number)
         return msgspec.convert(raw, NodeSettings)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as why:
         raise ConfigError(f"{path} can't be used: {why}; mend that line") from None
 
 
-def _change(path: Path, wanted: NodeSettings, edit: Callable[[tomlkit.TOMLDocument], object]) -> None:
+def _change(path: Path, wanted: NodeSettings, edit: Callable[[tomlkit.TOMLDocument], str]) -> None:
     check(wanted)
     try:
-        document = tomlkit.parse(_text(path))
-        edit(document)
-        text = tomlkit.dumps(document)
+        text = edit(tomlkit.parse(_text(path)))
         sound = len(text.encode()) <= LARGEST_FILE and _parse(path, text) == wanted
     except (TOMLKitError, ConfigError, AttributeError, TypeError, RecursionError):
         sound, text = False, ""
@@ -166,8 +186,9 @@ def _replace(path: Path, text: str) -> None:
 def _render(settings: NodeSettings) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("This hospital's node; `consentry init` wrote it."))
+    document.add("format", settings.format)
     for name, value in _given(settings).items():
-        if name not in {"members", "risk"}:
+        if name not in {"format", "members", "risk"}:
             document.add(name, value)
     document.add(tomlkit.nl())
     members = tomlkit.aot()

@@ -25,8 +25,7 @@ from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
 from exchange.node.folder import NodeFolder
-from exchange.node.formats import check_formats
-from exchange.node.parts import open_ledger, open_parts
+from exchange.node.parts import open_ledger, open_parts, usable_settings
 from exchange.node.settings import NodeSettings
 from exchange.store.records import documents
 
@@ -188,8 +187,7 @@ async def _withdraw(place: NodeFolder, settings: NodeSettings, text: str) -> Non
 async def _deciding(
     place: NodeFolder, settings: NodeSettings
 ) -> AsyncIterator[tuple[LedgerClient, CurrentPolicy, Policy]]:
-    place.check_files(settings)
-    check_formats(place, settings)
+    settings = usable_settings(place)
     async with open_ledger(place, settings) as ledger:
         with _refusals(place):
             held, policy = _founded(await ledger.read_policy())
@@ -257,7 +255,7 @@ def _member(place: NodeFolder, settings: NodeSettings, option: str, text: str) -
 def _is_stored(place: NodeFolder, organization: str) -> bool:
     with open_parts(place) as node:
         reference = node.keys.references.record("Organization", organization)
-        return bool(asyncio.run(node.records.read(lambda c: documents.current(c, [reference]))))
+        return bool(asyncio.run(node.records.read(lambda c: documents.current(c, [reference], bodies=False))))
 
 
 def _rules(path: Path) -> tuple[PolicyRule, ...]:

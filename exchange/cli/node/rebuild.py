@@ -27,7 +27,7 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     node = NodeFolder(folder)
     settings = node.load()
     records, place = node.places(settings)
-    check_format(read_format(records))  # the new log is of this release's format, as the records must be
+    check_format(read_format(records))  # a new log has this release's format, and belongs to no older records
     with ExitStack() as stack, Stages() as stages:
         stack.callback(WriterLock(node.log).release)
         renewal = stack.enter_context(renewing(place))

@@ -22,8 +22,8 @@ from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.node.checks import check_to_serve
 from exchange.node.folder import NodeFolder
-from exchange.node.formats import check_formats
 from exchange.node.open import open_node
+from exchange.node.parts import usable_settings
 from exchange.node.settings import NodeSettings
 from exchange.runtime import logs
 
@@ -52,9 +52,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(folder: NodeFolder) -> None:
-    settings = folder.load()
-    folder.check_files(settings)
-    check_formats(folder, settings)
+    settings = usable_settings(folder)
     listener = bound(settings)
     check_to_serve(folder, settings)
     async with open_node(folder) as node:

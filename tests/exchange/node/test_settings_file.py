@@ -16,6 +16,7 @@ RIDGE = Member("RidgeMSP", "Ridge", "ridge")
 RISK = RiskSettings("https://evaluator.example", authority="risk/authority.pem", seconds=3.0)
 WRITTEN = """\
 # our node; ask o.reyes before you change it
+format = 5
 msp_id = 'CityMSP'   # as on the channel
 base_url = "https://fhir.city.example"
 memory_limit = 268_435_456  # 256 MiB
@@ -32,6 +33,7 @@ name = "Lake"
 organization = "lake"
 """
 INLINE = """\
+format = 5
 msp_id = "CityMSP"
 base_url = "http://127.0.0.1:8400"
 members = [

@@ -16,11 +16,12 @@ from exchange.auth.clients import Client, new_client
 from exchange.auth.principal import Member
 from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
+from exchange.node.build import NodeLimits
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
-from exchange.node.limits import NodeLimits
 from exchange.node.open import Node, open_node
 from exchange.node.settings import NodeSettings
+from exchange.runtime.quota import Reservation, UnboundedQuota
 
 CITY = Member("CityMSP", "City", "city")
 LAKE = Member("LakeMSP", "Lake Clinic", "lake-clinic")
@@ -56,7 +57,8 @@ def client(organization: str) -> Client:
 
 
 async def stored(node: Node, organization: str) -> bool:
-    found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
+    with Reservation(UnboundedQuota("test")):
+        found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
     return organization.encode() in found.body
 
 
@@ -95,7 +97,8 @@ async def test_an_organization_that_is_stored_stays_as_it_is(node: Node) -> None
     edited = {"resourceType": "Organization", "id": "lake-clinic", "name": "Lake Clinic, renamed"}
     await put(node, edited)
     await node.membership.introduce()
-    found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
+    with Reservation(UnboundedQuota("test")):
+        found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
     assert b"renamed" in found.body
 
 

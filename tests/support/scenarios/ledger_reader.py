@@ -32,7 +32,7 @@ from exchange.node.keys import NodeKeys
 from exchange.node.parts import open_vault
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records import subjects
+from exchange.store.records import outbox, subjects
 from exchange.store.records.tables import metadata
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
@@ -110,10 +110,10 @@ class Witness:
         finally:
             database.close()
 
-    def unfiled(self) -> int:
+    def not_published(self) -> int:
         """Count the consent changes that wait in the outbox."""
         with self.open_records() as connection:
-            return len(subjects.unfiled(connection, 1000))
+            return outbox.count(connection, subjects.CONSENTS)
 
 
 Writes = list[tuple[bytes, bytes]]
@@ -140,12 +140,12 @@ def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
 
 
 def witnessed(folder: NodeFolder) -> Witness:
-    """The witness of the ledger as it is now."""
+    """Return a reader of the ledger as it is now."""
     return Witness(folder)
 
 
 def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
-    """The exit code of `consentry verify`, and each line of what it found."""
+    """Return the exit code of `consentry verify`, and each line of its findings."""
     done = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
         check=False,
@@ -158,7 +158,7 @@ def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
 
 
 def findings(folder: NodeFolder) -> list[str]:
-    """What `consentry verify` would name, without the process of its own."""
+    """Return the findings of `consentry verify`, without a process of its own."""
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:
