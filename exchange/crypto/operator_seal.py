@@ -1,7 +1,7 @@
 """Authenticates what stands in the database on the operator's word: clients, and tokens that were issued.
 
 The database keeps a token's digest and what it stands for, sealed under the token and a key of this
-gateway together: whoever reads the database learns neither, and whoever writes to it can make no token
+gateway together: a reader of the database learns neither, and a writer of it can make no token
 and let none live longer. A client's row carries a MAC under another such key, so none can be added,
 changed or enabled again by writing to the database alone.
 """
@@ -37,7 +37,7 @@ class OperatorSeal:
         return nonce + self._cipher(token).encrypt(nonce, data, _label(expires))
 
     def open_bearer(self, token: str, sealed: bytes, *, expires: int) -> bytes:
-        """What `seal_bearer` was given for `token`.
+        """Open what `seal_bearer` sealed for `token`.
 
         Raises:
             DamagedError: the bytes or the time were changed, or belong to another token or gateway.
@@ -48,7 +48,7 @@ class OperatorSeal:
             raise DamagedError("a stored access token does not verify; ask for a new one") from None
 
     def mac(self, client: Client) -> bytes:
-        """The 32 bytes that vouch for every field of `client`: HMAC-SHA-256 over its canonical JSON."""
+        """Return the MAC of every field of `client`: HMAC-SHA-256 over its canonical JSON."""
         return hmac.digest(self._key, _CLIENT + msgspec.json.encode(client), "sha256")
 
     def check(self, client: Client, mac: bytes) -> None:

@@ -18,9 +18,9 @@ from exchange.services.scoring import Scoring
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the API calls. `base` is the public FHIR base URL without a trailing slash.
+    """The services that the API calls. `base` is the public FHIR base URL without a trailing slash.
 
-    `budget` is what its requests share; `scoring` is None on a node without a risk model.
+    All requests share `budget`; `scoring` is None on a node without a risk model.
     """
 
     base: str

@@ -52,7 +52,7 @@ class Members:
             self.add(member)
 
     def add(self, member: Member) -> None:
-        """Know `member` from now on."""
+        """Add `member` to every view."""
         self._by_msp[member.msp_id] = member
         self._names[member.msp_id] = member.name
         self._references[f"Organization/{member.organization}"] = member.msp_id

@@ -18,7 +18,7 @@ from exchange.load import Journal, cut, find
 from exchange.load.load import Ingest
 from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 _SHOWN = 20
 
@@ -32,8 +32,8 @@ def load(
 ) -> None:
     """Load FHIR R4 files: resources, Bundles, NDJSON; .gz, .bz2 and .xz too.
 
-    What is not valid R4 is named with its file and line, and the rest is loaded (exit code 1). A run that
-    was interrupted goes on where it ended when it is called again.
+    Resources that are not valid R4 are named with file and line, and the rest is loaded (exit code 1). A
+    run that was interrupted goes on where it ended when it is called again.
     """
     if not asyncio.run(_load(NodeFolder(folder), paths)):
         raise SystemExit(1)
@@ -69,7 +69,7 @@ async def _run(ingest: Ingest, folder: NodeFolder, paths: list[Path]) -> bool:
             faults += 1
             print(f"error: {fault}", file=sys.stderr)
         go_on = "call the same command again to go on"
-        with Work("loading", total=plan.size, go_on=go_on, counted="resources") as work:
+        with TrackedWork("loading", total=plan.size, go_on=go_on, counted="resources") as work:
             async with aclosing(ingest.load(cut(plan))) as loads:
                 async for units in loads:
                     journal.done(*units)

@@ -45,7 +45,7 @@ def show(
         bool, typer.Option("--rules", help="Print the rules alone, as `propose --rules` takes them.")
     ] = False,
 ) -> None:
-    """The policy in force, and each proposal: what it would change, who approves, what is missing.
+    """Show the policy in force, and each proposal: its changes, its approvals, and the votes that it lacks.
 
     A gateway that serves does not mind.
     """
@@ -77,7 +77,8 @@ def propose(
 ) -> None:
     """Propose the next version of the policy, and approve it in this hospital's name.
 
-    Who is admitted is listed in this node's consentry.toml as well; the other hospitals call `policy name`.
+    A member that is admitted is listed in this node's consentry.toml as well; the other hospitals call
+    `policy name`.
 
     Example: consentry policy propose ./node --admit "LakeMSP=Lake Clinic" --remove RidgeMSP
     """
@@ -138,7 +139,7 @@ def name(
 
 
 async def _held(place: NodeFolder, settings: NodeSettings) -> tuple[CurrentPolicy, Policy]:
-    """The policy and its proposals; of an embedded ledger, from its file beside a gateway that serves."""
+    """Read the policy and its proposals; of an embedded ledger, beside a gateway that serves."""
     if settings.ledger == "embedded":
         with open_reader(place.ledger) as reader:
             return _founded(reader.held_policy())
