@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exchange.auth.principal import Member
 from exchange.crypto.cursors import Cursors
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.records.create_update import Writing
@@ -20,7 +20,11 @@ from exchange.services.scoring import Scoring
 class Gateway:
     """The services that the API calls. `base` is the public FHIR base URL without a trailing slash.
 
-    All requests share `budget`; `scoring` is None on a node without a risk model.
+    <<<<<<< HEAD
+        All requests share `budget`; `scoring` is None on a node without a risk model.
+    =======
+        `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
+    >>>>>>> main
     """
 
     base: str
@@ -32,5 +36,5 @@ class Gateway:
     bundles: Bundles
     audit: Audit
     cursors: Cursors
-    budget: Budget
+    quota: MemoryQuota
     scoring: Scoring | None = None

@@ -101,7 +101,7 @@ class TrackedWork:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupted = True
-        # The second Ctrl-C goes to the handler from before. Nothing is printed from a signal handler;
+        # The second Ctrl-C is for its former handler. Nothing is printed from a signal handler;
         # the bar, where there is one, shows the new title when it next redraws itself.
         self._restore()
         if self._bar:

@@ -92,7 +92,7 @@ class Membership:
         if not new:
             return
         tokens = {self._references.record("Organization", one.organization): one for one in new}
-        there = await self._records.read(lambda c: documents.current(c, list(tokens)))
+        there = await self._records.read(lambda c: documents.current(c, list(tokens), bodies=False))
         system = Principal.for_operator(self._msp_id, "consentry-members")
         changes = [
             await self._writing.prepare(

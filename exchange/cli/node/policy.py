@@ -256,7 +256,9 @@ def _member(node: NodeFolder, settings: NodeSettings, option: str, text: str) ->
 def _is_stored(node: NodeFolder, organization: str) -> bool:
     with open_parts(node) as parts:
         reference = parts.keys.references.record("Organization", organization)
-        return bool(asyncio.run(parts.records.read(lambda c: documents.current(c, [reference]))))
+        return bool(
+            asyncio.run(parts.records.read(lambda c: documents.current(c, [reference], bodies=False)))
+        )
 
 
 def _rules(path: Path) -> tuple[PolicyRule, ...]:

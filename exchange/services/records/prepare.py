@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from exchange.auth.principal import Kind, Principal
-from exchange.consent.compile import ConsentDraft, compile_consent
+from exchange.consent.compile import CompiledConsent, compile_consent
 from exchange.crypto.index_tokens import TokenKeys
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
@@ -47,7 +47,7 @@ class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
     patients: tuple[str, ...]
     subjects: tuple[bytes, ...]
     tokens: bytes
-    draft: ConsentDraft | None = None
+    draft: CompiledConsent | None = None
     if_match: int | None = None
     skip_equal: bool = False
     must_exist: bool = False
@@ -180,7 +180,7 @@ class Indexer:
 
     def _draft(
         self, principal: Principal, resource: dict[str, Any], patients: tuple[str, ...]
-    ) -> ConsentDraft:
+    ) -> CompiledConsent:
         if len(patients) != 1:
             problem = Problem("Consent.patient", "must name one patient of this server", "value")
             raise InvalidResourceError("a consent belongs to one patient", problems=[problem])

@@ -16,7 +16,7 @@ from exchange.crypto.references import References
 from exchange.errors import ForbiddenError, GoneError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
-from exchange.runtime.quota import COPIES
+from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.services.records.search import MOST_BYTES
 from exchange.store.engine.database import Database
@@ -68,7 +68,7 @@ async def whole(records: Database, answer: Answer, stored: Stored) -> Stored | N
     """
     if stored.envelope.sealed or not answer.permits(stored.subjects):
         return stored
-    reference, number, take = stored.envelope.reference, stored.version, quota.current().take
+    reference, number, take = stored.envelope.reference, stored.version, quota.current().reserve
     return await records.read(lambda c: documents.version(c, reference, number, take=take))
 
 
@@ -99,7 +99,7 @@ class Reading:
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
         )
         if version is not None:
-            take = quota.current().take
+            take = quota.current().reserve
             try:
                 stored = await self._records.read(
                     lambda c: documents.version(c, reference, version, take=take)
@@ -146,7 +146,7 @@ class Reading:
         if stored.deleted:
             if not answer.permits(stored.subjects):
                 return None  # without looking further, as for what does not exist
-            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().take
+            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().reserve
             deleted = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
             if deleted is None or self._enforcement.release(answer, deleted) is None:
                 return None
@@ -176,11 +176,15 @@ class Reading:
         released: list[Released] = []
         answer: Answer | None = None
         tx_id, position, size = "", below, 0
-        share = quota.current()
-        before = share.held
+        reservation = quota.current()
+        before = reservation.held
         while True:  # versions that stay hidden leave no gap in a page, and don't end it
             find = partial(
-                documents.versions, reference=reference, below=position, limit=limit + 1, take=share.take
+                documents.versions,
+                reference=reference,
+                below=position,
+                limit=limit + 1,
+                take=reservation.reserve,
             )
             try:
                 found = await self._records.read(find)
@@ -206,7 +210,7 @@ class Reading:
                     released.append(
                         Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
                     )
-            share.hold(before + COPIES * size)
+            reservation.hold(before + COPIES_IN_MEMORY * size)
             ended = len(found.rows) <= limit and not found.cut
             if len(released) > limit or size > MOST_BYTES or ended or answer.permit is None:
                 break

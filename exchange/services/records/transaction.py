@@ -299,7 +299,7 @@ class Bundles:
         if not query.clauses:
             raise BadRequestError("a condition needs at least one search parameter")
         query = msgspec.structs.replace(query, count=2)
-        with quota.current().passing():
+        with quota.current().temporarily():
             found = await self._searching.search(principal, query, target=f"{resource_type}?{condition}")
         if len(found.bodies) > 1:
             raise PreconditionError("the condition matches more than one record")
@@ -331,11 +331,11 @@ def _bounded(get: Get) -> Get:
         nonlocal left
         if left <= 0:
             raise TooCostlyError("the bundle reads too much at once; ask for the rest in another one")
-        share = quota.current()
-        with share.passing():
+        reservation = quota.current()
+        with reservation.temporarily():
             response = await get(principal, asked)
         size = len(response.resource or b"")
-        share.take(size)
+        reservation.reserve(size)
         left -= size
         return response
 
