@@ -20,11 +20,7 @@ from exchange.services.scoring import Scoring
 class Gateway:
     """The services that the API calls. `base` is the public FHIR base URL without a trailing slash.
 
-    <<<<<<< HEAD
-        All requests share `budget`; `scoring` is None on a node without a risk model.
-    =======
-        `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
-    >>>>>>> main
+    `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
     """
 
     base: str
