@@ -93,7 +93,7 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _of_http(why: Exception) -> str | None:
-    httpx: Any = sys.modules.get("httpx")  # commands that call nobody start without it
+    httpx: Any = sys.modules.get("httpx")  # commands without HTTP start without it
     if httpx is None:
         return None
     if isinstance(why, httpx.ConnectError):
