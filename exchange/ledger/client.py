@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from chaincode.access.calls import PAGE_LIMIT, PairLog, ReadPairLog
-from chaincode.access.model import AccessRequest, Decision
+from chaincode.access.model import AccessRequest, Decision, Permitted
 from chaincode.consent.calls import (
     HISTORY_LIMIT,
     CurrentPair,
@@ -141,8 +141,8 @@ class LedgerClient:
         entries = []
         for n, (ask, decision) in enumerate(zip(asks, share.decisions, strict=True), share.first):
             entries.append(Entry(n, decision))
-            if decision.outcome == "permit":
-                obligations[ask.subject] = decision.obligations or ()
+            if isinstance(decision, Permitted):
+                obligations[ask.subject] = decision.obligations
                 if decision.until is not None:
                     until = decision.until if until is None else min(until, decision.until)
         return Authorization(

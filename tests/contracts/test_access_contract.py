@@ -10,7 +10,7 @@ import pytest
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
 from chaincode.access.log_keys import LogPosition, index_key, read_entry, read_log_page
-from chaincode.access.model import Decision, LogEntry
+from chaincode.access.model import Denied, LogEntry, Permitted
 from chaincode.consent.model import Condition, Period, Provision
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
@@ -101,7 +101,7 @@ async def test_a_denial_is_logged_like_a_permit(
     pair = await opened(ledger, make, make.grant())
     answer = await ledger.authorize([make.ask(pair, **changes)])
     assert answer.permit is None
-    assert answer.entries[0].decision.obligations is None
+    assert isinstance(answer.entries[0].decision, Denied)
     (record,) = (await ledger.pair_log(pair)).entries
     assert (record.outcome, record.reason, record.tx) == ("deny", reason, answer.tx_id)
 
@@ -324,8 +324,7 @@ async def test_a_permit_says_when_the_first_period_of_its_terms_turns(
     async def until(at: int) -> int | None:
         channel.clock.now = at
         (entry,) = (await ledger.authorize([make.ask(pair)])).entries
-        decision: Decision = entry.decision
-        return decision.until
+        return entry.decision.until if isinstance(entry.decision, Permitted) else None
 
     assert await until(now) == now + 7000
     assert await until(now + 6999) == now + 7000

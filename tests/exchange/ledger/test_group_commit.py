@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from chaincode.access.calls import Authorize, Decisions
-from chaincode.access.model import Decision
+from chaincode.access.model import Permitted
 from chaincode.errors import BadArgumentError
 from exchange.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError, VoidedError
 from exchange.ledger.port import Committed
 
-PERMIT = Decision(outcome="permit", reason="consent", obligations=())
+PERMIT = Permitted(reason="consent", obligations=())
 
 
 class Gate:
