@@ -266,7 +266,9 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             keys=keys,
             ledger=ledger,
         )
-        projection = Projection(transactions, entries, witness=witness, policy_changed=pairs.policy_changed)
+        projection = Projection(
+            transactions, entries, open_reader=witness, policy_changed=pairs.policy_changed
+        )
         enforcement = Enforcement(
             base=settings.fhir_base,
             references=references,

@@ -18,7 +18,7 @@ from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
-from exchange.ledger.port import Event
+from exchange.ledger.port import LedgerEvent
 
 
 async def refusal(call: Any) -> Exception:
@@ -33,7 +33,7 @@ async def opened(ledger: LedgerClient, make: Any, *terms: Any) -> str:
     return pair
 
 
-async def announced(ledger: LedgerClient, tx_id: str) -> Event:
+async def announced(ledger: LedgerClient, tx_id: str) -> LedgerEvent:
     """Return the event of one transaction."""
     async for event in ledger.events(None):
         if event.tx_id == tx_id:
@@ -41,12 +41,12 @@ async def announced(ledger: LedgerClient, tx_id: str) -> Event:
     raise AssertionError("the events ended")
 
 
-def log_pages(event: Event) -> list[tuple[bytes, bytes]]:
+def log_pages(event: LedgerEvent) -> list[tuple[bytes, bytes]]:
     """Return the log pages that a transaction wrote, in the order of their keys."""
     return sorted((key, value) for key, value in event.written if key.startswith(b"\0access\0"))
 
 
-def on_ledger(event: Event) -> list[LogEntry]:
+def on_ledger(event: LedgerEvent) -> list[LogEntry]:
     """Return the entries that a transaction wrote, in their order."""
     found = [place for key, value in log_pages(event) for place in read_log_page(key.decode(), value)]
     return [read_entry(place, said) for place, said in found]

@@ -14,10 +14,10 @@ from exchange.cli.errors import CommandError
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.reader import open_reader
-from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.errors import GatewayError
-from exchange.ledger.port import Reader
+from exchange.ledger.port import LedgerReader
 from exchange.node.settings import Folder, Settings
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place
@@ -28,7 +28,7 @@ from exchange.verify.node import Progress as Told
 _NOTED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 
 
-def noted_block(text: str) -> Noted:
+def noted_block(text: str) -> PinnedBlock:
     """The block that NUMBER:HASH names.
 
     Raises:
@@ -37,7 +37,7 @@ def noted_block(text: str) -> Noted:
     found = _NOTED.fullmatch(text)
     if found is None:
         raise CommandError(f"--noted {text!r} is no NUMBER:HASH; `consentry verify` prints one that is")
-    return Noted(int(found[1]), found[2])
+    return PinnedBlock(int(found[1]), found[2])
 
 
 def checked_ledger(
@@ -47,8 +47,8 @@ def checked_ledger(
     progress: Told,
     *,
     replay: bool = False,
-    noted: tuple[Noted, ...] = (),
-) -> tuple[Checked, Report, Reader | None]:
+    noted: tuple[PinnedBlock, ...] = (),
+) -> tuple[Checked, LedgerReport, LedgerReader | None]:
     """The node's ledger, verified from its first block on; and a reader of it, if nothing was found.
 
     Raises:
@@ -58,14 +58,14 @@ def checked_ledger(
     profile = place.profile(settings)
     if profile is None:
         public = load_node_key(place.node_key).public_key()
-        checked, report = check_ledger(place.ledger, public, progress, replay=replay, noted=noted)
+        checked, report = check_ledger(place.ledger, public, progress, replay=replay, pinned=noted)
         if checked.finding is not None:  # what does not verify is no witness against the rest
             return checked, report, None
         return checked, report, stack.enter_context(open_reader(place.ledger))
     if settings.first_block is not None:
-        noted = (Noted(0, settings.first_block), *noted)
+        noted = (PinnedBlock(0, settings.first_block), *noted)
     try:
-        channel = stack.enter_context(open_channel(Profile.read(profile), progress, noted=noted))
+        channel = stack.enter_context(open_channel(Profile.read(profile), progress, pinned=noted))
     except GatewayError as why:
         raise CommandError(f"{why}; see to {profile} and the files that it names") from None
     checked, report = channel.check()

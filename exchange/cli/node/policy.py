@@ -21,7 +21,8 @@ from exchange.auth.principal import Member
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.crypto.references import References
-from exchange.ledger.client import LedgerClient, PolicySet
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.client.policy import PolicyChange
 from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
@@ -145,7 +146,7 @@ async def _held(place: Folder, settings: Settings) -> tuple[CurrentPolicy, Polic
     """The policy and its proposals; of an embedded ledger, from its file beside a gateway that serves."""
     if settings.ledger == "embedded":
         with open_reader(place.ledger) as reader:
-            return _founded(reader.held_policy())
+            return _founded(reader.current_policy())
     ledger = LedgerClient(open_transactions(place, settings))
     try:
         return _founded(await ledger.read_policy())
@@ -186,7 +187,7 @@ async def _withdraw(place: Folder, settings: Settings, text: str) -> None:
             raise CommandError(
                 f"{settings.msp_id} does not approve that proposal; there is nothing to withdraw"
             )
-        left = ", ".join((await ledger.withdraw_policy(digest)).standing.approvals)
+        left = ", ".join((await ledger.withdraw_policy(digest)).state.approvals)
         print(f"withdrawn; approved by {left} still" if left else "withdrawn; nobody proposes it any more")
 
 
@@ -328,9 +329,9 @@ def _print_proposal(digest: str, policy: Policy, proposed: Policy) -> None:
         print(f"  {line}")
 
 
-def _print_standing(done: PolicySet, policy: Policy) -> None:
-    standing = done.standing
-    if standing.adopted:
-        print(f"version {standing.version} is adopted (transaction {done.tx_id})")
+def _print_standing(done: PolicyChange, policy: Policy) -> None:
+    state = done.state
+    if state.adopted:
+        print(f"version {state.version} is adopted (transaction {done.tx_id})")
     else:
-        print(f"approved; it waits for {_missing(policy, standing.approvals)}")
+        print(f"approved; it waits for {_missing(policy, state.approvals)}")

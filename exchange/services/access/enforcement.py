@@ -33,7 +33,7 @@ from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.pairs import Pairs
@@ -159,7 +159,7 @@ class Enforcement:
         self, question: Question, tokens: tuple[bytes, ...]
     ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
         keys, opened = await self._look_up(question, tokens)
-        asks: list[Ask] = []
+        asks: list[SubjectRequest] = []
         owners: list[SubjectKeys] = []
         for token in tokens or (self._references.directory,):
             if token in opened:
@@ -233,7 +233,7 @@ class Enforcement:
         facts = facts_of(resource, salt=salt, reference=own, base=self._base)
         return admits(answer.permit.obligations[keys.token], facts)
 
-    def _named(self, question: Question, keys: SubjectKeys) -> Ask:
+    def _named(self, question: Question, keys: SubjectKeys) -> SubjectRequest:
         principal = question.principal
         name = _name(principal, keys.token)
         names = self._names.get(name)
@@ -244,14 +244,14 @@ class Enforcement:
             self._names[name] = names
             if len(self._names) > _REMEMBERED:
                 self._names.popitem(last=False)
-        return Ask(keys.token, _request(question, keys.token, names))
+        return SubjectRequest(keys.token, _request(question, keys.token, names))
 
-    def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
+    def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
         # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
         name = secret.attempt(question.principal.organization)
         names = _names(question.principal, name, secret.attempt_salt(name), self._base)
-        return Ask(token, _request(question, token, names))
+        return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
         token = self._references.directory
