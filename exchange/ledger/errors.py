@@ -36,7 +36,7 @@ class NodeKeyError(ExchangeError):
 
 
 class VoidedError(UnavailableError):
-    """A key that the transaction read had changed before it committed: nothing was written, submit it anew."""
+    """A key that the transaction read had changed before the commit: nothing was written, submit it anew."""
 
 
 class UnknownOutcomeError(UnavailableError):

@@ -26,9 +26,9 @@ from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
 from exchange.ledger.port import Committed
 
 _LEAST_SHARE = 256
-"""Requests; below that, the cost of one more transaction outweighs the gain of sharing. On Fabric it was about
-the cost of a hundred requests (three organisations on 2 cores), and one batch of 256 took less time than two
-of 128."""
+"""Requests; below that, the cost of one more transaction outweighs the gain of sharing. On Fabric it was
+about the cost of a hundred requests (three organisations on 2 cores), and one batch of 256 took less time
+than two of 128."""
 
 _decisions = msgspec.json.Decoder(Decisions)
 
@@ -66,7 +66,7 @@ class GroupCommit:
         self._closed = False
 
     async def authorize(self, requests: Sequence[bytes]) -> BatchPart:
-        """Have these canonical `AccessRequest`s decided in one transaction, together with other waiting calls.
+        """Have these canonical `AccessRequest`s decided in one transaction, together with other calls.
 
         A caller that is cancelled before its transaction starts leaves no trace on the ledger; after
         that, its requests are decided and logged, without an effect on others.

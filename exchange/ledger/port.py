@@ -75,7 +75,7 @@ class Transactions(Protocol):
         """Run `function` on the committed state, keep nothing, and return the contract's result."""
 
     def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
-        """Yield every event after `after` (None: from the first block on), in order, and then as they come."""
+        """Yield every event after `after` (None: from the first block on), in order and as they come."""
 
     async def close(self) -> None:
         """Finish the submitted transactions and let go of the ledger."""

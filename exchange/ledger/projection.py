@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import msgspec
 import structlog
+from cachetools import FIFOCache
 from sqlalchemy import Connection
 
 from chaincode.access.log_keys import ACCESS, LogPosition, read_log_page
@@ -66,7 +66,7 @@ class Projection:
         self._entries = entries
         self._open_reader = open_reader
         self._policy_changed = policy_changed
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: FIFOCache[str, None] = FIFOCache(_REMEMBERED)
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -159,7 +159,7 @@ class Projection:
                     after = event.checkpoint
                 return
             except UnavailableError as why:
-                # A peer that is away comes back, and a certificate is renewed, without a restart of this node.
+                # A peer that is away comes back, a certificate is renewed: this node needs no restart for it.
                 _log.warning("log.behind", reason=str(why))
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -209,8 +209,6 @@ class Projection:
             waiter = self._waiting.get(event.tx_id)
             if waiter is not None:
                 waiter.set()
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
 
 
 def _check_holds(open_reader: OpenReader, connection: Connection) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from chaincode.access.model import Action, ScoreResult
-from exchange.auth.principal import Kind, Principal, operator
+from exchange.auth.principal import Kind, Principal
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError, UnscorableError
@@ -99,7 +99,7 @@ class Scoring:
         self._enforcement = enforcement
         self._searching = searching
         self._writing = writing
-        self._scribe = operator(msp_id, "consentry-risk")
+        self._scribe = Principal.for_operator(msp_id, "consentry-risk")
         # What a model wants never changes, so neither do these.
         self._queries = [
             search.parse(kind, [parameter], lenient=False) for kind, parameter in model.wanted.items()

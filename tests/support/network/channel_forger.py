@@ -40,10 +40,10 @@ CHANNEL = CHAINCODE = "consentry"
 
 
 def verified(
-    blocks: Sequence[Block], *, noted: tuple[PinnedBlock, ...] = (), height: int | None = None
+    blocks: Sequence[Block], *, pinned: tuple[PinnedBlock, ...] = (), height: int | None = None
 ) -> LedgerReport:
     """Return the verifier's report on these blocks."""
-    with ChannelVerifier(CHANNEL, CHAINCODE, noted=noted) as verifier:
+    with ChannelVerifier(CHANNEL, CHAINCODE, pinned=pinned) as verifier:
         for block in blocks:
             if not verifier.check(block):
                 break
