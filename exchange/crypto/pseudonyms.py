@@ -55,7 +55,7 @@ class PatientSecret:
         return hmac.digest(self._secret, _PAIR + recipient.encode(), "sha256")[:16].hex()
 
     def salt(self, recipient: str) -> bytes:
-        """Return 32 bytes that salt everything else about this patient to `recipient`: ids, users, digests."""
+        """Return 32 bytes that salt everything else about this patient towards `recipient`."""
         return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
 
     def one_time_pseudonym(self, recipient: str) -> str:
