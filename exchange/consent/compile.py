@@ -1,7 +1,7 @@
 """From a FHIR `Consent` to the terms that the ledger holds, one set per recipient that it concerns.
 
-1. Compiling reads all of a consent into a draft, or refuses it: nothing in it is dropped in silence.
-2. A draft is kept encrypted. From it the terms of one pair are made, with only what concerns that
+1. Compiling reads all of a consent, or refuses it: nothing in it is dropped in silence.
+2. A compiled consent is kept encrypted. From it the terms of one pair are made, with only what concerns that
    recipient, and with pseudonyms and digests that hold for that pair alone.
 3. What the way from consent to terms leaves out or rounds never widens. A rule that names only others has
    no effect for this recipient, and its exceptions have none either. Times are rounded to the minute so
@@ -128,30 +128,30 @@ def compile_consent(
     return CompiledConsent(str(logical_id), version, status, attested, rounded(root, now))
 
 
-def concerns(draft: CompiledConsent, recipient: str, members: Mapping[str, str]) -> bool:
-    """Whether `draft` has terms for `recipient` (an MSP id); one that is over may concern anybody."""
-    if draft.status == "active":
-        return _cut(draft.root, recipient, members) is not None
-    return draft.status == "inactive"
+def concerns(consent: CompiledConsent, recipient: str, members: Mapping[str, str]) -> bool:
+    """Return whether `consent` has terms for `recipient` (an MSP id); an ended one may concern any."""
+    if consent.status == "active":
+        return _cut(consent.root, recipient, members) is not None
+    return consent.status == "inactive"
 
 
-def terms_for(draft: CompiledConsent, context: PairContext) -> Terms | None:
-    """The terms of `draft` for one pair; None where it is unfiled or nothing in it concerns the recipient."""
-    if not concerns(draft, context.recipient, context.members):
+def terms_for(consent: CompiledConsent, context: PairContext) -> Terms | None:
+    """Return the terms of `consent` for one pair; None where nothing in it is for the recipient."""
+    if not concerns(consent, context.recipient, context.members):
         return None
-    root = _cut(draft.root, context.recipient, context.members)
+    root = _cut(consent.root, context.recipient, context.members)
     return Terms(
-        id=terms_id(draft, context),
-        version=draft.version,
-        status="active" if draft.status == "active" else "inactive",
-        attested=draft.attested,
+        id=terms_id(consent, context),
+        version=consent.version,
+        status="active" if consent.status == "active" else "inactive",
+        attested=consent.attested,
         root=_pseudonymous(root or _SILENT, context.salt),
     )
 
 
-def terms_id(draft: CompiledConsent, context: PairContext) -> str:
-    """The pseudonym that `draft` has within one pair, whether or not it has terms there."""
-    return _digest(context.salt, "consent", draft.id)
+def terms_id(consent: CompiledConsent, context: PairContext) -> str:
+    """Return the pseudonym that `consent` has within one pair, whether or not it has terms there."""
+    return _digest(context.salt, "consent", consent.id)
 
 
 def person_digest(salt: bytes, person: str) -> str:
