@@ -18,8 +18,8 @@ from exchange.auth.clients import new_client
 from exchange.auth.principal import Member
 from exchange.client.system import SystemClient, read_key, write_key
 from exchange.demo.nhanes import participants
-from exchange.load import Piece, Position
-from exchange.load.load import Ingest
+from exchange.load import Chunk, FilePosition
+from exchange.load.load import BulkLoad
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise, survey_channel
 from exchange.node.open import open_node
@@ -32,7 +32,7 @@ RIDGE = Member.named("RidgeInstituteMSP", "Ridge Research Institute")
 MEMBERS = (CITY, LAKE, RIDGE)
 
 _AT_ONCE = 40
-"""Participants in one unit of loading."""
+"""Participants in one batch of loading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,39 +101,40 @@ async def build(
                 created=time.time_ns() // 1_000_000,
             )
             await node.gateway.tokens.register(client)
-        async with Ingest(
+        async with BulkLoad(
             msp_id=settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
             bundles=node.gateway.bundles,
-        ) as ingest:
-            await _load(ingest, people)
+            records=node.records,
+        ) as bulk:
+            await _load(bulk, people)
     return demo
 
 
-async def _load(ingest: Ingest, people: int) -> None:
+async def _load(bulk: BulkLoad, people: int) -> None:
     go_on = "remove the folder and start again"
     with TrackedWork("loading", total=people, go_on=go_on, counted="resources") as work:
-        async with aclosing(ingest.load(_pieces(people))) as loads:
+        async with aclosing(bulk.load(_chunks(people))) as loads:
             left = people
-            async for units in loads:
-                if faults := [fault for unit in units for fault in unit.faults]:
+            async for batches in loads:
+                if faults := [fault for batch in batches for fault in batch.faults]:
                     raise RuntimeError(f"the demo's own data were refused: {faults[0].reason}")
-                some = min(left, _AT_ONCE * len(units))
-                work.advance(some, count=sum(unit.stored for unit in units))
+                some = min(left, _AT_ONCE * len(batches))
+                work.advance(some, count=sum(batch.stored for batch in batches))
                 left -= some
                 if work.interrupted:
                     raise KeyboardInterrupt
 
 
-def _pieces(people: int) -> Iterator[Piece]:
+def _chunks(people: int) -> Iterator[Chunk]:
     """Yield the participants as lines of a file that is never written, each chunk one batch."""
     survey = iter(participants(people))
-    nowhere = Position()
+    nowhere = FilePosition()
     while some := list(islice(survey, _AT_ONCE)):
         records = (record for one in some for record in (one.patient, *one.records))
         text = b"\n".join(msgspec.json.encode(record) for record in records)
-        yield Piece(Path("nhanes"), "nhanes", nowhere, nowhere, len(text), text)
+        yield Chunk(Path("nhanes"), "nhanes", nowhere, nowhere, len(text), text)
 
 
 def permit_consent(patient: str, recipient: Member, *, status: str = "active") -> dict[str, Any]:

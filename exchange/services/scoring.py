@@ -29,7 +29,7 @@ from exchange.crypto.references import References
 from exchange.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError, UnscorableError
 from exchange.fhir import search
 from exchange.fhir.resource_bytes import instant
-from exchange.risk.port import Feature, Judgement, RiskModel, Scored, UnusableAnswerError
+from exchange.risk.port import ModelFeature, QualitativeRisk, RiskModel, RiskScore, UnusableAnswerError
 from exchange.risk.risk_assessment import (
     Estimate,
     Evidence,
@@ -66,7 +66,7 @@ class Assessed:
     body: bytes
     tx_id: str
     probability: float
-    judgement: Judgement
+    qualitative_risk: QualitativeRisk
     missing: tuple[str, ...]
 
 
@@ -74,7 +74,7 @@ class Assessed:
 class _Found:
     """The features, and the stored records behind them with their content, by reference."""
 
-    features: tuple[Feature, ...]
+    features: tuple[ModelFeature, ...]
     used: Mapping[str, tuple[Stored, Mapping[str, Any]]]
     all_seen: bool
 
@@ -102,7 +102,7 @@ class Scoring:
         self._scribe = Principal.for_operator(msp_id, "consentry-risk")
         # What a model wants never changes, so neither do these.
         self._queries = [
-            search.parse(kind, [parameter], lenient=False) for kind, parameter in model.wanted.items()
+            search.parse(kind, [parameter], lenient=False) for kind, parameter in model.searches.items()
         ]
 
     async def assess(
@@ -161,11 +161,11 @@ class Scoring:
                 question, answer, found, sent, lambda salt: failure_commitment(salt, query=sent, answer=came)
             )
             raise UnavailableError("the evaluator's answer can't be used; nothing was stored") from None
-        judgement = self.model.judge(scored.probability)
+        qualitative_risk = self.model.qualitative_risk(scored.probability)
         body = self._body(
             found=found,
             scored=scored,
-            judgement=judgement,
+            qualitative_risk=qualitative_risk,
             patient=patient,
             transaction=answer.tx_id,
             moment=moment,
@@ -183,7 +183,7 @@ class Scoring:
         [written] = await self._writing.write([change])
         released = await self._release_new(shown, logical_id)
         missing = tuple(feature.title for feature in found.features if feature.missing)
-        return Assessed(written, released, shown.tx_id, scored.probability, judgement, missing)
+        return Assessed(written, released, shown.tx_id, scored.probability, qualitative_risk, missing)
 
     def _features(
         self,
@@ -219,8 +219,8 @@ class Scoring:
         self,
         *,
         found: _Found,
-        scored: Scored,
-        judgement: Judgement,
+        scored: RiskScore,
+        qualitative_risk: QualitativeRisk,
         patient: str,
         transaction: str,
         moment: datetime,
@@ -236,8 +236,8 @@ class Scoring:
                 model.title,
                 model.outcome,
                 scored.probability,
-                (judgement.code, judgement.display),
-                judgement.relative,
+                (qualitative_risk.code, qualitative_risk.display),
+                qualitative_risk.relative,
             ),
             evidence=Evidence(
                 model.digest,

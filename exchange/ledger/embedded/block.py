@@ -103,24 +103,24 @@ def encode(value: Transaction | Header) -> bytes:
     return _encoder.encode(value)
 
 
-class FormatError(ValueError):
+class BlockFormatError(ValueError):
     """These bytes are not a transaction, or not a header."""
 
 
 def decode_transaction(body: bytes) -> Transaction:
-    """Read a transaction; `FormatError` where the bytes are none."""
+    """Read a transaction; `BlockFormatError` where the bytes are none."""
     try:
         return _transactions.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as why:
-        raise FormatError(f"not a transaction: {why}") from None
+        raise BlockFormatError(f"not a transaction: {why}") from None
 
 
 def decode_header(header: bytes) -> Header:
-    """Read a header; `FormatError` where the bytes are none."""
+    """Read a header; `BlockFormatError` where the bytes are none."""
     try:
         return _headers.decode(header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as why:
-        raise FormatError(f"not a header: {why}") from None
+        raise BlockFormatError(f"not a header: {why}") from None
 
 
 def creator(msp_id: str, public_key: bytes) -> bytes:

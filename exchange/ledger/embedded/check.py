@@ -77,7 +77,7 @@ def read_header(row: Block) -> block.Header:
         raise MismatchError("blocks", f"block {row.number}", "its header or signature is not bytes")
     try:
         return block.decode_header(row.header)
-    except block.FormatError:
+    except block.BlockFormatError:
         raise MismatchError("blocks", f"block {row.number}", "its header is not readable") from None
 
 
@@ -102,7 +102,7 @@ def check_transactions(
     for place, body in rows:
         try:
             transaction = block.decode_transaction(body)
-        except block.FormatError:
+        except block.BlockFormatError:
             raise MismatchError("transactions", name_of(place), "is not readable") from None
         if transaction.tx_id != block.transaction_id(transaction.call.nonce, creator):
             raise MismatchError("transactions", name_of(place), "has not the id that its nonce gives")
@@ -119,7 +119,7 @@ def _culprit(rows: Sequence[tuple[int, bytes]], creator: bytes) -> str:
     for place, body in rows:
         try:
             transaction = block.decode_transaction(body)
-        except block.FormatError:
+        except block.BlockFormatError:
             return name_of(place)
         if (
             transaction.tx_id != block.transaction_id(transaction.call.nonce, creator)

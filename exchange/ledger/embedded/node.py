@@ -177,7 +177,7 @@ class EmbeddedLedger:
             raise UnavailableError("the ledger is closed")
         try:
             return await self._loop.run_in_executor(self._readers, work, argument)
-        except (*UNREADABLE, block.FormatError) as why:
+        except (*UNREADABLE, block.BlockFormatError) as why:
             raise DamagedError(f"the ledger's file can't be read: {why}") from None
 
     # -- called in the reader's thread ----------------------------------------

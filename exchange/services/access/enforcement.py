@@ -26,7 +26,7 @@ from chaincode.consent.obligations import admits
 from exchange.auth.principal import Principal
 from exchange.consent.compile import person_digest, person_named
 from exchange.consent.record_facts import facts_of
-from exchange.crypto.documents import open_document, open_side, seal_side
+from exchange.crypto.documents import open_document, open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
@@ -118,7 +118,7 @@ class Enforcement:
         self._ledger = ledger
         self._entries = entries
         self._details = Coalescer(self._keep)
-        self._stranger = references.nobody()
+        self._stranger = references.unknown_subject()
         self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
@@ -157,7 +157,7 @@ class Enforcement:
         for ask, owner, entry in zip(asks, owners, authorization.entries, strict=True):
             decisions[ask.subject] = entry.decision
             detail = _detail(question, owner.name, alone=len(asks) == 1)
-            sealed = seal_side(owner, detail_label(authorization.tx_id, entry.n), detail)
+            sealed = seal_metadata(owner, detail_label(authorization.tx_id, entry.n), detail)
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
@@ -250,7 +250,7 @@ def detail_label(tx_id: str, n: int) -> bytes:
 
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
     """Return the detail that was sealed for entry `n` of `tx_id`."""
-    return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
+    return msgspec.json.decode(open_metadata(keys, detail_label(tx_id, n), sealed), type=Detail)
 
 
 def _detail(question: Question, patient: str, *, alone: bool) -> bytes:

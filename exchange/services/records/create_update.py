@@ -138,8 +138,12 @@ class Writing:
             replaces=replaces,
         )
 
-    async def write(self, changes: Sequence[Prepared | Deletion]) -> list[Written]:
+    async def write(
+        self, changes: Sequence[Prepared | Deletion], *, also: Callable[[Connection], None] | None = None
+    ) -> list[Written]:
         """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
+
+        What `also` writes is in the same transaction.
 
         Raises:
             PreconditionError: an `If-Match` names another version than the current one.
@@ -159,8 +163,14 @@ class Writing:
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
 
+        def work(connection: Connection) -> list[Written]:
+            results = self._commit(connection, changes, keys)
+            if also is not None:
+                also(connection)
+            return results
+
         async def commit() -> list[Written]:
-            return await self._records.write(lambda c: self._commit(c, changes, keys))
+            return await self._records.write(work)
 
         consents = self._consents(changes, keys)
         results = await self._pairs.change(consents, commit) if consents else await commit()
