@@ -1,15 +1,15 @@
 """The only way to a document: ask the ledger, keep the trace, then open.
 
-1. Every question names the principal, what it does, and the subjects whose records it would touch.
+1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
-3. Who asked for what is sealed beside the entry before anything is released.
+3. The details of the request are sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
 
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
 own, which only the patient's secret recognises, and decided as a pair that is not open. A request for what
 does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a hidden record
-from none, or one patient's from another's. What is left to be told by open pairs, sizes and times stands
-in `docs/leakage.md`, "What a refused request tells".
+from none, or one patient's from another's. `docs/leakage.md` says how much open pairs, sizes and times
+still tell ("What a refused request tells").
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class ScoreQuestion(Question):
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the ledger's entry does not say, sealed under the subject's key."""
+    """The details of a request that the ledger's entry does not hold, sealed under the subject's key."""
 
     client: str
     organization: str
@@ -97,7 +97,7 @@ class Answer:
     keys: Mapping[bytes, SubjectKeys]
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
-        """Whether documents of exactly these `subjects` may be opened."""
+        """Return whether documents of exactly these `subjects` may be opened."""
         return self.permit is not None and self.permit.covers(tuple(subjects))
 
 
@@ -109,7 +109,7 @@ class ScoreAnswer(Answer):
 
 
 class Enforcement:
-    """Asks the ledger for one custodian's gateway and opens documents with its answers."""
+    """The questions of one custodian's gateway to the ledger, and the documents opened with its answers."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Enforcement:
                 owners.append(keys[token])
                 asks.append(self._named(question, keys[token]))
             else:
-                # What is nobody's is the directory's, so that it takes the same steps to find nothing.
+                # An unknown patient is looked up as the directory subject, so that both cost the same.
                 owners.append(keys.get(token) or await self._directory())
                 asks.append(self._attempt(question, token, owners[-1]))
         authorization = await self._ledger.authorize(asks)
@@ -186,11 +186,12 @@ class Enforcement:
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
     ) -> tuple[Mapping[bytes, SubjectKeys], frozenset[bytes]]:
-        """The keys of those of `tokens` that are subjects, and whose pair with who asks is open.
+        """Return the keys of those of `tokens` that are subjects, and the tokens with an open pair.
 
-        Until another organisation has been permitted something of them, their keys are read and unwrapped
-        each time, whether or not somebody else's request has brought them to hand; and who is nobody is
-        looked up like somebody. So neither a first request nor the next ones tell the one from the other.
+        The pair is the one towards the requester's organisation. Until another organisation has been
+        permitted something of a subject, its keys are read and unwrapped each time, whether or not another
+        request has cached them; and a token without a subject is looked up like one with a subject. So
+        neither a first request nor the next ones tell the one from the other.
         """
         principal = question.principal
         recipient = principal.organization
@@ -208,7 +209,7 @@ class Enforcement:
         await self._entries.write(lambda c: log_tables.add_details(c, details))
 
     def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
-        """The bytes of `stored` if the answer permits it and its obligations admit it, else None.
+        """Return the bytes of `stored` if the answer permits it and its obligations admit it, else None.
 
         Raises:
             DamagedError: the stored row does not verify.
@@ -245,7 +246,7 @@ class Enforcement:
         return SubjectRequest(keys.token, _request(question, keys.token, names))
 
     def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
-        # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
+        # No value in it occurs twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
         name = secret.attempt(question.principal.organization)
         names = _names(question.principal, name, secret.attempt_salt(name), self._base)
@@ -261,12 +262,12 @@ def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
 
 
 def detail_label(tx_id: str, n: int) -> bytes:
-    """The label that binds a sealed detail to its entry."""
+    """Return the label that binds a sealed detail to its entry."""
     return f"detail/{tx_id}/{n}".encode()
 
 
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
-    """The detail that was sealed for entry `n` of `tx_id`."""
+    """Open the detail that was sealed for entry `n` of `tx_id`."""
     return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
 
 
@@ -288,7 +289,7 @@ def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
 
 
 def _without_others(target: str, patient: str) -> str:
-    # What concerns several patients may name them: each reads only that it was asked for.
+    # A request about several patients may name them: each of them reads only that it was made.
     path = target.partition("?")[0]
     match path.split("/", 2):
         case ["Patient", named, *rest] if named != patient:
@@ -302,7 +303,7 @@ def _salted(salt: bytes, kind: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """How one principal's requests about one subject are named on the ledger; the same for each of them."""
+    """The names of one principal's requests about one subject on the ledger; the same for each of them."""
 
     pair: str
     salt: bytes
