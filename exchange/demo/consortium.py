@@ -24,7 +24,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise, survey_channel
 from exchange.node.open import open_node
 from exchange.node.settings import NodeSettings
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 CITY = Member.named("CityHospitalMSP", "City Hospital")
 LAKE = Member.named("LakeClinicMSP", "Lake Clinic")
@@ -43,13 +43,13 @@ class Demo:
     settings: NodeSettings
 
     def key_file(self, member: Member) -> Path:
-        """The private key of the member's demo client."""
+        """Return the private key file of the member's demo client."""
         return self.folder.path / "clients" / f"{client_id(member)}.pem"
 
     def client(
         self, member: Member, purpose: str = "TREAT", *, user: str = "", name: str = ""
     ) -> SystemClient:
-        """The member's system, ready to call."""
+        """Return the member's system, ready to call."""
         return SystemClient(
             self.settings.base_url,
             client_id(member),
@@ -62,12 +62,12 @@ class Demo:
 
 
 def client_id(member: Member) -> str:
-    """The id of the member's demo client."""
+    """Return the id of the member's demo client."""
     return f"{member.organization}-ehr"
 
 
 def settings_for(port: int) -> NodeSettings:
-    """The demo node's settings on `port` of this machine."""
+    """Return the demo node's settings on `port` of this machine."""
     return NodeSettings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
 
 
@@ -114,7 +114,7 @@ async def build(
 
 async def _load(bulk: BulkLoad, people: int) -> None:
     go_on = "remove the folder and start again"
-    with Work("loading", total=people, go_on=go_on, counted="resources") as work:
+    with TrackedWork("loading", total=people, go_on=go_on, counted="resources") as work:
         async with aclosing(bulk.load(_chunks(people))) as loads:
             left = people
             async for batches in loads:
@@ -128,7 +128,7 @@ async def _load(bulk: BulkLoad, people: int) -> None:
 
 
 def _chunks(people: int) -> Iterator[Chunk]:
-    """The participants as lines of a file that is never written: what is loaded at once is one batch."""
+    """Yield the participants as lines of a file that is never written, each chunk one batch."""
     survey = iter(participants(people))
     nowhere = FilePosition()
     while some := list(islice(survey, _AT_ONCE)):
@@ -138,7 +138,7 @@ def _chunks(people: int) -> Iterator[Chunk]:
 
 
 def permit_consent(patient: str, recipient: Member, *, status: str = "active") -> dict[str, Any]:
-    """A FHIR Consent by which `patient` lets `recipient` read all records for treatment."""
+    """Return a FHIR Consent by which `patient` lets `recipient` read all records for treatment."""
     terminology = "http://terminology.hl7.org/CodeSystem"
     return {
         "resourceType": "Consent",

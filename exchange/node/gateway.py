@@ -18,7 +18,7 @@ from exchange.services.scoring import Scoring
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the API calls. `base` is the public FHIR base URL without a trailing slash.
+    """The services that the API calls. `base` is the public FHIR base URL without a trailing slash.
 
     `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
     """

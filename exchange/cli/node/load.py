@@ -19,7 +19,7 @@ from exchange.load import LoadFault, cut, find
 from exchange.load.load import BulkLoad
 from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 _SHOWN = 20
 
@@ -33,8 +33,8 @@ def load(
 ) -> None:
     """Load FHIR R4 files: resources, Bundles, NDJSON; .gz, .bz2 and .xz too.
 
-    What is not valid R4 is named with its file and line, and the rest is loaded (exit code 1). A run that
-    was interrupted goes on where it ended when it is called again.
+    Resources that are not valid R4 are named with file and line, and the rest is loaded (exit code 1). A
+    run that was interrupted goes on where it ended when it is called again.
     """
     if not asyncio.run(_load(NodeFolder(folder), paths)):
         raise SystemExit(1)
@@ -69,7 +69,7 @@ async def _run(bulk: BulkLoad, paths: list[Path]) -> bool:
     shown = _Shown()
     shown.add(plan.faults)
     go_on = "call the same command again to go on"
-    with Work("loading", total=plan.size, go_on=go_on, counted="resources") as work:
+    with TrackedWork("loading", total=plan.size, go_on=go_on, counted="resources") as work:
         async with aclosing(bulk.load(cut(plan))) as loads:
             async for batches in loads:
                 for batch in batches:
