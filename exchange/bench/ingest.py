@@ -58,7 +58,7 @@ async def _measure(folder: Folder, source: Path, name: str, database: str | None
             msp_id=node.settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
-            bundles=node.gateway.bundles,
+            conditions=node.gateway.conditions,
         ) as ingest:
             before = time.process_time()
             started = time.perf_counter()

@@ -103,7 +103,7 @@ async def build(
             msp_id=settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
-            bundles=node.gateway.bundles,
+            conditions=node.gateway.conditions,
         ) as ingest:
             await _load(ingest, people)
     return demo

@@ -15,25 +15,28 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from exchange.auth.principal import operator
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.load import Fault, Piece
-from exchange.load.ordered_queue import Change, Line, Loaded, Turn, Waiting
-from exchange.load.worker import Answers, Done, Seconds, Wanted, Work, answered, message_of, serve
+from exchange.load.ordered_queue import Line, Loaded, Turn, Waiting
+from exchange.load.worker import Answers, Done, Seconds, Wanted, answered, message_of, serve
 from exchange.runtime.workers import Processes
+from exchange.services.records.changes import RecordChange
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import Indexer
-from exchange.services.records.transaction import Bundles
+from exchange.services.records.write_rights import for_loading
 
 
 class Ingest:
     """Loads files into one gateway's records; `async with` starts the worker processes and ends them."""
 
     def __init__(
-        self, *, msp_id: str, indexer: Indexer, writing: Writing, bundles: Bundles, workers: int = 2
+        self, *, msp_id: str, indexer: Indexer, writing: Writing, conditions: Conditions, workers: int = 2
     ) -> None:
         self._principal = operator(msp_id, "consentry-load")
         self._writing = writing
-        self._bundles = bundles
+        self._conditions = conditions
+        self._right = for_loading()
         self._workers = workers
-        self._processes = Processes(workers, serve, Work(indexer, self._principal))
+        self._processes = Processes(workers, serve, indexer)
         self.seconds = Seconds()
         """Processor seconds of the worker processes."""
 
@@ -107,7 +110,7 @@ class Ingest:
     async def _look_up(self, references: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         # All at once, so that their decisions share a block of the ledger.
         results = await asyncio.gather(
-            *(self._bundles.resolve(self._principal, reference) for reference in references),
+            *(self._conditions.resolve(self._principal, reference) for reference in references),
             return_exceptions=True,
         )
         found: dict[str, str] = {}
@@ -137,7 +140,7 @@ class Ingest:
         changes = [
             (change, loaded)
             for unit, loaded in zip(units, loads, strict=True)
-            for change, _ in unit.changes()
+            for change, _ in unit.changes(self._right)
         ]
         for group in _apart(changes):
             results = await self._writing.write([change for change, _ in group])
@@ -151,7 +154,7 @@ class Ingest:
         if unit.ready.bundle == "transaction":
             loaded.faults.append(Fault(source, None, str(refused)))
             return loaded
-        for change, place in unit.changes():
+        for change, place in unit.changes(self._right):
             try:
                 (result,) = await self._writing.write([change])
                 loaded.count(result.outcome)
@@ -167,9 +170,9 @@ def _is_ours(error: ExchangeError) -> bool:
     return isinstance(error, UnavailableError | DamagedError)
 
 
-def _apart(changes: Iterable[tuple[Change, Loaded]]) -> list[list[tuple[Change, Loaded]]]:
+def _apart(changes: Iterable[tuple[RecordChange, Loaded]]) -> list[list[tuple[RecordChange, Loaded]]]:
     """`changes` in groups in which no record occurs twice, in an order that keeps each record's own."""
-    groups: list[list[tuple[Change, Loaded]]] = []
+    groups: list[list[tuple[RecordChange, Loaded]]] = []
     depth: dict[tuple[str, str], int] = {}
     for change, loaded in changes:
         name = (change.resource_type, change.logical_id)

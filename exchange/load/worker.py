@@ -11,16 +11,14 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import msgspec
 
-from exchange.auth.principal import Principal
 from exchange.errors import ExchangeError
 from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
 from exchange.load import Item, Piece, Position, Unit, take_apart
-from exchange.services.records.prepare import Indexer, Prepared
+from exchange.services.records.prepare import IndexedRecord, Indexer
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
 _RECORD = re.compile(r"([A-Za-z]{1,64})/([A-Za-z0-9\-.]{1,64})")
@@ -73,7 +71,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     size: int
     items: tuple[Place, ...]
     refused: list[Refused]
-    prepared: list[Prepared] = []
+    prepared: list[IndexedRecord] = []
     prepared_at: list[Place] = []
     removals: list[Removal] = []
     removals_at: list[Place] = []
@@ -109,17 +107,9 @@ answered: Callable[[Answers], bytes] = _encode
 _answers_of = msgspec.msgpack.Decoder(Answers).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a worker process has to begin with: all that it takes to prepare, and for whom."""
-
-    indexer: Indexer
-    principal: Principal
-
-
-def serve(connection: Connection, work: Work) -> None:
+def serve(connection: Connection, indexer: Indexer) -> None:
     """Answer each `Piece` with its units as `Ready`, in order, and then `Done`; `Wanted` is a question."""
-    checker = Checker(work)
+    checker = Checker(indexer)
 
     def ask(wanted: set[str]) -> Answers:
         connection.send_bytes(_encode(Wanted(sorted(wanted))))
@@ -134,9 +124,8 @@ def serve(connection: Connection, work: Work) -> None:
 class Checker:
     """Prepares what is in pieces; what conditional references stand for it keeps from piece to piece."""
 
-    def __init__(self, work: Work) -> None:
-        self._indexer = work.indexer
-        self._principal = work.principal
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
         self._resolved: dict[str, str] = {}
 
     def units(self, piece: Piece, ask: Ask) -> Iterator[Ready]:
@@ -192,14 +181,12 @@ class Checker:
             if why := next((unresolved[name] for name in sorted(references) if name in unresolved), None):
                 ready.refused.append(Refused(place, why))
                 continue
-            whole = rewrite_conditionals(body, self._resolved) if references else body
+            resolved = rewrite_conditionals(body, self._resolved) if references else body
             try:
-                prepared = self._indexer.prepare(
-                    self._principal,
-                    whole if item.id is not None else _named(whole, logical_id),
+                prepared = self._indexer.index(
+                    resolved if item.id is not None else _named(resolved, logical_id),
                     resource_type=item.type,
                     logical_id=logical_id,
-                    skip_equal=True,
                 )
             except ExchangeError as why_not:
                 ready.refused.append(Refused(place, _reason(why_not)))

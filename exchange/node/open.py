@@ -34,6 +34,7 @@ from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransac
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.node.gateway import Gateway
+from exchange.node.interaction_table import build_capabilities, build_interactions
 from exchange.node.risk_model import open_model
 from exchange.node.settings import ConfigError, Folder, Settings
 from exchange.runtime.quota import Budget, smallest
@@ -43,11 +44,13 @@ from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
 from exchange.services.membership import Members, Membership
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
+from exchange.services.records.history import Histories
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import Reading
 from exchange.services.records.search import Searching
-from exchange.services.records.transaction import Bundles
+from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
 from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
@@ -278,14 +281,12 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             enforcement=enforcement,
         )
         indexer = Indexer(
-            msp_id=settings.msp_id,
             base=settings.fhir_base,
             members=members.references,
             references=references,
             token_keys=token_keys,
         )
         writing = Writing(
-            msp_id=settings.msp_id,
             references=references,
             indexer=indexer,
             records=records,
@@ -307,7 +308,6 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             model = open_model(folder, settings.risk)
             stack.push_async_callback(model.close)
             scoring = Scoring(
-                msp_id=settings.msp_id,
                 model=model,
                 references=references,
                 records=records,
@@ -323,7 +323,6 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         stack.push_async_callback(_ended, filing)
         membership = Membership(
             folder=folder,
-            msp_id=settings.msp_id,
             members=members,
             references=references,
             records=records,
@@ -331,21 +330,41 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         )
         following = asyncio.create_task(membership.keep_following(), name="membership")
         stack.push_async_callback(_ended, following)
+        tokens = Tokens(
+            records,
+            members.by_msp,
+            base_url=settings.base_url,
+            seal=OperatorSeal(vault.derive("operator")),
+        )
+        rights = WriteRights(msp_id=settings.msp_id)
+        conditions = Conditions(base=settings.fhir_base, searching=searching)
+        interactions = build_interactions(
+            base=settings.fhir_base,
+            cursors=Cursors(vault.derive("cursors")),
+            reading=reading,
+            histories=Histories(
+                references=references, records=records, enforcement=enforcement, reading=reading
+            ),
+            searching=searching,
+            writing=writing,
+            conditions=conditions,
+            rights=rights,
+            audit=audit,
+            scoring=scoring,
+        )
+        capabilities = build_capabilities(
+            interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url
+        )
         gateway = Gateway(
             base=settings.fhir_base,
             member=settings.member,
-            tokens=Tokens(
-                records,
-                members.by_msp,
-                base_url=settings.base_url,
-                seal=OperatorSeal(vault.derive("operator")),
-            ),
+            tokens=tokens,
+            interactions=interactions,
+            capabilities=capabilities,
             reading=reading,
             writing=writing,
-            searching=searching,
-            bundles=Bundles(base=settings.fhir_base, writing=writing, searching=searching),
-            audit=audit,
-            cursors=Cursors(vault.derive("cursors")),
+            conditions=conditions,
+            rights=rights,
             budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
             scoring=scoring,
         )

@@ -15,11 +15,12 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from exchange.auth.principal import Member, operator
+from exchange.auth.principal import Member
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
 from exchange.node.settings import ConfigError, Folder
 from exchange.services.records.create_update import Writing
+from exchange.services.records.write_rights import for_introducing_members
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 
@@ -60,14 +61,12 @@ class Membership:
         self,
         *,
         folder: Folder,
-        msp_id: str,
         members: Members,
         references: References,
         records: Database,
         writing: Writing,
     ) -> None:
         self._folder = folder
-        self._msp_id = msp_id
         self._members = members
         self._references = references
         self._records = records
@@ -86,11 +85,9 @@ class Membership:
             return
         tokens = {self._references.record("Organization", one.organization): one for one in new}
         there = await self._records.read(lambda c: documents.current(c, list(tokens)))
-        system = operator(self._msp_id, "consentry-members")
+        right = for_introducing_members()
         changes = [
-            await self._writing.prepare(
-                system, _organization(one), resource_type="Organization", logical_id=one.organization
-            )
+            await self._writing.prepare(right, _organization(one), logical_id=one.organization)
             for token, one in tokens.items()
             if token not in there
         ]

@@ -50,7 +50,7 @@ async def _load(folder: Folder, paths: list[Path]) -> bool:
                 msp_id=node.settings.msp_id,
                 indexer=node.indexer,
                 writing=node.gateway.writing,
-                bundles=node.gateway.bundles,
+                conditions=node.gateway.conditions,
                 workers=os.cpu_count() or 2,
             ) as ingest,
         ):

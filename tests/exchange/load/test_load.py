@@ -38,7 +38,7 @@ async def loading(node: Node, workers: int = 2) -> AsyncIterator[Ingest]:
         msp_id=node.settings.msp_id,
         indexer=node.indexer,
         writing=node.gateway.writing,
-        bundles=node.gateway.bundles,
+        conditions=node.gateway.conditions,
         workers=workers,
     ) as ingest:
         yield ingest
