@@ -11,21 +11,21 @@ import typer
 from exchange.cli.errors import run
 
 _COMMANDS = {
-    "init": "init",
-    "serve": "serve",
-    "load": "load",
-    "verify": "verify",
-    "rebuild": "rebuild",
-    "demo": "demo",
-    "bench": "bench",
+    "init": "node.init",
+    "serve": "node.serve",
+    "load": "node.load",
+    "verify": "node.verify",
+    "rebuild": "node.rebuild",
+    "demo": "development.demo",
+    "bench": "development.bench",
 }
 _GROUPS = {
-    "client": "clients",
-    "token": "token",
-    "model": "model",
-    "policy": "policy",
-    "evaluator": "evaluator",
-    "network": "network",
+    "client": "node.clients",
+    "token": "node.token",
+    "model": "risk.model",
+    "policy": "node.policy",
+    "evaluator": "risk.evaluator",
+    "network": "development.network",
 }
 
 _HELP = (
