@@ -352,15 +352,14 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             audit=audit,
             scoring=scoring,
         )
-        capabilities = build_capabilities(
-            interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url
-        )
         gateway = Gateway(
             base=settings.fhir_base,
             member=settings.member,
             tokens=tokens,
             interactions=interactions,
-            capabilities=capabilities,
+            capabilities=build_capabilities(
+                interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url
+            ),
             reading=reading,
             writing=writing,
             conditions=conditions,
