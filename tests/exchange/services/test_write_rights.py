@@ -1,4 +1,4 @@
-"""The right to write: its module alone makes one, no write goes without, and a handler that forgets is told."""
+"""The right to write: one module makes it, no write goes without, and a handler that forgets is told."""
 
 from __future__ import annotations
 
