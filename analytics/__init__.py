@@ -1,1 +1,1 @@
-"""Encrypted scoring and federated training of the risk model."""
+"""Train the risk model and score it on ciphertext: homomorphic encryption with Microsoft SEAL."""

@@ -1,23 +1,23 @@
-"""Everything this room can refuse with, one class per reason.
+"""All refusals of this package, one class per reason.
 
 ```
 AnalyticsError
-├── UnsupportedModelError    the compiler can't turn this model into rows; says what it can
-├── CapacityError            the model is well-formed but does not fit the parameter set
-├── NoUsableDataError        the patient's records hold too little to score; names what is missing
-├── DataError                a table, a bin file or a cohort job is not what it says it is
-├── ArtefactError            an artefact that crosses a role boundary is refused
-│   ├── DamagedError         truncated, altered, or not an artefact at all
-│   ├── VersionError         written by a release with another format
-│   ├── MismatchError        whole, but for another model, parameter set, key or request
-│   ├── UnfitCiphertextError whole, but the ciphertext inside has the wrong size, level or form
-│   └── ReplayedError        this very query was answered already
-├── GarbledAnswerError       the answer decrypts, but its built-in check fails: there is no score
-├── UnknownError             the evaluator holds no model or no keys of that digest
-├── UnauthenticatedError     the evaluator does not know who asks
-├── TooLargeError            the request's body is over the limit
-├── BusyError                a limit is reached; try again later
-└── WorkerLostError          the process doing the arithmetic ended; the service goes on
+├── UnsupportedModelError       the compiler can't turn this model into rows; says which models it can
+├── CapacityError               the model is well-formed but does not fit the parameter set
+├── NoUsableDataError           the records hold too little for a score (see `data.feature_values`)
+├── DataError                   a table, a bin file or a cohort job is not of the expected form
+├── ArtefactError               an artefact that crosses a role boundary is refused
+│   ├── DamagedArtefactError    truncated, altered, or not an artefact at all
+│   ├── FormatVersionError      written by a release with another format
+│   ├── ArtefactMismatchError   intact, but for another model, parameter set, key or request
+│   ├── UnfitCiphertextError    intact, but the ciphertext inside has the wrong size, level or form
+│   └── ReplayedQueryError      this very query was answered already
+├── GarbledAnswerError          the answer decrypts, but its built-in check fails: there is no score
+├── UnknownDigestError          the evaluator holds no model or no keys of that digest
+├── UnauthenticatedError        the evaluator does not know the client
+├── BodyTooLargeError           the request's body is over the limit
+├── EvaluatorBusyError          a limit is reached; try again later
+└── WorkerLostError             the process doing the arithmetic ended; the service goes on
 ```
 
 No message carries a feature, a score, or anything that depends on a decrypted value.
@@ -27,11 +27,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from analytics.accounts import Account
-
 
 class AnalyticsError(Exception):
-    """Base of all refusals. `code` is stable; `status` is what the evaluator's HTTP service answers."""
+    """Base of all refusals. `code` is stable; `status` is the HTTP status of the evaluator's service."""
 
     code: ClassVar[str] = "analytics"
     status: ClassVar[int] = 500
@@ -49,47 +47,32 @@ class CapacityError(AnalyticsError):
     code, status = "capacity", 422
 
 
-class NoUsableDataError(AnalyticsError):
-    """There is too little in the records to score.
-
-    `missing` names the features that were not found, and `accounts` say of each
-    feature what became of it.
-    """
-
-    code, status = "no-usable-data", 422
-
-    def __init__(self, message: str, *, accounts: tuple[Account, ...]) -> None:
-        super().__init__(message)
-        self.accounts = accounts
-        self.missing = tuple(account.feature for account in accounts if account.missing)
-
-
 class DataError(AnalyticsError):
-    """A table, a bin file or a cohort job is not what it says it is."""
+    """A table, a bin file or a cohort job is not of the expected form."""
 
     code, status = "data", 422
 
 
 class ArtefactError(AnalyticsError):
-    """Something that crosses a role boundary is refused before it is used."""
+    """An artefact that crosses a role boundary is refused before it is used."""
 
     code, status = "artefact", 400
 
 
-class DamagedError(ArtefactError):
+class DamagedArtefactError(ArtefactError):
     """Truncated, altered, or no artefact at all."""
 
     code, status = "damaged", 400
 
 
-class VersionError(ArtefactError):
+class FormatVersionError(ArtefactError):
     """Written by a release with another format."""
 
     code, status = "version", 400
 
 
-class MismatchError(ArtefactError):
-    """Whole, but for another model, parameter set, key or request."""
+class ArtefactMismatchError(ArtefactError):
+    """Intact, but for another model, parameter set, key or request."""
 
     code, status = "mismatch", 409
 
@@ -100,7 +83,7 @@ class UnfitCiphertextError(ArtefactError):
     code, status = "unfit-ciphertext", 422
 
 
-class ReplayedError(ArtefactError):
+class ReplayedQueryError(ArtefactError):
     """This very query was answered already; a client encrypts anew for each request."""
 
     code, status = "replayed", 409
@@ -109,19 +92,19 @@ class ReplayedError(ArtefactError):
 class GarbledAnswerError(AnalyticsError):
     """The built-in check of a decrypted answer fails, so it holds no score.
 
-    This stays with the client: telling the evaluator would answer a question about the secret key.
+    This error stays with the client: telling the evaluator would answer a question about the secret key.
     """
 
     code, status = "garbled-answer", 502
 
 
-class UnknownError(AnalyticsError):
+class UnknownDigestError(AnalyticsError):
     """The evaluator holds no model or no keys of that digest."""
 
     code, status = "unknown", 404
 
 
-class BusyError(AnalyticsError):
+class EvaluatorBusyError(AnalyticsError):
     """A limit is reached; the same request may succeed later."""
 
     code, status = "busy", 429
@@ -134,21 +117,21 @@ class WorkerLostError(AnalyticsError):
 
 
 class UnauthenticatedError(AnalyticsError):
-    """The evaluator does not know who asks."""
+    """The evaluator does not know the client."""
 
     code, status = "unauthenticated", 401
 
 
-class TooLargeError(AnalyticsError):
+class BodyTooLargeError(AnalyticsError):
     """The request's body is over the evaluator's limit."""
 
     code, status = "too-large", 413
 
 
-def by_code(code: str) -> type[AnalyticsError]:
-    """The class with this code; the base class for a code that this release does not know.
+def error_class(code: str) -> type[AnalyticsError]:
+    """Return the class with this code, or the base class for a code that this release does not know.
 
-    NoUsableDataError is not among them: it is raised and handled where the records are.
+    NoUsableDataError is not among the classes: it is raised and handled on the machine with the records.
     """
     return _BY_CODE.get(code, AnalyticsError)
 
@@ -160,16 +143,16 @@ _BY_CODE = {
         CapacityError,
         DataError,
         ArtefactError,
-        DamagedError,
-        VersionError,
-        MismatchError,
+        DamagedArtefactError,
+        FormatVersionError,
+        ArtefactMismatchError,
         UnfitCiphertextError,
-        ReplayedError,
+        ReplayedQueryError,
         GarbledAnswerError,
-        UnknownError,
+        UnknownDigestError,
         UnauthenticatedError,
-        TooLargeError,
-        BusyError,
+        BodyTooLargeError,
+        EvaluatorBusyError,
         WorkerLostError,
     )
 }

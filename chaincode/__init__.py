@@ -1,1 +1,1 @@
-"""The consortium's contracts: consent, access log and registry, on Hyperledger Fabric or in process."""
+"""The consortium's contracts: consent, policy and access log, on Hyperledger Fabric or in process."""

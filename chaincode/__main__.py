@@ -17,12 +17,12 @@ import time
 from chaincode.router import Router
 from chaincode.shim.errors import SettingsError
 from chaincode.shim.handler import Invoke
-from chaincode.shim.server import ChaincodeServer, Settings
+from chaincode.shim.server import ChaincodeServer, ServiceSettings
 
 _log = logging.getLogger("chaincode")
 
 
-async def serve(settings: Settings, invoke: Invoke) -> None:
+async def serve(settings: ServiceSettings, invoke: Invoke) -> None:
     """Serve until a signal asks to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,12 +39,12 @@ def _now() -> int:
 
 
 def main(invoke: Invoke) -> int:
-    """Run the service from this process's environment; the exit status."""
+    """Run the service from this process's environment, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        asyncio.run(serve(Settings.from_environment(os.environ), invoke))
+        asyncio.run(serve(ServiceSettings.from_environment(os.environ), invoke))
     except SettingsError as why:
-        _log.error("%s", why)  # one line for the operator, who needs no traceback
+        _log.error("%s", why)  # one line for the operator, without a traceback
         return 2
     return 0
 

@@ -1,4 +1,4 @@
-"""Who signed the proposal: the organisation a certificate belongs to, and what its CA says of it."""
+"""The signer of a proposal: the organisation of its certificate, and the attributes that its CA wrote."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Caller(msgspec.Struct, frozen=True):
     """An MSP identity as a contract sees it.
 
     `msp_id` names the organisation; `subject` is the certificate's subject (empty for the embedded
-    ledger, where the node itself is the only caller); `attributes` are those a Fabric CA wrote.
+    ledger, where the node itself is the only caller); `attributes` are those that a Fabric CA wrote.
     """
 
     msp_id: str

@@ -1,4 +1,4 @@
-"""How values and keys look on the ledger: canonical JSON, and Fabric's composite keys.
+"""The encoding of values and keys on the ledger: canonical JSON, and Fabric's composite keys.
 
 Canonical means one value has one encoding: keys sorted, no spaces, UTF-8, integers only. Endorsers
 compare results byte for byte and digests are taken over these bytes, so this module is frozen by
@@ -21,10 +21,10 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: Any) -> bytes:
-    """Canonical JSON of a struct, or of plain dicts, lists, strings, integers and booleans.
+    """Return the canonical JSON of a struct, or of plain dicts, lists, strings, integers and booleans.
 
     Raises:
-        BadArgumentError: the value holds a float or something JSON has no word for.
+        BadArgumentError: the value holds a float, or a value that JSON can't express.
     """
     _refuse_floats(value)
     try:
@@ -46,7 +46,7 @@ def _refuse_floats(value: Any) -> None:
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """Read `data` as `kind`.
+    """Decode `data` as `kind`.
 
     Raises:
         BadArgumentError: the bytes are not JSON, or do not have that shape (the message names the path).
@@ -60,7 +60,7 @@ def decode(data: bytes, kind: type[T]) -> T:
 
 
 def composite_key(kind: str, *parts: str) -> str:
-    """Fabric's composite key of `kind` and `parts`: a namespace of its own that prefix ranges can walk.
+    """Return Fabric's composite key of `kind` and `parts`: a namespace that prefix ranges can walk.
 
     Raises:
         BadArgumentError: a part holds U+0000 or U+10FFFF, which delimit keys.
@@ -72,12 +72,12 @@ def composite_key(kind: str, *parts: str) -> str:
 
 
 def split_composite_key(key: str) -> tuple[str, tuple[str, ...]]:
-    """The kind and the parts that `composite_key` joined."""
+    """Return the kind and the parts that `composite_key` joined."""
     kind, *parts = key[1:-1].split("\0")
     return kind, tuple(parts)
 
 
 def prefix_range(kind: str, parts: Iterable[str] = ()) -> tuple[str, str]:
-    """Start (inclusive) and end (exclusive) of all composite keys that begin with `kind` and `parts`."""
+    """Return start (inclusive) and end (exclusive) of the composite keys that begin with `kind`, `parts`."""
     start = composite_key(kind, *parts)
     return start, start + _LAST_RUNE

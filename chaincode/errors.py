@@ -1,15 +1,15 @@
-"""What a contract can refuse with, one class per reason.
+"""The refusals of a contract, one class per reason.
 
 ```
 ContractError            the transaction is refused; nothing is written
 ├── BadArgumentError     an argument can't be understood
 ├── NotFoundError        the key that the call names holds nothing
-├── ConflictError        the call does not fit what the ledger holds now
+├── ConflictError        the call does not fit the present state of the ledger
 ├── ForbiddenError       this caller may not make this call
 └── ClockError           the proposal's time is too far from the endorser's clock
 ```
 
-The codes are part of the wire format: a gateway on another release reads them.
+The codes are part of the protocol between gateways and peers: a gateway on another release reads them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class NotFoundError(ContractError):
 
 
 class ConflictError(ContractError):
-    """The call does not fit what the ledger holds now (already open, older version, wrong epoch)."""
+    """The call does not fit the present state of the ledger (already open, older version, wrong epoch)."""
 
     code = "conflict"
     status = 409
@@ -67,5 +67,5 @@ def _tree(root: type[ContractError]) -> dict[str, type[ContractError]]:
 
 
 def from_code(code: str, message: str) -> ContractError:
-    """The error that `code` names, for the far side of a wire; an unknown code stays general."""
+    """Return the error that `code` names, as a gateway receives it; an unknown code stays general."""
     return _tree(ContractError).get(code, ContractError)(message)

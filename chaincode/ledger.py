@@ -4,7 +4,7 @@ One `Ledger` stands for one transaction. Its rules are Fabric's:
 
 1. Reads see the state as committed before this transaction; a transaction does not see its own writes.
 2. Writes are kept until the contract returns; a contract that raises has written nothing.
-3. What was read is checked again at commit; if it changed, the transaction is void.
+3. Every key that was read is checked again at commit; if its value changed, the transaction is void.
 4. Nothing here tells the time of day or draws a random number: two endorsers must agree byte for byte.
 """
 
@@ -18,17 +18,17 @@ import msgspec
 from chaincode.caller import Caller
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One key with its value."""
+class StateEntry(msgspec.Struct, frozen=True):
+    """One key of the state with its value."""
 
     key: str
     value: bytes
 
 
-class Page(msgspec.Struct, frozen=True):
+class StatePage(msgspec.Struct, frozen=True):
     """Some entries in key order; `bookmark` continues after them and is empty at the end."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[StateEntry]
     bookmark: str = ""
 
 
@@ -37,31 +37,31 @@ class Ledger(Protocol):
 
     @property
     def tx_id(self) -> str:
-        """The transaction's id, 64 hexadecimal digits."""
+        """Return the transaction's id, 64 hexadecimal digits."""
 
     @property
     def timestamp(self) -> int:
-        """The time that the proposal carries; endorsers bound it against their clocks."""
+        """Return the time that the proposal carries; endorsers bound it against their clocks."""
 
     @property
     def caller(self) -> Caller:
-        """Who signed the proposal."""
+        """Return the signer of the proposal."""
 
     @property
     def transient(self) -> Mapping[str, bytes]:
-        """What endorsers may see and no block holds."""
+        """Return the data that endorsers may see and no block holds."""
 
     async def get(self, key: str) -> bytes | None:
-        """The committed value of `key`."""
+        """Return the committed value of `key`."""
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The committed values of `keys`, in their order, in one round trip where the peer can."""
+        """Return the committed values of `keys`, in their order, in one round trip where the peer can."""
 
     def put(self, key: str, value: bytes) -> None:
         """Write `value` when this transaction commits."""
 
-    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
-        """Up to `limit` entries with `start <= key < end`."""
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
+        """Return up to `limit` entries with `start <= key < end`."""
 
     def emit(self, name: str, payload: bytes) -> None:
         """Set the transaction's one event."""

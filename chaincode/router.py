@@ -1,4 +1,4 @@
-"""From a function's name to its contract; the Fabric shim and the embedded ledger both call here.
+"""The table of the contracts' functions by name; the Fabric shim and the embedded ledger both call here.
 
 A call is a name like `access:authorize` and one JSON document; the answer is canonical JSON. Before any
 contract runs, the clock guard compares the proposal's time, which its sender chose, with this
@@ -14,22 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from chaincode.access import contract as access
-from chaincode.access.calls import Authorize, ReadTrail
+from chaincode.access.calls import Authorize, ReadPairLog
 from chaincode.consent import contract as consent
-from chaincode.consent import policy
-from chaincode.consent.calls import (
-    ApprovePolicy,
-    FileTerms,
-    OpenPairs,
-    ReadHistory,
-    ReadPair,
-    ReadPolicy,
-    SetPolicy,
-    WithdrawPolicy,
-)
+from chaincode.consent.calls import OpenPairs, PublishTerms, ReadHistory, ReadPair
 from chaincode.encoding import decode, encode
 from chaincode.errors import ClockError, NotFoundError
 from chaincode.ledger import Ledger
+from chaincode.policy import contract as policy
+from chaincode.policy.calls import ApprovePolicy, ReadPolicy, SetPolicy, WithdrawPolicy
 
 CLOCK_TOLERANCE = 5 * 60 * 1000
 """Milliseconds that a proposal's time may differ from the endorser's clock."""
@@ -38,23 +30,23 @@ A = TypeVar("A")
 _Run = Callable[[Ledger, Any], Awaitable[msgspec.Struct]]
 
 
-class Function(NamedTuple):
+class ContractFunction(NamedTuple):
     """A contract function and the struct that its argument is decoded into."""
 
     run: _Run
     args: type[msgspec.Struct]
 
 
-def _function(args: type[A], run: Callable[[Ledger, A], Awaitable[msgspec.Struct]]) -> Function:
-    # The pair of types is checked here; the table below forgets it.
-    return Function(run, args)  # type: ignore[arg-type]  # A is a Struct wherever this is called
+def _function(args: type[A], run: Callable[[Ledger, A], Awaitable[msgspec.Struct]]) -> ContractFunction:
+    # Here the types of `args` and `run` are checked against each other; the table below forgets them.
+    return ContractFunction(run, args)  # type: ignore[arg-type]  # A is a Struct wherever this is called
 
 
-FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+FUNCTIONS: Mapping[str, ContractFunction] = MappingProxyType(
     {
         "access:authorize": _function(Authorize, access.authorize),
-        "access:trail": _function(ReadTrail, access.trail),
-        "consent:file": _function(FileTerms, consent.file_terms),
+        "access:trail": _function(ReadPairLog, access.read_pair_log),
+        "consent:file": _function(PublishTerms, consent.publish_terms),
         "consent:history": _function(ReadHistory, consent.history),
         "consent:open": _function(OpenPairs, consent.open_pairs),
         "consent:read": _function(ReadPair, consent.read),
@@ -69,7 +61,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 
 
 class Router:
-    """Runs calls. `clock` gives this endorser's time in milliseconds since 1970 UTC."""
+    """The runner of calls. `clock` gives this endorser's time in milliseconds since 1970 UTC."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock

@@ -23,7 +23,7 @@ from exchange.devnet.containers import (
     profile_file,
     superuser_password,
 )
-from exchange.devnet.topology import Folder, Orderer, Organisation, Topology
+from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Orderer, Topology
 
 FABRIC = "3.1.5"
 POSTGRES = "15.18"
@@ -50,7 +50,7 @@ SCORING_HEADER = """\
 Service = dict[str, Any]
 
 _TMPFS = ["/tmp:mode=1777,size=64m"]  # noqa: S108  # inside the container
-_FOLDER = Folder(ROOT)
+_FOLDER = NetworkFolder(ROOT)
 _TOPOLOGY = Topology.contained(OPTIONS)
 _PARTS = parts(_TOPOLOGY, _FOLDER)
 
@@ -126,7 +126,7 @@ def _orderer(orderer: Orderer) -> Service:
     )
 
 
-def _peer(organisation: Organisation) -> Service:
+def _peer(organisation: NetworkOrganisation) -> Service:
     name, reached = _name(organisation), {"aliases": [organisation.reached]}
     return _long_running(
         image=f"${{FABRIC_PEER_IMAGE:-hyperledger/fabric-peer:{FABRIC}}}",
@@ -144,7 +144,7 @@ def _peer(organisation: Organisation) -> Service:
     )
 
 
-def _chaincode(organisation: Organisation) -> Service:
+def _chaincode(organisation: NetworkOrganisation) -> Service:
     name = _name(organisation)
     environment = chaincode_environment(_FOLDER, organisation, "")
     del environment["CHAINCODE_ID"]  # a digest of the package, which `prepare` makes
@@ -165,7 +165,7 @@ def _chaincode(organisation: Organisation) -> Service:
     )
 
 
-def _database(organisation: Organisation) -> Service:
+def _database(organisation: NetworkOrganisation) -> Service:
     """A hospital's PostgreSQL: its gateway alone shares its network, as a role that owns one database."""
     name, data = _name(organisation), "/var/lib/postgresql/data"
     script = "10-gateway.sh"
@@ -198,7 +198,7 @@ def _database(organisation: Organisation) -> Service:
     )
 
 
-def _gateway(organisation: Organisation, number: int) -> Service:
+def _gateway(organisation: NetworkOrganisation, number: int) -> Service:
     name, published = _name(organisation), FIRST_PUBLISHED + number - 1
     made = _gateway_made(organisation, number)
     start = f"{_once(made)} && exec consentry serve /node"
@@ -227,7 +227,7 @@ def _gateway(organisation: Organisation, number: int) -> Service:
     )
 
 
-def _gateway_made(organisation: Organisation, number: int) -> list[str]:
+def _gateway_made(organisation: NetworkOrganisation, number: int) -> list[str]:
     """The command that makes a gateway's node, once."""
     return [
         *("consentry", "init", "/node", "--name", f'"Hospital {number}"', "--ledger", "fabric"),
@@ -382,20 +382,20 @@ def _checked(test: list[str]) -> Service:
     return {"test": test, "interval": "5s", "timeout": "3s", "retries": 12, "start_period": "5s"}
 
 
-def _node(organisation: Organisation) -> str:
+def _node(organisation: NetworkOrganisation) -> str:
     return f"{_name(organisation)}-gateway"
 
 
-def _database_host(organisation: Organisation) -> str:
+def _database_host(organisation: NetworkOrganisation) -> str:
     return f"database.{_name(organisation)}"
 
 
-def _keeps(organisation: Organisation) -> str:
+def _keeps(organisation: NetworkOrganisation) -> str:
     """The network of a gateway and its database."""
     return f"{_name(organisation)}-database"
 
 
-def _name(organisation: Organisation) -> str:
+def _name(organisation: NetworkOrganisation) -> str:
     return organisation.name.lower()
 
 

@@ -1,1 +1,1 @@
-"""Scoring on ciphertext."""
+"""Scores on ciphertext: the artefacts of the roles, the compiler from trees to polynomials, BFV and CKKS."""

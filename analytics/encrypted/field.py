@@ -1,7 +1,7 @@
-"""Arithmetic in the field of integers modulo a prime: roots that the compiler looks up.
+"""Arithmetic in the field of integers modulo a prime, with tables of square and fourth roots.
 
-The plaintext space of BFV with batching is F_t per slot. The compiler hides leaf values in the weights
-of linear forms that are then squared, so it asks which values are squares and fourth powers, and of what.
+The plaintext space of BFV with batching is F_t per slot. The compiler hides leaf values in the weights of
+linear forms that are squared once or twice, so it needs square and fourth roots.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Field:
         return root
 
     def inverse(self, x: int) -> int:
-        """1/x.
+        """Return 1/x.
 
         Raises:
             ValueError: x is 0 modulo t.
@@ -44,16 +44,16 @@ class Field:
         return pow(x % self.modulus, -1, self.modulus)
 
     def sqrt(self, x: int) -> int | None:
-        """Some r with r^2 = x, or None where x is no square."""
+        """Return some r with r^2 = x, or None where x is no square."""
         root = int(self._squares[x % self.modulus])
         return None if root < 0 else root
 
     def fourth_root(self, x: int) -> int | None:
-        """Some r with r^4 = x, or None where x is no fourth power."""
+        """Return some r with r^4 = x, or None where x is no fourth power."""
         root = int(self._fourths[x % self.modulus])
         return None if root < 0 else root
 
     def centred(self, x: Ints) -> Ints:
-        """Representatives in (-t/2, t/2]."""
+        """Return the representatives in (-t/2, t/2]."""
         reduced: Ints = np.mod(x, self.modulus)
         return np.where(reduced > self.modulus // 2, reduced - self.modulus, reduced)

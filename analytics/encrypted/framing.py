@@ -12,8 +12,8 @@ offset  size  field
 end-32  32    SHA-256 of all that precedes
 ```
 
-Integers are little-endian. The digest makes damage visible and gives the artefact its name; it is not a
-signature, so who sent a frame is for the connection to establish (mutual TLS, or the ledger's record).
+Integers are little-endian. The digest makes damage visible and gives the artefact its name. It is not a
+signature: the connection authenticates the sender of a frame (TLS and a token, or the ledger's record).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-from analytics.errors import DamagedError, MismatchError, VersionError
+from analytics.errors import ArtefactMismatchError, DamagedArtefactError, FormatVersionError
 
 MAGIC = b"CSNT"
 VERSION = 1
@@ -37,8 +37,8 @@ _LENGTH = struct.Struct("<Q")
 _DIGEST = 32
 
 
-class Kind(IntEnum):
-    """What a frame holds, and which role may hold it."""
+class ArtefactKind(IntEnum):
+    """The kind of artefact in a frame, and the roles that may hold it."""
 
     MODEL = 1
     """Model owner to evaluator: the trees and their rows. Not for clients."""
@@ -62,13 +62,13 @@ class Kind(IntEnum):
 class Frame:
     """A kind, a JSON header, and sections of bytes."""
 
-    kind: Kind
+    kind: ArtefactKind
     header: dict[str, Any]
     sections: tuple[bytes, ...]
 
     @cached_property
     def data(self) -> bytes:
-        """The frame's bytes. The same content always gives the same bytes."""
+        """Return the frame's bytes; the same content always gives the same bytes."""
         header = _canonical(self.header)
         fixed = _FIXED.pack(MAGIC, VERSION, self.kind, len(self.sections), len(header))
         body = b"".join([fixed, *(_LENGTH.pack(len(s)) for s in self.sections), header, *self.sections])
@@ -76,37 +76,37 @@ class Frame:
 
     @property
     def digest(self) -> str:
-        """The frame's name: its SHA-256 in hexadecimal."""
+        """Return the frame's name: its SHA-256 in hexadecimal."""
         return self.data[-_DIGEST:].hex()
 
 
-def unframe(data: bytes, kind: Kind, *, sections: Sequence[int]) -> Frame:
+def unframe(data: bytes, kind: ArtefactKind, *, sections: Sequence[int]) -> Frame:
     """Take a frame apart after checking every length and the digest. `sections` are the counts allowed.
 
     Raises:
-        DamagedError: truncated, longer than stated, altered, or no frame.
-        VersionError: another format version.
-        MismatchError: a frame of another kind.
+        DamagedArtefactError: truncated, longer than stated, altered, or no frame.
+        FormatVersionError: another format version.
+        ArtefactMismatchError: a frame of another kind.
     """
     if len(data) < _FIXED.size + _DIGEST:
-        raise DamagedError("the artefact is shorter than an empty frame")
+        raise DamagedArtefactError("the artefact is shorter than an empty frame")
     magic, version, stated, count, header_length = _FIXED.unpack_from(data)
     if magic != MAGIC:
-        raise DamagedError("not a Consentry artefact")
+        raise DamagedArtefactError("not a Consentry artefact")
     if version != VERSION:
-        raise VersionError(f"artefact format {version}; this release reads format {VERSION}")
+        raise FormatVersionError(f"artefact format {version}; this release reads format {VERSION}")
     if hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]:
-        raise DamagedError("the artefact was cut short or altered: its digest does not match")
+        raise DamagedArtefactError("the artefact was cut short or altered: its digest does not match")
     if stated != kind:
-        raise MismatchError(f"expected an artefact of kind {kind.name}, got {_name(stated)}")
+        raise ArtefactMismatchError(f"expected an artefact of kind {kind.name}, got {_name(stated)}")
     if count not in sections or header_length > MAX_HEADER:
-        raise DamagedError("the artefact's sections are not those of its kind")
+        raise DamagedArtefactError("the artefact's sections are not those of its kind")
     position = _FIXED.size + count * _LENGTH.size
     if position + header_length + _DIGEST > len(data):
-        raise DamagedError("the artefact's lengths do not add up")
+        raise DamagedArtefactError("the artefact's lengths do not add up")
     lengths = [_LENGTH.unpack_from(data, _FIXED.size + i * _LENGTH.size)[0] for i in range(count)]
     if position + header_length + sum(lengths) + _DIGEST != len(data):
-        raise DamagedError("the artefact's lengths do not add up")
+        raise DamagedArtefactError("the artefact's lengths do not add up")
     header = _header(data[position : position + header_length])
     position += header_length
     parts = []
@@ -114,7 +114,7 @@ def unframe(data: bytes, kind: Kind, *, sections: Sequence[int]) -> Frame:
         parts.append(data[position : position + length])
         position += length
     frame = Frame(kind, header, tuple(parts))
-    # The bytes are known to be those that `data` would put together again, megabytes later.
+    # `data` would put the same megabytes together again.
     vars(frame)["data"] = data
     return frame
 
@@ -124,18 +124,18 @@ def _canonical(header: dict[str, Any]) -> bytes:
 
 
 def _name(kind: int) -> str:
-    return Kind(kind).name if kind in set(Kind) else f"number {kind}"
+    return ArtefactKind(kind).name if kind in set(ArtefactKind) else f"number {kind}"
 
 
 def _header(text: bytes) -> dict[str, Any]:
     try:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedError("the artefact's header is not JSON") from error
+        raise DamagedArtefactError("the artefact's header is not JSON") from error
     if not isinstance(header, dict):
-        raise DamagedError("the artefact's header is not an object")
+        raise DamagedArtefactError("the artefact's header is not an object")
     if not _is_canonical(header, text):
-        raise DamagedError("the artefact's header is not in canonical form")
+        raise DamagedArtefactError("the artefact's header is not in canonical form")
     return header
 
 

@@ -1,7 +1,7 @@
-"""The part of SEAL that Consentry uses, typed, with foreign errors kept outside.
+"""The part of SEAL that Consentry uses, typed, with foreign errors kept outside: contexts, load and dump.
 
 `tenseal.sealapi` is TenSEAL's direct binding of Microsoft SEAL 4. (TenSEAL's own tensors rotate once per
-column, which is hundreds of times slower here.) Three things about it are not obvious:
+column, which is hundreds of times slower here.) Three of its properties are not obvious:
 
 - Objects are saved to and loaded from paths only. A memory-backed file (`memfd_create`) serves as the
   path, so that no key and no ciphertext touches a disk.
@@ -27,18 +27,20 @@ from tenseal import sealapi
 from tenseal.sealapi import Ciphertext, GaloisKeys, Plaintext, PublicKey, RelinKeys, SecretKey
 
 from analytics.encrypted.field import Ints
-from analytics.encrypted.parameters import ParameterSet
+from analytics.encrypted.parameters import RING, SCALE_BITS, TARGET_BITS, BfvParameters, CkksParameters
 from analytics.errors import UnfitCiphertextError
 
 __all__ = [
-    "Bfv",
+    "BfvContext",
     "Ciphertext",
+    "CkksContext",
     "GaloisKeys",
     "Plaintext",
     "PublicKey",
     "RelinKeys",
     "SecretKey",
-    "bfv",
+    "bfv_context",
+    "ckks_context",
     "dump",
     "galois_element",
     "levels",
@@ -60,7 +62,7 @@ Loadable = TypeVar("Loadable", bound=_Loadable)
 
 
 def dump(value: Any) -> bytes:
-    """SEAL's compressed bytes of a key, ciphertext or serializable object."""
+    """Return SEAL's compressed bytes of a key, ciphertext or serializable object."""
     descriptor = os.memfd_create("seal")
     try:
         value.save(f"/proc/self/fd/{descriptor}")
@@ -89,10 +91,10 @@ def load(empty: Loadable, context: Any, data: bytes) -> Loadable:
     return empty
 
 
-class Bfv:
+class BfvContext:
     """A BFV context with its evaluator and encoder. `ids[n]` names the level at which n primes are left."""
 
-    def __init__(self, parameters: ParameterSet) -> None:
+    def __init__(self, parameters: BfvParameters) -> None:
         settings = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.BFV)
         settings.set_poly_modulus_degree(parameters.ring)
         settings.set_coeff_modulus(sealapi.CoeffModulus.Create(parameters.ring, list(parameters.primes)))
@@ -108,13 +110,13 @@ class Bfv:
         self.top = len(parameters.primes) - 1
 
     def encode(self, slots: Ints) -> Plaintext:
-        """A plaintext with the given value in each of the N slots, values in [0, t)."""
+        """Encode one value per slot, N values in [0, t)."""
         out = Plaintext()
         self.encoder.encode(slots.tolist(), out)
         return out
 
     def decode(self, plaintext: Plaintext) -> Ints:
-        """The N slot values in (-t/2, t/2]."""
+        """Return the N slot values in (-t/2, t/2]."""
         return np.asarray(self.encoder.decode_int64(plaintext), np.int64)
 
     def ciphertext(self, data: bytes, *, primes: int) -> Ciphertext:
@@ -129,11 +131,10 @@ class Bfv:
         return out
 
     def noise(self, bits: int, *, primes: int) -> Ciphertext:
-        """The pair (e, 0) with every coefficient of e uniform in [-2^(bits-1), 2^(bits-1)): for flooding.
+        """Return (e, 0) with every coefficient of e uniform in [-2^(bits-1), 2^(bits-1)), for flooding.
 
-        `bits` is 53 to 84.
-
-        SEAL has no call for this, so the object is written in SEAL's own serialised form and loaded.
+        `bits` is 53 to 84. SEAL has no such call, so the object is written in SEAL's own serialised form
+        and loaded.
         """
         ring = self.parameters.ring
         moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()][:primes]
@@ -149,18 +150,50 @@ class Bfv:
 
 
 @lru_cache(maxsize=8)
-def bfv(parameters: ParameterSet) -> Bfv:
-    """The context of a parameter set, made once per process (a few milliseconds each)."""
-    return Bfv(parameters)
+def bfv_context(parameters: BfvParameters) -> BfvContext:
+    """Return the context of a parameter set, made once per process (a few milliseconds each)."""
+    return BfvContext(parameters)
+
+
+class CkksContext:
+    """A CKKS context. `ids[n]` names the level at which n primes are left; `moduli` are the primes."""
+
+    def __init__(self, parameters: CkksParameters) -> None:
+        settings = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.CKKS)
+        settings.set_poly_modulus_degree(RING)
+        settings.set_coeff_modulus(sealapi.CoeffModulus.Create(RING, list(parameters.primes)))
+        self.context = sealapi.SEALContext(settings, True, sealapi.SEC_LEVEL_TYPE.TC128)  # noqa: FBT003 - positional in the binding
+        if not self.context.parameters_set():
+            raise ValueError(f"{parameters.name}: {self.context.parameters_error_message()}")
+        self.parameters = parameters
+        self.evaluator = sealapi.Evaluator(self.context)
+        self.encoder = sealapi.CKKSEncoder(self.context)
+        self.ids = levels(self.context)
+        self.top = len(parameters.primes) - 1
+        self.moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()]
+        self.scale = 2.0**SCALE_BITS
+        self.target = 2.0**TARGET_BITS
+
+    def encode(self, value: float | list[float], scale: float, primes: int) -> Any:
+        """Encode one number for all slots, or a number for each, at a scale and level."""
+        out = Plaintext()
+        self.encoder.encode(value, self.ids[primes], scale, out)
+        return out
+
+
+@lru_cache(maxsize=2)
+def ckks_context(parameters: CkksParameters) -> CkksContext:
+    """Return the context of a parameter set, made once per process."""
+    return CkksContext(parameters)
 
 
 def galois_element(step: int, ring: int) -> int:
-    """The Galois element of a rotation within batch rows by `step`; step 0 swaps the two rows."""
+    """Return the Galois element of a rotation within batch rows by `step`; step 0 swaps the two rows."""
     return pow(3, step, 2 * ring) if step else 2 * ring - 1
 
 
 def levels(context: Any) -> dict[int, Any]:
-    """SEAL's identifiers of a context's levels by the number of primes left."""
+    """Return SEAL's identifiers of a context's levels by the number of primes left."""
     out: dict[int, Any] = {}
     data = context.first_context_data()
     while True:
@@ -171,7 +204,7 @@ def levels(context: Any) -> dict[int, Any]:
 
 
 def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus: int) -> bytes:
-    """(high * 2^low_bits + low - shift) modulo a prime below 2^61, without a wider integer type.
+    """Compute (high * 2^low_bits + low - shift) modulo a prime below 2^61, without a wider integer type.
 
     The quotient of high * factor is below 2^32, so a double finds it to within one; the difference of
     the wrapped products is then exact in 64 bits.
@@ -184,7 +217,7 @@ def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus:
 
 
 def _seal_object(payload: bytes) -> bytes:
-    """SEAL's 16-byte header for an uncompressed object, and the object."""
+    """Put SEAL's 16-byte header before an uncompressed object."""
     return (
         _HEADER.pack(_SEAL_MAGIC, _HEADER.size, 4, _seal_minor(), 0, 0, _HEADER.size + len(payload)) + payload
     )

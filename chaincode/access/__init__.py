@@ -1,1 +1,1 @@
-"""Who saw what: the transaction that decides an access is the one that logs it."""
+"""Access decisions and the access log: the transaction that decides an access is the one that logs it."""

@@ -1,19 +1,19 @@
-"""What the access contract takes and gives back: the published language of its calls."""
+"""Arguments and results of the access contract: the published language of its calls."""
 
 from __future__ import annotations
 
 import msgspec
 
-from chaincode.access.model import Decision, Record, Request
+from chaincode.access.model import AccessRequest, Decision, LogEntry
 
 PAGE_LIMIT = 500
-"""Most records in one page of a trail."""
+"""Most entries in one page of a pair's log."""
 
 
 class Authorize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Argument of `access:authorize`: 1 to `chaincode.access.model.BATCH_LIMIT` requests."""
 
-    requests: tuple[Request, ...]
+    requests: tuple[AccessRequest, ...]
 
 
 class Decisions(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Decisions(msgspec.Struct, frozen=True):
     decisions: tuple[Decision, ...]
 
 
-class ReadTrail(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ReadPairLog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Argument of `access:trail`.
 
     `since` (inclusive) and `until` (exclusive) bound the transactions' times, in milliseconds since 1970
@@ -36,8 +36,8 @@ class ReadTrail(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     until: int | None = None
 
 
-class Trail(msgspec.Struct, frozen=True):
-    """Result of `access:trail`: records in the order of time; `bookmark` is empty at the end."""
+class PairLog(msgspec.Struct, frozen=True):
+    """Result of `access:trail`: entries in the order of time; `bookmark` is empty at the end."""
 
-    records: tuple[Record, ...]
+    entries: tuple[LogEntry, ...] = msgspec.field(name="records")
     bookmark: str

@@ -1,11 +1,11 @@
 """Deciding and logging in one transaction, and reading the log of one pair.
 
 `authorize` reads the policy and the pairs' terms, decides each request with `chaincode.consent.rules`,
-and writes one record per request, denials included. What was read is checked again at commit, so a
-permit never outlives a revocation that was ordered before it. The event says only that there are records:
-a block that held them once more would be half as large again, at every peer and orderer.
+and writes one log entry per request, denials included. Every key that it read is checked again at commit,
+so a permit never outlives a revocation that was ordered before it. The event says only that there are
+entries: a block that held them once more would be half as large again, at every peer and orderer.
 
-What came of a score is a request of its own, which rests on the entry that permitted it
+The result of a score is a request of its own, which rests on the entry that permitted the score
 (`chaincode.access.scores`).
 """
 
@@ -16,32 +16,42 @@ from collections.abc import Mapping
 
 import msgspec
 
-from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, ReadTrail, Trail
-from chaincode.access.model import BATCH_LIMIT, Action, Decision, Reason, Record, RecordValue, Request
-from chaincode.access.scores import check_score, rests_on
-from chaincode.access.state import (
+from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, PairLog, ReadPairLog
+from chaincode.access.log_keys import (
     ACCESS,
-    MARK,
-    Place,
-    mark_key,
-    mark_range,
-    marked_place,
-    on_sheet,
-    read_record,
-    sheet_key,
-    write_sheets,
+    INDEX_VALUE,
+    LogPosition,
+    find_entry,
+    index_key,
+    index_range,
+    indexed_position,
+    log_page_key,
+    read_entry,
+    write_log_pages,
 )
-from chaincode.consent.model import Pair, Policy
-from chaincode.consent.periods import next_turn
+from chaincode.access.model import (
+    BATCH_LIMIT,
+    AccessRequest,
+    Action,
+    Decision,
+    LogEntry,
+    LogEntryValue,
+    Reason,
+)
+from chaincode.access.scores import check_score, rests_on
+from chaincode.consent.model import Pair
+from chaincode.consent.periods import next_boundary
 from chaincode.consent.rules import decide
-from chaincode.consent.state import POLICY_KEY, decode_pair, decode_policy, pair_key
+from chaincode.consent.state import decode_pair, pair_key
 from chaincode.errors import BadArgumentError, ConflictError
+from chaincode.identifiers import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
 from chaincode.ledger import Ledger
-from chaincode.pages import read_page
-from chaincode.shapes import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
+from chaincode.paging import read_page
+from chaincode.policy.model import Policy
+from chaincode.policy.state import POLICY_KEY, decode_policy
 
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
-_AT_ONCE = 32  # sheets that a trail reads in one go; most of what is on them may be of other pairs
+_PAGES_AT_ONCE = 32  # log pages read in one round trip; most entries on them may be of other pairs
 
 _SHAPES = {
     "pair": PAIR.pattern,
@@ -54,7 +64,7 @@ _SHAPES = {
     "role": f"(?:{CODING.pattern})?",
     "person": f"(?:{OPAQUE.pattern})?",
 }
-# These fields in one match; none of the shapes takes a line break. Which field is wrong is found only then.
+# These fields in one match; none of the shapes takes a line break. Only a mismatch looks for the wrong field.
 _ALL_SHAPES = re.compile("\n".join(_SHAPES.values()))
 
 
@@ -71,70 +81,71 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     for request in requests:
         _check(request)
     pairs = [pair_key(request.pair) for request in requests]
-    permitted = [sheet_key(_rests_at(request)) for request in requests if request.result is not None]
+    permitted = [log_page_key(_permission(request)) for request in requests if request.result is not None]
     names = [POLICY_KEY, *dict.fromkeys(pairs + permitted)]
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
     now, caller = ledger.timestamp, ledger.caller.msp_id
-    decisions, records = [], []
+    decisions, entries = [], []
     for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
         if request.result is not None and decision.outcome == "permit":
-            before = _record_before(values, _rests_at(request))
+            before = _permitting_entry(values, _permission(request))
             if before is None or not rests_on(request, before, now=now, caller=caller):
                 decision = Decision(outcome="deny", reason=Reason.NO_SCORE, epoch=decision.epoch)
         decisions.append(decision)
-        records.append(_record(request, decision, custodian=caller))
-        ledger.put(mark_key(request.pair, Place(now, ledger.tx_id, n)), MARK)
-    for key, value in write_sheets(now, ledger.tx_id, records):
+        entries.append(_entry(request, decision, custodian=caller))
+        ledger.put(index_key(request.pair, LogPosition(now, ledger.tx_id, n)), INDEX_VALUE)
+    for key, value in write_log_pages(now, ledger.tx_id, entries):
         ledger.put(key, value)
     ledger.emit(ACCESS, b"")
     return Decisions(decisions=tuple(decisions))
 
 
-async def trail(ledger: Ledger, args: ReadTrail) -> Trail:
-    """One page of a pair's log, in the order of time.
+async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
+    """Return one page of a pair's log, in the order of time.
 
     Raises:
         BadArgumentError: a limit, a time or the bookmark is out of bounds.
     """
     require(PAIR, args.pair, "pair")
-    bounds = mark_range(args.pair, args.since, args.until)
+    bounds = index_range(args.pair, args.since, args.until)
     page = await read_page(ledger, bounds, limit=args.limit, most=PAGE_LIMIT, bookmark=args.bookmark)
-    places = [marked_place(entry.key) for entry in page.entries]
-    records: list[Record] = []
-    for first in range(0, len(places), _AT_ONCE):
-        some = places[first : first + _AT_ONCE]
-        names = list(dict.fromkeys(map(sheet_key, some)))
-        sheets = dict(zip(names, await ledger.get_many(names), strict=True))
-        records += (_marked(sheets, place) for place in some)
-    return Trail(records=tuple(records), bookmark=page.bookmark)
+    positions = [indexed_position(entry.key) for entry in page.entries]
+    entries: list[LogEntry] = []
+    for first in range(0, len(positions), _PAGES_AT_ONCE):
+        some = positions[first : first + _PAGES_AT_ONCE]
+        names = list(dict.fromkeys(map(log_page_key, some)))
+        pages = dict(zip(names, await ledger.get_many(names), strict=True))
+        entries += (_indexed_entry(pages, position) for position in some)
+    return PairLog(entries=tuple(entries), bookmark=page.bookmark)
 
 
-def _rests_at(request: Request) -> Place:
+def _permission(request: AccessRequest) -> LogPosition:
+    # The position of the entry that the request's result rests on.
     result = request.result
     if result is None:
         raise ValueError("only a request with a result rests on another")
-    return Place(result.time, result.tx, result.n)
+    return LogPosition(result.time, result.tx, result.n)
 
 
-def _record_before(values: Mapping[str, bytes | None], place: Place) -> Record | None:
+def _permitting_entry(values: Mapping[str, bytes | None], position: LogPosition) -> LogEntry | None:
     try:
-        value = on_sheet(place, values[sheet_key(place)])
-        return None if value is None else read_record(place, value)
+        value = find_entry(position, values[log_page_key(position)])
+        return None if value is None else read_entry(position, value)
     except BadArgumentError:
-        return None  # of a newer release; what rests on it is refused, the others are none the worse
+        return None  # of a newer release: refuses the one request that rests on it, and no other
 
 
-def _marked(sheets: Mapping[str, bytes | None], place: Place) -> Record:
-    value = on_sheet(place, sheets[sheet_key(place)])
+def _indexed_entry(pages: Mapping[str, bytes | None], position: LogPosition) -> LogEntry:
+    value = find_entry(position, pages[log_page_key(position)])
     if value is None:
-        raise ConflictError("a mark names a record that is not there")
-    return read_record(place, value)
+        raise ConflictError("an index key names an entry that does not exist")
+    return read_entry(position, value)
 
 
-def _check(request: Request) -> None:
+def _check(request: AccessRequest) -> None:
     values = (
         request.pair,
         request.recipient,
@@ -158,24 +169,24 @@ def _check(request: Request) -> None:
 
 
 def _decide(
-    policy: Policy | None, value: bytes | None, request: Request, *, now: int, caller: str
+    policy: Policy | None, value: bytes | None, request: AccessRequest, *, now: int, caller: str
 ) -> Decision:
     pair: Pair | None = None
     if value is not None:
         try:
             pair = decode_pair(value)
         except (BadArgumentError, ConflictError):
-            # Terms of a newer release deny this request; the others in the batch are none the worse.
+            # Terms of a newer release deny this request; the rest of the batch is decided all the same.
             return Decision(outcome="deny", reason=Reason.UNREADABLE)
     decision = decide(policy, pair, request, now=now, caller=caller)
     if pair is None or decision.outcome == "deny":
         return decision
-    until = next_turn(pair, now)
+    until = next_boundary(pair, now)
     return decision if until is None else msgspec.structs.replace(decision, until=until)
 
 
-def _record(request: Request, decision: Decision, *, custodian: str) -> RecordValue:
-    return RecordValue(
+def _entry(request: AccessRequest, decision: Decision, *, custodian: str) -> LogEntryValue:
+    return LogEntryValue(
         pair=request.pair,
         custodian=custodian,
         recipient=request.recipient,

@@ -1,7 +1,11 @@
-"""What an access asks, what the ledger answers, and the record that is kept of both."""
+"""The language of access: the request, the ledger's decision, and the log entry that keeps both.
+
+Fields are append-only: new ones have a default, old ones keep their name and meaning.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -14,7 +18,7 @@ BATCH_LIMIT = 500
 
 
 class Action(StrEnum):
-    """What the requester does; `CONSENT_ACTION` says which FHIR consent action each one is."""
+    """The action that the requester asks for; `CONSENT_ACTION` maps each to a FHIR consent action."""
 
     READ = "read"
     SEARCH = "search"
@@ -25,7 +29,7 @@ class Action(StrEnum):
     LOG = "log"
 
 
-CONSENT_ACTION: dict[Action, str] = {
+CONSENT_ACTION: Mapping[str, str] = {
     Action.READ: "access",
     Action.SEARCH: "access",
     Action.HISTORY: "access",
@@ -37,7 +41,7 @@ CONSENT_ACTION: dict[Action, str] = {
 
 
 class Reason(StrEnum):
-    """Why a decision fell as it did. Stable: log records carry these for ever."""
+    """The reason of a decision. Stable: log entries carry these for ever."""
 
     CONSENT = "consent"
     POLICY = "policy"
@@ -52,12 +56,12 @@ class Reason(StrEnum):
     NO_SCORE = "no-such-score"
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of a score that was permitted before: the entry that permitted it, and two commitments.
+class ScoreResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The result of a score that was permitted before: the entry that permitted it, and two commitments.
 
     `tx`, `time` (ms since 1970 UTC) and `n` name that entry, of the same pair. `input` and `output` commit
-    to what was scored and to what is shown, salted for the pair: they tell nothing, and two patients with
-    equal features differ.
+    to the features and to the answer that is shown, salted for the pair: they tell nothing, and two
+    patients with equal features differ.
     """
 
     tx: str
@@ -67,8 +71,8 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: str
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One patient's records, asked for by one recipient.
+class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One recipient's request for one patient's records.
 
     `user` and `person` are the same human under two salts: `user` names the entry, `person` is compared
     with the actors of provisions; `person_open` says that other names may be that human's too. `classes`
@@ -76,7 +80,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     `evidence` to the client's signed assertion, both salted.
 
     A score names its `model` by digest. It is asked for twice: before a record is read, and, with the
-    `result`, before anything that came of it is shown (`chaincode.access.scores`).
+    `result`, before any part of the answer is shown (`chaincode.access.scores`).
     """
 
     pair: str
@@ -91,18 +95,17 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     classes: tuple[str, ...] = ()
     person_open: bool = False
     model: str = ""
-    result: Result | None = None
+    result: ScoreResult | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The answer to one request.
+    """The answer to one request, as the ledger gives it.
 
     `basis` is the consent (its id in this pair, with its version) or the policy rule (its id, with the
     policy's version) that the outcome rests on; empty for a Deny that rests on none. `obligations` are
-    what is left to check on each record: a record may be released when no tree in it denies the record
-    and at least one permits it (`chaincode.consent.obligations`). An empty tuple permits every record, so
-    it and None must never be taken for one another: a Permit always has a tuple and a Deny has None, and
-    a value that says otherwise can't be made or decoded.
+    the conditions left to check on each record: a record may be released when no tree in it denies the
+    record and at least one permits it (`chaincode.consent.obligations`). A Permit always has a tuple, of
+    which an empty one permits every record, and a Deny has None: another value can't be made or decoded.
 
     A Permit that rests on terms with periods holds `until` the first of them begins or ends, in ms since
     1970 UTC.
@@ -122,8 +125,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
             raise ValueError("a Permit has obligations, perhaps none left, and a Deny has no obligations")
 
 
-class RecordValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What stands on the ledger of an entry of the access log; its place there says the rest."""
+class LogEntryValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An entry of the access log as the ledger stores it; its position is in the key of its page."""
 
     pair: str
     custodian: str
@@ -142,10 +145,10 @@ class RecordValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     epoch: int = 0
     schema: int = 1  # as in chaincode.consent.model
     model: str = ""
-    result: Result | None = None
+    result: ScoreResult | None = None
 
 
-class Record(RecordValue, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+class LogEntry(LogEntryValue, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of the access log: number `n` of the transaction `tx`, at `time` in ms since 1970 UTC."""
 
     time: int

@@ -1,31 +1,31 @@
-"""What came of a score: which earlier entry it must rest on before it may be shown. Pure; no I/O.
+"""The result of a score: the earlier entry that it must rest on before it may be shown. Pure; no I/O.
 
 A model's answer is known only after the decision that allowed its question, so a score is two requests:
 
 1. With the model's digest, before any record is read. It is decided like every other request.
-2. With the result: the first entry's place, and commitments to what was scored and to what will be shown.
-   It is decided anew on the terms that hold by now, so a patient who has revoked in between is obeyed; and
-   it is refused unless the first entry is there, is a permitted score of the same model that the same user
-   of the same organisation asked the same custodian for, on the same evidence, and is recent.
+2. With the result: the first entry's position, and commitments to the input and to the answer to be shown.
+   It is decided anew on the terms that hold by now, so that a revocation in between is obeyed; and it is
+   refused unless the first entry is there, is a permitted score of the same model that the same user of
+   the same organisation asked the same custodian for, on the same evidence, and is recent.
 
 Both are entries of the log, refused or not. A gateway shows nothing of a score before the second commits.
 """
 
 from __future__ import annotations
 
-from chaincode.access.model import BATCH_LIMIT, Action, Record, Request
+from chaincode.access.model import BATCH_LIMIT, AccessRequest, Action, LogEntry
 from chaincode.errors import BadArgumentError
-from chaincode.shapes import DIGEST, require
+from chaincode.identifiers import DIGEST, require
 
 WINDOW = 5 * 60 * 1000
 """Milliseconds after the permission in which its result can be recorded."""
 
 
-def check_score(request: Request) -> None:
+def check_score(request: AccessRequest) -> None:
     """Refuse a score without its model, anything else with one, and a result of another shape.
 
     Raises:
-        BadArgumentError: which one it is.
+        BadArgumentError: naming the field.
     """
     if request.action != Action.SCORE:
         raise BadArgumentError("only a score has a model and a result")
@@ -40,8 +40,8 @@ def check_score(request: Request) -> None:
         raise BadArgumentError("result.n is the number of an entry")
 
 
-def rests_on(request: Request, before: Record, *, now: int, caller: str) -> bool:
-    """Whether `before`, the entry at the place that the request's result names, permitted this score.
+def rests_on(request: AccessRequest, before: LogEntry, *, now: int, caller: str) -> bool:
+    """Return whether `before`, the entry that the request's result names, permitted this score.
 
     `now` is the transaction's time in ms since 1970 UTC, `caller` the MSP id of the gateway that submits.
     """
@@ -56,5 +56,5 @@ def rests_on(request: Request, before: Record, *, now: int, caller: str) -> bool
     )
 
 
-def _asked(one: Request | Record) -> tuple[str, ...]:
+def _asked(one: AccessRequest | LogEntry) -> tuple[str, ...]:
     return one.pair, one.recipient, one.user, one.role, one.purpose, one.evidence

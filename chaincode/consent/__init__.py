@@ -1,1 +1,1 @@
-"""Who may see what: the terms a patient set towards one recipient, and the rules that read them."""
+"""Patients' consent: the terms that one patient set towards one recipient, and the rules that decide."""

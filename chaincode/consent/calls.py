@@ -1,4 +1,4 @@
-"""What the consent and policy contracts take and give back: the published language of their calls.
+"""Arguments and results of the consent contract: the published language of its calls.
 
 Each call's argument is one JSON document of the struct named here, and so is its result. Batches hold
 at most `BATCH_LIMIT` members.
@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from chaincode.consent.model import Pair, Policy, Terms
+from chaincode.consent.model import Pair, Terms
 
 BATCH_LIMIT = 500
-"""Most pairs or filings in one call."""
+"""Most pairs or updates in one call."""
 
 HISTORY_LIMIT = 100
 """Most states in one page of a pair's history."""
@@ -36,31 +36,31 @@ class OpenPairs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OpenedPairs(msgspec.Struct, frozen=True):
-    """Result of `consent:open`: what became of each opening, in order. An open pair stays as it was."""
+    """Result of `consent:open`: the outcome of each opening, in order. An open pair stays as it was."""
 
     outcomes: tuple[Literal["opened", "already-open"], ...]
 
 
-class Filing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TermsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """New terms for one pair: they replace the consent of the same id, or join the others."""
 
     pair: str
     terms: Terms
 
 
-class FileTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PublishTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Argument of `consent:file`."""
 
-    filings: tuple[Filing, ...]
+    updates: tuple[TermsUpdate, ...] = msgspec.field(name="filings")
 
 
-class FiledTerms(msgspec.Struct, frozen=True):
-    """Result of `consent:file`: each filing's pair has this epoch now."""
+class PublishedTerms(msgspec.Struct, frozen=True):
+    """Result of `consent:file`: the epoch that each update gave its pair."""
 
     epochs: tuple[int, ...]
 
 
-class Change(msgspec.Struct, frozen=True):
+class PairChange(msgspec.Struct, frozen=True):
     """One pair in the `consent` event, which is a list of these."""
 
     pair: str
@@ -73,7 +73,7 @@ class ReadPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pair: str
 
 
-class HeldPair(msgspec.Struct, frozen=True):
+class CurrentPair(msgspec.Struct, frozen=True):
     """Result of `consent:read`; None where no such pair is open."""
 
     pair: Pair | None
@@ -100,48 +100,3 @@ class PairHistory(msgspec.Struct, frozen=True):
 
     versions: tuple[PairVersion, ...]
     bookmark: str
-
-
-class SetPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Argument of `policy:found` and `policy:propose`."""
-
-    policy: Policy
-
-
-class ApprovePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Argument of `policy:approve`: the SHA-256 of the proposed policy's canonical bytes."""
-
-    digest: str
-
-
-class WithdrawPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Argument of `policy:withdraw`: the digest of the proposal that the caller approved."""
-
-    digest: str
-
-
-class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A policy that waits for a majority; `approvals` are the voters that agree, sorted."""
-
-    policy: Policy
-    approvals: tuple[str, ...]
-
-
-class PolicyStanding(msgspec.Struct, frozen=True):
-    """Result of the calls that set a policy, and the `policy` event: where that policy stands."""
-
-    digest: str
-    version: int
-    approvals: tuple[str, ...]
-    adopted: bool
-
-
-class ReadPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Argument of `policy:read`."""
-
-
-class HeldPolicy(msgspec.Struct, frozen=True):
-    """Result of `policy:read`: the policy in force, and those that wait, by digest."""
-
-    policy: Policy | None
-    proposals: dict[str, Proposal]

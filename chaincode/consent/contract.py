@@ -1,13 +1,13 @@
-"""The terms of each pair, as a contract: open a pair, file terms to it, read it, and read its past.
+"""The terms of each pair as a contract: open a pair, publish terms to it, read it, and read its history.
 
-1. A pair is opened by the organisation that holds the records, which stays its custodian; nobody else
-   changes it. Its recipient is a member of the consortium.
-2. Filing replaces the consent of the same id, and only with a newer version. Revocation is a version
-   with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
-3. Every change bumps the pair's epoch and writes its one key, so a decision that read the key before
-   can't commit after. Beside it each state stays under a key of its own: a pair's past is read in pages, and
-   needs no index of Fabric's, which would take in every key that accesses write.
-4. A consent that a pair holds can always be ended, however full the pair is.
+1. A pair is opened by the organisation that holds the records, which stays its custodian; no other
+   organisation changes it. Its recipient is a member of the consortium.
+2. Published terms replace the consent of the same id, and only with a newer version. Revocation is a
+   version with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
+3. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
+   can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
+   and needs no index of Fabric's, which would take in every key that accesses write.
+4. A consent in a pair can always be ended, however full the pair is.
 """
 
 from __future__ import annotations
@@ -19,33 +19,27 @@ import msgspec
 from chaincode.consent.calls import (
     BATCH_LIMIT,
     HISTORY_LIMIT,
-    Change,
-    FiledTerms,
-    FileTerms,
-    HeldPair,
+    CurrentPair,
     OpenedPairs,
     Opening,
     OpenPairs,
+    PairChange,
     PairHistory,
     PairVersion,
+    PublishedTerms,
+    PublishTerms,
     ReadHistory,
     ReadPair,
 )
 from chaincode.consent.limits import check_active, check_credentials, check_held, check_terms
 from chaincode.consent.model import Pair, Terms, ended
-from chaincode.consent.state import (
-    decode_pair,
-    decode_version,
-    history_range,
-    pair_key,
-    read_policy,
-    version_key,
-)
+from chaincode.consent.state import decode_pair, decode_version, history_range, pair_key, version_key
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
+from chaincode.identifiers import PAIR, require
 from chaincode.ledger import Ledger
-from chaincode.pages import read_page
-from chaincode.shapes import PAIR, require
+from chaincode.paging import read_page
+from chaincode.policy.state import read_policy
 
 
 async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
@@ -53,9 +47,9 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
 
     Raises:
         NotFoundError: the consortium is not founded.
-        ForbiddenError: the caller is no member, or a pair is another custodian's.
+        ForbiddenError: the caller is not a member, or a pair is another custodian's.
         ConflictError: a pair is open towards another recipient or subject.
-        BadArgumentError: a recipient is no member, a pair is named twice, or a bound is passed.
+        BadArgumentError: a recipient is not a member, a pair is named twice, or a bound is exceeded.
     """
     _check_batch(len(args.openings))
     policy = await read_policy(ledger)
@@ -70,67 +64,67 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
             raise BadArgumentError("recipient is not a member of the consortium")
     if len({opening.pair for opening in args.openings}) != len(args.openings):
         raise BadArgumentError("a pair is named twice")
-    held = await ledger.get_many([pair_key(opening.pair) for opening in args.openings])
+    values = await ledger.get_many([pair_key(opening.pair) for opening in args.openings])
     outcomes: list[Literal["opened", "already-open"]] = []
-    changes: list[Change] = []
-    for opening, value in zip(args.openings, held, strict=True):
+    changes: list[PairChange] = []
+    for opening, value in zip(args.openings, values, strict=True):
         if value is not None:
             _check_same(opening, decode_pair(value), caller)
             outcomes.append("already-open")
             continue
         _write(ledger, opening.pair, _new_pair(opening, caller, ledger.timestamp))
         outcomes.append("opened")
-        changes.append(Change(pair=opening.pair, epoch=1))
+        changes.append(PairChange(pair=opening.pair, epoch=1))
     if changes:
         ledger.emit("consent", encode(changes))
     return OpenedPairs(outcomes=tuple(outcomes))
 
 
-async def file_terms(ledger: Ledger, args: FileTerms) -> FiledTerms:
-    """Grant, change or revoke: put each filing's terms in place of the consent of the same id.
+async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
+    """Grant, change or revoke: put the terms of each update in place of the consent of the same id.
 
     Raises:
         NotFoundError: a pair is not open.
         ForbiddenError: a pair is another custodian's.
-        ConflictError: the version is not newer than the one held.
-        BadArgumentError: a bound is passed.
+        ConflictError: the version is not newer than the present one.
+        BadArgumentError: a bound is exceeded.
     """
-    _check_batch(len(args.filings))
-    for filing in args.filings:
-        require(PAIR, filing.pair, "pair")
-    filed = [(filing.pair, _kept(filing.terms)) for filing in args.filings]
-    names = list(dict.fromkeys(name for name, _ in filed))
-    held = await ledger.get_many([pair_key(name) for name in names])
+    _check_batch(len(args.updates))
+    for update in args.updates:
+        require(PAIR, update.pair, "pair")
+    updates = [(update.pair, _kept(update.terms)) for update in args.updates]
+    names = list(dict.fromkeys(name for name, _ in updates))
+    values = await ledger.get_many([pair_key(name) for name in names])
     pairs: dict[str, Pair] = {}
-    for name, value in zip(names, held, strict=True):
+    for name, value in zip(names, values, strict=True):
         if value is None:
             raise NotFoundError("a pair is not open")
         pairs[name] = decode_pair(value)
         if pairs[name].custodian != ledger.caller.msp_id:
             raise ForbiddenError("a pair is another custodian's")
     epochs = []
-    for name, terms in filed:
-        pairs[name] = _filed(pairs[name], terms)
+    for name, terms in updates:
+        pairs[name] = _updated(pairs[name], terms)
         epochs.append(pairs[name].epoch)
-    # What only ends is never too much, even where an earlier release let more in.
-    growing = {name for name, terms in filed if terms.status == "active"}
+    # An update that only ends a consent is always taken, even where an earlier release let more in.
+    growing = {name for name, terms in updates if terms.status == "active"}
     for name, pair in pairs.items():
         if name in growing:
             check_active(pair.consents)
         _write(ledger, name, pair)
-    ledger.emit("consent", encode([Change(pair=name, epoch=pair.epoch) for name, pair in pairs.items()]))
-    return FiledTerms(epochs=tuple(epochs))
+    ledger.emit("consent", encode([PairChange(pair=name, epoch=pair.epoch) for name, pair in pairs.items()]))
+    return PublishedTerms(epochs=tuple(epochs))
 
 
-async def read(ledger: Ledger, args: ReadPair) -> HeldPair:
-    """A pair as it stands; None where no such pair is open."""
+async def read(ledger: Ledger, args: ReadPair) -> CurrentPair:
+    """Return a pair in its present state; None where no such pair is open."""
     require(PAIR, args.pair, "pair")
     value = await ledger.get(pair_key(args.pair))
-    return HeldPair(pair=None if value is None else decode_pair(value))
+    return CurrentPair(pair=None if value is None else decode_pair(value))
 
 
 async def history(ledger: Ledger, args: ReadHistory) -> PairHistory:
-    """One page of the states that a pair had, the newest first.
+    """Return one page of the states that a pair had, the newest first.
 
     Raises:
         BadArgumentError: the limit or the bookmark is out of bounds.
@@ -185,18 +179,18 @@ def _kept(terms: Terms) -> Terms:
     return kept
 
 
-def _filed(pair: Pair, terms: Terms) -> Pair:
+def _updated(pair: Pair, terms: Terms) -> Pair:
     others = []
     for one in pair.consents:
         if one.id != terms.id:
             others.append(one)
         elif one.version >= terms.version:
-            raise ConflictError("the consent held is not older than the one filed")
+            raise ConflictError("the present version of the consent is not older than the published one")
     if len(others) == len(pair.consents):
         check_held(len(others) + 1)
     return msgspec.structs.replace(pair, epoch=pair.epoch + 1, consents=_in_order((*others, terms)))
 
 
 def _in_order(consents: tuple[Terms, ...]) -> tuple[Terms, ...]:
-    # By id, so that two pairs of one patient don't show in which order her consents came.
+    # By id, so that two pairs of one patient don't show the order in which her consents came.
     return tuple(sorted(consents, key=lambda terms: terms.id))

@@ -1,31 +1,28 @@
-"""How large consent may grow, so that one pair can't slow down everybody's decisions.
+"""Bounds of a pair's terms, so that one pair can't slow down the decisions of others.
 
-Every bound refuses by name. They sit far above what FHIR consents hold in practice.
+Every bound refuses by name. They are far above the sizes of FHIR consents in practice.
 
-Consents that are over stay in their pair, or an older version could come back. They stay as what is left
-of them without their provisions, and room for them is set aside: `HELD` of them at their largest, beside
-active consents of `TERMS` bytes, are less than `VALUE`. So whatever a pair holds, a consent in it can be
-ended. Where a pair has no place for one more consent, it has none for any version of it, ever: the number
-that is held never falls.
+Consents that have ended stay in their pair, or an older version could come back. They stay without their
+provisions, and room for them is set aside: `HELD` of them at their largest, beside active consents of
+`TERMS` bytes, are less than `VALUE`. So a consent can be ended whatever else its pair holds. Where a pair
+has no place for one more consent, it has none for any version of it, ever: the number of consents in a pair
+never falls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chaincode.consent.model import Policy, Provision, Terms
+from chaincode.consent.model import DEPTH, Provision, Terms
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError
-from chaincode.shapes import DIGEST, MSP_ID, OPAQUE, require
+from chaincode.identifiers import DIGEST, OPAQUE, require
 
 CONSENTS = 100
 """Active consents in one pair."""
 
 HELD = 200
-"""Consents in one pair, those that are over included."""
-
-DEPTH = 12
-"""Provisions within provisions."""
+"""Consents in one pair, those that have ended included."""
 
 PROVISIONS = 500
 """Provisions in the active consents of one pair together."""
@@ -34,19 +31,13 @@ TERMS = 28 * 1024
 """Bytes of the active consents of one pair together, as stored."""
 
 VALUE = 64 * 1024
-"""Bytes of one pair or policy as stored."""
+"""Bytes of one pair as stored."""
 
 VERSION = 2**53 - 1
 """The highest version of a consent: the largest integer that every reader of JSON reads exactly."""
 
 CREDENTIALS = 20
 """Commitments to a patient's public keys in one pair."""
-
-MEMBERS = 100
-"""Organisations in a consortium."""
-
-RULES = 200
-"""Rules in a policy."""
 
 
 def check_terms(terms: Terms) -> None:
@@ -81,17 +72,17 @@ def check_active(consents: Iterable[Terms]) -> None:
 
 
 def check_held(held: int) -> None:
-    """Refuse a pair with `held` consents, active or over, when that is too many.
+    """Refuse a pair with `held` consents, active or ended, if these are too many.
 
     Raises:
         BadArgumentError: naming the bound.
     """
     if held > HELD:
-        raise BadArgumentError(f"a pair has more than {HELD} consents, those that are over included")
+        raise BadArgumentError(f"a pair has more than {HELD} consents, those that have ended included")
 
 
 def check_credentials(credentials: tuple[str, ...]) -> None:
-    """Refuse commitments that are too many or none.
+    """Refuse commitments that are too many or not digests.
 
     Raises:
         BadArgumentError: naming the bound.
@@ -102,34 +93,8 @@ def check_credentials(credentials: tuple[str, ...]) -> None:
         require(DIGEST, commitment, "credentials")
 
 
-def encode_policy(policy: Policy) -> bytes:
-    """The policy's canonical bytes, when the policy keeps to the bounds and names no member twice.
-
-    Raises:
-        BadArgumentError: naming the bound.
-    """
-    if not policy.members or len(policy.members) > MEMBERS:
-        raise BadArgumentError(f"a consortium has 1 to {MEMBERS} members")
-    if len(set(policy.members)) != len(policy.members):
-        raise BadArgumentError("a member is named twice")
-    for member in policy.members:
-        require(MSP_ID, member, "members")
-    if len(set(policy.voters)) != len(policy.voters):
-        raise BadArgumentError("a voter is named twice")
-    if not set(policy.voters) <= set(policy.members):
-        raise BadArgumentError("a voter is no member")
-    if len(policy.rules) > RULES:
-        raise BadArgumentError(f"a policy has more than {RULES} rules")
-    if len({rule.id for rule in policy.rules}) != len(policy.rules):
-        raise BadArgumentError("a rule's id is used twice")
-    value = encode(policy)
-    if len(value) > VALUE:
-        raise BadArgumentError(f"a policy is larger than {VALUE} bytes")
-    return value
-
-
 def _measure(root: Provision) -> tuple[int, int]:
-    """How many provisions there are in `root`, and how deep; of a giant, enough to refuse it."""
+    """Return the number of provisions in `root` and their depth; of a giant, enough to refuse it."""
     nodes, depth = 0, 0
     level: list[Provision] = [root]
     while level and nodes <= PROVISIONS and depth <= DEPTH:

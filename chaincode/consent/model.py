@@ -1,9 +1,11 @@
 """The terms of consent as the ledger holds them: pseudonymous, canonical, and only for one recipient.
 
-A FHIR `Consent` stays encrypted at the hospital. What a decision needs is compiled into these structs,
-once per recipient that the consent concerns, so that two recipients' terms share no identifier.
+A FHIR `Consent` stays encrypted at the hospital. The parts that a decision needs are compiled into these
+structs, once per recipient that the consent concerns, so that two recipients' terms share no identifier.
 Times are milliseconds since 1970 UTC; a period's `end` is exclusive. Codes are `system|code`.
 Fields are append-only: new ones have a default, old ones keep their name and meaning.
+
+Terms that a newer release wrote may hold codes without a meaning here. `understands_pair` finds them.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Literal
 import msgspec
 
 SCHEMA = 1
-"""Version of every value in this module; a reader refuses what is newer."""
+"""Version of every value in this module; a reader refuses a newer one."""
 
 PURPOSES = frozenset({"TREAT", "ETREAT", "BTG", "HPAYMT", "HOPERAT", "HRESCH", "PATRQT", "PUBHLTH"})
 """v3 PurposeOfUse codes that a request may state and a provision may name."""
@@ -27,6 +29,9 @@ CONFIDENTIALITY_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-Confidentiali
 CONFIDENTIALITY = ("U", "L", "M", "N", "R", "V")
 """v3 Confidentiality from unrestricted to very restricted; a record without any of them is N."""
 
+DEPTH = 12
+"""Most levels of provisions within provisions that are stored and understood."""
+
 Effect = Literal["permit", "deny", "none"]
 
 
@@ -38,7 +43,7 @@ class Period(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom a provision is about.
+    """An actor that a provision is about.
 
     `id` is an MSP id for an organisation, `system|code` for a role, and for a person a pseudonym that
     holds for this pair alone.
@@ -56,7 +61,7 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """When a provision applies: every list that is not empty must be met, by one of its members.
+    """The condition of a provision: every list that is not empty must be met, by one of its members.
 
     The first four are about the request and decided on the ledger; the others are about a record and
     go back to the gateway as an obligation. In an obligation, `actors` are those of which the request left
@@ -75,13 +80,13 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
 
 ALWAYS = Condition()
-"""No condition. There is one of it, so that it is left out of what is written and each value has one form."""
+"""No condition. There is one instance of it, which encoding leaves out, so that each value has one form."""
 
 
 class Provision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A rule and its exceptions; `effect` is `none` only at the root of a consent without a base rule.
 
-    What follows from it is said in `chaincode.consent.rules` and `chaincode.consent.obligations`.
+    `chaincode.consent.rules` and `chaincode.consent.obligations` say how it is applied.
     """
 
     effect: Effect
@@ -90,10 +95,10 @@ class Provision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What one FHIR Consent says to one recipient.
+    """The terms that one FHIR Consent sets towards one recipient.
 
     `id` is a pseudonym of the Consent for this pair; `version` grows with each change; `attested` says
-    whether the patient or the hospital vouches for it. A consent that is over has an empty root (`ended`).
+    whether the patient or the hospital vouches for it. A consent that has ended has an empty root (`ended`).
     """
 
     id: str
@@ -103,13 +108,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     root: Provision
 
 
-def ended(terms: Terms) -> Terms:
-    """What is kept of terms that are over: who they are, so that no older version comes back."""
-    return msgspec.structs.replace(terms, status="inactive", root=Provision("none"))
-
-
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """All that holds between one subject and one recipient; the one key that every decision reads.
+    """All terms between one subject and one recipient; the one key that every decision reads.
 
     `subject` is `patient`, or `directory` for records that belong to no patient. `epoch` grows with each
     change. `credentials` are salted commitments to the patient's public keys.
@@ -122,38 +122,62 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     opened: int
     consents: tuple[Terms, ...] = ()
     credentials: tuple[str, ...] = ()
-    schema: int = 1  # what is not written is 1, whatever SCHEMA becomes
+    schema: int = 1  # an absent schema is 1, whatever SCHEMA becomes
 
 
-class PolicyRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What may be done without asking the patient.
-
-    `relation` is `custodian` where the recipient holds the records itself, `member` for any member of
-    the consortium. `subject` as in `Pair`.
-    """
-
-    id: str
-    relation: Literal["custodian", "member"]
-    subject: Literal["patient", "directory"]
-    purposes: tuple[str, ...]
-    actions: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
+def ended(terms: Terms) -> Terms:
+    """Return the part of ended terms that is kept: id and version, so that no older version comes back."""
+    return msgspec.structs.replace(terms, status="inactive", root=Provision("none"))
 
 
-class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The consortium's implicit policy: who the members are and what they may do without asking.
+# --- Whether this release understands a pair ------------------------------------------------------------
 
-    `voters` are the members that decide on the next version; all of them where none is named. A member
-    without a vote takes part like any other: it holds records, asks, and endorses.
-    """
 
-    version: int
-    members: tuple[str, ...]
-    rules: tuple[PolicyRule, ...]
-    schema: int = 1  # what is not written is 1, whatever SCHEMA becomes
-    voters: tuple[str, ...] = ()
+def understands_pair(pair: Pair) -> bool:
+    """Return whether every part of the active consents in `pair` means something to this release."""
+    return pair.schema <= SCHEMA and all(
+        terms.status == "inactive" or _understands_rule(terms.root, DEPTH) for terms in pair.consents
+    )
 
-    @property
-    def deciding(self) -> tuple[str, ...]:
-        """The members of whom more than half adopt the next version."""
-        return self.voters or self.members
+
+def _understands_rule(rule: Provision, depth: int) -> bool:
+    if depth == 0 or not _understands_condition(rule.when):
+        return False
+    for exception in rule.exceptions:
+        if exception.effect == "none" or not _understands_rule(exception, depth - 1):
+            return False
+    return True
+
+
+def _understands_condition(when: Condition) -> bool:
+    return not (
+        (when.period is not None and not _is_period(when.period))
+        or (when.actors and not all(map(_is_actor, when.actors)))
+        or (when.actions and not ACTIONS.issuperset(when.actions))
+        or (when.purposes and not PURPOSES.issuperset(when.purposes))
+        or (when.classes and "" in when.classes)
+        or (when.codes and not all(map(_is_coding, when.codes)))
+        or (when.labels and not all(map(_is_label, when.labels)))
+        or (when.data_period is not None and not _is_period(when.data_period))
+        or (when.references and not all(reference.digest for reference in when.references))
+    )
+
+
+def _is_period(period: Period) -> bool:
+    if period.start is None or period.end is None:
+        return period.start is not None or period.end is not None
+    return period.start < period.end
+
+
+def _is_actor(actor: Actor) -> bool:
+    return _is_coding(actor.id) if actor.kind == "role" else actor.id != ""
+
+
+def _is_coding(code: str) -> bool:
+    system, _, value = code.rpartition("|")
+    return system != "" and value != ""
+
+
+def _is_label(label: str) -> bool:
+    system, _, code = label.rpartition("|")
+    return system != "" and (code in CONFIDENTIALITY if system == CONFIDENTIALITY_SYSTEM else code != "")

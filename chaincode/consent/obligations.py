@@ -1,15 +1,15 @@
-"""Which records an obligation lets through: the second half of a decision, made where the record is open.
+"""The release of records under obligations: the second half of a decision, made where the record is open.
 
-The ledger never sees a record. What it can't decide it hands back as obligations, trees of provisions
-whose conditions about the request are settled. Here is how they are read.
+The ledger never sees a record. It hands the conditions on records back as obligations: trees of provisions
+in which all conditions on the request are settled. They are applied as follows.
 
 1. Any tree that denies the record refuses it. Otherwise any tree that permits it releases it. Otherwise it
    is refused.
 2. A tree is a rule and its exceptions. Where a rule applies, an exception that denies decides; otherwise
    one that permits; otherwise the rule's own effect.
-3. What is unknown never opens a record. A record falls in a condition surely, possibly, or not. A rule
-   that denies applies where the record possibly falls in it and in all that encloses it. A rule that permits
-   applies only where the record surely does.
+3. An unknown fact never opens a record. A record meets a condition surely, possibly, or not. A rule that
+   denies applies where the record possibly meets its condition and those of all rules around it. A rule
+   that permits applies only where the record surely does.
 
 | condition | surely | possibly |
 | --- | --- | --- |
@@ -17,7 +17,7 @@ whose conditions about the request are settled. Here is how they are read.
 | `codes` | every primary concept has a listed code | a listed code stands anywhere in it, or might |
 | `labels` | all its labels are covered | one of its labels is touched |
 | `data_period` | all of its time lies inside | part of it does, or it has no known time |
-| `references` | it is, depends on, or was written by what is named | the same, or it might |
+| `references` | it is, depends on, or was written by a named record | the same, or it might |
 | `actors` | never: the request left it open | always |
 
 A list of labels covers a record when it names each of its labels and its confidentiality is at or below
@@ -45,23 +45,23 @@ from chaincode.consent.model import (
 )
 
 UNKNOWN = ""
-"""Among `links` and `authors`: one more that can't be told."""
+"""Among `links` and `authors`: one more that can't be determined."""
 
 _CONFIDENTIAL = CONFIDENTIALITY_SYSTEM + "|"
 _RANK = {_CONFIDENTIAL + code: rank for rank, code in enumerate(CONFIDENTIALITY)}
 _NORMAL = _RANK[_CONFIDENTIAL + "N"]
-_UNHEARD_OF = len(CONFIDENTIALITY)  # a confidentiality code that nobody knows is above all that are known
+_UNHEARD_OF = len(CONFIDENTIALITY)  # an unknown confidentiality code is above all known ones
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to know about one record before it may be released.
+class RecordFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts about one record that decide whether it may be released.
 
     `classes` are its resource type and those of the records in it. `codes` has one set per primary
     concept: the codes (`system|code`) that stand for it. `mentions` are the codes found anywhere in it,
     `labels` its security labels; in both, a part that was not stated is empty, and `|` is a concept given
-    in words alone. `period` is its clinical time, None if unknown. `own`, `links` (what it refers to) and
+    in words alone. `period` is its clinical time, None if unknown. `own`, `links` (its references) and
     `authors` are digests salted for the pair; `UNKNOWN` among them says that there is one that can't be
-    told.
+    determined.
     """
 
     classes: frozenset[str]
@@ -74,8 +74,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     authors: frozenset[str]
 
 
-def admits(obligations: tuple[Provision, ...] | None, facts: Facts) -> bool:
-    """Whether a record may be released under the `obligations` of one decision.
+def admits(obligations: tuple[Provision, ...] | None, facts: RecordFacts) -> bool:
+    """Return whether a record may be released under the `obligations` of one decision.
 
     `()` comes from a Permit without conditions and releases every record; None comes from a Deny and
     releases none. `Decision` can't hold the one in place of the other.
@@ -86,9 +86,9 @@ def admits(obligations: tuple[Provision, ...] | None, facts: Facts) -> bool:
     return "deny" not in opinions and ("permit" in opinions or not obligations)
 
 
-def opinion(rule: Provision, facts: Facts) -> Effect:
-    """What `rule` with its exceptions says about a record; `none` where it has no opinion."""
-    surely, possibly = _falls_in(rule, facts)
+def opinion(rule: Provision, facts: RecordFacts) -> Effect:
+    """Return the opinion of `rule` with its exceptions about a record; `none` where it has none."""
+    surely, possibly = _meets(rule, facts)
     if not possibly:
         return "none"
     exceptions = {opinion(exception, facts) for exception in rule.exceptions}
@@ -98,8 +98,8 @@ def opinion(rule: Provision, facts: Facts) -> Effect:
     return "none" if applied == "permit" and not surely else applied
 
 
-def _falls_in(rule: Provision, facts: Facts) -> tuple[bool, bool]:
-    # Whether the record falls in the rule's condition surely, and whether it does at least possibly.
+def _meets(rule: Provision, facts: RecordFacts) -> tuple[bool, bool]:
+    # Whether the record meets the rule's condition surely, and whether it does at least possibly.
     when = rule.when
     settled = not (when.actors or when.actions or when.purposes or when.period is not None)
     checks = [(settled, True)]
@@ -120,7 +120,7 @@ def _class(listed: tuple[str, ...], classes: frozenset[str]) -> tuple[bool, bool
     return bool(classes) and classes.issubset(listed), not classes or not classes.isdisjoint(listed)
 
 
-def _code(listed: tuple[str, ...], facts: Facts) -> tuple[bool, bool]:
+def _code(listed: tuple[str, ...], facts: RecordFacts) -> tuple[bool, bool]:
     surely = bool(facts.codes) and all(not concept.isdisjoint(listed) for concept in facts.codes)
     return surely, surely or _might_be(facts.mentions.union(*facts.codes), listed)
 
@@ -164,7 +164,7 @@ def _time(bounds: Period, period: Period | None) -> tuple[bool, bool]:
     return starts_inside and ends_inside, not (wholly_before or wholly_after)
 
 
-def _reference(listed: tuple[Reference, ...], facts: Facts) -> tuple[bool, bool]:
+def _reference(listed: tuple[Reference, ...], facts: RecordFacts) -> tuple[bool, bool]:
     surely = any(_named(reference, facts) for reference in listed)
     meanings = {reference.meaning for reference in listed}
     might = ("dependents" in meanings and UNKNOWN in facts.links) or (
@@ -173,7 +173,7 @@ def _reference(listed: tuple[Reference, ...], facts: Facts) -> tuple[bool, bool]
     return surely, surely or might
 
 
-def _named(reference: Reference, facts: Facts) -> bool:
+def _named(reference: Reference, facts: RecordFacts) -> bool:
     if reference.meaning == "authoredby":
         return reference.digest in facts.authors
     if reference.digest == facts.own:

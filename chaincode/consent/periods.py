@@ -1,7 +1,7 @@
-"""When a decision stops holding by itself: at the next instant at which a period of the terms turns.
+"""The end of a decision by the clock: the next instant at which a period of the terms begins or ends.
 
 A revocation voids a decision by Fabric's version check; the passing of time does not touch any key. So a
-permission says until when it holds, and whoever acts on it stops then.
+permission says until when it holds, and a gateway that acts on it stops then.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Iterator
 from chaincode.consent.model import Pair, Provision
 
 
-def next_turn(pair: Pair, now: int) -> int | None:
-    """The first instant after `now` (ms since 1970 UTC) at which a period in the active terms begins or ends.
+def next_boundary(pair: Pair, now: int) -> int | None:
+    """Return the first instant after `now` at which a period in the active terms begins or ends.
 
-    None where there is none. It may be that of a provision which has no bearing on the request: a decision
-    is made anew rather too early than too late.
+    In ms since 1970 UTC; None where there is none. It may be that of a provision without any bearing on the
+    request: a decision is made anew rather too early than too late.
     """
-    turns = (
-        turn
+    later = (
+        boundary
         for terms in pair.consents
         if terms.status == "active"
-        for turn in _turns(terms.root)
-        if turn > now
+        for boundary in _boundaries(terms.root)
+        if boundary > now
     )
-    return min(turns, default=None)
+    return min(later, default=None)
 
 
-def _turns(rule: Provision) -> Iterator[int]:
+def _boundaries(rule: Provision) -> Iterator[int]:
     period = rule.when.period
     if period is not None:
         if period.start is not None:
@@ -35,4 +35,4 @@ def _turns(rule: Provision) -> Iterator[int]:
         if period.end is not None:
             yield period.end
     for exception in rule.exceptions:
-        yield from _turns(exception)
+        yield from _boundaries(exception)

@@ -1,4 +1,4 @@
-"""Key-level endorsement policies: which organisations must endorse a change of one key."""
+"""Key-level endorsement policies: the organisations that must endorse a change of one key."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ METADATA_KEY = "VALIDATION_PARAMETER"
 
 
 def all_of(msp_ids: Collection[str]) -> bytes:
-    """The policy that a peer of every one of these organisations must endorse; for `Stub.require`.
+    """Return the policy that demands a peer of each of these organisations, for `Stub.require`.
 
     Raises:
-        ValueError: no organisation is named, which would let anybody write.
+        ValueError: no organisation is named; such a policy would let anyone write.
     """
     if not msp_ids:
         raise ValueError("a policy names at least one organisation")

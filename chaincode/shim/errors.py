@@ -1,9 +1,9 @@
-"""What can go wrong between a contract and its peer, beside the contract's own refusals.
+"""Failures between a contract and its peer, beside the contract's own refusals.
 
 ```
 ShimError                 the invocation ends as a 500 without detail, unless the contract catches it
 ├── PeerError             the peer refused a question or a write (unknown collection, no permission)
-└── ProposalError         the proposal can't be read; the peer checks it first, so this is damage
+└── ProposalError         the proposal can't be read; it is damaged, because the peer checks it first
 SettingsError             the service can't start with these environment variables
 ```
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 
 class ShimError(Exception):
-    """Base of what the shim raises into a contract."""
+    """Base of the errors that the shim raises into a contract."""
 
 
 class PeerError(ShimError):
@@ -30,4 +30,4 @@ class ProposalError(ShimError):
 
 
 class SettingsError(Exception):
-    """The service can't start with these settings; the message says which variable, and what to do."""
+    """The service can't start with these settings; the message names the variable and the remedy."""

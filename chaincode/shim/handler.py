@@ -1,11 +1,11 @@
-"""The peer's stream: registers, runs each transaction as its own task, and answers.
+"""The peer's stream: registration, one task per transaction, and their answers.
 
-1. The first message out is REGISTER with the package id; the peer's READY says which batches it takes.
+1. The first message out is REGISTER with the package id; the peer's READY says how large its batches are.
 2. Invocations run side by side. One writer sends their messages one at a time, as gRPC asks.
 3. A contract's answer is COMPLETED: 200 with its result once its writes are with the peer; its refusal
    (`ContractError`) as its status and `code: message`; anything else as a 500 that tells nothing.
-4. When the stream ends, what still runs is cancelled: the peer has given it up.
-5. A stop lets what runs finish and starts nothing new.
+4. When the stream ends, running transactions are cancelled: the peer has given them up.
+5. A stop lets running transactions finish and starts nothing new.
 
 Logs carry transaction ids, message types and places in the code, and no argument, key, value or result.
 """
@@ -28,7 +28,7 @@ from chaincode.shim.stream import Batches, Conversation
 from chaincode.shim.stub import Stub
 
 Invoke = Callable[[Stub, str, bytes], Awaitable[bytes]]
-"""Runs a function by its name on its one argument; `chaincode.router.Router.invoke` is one."""
+"""Running a function by its name on its one argument, as `chaincode.router.Router.invoke` does."""
 
 FAILED = "internal: the contract failed; its peer's chaincode log names the place"
 """The message of a response to a contract that failed without refusing."""
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Handler:
-    """Serves one stream. `write` sends one message to the peer, and is never called twice at once."""
+    """One stream. `write` sends one message to the peer, and is never called twice at once."""
 
     def __init__(
         self, package_id: str, invoke: Invoke, write: Callable[[ChaincodeMessage], Awaitable[None]]
@@ -90,7 +90,7 @@ class Handler:
                 case ChaincodeMessage.RESPONSE | ChaincodeMessage.ERROR:
                     running = self._running.get((message.channel_id, message.txid))
                     if running is None or not running[0].answered(message):
-                        _log.warning("an answer that nobody waits for tx=%s", message.txid)
+                        _log.warning("an answer to no question tx=%s", message.txid)
                 case ChaincodeMessage.TRANSACTION | ChaincodeMessage.INIT:
                     self._start(message)
                 case ChaincodeMessage.READY:
@@ -106,15 +106,15 @@ class Handler:
                     _log.warning("a message of unexpected type=%d", unexpected)
 
     def _start(self, message: ChaincodeMessage) -> None:
-        place = message.channel_id, message.txid
-        if self._stopping.is_set() or place in self._running:
+        name = message.channel_id, message.txid
+        if self._stopping.is_set() or name in self._running:
             # The stream's end tells the peer; a second run under one id would mix up its answers.
             _log.warning("not started tx=%s", message.txid)
             return
-        peer = Conversation(self._out.put_nowait, *place, self._batches)
+        peer = Conversation(self._out.put_nowait, *name, self._batches)
         task = asyncio.create_task(self._run(message, peer), name=f"tx-{message.txid[:8]}")
-        self._running[place] = peer, task
-        task.add_done_callback(lambda _: self._running.pop(place, None))
+        self._running[name] = peer, task
+        task.add_done_callback(lambda _: self._running.pop(name, None))
 
     async def _run(self, message: ChaincodeMessage, peer: Conversation) -> None:
         response, event = await self._respond(message, peer)
@@ -139,8 +139,8 @@ class Handler:
             return Response(status=200, payload=result), await stub.flush()
         except ContractError as refusal:
             return Response(status=refusal.status, message=f"{refusal.code}: {refusal}"), None
-        except Exception as failure:  # noqa: BLE001  # a contract may fail in any way; the peer gets an answer
-            _log.error("failed tx=%s %s at %s", message.txid, type(failure).__name__, _place(failure))
+        except Exception as failure:  # noqa: BLE001  # a contract may fail in any way, and the peer gets an answer
+            _log.error("failed tx=%s %s at %s", message.txid, type(failure).__name__, _frames(failure))
             return Response(status=500, message=FAILED), None
 
 
@@ -154,7 +154,7 @@ def _arguments(payload: bytes) -> tuple[str, bytes]:
         raise BadArgumentError("a function's name is UTF-8") from None
 
 
-def _place(failure: BaseException) -> str:
-    """Where it was raised, innermost first, without the exception's text, which may hold values."""
+def _frames(failure: BaseException) -> str:
+    """Return the frames that raised it, innermost first, without the exception's text: it may hold values."""
     frames = traceback.extract_tb(failure.__traceback__)
     return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-5:]))

@@ -1,6 +1,6 @@
-"""What the client's signed proposal says: who calls, when, and with which transient data.
+"""The client's signed proposal: its caller, its time and its transient data.
 
-The peer has checked the signature and the certificate before it asks a chaincode, so this only reads.
+The peer has checked the signature and the certificate before it asks a chaincode, so nothing is checked here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NO_ATTRIBUTES = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.Unsuppor
 
 
 class SignedProposal:
-    """Reads the parts of one proposal when they are asked for.
+    """One proposal; its parts are read when they are asked for.
 
     Every property raises `ProposalError` when its part can't be read.
     """
@@ -42,18 +42,18 @@ class SignedProposal:
 
     @cached_property
     def caller(self) -> Caller:
-        """Who signed."""
+        """Return the signer."""
         return caller_of(_read(SignatureHeader, self._header.signature_header).creator)
 
     @cached_property
     def timestamp(self) -> int:
-        """The client's time in milliseconds since 1970 UTC: equal on every endorser."""
+        """Return the client's time in milliseconds since 1970 UTC: equal on every endorser."""
         time = _read(ChannelHeader, self._header.channel_header).timestamp
         return int(time.seconds) * 1000 + int(time.nanos) // 1_000_000
 
     @cached_property
     def transient(self) -> Mapping[str, bytes]:
-        """What endorsers may see and no block holds."""
+        """Return the data that endorsers may see and no block holds."""
         return dict(_read(ChaincodeProposalPayload, self._proposal.payload).TransientMap)
 
 
@@ -66,7 +66,7 @@ def _read(kind: Any, data: bytes) -> Any:
 
 @lru_cache(maxsize=256)  # a channel has few callers, and reading a certificate costs more than a contract
 def caller_of(creator: bytes) -> Caller:
-    """The caller that a serialised identity names, as contracts see it.
+    """Return the caller that a serialised identity names, as contracts see it.
 
     Raises:
         ProposalError: the identity or its certificate can't be read.
@@ -75,13 +75,13 @@ def caller_of(creator: bytes) -> Caller:
     try:
         certificate = x509.load_pem_x509_certificate(identity.id_bytes)
         subject = certificate.subject.rfc4514_string()
-    except (ValueError, TypeError, x509.InvalidVersion):  # TypeError: a name whose value is not text
+    except (ValueError, TypeError, x509.InvalidVersion):  # TypeError: a name with a value that is not text
         raise ProposalError("the caller's certificate can't be read") from None
     return Caller(msp_id=identity.mspid, subject=subject, attributes=_attributes(certificate))
 
 
 def _attributes(certificate: x509.Certificate) -> dict[str, str]:
-    """The attributes that the CA vouches for; none when there are none that can be read."""
+    """Return the attributes that the CA vouches for; none if they can't be read."""
     try:
         extension = certificate.extensions.get_extension_for_oid(_ATTRIBUTES).value
         found = json.loads(extension.value)["attrs"]  # type: ignore[attr-defined]  # unrecognised, so raw

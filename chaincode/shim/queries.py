@@ -1,4 +1,4 @@
-"""Reads that the peer answers in parts: ranges of keys, and the history of one key."""
+"""Queries that the peer answers in parts: ranges of keys, and the history of one key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fabric_protos.peer.chaincode_shim_pb2 import (
 )
 
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Entry, Page
+from chaincode.ledger import StateEntry, StatePage
 from chaincode.shim.stream import Conversation
 
 _AFTER_COMPOSITE = "\x01"  # composite keys live under U+0000; an empty start would walk into them
@@ -34,42 +34,42 @@ class Modification(msgspec.Struct, frozen=True):
 
 async def read_page(
     peer: Conversation, start: str, end: str, *, limit: int, bookmark: str, collection: str = ""
-) -> Page:
-    """Up to `limit` entries with `start <= key < end`; the bookmark is the key that begins the next page.
+) -> StatePage:
+    """Return up to `limit` entries with `start <= key < end`; the bookmark is the next page's first key.
 
     The peer's own pagination is not used: it refuses transactions that also write, and leaves the range
-    out of the read set, so that a key which appears meanwhile would go unnoticed. A plain range is
-    read as far as the page reaches and closed there; validation then covers exactly what was read.
+    out of the read set, so that a key that appears meanwhile would go unnoticed. A plain range is
+    read as far as the page reaches and closed there; validation then covers exactly the keys read.
     """
     if limit < 1:
         raise BadArgumentError("a page holds at least one entry")
     question = GetStateByRange(
         startKey=bookmark or start or _AFTER_COMPOSITE, endKey=end, collection=collection
     )
-    entries: list[Entry] = []
+    entries: list[StateEntry] = []
     async with _results(peer, ChaincodeMessage.GET_STATE_BY_RANGE, question) as results:
         async for result in results:
             found = KV.FromString(result)
             if len(entries) == limit:
-                return Page(entries, bookmark=found.key)
-            entries.append(Entry(found.key, found.value))
-    return Page(entries)
+                return StatePage(entries, bookmark=found.key)
+            entries.append(StateEntry(found.key, found.value))
+    return StatePage(entries)
 
 
 async def read_history(peer: Conversation, key: str) -> list[Modification]:
-    """Every committed write of `key`, the newest first."""
+    """Return every committed write of `key`, the newest first."""
     history: list[Modification] = []
     async with _results(peer, ChaincodeMessage.GET_HISTORY_FOR_KEY, GetHistoryForKey(key=key)) as results:
         async for result in results:
-            past = KeyModification.FromString(result)
-            milliseconds = past.timestamp.seconds * 1000 + past.timestamp.nanos // 1_000_000
-            history.append(Modification(past.tx_id, milliseconds, None if past.is_delete else past.value))
+            found = KeyModification.FromString(result)
+            milliseconds = found.timestamp.seconds * 1000 + found.timestamp.nanos // 1_000_000
+            history.append(Modification(found.tx_id, milliseconds, None if found.is_delete else found.value))
     return history
 
 
 @asynccontextmanager
 async def _results(peer: Conversation, question: int, body: Any) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The encoded results; the peer's iterator is closed even when the reader stops early."""
+    """Yield the encoded results; the peer's iterator is closed even when the reader stops early."""
     part = QueryResponse.FromString(await peer.ask(question, body))
 
     async def walk() -> AsyncIterator[bytes]:
@@ -85,5 +85,5 @@ async def _results(peer: Conversation, question: int, body: Any) -> AsyncIterato
     try:
         yield walk()
     finally:
-        if part.has_more:  # the peer closes by itself what was read to its end
+        if part.has_more:  # the peer closes by itself an iterator that was read to its end
             await peer.ask(ChaincodeMessage.QUERY_STATE_CLOSE, QueryStateClose(id=part.id))

@@ -26,7 +26,7 @@ _OPTIONS = (
     # The peer pings an idle stream each minute; gRPC calls that abuse, and hangs up, unless allowed.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.so_reuseport", 0),  # two servers on one port would each get half of the calls
+    ("grpc.so_reuseport", 0),  # two servers on one port would get half of the calls each
 )
 _TLS = ("CHAINCODE_TLS_KEY", "CHAINCODE_TLS_CERT", "CHAINCODE_CLIENT_CA_CERT")
 
@@ -39,15 +39,18 @@ class Tls(msgspec.Struct, frozen=True):
     client_ca: bytes
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """How to serve. `package_id` is `label:digest`, as the peer installed it; `address` is `host:port`."""
+class ServiceSettings(msgspec.Struct, frozen=True):
+    """Settings of the service.
+
+    `package_id` is `label:digest`, as the peer installed it; `address` is `host:port`.
+    """
 
     package_id: str
     address: str
     tls: Tls | None = None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
         """Read the variables that `chaincode.__main__` lists.
 
         Raises:
@@ -88,7 +91,7 @@ class _Servicer(ChaincodeServicer):  # type: ignore[misc]  # generated without t
         self._package_id, self._invoke = package_id, invoke
         self.streams: set[Handler] = set()
 
-    async def Connect(self, incoming: AsyncIterator[ChaincodeMessage], context: Any) -> None:  # noqa: N802  # the service's name for it
+    async def Connect(self, incoming: AsyncIterator[ChaincodeMessage], context: Any) -> None:  # noqa: N802  # the service's name
         handler = Handler(self._package_id, self._invoke, context.write)
         self.streams.add(handler)
         try:
@@ -105,11 +108,11 @@ class ChaincodeServer:
         self.port = port
 
     @classmethod
-    async def start(cls, settings: Settings, invoke: Invoke) -> ChaincodeServer:
-        """Listen for the peer; returns when it may dial. `port` tells which one was taken for port 0.
+    async def start(cls, settings: ServiceSettings, invoke: Invoke) -> ChaincodeServer:
+        """Listen for the peer; return when it may dial. `port` is the one that was taken for port 0.
 
         Raises:
-            SettingsError: the address can't be used, or the TLS files can't.
+            SettingsError: the address or the TLS files can't be used.
         """
         server = grpc.aio.server(options=_OPTIONS)
         servicer = _Servicer(settings.package_id, invoke)

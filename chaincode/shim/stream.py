@@ -1,8 +1,8 @@
 """One transaction's questions to its peer over the shared stream.
 
 The peer's rules: one question per transaction at a time, and an answer names only its transaction. So
-an answer that nobody waits for any more (the asker was cancelled) must still arrive before the next
-question goes out, or it would be taken for the next answer.
+the answer to a cancelled question must still arrive before the next question goes out, or it would be taken
+for the next answer.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from chaincode.shim.errors import PeerError
 
 
 class Batches(msgspec.Struct, frozen=True):
-    """How many writes and reads the peer takes in one message; 0 means one by one (Fabric before 3.1)."""
+    """The most writes and reads in one message to the peer; 0 means one by one (Fabric before 3.1)."""
 
     writes: int = 0
     reads: int = 0
 
     @classmethod
     def offered(cls, ready: bytes) -> Batches:
-        """What the peer's READY message offers; an older peer's is empty."""
+        """Decode the offer of the peer's READY message; an older peer's is empty."""
         offer = ChaincodeAdditionalParams.FromString(ready)
         return cls(
             writes=offer.max_size_write_batch if offer.use_write_batch else 0,
@@ -35,7 +35,7 @@ class Batches(msgspec.Struct, frozen=True):
 
 
 class Conversation:
-    """Asks the peer in the name of one transaction. `send` puts a message on the stream, in order."""
+    """The questions of one transaction. `send` puts a message on the stream, in order."""
 
     def __init__(
         self, send: Callable[[ChaincodeMessage], None], channel_id: str, tx_id: str, batches: Batches
@@ -46,7 +46,7 @@ class Conversation:
         self._answer: asyncio.Future[ChaincodeMessage] | None = None
 
     async def ask(self, question: int, body: Any) -> bytes:
-        """The payload of the peer's answer to one message.
+        """Send one message and return the payload of the peer's answer.
 
         Raises:
             PeerError: the peer refused.
@@ -71,13 +71,13 @@ class Conversation:
         return payload
 
     async def settle(self) -> None:
-        """Wait for an answer whose asker was cancelled."""
+        """Wait for the answer to a cancelled question."""
         if self._answer is not None:
             await asyncio.shield(self._answer)
             self._answer = None
 
     def answered(self, answer: ChaincodeMessage) -> bool:
-        """Hand over the peer's answer; False if there was no question."""
+        """Hand over the peer's answer, and return whether there was a question."""
         if self._answer is None or self._answer.done():
             return False
         self._answer.set_result(answer)

@@ -1,4 +1,4 @@
-"""One invocation's view of the ledger: fits `chaincode.ledger.Ledger`, and adds what only Fabric has.
+"""One invocation's view of the ledger: `chaincode.ledger.Ledger`, with the features that only Fabric has.
 
 Reads go to the peer as they are made. Writes wait until the contract has returned, so a contract that
 raises has written nothing, and then travel in as few messages as the peer takes.
@@ -27,7 +27,7 @@ from fabric_protos.peer.chaincode_shim_pb2 import (
 
 from chaincode.caller import Caller
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Page
+from chaincode.ledger import StatePage
 from chaincode.shim.endorsement import METADATA_KEY
 from chaincode.shim.proposal import SignedProposal
 from chaincode.shim.queries import Modification, read_history, read_page
@@ -52,32 +52,32 @@ class Stub:
 
     @property
     def tx_id(self) -> str:
-        """The transaction's id, 64 hexadecimal digits."""
+        """Return the transaction's id, 64 hexadecimal digits."""
         return self._peer.tx_id
 
     @property
     def timestamp(self) -> int:
-        """The time that the proposal carries, in milliseconds since 1970 UTC."""
+        """Return the time that the proposal carries, in milliseconds since 1970 UTC."""
         return self._proposal.timestamp
 
     @property
     def caller(self) -> Caller:
-        """Who signed the proposal, with the attributes that its CA vouches for."""
+        """Return the signer of the proposal, with the attributes that its CA vouches for."""
         return self._proposal.caller
 
     @property
     def transient(self) -> Mapping[str, bytes]:
-        """What endorsers may see and no block holds."""
+        """Return the data that endorsers may see and no block holds."""
         return self._proposal.transient
 
     # -- state -----------------------------------------------------------------
 
     async def get(self, key: str) -> bytes | None:
-        """The committed value of `key`."""
+        """Return the committed value of `key`."""
         return await self.get_private("", key)
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The committed values of `keys`, in their order."""
+        """Return the committed values of `keys`, in their order."""
         size = self._peer.batches.reads
         if size == 0:
             return [await self.get(key) for key in keys]
@@ -92,12 +92,12 @@ class Stub:
         """Write `value` when this transaction commits."""
         self.put_private("", key, value)
 
-    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
-        """Up to `limit` entries with `start <= key < end`; an empty `end` has no bound."""
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
+        """Return up to `limit` entries with `start <= key < end`; an empty `end` has no bound."""
         return await read_page(self._peer, start, end, limit=limit, bookmark=bookmark)
 
     async def history(self, key: str) -> list[Modification]:
-        """Every committed write of `key`, the newest first, where the peer keeps that."""
+        """Return every committed write of `key`, the newest first, where the peer keeps that."""
         return await read_history(self._peer, key)
 
     def emit(self, name: str, payload: bytes) -> None:
@@ -107,19 +107,19 @@ class Stub:
     # -- private data ----------------------------------------------------------
 
     async def get_private(self, collection: str, key: str) -> bytes | None:
-        """The committed value of `key` in a collection that this peer holds."""
+        """Return the committed value of `key` in a collection that this peer holds."""
         question = GetState(key=key, collection=collection)
         return await self._peer.ask(ChaincodeMessage.GET_STATE, question) or None
 
     async def get_private_hash(self, collection: str, key: str) -> bytes | None:
-        """The SHA-256 of a private value, which every peer holds."""
+        """Return the SHA-256 of a private value, which every peer holds."""
         question = GetState(key=key, collection=collection)
         return await self._peer.ask(ChaincodeMessage.GET_PRIVATE_DATA_HASH, question) or None
 
     async def range_private(
         self, collection: str, start: str, end: str, *, limit: int, bookmark: str = ""
-    ) -> Page:
-        """As `range`, in a collection."""
+    ) -> StatePage:
+        """Return entries as `range` does, in a collection."""
         return await read_page(self._peer, start, end, limit=limit, bookmark=bookmark, collection=collection)
 
     def put_private(self, collection: str, key: str, value: bytes) -> None:
@@ -139,7 +139,7 @@ class Stub:
     # -- key-level endorsement -------------------------------------------------
 
     async def required(self, key: str, collection: str = "") -> bytes | None:
-        """The key's own endorsement policy; None where the chaincode's holds."""
+        """Return the key's own endorsement policy; None where the chaincode's holds."""
         question = GetStateMetadata(key=key, collection=collection)
         answer = await self._peer.ask(ChaincodeMessage.GET_STATE_METADATA, question)
         found = StateMetadataResult.FromString(answer).entries
@@ -154,14 +154,14 @@ class Stub:
             )
         )
 
-    # -- what the handler does when the contract has returned --------------------
+    # -- the end of the transaction: called by the handler when the contract has returned ---
 
     def _write(self, record: WriteRecord) -> None:
         kind = record.type == WriteRecord.PUT_STATE_METADATA
         self._writes[record.collection, record.key, kind] = record
 
     async def flush(self) -> ChaincodeEvent | None:
-        """Send the writes, and hand back the event; for the handler alone."""
+        """Send the writes and return the event; for the handler alone."""
         records = list(self._writes.values())
         self._writes.clear()
         if self._peer.batches.writes:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from analytics.errors import AnalyticsError
-from analytics.service import EvaluatorSettings, models_in, serve
+from analytics.evaluator.app import EvaluatorSettings, read_models, serve
 
 CLIENTS = Path("/run/secrets/evaluator-clients")
 CERTIFICATE = Path("/run/secrets/evaluator-certificate")
@@ -23,7 +23,7 @@ def main() -> int:
     """Serve until told to end; the exit status."""
     try:
         clients = json.loads(CLIENTS.read_text())
-        settings = EvaluatorSettings(models=models_in(MODELS), clients=clients)
+        settings = EvaluatorSettings(models=read_models(MODELS), clients=clients)
         host = "0.0.0.0"  # noqa: S104  # the container's networks say who gets here
         serve(settings, host=host, certificate=CERTIFICATE, key=KEY)
     except (OSError, ValueError, AnalyticsError) as why:

@@ -35,6 +35,7 @@ from exchange.errors import (
     UnsupportedMediaError,
 )
 from exchange.fhir.interaction import Interaction
+from exchange.fhir.references import ID
 from exchange.node.gateway import Gateway
 from exchange.services.risk_interactions import ASSESS_RISK
 from exchange.services.scoring import Assessed, Scoring
@@ -43,8 +44,8 @@ SERVICE_ID: Final = "consentry-risk"
 _PATIENT_VIEW = "patient-view"
 _LONGEST_SUMMARY = 140
 _INDICATORS = {"low": "info", "moderate": "warning", "high": "warning"}
-_CLINICIAN = re.compile(r"(?:Practitioner|PractitionerRole)/[A-Za-z0-9\-.]{1,64}")
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_CLINICIAN = re.compile(rf"(?:Practitioner|PractitionerRole)/{ID}")
+_ID = re.compile(ID)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

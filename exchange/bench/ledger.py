@@ -21,7 +21,7 @@ import psutil
 import uvloop
 
 from chaincode.access.calls import Authorize
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening, ReadPair
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.encoding import encode
@@ -131,8 +131,8 @@ class _Load:
     ratio: str
     """What group commit should gain; nothing in particular where the ledger groups transactions itself."""
 
-    def _request(self) -> Request:
-        return Request(
+    def _request(self) -> AccessRequest:
+        return AccessRequest(
             pair=secrets.choice(self.pairs),
             recipient=self.recipient,
             purpose="TREAT",

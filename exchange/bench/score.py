@@ -35,12 +35,14 @@ def measure(
     """All rows. `concrete` is a folder for Concrete ML's own environment, made there if need be; without it
     nothing is compared with Concrete ML. `plot` is a folder for a picture of a sweep.
     """
-    from analytics import bench, charts  # noqa: PLC0415 - seconds that other benches need not wait
+    from analytics.bench.encrypted_scoring import score_rows  # noqa: PLC0415 - seconds for other benches
+    from analytics.bench.growth_chart import growth_chart  # noqa: PLC0415 - same
+    from analytics.model.charts import save_charts  # noqa: PLC0415 - same
 
     rows = _over_http(requests)
-    found = bench.score_rows(test_rows=test_rows, sweep=sweep, concrete=concrete, progress=_say)
+    found = score_rows(test_rows=test_rows, sweep=sweep, concrete=concrete, progress=_say)
     if plot is not None and sweep:
-        charts.save({"score-growth": bench.growth_chart(found)}, plot)
+        save_charts({"score-growth": growth_chart(found)}, plot)
     return [*(_row(one) for one in found), *rows]
 
 

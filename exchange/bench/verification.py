@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from exchange.bench.report import Row
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.consortium_policy import founding_policy
@@ -71,7 +71,7 @@ async def _write(path: Path, key: Path, records: int, *, together: int = _BATCH)
 
 
 def _ask() -> Ask:
-    request = Request(
+    request = AccessRequest(
         pair=secrets.token_hex(16),
         recipient=_MSP,
         purpose="TREAT",

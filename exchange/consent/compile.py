@@ -28,7 +28,7 @@ from exchange.consent.provisions import ACT_CODE, PERSON_TYPES, Named, Reader, R
 from exchange.consent.rounding import rounded
 from exchange.errors import InvalidResourceError
 from exchange.fhir.code_systems import canonical
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, literal
 
 SALT_BYTES: Final = 32
 
@@ -45,8 +45,8 @@ _STATUS: Mapping[str, Literal["active", "inactive", "unfiled"]] = {
     "inactive": "inactive",
     "entered-in-error": "inactive",
 }
-_PATIENT = re.compile(r"(?:https?://\S+/)?Patient/[A-Za-z0-9.-]{1,64}")
-_PERSON = re.compile(rf"(?:https?://\S+/)?(?:{'|'.join(sorted(PERSON_TYPES))})/[A-Za-z0-9.-]{{1,64}}")
+_PATIENT = re.compile(rf"(?:https?://\S+/)?Patient/{ID}")
+_PERSON = re.compile(rf"(?:https?://\S+/)?(?:{'|'.join(sorted(PERSON_TYPES))})/{ID}")
 _BASE: Mapping[str, Effect] = {"OPTIN": "permit", "OPTOUT": "deny"}
 _DIRECTIVES = frozenset(
     {

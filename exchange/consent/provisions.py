@@ -21,7 +21,7 @@ from exchange.consent.spans import span
 from exchange.errors import Problem
 from exchange.fhir.code_systems import coded, is_known
 from exchange.fhir.r4.definitions import RESOURCES
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, TYPE, literal
 
 V3: Final = "http://terminology.hl7.org/CodeSystem/v3-"
 ACT_CODE: Final = V3 + "ActCode"
@@ -46,8 +46,8 @@ PERSON_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "Relate
 NOT_ONE_PERSON = ("CareTeam/", "PractitionerRole/")
 """How references to a role or a team begin: the people in them have names of their own too."""
 
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}")
-_ELSEWHERE = re.compile(r"https?://\S+/([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}")
+_LOCAL = re.compile(rf"({TYPE})/{ID}")
+_ELSEWHERE = re.compile(rf"https?://\S+/({TYPE})/{ID}")
 _CODING_PARTS = frozenset({"id", "system", "code", "display", "userSelected"})
 _RULE_PARTS = frozenset(
     {

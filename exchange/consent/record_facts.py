@@ -1,7 +1,7 @@
 """What one record is, for the rules of consent: its codes, labels, time, links and authors.
 
-Where a record leaves something open, that is said too (see `chaincode.consent.obligations.Facts`), for a
-rule that denies reaches what it might be about:
+Where a record leaves something open, that is said too (see
+`chaincode.consent.obligations.RecordFacts`), for a rule that denies reaches what it might be about:
 
 - what it is about might have any code where that is not said, kept in another record, or of a code system
   whose OID nobody here knows; and so might all else that should have a code and is given in words alone;
@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Period
-from chaincode.consent.obligations import UNKNOWN, Facts
+from chaincode.consent.obligations import UNKNOWN, RecordFacts
 from exchange.consent.compile import reference_digest
 from exchange.consent.element_paths import AUTHORS, CODES, TIMES
 from exchange.consent.provisions import ACT_CODE, NOT_ONE_PERSON, V3
@@ -33,11 +33,11 @@ from exchange.consent.sensitivity import with_all_below
 from exchange.consent.spans import span
 from exchange.fhir.code_systems import coded, is_known, is_recognised
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, TYPE, literal
 
 _ANYTHING = "|"
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})")
-_RECORD = re.compile(r"https?://\S+/[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
+_LOCAL = re.compile(rf"({TYPE}/{ID})")
+_RECORD = re.compile(rf"https?://\S+/{TYPE}/{ID}")
 _LOGICAL = frozenset({"identifier", "type", "display", "id", "extension"})
 _TELLING = frozenset({"identifier", "display"})
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
@@ -63,7 +63,7 @@ _TIMELESS = ("Age", "Range", "String", "CodeableConcept")
 _OFFSET = re.compile(r"(T.*)[+-]\d\d:\d\d")
 
 
-def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str = "") -> Facts:
+def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str = "") -> RecordFacts:
     """The facts of a valid R4 `resource`, whose own reference (`Type/id`) is `reference`.
 
     `salt` is that of the pair for which it may be released (`exchange.consent.compile.PairContext`).
@@ -79,7 +79,7 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str
     told = concepts and all(any(map(is_known, concept)) for concept in concepts)
     if kind in CODES and (found.words or not told):
         mentions.add(_ANYTHING)
-    return Facts(
+    return RecordFacts(
         classes=frozenset({kind, *(found.classes - DIRECTORY_TYPES)}),
         codes=tuple(concepts),
         mentions=frozenset(mentions),

@@ -12,7 +12,7 @@ from chaincode.encoding import encode
 from exchange import devnet
 from exchange.auth.principal import Member
 from exchange.demo.consortium import CITY, LAKE, MEMBERS
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.errors import CommitError
 from exchange.ledger.fabric.gateway.identity import Identity
@@ -48,7 +48,7 @@ async def _write_alone(running: devnet.Network, call: bytes) -> str | None:
         channel = connect(thief)
         stack.push_async_callback(channel.close)
         identity = Identity.from_files(thief.msp_id, thief.certificate, thief.key)
-        gateway = Gateway(channel, identity, thief.channel, thief.chaincode)
+        gateway = GatewayClient(channel, identity, thief.channel, thief.chaincode)
         try:
             await gateway.submit("consent:open", call, organisations=[thief.msp_id])
         except CommitError as why:

@@ -16,7 +16,7 @@ import httpx
 _STARTUP = 30.0
 
 
-class StartError(Exception):
+class GatewayStartError(Exception):
     """A server process ended, or did not answer in time."""
 
 
@@ -33,7 +33,7 @@ def serving(folder: Path, base_url: str) -> Iterator[subprocess.Popen[bytes]]:
     """A gateway process over `folder`, ready to answer; ended cleanly afterwards.
 
     Raises:
-        StartError: it ended before it answered, or took longer than half a minute.
+        GatewayStartError: it ended before it answered, or took longer than half a minute.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "exchange.cli", "serve", str(folder)],
@@ -62,15 +62,15 @@ def await_ready(process: subprocess.Popen[bytes], url: str, *, expect: int = 200
     """Wait until `url` answers with the status `expect`.
 
     Raises:
-        StartError: the process ended first, or half a minute passed.
+        GatewayStartError: the process ended first, or half a minute passed.
     """
     deadline = time.monotonic() + _STARTUP
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StartError(f"the server ended with {process.returncode} before it answered")
+            raise GatewayStartError(f"the server ended with {process.returncode} before it answered")
         try:
             if httpx.get(url, timeout=1).status_code == expect:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
-    raise StartError(f"the server did not answer within {_STARTUP:.0f} s")
+    raise GatewayStartError(f"the server did not answer within {_STARTUP:.0f} s")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.demo.process import StartError, await_ready, end, free_port
+from exchange.demo.process import GatewayStartError, await_ready, end, free_port
 from exchange.node.settings import Folder, Risk
 
 _TRAINING = 300.0
@@ -52,15 +52,15 @@ class Training:
         """The trained model, handed out to an evaluator and a hospital.
 
         Raises:
-            StartError: training failed, or took more than five minutes.
+            GatewayStartError: training failed, or took more than five minutes.
         """
         try:
             _, said = self._process.communicate(timeout=_TRAINING)
         except subprocess.TimeoutExpired:
             self.abandon()
-            raise StartError("the model was not trained in five minutes") from None
+            raise GatewayStartError("the model was not trained in five minutes") from None
         if self._process.returncode != 0:
-            raise StartError(f"the model was not trained: {said.strip()}")
+            raise GatewayStartError(f"the model was not trained: {said.strip()}")
         hospital, evaluator = self._folder / "hospital", self._folder / "evaluator"
         for role, to in (("hospital", hospital), ("evaluator", evaluator)):
             _run("model", "export", str(self._folder / "owner"), str(to), "--role", role)
@@ -79,7 +79,7 @@ def evaluating(evaluated: Evaluated, *, workers: int = 1) -> Iterator[subprocess
     """The evaluator as a process, ready to answer; ended cleanly afterwards.
 
     Raises:
-        StartError: it ended before it answered, or took longer than half a minute.
+        GatewayStartError: it ended before it answered, or took longer than half a minute.
     """
     port, count = str(evaluated.port), str(workers)
     process = subprocess.Popen(
@@ -102,5 +102,5 @@ def _command(*arguments: str) -> list[str]:
 def _run(*arguments: str) -> str:
     done = subprocess.run(_command(*arguments), check=False, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
-        raise StartError(f"{' '.join(arguments[:2])}: {done.stderr.strip()}")
+        raise GatewayStartError(f"{' '.join(arguments[:2])}: {done.stderr.strip()}")
     return done.stdout

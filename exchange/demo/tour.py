@@ -23,7 +23,7 @@ from exchange.client.system import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, Demo, build, permit_consent
 from exchange.demo.fabric import OPTIONS, city_peer, profile, write_alone
 from exchange.demo.nhanes import Participant, participants
-from exchange.demo.process import StartError, free_port, serving
+from exchange.demo.process import GatewayStartError, free_port, serving
 from exchange.demo.scoring import Training, evaluating
 from exchange.node.settings import Folder
 
@@ -47,7 +47,7 @@ def tour(folder: Path, *, people: int, fabric: bool) -> None:
                 _FabricTour(folder, people, running).run()
         else:
             _Tour(folder, people).run()
-    except (SurpriseError, StartError) as surprise:
+    except (SurpriseError, GatewayStartError) as surprise:
         print(f"SURPRISE: {surprise}", flush=True)
         raise SystemExit(1) from None
     print(f"the story held, in {time.monotonic() - started:.1f} s", flush=True)

@@ -18,9 +18,9 @@ from exchange.devnet.configuration import (
     channel_config,
     crypto_config,
 )
-from exchange.devnet.errors import StartError
+from exchange.devnet.errors import ProcessStartError
 from exchange.devnet.programs import Programs
-from exchange.devnet.topology import Folder, Orderer, Organisation, Topology
+from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Orderer, Topology
 
 _COMMAND_SECONDS = 60.0
 _PATIENCE = 30.0  # seconds for what settles by itself: a leader's election, a block on its way
@@ -44,7 +44,7 @@ _LONGEST = 300
 class Administrator:
     """Sets one network up."""
 
-    def __init__(self, programs: Programs, folder: Folder, topology: Topology) -> None:
+    def __init__(self, programs: Programs, folder: NetworkFolder, topology: Topology) -> None:
         self._programs, self._folder, self._topology = programs, folder, topology
         self._channel = topology.options.channel
 
@@ -76,15 +76,15 @@ class Administrator:
             *("--client-cert", tls / "server.crt", "--client-key", tls / "server.key"),
         )
 
-    def join_peer(self, organisation: Organisation) -> None:
+    def join_peer(self, organisation: NetworkOrganisation) -> None:
         """Have an organisation's peer take part in the channel."""
         self._peer(organisation, "channel", "join", "-b", self._folder.block(self._channel))
 
-    def install(self, organisation: Organisation, package: Path) -> None:
+    def install(self, organisation: NetworkOrganisation, package: Path) -> None:
         """Put a chaincode package on an organisation's peer."""
         self._peer(organisation, "lifecycle", "chaincode", "install", package)
 
-    def approve(self, organisation: Organisation, package_id: str) -> None:
+    def approve(self, organisation: NetworkOrganisation, package_id: str) -> None:
         """Approve the chaincode's definition in the name of an organisation."""
         self._peer(
             organisation,
@@ -124,7 +124,9 @@ class Administrator:
             path.write_text(json.dumps(json.loads(configuration)))
         return path
 
-    def _peer(self, organisation: Organisation, *arguments: str | Path, done: str | None = None) -> None:
+    def _peer(
+        self, organisation: NetworkOrganisation, *arguments: str | Path, done: str | None = None
+    ) -> None:
         """Run one command until it succeeds; `done` is how it fails when it had succeeded unseen."""
         unseen = False
         environment = administrator_environment(self._folder, organisation)
@@ -132,7 +134,7 @@ class Administrator:
         while True:
             try:
                 self._run(self._programs.peer, *arguments, environment=environment)
-            except StartError as why:
+            except ProcessStartError as why:
                 if unseen and done is not None and done in str(why):
                     return
                 unseen = unseen or any(text in str(why) for text in _UNSEEN)
@@ -155,12 +157,12 @@ class Administrator:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise StartError(
+            raise ProcessStartError(
                 f"{step} took more than {_COMMAND_SECONDS:.0f} s: see {self._folder.logs}"
             ) from None
         except OSError as why:
-            raise StartError(f"{program} can't be run: {why.strerror}") from None
+            raise ProcessStartError(f"{program} can't be run: {why.strerror}") from None
         if done.returncode:
             lines = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
             said = next((line for line in reversed(lines) if "Error" in line), lines[-1])
-            raise StartError(f"{step} failed: {said[:_LONGEST]}")
+            raise ProcessStartError(f"{step} failed: {said[:_LONGEST]}")

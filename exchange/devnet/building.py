@@ -12,8 +12,8 @@ from pathlib import Path
 
 from exchange.devnet.administration import Administrator
 from exchange.devnet.network import Network
-from exchange.devnet.state import save
-from exchange.devnet.topology import Organisation
+from exchange.devnet.state_file import save
+from exchange.devnet.topology import NetworkOrganisation
 from exchange.ledger.fabric.admin.packaging import package, write_builder
 
 
@@ -81,12 +81,12 @@ def write_packages(network: Network) -> None:
         network.profile(organisation.name).write(profile)
 
 
-def package_file(network: Network, organisation: Organisation) -> Path:
-    """Where an organisation's chaincode package lies."""
+def package_file(network: Network, organisation: NetworkOrganisation) -> Path:
+    """Return the path of an organisation's chaincode package."""
     return network.folder.packages / f"{organisation.name.lower()}.tar.gz"
 
 
-def _join(network: Network, administrator: Administrator, organisation: Organisation) -> None:
+def _join(network: Network, administrator: Administrator, organisation: NetworkOrganisation) -> None:
     network.await_listening([organisation.peer])
     administrator.join_peer(organisation)
     administrator.install(organisation, package_file(network, organisation))

@@ -12,11 +12,11 @@ from cryptography import x509
 
 from exchange.devnet import processes
 from exchange.devnet.building import build
-from exchange.devnet.errors import CertificateError, FolderError
+from exchange.devnet.errors import FolderError, NetworkCertificateError
 from exchange.devnet.network import Network, ProcessStatus
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import State, load, locked
-from exchange.devnet.topology import Folder, Options, Topology
+from exchange.devnet.state_file import NetworkState, load, locked
+from exchange.devnet.topology import NetworkFolder, Options, Topology
 
 
 def up(root: Path, options: Options | None = None, *, programs: Programs | None = None) -> Network:
@@ -28,7 +28,7 @@ def up(root: Path, options: Options | None = None, *, programs: Programs | None 
     Raises:
         NetworkError: see `exchange.devnet.errors`; processes that this call started have been ended.
     """
-    folder = Folder(root)
+    folder = NetworkFolder(root)
     if set(str(folder.root)) & set(",[]"):
         raise FolderError(
             f"{folder.root}: Fabric can't read paths with a comma or brackets; choose another folder"
@@ -37,7 +37,7 @@ def up(root: Path, options: Options | None = None, *, programs: Programs | None 
     with locked(folder):
         state = load(folder)
         if state is None:
-            network = Network(folder, State(Topology.plan(options or Options())), programs)
+            network = Network(folder, NetworkState(Topology.plan(options or Options())), programs)
             with _ended_on_failure(network.state):
                 build(network)
             return network
@@ -61,19 +61,19 @@ def down(root: Path) -> None:
     Raises:
         FolderError: the folder holds no network.
     """
-    folder = Folder(root)
+    folder = NetworkFolder(root)
     _require(folder)  # before its lock would make a folder
     with locked(folder):
         _require(folder).down()
 
 
 def status(root: Path) -> list[ProcessStatus]:
-    """Every process of the network, in the order in which they start.
+    """Return every process of the network, in the order in which they start.
 
     Raises:
         FolderError: the folder holds no network.
     """
-    return _require(Folder(root)).status()
+    return _require(NetworkFolder(root)).status()
 
 
 def reset(root: Path) -> None:
@@ -82,7 +82,7 @@ def reset(root: Path) -> None:
     Raises:
         FolderError: the folder holds something else.
     """
-    folder = Folder(root)
+    folder = NetworkFolder(root)
     if not folder.root.exists():
         return
     with locked(folder):
@@ -92,7 +92,7 @@ def reset(root: Path) -> None:
         shutil.rmtree(folder.root)
 
 
-def _require(folder: Folder) -> Network:
+def _require(folder: NetworkFolder) -> Network:
     state = load(folder) if folder.root.exists() else None
     if state is None:
         raise FolderError(f"{folder.root} holds no network: bring one up first")
@@ -100,7 +100,7 @@ def _require(folder: Folder) -> Network:
 
 
 @contextmanager
-def _ended_on_failure(state: State) -> Iterator[None]:
+def _ended_on_failure(state: NetworkState) -> Iterator[None]:
     """End, if this is left by an error, the processes that were started in it."""
     before = dict(state.started)
     try:
@@ -110,18 +110,20 @@ def _ended_on_failure(state: State) -> Iterator[None]:
         raise
 
 
-def _require_valid_certificates(folder: Folder) -> None:
+def _require_valid_certificates(folder: NetworkFolder) -> None:
     """Check every certificate of the network.
 
     Raises:
-        CertificateError: one has expired or can't be read; the message names its file.
+        NetworkCertificateError: one has expired or can't be read; the message names its file.
     """
     now = datetime.datetime.now(datetime.UTC)
     for path in sorted((*folder.crypto.rglob("*.pem"), *folder.crypto.rglob("*.crt"))):
         try:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
         except (ValueError, x509.InvalidVersion):
-            raise CertificateError(f"{path} is no certificate: restore it, or reset the network") from None
+            raise NetworkCertificateError(
+                f"{path} is no certificate: restore it, or reset the network"
+            ) from None
         if certificate.not_valid_after_utc < now:
             day = certificate.not_valid_after_utc.date()
-            raise CertificateError(f"{path} expired on {day}: renew it, or reset the network")
+            raise NetworkCertificateError(f"{path} expired on {day}: renew it, or reset the network")

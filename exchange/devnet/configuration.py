@@ -1,4 +1,4 @@
-"""What Fabric's programs read: key material, the channel's rules, and each process's environment.
+"""Configuration of Fabric's programs: key material, the channel's rules, and each process's environment.
 
 `core.yaml` and `orderer.yaml` stay as the release has them; every difference is a variable here, and is
 the same in `compose/`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from exchange.devnet.topology import HOST, ORDERER_MSP, Folder, Orderer, Organisation, Topology
+from exchange.devnet.topology import HOST, ORDERER_MSP, NetworkFolder, NetworkOrganisation, Orderer, Topology
 
 PROFILE = "Consortium"
 """The channel's name in configtx.yaml."""
@@ -18,7 +18,7 @@ Environment = dict[str, str]
 
 
 def crypto_config(topology: Topology) -> str:
-    """cryptogen's input: for each organisation a CA, an administrator and a user; and every node."""
+    """Return cryptogen's input: for each organisation a CA, an administrator and a user; and every node."""
     return json.dumps(
         {
             "OrdererOrgs": [
@@ -48,83 +48,84 @@ def _host(name: str, *reached: str) -> dict[str, Any]:
     return {"Hostname": name, "SANS": list(dict.fromkeys(("localhost", HOST, *reached)))}
 
 
-def channel_config(topology: Topology, folder: Folder) -> str:
-    """configtx.yaml (in JSON, which is YAML): who takes part, who must agree, and how blocks are made.
+def channel_config(topology: Topology, folder: NetworkFolder) -> str:
+    """Return configtx.yaml (in JSON, which is YAML): the members, the policies, and how blocks are made.
 
     Changing state needs the endorsement of a majority of organisations, and so does approving a
     chaincode. Raft ticks every 100 ms: with Fabric's 500 ms a restarted orderer is without a leader for
     5 to 10 s.
     """
-    rules = {
+    profile = {
+        "Policies": _rules(),
+        "Capabilities": {"V3_0": True},
+        "Orderer": _ordering(topology, folder),
+        "Application": _application(topology, folder),
+    }
+    return json.dumps({"Profiles": {PROFILE: profile}}, indent=1)
+
+
+def _rules() -> dict[str, Any]:
+    return {
         "Readers": _implicit("ANY Readers"),
         "Writers": _implicit("ANY Writers"),
         "Admins": _implicit("MAJORITY Admins"),
     }
-    majority = _implicit("MAJORITY Endorsement")
-    options = topology.options
-    return json.dumps(
-        {
-            "Profiles": {
-                PROFILE: {
-                    "Policies": rules,
-                    "Capabilities": {"V3_0": True},
-                    "Orderer": {
-                        "OrdererType": "etcdraft",
-                        "BatchTimeout": options.batch_timeout,
-                        "BatchSize": {
-                            "MaxMessageCount": options.max_message_count,
-                            "AbsoluteMaxBytes": "20 MB",
-                            "PreferredMaxBytes": "4 MB",
-                        },
-                        "EtcdRaft": {
-                            "Consenters": [_consenter(orderer, folder) for orderer in topology.orderers],
-                            "Options": {
-                                "TickInterval": "100ms",
-                                "ElectionTick": 10,
-                                "HeartbeatTick": 1,
-                                "MaxInflightBlocks": 5,
-                                "SnapshotIntervalSize": "16 MB",
-                            },
-                        },
-                        "Policies": {**rules, "BlockValidation": _implicit("ANY Writers")},
-                        "Capabilities": {"V2_0": True},
-                        "Organizations": [
-                            {
-                                "Name": "Orderer",
-                                "ID": ORDERER_MSP,
-                                "MSPDir": str(folder.orderer_organisation / "msp"),
-                                "Policies": _signed(ORDERER_MSP),
-                                "OrdererEndpoints": [orderer.address for orderer in topology.orderers],
-                            }
-                        ],
-                    },
-                    "Application": {
-                        "Policies": {**rules, "Endorsement": majority, "LifecycleEndorsement": majority},
-                        "Capabilities": {"V2_5": True},
-                        "Organizations": [
-                            {
-                                "Name": organisation.name,
-                                "ID": organisation.msp_id,
-                                "MSPDir": str(folder.organisation(organisation) / "msp"),
-                                "Policies": {
-                                    **_signed(organisation.msp_id),
-                                    "Endorsement": _signature(f"OR('{organisation.msp_id}.peer')"),
-                                },
-                                "AnchorPeers": [
-                                    {"Host": organisation.reached, "Port": organisation.peer_port}
-                                ],
-                            }
-                            for organisation in topology.organisations
-                        ],
-                    },
-                }
-            }
+
+
+def _ordering(topology: Topology, folder: NetworkFolder) -> dict[str, Any]:
+    organisation = {
+        "Name": "Orderer",
+        "ID": ORDERER_MSP,
+        "MSPDir": str(folder.orderer_organisation / "msp"),
+        "Policies": _signed(ORDERER_MSP),
+        "OrdererEndpoints": [orderer.address for orderer in topology.orderers],
+    }
+    return {
+        "OrdererType": "etcdraft",
+        "BatchTimeout": topology.options.batch_timeout,
+        "BatchSize": {
+            "MaxMessageCount": topology.options.max_message_count,
+            "AbsoluteMaxBytes": "20 MB",
+            "PreferredMaxBytes": "4 MB",
         },
-        indent=1,
-    )
+        "EtcdRaft": {
+            "Consenters": [_consenter(orderer, folder) for orderer in topology.orderers],
+            "Options": {
+                "TickInterval": "100ms",
+                "ElectionTick": 10,
+                "HeartbeatTick": 1,
+                "MaxInflightBlocks": 5,
+                "SnapshotIntervalSize": "16 MB",
+            },
+        },
+        "Policies": {**_rules(), "BlockValidation": _implicit("ANY Writers")},
+        "Capabilities": {"V2_0": True},
+        "Organizations": [organisation],
+    }
 
 
-def _consenter(orderer: Orderer, folder: Folder) -> dict[str, Any]:
+def _application(topology: Topology, folder: NetworkFolder) -> dict[str, Any]:
+    majority = _implicit("MAJORITY Endorsement")
+    return {
+        "Policies": {**_rules(), "Endorsement": majority, "LifecycleEndorsement": majority},
+        "Capabilities": {"V2_5": True},
+        "Organizations": [
+            {
+                "Name": organisation.name,
+                "ID": organisation.msp_id,
+                "MSPDir": str(folder.organisation(organisation) / "msp"),
+                "Policies": {
+                    **_signed(organisation.msp_id),
+                    "Endorsement": _signature(f"OR('{organisation.msp_id}.peer')"),
+                },
+                "AnchorPeers": [{"Host": organisation.reached, "Port": organisation.peer_port}],
+            }
+            for organisation in topology.organisations
+        ],
+    }
+
+
+def _consenter(orderer: Orderer, folder: NetworkFolder) -> dict[str, Any]:
     certificate = str(folder.orderer(orderer) / "tls" / "server.crt")
     return {
         "Host": orderer.reached,
@@ -148,9 +149,11 @@ def _signed(msp_id: str) -> dict[str, dict[str, str]]:
 
 
 def orderer_environment(
-    topology: Topology, folder: Folder, orderer: Orderer, *, cores: int = 1
+    topology: Topology, folder: NetworkFolder, orderer: Orderer, *, cores: int = 1
 ) -> Environment:
-    """How an orderer runs; channels are joined over its administration port, with mutual TLS."""
+    """Return the environment of an orderer; channels are joined over its administration port, with mutual
+    TLS.
+    """
     node, data = folder.orderer(orderer), folder.data / orderer.name
     tls = node / "tls"
     return {
@@ -180,10 +183,41 @@ def orderer_environment(
     }
 
 
+_PEER_TIMES: Environment = {
+    # Fabric's 25 s between attempts would at times be the time until two peers meet.
+    "CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
+    # A neighbour that hangs keeps its connections, so only gossip finds out; until then every second
+    # transaction may be sent to it first. Fabric's 5 s and 25 s made that 25 s and five transactions
+    # of 5 s each; these make it 5 s and two. A busy machine delays a word by less than a second (16
+    # busy processes on 2 cores: none was missed), and who was given up by mistake is met again
+    # within a second.
+    "CORE_PEER_GOSSIP_ALIVETIMEINTERVAL": "1s",
+    "CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT": "5s",
+    # A peer that comes back knows its neighbours' chaincodes after 1 s instead of 4.
+    "CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
+    "CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",
+    # A peer whose orderer hangs must notice, or it sees no more blocks: after 13 s instead of 80.
+    "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL": "10s",
+    "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT": "3s",
+    # Fabric doubles the pause before it looks for an orderer again up to an hour.
+    "CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD": "2s",
+    # A neighbour that hangs must be given up before the client gives up, so that another is asked; and
+    # none that works: on that busy machine a full batch took 0.3 s, and 1.1 s when six came at once.
+    "CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT": "3s",
+    # A peer sends to one orderer or another, so one that hangs costs a share of all transactions this
+    # long each; Fabric's 30 s are more than a caller waits. A late answer is no loss: it sends again.
+    "CORE_PEER_GATEWAY_BROADCASTTIMEOUT": "2s",
+    "CORE_PEER_GATEWAY_DIALTIMEOUT": "3s",
+}
+"""The intervals and timeouts of a peer, shorter than Fabric's, so that it soon notices nodes that hang."""
+
+
 def peer_environment(
-    topology: Topology, folder: Folder, organisation: Organisation, *, cores: int = 1
+    topology: Topology, folder: NetworkFolder, organisation: NetworkOrganisation, *, cores: int = 1
 ) -> Environment:
-    """How a peer runs: no Docker, chaincode as a service, and quick to find its neighbours again."""
+    """Return the environment of a peer: no Docker, chaincode as a service, and quick to find its neighbours
+    again.
+    """
     node, data = folder.peer(organisation), folder.data / organisation.peer
     tls = node / "tls"
     return {
@@ -200,30 +234,7 @@ def peer_environment(
         "CORE_PEER_CHAINCODELISTENADDRESS": f"{organisation.listens}:{organisation.chaincode_listen_port}",
         "CORE_PEER_GOSSIP_BOOTSTRAP": organisation.address,
         "CORE_PEER_GOSSIP_EXTERNALENDPOINT": organisation.address,
-        # Fabric's 25 s between attempts would at times be the time until two peers meet.
-        "CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
-        # A neighbour that hangs keeps its connections, so only gossip finds out; until then every second
-        # transaction may be sent to it first. Fabric's 5 s and 25 s made that 25 s and five transactions
-        # of 5 s each; these make it 5 s and two. A busy machine delays a word by less than a second (16
-        # busy processes on 2 cores: none was missed), and who was given up by mistake is met again
-        # within a second.
-        "CORE_PEER_GOSSIP_ALIVETIMEINTERVAL": "1s",
-        "CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT": "5s",
-        # A peer that comes back knows its neighbours' chaincodes after 1 s instead of 4.
-        "CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
-        "CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",
-        # A peer whose orderer hangs must notice, or it sees no more blocks: after 13 s instead of 80.
-        "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL": "10s",
-        "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT": "3s",
-        # Fabric doubles the pause before it looks for an orderer again up to an hour.
-        "CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD": "2s",
-        # A neighbour that hangs must be given up before the client gives up, so that another is asked; and
-        # none that works: on that busy machine a full batch took 0.3 s, and 1.1 s when six came at once.
-        "CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT": "3s",
-        # A peer sends to one orderer or another, so one that hangs costs a share of all transactions this
-        # long each; Fabric's 30 s are more than a caller waits. A late answer is no loss: it sends again.
-        "CORE_PEER_GATEWAY_BROADCASTTIMEOUT": "2s",
-        "CORE_PEER_GATEWAY_DIALTIMEOUT": "3s",
+        **_PEER_TIMES,
         "CORE_PEER_TLS_ENABLED": "true",
         "CORE_PEER_TLS_CERT_FILE": str(tls / "server.crt"),
         "CORE_PEER_TLS_KEY_FILE": str(tls / "server.key"),
@@ -242,8 +253,12 @@ def _runtime(cores: int) -> Environment:
     return {"GOMAXPROCS": str(cores), "GOGC": "200"}
 
 
-def chaincode_environment(folder: Folder, organisation: Organisation, package_id: str) -> Environment:
-    """How a chaincode service runs: its package's id, its address, and mutual TLS with its peer."""
+def chaincode_environment(
+    folder: NetworkFolder, organisation: NetworkOrganisation, package_id: str
+) -> Environment:
+    """Return the environment of a chaincode service: its package's id, its address, and mutual TLS with its
+    peer.
+    """
     tls = folder.chaincode_tls(organisation)
     return {
         "CHAINCODE_ID": package_id,
@@ -254,8 +269,8 @@ def chaincode_environment(folder: Folder, organisation: Organisation, package_id
     }
 
 
-def administrator_environment(folder: Folder, organisation: Organisation) -> Environment:
-    """How the `peer` command runs in the name of an organisation's administrator."""
+def administrator_environment(folder: NetworkFolder, organisation: NetworkOrganisation) -> Environment:
+    """Return the environment of the `peer` command in the name of an organisation's administrator."""
     return {
         "FABRIC_CFG_PATH": str(folder.configuration),
         "FABRIC_LOGGING_SPEC": "error",

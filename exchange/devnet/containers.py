@@ -22,11 +22,11 @@ from exchange.devnet.building import package_file, write_configuration, write_pa
 from exchange.devnet.errors import NetworkError
 from exchange.devnet.network import Network
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import State, load, save
-from exchange.devnet.topology import Folder, Options, Organisation, Topology
+from exchange.devnet.state_file import NetworkState, load, save
+from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Options, Topology
 
 ROOT = Path("/network")
-"""Where every container sees its part of the network."""
+"""The mount point of the network's files in every container."""
 
 OPTIONS = Options(organisations=3, orderers=3, log_level="info")
 """Three hospitals, and three orderers of which one may fail."""
@@ -36,9 +36,9 @@ class Job:
     """Steps on one network's folder, each done once."""
 
     def __init__(self, root: Path, programs: Programs) -> None:
-        folder = Folder(root)
+        folder = NetworkFolder(root)
         held = load(folder) if folder.state.exists() else None  # its parts are there before there is a state
-        self.network = Network(folder, held or State(Topology.contained(OPTIONS)), programs)
+        self.network = Network(folder, held or NetworkState(Topology.contained(OPTIONS)), programs)
         self._administrator = Administrator(programs, folder, self.network.topology)
         self._steps = root / "steps"
         self._steps.mkdir(exist_ok=True)
@@ -103,10 +103,10 @@ class Job:
                 path.touch(mode=0o600)
                 path.write_text(secrets.token_urlsafe(32))
 
-    def _install(self, organisation: Organisation) -> None:
+    def _install(self, organisation: NetworkOrganisation) -> None:
         self._administrator.install(organisation, package_file(self.network, organisation))
 
-    def _approve(self, organisation: Organisation) -> None:
+    def _approve(self, organisation: NetworkOrganisation) -> None:
         self._administrator.approve(organisation, self.network.state.package_ids[organisation.name])
 
     def _once(self, name: str, step: Callable[[], None]) -> None:
@@ -116,8 +116,10 @@ class Job:
             done.touch()
 
 
-def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
-    """Every volume by its name, with its place in all containers that see it; no two nodes share keys."""
+def parts(topology: Topology, folder: NetworkFolder) -> dict[str, Path]:
+    """Return every volume by its name, with its place in all containers that see it; no two nodes share
+    keys.
+    """
     found = {
         "foundation": folder.root,
         "configuration": folder.configuration,
@@ -142,29 +144,29 @@ def parts(topology: Topology, folder: Folder) -> dict[str, Path]:
 
 def make_folders(owner: int) -> None:
     """Make every part's folder in an image: a new volume takes its owner from what is at its place."""
-    for path in parts(Topology.contained(OPTIONS), Folder(ROOT)).values():
+    for path in parts(Topology.contained(OPTIONS), NetworkFolder(ROOT)).values():
         path.mkdir(parents=True, exist_ok=True)
     for path in (ROOT, *(one for one in ROOT.rglob("*") if one.is_dir())):
         os.chown(path, owner, owner)
 
 
-def profile_file(folder: Folder, organisation: Organisation) -> Path:
-    """Where an organisation's gateway reads its connection profile, beside its certificate and key."""
+def profile_file(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
+    """Return the path of a gateway's connection profile in its container, beside its certificate and key."""
     return folder.user(organisation, "User1").parent / "profile.json"
 
 
-def package_id_file(folder: Folder, organisation: Organisation) -> Path:
-    """Where a chaincode container reads the id of its package."""
+def package_id_file(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
+    """Return the path of the package id in a chaincode container."""
     return folder.configuration / f"{organisation.name.lower()}.id"
 
 
-def database_password(folder: Folder, organisation: Organisation) -> Path:
-    """Where an organisation's gateway and its PostgreSQL read the gateway's password."""
+def database_password(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
+    """Return the path of the gateway's password in the containers of a gateway and its PostgreSQL."""
     return folder.root / "passwords" / organisation.name.lower() / "gateway" / "password"
 
 
-def superuser_password(folder: Folder, organisation: Organisation) -> Path:
-    """Where an organisation's PostgreSQL reads its superuser's password."""
+def superuser_password(folder: NetworkFolder, organisation: NetworkOrganisation) -> Path:
+    """Return the path of the superuser's password in a PostgreSQL container."""
     return folder.root / "passwords" / organisation.name.lower() / "superuser" / "password"
 
 

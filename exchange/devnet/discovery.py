@@ -1,4 +1,4 @@
-"""Whether a peer knows enough neighbours to have a transaction endorsed.
+"""A check that a peer knows enough neighbours to have a transaction endorsed.
 
 Peers meet by gossip, a moment after they started. Until then a gateway finds no set of endorsers that
 satisfies the chaincode's policy; the peer's own discovery service tells when it does.

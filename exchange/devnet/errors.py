@@ -1,4 +1,4 @@
-"""What can go wrong with a network of processes; every message is one line: what, and what to do.
+"""Errors of a network of processes; every message is one line: what, and what to do.
 
 ```
 NetworkError
@@ -32,9 +32,9 @@ class PortError(NetworkError):
     """A port is taken by another program."""
 
 
-class CertificateError(NetworkError):
+class NetworkCertificateError(NetworkError):
     """A certificate has expired, or is not one for its purpose."""
 
 
-class StartError(NetworkError):
+class ProcessStartError(NetworkError):
     """A process or an administrative step failed."""

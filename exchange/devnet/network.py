@@ -25,10 +25,10 @@ from exchange.devnet.configuration import (
     peer_environment,
 )
 from exchange.devnet.discovery import can_endorse
-from exchange.devnet.errors import NetworkError, StartError
+from exchange.devnet.errors import NetworkError, ProcessStartError
 from exchange.devnet.programs import Programs
-from exchange.devnet.state import State, save
-from exchange.devnet.topology import HOST, Folder, Topology, require_free
+from exchange.devnet.state_file import NetworkState, save
+from exchange.devnet.topology import HOST, NetworkFolder, Topology, require_free
 from exchange.ledger.fabric.gateway.connection import Profile
 
 _START_SECONDS = 30.0
@@ -53,16 +53,17 @@ class Network:
     Fabric's programs are looked for when one has to be started, unless they are given.
     """
 
-    def __init__(self, folder: Folder, state: State, programs: Programs | None = None) -> None:
+    def __init__(self, folder: NetworkFolder, state: NetworkState, programs: Programs | None = None) -> None:
         self.folder, self.state, self._programs = folder, state, programs
 
     @property
     def topology(self) -> Topology:
-        """The nodes and their ports."""
+        """Return the nodes and their ports."""
         return self.state.topology
 
     def profile(self, organisation: str, user: str = "User1") -> Profile:
-        """How a client of `organisation` reaches the channel; also in `profiles/` in the folder.
+        """Return the profile with which a client of `organisation` reaches the channel; also in `profiles/`
+        in the folder.
 
         Raises:
             NetworkError: there is no such organisation.
@@ -93,7 +94,7 @@ class Network:
     # -- processes ---------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Every process, in the order in which they start."""
+        """Return every process, in the order in which they start."""
         return [
             *(orderer.name for orderer in self.topology.orderers),
             *(organisation.peer for organisation in self.topology.organisations),
@@ -101,7 +102,7 @@ class Network:
         ]
 
     def stopped(self) -> list[str]:
-        """The processes that do not run."""
+        """Return the processes that do not run."""
         return [name for name in self.names() if processes.running(self.state.started.get(name)) is None]
 
     def start(self, *names: str) -> None:
@@ -109,7 +110,7 @@ class Network:
 
         Raises:
             PortError: another program has a port.
-            StartError: one ended again; the message holds its last words.
+            ProcessStartError: one ended again; the message holds its last words.
         """
         self.launch(names)
         self.await_listening(names)
@@ -125,7 +126,7 @@ class Network:
         processes.end(self._our(names))  # returns when they are gone
 
     def pause(self, name: str) -> None:
-        """Stop a process in its tracks: it answers nobody, and its connections stay."""
+        """Stop a process in its tracks: it answers no request, and its connections stay."""
         self._signal(name, signal.SIGSTOP)
         end = time.monotonic() + _PAUSE_SECONDS
         while (process := processes.running(self.state.started[name])) and not processes.is_paused(process):
@@ -142,7 +143,7 @@ class Network:
         processes.end(self.state.started.values())
 
     def status(self) -> list[ProcessStatus]:
-        """Every process, in the order in which they start."""
+        """Return every process, in the order in which they start."""
         ports: dict[str, int] = {}
         for port, name in self.topology.listeners():
             ports.setdefault(name, port)
@@ -152,7 +153,7 @@ class Network:
         """Return when every organisation's peer can name endorsers for the chaincode.
 
         Raises:
-            StartError: one can't within `seconds`.
+            ProcessStartError: one can't within `seconds`.
         """
         profiles = [self.profile(organisation.name) for organisation in self.topology.organisations]
         with ThreadPoolExecutor(len(profiles)) as threads:
@@ -160,7 +161,9 @@ class Network:
         for organisation, can in zip(self.topology.organisations, ready, strict=True):
             if not can:
                 log = self.folder.log(organisation.peer)
-                raise StartError(f"{organisation.peer} finds no endorsers after {seconds:.0f} s: see {log}")
+                raise ProcessStartError(
+                    f"{organisation.peer} finds no endorsers after {seconds:.0f} s: see {log}"
+                )
 
     def __enter__(self) -> Network:
         return self
@@ -171,7 +174,7 @@ class Network:
         self.down()
 
     def launch(self, names: Iterable[str]) -> None:
-        """As `start`, without waiting until they listen."""
+        """Start processes without waiting until they listen; otherwise as `start`."""
         wanted = [name for name in names if name in self.stopped()]
         require_free([place for place in self.topology.listeners() if place[1] in wanted])
         for name in wanted:
@@ -179,7 +182,7 @@ class Network:
             try:
                 self.state.started[name] = processes.spawn(command, environment, self.folder.log(name))
             except OSError as why:
-                raise StartError(f"{name}: {command[0]} can't be run: {why.strerror}") from None
+                raise ProcessStartError(f"{name}: {command[0]} can't be run: {why.strerror}") from None
             save(self.folder, self.state)
 
     def _command(self, name: str) -> tuple[tuple[str, ...], Environment]:
@@ -204,7 +207,7 @@ class Network:
         """Wait until processes that were launched listen.
 
         Raises:
-            StartError: one ended again, or does not listen.
+            ProcessStartError: one ended again, or does not listen.
         """
         wanted = set(names)
         end = time.monotonic() + _START_SECONDS
@@ -215,9 +218,9 @@ class Network:
     def _await_port(self, port: int, name: str, end: float) -> None:
         while not _listens(port):
             if processes.running(self.state.started.get(name)) is None:
-                raise StartError(f"{name} ended while it was starting: {self._last_words(name)}")
+                raise ProcessStartError(f"{name} ended while it was starting: {self._last_words(name)}")
             if time.monotonic() > end:
-                raise StartError(f"{name} does not listen on port {port}: see {self.folder.log(name)}")
+                raise ProcessStartError(f"{name} does not listen on port {port}: see {self.folder.log(name)}")
             time.sleep(0.02)
 
     def _last_words(self, name: str) -> str:

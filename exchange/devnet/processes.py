@@ -48,7 +48,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
 
 
 def running(started: Started | None) -> psutil.Process | None:
-    """Our process if it still runs (or is paused); None if it ended or its id is somebody else's."""
+    """Return our process if it still runs (or is paused); None if it ended or its id was given to another."""
     if started is None:
         return None
     try:
@@ -75,7 +75,7 @@ def send(started: Started | None, number: signal.Signals) -> bool:
 
 
 def is_paused(process: psutil.Process) -> bool:
-    """Whether a process was stopped in its tracks."""
+    """Return whether a process was stopped in its tracks."""
     return process.status() == psutil.STATUS_STOPPED
 
 
@@ -94,7 +94,7 @@ def end(processes: Iterable[Started], *, seconds: float = 5.0) -> None:
 
 
 def python_module(name: str) -> tuple[str, ...]:
-    """The command that runs a module of this installation."""
+    """Return the command that runs a module of this installation."""
     return (sys.executable, "-m", name)
 
 

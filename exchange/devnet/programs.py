@@ -24,7 +24,7 @@ _ADVICE = "unpack Fabric's release archive and set FABRIC_BIN to its bin/, or pu
 
 
 class Programs(msgspec.Struct, frozen=True):
-    """Where the programs and the sample configuration are."""
+    """The paths of the programs and of the sample configuration."""
 
     peer: Path
     orderer: Path

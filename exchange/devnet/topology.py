@@ -1,4 +1,4 @@
-"""What a network consists of: organisations with a peer and a chaincode each, orderers, and their ports.
+"""The topology of a network: organisations with a peer and a chaincode each, orderers, and their ports.
 
 Names are the same on every machine: organisation `Hospital1` has MSP id `Hospital1MSP`, its processes are
 `peer.hospital1` and `chaincode.hospital1`, and orderers are `orderer1` and so on.
@@ -30,7 +30,7 @@ _PORTS = range(20_000, 30_000)  # below the ports that outgoing connections are 
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What can be chosen. `chaincode_command` starts a chaincode service; empty for this project's own.
+    """The options of a network. `chaincode_command` starts a chaincode service; empty for this project's own.
 
     `max_message_count` and `batch_timeout` (as `250ms`) say when the orderer closes a block.
     `key_history` has peers index every write of a key, for a chaincode that asks for it; ours does not.
@@ -77,12 +77,12 @@ class Options(msgspec.Struct, frozen=True):
 
     @property
     def ports(self) -> int:
-        """How many ports the network listens on."""
+        """Return how many ports the network listens on."""
         return 3 * self.orderers + 4 * self.organisations
 
     @property
     def organisation_names(self) -> tuple[str, ...]:
-        """The organisations, in order."""
+        """Return the organisations, in order."""
         return self.names or tuple(f"Hospital{number}" for number in range(1, self.organisations + 1))
 
 
@@ -97,17 +97,17 @@ class Orderer(msgspec.Struct, frozen=True):
 
     @property
     def host(self) -> str:
-        """Its name in certificates."""
+        """Return its name in certificates."""
         return f"{self.name}.orderer.example"
 
     @property
     def reached(self) -> str:
-        """The host that others reach it at."""
+        """Return the host that others reach it at."""
         return self.host if self.contained else HOST
 
     @property
     def listens(self) -> str:
-        """The address that it listens on."""
+        """Return the address that it listens on."""
         return _ANYWHERE if self.contained else HOST
 
     @property
@@ -116,7 +116,7 @@ class Orderer(msgspec.Struct, frozen=True):
         return f"{self.reached}:{self.port}"
 
 
-class Organisation(msgspec.Struct, frozen=True):
+class NetworkOrganisation(msgspec.Struct, frozen=True):
     """A hospital with one peer and one chaincode service; containers are reached by names in certificates."""
 
     name: str
@@ -133,27 +133,27 @@ class Organisation(msgspec.Struct, frozen=True):
 
     @property
     def domain(self) -> str:
-        """Its name in certificates."""
+        """Return its name in certificates."""
         return f"{self.name.lower()}.example"
 
     @property
     def peer(self) -> str:
-        """The name of its peer's process."""
+        """Return the name of its peer's process."""
         return f"peer.{self.name.lower()}"
 
     @property
     def chaincode(self) -> str:
-        """The name of its chaincode's process."""
+        """Return the name of its chaincode's process."""
         return f"chaincode.{self.name.lower()}"
 
     @property
     def reached(self) -> str:
-        """The host that others reach its peer at."""
+        """Return the host that others reach its peer at."""
         return f"peer.{self.domain}" if self.contained else HOST
 
     @property
     def listens(self) -> str:
-        """The address that its peer and its chaincode listen on."""
+        """Return the address that its peer and its chaincode listen on."""
         return _ANYWHERE if self.contained else HOST
 
     @property
@@ -172,7 +172,7 @@ class Topology(msgspec.Struct, frozen=True):
 
     options: Options
     orderers: tuple[Orderer, ...]
-    organisations: tuple[Organisation, ...]
+    organisations: tuple[NetworkOrganisation, ...]
 
     @classmethod
     def plan(cls, options: Options) -> Topology:
@@ -187,7 +187,7 @@ class Topology(msgspec.Struct, frozen=True):
             for number in range(1, options.orderers + 1)
         )
         organisations = tuple(
-            Organisation(name, next(ports), next(ports), next(ports), next(ports))
+            NetworkOrganisation(name, next(ports), next(ports), next(ports), next(ports))
             for name in options.organisation_names
         )
         return cls(options, orderers, organisations)
@@ -202,13 +202,13 @@ class Topology(msgspec.Struct, frozen=True):
                 for number in range(1, options.orderers + 1)
             ),
             tuple(
-                Organisation(name, 7051, 7052, 9443, 9999, contained=True)
+                NetworkOrganisation(name, 7051, 7052, 9443, 9999, contained=True)
                 for name in options.organisation_names
             ),
         )
 
     def listeners(self) -> Iterator[tuple[int, str]]:
-        """Every port, with the process that listens there."""
+        """Yield every port, with the process that listens there."""
         for orderer in self.orderers:
             for port in (orderer.port, orderer.admin_port, orderer.operations_port):
                 yield port, orderer.name
@@ -221,8 +221,8 @@ class Topology(msgspec.Struct, frozen=True):
                 yield port, organisation.peer
             yield organisation.chaincode_port, organisation.chaincode
 
-    def organisation(self, name: str) -> Organisation:
-        """The organisation of that name.
+    def organisation(self, name: str) -> NetworkOrganisation:
+        """Return the organisation of that name.
 
         Raises:
             NetworkError: there is none.
@@ -271,8 +271,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-class Folder:
-    """Where everything of one network lies, below one path."""
+class NetworkFolder:
+    """The files of one network, below one path."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -287,34 +287,34 @@ class Folder:
         self.logs = self.root / "logs"
 
     def log(self, process: str) -> Path:
-        """The log of one process."""
+        """Return the log of one process."""
         return self.logs / f"{process}.log"
 
     def block(self, channel: str) -> Path:
-        """The channel's first block."""
+        """Return the channel's first block."""
         return self.root / f"{channel}.block"
 
-    def organisation(self, organisation: Organisation) -> Path:
-        """The organisation's certificates and keys."""
+    def organisation(self, organisation: NetworkOrganisation) -> Path:
+        """Return the organisation's certificates and keys."""
         return self.crypto / "peerOrganizations" / organisation.domain
 
-    def peer(self, organisation: Organisation) -> Path:
-        """Its peer's `msp` and `tls`."""
+    def peer(self, organisation: NetworkOrganisation) -> Path:
+        """Return its peer's `msp` and `tls`."""
         return self.organisation(organisation) / "peers" / f"peer.{organisation.domain}"
 
-    def chaincode_tls(self, organisation: Organisation) -> Path:
-        """Its chaincode's TLS files."""
+    def chaincode_tls(self, organisation: NetworkOrganisation) -> Path:
+        """Return its chaincode's TLS files."""
         return self.organisation(organisation) / "peers" / f"chaincode.{organisation.domain}" / "tls"
 
-    def user(self, organisation: Organisation, name: str) -> Path:
-        """The `msp` of one of its users: `Admin` or `User1`."""
+    def user(self, organisation: NetworkOrganisation, name: str) -> Path:
+        """Return the `msp` of one of its users: `Admin` or `User1`."""
         return self.organisation(organisation) / "users" / f"{name}@{organisation.domain}" / "msp"
 
     @property
     def orderer_organisation(self) -> Path:
-        """The ordering service's certificates and keys."""
+        """Return the ordering service's certificates and keys."""
         return self.crypto / "ordererOrganizations" / "orderer.example"
 
     def orderer(self, orderer: Orderer) -> Path:
-        """The orderer's `msp` and `tls`."""
+        """Return the orderer's `msp` and `tls`."""
         return self.orderer_organisation / "orderers" / orderer.host

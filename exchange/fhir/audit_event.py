@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from chaincode.access.model import Record
+from chaincode.access.model import LogEntry
 from exchange.fhir.resource_bytes import instant
 
 TRANSACTION_SYSTEM = "urn:consentry:ledger-transaction"
@@ -68,7 +68,7 @@ def parse_event_id(text: str) -> tuple[str, int] | None:
     return tx, int(n)
 
 
-def audit_event(record: Record, who: Who | None, names: Mapping[str, str]) -> bytes:
+def audit_event(record: LogEntry, who: Who | None, names: Mapping[str, str]) -> bytes:
     """The AuditEvent of `record` as JSON; `names` maps MSP ids to hospital names."""
     permitted = record.outcome == "permit"
     agents = [_requestor(record, who, names), _custodian(record, names)]
@@ -100,7 +100,7 @@ def _interaction(name: str) -> str:
     return "operation" if name in _OPERATIONS else name
 
 
-def _requestor(record: Record, who: Who | None, names: Mapping[str, str]) -> dict[str, Any]:
+def _requestor(record: LogEntry, who: Who | None, names: Mapping[str, str]) -> dict[str, Any]:
     agent: dict[str, Any] = {
         "type": {"coding": [{"system": _DICOM, "code": "110152", "display": "Destination Role ID"}]},
         "who": {"identifier": {"system": "urn:consentry:user-pseudonym", "value": record.user}},
@@ -119,7 +119,7 @@ def _requestor(record: Record, who: Who | None, names: Mapping[str, str]) -> dic
     return {name: value for name, value in agent.items() if value is not None}
 
 
-def _custodian(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
+def _custodian(record: LogEntry, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "type": {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]},
         "who": {
@@ -130,7 +130,7 @@ def _custodian(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _score_details(record: Record) -> list[dict[str, str]]:
+def _score_details(record: LogEntry) -> list[dict[str, str]]:
     if not record.model:
         return []
     details = {"model": record.model}
@@ -143,7 +143,7 @@ def _score_details(record: Record) -> list[dict[str, str]]:
     return [{"type": name, "valueString": value} for name, value in details.items()]
 
 
-def _entities(record: Record, who: Who | None) -> list[dict[str, Any]]:
+def _entities(record: LogEntry, who: Who | None) -> list[dict[str, Any]]:
     entities: list[dict[str, Any]] = [
         {
             "what": {"identifier": {"system": TRANSACTION_SYSTEM, "value": record.tx}},

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, literal
 
 
 class _Definition(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ DIRECTORY_TYPES = _DEFINITION.directory
 They are the types outside the compartment from which no reference leads back into it, and all that have
 a canonical URL and a publisher.
 """
-_PATIENT = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
+_PATIENT = re.compile(rf"Patient/({ID})")
 
 
 def patient_paths(resource_type: str) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ import msgspec
 from exchange.errors import BadRequestError, NotSupportedError
 from exchange.fhir.bundle import EntryRequest
 from exchange.fhir.r4 import RESOURCE_TYPES
+from exchange.fhir.references import ID
 
 MOST_PARAMETERS = 200
 """Parameters of one interaction; more than any honest search has."""
@@ -50,7 +51,7 @@ Methods = Mapping[str, str]
 """The interactions of one address: a code for each method."""
 
 _NO_METHODS: Methods = MappingProxyType({})
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_ID = re.compile(ID)
 _OPERATION = re.compile(r"\$[a-z][a-z\-]{0,40}")
 
 _BASE: Methods = {"GET": "search-system", "POST": "transaction"}

@@ -1,6 +1,7 @@
-"""One spelling for each reference, so that the same record is the same wherever it is named.
+"""FHIR ids and references: their patterns, and one spelling for each reference to the same record.
 
-Source: https://hl7.org/fhir/R4/references.html#literal; RFC 3986, section 6.2.
+Sources: https://hl7.org/fhir/R4/datatypes.html#id;
+https://hl7.org/fhir/R4/references.html#literal; RFC 3986, section 6.2.
 """
 
 from __future__ import annotations
@@ -10,16 +11,22 @@ from functools import lru_cache
 from posixpath import normpath
 from urllib.parse import SplitResult, unquote, urlsplit
 
+ID = r"[A-Za-z0-9\-.]{1,64}"
+"""The pattern of a FHIR id, for use within other patterns."""
+
+TYPE = r"[A-Z][A-Za-z]+"
+"""The pattern of the name of a resource type."""
+
 _PLAIN = re.compile(r"[A-Za-z]+/[A-Za-z0-9\-]+")
 _LONGEST_KEPT = 2048
 _PORTS = {"http": 80, "https": 443}
 
 
 def literal(reference: str, base: str) -> str:
-    """`reference` without its version: relative if it lies under `base`, this server's FHIR base URL.
+    """Return `reference` without its version, relative if it lies under `base`, this server's FHIR base URL.
 
     A URL counts as under `base` (which may be empty) however its scheme, host, port and escapes are
-    written. One that does not comes back in the same spelling for all ways to write it.
+    written. Any other URL comes back in the same spelling for all ways to write it.
     """
     reference = reference.partition("/_history/")[0]
     if "://" not in reference:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from exchange.errors import Problem
 from exchange.fhir.compartment import patient_paths
 from exchange.fhir.r4.definitions import RESOURCES
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, literal
 
 _WHOSE: Final = frozenset(
     {
@@ -30,9 +30,8 @@ _WHOSE: Final = frozenset(
 )
 """Of the elements that place a record in a patient's compartment, those that say whose it is."""
 
-_ID: Final = r"[A-Za-z0-9\-.]{1,64}"
-_PATIENT = re.compile(rf"Patient/{_ID}")
-_TYPED = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)(?:/{_ID}(?:/_history/{_ID})?/?|\?.*)")
+_PATIENT = re.compile(rf"Patient/{ID}")
+_TYPED = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)(?:/{ID}(?:/_history/{ID})?/?|\?.*)")
 _MESSAGE: Final = (
     "names a patient who is not a Patient of this server; store the Patient first and refer to it by "
     "Patient/id, or state the type of what this is"

@@ -13,29 +13,32 @@ from typing import TypeVar
 
 import msgspec
 
-from chaincode.access.calls import PAGE_LIMIT, ReadTrail, Trail
-from chaincode.access.model import Decision, Request
+from chaincode.access.calls import PAGE_LIMIT, PairLog, ReadPairLog
+from chaincode.access.model import AccessRequest, Decision
 from chaincode.consent.calls import (
     HISTORY_LIMIT,
-    ApprovePolicy,
-    FiledTerms,
-    FileTerms,
-    Filing,
-    HeldPair,
-    HeldPolicy,
+    CurrentPair,
     OpenedPairs,
     Opening,
     OpenPairs,
     PairHistory,
-    PolicyStanding,
+    PublishedTerms,
+    PublishTerms,
     ReadHistory,
     ReadPair,
+    TermsUpdate,
+)
+from chaincode.consent.model import Pair, Provision, Terms
+from chaincode.encoding import encode
+from chaincode.policy.calls import (
+    ApprovePolicy,
+    CurrentPolicy,
+    ProposalState,
     ReadPolicy,
     SetPolicy,
     WithdrawPolicy,
 )
-from chaincode.consent.model import Pair, Policy, Provision, Terms
-from chaincode.encoding import encode
+from chaincode.policy.model import Policy
 from exchange.crypto.permit import Permit, take_issuer
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import VoidedError
@@ -52,7 +55,7 @@ class Ask(msgspec.Struct, frozen=True):
     """One subject's records, asked for: the subject's store token (16 bytes), and the request about it."""
 
     subject: bytes
-    request: Request
+    request: AccessRequest
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -93,7 +96,7 @@ class Filed(Written, frozen=True):
 class PolicySet(Written, frozen=True):
     """Where a proposed policy stands."""
 
-    standing: PolicyStanding
+    standing: ProposalState
 
 
 class LedgerClient:
@@ -150,7 +153,7 @@ class LedgerClient:
             permit=_issue(committed.tx_id, recipient, obligations, until) if obligations else None,
         )
 
-    async def trail(
+    async def pair_log(
         self,
         pair: str,
         *,
@@ -158,10 +161,10 @@ class LedgerClient:
         bookmark: str = "",
         since: int | None = None,
         until: int | None = None,
-    ) -> Trail:
+    ) -> PairLog:
         """One page of a pair's access log in the order of time; `since <= time < until` in milliseconds."""
-        asked = ReadTrail(pair=pair, limit=limit, bookmark=bookmark, since=since, until=until)
-        return await self._evaluate("access:trail", asked, Trail)
+        asked = ReadPairLog(pair=pair, limit=limit, bookmark=bookmark, since=since, until=until)
+        return await self._evaluate("access:trail", asked, PairLog)
 
     # -- consent ---------------------------------------------------------------
 
@@ -173,19 +176,19 @@ class LedgerClient:
         committed = await self._submit("consent:open", OpenPairs(tuple(openings)))
         return _decode(committed.result, OpenedPairs).outcomes
 
-    async def file_terms(self, filings: Sequence[tuple[str, Terms]]) -> Filed:
+    async def publish_terms(self, filings: Sequence[tuple[str, Terms]]) -> Filed:
         """Grant, change or revoke: up to 500 (pair, terms), each a newer version of one consent.
 
         One patient's pairs belong in separate calls: a transaction that holds two would join them.
         """
-        args = FileTerms(tuple(Filing(pair, terms) for pair, terms in filings))
+        args = PublishTerms(tuple(TermsUpdate(pair, terms) for pair, terms in filings))
         committed = await self._submit("consent:file", args)
-        result = _decode(committed.result, FiledTerms)
+        result = _decode(committed.result, PublishedTerms)
         return Filed(committed.tx_id, committed.block, committed.time, result.epochs)
 
     async def read_pair(self, pair: str) -> Pair | None:
         """A pair as it stands; None where it is not open."""
-        return (await self._evaluate("consent:read", ReadPair(pair), HeldPair)).pair
+        return (await self._evaluate("consent:read", ReadPair(pair), CurrentPair)).pair
 
     async def pair_history(self, pair: str, *, limit: int = HISTORY_LIMIT, bookmark: str = "") -> PairHistory:
         """One page of the states that a pair had, the newest first."""
@@ -209,9 +212,9 @@ class LedgerClient:
         """Take this organisation's approval of a proposal back, while it waits."""
         return await self._set_policy("policy:withdraw", WithdrawPolicy(digest))
 
-    async def read_policy(self) -> HeldPolicy:
+    async def read_policy(self) -> CurrentPolicy:
         """The policy in force and the proposals that wait."""
-        return await self._evaluate("policy:read", ReadPolicy(), HeldPolicy)
+        return await self._evaluate("policy:read", ReadPolicy(), CurrentPolicy)
 
     # -- the rest ----------------------------------------------------------------
 
@@ -226,7 +229,7 @@ class LedgerClient:
 
     async def _set_policy(self, function: str, args: msgspec.Struct) -> PolicySet:
         committed = await self._submit(function, args)
-        standing = _decode(committed.result, PolicyStanding)
+        standing = _decode(committed.result, ProposalState)
         return PolicySet(committed.tx_id, committed.block, committed.time, standing)
 
     async def _authorize(self, batch: bytes) -> Committed:

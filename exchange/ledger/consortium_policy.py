@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from chaincode.consent.model import PURPOSES, Policy, PolicyRule
+from chaincode.consent.model import PURPOSES
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.errors import BadRequestError
 from exchange.fhir.compartment import DIRECTORY_TYPES
 

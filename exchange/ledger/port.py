@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from chaincode.access.state import Place
+from chaincode.access.log_keys import LogPosition
 from chaincode.consent.model import Pair
 
 
@@ -34,7 +34,7 @@ class Found(NamedTuple):
     """One record of the access log as it stands on the ledger: its event's place, its own, its bytes."""
 
     checkpoint: Checkpoint
-    place: Place
+    place: LogPosition
     record: bytes
 
 
@@ -94,7 +94,7 @@ class Reader(Protocol):
             DamagedError: what came since does not verify.
         """
 
-    def record(self, place: Place) -> tuple[bytes, int] | None:
+    def record(self, place: LogPosition) -> tuple[bytes, int] | None:
         """One record of the access log, as it stands on the ledger, and its block, or None."""
 
     def records(self, after: Checkpoint | None) -> Iterator[Found]:

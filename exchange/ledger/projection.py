@@ -21,8 +21,8 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from chaincode.access.model import RecordValue
-from chaincode.access.state import ACCESS, Place, read_sheet
+from chaincode.access.log_keys import ACCESS, LogPosition, read_log_page
+from chaincode.access.model import LogEntryValue
 from chaincode.encoding import composite_key
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.port import Checkpoint, Event, Reader, Transactions
@@ -39,7 +39,7 @@ _AGAIN = 2.0
 
 _log = structlog.get_logger()
 
-_record = msgspec.json.Decoder(RecordValue)
+_record = msgspec.json.Decoder(LogEntryValue)
 _SHEETS = composite_key(ACCESS).encode()
 
 
@@ -223,7 +223,7 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
             )
         if newest is None:
             return
-        if ledger.record(Place(newest.time, newest.tx, newest.n)) != (newest.record, newest.block):
+        if ledger.record(LogPosition(newest.time, newest.tx, newest.n)) != (newest.record, newest.block):
             raise DamagedError(
                 f"the access log's newest entry, in block {newest.block}, is not on the ledger: "
                 "the two are not of the same node, or the ledger was written anew"
@@ -231,12 +231,12 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
 
 
 def _rows(event: Event) -> list[log_tables.EntryRow]:
-    sheets = (read_sheet(key.decode(), value) for key, value in event.written if key.startswith(_SHEETS))
+    sheets = (read_log_page(key.decode(), value) for key, value in event.written if key.startswith(_SHEETS))
     records = sorted(record for sheet in sheets for record in sheet)
     return [projected(place, record, event.checkpoint.block) for place, record in records]
 
 
-def projected(place: Place, value: bytes, block: int) -> log_tables.EntryRow:
+def projected(place: LogPosition, value: bytes, block: int) -> log_tables.EntryRow:
     """The row of one record of the ledger, given as it stands there."""
     record = _record.decode(value)
     return log_tables.EntryRow(

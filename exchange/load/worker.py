@@ -17,11 +17,12 @@ import msgspec
 
 from exchange.errors import ExchangeError
 from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
+from exchange.fhir.references import ID
 from exchange.load import Item, Piece, Position, Unit, take_apart
 from exchange.services.records.prepare import IndexedRecord, Indexer
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
-_RECORD = re.compile(r"([A-Za-z]{1,64})/([A-Za-z0-9\-.]{1,64})")
+_RECORD = re.compile(rf"([A-Za-z]{{1,64}})/({ID})")
 _SHOWN = 3
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from chaincode.consent.model import Policy
 from chaincode.errors import ConflictError
+from chaincode.policy.model import Policy
 from exchange.auth.principal import Principal, operator
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.index_tokens import TokenKeys

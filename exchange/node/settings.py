@@ -29,6 +29,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from exchange.auth.principal import Member
+from exchange.fhir.references import ID
 from exchange.runtime.quota import smallest
 from exchange.store.engine.place import Place, Schema
 
@@ -219,7 +220,7 @@ class Folder:
 
 
 _MSP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ORGANIZATION = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_ORGANIZATION = re.compile(ID)
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 

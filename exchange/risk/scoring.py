@@ -20,13 +20,14 @@ from typing import Any
 import httpx
 import structlog
 
-from analytics.accounts import Account, Reason
-from analytics.catalogue import declaring
-from analytics.encrypted.artefacts import Offer
-from analytics.encrypted.client import Client
-from analytics.errors import AnalyticsError, NoUsableDataError
-from analytics.features import SNOMED, Catalogue, Rule, extract
-from analytics.remote import RemoteEvaluator
+from analytics.data.catalogue import catalogue_for
+from analytics.data.extraction import extract_features
+from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableDataError
+from analytics.data.features import SNOMED, ExtractionRule, FeatureCatalogue
+from analytics.encrypted.artefacts import ModelOffer
+from analytics.encrypted.bfv.client import BfvClient
+from analytics.errors import AnalyticsError
+from analytics.evaluator.client import EvaluatorClient
 from exchange.errors import Problem, UnavailableError, UnscorableError
 from exchange.fhir.code_systems import canonical
 from exchange.risk.port import Feature, Judgement, Scored, UnusableAnswerError
@@ -35,13 +36,13 @@ _OUTCOMES: Mapping[str, dict[str, str]] = {
     "diabetes": {"system": SNOMED, "code": "73211009", "display": "Diabetes mellitus"},
 }
 """What the models of each catalogue estimate, by the catalogue's name."""
-_WORDS: Mapping[Reason, str] = {
-    Reason.NOT_RECORDED: "not recorded",
-    Reason.UNIT: "recorded in a unit that is not understood",
-    Reason.IMPLAUSIBLE: "recorded with a value that is not plausible",
-    Reason.INEXACT: "recorded as a bound only",
-    Reason.NO_VALUE: "recorded without a value",
-    Reason.UNKNOWN_ANSWER: "recorded with an answer that is not understood",
+_WORDS: Mapping[MissingReason, str] = {
+    MissingReason.NOT_RECORDED: "not recorded",
+    MissingReason.UNIT: "recorded in a unit that is not understood",
+    MissingReason.IMPLAUSIBLE: "recorded with a value that is not plausible",
+    MissingReason.INEXACT: "recorded as a bound only",
+    MissingReason.NO_VALUE: "recorded without a value",
+    MissingReason.UNKNOWN_ANSWER: "recorded with an answer that is not understood",
 }
 _HIGH = 2.0
 """A risk is high from this many times the model's threshold on, and moderate from the threshold on."""
@@ -64,13 +65,13 @@ class EncryptedModel:
         self, http: httpx.AsyncClient, *, offer: bytes, card: bytes, parameters: str, seconds: float
     ) -> None:
         try:
-            read = Offer.read(offer)
-            self._catalogue = declaring(read.bins.features)
-            self._client = Client.create(read, parameters)
+            read = ModelOffer.read(offer)
+            self._catalogue = catalogue_for(read.bins.features)
+            self._client = BfvClient.create(read, parameters)
         except AnalyticsError as why:
             raise ModelError(f"the model's offer can't be used: {why}") from None
         self._offer, self._parameters, self._seconds = read, parameters, seconds
-        self._http, self._evaluator = http, RemoteEvaluator(http)
+        self._http, self._evaluator = http, EvaluatorClient(http)
         self.digest: str = read.model
         said = _card(card, read.model)
         self._threshold: float = said["performance"]["threshold"]
@@ -88,15 +89,15 @@ class EncryptedModel:
         """See `RiskModel.features`."""
         titles = {feature.name: feature.title for feature in self._catalogue.features}
         try:
-            found = extract(self._catalogue, patient, records, as_of, spelling=canonical)
+            found = extract_features(self._catalogue, patient, records, as_of, canonical_system=canonical)
         except NoUsableDataError as why:
             problems = [
                 Problem("", f"{titles[a.feature]} ({a.feature}): {_why(a)}", "required")
-                for a in why.accounts
+                for a in why.feature_values
                 if a.missing
             ]
             raise UnscorableError("too little is recorded for a risk score", problems=problems) from None
-        accounts = {account.feature: account for account in found.accounts}
+        accounts = {account.feature: account for account in found.feature_values}
         ordered = [accounts[name] for name in self._offer.bins.features]
         return tuple(
             Feature(a.feature, titles[a.feature], a.value, a.unit, a.sources, _why(a) if a.missing else "")
@@ -127,9 +128,9 @@ class EncryptedModel:
             raise UnusableAnswerError("no probability", query=sent, answer=came)
         return Scored(score.probability, sent, came)
 
-    async def _forget(self, client: Client) -> None:
+    async def _forget(self, client: BfvClient) -> None:
         if self._client is client:  # else another request has seen to it
-            self._client = await asyncio.to_thread(Client.create, self._offer, self._parameters)
+            self._client = await asyncio.to_thread(BfvClient.create, self._offer, self._parameters)
             _log.error("evaluator.unusable_answer", model=self.digest)
 
     def judge(self, probability: float) -> Judgement:
@@ -146,17 +147,17 @@ class EncryptedModel:
         await self._http.aclose()
 
 
-def _why(account: Account) -> str:
+def _why(account: FeatureValue) -> str:
     return _WORDS[account.reason] if account.reason is not None else "not recorded"
 
 
-def _wanted(catalogue: Catalogue) -> dict[str, tuple[str, str]]:
+def _wanted(catalogue: FeatureCatalogue) -> dict[str, tuple[str, str]]:
     """Searches for what a catalogue's features are made of: by the codes alone, for a search takes a code
     system as it is written, and a record may name LOINC by its OID. `extract` tells systems apart.
     """
     codes: dict[str, list[str]] = {"Observation": [], "Condition": []}
     for feature in catalogue.features:
-        kind = "Condition" if feature.rule is Rule.PRESENT else "Observation"
+        kind = "Condition" if feature.rule is ExtractionRule.PRESENT else "Observation"
         codes[kind] += [code.code for code in feature.codes]
     parameters = {"Observation": "combo-code", "Condition": "code"}  # a pressure may be part of a panel
     return {kind: (parameters[kind], ",".join(found)) for kind, found in codes.items() if found}

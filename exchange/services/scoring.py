@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chaincode.access.model import Action, Result
+from chaincode.access.model import Action, ScoreResult
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -259,11 +259,11 @@ class Scoring:
     ) -> Answer:
         """Ask again, with what came of it; `output` is the commitment to it under a pair's salt."""
         features = {feature.name: feature.value for feature in found.features}
-        results: dict[bytes, Result] = {}
+        results: dict[bytes, ScoreResult] = {}
         for subject, entry in answer.places.items():
             secret = PatientSecret(answer.keys[subject].secret)
             salt = secret.salt(question.principal.organization)
-            results[subject] = Result(
+            results[subject] = ScoreResult(
                 tx=answer.tx_id,
                 time=answer.time,
                 n=entry,

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.exc import DatabaseError
 
-from chaincode.access.model import RecordValue
+from chaincode.access.model import LogEntryValue
 from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.operator_seal import OperatorSeal
@@ -164,7 +164,7 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
         raise WrongError("entries", f"{count} are there, and the ledger has others up to the checkpoint")
 
 
-_record = msgspec.json.Decoder(RecordValue)
+_record = msgspec.json.Decoder(LogEntryValue)
 _COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
 
 

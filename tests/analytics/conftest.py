@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from analytics.binning import Bins, Floats
-from analytics.encrypted.artefacts import Model
-from analytics.encrypted.ensemble import BINS_ATTRIBUTE
-from analytics.training import margins
+from analytics.data.binning import Bins, Floats
+from analytics.encrypted.artefacts import CompiledModel
+from analytics.encrypted.compiler.ensemble import BINS_ATTRIBUTE
+from analytics.model.training import margins
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 
@@ -65,8 +65,8 @@ def depth3() -> Small:
 
 
 @pytest.fixture(scope="session")
-def model3(depth3: Small) -> Model:
-    return Model.compile(depth3.xgboost, depth3.bins)
+def model3(depth3: Small) -> CompiledModel:
+    return CompiledModel.compile(depth3.xgboost, depth3.bins)
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ from exchange.cli.main import build
 from exchange.devnet import Programs, configuration
 from exchange.devnet.containers import OPTIONS, ROOT, Job, parts
 from exchange.devnet.network import Network
-from exchange.devnet.state import State, save
-from exchange.devnet.topology import Folder, Topology
+from exchange.devnet.state_file import NetworkState, save
+from exchange.devnet.topology import NetworkFolder, Topology
 from exchange.node.settings import Risk, Settings, check
 
 REPOSITORY = Path(__file__).parents[2]
@@ -113,8 +113,8 @@ def test_every_name_that_is_used_is_defined(document):
 # -- the same network as the processes ------------------------------------------------------
 
 
-def plain() -> tuple[Topology, Folder]:
-    return Topology.plan(OPTIONS), Folder(ROOT)
+def plain() -> tuple[Topology, NetworkFolder]:
+    return Topology.plan(OPTIONS), NetworkFolder(ROOT)
 
 
 def settings(environment: dict[str, str]) -> dict[str, str]:
@@ -176,7 +176,7 @@ def test_names_that_nodes_are_reached_at_are_names_in_their_certificates_and_net
         for alias in network["aliases"]
     }
     assert aliases == hosts
-    channel = json.loads(configuration.channel_config(topology, Folder(ROOT)))
+    channel = json.loads(configuration.channel_config(topology, NetworkFolder(ROOT)))
     for place in re.findall(r'"Host": "([^"]+)"', json.dumps(channel)):
         assert place in hosts
 
@@ -305,7 +305,7 @@ def test_images_end_as_another_user_than_root_and_take_what_exists():
 def folders(tmp_path: Path) -> Path:
     """A folder as the setup image has it, below another root."""
     root = tmp_path / "network"
-    for path in parts(Topology.contained(OPTIONS), Folder(root)).values():
+    for path in parts(Topology.contained(OPTIONS), NetworkFolder(root)).values():
         path.mkdir(parents=True, exist_ok=True)
     return root
 
@@ -314,7 +314,7 @@ def folders(tmp_path: Path) -> Path:
 def test_prepare_writes_what_every_container_reads_and_writes_it_once(folders):
     job = Job(folders, Programs.find())
     job.prepare()
-    folder, topology = Folder(folders), Topology.contained(OPTIONS)
+    folder, topology = NetworkFolder(folders), Topology.contained(OPTIONS)
     for service in SERVICES.values():
         for value in service.get("environment", {}).values():
             for path in re.findall(rf"{ROOT}/[\w@./]+", value):
@@ -371,8 +371,10 @@ def test_gateway_starts_as_the_command_line_takes_it():
 
 @pytest.mark.fabric
 def test_found_makes_a_channel_of_running_nodes_and_goes_on_where_it_was_interrupted(folders):
-    folder = Folder(folders)
-    save(folder, State(Topology.plan(OPTIONS)))  # the same nodes as processes, which this test can start
+    folder = NetworkFolder(folders)
+    save(
+        folder, NetworkState(Topology.plan(OPTIONS))
+    )  # the same nodes as processes, which this test can start
     job = Job(folders, Programs.find())
     job.prepare()
     folder.logs.mkdir()

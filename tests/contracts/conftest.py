@@ -24,12 +24,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.caller import Caller
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Actor, Condition, Policy, Provision, Terms
+from chaincode.consent.model import Actor, Condition, Provision, Terms
 from chaincode.errors import ContractError
-from chaincode.ledger import Entry, Page
+from chaincode.ledger import StateEntry, StatePage
+from chaincode.policy.model import Policy
 from chaincode.router import Router
 from exchange import devnet
 from exchange.ledger.client import Ask, LedgerClient
@@ -104,11 +105,11 @@ class Proposal:
     def put(self, key: str, value: bytes) -> None:
         self.writes[key] = value
 
-    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
         await asyncio.sleep(0)
         keys = sorted(key for key in self._channel.state if (bookmark or start) <= key < end)
-        entries = [Entry(key, self._channel.state[key][0]) for key in keys[:limit]]
-        return Page(entries, keys[limit] if len(keys) > limit else "")
+        entries = [StateEntry(key, self._channel.state[key][0]) for key in keys[:limit]]
+        return StatePage(entries, keys[limit] if len(keys) > limit else "")
 
     def emit(self, name: str, payload: bytes) -> None:
         self.event = name, payload
@@ -303,7 +304,7 @@ class Make:
         return Opening(**(fields | changes))
 
     @staticmethod
-    def request(pair: str, **changes: Any) -> Request:
+    def request(pair: str, **changes: Any) -> AccessRequest:
         fields: dict[str, Any] = {
             "pair": pair,
             "recipient": B,
@@ -314,7 +315,7 @@ class Make:
             "evidence": secrets.token_hex(32),
             "classes": ("Observation",),
         }
-        return Request(**(fields | changes))
+        return AccessRequest(**(fields | changes))
 
     @classmethod
     def ask(cls, pair: str, **changes: Any) -> Ask:

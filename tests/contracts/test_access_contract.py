@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
-from chaincode.access.model import Decision, Record
-from chaincode.access.state import Place, mark_key, read_record, read_sheet
-from chaincode.consent.model import Condition, Period, Policy, Provision
+from chaincode.access.log_keys import LogPosition, index_key, read_entry, read_log_page
+from chaincode.access.model import Decision, LogEntry
+from chaincode.consent.model import Condition, Period, Provision
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
+from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
@@ -45,10 +46,10 @@ def sheets(event: Event) -> list[tuple[bytes, bytes]]:
     return sorted((key, value) for key, value in event.written if key.startswith(b"\0access\0"))
 
 
-def on_ledger(event: Event) -> list[Record]:
+def on_ledger(event: Event) -> list[LogEntry]:
     """The records that a transaction wrote, in the order in which they stand."""
-    found = [place for key, value in sheets(event) for place in read_sheet(key.decode(), value)]
-    return [read_record(place, said) for place, said in found]
+    found = [place for key, value in sheets(event) for place in read_log_page(key.decode(), value)]
+    return [read_entry(place, said) for place, said in found]
 
 
 async def test_a_permit_carries_its_basis_and_its_entry(
@@ -60,9 +61,9 @@ async def test_a_permit_carries_its_basis_and_its_entry(
     decision = answer.entries[0].decision
     assert (decision.outcome, decision.reason, decision.basis) == ("permit", "consent", "1" * 32)
     assert (decision.basis_version, decision.epoch) == (1, 1)
-    (record,) = (await ledger.trail(pair)).records
+    (record,) = (await ledger.pair_log(pair)).entries
     request = ask.request
-    assert record == Record(
+    assert record == LogEntry(
         pair=pair,
         custodian=make.A,
         recipient=make.B,
@@ -101,7 +102,7 @@ async def test_a_denial_is_logged_like_a_permit(
     answer = await ledger.authorize([make.ask(pair, **changes)])
     assert answer.permit is None
     assert answer.entries[0].decision.obligations is None
-    (record,) = (await ledger.trail(pair)).records
+    (record,) = (await ledger.pair_log(pair)).entries
     assert (record.outcome, record.reason, record.tx) == ("deny", reason, answer.tx_id)
 
 
@@ -109,7 +110,7 @@ async def test_a_pair_that_is_not_open_denies_and_leaves_a_trace(ledger: LedgerC
     pair = make.pair()
     answer = await ledger.authorize([make.ask(pair)])
     assert answer.entries[0].decision.reason == "pair-not-open"
-    assert [record.reason for record in (await ledger.trail(pair)).records] == ["pair-not-open"]
+    assert [record.reason for record in (await ledger.pair_log(pair)).entries] == ["pair-not-open"]
 
 
 async def test_only_the_custodian_decides_on_its_pairs(consortium: Any, make: Any) -> None:
@@ -118,14 +119,14 @@ async def test_only_the_custodian_decides_on_its_pairs(consortium: Any, make: An
     pair = await opened(owner, make, make.grant())
     answer = await other.authorize([make.ask(pair)])
     assert answer.entries[0].decision.reason == "wrong-party"
-    (record,) = (await owner.trail(pair)).records
+    (record,) = (await owner.pair_log(pair)).entries
     assert (record.custodian, record.outcome) == (make.B, "deny")
 
 
 async def test_revocation_denies_the_next_request(ledger: LedgerClient, make: Any) -> None:
     pair = await opened(ledger, make, make.grant())
     assert (await ledger.authorize([make.ask(pair)])).permit is not None
-    await ledger.file_terms([(pair, make.grant(version=2, status="inactive"))])
+    await ledger.publish_terms([(pair, make.grant(version=2, status="inactive"))])
     assert (await ledger.authorize([make.ask(pair)])).permit is None
 
 
@@ -135,7 +136,7 @@ async def test_one_batch_decides_each_request_for_itself(ledger: LedgerClient, m
     reasons = [entry.decision.reason for entry in answer.entries]
     assert reasons == ["consent", "no-consent", "pair-not-open"]
     for n, name in enumerate((granted, bare, closed)):
-        (record,) = (await ledger.trail(name)).records
+        (record,) = (await ledger.pair_log(name)).entries
         assert (record.n, record.tx, record.reason) == (answer.entries[0].n + n, answer.tx_id, reasons[n])
 
 
@@ -147,7 +148,7 @@ async def test_the_event_comes_with_every_record(ledger: LedgerClient, make: Any
     records = on_ledger(event)
     assert [record.pair for record in records] == names
     for name, record in zip(names, records, strict=True):
-        assert (await ledger.trail(name)).records == (record,)
+        assert (await ledger.pair_log(name)).entries == (record,)
 
 
 async def test_a_record_does_not_repeat_its_sheets_key_and_leaves_a_mark(
@@ -157,11 +158,11 @@ async def test_a_record_does_not_repeat_its_sheets_key_and_leaves_a_mark(
     answer = await ledger.authorize([make.ask(pair)])
     event = await announced(ledger, answer.tx_id)
     (sheet, value), (mark, _) = sorted(event.written)
-    ((place, said),) = read_sheet(sheet.decode(), value)
-    assert place == Place(answer.time, answer.tx_id, 0)
-    assert mark.decode() == mark_key(pair, place)
+    ((place, said),) = read_log_page(sheet.decode(), value)
+    assert place == LogPosition(answer.time, answer.tx_id, 0)
+    assert mark.decode() == index_key(pair, place)
     assert not {"time", "tx", "n"} & msgspec.json.decode(said).keys()
-    assert (await ledger.trail(pair)).records == (read_record(place, said),)
+    assert (await ledger.pair_log(pair)).entries == (read_entry(place, said),)
 
 
 @pytest.mark.parametrize("count", [15, 16, 17, 33])
@@ -173,17 +174,17 @@ async def test_records_stand_in_sheets_of_sixteen_in_their_order(
     requests = tuple(make.request(name) for name in names)
     committed = await channel.member(make.A).submit("access:authorize", encode(Authorize(requests)))
     event = await announced(ledger, committed.tx_id)
-    sizes = [len(read_sheet(key.decode(), value)) for key, value in sheets(event)]
+    sizes = [len(read_log_page(key.decode(), value)) for key, value in sheets(event)]
     assert sizes == [16] * (count // 16) + [count % 16] * (count % 16 > 0)
     records = on_ledger(event)
     assert [record.n for record in records] == list(range(count))
     assert [record.pair for record in records] == names
     for name in (one, other):
         of = tuple(record for record in records if record.pair == name)
-        assert (await ledger.trail(name)).records == of
-        first = await ledger.trail(name, limit=4)
-        assert first.records == of[:4]
-        assert (await ledger.trail(name, bookmark=first.bookmark)).records == of[4:]
+        assert (await ledger.pair_log(name)).entries == of
+        first = await ledger.pair_log(name, limit=4)
+        assert first.entries == of[:4]
+        assert (await ledger.pair_log(name, bookmark=first.bookmark)).entries == of[4:]
 
 
 async def test_one_pair_twice_in_a_batch_is_two_entries(
@@ -194,7 +195,7 @@ async def test_one_pair_twice_in_a_batch_is_two_entries(
     committed = await channel.member(make.A).submit("access:authorize", encode(Authorize(requests)))
     decisions = msgspec.json.decode(committed.result, type=Decisions).decisions
     assert [one.outcome for one in decisions] == ["permit", "deny"]
-    trail = (await ledger.trail(pair)).records
+    trail = (await ledger.pair_log(pair)).entries
     assert [(one.n, one.outcome) for one in trail] == [(0, "permit"), (1, "deny")]
 
 
@@ -205,7 +206,7 @@ async def test_a_full_batch_is_decided_and_a_fuller_one_is_refused(
     requests = tuple(make.request(pair) for _ in range(500))
     submit = channel.member(make.A).submit
     await submit("access:authorize", encode(Authorize(requests)))
-    assert len((await ledger.trail(pair)).records) == 500
+    assert len((await ledger.pair_log(pair)).entries) == 500
     for wrong in ((), (*requests, make.request(pair))):
         why = await refusal(submit("access:authorize", encode(Authorize(wrong))))
         assert isinstance(why, BadArgumentError)
@@ -268,15 +269,15 @@ async def test_a_trail_pages_in_the_order_of_time(ledger: LedgerClient, channel:
         await ledger.authorize([make.ask(pair)])
     seen, bookmark = [], ""
     for expected in (3, 3, 1):
-        page = await ledger.trail(pair, limit=3, bookmark=bookmark)
-        assert len(page.records) == expected
-        seen += [record.time for record in page.records]
+        page = await ledger.pair_log(pair, limit=3, bookmark=bookmark)
+        assert len(page.entries) == expected
+        seen += [record.time for record in page.entries]
         bookmark = page.bookmark
     assert bookmark == ""
     assert seen == times
-    between = await ledger.trail(pair, since=times[2], until=times[5])
-    assert [record.time for record in between.records] == times[2:5]
-    assert (await ledger.trail(pair, limit=7)).bookmark == ""
+    between = await ledger.pair_log(pair, since=times[2], until=times[5])
+    assert [record.time for record in between.entries] == times[2:5]
+    assert (await ledger.pair_log(pair, limit=7)).bookmark == ""
 
 
 async def test_a_trail_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> None:
@@ -284,9 +285,9 @@ async def test_a_trail_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> 
     await ledger.authorize([make.ask(one)])
     await ledger.authorize([make.ask(other)])
     await ledger.authorize([make.ask(other)])
-    page = await ledger.trail(other, limit=1)
-    assert [record.pair for record in page.records] == [other]
-    why = await refusal(ledger.trail(one, bookmark=page.bookmark))
+    page = await ledger.pair_log(other, limit=1)
+    assert [record.pair for record in page.entries] == [other]
+    why = await refusal(ledger.pair_log(one, bookmark=page.bookmark))
     assert isinstance(why, BadArgumentError)
 
 
@@ -297,7 +298,7 @@ async def test_a_trail_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> 
 async def test_a_trail_out_of_bounds_is_refused(
     ledger: LedgerClient, make: Any, changes: dict[str, Any]
 ) -> None:
-    assert isinstance(await refusal(ledger.trail(make.pair(), **changes)), BadArgumentError)
+    assert isinstance(await refusal(ledger.pair_log(make.pair(), **changes)), BadArgumentError)
 
 
 async def test_an_expired_grant_denies_by_the_transactions_time(
@@ -329,7 +330,7 @@ async def test_a_permit_says_when_the_first_period_of_its_terms_turns(
     assert await until(now) == now + 7000
     assert await until(now + 6999) == now + 7000
     assert await until(now + 7000) is None, "a refusal holds for no time"
-    await ledger.file_terms([(pair, make.grant(version=2, root=Provision("permit")))])
+    await ledger.publish_terms([(pair, make.grant(version=2, root=Provision("permit")))])
     assert await until(now + 7001) is None, "no period, no end"
 
 
@@ -361,7 +362,7 @@ async def test_no_permit_is_ordered_after_a_revocation(ledger: LedgerClient, mak
     for _ in range(10):
         pair = await opened(ledger, make, make.grant())
         readers = [ledger.authorize([make.ask(pair)]) for _ in range(20)]
-        revoke = ledger.file_terms([(pair, make.grant(version=2, status="inactive"))])
+        revoke = ledger.publish_terms([(pair, make.grant(version=2, status="inactive"))])
         answers: list[Any] = await asyncio.gather(*readers[:10], revoke, *readers[10:])
         revoked = answers.pop(10)
         for answer in answers:
@@ -371,4 +372,4 @@ async def test_no_permit_is_ordered_after_a_revocation(ledger: LedgerClient, mak
             else:
                 assert answer.block >= revoked.block
         assert (await ledger.authorize([make.ask(pair)])).permit is None
-        assert len((await ledger.trail(pair)).records) == 21
+        assert len((await ledger.pair_log(pair)).entries) == 21

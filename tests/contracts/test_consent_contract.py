@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from chaincode.consent.calls import HISTORY_LIMIT, PairHistory
-from chaincode.consent.limits import CONSENTS, CREDENTIALS, DEPTH, HELD, PROVISIONS, TERMS, VALUE, VERSION
-from chaincode.consent.model import Condition, Pair, Policy, Provision, Terms, ended
+from chaincode.consent.limits import CONSENTS, CREDENTIALS, HELD, PROVISIONS, TERMS, VALUE, VERSION
+from chaincode.consent.model import DEPTH, Condition, Pair, Provision, Terms, ended
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
+from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 
@@ -75,7 +76,7 @@ async def test_nobody_touches_another_custodians_pair(consortium: Any, make: Any
     pair = make.pair()
     await owner.open_pairs([make.opening(pair)])
     assert isinstance(await refusal(other.open_pairs([make.opening(pair)])), ForbiddenError)
-    assert isinstance(await refusal(other.file_terms([(pair, make.grant())])), ForbiddenError)
+    assert isinstance(await refusal(other.publish_terms([(pair, make.grant())])), ForbiddenError)
     held = await owner.read_pair(pair)
     assert held is not None
     assert (held.epoch, held.consents) == (1, ())
@@ -92,7 +93,7 @@ async def test_filing_replaces_the_consent_of_the_same_id(ledger: LedgerClient, 
     pair, other = make.pair(), make.grant(id="2" * 32)
     await ledger.open_pairs([make.opening(pair, make.grant(), other)])
     newer = make.grant(version=2, status="inactive")
-    assert (await ledger.file_terms([(pair, newer)])).epochs == (2,)
+    assert (await ledger.publish_terms([(pair, newer)])).epochs == (2,)
     held = await ledger.read_pair(pair)
     assert held is not None
     assert held.consents == (ended(newer), other)
@@ -102,7 +103,9 @@ async def test_filing_replaces_the_consent_of_the_same_id(ledger: LedgerClient, 
 async def test_an_older_or_equal_version_is_refused(ledger: LedgerClient, make: Any, version: int) -> None:
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair, make.grant(version=2, status="inactive"))])
-    assert isinstance(await refusal(ledger.file_terms([(pair, make.grant(version=version))])), ConflictError)
+    assert isinstance(
+        await refusal(ledger.publish_terms([(pair, make.grant(version=version))])), ConflictError
+    )
 
 
 async def test_a_revoked_consent_stays_so_that_no_old_version_comes_back(
@@ -110,12 +113,12 @@ async def test_a_revoked_consent_stays_so_that_no_old_version_comes_back(
 ) -> None:
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair, make.grant())])
-    await ledger.file_terms([(pair, make.grant(version=2, status="inactive"))])
-    assert isinstance(await refusal(ledger.file_terms([(pair, make.grant())])), ConflictError)
+    await ledger.publish_terms([(pair, make.grant(version=2, status="inactive"))])
+    assert isinstance(await refusal(ledger.publish_terms([(pair, make.grant())])), ConflictError)
 
 
 async def test_terms_for_a_pair_that_is_not_open_are_refused(ledger: LedgerClient, make: Any) -> None:
-    assert isinstance(await refusal(ledger.file_terms([(make.pair(), make.grant())])), NotFoundError)
+    assert isinstance(await refusal(ledger.publish_terms([(make.pair(), make.grant())])), NotFoundError)
 
 
 async def test_a_batch_files_in_order_and_every_change_bumps_the_epoch(
@@ -123,7 +126,7 @@ async def test_a_batch_files_in_order_and_every_change_bumps_the_epoch(
 ) -> None:
     one, two = make.pair(), make.pair()
     await ledger.open_pairs([make.opening(one), make.opening(two)])
-    filed = await ledger.file_terms(
+    filed = await ledger.publish_terms(
         [(one, make.grant()), (two, make.grant()), (one, make.grant(version=2, status="inactive"))]
     )
     assert filed.epochs == (2, 2, 3)
@@ -135,7 +138,7 @@ async def test_a_batch_files_in_order_and_every_change_bumps_the_epoch(
 async def test_order_of_consents_does_not_show_when_they_came(ledger: LedgerClient, make: Any) -> None:
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair, make.grant(id="9" * 32))])
-    await ledger.file_terms([(pair, make.grant(id="5" * 32))])
+    await ledger.publish_terms([(pair, make.grant(id="5" * 32))])
     held = await ledger.read_pair(pair)
     assert held is not None
     assert [terms.id for terms in held.consents] == ["5" * 32, "9" * 32]
@@ -149,7 +152,7 @@ async def test_history_has_every_state_the_newest_first(
     transactions = []
     for version in (1, 2, 3):
         channel.clock.now += 1000
-        transactions.append((await ledger.file_terms([(pair, make.grant(version=version))])).tx_id)
+        transactions.append((await ledger.publish_terms([(pair, make.grant(version=version))])).tx_id)
     past = (await ledger.pair_history(pair)).versions
     assert [one.pair.epoch for one in past] == [4, 3, 2, 1]
     assert [one.tx for one in past[:3]] == transactions[::-1]
@@ -165,7 +168,7 @@ async def test_a_history_comes_in_pages(ledger: LedgerClient, make: Any) -> None
     pair, other = make.pair(), make.pair()
     await ledger.open_pairs([make.opening(pair), make.opening(other)])
     for version in range(1, 12):
-        await ledger.file_terms([(name, make.grant(version=version)) for name in (pair, other)])
+        await ledger.publish_terms([(name, make.grant(version=version)) for name in (pair, other)])
     seen, bookmark = [], ""
     for expected in (5, 5, 2):
         page = await ledger.pair_history(pair, limit=5, bookmark=bookmark)
@@ -184,7 +187,7 @@ async def test_each_change_is_announced_with_its_pairs(ledger: LedgerClient, cha
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair)])
     await ledger.open_pairs([make.opening(pair)])
-    await ledger.file_terms([(pair, make.grant())])
+    await ledger.publish_terms([(pair, make.grant())])
     seen = []
     async for event in ledger.events(None):
         if event.name == "consent":
@@ -209,7 +212,10 @@ async def test_terms_out_of_bounds_are_refused_by_name(
 ) -> None:
     pair, wrong = make.pair(), make.grant(**changes)
     await ledger.open_pairs([make.opening(pair)])
-    for call in (ledger.file_terms([(pair, wrong)]), ledger.open_pairs([make.opening(make.pair(), wrong)])):
+    for call in (
+        ledger.publish_terms([(pair, wrong)]),
+        ledger.open_pairs([make.opening(make.pair(), wrong)]),
+    ):
         why = await refusal(call)
         assert isinstance(why, BadArgumentError)
         assert name in str(why)
@@ -253,29 +259,29 @@ async def test_a_full_pair_takes_no_more_but_lets_each_consent_end(
     full = [make.grant(id=f"{n:032x}", root=root) for n, root in enumerate(FULL[bound])]
     await ledger.open_pairs([make.opening(pair, *full)])
     one_more = make.grant(id="f" * 32, root=FULL[bound][0])
-    await too_much(ledger.file_terms([(pair, one_more)]), bound)
+    await too_much(ledger.publish_terms([(pair, one_more)]), bound)
     await too_much(ledger.open_pairs([make.opening(make.pair(), *full, one_more)]), bound)
     for terms in full:
         # As they came, with all provisions and the longest words: what is kept of them is small.
         over = msgspec.structs.replace(terms, version=VERSION, status="inactive", attested="organization")
-        await ledger.file_terms([(pair, over)])
+        await ledger.publish_terms([(pair, over)])
     held = await ledger.read_pair(pair)
     assert held is not None
     assert {terms.root for terms in held.consents} == {Provision("none")}
-    await ledger.file_terms([(pair, one_more)])
+    await ledger.publish_terms([(pair, one_more)])
 
 
 async def test_what_a_pair_holds_is_counted_for_ever(ledger: LedgerClient, make: Any) -> None:
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair)])
     over = [make.grant(id=f"{n:032x}", status="inactive") for n in range(HELD)]
-    await ledger.file_terms([(pair, terms) for terms in over])
+    await ledger.publish_terms([(pair, terms) for terms in over])
     # Neither an end nor a grant of one more finds a place, whatever else ends: so no old version does.
     for status in ("inactive", "active"):
-        await too_much(ledger.file_terms([(pair, make.grant(id="f" * 32, status=status))]), HELD)
+        await too_much(ledger.publish_terms([(pair, make.grant(id="f" * 32, status=status))]), HELD)
     await too_much(ledger.open_pairs([make.opening(make.pair(), *over, make.grant(id="f" * 32))]), HELD)
     again = msgspec.structs.replace(over[0], version=2)
-    await ledger.file_terms([(pair, again)])
+    await ledger.publish_terms([(pair, again)])
     held = await ledger.read_pair(pair)
     assert held is not None
     assert held.consents == (ended(again), *map(ended, over[1:]))
@@ -285,19 +291,19 @@ async def test_an_opening_keeps_of_ended_terms_what_filing_keeps(ledger: LedgerC
     opened, filed = make.pair(), make.pair()
     over = make.grant(status="inactive")
     await ledger.open_pairs([make.opening(opened, over), make.opening(filed)])
-    await ledger.file_terms([(filed, over)])
+    await ledger.publish_terms([(filed, over)])
     for name in (opened, filed):
         held = await ledger.read_pair(name)
         assert held is not None
         assert held.consents == (ended(over),)
-    assert isinstance(await refusal(ledger.file_terms([(opened, make.grant())])), ConflictError)
+    assert isinstance(await refusal(ledger.publish_terms([(opened, make.grant())])), ConflictError)
 
 
 async def test_terms_that_end_may_have_any_shape(ledger: LedgerClient, make: Any) -> None:
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair, make.grant())])
     for version, root in ((2, nested(DEPTH + 1)), (3, flat(PROVISIONS + 1)), (4, of_size(2 * VALUE))):
-        await ledger.file_terms([(pair, make.grant(version=version, status="inactive", root=root))])
+        await ledger.publish_terms([(pair, make.grant(version=version, status="inactive", root=root))])
 
 
 async def test_a_batch_is_measured_by_what_it_comes_to(ledger: LedgerClient, make: Any) -> None:
@@ -305,8 +311,8 @@ async def test_a_batch_is_measured_by_what_it_comes_to(ledger: LedgerClient, mak
     big, small = flat(PROVISIONS - 1), Provision("deny")
     await ledger.open_pairs([make.opening(pair, make.grant(root=big))])
     growing = make.grant(id="2" * 32, root=big)
-    await too_much(ledger.file_terms([(pair, growing)]), PROVISIONS)
-    await ledger.file_terms([(pair, growing), (pair, make.grant(version=2, root=small))])
+    await too_much(ledger.publish_terms([(pair, growing)]), PROVISIONS)
+    await ledger.publish_terms([(pair, growing), (pair, make.grant(version=2, root=small))])
 
 
 def test_a_pair_at_every_bound_is_not_larger_than_its_value_may_be() -> None:
@@ -338,11 +344,11 @@ async def test_odd_batches_are_refused(ledger: LedgerClient, make: Any) -> None:
     ]
     for openings in wrong:
         assert isinstance(await refusal(ledger.open_pairs(openings)), BadArgumentError)
-    assert isinstance(await refusal(ledger.file_terms([])), BadArgumentError)
+    assert isinstance(await refusal(ledger.publish_terms([])), BadArgumentError)
     assert await ledger.read_pair(pair) is None
 
 
 async def test_a_full_batch_is_taken(ledger: LedgerClient, make: Any) -> None:
     names = [make.pair() for _ in range(500)]
     assert set(await ledger.open_pairs([make.opening(name) for name in names])) == {"opened"}
-    assert (await ledger.file_terms([(name, make.grant()) for name in names])).epochs == (2,) * 500
+    assert (await ledger.publish_terms([(name, make.grant()) for name in names])).epochs == (2,) * 500

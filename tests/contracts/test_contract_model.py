@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Condition, Policy, Provision, Terms, ended
+from chaincode.consent.model import Condition, Provision, Terms, ended
 from chaincode.errors import ConflictError
+from chaincode.policy.model import Policy
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
@@ -96,10 +97,10 @@ class Consents(RuleBasedStateMachine):
         if pair in self.terms and (held is None or held.version < version):
             self.terms[pair][consent] = terms if status == "active" else ended(terms)
             self.epochs[pair] += 1
-            assert self.run(self.client.file_terms([(pair, terms)])).epochs == (self.epochs[pair],)
+            assert self.run(self.client.publish_terms([(pair, terms)])).epochs == (self.epochs[pair],)
             return
         with pytest.raises(RefusedError) as refused:
-            self.run(self.client.file_terms([(pair, terms)]))
+            self.run(self.client.publish_terms([(pair, terms)]))
         assert isinstance(refused.value.reason, ConflictError) == (pair in self.terms)
 
     def expected(self, pair: str, purpose: str) -> str:
@@ -115,7 +116,7 @@ class Consents(RuleBasedStateMachine):
         asks = [
             Ask(
                 bytes.fromhex(pair),
-                Request(pair, B, purpose, "read", "0a" * 16, secrets.token_hex(32), "0c" * 32),
+                AccessRequest(pair, B, purpose, "read", "0a" * 16, secrets.token_hex(32), "0c" * 32),
             )
             for pair, purpose in asked
         ]
@@ -134,7 +135,7 @@ class Consents(RuleBasedStateMachine):
 
     @rule(pair=pairs)
     def look_back(self, pair: str) -> None:
-        trail = self.run(self.client.trail(pair)).records
+        trail = self.run(self.client.pair_log(pair)).entries
         assert [(record.purpose, record.outcome) for record in trail] == self.log.get(pair, [])
         history = self.run(self.client.pair_history(pair)).versions
         assert [one.pair.epoch for one in history] == list(range(self.epochs.get(pair, 0), 0, -1))

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaincode.access.calls import Authorize, Decisions
-from chaincode.consent.calls import FiledTerms, FileTerms, Filing, Opening, OpenPairs
+from chaincode.consent.calls import Opening, OpenPairs, PublishedTerms, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
 from exchange import devnet
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.identity import Identity
 from tests.support.ledger import consent_cases as cases
@@ -42,7 +42,7 @@ async def endorsed_by_all(running: devnet.Network, chaincode: str, calls: Callab
     everybody = [one.msp_id for one in running.topology.organisations]
     channel = connect(profile)
     identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-    gateway = Gateway(channel, identity, profile.channel, chaincode)
+    gateway = GatewayClient(channel, identity, profile.channel, chaincode)
 
     async def submit(function: str, argument: msgspec.Struct) -> bytes:
         committed = await gateway.submit(function, encode(argument), organisations=everybody)
@@ -66,7 +66,8 @@ def test_five_peers_agree_on_every_byte_of_random_terms_and_requests(
         for name in names
     )
     filings = tuple(
-        Filing(name, msgspec.structs.replace(cases.terms(rng, 0), version=9)) for name in names[: BATCH // 2]
+        TermsUpdate(name, msgspec.structs.replace(cases.terms(rng, 0), version=9))
+        for name in names[: BATCH // 2]
     )
     requests = tuple(
         msgspec.structs.replace(one, pair=name, model="e" * 64 if one.action == "score" else "")
@@ -75,7 +76,7 @@ def test_five_peers_agree_on_every_byte_of_random_terms_and_requests(
 
     async def calls(submit: Callable[..., Any]) -> None:
         await submit("consent:open", OpenPairs(openings))
-        filed = msgspec.json.decode(await submit("consent:file", FileTerms(filings)), type=FiledTerms)
+        filed = msgspec.json.decode(await submit("consent:file", PublishTerms(filings)), type=PublishedTerms)
         assert filed.epochs == (2,) * len(filings)
         decided = await submit("access:authorize", Authorize(requests))
         assert len(msgspec.json.decode(decided, type=Decisions).decisions) == BATCH

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.state import read_record, read_sheet
+from chaincode.access.log_keys import read_entry, read_log_page
 from chaincode.consent.model import Pair
 from exchange import devnet
 from exchange.ledger.client import LedgerClient
@@ -54,7 +54,9 @@ async def live(gateways: Sequence[LedgerClient], make: Any, rng: random.Random) 
         await asyncio.gather(*(read(granted) for _ in range(rng.randint(0, 2))))
         granted, version = rng.random() < 0.5, version + 1
         status = "active" if granted else "inactive"
-        change = rng.choice(gateways).file_terms([(history.pair, make.grant(version=version, status=status))])
+        change = rng.choice(gateways).publish_terms(
+            [(history.pair, make.grant(version=version, status=status))]
+        )
         await asyncio.gather(change, *(read(None) for _ in range(rng.randint(1, 5))))
     await read(granted)
     return history
@@ -72,8 +74,8 @@ def judge(histories: Sequence[History], written: Sequence[Written]) -> None:
                 held = msgspec.json.decode(value, type=Pair)
                 permits[rest[0]] = any(terms.status == "active" for terms in held.consents)
             elif kind == "access":
-                for place, said in read_sheet(key.decode(), value):
-                    record = read_record(place, said)
+                for place, said in read_log_page(key.decode(), value):
+                    record = read_entry(place, said)
                     if record.pair in names:
                         assert (record.outcome == "permit") == permits[record.pair], f"seed {SEED}: {one}"
                         logged[one.tx, record.pair] = record.outcome

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.consent.limits import MEMBERS, RULES
-from chaincode.consent.model import Policy, PolicyRule
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
+from chaincode.policy.limits import MEMBERS, RULES
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 

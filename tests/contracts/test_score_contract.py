@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.model import RecordValue, Result
+from chaincode.access.model import LogEntryValue, ScoreResult
 from chaincode.access.scores import WINDOW
-from chaincode.consent.model import Condition, Policy, Provision, Terms
+from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError
+from chaincode.policy.model import Policy
 from exchange.ledger.client import Ask, Authorization, LedgerClient
 from exchange.ledger.errors import RefusedError
 
@@ -34,7 +35,7 @@ def score(make: Any, pair: str, **changes: Any) -> Ask:
     return make.ask(pair, **(fields | changes))
 
 
-def result_of(answer: Authorization, **changes: Any) -> Result:
+def result_of(answer: Authorization, **changes: Any) -> ScoreResult:
     fields: dict[str, Any] = {
         "tx": answer.tx_id,
         "time": answer.time,
@@ -42,7 +43,7 @@ def result_of(answer: Authorization, **changes: Any) -> Result:
         "input": secrets.token_hex(32),
         "output": secrets.token_hex(32),
     }
-    return Result(**(fields | changes))
+    return ScoreResult(**(fields | changes))
 
 
 async def opened(ledger: LedgerClient, make: Any) -> str:
@@ -67,7 +68,7 @@ async def test_a_permitted_score_is_followed_by_its_result_in_the_log(
     second = await ledger.authorize([score(make, pair, result=result)])
     assert first.permit is not None
     assert second.permit is not None
-    asked, shown = (await ledger.trail(pair)).records
+    asked, shown = (await ledger.pair_log(pair)).entries
     assert (asked.model, asked.result, asked.tx) == (MODEL, None, first.tx_id)
     assert (shown.model, shown.result, shown.tx) == (MODEL, result, second.tx_id)
 
@@ -88,7 +89,7 @@ async def test_a_result_of_another_question_is_refused_and_logged(
     first = await ledger.authorize([score(make, pair)])
     channel.clock.now += 1
     assert await reason(ledger, score(make, pair, result=result_of(first), **changes)) == "no-such-score"
-    last = (await ledger.trail(pair)).records[-1]
+    last = (await ledger.pair_log(pair)).entries[-1]
     assert (last.outcome, last.reason) == ("deny", "no-such-score")
 
 
@@ -120,7 +121,7 @@ async def test_a_result_rests_on_no_other_pair_no_denial_no_read_and_no_other_re
 async def test_a_result_is_decided_on_the_terms_that_hold_by_then(ledger: LedgerClient, make: Any) -> None:
     pair = await opened(ledger, make)
     first = await ledger.authorize([score(make, pair)])
-    await ledger.file_terms([(pair, using(make, version=2, status="inactive"))])
+    await ledger.publish_terms([(pair, using(make, version=2, status="inactive"))])
     assert await reason(ledger, score(make, pair, result=result_of(first))) == "no-consent"
 
 
@@ -167,12 +168,12 @@ async def test_what_is_no_score_of_a_model_refuses_the_call(
     with pytest.raises(RefusedError) as caught:
         await ledger.authorize([score(make, pair, **(changes | {"result": result}))])
     assert isinstance(caught.value.reason, BadArgumentError)
-    assert len((await ledger.trail(pair)).records) == 1
+    assert len((await ledger.pair_log(pair)).entries) == 1
 
 
 def test_entries_of_before_there_were_scores_are_read_and_keep_their_bytes() -> None:
     old = b'{"action":"read","custodian":"A","digest":"0b","evidence":"0c","outcome":"deny",'
     old += b'"pair":"0d","purpose":"TREAT","reason":"no-consent","recipient":"B","user":"0a"}'
-    record = msgspec.json.decode(old, type=RecordValue)
+    record = msgspec.json.decode(old, type=LogEntryValue)
     assert (record.model, record.result) == ("", None)
     assert encode(record) == old

@@ -19,18 +19,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import (
-    ACTIONS,
-    PURPOSES,
-    Actor,
-    Condition,
-    Policy,
-    Provision,
-    Reference,
-    Terms,
-)
+from chaincode.consent.model import ACTIONS, PURPOSES, Actor, Condition, Provision, Reference, Terms
+from chaincode.policy.model import Policy
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
@@ -92,7 +84,7 @@ class Patient:
         if recipient not in OPEN:
             pair = self.secret.attempt(recipient)
             salt = self.secret.attempt_salt(pair)
-        request = Request(
+        request = AccessRequest(
             pair=pair,
             recipient=recipient,
             purpose=chance.choice(["TREAT", "HRESCH"]),
@@ -129,7 +121,7 @@ async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], d
         status = chance.choice(["active", "inactive"])
         for recipient in OPEN:
             changed = patient.terms(recipient, f"{patient.name} consent", status)
-            await client.file_terms([(patient.secret.pair(recipient), changed)])
+            await client.publish_terms([(patient.secret.pair(recipient), changed)])
     await client.close()
     return patients, entries
 
@@ -280,9 +272,9 @@ async def test_with_the_secret_and_the_members_every_entry_is_found(
     for patient in patients:
         found = 0
         for member in MEMBERS:
-            page = await client.trail(patient.secret.pair(member))
-            assert {record.recipient for record in page.records} <= {member}
-            found += len(page.records)
+            page = await client.pair_log(patient.secret.pair(member))
+            assert {record.recipient for record in page.entries} <= {member}
+            found += len(page.entries)
         found += sum(patient.secret.is_attempt(name, recipient) for name, recipient in everything)
         assert found == entries[patient.name]
     assert sum(entries.values()) == len(everything), "no entry belongs to nobody"

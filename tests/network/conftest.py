@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exchange import devnet
-from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.events import Follower
 from exchange.ledger.fabric.gateway.identity import Identity
@@ -64,12 +64,12 @@ class Clients:
         *,
         identity: Identity | None = None,
         deadlines: Deadlines | None = None,
-    ) -> Gateway:
+    ) -> GatewayClient:
         profile = profile or self.network.profile("Hospital1")
         channel = connect(profile)
         self._stack.push_async_callback(channel.close)
         identity = identity or Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-        return Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
+        return GatewayClient(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
 
     def follower(self, organisation: str = "Hospital1", profile: Profile | None = None) -> Follower:
         profile = profile or self.network.profile(organisation)

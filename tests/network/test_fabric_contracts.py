@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Condition, Policy, Provision, Terms
+from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.errors import ClockError, ConflictError, ContractError
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.errors import RefusedError
@@ -64,7 +65,7 @@ def ask(pair: str, **changes: Any) -> Ask:
         "digest": secrets.token_hex(32),
         "evidence": "0c" * 32,
     }
-    return Ask(bytes.fromhex(pair), Request(**(fields | changes)))
+    return Ask(bytes.fromhex(pair), AccessRequest(**(fields | changes)))
 
 
 async def test_granted_access_is_permitted_logged_and_announced(ledger):
@@ -85,7 +86,7 @@ async def test_granted_access_is_permitted_logged_and_announced(ledger):
     assert decided.permit.covers((bytes.fromhex(pair),))
     assert [entry.decision.outcome for entry in decided.entries] == ["permit"]
     assert seen == [decided.tx_id]
-    (record,) = (await ledger.trail(pair)).records
+    (record,) = (await ledger.pair_log(pair)).entries
     assert record.outcome == "permit"
 
 
@@ -93,7 +94,7 @@ async def test_refused_access_is_logged_too(ledger):
     pair = await opened(ledger)
     decided = await ledger.authorize([ask(pair, purpose="HRESCH")])
     assert decided.permit is None
-    assert [record.outcome for record in (await ledger.trail(pair)).records] == ["deny"]
+    assert [record.outcome for record in (await ledger.pair_log(pair)).entries] == ["deny"]
 
 
 async def test_pair_that_is_not_open_denies(ledger):
@@ -113,7 +114,7 @@ async def test_nothing_is_permitted_in_a_block_after_a_revocation(ledger):
 
     readers = [asyncio.create_task(read()) for _ in range(8)]
     await asyncio.sleep(0.4)
-    revoked = await ledger.file_terms([(pair, REVOKED)])
+    revoked = await ledger.publish_terms([(pair, REVOKED)])
     await asyncio.sleep(0.4)
     stop.set()
     await asyncio.gather(*readers)
@@ -126,7 +127,7 @@ async def test_many_requests_share_transactions_and_all_are_logged(ledger):
     pairs = [await opened(ledger) for _ in range(4)]
     decided = await asyncio.gather(*(ledger.authorize([ask(pairs[n % 4])]) for n in range(200)))
     assert len({one.tx_id for one in decided}) < 100
-    records = [record for pair in pairs for record in (await ledger.trail(pair)).records]
+    records = [record for pair in pairs for record in (await ledger.pair_log(pair)).entries]
     assert len(records) == 200
 
 
@@ -148,7 +149,7 @@ async def test_custodian_can_not_be_another_organisation(consortium, ledger):
     other = LedgerClient(FabricTransactions.open(consortium.profile("Hospital3")))
     try:
         with pytest.raises(RefusedError) as refused:
-            await other.file_terms([(pair, REVOKED)])
+            await other.publish_terms([(pair, REVOKED)])
         assert isinstance(refused.value.reason, ContractError)
     finally:
         await other.close()

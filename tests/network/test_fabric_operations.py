@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chaincode.consent.model import Policy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.devnet import configuration, processes
 from exchange.devnet.discovery import can_endorse
-from exchange.devnet.state import save
-from exchange.devnet.topology import HOST, Organisation, Topology
+from exchange.devnet.state_file import save
+from exchange.devnet.topology import HOST, NetworkOrganisation, Topology
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.fabric.admin.add_organisation import main as joining
 from exchange.ledger.fabric.admin.packaging import package
@@ -55,18 +55,18 @@ def operator(running: devnet.Network, tmp_path: Path) -> Operator:
     return Operator(running, tmp_path)
 
 
-def free_organisation(running: devnet.Network, name: str) -> Organisation:
+def free_organisation(running: devnet.Network, name: str) -> NetworkOrganisation:
     """Another organisation with ports that nobody has."""
     planned = Topology.plan(devnet.Options(organisations=1)).organisations[0]
     return msgspec.structs.replace(planned, name=name)
 
 
-def shown_by(organisation: Organisation) -> str:
+def shown_by(organisation: NetworkOrganisation) -> str:
     """The certificate that its chaincode service shows to whoever connects."""
     return ssl.get_server_certificate((HOST, organisation.chaincode_port))
 
 
-def admits(organisation: Organisation, tls: Path) -> bool:
+def admits(organisation: NetworkOrganisation, tls: Path) -> bool:
     """Whether its chaincode service talks to the holder of that certificate."""
     context = ssl.create_default_context(cadata=shown_by(organisation))
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from exchange.devnet import Network, Options, up
 from exchange.errors import ExchangeError, UnavailableError
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
-from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
     EndorseError,
@@ -196,7 +196,7 @@ async def test_majority_goes_on_while_a_peer_hangs(fabric, clients):
 
 
 async def test_outcome_that_came_too_late_can_be_settled_afterwards(fabric, clients):
-    hasty: Gateway = clients.gateway(deadlines=Deadlines(submit=0.5, outcome=1.0))
+    hasty: GatewayClient = clients.gateway(deadlines=Deadlines(submit=0.5, outcome=1.0))
     key = fresh("key")
     fabric.pause("orderer1")
     try:
@@ -284,7 +284,7 @@ def issued(issuer: str, days: int) -> tuple[bytes, bytes]:
     )
 
 
-async def refused_at_once(gateway: Gateway) -> None:
+async def refused_at_once(gateway: GatewayClient) -> None:
     for call in (gateway.evaluate, gateway.submit):
         began = time.monotonic()
         with pytest.raises(CallError) as refused:

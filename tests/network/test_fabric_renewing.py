@@ -17,7 +17,7 @@ from fabric_protos.orderer.etcdraft.configuration_pb2 import ConfigMetadata
 from exchange import devnet
 from exchange.devnet import configuration
 from exchange.devnet.discovery import can_endorse
-from exchange.devnet.state import save
+from exchange.devnet.state_file import save
 from exchange.devnet.topology import ORDERER_MSP, Orderer, Topology
 from exchange.errors import UnavailableError
 from exchange.ledger.fabric.admin.channel_update import configuration as configuration_in

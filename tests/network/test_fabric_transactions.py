@@ -22,7 +22,7 @@ from chaincode.errors import (
 )
 from exchange.errors import UnavailableError
 from exchange.ledger.errors import RefusedError, VoidedError
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.errors import CommitError, EndorseError, EvaluateError
 from exchange.ledger.port import Checkpoint, Transactions
 
@@ -293,7 +293,7 @@ async def test_private_data_is_for_its_members_only(clients):
 
 async def test_key_may_require_organisations_of_its_own(clients):
     key = fresh()
-    gateway: Gateway = clients.gateway()
+    gateway: GatewayClient = clients.gateway()
     two = ["Hospital1MSP", "Hospital2MSP"]
     everybody = [*two, "Hospital3MSP"]
     await gateway.submit("guard", encoded({"key": key, "msp_ids": everybody}))

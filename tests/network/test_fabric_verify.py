@@ -43,16 +43,17 @@ from fabric_protos.peer.transaction_pb2 import (
 )
 from google.protobuf.message import DecodeError
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Condition, Policy, Provision, Terms
+from chaincode.consent.model import Condition, Provision, Terms
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.errors import DamagedError
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded.verify import Noted
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.errors import CommitError
 from exchange.ledger.fabric.gateway.events import Follower
@@ -77,7 +78,7 @@ GRANT = Terms("1" * 32, 1, "active", "patient", Provision("permit", when=Conditi
 
 
 def ask(pair: str) -> Ask:
-    request = Request(
+    request = AccessRequest(
         pair=pair,
         recipient=MEMBERS[1],
         purpose="TREAT",
@@ -106,7 +107,7 @@ async def live(running: devnet.Network) -> list[bytes]:
     await client.authorize([ask(name) for name in names])
     channel = connect(profile)
     who = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-    gateway = Gateway(channel, who, profile.channel, profile.chaincode)
+    gateway = GatewayClient(channel, who, profile.channel, profile.chaincode)
     endorsed = await gateway.endorse("consent:file", filed(names[1], ended[0]))
     await gateway.settle(endorsed)
     await gateway.send(endorsed)
@@ -123,10 +124,10 @@ async def live(running: devnet.Network) -> list[bytes]:
 
 
 def filed(pair: str, terms: Terms) -> bytes:
-    from chaincode.consent.calls import FileTerms, Filing  # noqa: PLC0415  # beside its one use
+    from chaincode.consent.calls import PublishTerms, TermsUpdate  # noqa: PLC0415  # beside its one use
     from chaincode.encoding import encode  # noqa: PLC0415  # same
 
-    return encode(FileTerms((Filing(pair, terms),)))
+    return encode(PublishTerms((TermsUpdate(pair, terms),)))
 
 
 @pytest.fixture(scope="module")

@@ -26,16 +26,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from exchange import devnet
 from exchange.devnet import processes
 from exchange.devnet.errors import (
-    CertificateError,
     FolderError,
+    NetworkCertificateError,
     NetworkError,
     PortError,
+    ProcessStartError,
     ProgramsError,
-    StartError,
 )
 from exchange.devnet.programs import NAMES
-from exchange.devnet.state import State, locked, save
-from exchange.devnet.topology import HOST, Folder, Topology, require_free
+from exchange.devnet.state_file import NetworkState, locked, save
+from exchange.devnet.topology import HOST, NetworkFolder, Topology, require_free
 from exchange.ledger.fabric.admin.packaging import package
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
@@ -182,7 +182,7 @@ def test_taken_port_is_named_with_the_process_that_wants_it(small):
 @pytest.mark.fabric
 def test_expired_certificate_is_named_with_its_file(small):
     devnet.down(small)
-    folder = Folder(small)
+    folder = NetworkFolder(small)
     path = (
         folder.crypto
         / "ordererOrganizations/orderer.example/orderers/orderer1.orderer.example/tls/server.crt"
@@ -190,7 +190,7 @@ def test_expired_certificate_is_named_with_its_file(small):
     good = path.read_bytes()
     path.write_bytes(expired(good))
     try:
-        with pytest.raises(CertificateError, match=r"server\.crt expired on 2"):
+        with pytest.raises(NetworkCertificateError, match=r"server\.crt expired on 2"):
             devnet.up(small)
     finally:
         path.write_bytes(good)
@@ -200,7 +200,9 @@ def test_expired_certificate_is_named_with_its_file(small):
 @pytest.mark.fabric
 def test_process_that_ends_while_starting_is_quoted(programs, tmp_path):
     broken = (sys.executable, "-c", "raise SystemExit('this chaincode has no contracts')")
-    with pytest.raises(StartError, match=r"chaincode\.hospital1 ended .* this chaincode has no contracts"):
+    with pytest.raises(
+        ProcessStartError, match=r"chaincode\.hospital1 ended .* this chaincode has no contracts"
+    ):
         devnet.up(
             tmp_path / "n", devnet.Options(organisations=1, chaincode_command=broken), programs=programs
         )
@@ -315,7 +317,7 @@ def test_damaged_state_and_unreadable_paths_are_refused(tmp_path):
 
 
 def test_two_commands_do_not_work_on_one_folder_at_once(tmp_path):
-    with locked(Folder(tmp_path)), pytest.raises(FolderError, match="another command"):
+    with locked(NetworkFolder(tmp_path)), pytest.raises(FolderError, match="another command"):
         devnet.reset(tmp_path)
 
 
@@ -330,10 +332,10 @@ def test_impossible_options_are_refused(wrong):
 def test_process_id_that_was_given_away_is_not_signalled(tmp_path):
     bystander = processes.spawn(["sleep", "60"], {}, tmp_path / "log")
     try:
-        folder = Folder(tmp_path / "network")
+        folder = NetworkFolder(tmp_path / "network")
         folder.root.mkdir()
         stale = processes.Started(bystander.pid, bystander.at - 3600)
-        save(folder, State(Topology.plan(devnet.Options()), started={"orderer1": stale}))
+        save(folder, NetworkState(Topology.plan(devnet.Options()), started={"orderer1": stale}))
         assert {process.state for process in devnet.status(folder.root)} == {"stopped"}
         devnet.reset(folder.root)
         assert processes.running(bystander)
@@ -388,8 +390,8 @@ def test_ports_are_given_once_and_can_be_fixed():
 
 
 def test_state_survives_writing_and_reading(tmp_path):
-    state = State(
+    state = NetworkState(
         Topology.plan(devnet.Options()), {"Hospital1": "a:b"}, {"orderer1": processes.Started(1, 2.5)}
     )
-    save(Folder(tmp_path), state)
-    assert msgspec.json.decode((tmp_path / "network.json").read_bytes(), type=State) == state
+    save(NetworkFolder(tmp_path), state)
+    assert msgspec.json.decode((tmp_path / "network.json").read_bytes(), type=NetworkState) == state

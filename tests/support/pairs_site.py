@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from chaincode.consent.model import Pair, Policy, PolicyRule
+from chaincode.consent.model import Pair
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import ConsentDraft, terms_id
 from exchange.consent.provisions import Conditions, Named, Rule
 from exchange.crypto.keys import KeyRing, SubjectKeys

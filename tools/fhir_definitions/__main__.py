@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tools.fhir_definitions import code_systems, search_parameters, structures
+from tools.fhir_definitions import oids, search_parameters, structures
 
 REPOSITORY = Path(__file__).parents[2]
 DEFINITIONS = Path(__file__).parent / "node_modules" / "@medplum" / "definitions" / "dist" / "fhir" / "r4"
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.definitions.is_dir():
         parser.error(f"no definitions at {options.definitions}: run `npm ci` in {Path(__file__).parent}")
     differing = []
-    for part in (structures, search_parameters, code_systems):
+    for part in (structures, search_parameters, oids):
         for name, content in part.generate(options.definitions).items():
             path = REPOSITORY / name
             if path.is_file() and path.read_bytes() == content:

@@ -1,4 +1,4 @@
-"""Where the definitions package departs from FHIR R4 4.0.1, and what R4 says there.
+"""Corrections of the definitions package where it departs from FHIR R4 4.0.1.
 
 The package is R4 with its publisher's own extras: elements for its server (`Meta.project`), elements taken
 over from R5 (`ResearchStudy.label`) and a few changed ones. A gateway that accepted those would store what

@@ -1,4 +1,4 @@
-"""Which names a code system has that HL7 does not define itself.
+"""The other names of code systems that HL7 does not define itself.
 
 `python -m tools.fhir_definitions.naming_systems FOLDER` reads the NamingSystem resources of HL7
 Terminology in and below a folder: `input/sourceOfTruth/external` of https://github.com/HL7/UTG. They are
@@ -12,7 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree  # a checkout of HL7's own, chosen by who runs this
+from xml.etree import ElementTree  # a checkout of HL7's own, chosen by the developer
 
 TARGET = Path(__file__).parents[2] / "exchange" / "fhir" / "external_systems.json"
 _FHIR = "{http://hl7.org/fhir}"
@@ -22,13 +22,13 @@ _R4 = {
     "2.16.840.1.113883.6.104": "http://hl7.org/fhir/sid/icd-9-cm",
     "2.16.840.1.113883.6.42": "http://hl7.org/fhir/sid/icd-9-cm",
 }
-"""What the table of FHIR R4 (terminologies-systems.html) says otherwise or in addition."""
+"""Additions and exceptions from the table of FHIR R4 (terminologies-systems.html)."""
 
 
 def names(folder: Path) -> dict[str, str]:
-    """The URI of a code system by each of its other names: OIDs, without a prefix, and former URIs.
+    """Return the URI of a code system by each of its other names: OIDs, without a prefix, and former URIs.
 
-    A name that stands for two is left out: nobody can tell which of them is meant.
+    A name that stands for two is left out: it is ambiguous.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for path in folder.rglob("*.xml"):
@@ -64,7 +64,7 @@ def _value(element: ElementTree.Element, name: str) -> str:
 
 
 def written(table: dict[str, str]) -> str:
-    """The text of the file that holds `table`."""
+    """Return the text of the file that holds `table`."""
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(uri)}" for name, uri in sorted(table.items()))
     return f"{{\n{lines}\n}}\n"
 

@@ -1,4 +1,4 @@
-"""Where a search parameter looks in a resource: FHIRPath expressions resolved to plain JSON paths.
+"""The paths of a search parameter in a resource: FHIRPath expressions resolved to plain JSON paths.
 
 The official SearchParameters of R4 use a small part of FHIRPath: paths, `|`, `as`, `ofType()`, `[0]`,
 `where(name = 'literal')`, `where(resolve() is Type)` and one `exists()`. Resolving them against the
@@ -59,7 +59,7 @@ class Expressions:
         self._value_sets = value_sets
 
     def leaves(self, resource_type: str, expression: str) -> list[Leaf]:
-        """The leaves of those parts of `expression` that apply to `resource_type`, in order.
+        """Return the leaves of those parts of `expression` that apply to `resource_type`, in order.
 
         Raises:
             ValueError: a part uses FHIRPath beyond what R4's definitions use.
@@ -82,7 +82,9 @@ class Expressions:
         return list(dict.fromkeys(found))
 
     def below(self, focus: Leaf, expression: str) -> list[Leaf]:
-        """The leaves of a composite's component, whose `expression` starts at the composite's `focus`."""
+        """Return the leaves of a composite's component, whose `expression` starts at the composite's
+        `focus`.
+        """
         return [leaf for part in _split(expression) for leaf in self._walk(focus, _steps(part))]
 
     def _walk(self, start: Leaf, steps: list[tuple[str, str]]) -> list[Leaf]:
@@ -137,7 +139,7 @@ class Expressions:
 
 
 def spread(leaf: Leaf, parameter_type: str) -> list[Leaf]:
-    """`leaf` as the elements that a parameter of `parameter_type` compares."""
+    """Return `leaf` as the elements that a parameter of `parameter_type` compares."""
     if leaf.datatype == "CodeableConcept":
         return [replace(leaf, path=f"{leaf.path}.coding", datatype="Coding")]
     if parameter_type == "string" and leaf.datatype in PARTS_OF:
@@ -158,7 +160,9 @@ def _split(expression: str) -> list[str]:
 
 
 def _steps(part: str) -> list[tuple[str, str]]:
-    """`part` as steps: (`name`, element), (`type`, datatype), (`only`, resource type), (`suffix`, text)."""
+    """Return `part` as steps: (`name`, element), (`type`, datatype), (`only`, resource type), (`suffix`,
+    text).
+    """
     grouped = re.fullmatch(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)((?:\..*)?)", part)
     text = grouped[1] + grouped[2] if grouped is not None else part
     steps, at = [], 0

@@ -56,7 +56,7 @@ _Part = tuple[Leaf, list[tuple[str, list[Leaf]]]]
 
 
 def generate(definitions: Path) -> dict[str, bytes]:
-    """The generated files, by their paths in the repository, from a folder of R4 definitions."""
+    """Return the generated files, by their paths in the repository, from a folder of R4 definitions."""
     structures = [
         resource
         for name in ("profiles-types.json", "profiles-resources.json")
@@ -103,7 +103,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
 
 
 def _lines(table: _Table) -> bytes:
-    """JSON with one line for each member, so that a changed definition is a changed line."""
+    """Write JSON with one line for each member, so that a changed definition is a changed line."""
     rows = (f"{json.dumps(key)}:{json.dumps(table[key], separators=(',', ':'))}" for key in table)
     return ("{\n" + ",\n".join(rows) + "\n}\n").encode()
 
@@ -119,7 +119,7 @@ class _Types:
         self._index_of: dict[tuple[str, str, str], str] = {}
 
     def table(self, defined: list[dict[str, Any]]) -> _Table:
-        """`indexes`, `parameters` and `unsupported` of this type, from its SearchParameters."""
+        """Return `indexes`, `parameters` and `unsupported` of this type, from its SearchParameters."""
         entries = {entry["code"]: entry for entry in sorted(defined, key=lambda entry: str(entry["code"]))}
         unsupported = {code: UNSUPPORTED[code] for code in entries if code in UNSUPPORTED}
         plain, composite = {}, {}
@@ -154,7 +154,7 @@ class _Types:
         return [leaf for leaf in spreads if leaf.datatype in COMPARABLE[kind]]
 
     def _parts(self, entry: dict[str, Any]) -> list[_Part]:
-        """Each focus of a composite with its components' kinds and leaves."""
+        """Return each focus of a composite with its components' kinds and leaves."""
         return [
             (
                 focus,
@@ -175,7 +175,9 @@ class _Types:
         leaves: dict[str, list[Leaf]],
         composite: dict[str, list[_Part]],
     ) -> None:
-        """Group the elements by who reads them; the group gets the name of its narrowest parameter."""
+        """Group the elements by the parameters that read them; the group gets the name of its narrowest
+        parameter.
+        """
         readers: dict[_Key, list[str]] = defaultdict(list)
         leaf_of: dict[_Key, Leaf] = {}
 
@@ -220,7 +222,9 @@ class _Types:
         return table | ({"targets": targets} if len(targets) < MOST_TARGETS else {})
 
     def _part(self, code: str, focus: Leaf, components: list[tuple[str, list[Leaf]]]) -> _Table:
-        """How one focus of a composite is answered: by its components' own indexes, or by a joined one."""
+        """Return the plan for one focus of a composite: by its components' own indexes, or by a joined
+        one.
+        """
         if not focus.many:
             # There is one focus, so its components are met together when each is: nothing more is stored.
             return {
@@ -246,7 +250,7 @@ def _row(leaf: Leaf, start: int = 0) -> list[Any]:
 
 
 def _compartment(definition: dict[str, Any], tables: dict[str, _Table]) -> dict[str, list[str]]:
-    """The paths of the references that place a resource of each type in a patient's compartment."""
+    """Return the paths of the references that place a resource of each type in a patient's compartment."""
     paths: dict[str, list[str]] = {}
     for entry in definition["resource"]:
         table = tables[entry["code"]]
@@ -267,7 +271,7 @@ HOLDS_QUERIES = frozenset({"OperationOutcome", "Subscription", "SubscriptionStat
 
 
 def _directory(structures: list[dict[str, Any]], paths: dict[str, list[str]]) -> list[str]:
-    """The types that hold no patient: outside the compartment, and no reference leads back into it.
+    """Return the types that hold no patient: outside the compartment, and no reference leads back into it.
 
     Canonical resources (they have a `url` and a `publisher`) define things, and count even where a
     definition may point to anything. Of the others, those count whose references all lead to types that
@@ -290,7 +294,7 @@ def _directory(structures: list[dict[str, Any]], paths: dict[str, list[str]]) ->
 
 
 def _patient_paths(structure: dict[str, Any]) -> list[str]:
-    """The JSON paths of the references in a type that may point to a Patient."""
+    """Return the JSON paths of the references in a type that may point to a Patient."""
     return [
         path.replace("[x]", "Reference")
         for path, targets in _references(structure)
@@ -299,7 +303,7 @@ def _patient_paths(structure: dict[str, Any]) -> list[str]:
 
 
 def _references(structure: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    """Each element of a type that refers to or contains a resource, with the types it may be."""
+    """Yield each element of a type that refers to or contains a resource, with the types it may be."""
     for element in structure["snapshot"]["element"]:
         path = element["path"].partition(".")[2]
         if path.rpartition(".")[2] in {"contained", "extension", "modifierExtension"}:

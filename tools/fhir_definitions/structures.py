@@ -26,32 +26,31 @@ ABSTRACT = frozenset({"Resource", "DomainResource", "BackboneElement"})
 
 def generate(definitions: Path) -> dict[str, bytes]:
     """Return the generated file, by its path in the repository, from a folder of R4 definitions."""
-    terminology = Terminology(definitions)
-    primitives: dict[str, str] = {}
-    types: dict[str, list[str]] = {}
-    resources: list[str] = []
-    codes: dict[str, dict[str, list[str]]] = {}
-    unlisted: set[str] = set()
-
-    def binding(element: dict[str, Any]) -> str:
-        bound = element.get("binding", {})
-        if bound.get("strength") != "required":
-            return ""
-        name: str = bound["valueSet"].split("|")[0].rsplit("/", 1)[1]
-        expansion = terminology.expand(bound["valueSet"])
-        if expansion is None:
-            unlisted.add(name)
-            return ""
-        codes[name] = expansion
-        return " " + name
-
+    tables = _Tables(Terminology(definitions))
     for definition in _structures(definitions):
+        tables.add(definition)
+    return {OUTPUT: (json.dumps(tables.finished(), indent=1, ensure_ascii=False) + "\n").encode()}
+
+
+class _Tables:
+    """The tables while definitions are added."""
+
+    def __init__(self, terminology: Terminology) -> None:
+        self._terminology = terminology
+        self._primitives: dict[str, str] = {}
+        self._types: dict[str, list[str]] = {}
+        self._resources: list[str] = []
+        self._codes: dict[str, dict[str, list[str]]] = {}
+        self._unlisted: set[str] = set()
+
+    def add(self, definition: dict[str, Any]) -> None:
+        """Add the rows of one StructureDefinition."""
         name = definition["id"]
         if definition["kind"] == "primitive-type":
-            primitives[name] = _regex(definition)
-            continue
+            self._primitives[name] = _regex(definition)
+            return
         if definition["kind"] == "resource":
-            resources.append(name)
+            self._resources.append(name)
         for element in definition["snapshot"]["element"][1:]:
             path = name + element["path"].removeprefix(definition["type"])
             if element["max"] == "0" or _outside_r4(path):
@@ -59,25 +58,40 @@ def generate(definitions: Path) -> dict[str, bytes]:
             row = AS_IN_R4.get(path)
             if row is None:
                 cardinality = f"{element['min']}..{element['max']}"
-                row = f"{cardinality} {_types(path, element, definition)}{binding(element)}"
+                row = f"{cardinality} {_types(path, element, definition)}{self._binding(element)}"
             parent, _, field = path.rpartition(".")
-            types.setdefault(parent, []).append(f"{field} {row}")
-    rows = {name: "\n".join(lines) + "\n" for name, lines in types.items()} | TYPES_AS_IN_R4
-    used = {row.split()[3] for text in rows.values() for row in text.splitlines() if row.count(" ") == 3}
-    for name in used - codes.keys():
-        expansion = terminology.expand(f"http://hl7.org/fhir/ValueSet/{name}")
+            self._types.setdefault(parent, []).append(f"{field} {row}")
+
+    def _binding(self, element: dict[str, Any]) -> str:
+        bound = element.get("binding", {})
+        if bound.get("strength") != "required":
+            return ""
+        name: str = bound["valueSet"].split("|")[0].rsplit("/", 1)[1]
+        expansion = self._terminology.expand(bound["valueSet"])
         if expansion is None:
-            raise ValueError(f"a correction names the value set {name}, which the definitions do not list")
-        codes[name] = expansion
-    listed = {name: codes[name] for name in sorted(used)}
-    table = {
-        "resources": sorted(resources),
-        "types": {name: rows[name].splitlines() for name in sorted(rows)},
-        "codes": listed,
-        "primitives": {name: primitives[name] for name in sorted(primitives)},
-        "unlisted": sorted(unlisted),
-    }
-    return {OUTPUT: (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode()}
+            self._unlisted.add(name)
+            return ""
+        self._codes[name] = expansion
+        return " " + name
+
+    def finished(self) -> dict[str, Any]:
+        """Return the tables, sorted by name."""
+        rows = self._types | {name: text.splitlines() for name, text in TYPES_AS_IN_R4.items()}
+        used = {row.split()[3] for listed in rows.values() for row in listed if row.count(" ") == 3}
+        for name in used - self._codes.keys():
+            expansion = self._terminology.expand(f"http://hl7.org/fhir/ValueSet/{name}")
+            if expansion is None:
+                raise ValueError(
+                    f"a correction names the value set {name}, which the definitions do not list"
+                )
+            self._codes[name] = expansion
+        return {
+            "resources": sorted(self._resources),
+            "types": {name: rows[name] for name in sorted(rows)},
+            "codes": {name: self._codes[name] for name in sorted(used)},
+            "primitives": {name: self._primitives[name] for name in sorted(self._primitives)},
+            "unlisted": sorted(self._unlisted),
+        }
 
 
 def _structures(definitions: Path) -> Iterator[dict[str, Any]]:

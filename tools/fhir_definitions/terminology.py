@@ -1,4 +1,4 @@
-"""Which codes a value set of the definitions allows, where the definitions say so in full."""
+"""The codes of the definitions' value sets, where the definitions list all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Terminology:
                 kind[resource["url"]] = resource
 
     def expand(self, canonical: str) -> dict[str, list[str]] | None:
-        """Codes by system of a value set, or None when the definitions do not list them all.
+        """Return the codes by system of a value set, or None when the definitions do not list them all.
 
         None covers what is defined elsewhere (media types, currencies, UCUM, LOINC answer lists) and sets
         made by filters, of which no required binding of R4 has any.

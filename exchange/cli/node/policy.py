@@ -13,10 +13,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from chaincode.consent.calls import HeldPolicy, Proposal
-from chaincode.consent.model import Policy, PolicyRule
 from chaincode.encoding import encode
 from chaincode.errors import ConflictError
+from chaincode.policy.calls import CurrentPolicy, Proposal
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.principal import Member
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
@@ -140,7 +140,7 @@ def name(
 # -- what is asked of the ledger -----------------------------------------------------------
 
 
-async def _held(place: Folder, settings: Settings) -> tuple[HeldPolicy, Policy]:
+async def _held(place: Folder, settings: Settings) -> tuple[CurrentPolicy, Policy]:
     """The policy and its proposals; of an embedded ledger, from its file beside a gateway that serves."""
     if settings.ledger == "embedded":
         with open_reader(place.ledger) as reader:
@@ -192,7 +192,7 @@ async def _withdraw(place: Folder, settings: Settings, text: str) -> None:
 @asynccontextmanager
 async def _deciding(
     place: Folder, settings: Settings
-) -> AsyncIterator[tuple[LedgerClient, HeldPolicy, Policy]]:
+) -> AsyncIterator[tuple[LedgerClient, CurrentPolicy, Policy]]:
     place.check_files(settings)
     ledger = LedgerClient(open_transactions(place, settings))
     try:
@@ -203,7 +203,7 @@ async def _deciding(
         await ledger.close()
 
 
-def _founded(held: HeldPolicy) -> tuple[HeldPolicy, Policy]:
+def _founded(held: CurrentPolicy) -> tuple[CurrentPolicy, Policy]:
     if held.policy is None:
         raise CommandError("the ledger has no policy yet; `consentry init` of the first node founds it")
     return held, held.policy
@@ -229,7 +229,7 @@ def _require_vote(settings: Settings, policy: Policy) -> None:
         )
 
 
-def _proposal(held: HeldPolicy, text: str) -> tuple[str, Proposal]:
+def _proposal(held: CurrentPolicy, text: str) -> tuple[str, Proposal]:
     if _DIGEST.fullmatch(text) is None:
         raise CommandError(f"{text!r} is no digest; give 8 to 64 of its hexadecimal digits, as `show` does")
     found = [digest for digest in held.proposals if digest.startswith(text)]
@@ -288,7 +288,7 @@ def _rules(path: Path) -> tuple[PolicyRule, ...]:
 # -- what is told --------------------------------------------------------------------------
 
 
-def _told(folder: Path, settings: Settings, held: HeldPolicy, policy: Policy) -> Iterator[str]:
+def _told(folder: Path, settings: Settings, held: CurrentPolicy, policy: Policy) -> Iterator[str]:
     titles = {one.msp_id: one.name for one in settings.members}
     votes = len(policy.deciding)
     yield f"version {policy.version} is in force; {votes // 2 + 1} of {votes} votes adopt the next one"

@@ -38,10 +38,10 @@ def serve(
     Example: consentry model export ./diabetes ./evaluator --role evaluator
              consentry evaluator client ./evaluator city-hospital && consentry evaluator serve ./evaluator
     """
-    from analytics.encrypted.pool import PoolLimits  # noqa: PLC0415 - seconds that other commands need not wait
     from analytics.errors import AnalyticsError  # noqa: PLC0415 - same
-    from analytics.service import EvaluatorSettings, models_in  # noqa: PLC0415 - same
-    from analytics.service import serve as serve_evaluator  # noqa: PLC0415 - same
+    from analytics.evaluator.app import EvaluatorSettings, read_models  # noqa: PLC0415 - same
+    from analytics.evaluator.app import serve as serve_evaluator  # noqa: PLC0415 - same
+    from analytics.evaluator.pool import PoolLimits  # noqa: PLC0415 - seconds that other commands need not wait
 
     if (certificate is None) is not (key is None):
         raise CommandError("--certificate and --key belong together; give both or neither")
@@ -49,7 +49,7 @@ def serve(
     if not clients:
         raise CommandError(f"nobody may ask yet; run consentry evaluator client {folder} NAME")
     try:
-        models = models_in(folder)
+        models = read_models(folder)
         settings = EvaluatorSettings(
             models, clients, queries_per_minute=queries, pool=PoolLimits(workers=workers)
         )

@@ -70,12 +70,12 @@ def train(
     """
     if folder.exists() and any(folder.iterdir()):
         raise CommandError(f"{folder} is not empty; choose a new folder")
-    from analytics.training import Settings  # noqa: PLC0415 - seconds that other commands need not wait
-    from analytics.workbench import build, export  # noqa: PLC0415 - same
+    from analytics.model.training import TrainingSettings  # noqa: PLC0415 - seconds for others
+    from analytics.model.workbench import build_model, export_model  # noqa: PLC0415 - same
 
     with _refusals():
-        built = build(data.value, Settings(trees=trees, depth=depth, max_bins=bins, seed=seed))
-        written = export(built, folder, pictures=pictures)
+        built = build_model(data.value, TrainingSettings(trees=trees, depth=depth, max_bins=bins, seed=seed))
+        written = export_model(built, folder, pictures=pictures)
     _show(built.card.content, Console())
     print(f"wrote {len(written)} files to {folder}; card {built.card.digest[:12]}")
 
@@ -86,7 +86,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card itself.")] = False,
 ) -> None:
     """What a model is worth and for whom, and that its artefacts belong together."""
-    from analytics.workbench import read_model, read_offer  # noqa: PLC0415 - seconds for other commands
+    from analytics.model.exported import read_model, read_offer  # noqa: PLC0415 - seconds for other commands
 
     card = _card(folder)
     with _refusals():
@@ -246,8 +246,9 @@ def score(
 
 
 def _score_table(folder: Path, path: Path, job: Path, scheduler: str | None, workers: int) -> None:
-    from analytics.cohort import Cluster, progress_bar, score_cohort  # noqa: PLC0415 - seconds for others
-    from analytics.workbench import read_offer  # noqa: PLC0415 - same
+    from analytics.cohort.batch_scoring import progress_bar, score_cohort  # noqa: PLC0415 - seconds for others
+    from analytics.cohort.cluster import DaskCluster  # noqa: PLC0415 - seconds for others
+    from analytics.model.exported import read_offer  # noqa: PLC0415 - same
 
     offer = read_offer(folder)
     ids, rows = _read_table(path, offer.bins.features)
@@ -257,7 +258,7 @@ def _score_table(folder: Path, path: Path, job: Path, scheduler: str | None, wor
             ids,
             rows,
             job,
-            cluster=Cluster(scheduler=scheduler, workers=workers, models=folder),
+            cluster=DaskCluster(scheduler=scheduler, workers=workers, models=folder),
             progress=progress,
         )
     print(f"{done.patients} scores in {done.path} ({done.computed} computed now, {done.seconds:.1f} s)")
@@ -282,11 +283,11 @@ def _read_table(path: Path, features: tuple[str, ...]) -> tuple[list[str], list[
 
 
 def _score_bundle(folder: Path, path: Path) -> None:
-    from analytics.catalogue import declaring  # noqa: PLC0415 - seconds for other commands
-    from analytics.encrypted.client import Client  # noqa: PLC0415 - same
-    from analytics.encrypted.server import Evaluator  # noqa: PLC0415 - same
-    from analytics.features import extract  # noqa: PLC0415 - same
-    from analytics.workbench import read_model, read_offer  # noqa: PLC0415 - same
+    from analytics.data.catalogue import catalogue_for  # noqa: PLC0415 - seconds for other commands
+    from analytics.data.extraction import extract_features  # noqa: PLC0415 - same
+    from analytics.encrypted.bfv.client import BfvClient  # noqa: PLC0415 - same
+    from analytics.encrypted.bfv.server import BfvEvaluator  # noqa: PLC0415 - same
+    from analytics.model.exported import read_model, read_offer  # noqa: PLC0415 - same
 
     resources = _resources(path)
     patients = [one for one in resources if one.get("resourceType") == "Patient"]
@@ -295,14 +296,14 @@ def _score_bundle(folder: Path, path: Path) -> None:
     offer = read_offer(folder)
     names = offer.bins.features
     day = datetime.now(UTC).date()
-    found = extract(declaring(names), patients[0], resources, day, spelling=canonical)
-    evaluator, client = Evaluator(), Client.create(offer)
+    found = extract_features(catalogue_for(names), patients[0], resources, day, canonical_system=canonical)
+    evaluator, client = BfvEvaluator(), BfvClient.create(offer)
     evaluator.add_model(read_model(folder).frame.data)
     evaluator.add_keys(client.keys)
     query = client.encrypt([found.vector(names)])
     [result] = client.open(query, evaluator.score(query.data))
     table = _table("what was used", "feature", "value", "unit", "from")
-    for account in found.accounts:
+    for account in found.feature_values:
         value = "-" if account.missing else f"{account.value:g}"
         source = ", ".join(account.sources) or (account.reason.value if account.reason else "none recorded")
         table.add_row(account.feature, value, account.unit, source)

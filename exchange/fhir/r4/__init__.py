@@ -1,4 +1,4 @@
-"""Whether a body is valid FHIR R4, decided on the bytes as received.
+"""Validation of FHIR R4 resources, decided on the bytes as received.
 
 Structure, cardinality, choices, primitive types, required codes, contained resources and the invariants
 listed in `exchange.fhir.r4.rules` are those of R4 4.0.1, from its official definitions. Not checked:
@@ -22,18 +22,18 @@ from exchange.fhir.r4.diagnosis import diagnose
 from exchange.fhir.r4.elements import RESOURCE_TYPES
 from exchange.fhir.r4.structs import conforms
 
-__all__ = ["RESOURCE_TYPES", "Checked", "check"]
+__all__ = ["RESOURCE_TYPES", "CheckedResource", "check"]
 
 
-class Checked(msgspec.Struct, frozen=True):
+class CheckedResource(msgspec.Struct, frozen=True):
     """A valid resource: its type, and its plain parsed JSON for indexing (decimals as floats)."""
 
     resource_type: str
     resource: dict[str, Any]
 
 
-def check(body: bytes, *, expected: str | None = None) -> Checked:
-    """The resource that `body` is, of the type `expected` if one is given.
+def check(body: bytes, *, expected: str | None = None) -> CheckedResource:
+    """Return the resource that `body` is, of the type `expected` if one is given.
 
     A Bundle's resources, and those in Parameters, are checked as what they are. Raises BadRequestError for
     what is not one JSON object in UTF-8, or is nested more than 100 levels deep, and InvalidResourceError
@@ -51,7 +51,7 @@ def check(body: bytes, *, expected: str | None = None) -> Checked:
     if expected is not None and name != expected:
         problem = Problem(f"{name}.resourceType", f"expected {expected}", "value")
         raise InvalidResourceError(f"the body is not of the type {expected}", problems=[problem])
-    return Checked(name, resource)
+    return CheckedResource(name, resource)
 
 
 def _fits(text: wellformed.Text) -> bool:

@@ -1,4 +1,6 @@
-"""The rules about resources in resources: dom-2 to dom-5 and ref-1 (https://hl7.org/fhir/R4/references.html#contained)."""
+"""The rules about resources in resources: dom-2 to dom-5 and ref-1
+(https://hl7.org/fhir/R4/references.html#contained).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ class Broken(NamedTuple):
 
 
 def broken(resource: dict[str, Any], local: frozenset[str]) -> Iterator[Broken]:
-    """What is wrong with the contained resources of `resource`, whose structure holds.
+    """Return the problems of the contained resources of `resource`, whose structure holds.
 
     `local` are the ids that references starting with `#` in it (its contained resources included) name; the
     empty id names the containing resource.
@@ -34,12 +36,14 @@ def broken(resource: dict[str, Any], local: frozenset[str]) -> Iterator[Broken]:
 
 
 def ids(resource: dict[str, Any]) -> frozenset[str]:
-    """What local references in `resource` may name."""
+    """Return the ids that local references in `resource` may name."""
     return frozenset(inner["id"] for inner in resource.get("contained", ()) if "id" in inner) | {""}
 
 
 def local_references(resource: dict[str, Any]) -> list[str]:
-    """The ids after `#` of the local references in a resource: values named `reference`, at any depth."""
+    """Return the ids after `#` of the local references in a resource: values named `reference`, at any
+    depth.
+    """
     found = []
     pending: list[Any] = [resource]
     while pending:

@@ -18,7 +18,7 @@ from exchange.fhir.r4.definitions import PRIMITIVES, TYPES
 from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, codes, elements, extensible, fhir_type
 from exchange.fhir.r4.primitives import PRIMITIVE_TYPES
 from exchange.fhir.r4.rules import rules_of
-from exchange.fhir.r4.view import View
+from exchange.fhir.r4.view import ElementView
 from exchange.fhir.r4.wellformed import CONTROL, Repeating, Unreadable
 
 MOST_PROBLEMS = 1000
@@ -33,7 +33,7 @@ class _EnoughError(Exception):
 
 
 def diagnose(resource: dict[str, Any]) -> list[Problem]:
-    """Every problem of a resource, up to MOST_PROBLEMS; none means that it is valid."""
+    """Return every problem of a resource, up to MOST_PROBLEMS; none means that it is valid."""
     name = resource.get("resourceType")
     walk = _Walk()
     try:
@@ -48,7 +48,7 @@ def diagnose(resource: dict[str, Any]) -> list[Problem]:
 
 
 class _Scope:
-    """What local references resolve in: a resource with what it contains."""
+    """The scope of local references: a resource and its contained resources."""
 
     def __init__(self, container: dict[str, Any]) -> None:
         contained = container.get("contained")
@@ -75,7 +75,7 @@ class _Walk:
         self._hints = _MOST_HINTS
 
     def resource(self, value: Any, path: str, *, contained: bool) -> None:
-        """A resource: the body itself, one that it contains, or one in a Bundle or Parameters."""
+        """Check a resource: the body itself, one that it contains, or one in a Bundle or Parameters."""
         before = len(self.problems)
         if not isinstance(value, dict):
             self._add(path, "expected a resource, a JSON object")
@@ -104,7 +104,7 @@ class _Walk:
             raise _EnoughError
 
     def _object(self, value: Any, type_name: str, path: str, *, beside: bool = False) -> None:
-        """An object of a type; `beside` when it adds to the value of a primitive."""
+        """Check an object of a type; `beside` when it adds to the value of a primitive."""
         if not isinstance(value, dict):
             self._add(path, f"expected an object, a {_named(type_name)}")
             return
@@ -122,7 +122,7 @@ class _Walk:
             return
         if type_name == "Reference":
             self._reference(value, path)
-        view = View(type_name, value)
+        view = ElementView(type_name, value)
         for rule in rules_of(type_name):
             if not rule.holds(view):
                 self._add(
@@ -159,7 +159,7 @@ class _Walk:
                 self._object(item, type_name, at)
 
     def _items(self, value: Any, element: Element, path: str) -> Iterator[tuple[Any, str]]:
-        """The values of an element with their paths, if it is an array exactly when it may repeat."""
+        """Yield the values of an element with their paths, if it is an array exactly when it may repeat."""
         if not element.repeats:
             if isinstance(value, list):
                 self._add(path, "expected one value, not an array")
@@ -245,7 +245,7 @@ def _named(type_name: str) -> str:
 
 @cache
 def _vocabulary() -> frozenset[str]:
-    """The JSON properties that FHIR R4 has anywhere."""
+    """Return the JSON properties that FHIR R4 has anywhere."""
     return frozenset(key for name in TYPES for element in elements(name) for key in element.keys) | {
         "resourceType"
     }

@@ -1,4 +1,4 @@
-"""What elements a type of FHIR R4 has: the rows of the generated table, read when a type is first met."""
+"""The elements of each type of FHIR R4: the rows of the generated table, read when a type is first met."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class Element(NamedTuple):
 
 @cache
 def elements(type_name: str) -> tuple[Element, ...]:
-    """The elements of a datatype, a resource or a backbone element (`Patient.contact`), in their order."""
+    """Return the elements of a datatype, a resource or a backbone element (`Patient.contact`), in their
+    order.
+    """
     return tuple(_element(row) for row in TYPES[type_name])
 
 
@@ -50,13 +52,13 @@ def _suffix(type_name: str) -> str:
 
 
 def fhir_type(type_name: str) -> str:
-    """The type that FHIRPath's `ofType()` knows."""
+    """Return the type that FHIRPath's `ofType()` knows."""
     return _PROFILED.get(type_name, type_name)
 
 
 @cache
 def extensible(type_name: str, key: str) -> bool:
-    """Whether the property `key` of a type is a primitive that `_key` can give an id and extensions.
+    """Return whether the property `key` of a type is a primitive that `_key` can give an id and extensions.
 
     Ids, `Extension.url` and `Narrative.div` are attributes or markup in XML and have no such property.
     """
@@ -69,11 +71,11 @@ def extensible(type_name: str, key: str) -> bool:
 
 @cache
 def codes(value_set: str) -> frozenset[str]:
-    """The codes of a required value set, whatever their systems."""
+    """Return the codes of a required value set, whatever their systems."""
     return frozenset(code for listed in CODES[value_set].values() for code in listed)
 
 
 @cache
 def codings(value_set: str) -> frozenset[tuple[str, str]]:
-    """The (system, code) pairs of a required value set."""
+    """Return the (system, code) pairs of a required value set."""
     return frozenset((system, code) for system, listed in CODES[value_set].items() for code in listed)

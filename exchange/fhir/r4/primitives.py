@@ -1,4 +1,4 @@
-"""Which JSON values the primitive types of R4 accept, said once for the fast pass and for the diagnosis.
+"""The JSON values that the primitive types of R4 accept, said once for the fast pass and for the diagnosis.
 
 Source: https://hl7.org/fhir/R4/datatypes.html#primitive. The regular expressions there are used as they are,
 except where the text asks for more than its expression or the expression is unfit to run on input:
@@ -118,7 +118,9 @@ PRIMITIVE_TYPES: dict[str, Primitive] = {
 
 
 def annotation(type_name: str, value_set: str) -> Any:
-    """What msgspec is to check for a primitive type, its codes limited to those of a required value set."""
+    """Return the msgspec type that checks a primitive type, its codes limited to those of a required value
+    set.
+    """
     if value_set:
         return Literal[tuple(sorted(codes(value_set)))]
     return PRIMITIVE_TYPES[type_name].annotation

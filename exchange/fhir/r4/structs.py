@@ -22,7 +22,7 @@ from exchange.fhir.r4.definitions import PRIMITIVES
 from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, elements, extensible
 from exchange.fhir.r4.primitives import annotation
 from exchange.fhir.r4.rules import rules_of
-from exchange.fhir.r4.rules.model import Contained, Held
+from exchange.fhir.r4.rules.invariant import Contained, Held
 
 _LOCAL = b'"reference":"#'
 _lock = RLock()
@@ -69,7 +69,7 @@ class _Holding:
 
 
 def struct_of(name: str) -> type[Struct]:
-    """The struct class of a resource type; thread-safe."""
+    """Return the struct class of a resource type; thread-safe."""
     found = _ready.get(name)
     if found is None:
         with _lock:
@@ -171,7 +171,7 @@ def _single(key: str) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _chosen(element: Element) -> Callable[[Any], bool]:
-    """Whether a choice is made at most once, or exactly once if it must be."""
+    """Return whether a choice is made at most once, or exactly once if it must be."""
     options = attrgetter(*element.keys) if len(element.keys) > 1 else _single(*element.keys)
     empty = len(element.keys)
     if element.required:
@@ -180,7 +180,8 @@ def _chosen(element: Element) -> Callable[[Any], bool]:
 
 
 def _says_one_thing(extension: Any) -> bool:
-    """ext-1, and the choice of `value[x]`, by counting: beside its url and id, an extension has one part.
+    """Check ext-1, and the choice of `value[x]`, by counting: beside its url and id, an extension has one
+    part.
 
     Extensions are frequent and have 50 kinds of value, too many to look at one by one.
     """

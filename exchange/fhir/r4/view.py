@@ -8,11 +8,13 @@ from msgspec import UNSET
 
 from exchange.fhir.r4.definitions import PRIMITIVES
 from exchange.fhir.r4.elements import elements
-from exchange.fhir.r4.rules.model import EXTENDED, Contained, Held
+from exchange.fhir.r4.rules.invariant import EXTENDED, Contained, Held
 
 
-class View:
-    """One JSON object whose structure holds. An absent part is UNSET; see `exchange.fhir.r4.rules.model`."""
+class ElementView:
+    """One JSON object whose structure holds. An absent part is UNSET; see
+    `exchange.fhir.r4.rules.invariant`.
+    """
 
     __slots__ = ("_json", "_type")
 
@@ -48,4 +50,4 @@ def _seen(key: str, type_name: str, value: Any) -> Any:
         return EXTENDED
     if type_name == "Resource":
         return Contained(value) if key == "contained" else Held(value)
-    return value if type_name in PRIMITIVES else View(type_name, value)
+    return value if type_name in PRIMITIVES else ElementView(type_name, value)

@@ -1,6 +1,6 @@
 """One reading of the bytes: JSON that every parser sees alike.
 
-What is stored is the bytes received, and other systems will parse them again. So what JSON leaves to the
+The bytes are stored as received, and other systems will parse them again. So what JSON leaves to the
 parser is refused: an object with the same name twice, half of a surrogate pair, control characters, numbers
 that overflow, vanish or run on, and nesting without end.
 """
@@ -67,7 +67,9 @@ _decode_bounded = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def read(body: bytes) -> Text | None:
-    """The fast reading, None when a number is out of bounds; raises BadRequestError for what is no JSON."""
+    """Return the fast reading, None when a number is out of bounds; raises BadRequestError for what is no
+    JSON.
+    """
     try:
         compact = msgspec.json.format(body, indent=-1)
         resource = _decode(body)
@@ -96,7 +98,7 @@ def read(body: bytes) -> Text | None:
 
 
 def _names(compact: bytes) -> int:
-    """How many properties a text without white space has.
+    """Return how many properties a text without white space has.
 
     A property's name ends in `":`, and so may a string's content, but there the quotation mark is escaped.
     Names that end in a backslash are counted wrongly; no element has such a name, so they are refused anyway.
@@ -105,7 +107,7 @@ def _names(compact: bytes) -> int:
 
 
 def read_exactly(body: bytes) -> dict[str, Any]:
-    """The slow reading, which keeps what parsers lose, of a body that `read` has let through."""
+    """Return the slow reading, which keeps what parsers lose, of a body that `read` has let through."""
     try:
         resource = json.loads(
             body.decode(),

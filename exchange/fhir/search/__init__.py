@@ -8,9 +8,9 @@ combine them. The store sees neither: `exchange.crypto.index_tokens` turns both 
 
 from __future__ import annotations
 
-from exchange.fhir.search.definitions import table
 from exchange.fhir.search.extract import Term, terms
 from exchange.fhir.search.order import ordered
+from exchange.fhir.search.parameters import table
 from exchange.fhir.search.parse import parse
 from exchange.fhir.search.query import Alternative, Clause, Query, Sort, Union
 

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from exchange.fhir.search.algebra import JOIN
-from exchange.fhir.search.definitions import Index, Leaf, table
+from exchange.fhir.search.parameters import Index, Leaf, table
 from exchange.fhir.search.types import codes, dates, quantities, references, strings
 
 

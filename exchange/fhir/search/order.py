@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from exchange.fhir.search.definitions import table
 from exchange.fhir.search.extract import values
+from exchange.fhir.search.parameters import table
 from exchange.fhir.search.query import Sort
 from exchange.fhir.search.types import intervals, strings
 

@@ -10,8 +10,8 @@ from typing import Any
 from exchange.errors import BadRequestError, TooCostlyError
 from exchange.fhir.compartment import patient_paths
 from exchange.fhir.search.algebra import ValueFormError
-from exchange.fhir.search.definitions import Parameter, Table, resource_types, table
 from exchange.fhir.search.escaping import comparison, split
+from exchange.fhir.search.parameters import Parameter, Table, resource_types, table
 from exchange.fhir.search.planning import Planner
 from exchange.fhir.search.query import Alternative, Clause, Query, Sort
 from exchange.fhir.search.types import intervals

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from exchange.fhir.search.algebra import Alternatives, ValueFormError, any_of, both, joined
-from exchange.fhir.search.definitions import Index, Leaf, Parameter, Part, Table
 from exchange.fhir.search.escaping import comparison, split, unescape
 from exchange.fhir.search.extract import Term
+from exchange.fhir.search.parameters import Index, Leaf, Parameter, Part, Table
 from exchange.fhir.search.query import Alternative
 from exchange.fhir.search.types import codes, dates, quantities, references, strings
 

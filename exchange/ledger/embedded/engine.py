@@ -14,7 +14,7 @@ from typing import Any
 
 from chaincode.caller import Caller
 from chaincode.errors import BadArgumentError
-from chaincode.ledger import Entry, Page
+from chaincode.ledger import StateEntry, StatePage
 from chaincode.router import Router
 from exchange.ledger.embedded.block import (
     NEVER,
@@ -117,13 +117,13 @@ class Execution:
             raise BadArgumentError("an empty key or value")
         self.writes[key.encode()] = value
 
-    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
         """Up to `limit` entries; the bookmark is the key that the next page starts with, as in Fabric."""
         found = self._view.range((bookmark or start).encode(), end.encode(), limit + 1)
         for key, _, place in found[:limit]:
             self._reads[key] = place
-        return Page(
-            entries=[Entry(key.decode(), value) for key, value, _ in found[:limit]],
+        return StatePage(
+            entries=[StateEntry(key.decode(), value) for key, value, _ in found[:limit]],
             bookmark=found[limit][0].decode() if len(found) > limit else "",
         )
 

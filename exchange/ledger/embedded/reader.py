@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from chaincode.access.state import ACCESS, Place, on_sheet, read_sheet, sheet_key
+from chaincode.access.log_keys import ACCESS, LogPosition, find_entry, log_page_key, read_log_page
 from chaincode.caller import Caller
-from chaincode.consent.calls import HeldPolicy, ReadPolicy
 from chaincode.consent.model import Pair
 from chaincode.encoding import encode, prefix_range
 from chaincode.errors import BadArgumentError
+from chaincode.policy.calls import CurrentPolicy, ReadPolicy
 from chaincode.router import Router
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.engine import Execution, View, run
@@ -37,7 +37,7 @@ class LedgerReader:
     def catch_up(self) -> None:
         """Nothing to do: every read sees what is committed."""
 
-    def held_policy(self) -> HeldPolicy:
+    def held_policy(self) -> CurrentPolicy:
         """The policy in force and the proposals that wait, as the contract reads them."""
         execution = Execution(
             View(self._storage),
@@ -51,13 +51,13 @@ class LedgerReader:
             found = run(Router(lambda: 0), execution, "policy:read", encode(ReadPolicy()))
         finally:
             self._storage.rollback()
-        return msgspec.json.decode(found, type=HeldPolicy)
+        return msgspec.json.decode(found, type=CurrentPolicy)
 
-    def record(self, place: Place) -> tuple[bytes, int] | None:
+    def record(self, place: LogPosition) -> tuple[bytes, int] | None:
         """The record at `place` and its block, or None."""
         try:
-            found = self._storage.value(sheet_key(place).encode())
-            record = None if found is None else on_sheet(place, found[0])
+            found = self._storage.value(log_page_key(place).encode())
+            record = None if found is None else find_entry(place, found[0])
         except BadArgumentError:
             return None  # no record can stand there
         return None if found is None or record is None else (record, found[1] >> _PLACE_BITS)
@@ -96,7 +96,7 @@ def on_ledger(event: Checkpoint, key: bytes, value: bytes) -> Iterator[Found]:
         DamagedError: it is no sheet.
     """
     try:
-        records = read_sheet(key.decode(), value)
+        records = read_log_page(key.decode(), value)
     except (BadArgumentError, ValueError):
         raise DamagedError(f"what block {event.block} says of accesses can't be read") from None
     for place, record in records:

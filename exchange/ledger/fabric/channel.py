@@ -1,4 +1,4 @@
-"""What a Fabric channel is, as the own peer tells it: its first block, and the organisations on it."""
+"""A Fabric channel as the own peer reports it: its first block, and the organisations on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fabric_protos.common.common_pb2 import SIGNATURES, Block, Metadata, Orderer
 
 from exchange.errors import DamagedError
 from exchange.ledger.fabric.blocks.config import ChannelConfig
-from exchange.ledger.fabric.blocks.errors import UnreadableError, WrongError
+from exchange.ledger.fabric.blocks.errors import BlockError, UnreadableError
 from exchange.ledger.fabric.blocks.layout import block_hash, parse, proposed
 from exchange.ledger.fabric.gateway.blocks import BlockSource, open_blocks
 from exchange.ledger.fabric.gateway.connection import Profile
@@ -39,7 +39,7 @@ async def survey(profile: Profile) -> ChannelFacts:
             place = parse(OrdererBlockMetadata, signed).last_config.index
             configured = await _block(source, place)
             config = ChannelConfig.first(proposed(configured.data.data[0]))
-        except (UnreadableError, WrongError, IndexError) as why:
+        except (UnreadableError, BlockError, IndexError) as why:
             raise DamagedError(f"the peer's channel {profile.channel} can't be read: {why}") from None
     return ChannelFacts(block_hash(first.header).hex(), tuple(sorted(config.applicants.organisations)))
 

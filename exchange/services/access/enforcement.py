@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from chaincode.access.model import Action, Decision, Request, Result
+from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
 from chaincode.consent.obligations import admits
 from exchange.auth.principal import Principal
 from exchange.consent.compile import person_digest, person_named
@@ -61,7 +61,7 @@ class Question:
     target: str
     classes: tuple[str, ...] = ()
     model: str = ""
-    results: Mapping[bytes, Result] = field(default_factory=dict)
+    results: Mapping[bytes, ScoreResult] = field(default_factory=dict)
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -306,9 +306,9 @@ def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
     )
 
 
-def _request(question: Question, token: bytes, names: _Names) -> Request:
+def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
     principal = question.principal
-    return Request(
+    return AccessRequest(
         pair=names.pair,
         recipient=principal.organization,
         purpose=principal.purpose,

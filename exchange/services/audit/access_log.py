@@ -11,8 +11,8 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from chaincode.access.log_keys import read_entry
 from chaincode.access.model import Action
-from chaincode.access.state import read_record
 from chaincode.errors import BadArgumentError
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.keys import SubjectKeys
@@ -175,7 +175,7 @@ class Audit:
 
     def _event(self, row: LogRow, keys: Mapping[bytes, SubjectKeys]) -> bytes:
         try:
-            record = read_record(row.place, row.record)
+            record = read_entry(row.place, row.record)
         except BadArgumentError:
             raise DamagedError("an entry of the access log can't be read; run `consentry verify`") from None
         known = keys.get(row.subject) if row.subject is not None else None

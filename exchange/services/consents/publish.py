@@ -127,7 +127,7 @@ class Filing:
 
     async def _takes(self, pair: str, terms: Sequence[Terms]) -> bool:
         try:
-            await self._ledger.file_terms([(pair, one) for one in terms])
+            await self._ledger.publish_terms([(pair, one) for one in terms])
         except RefusedError as refused:
             if len(terms) > 1:
                 return False

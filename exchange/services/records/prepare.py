@@ -19,6 +19,7 @@ from exchange.crypto.references import References
 from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
 from exchange.fhir import r4, search
 from exchange.fhir.compartment import patients_of
+from exchange.fhir.references import ID
 from exchange.fhir.subjects import unplaced
 from exchange.store.records.documents import pack
 
@@ -32,7 +33,7 @@ LEDGER_ALONE: Final = "the access log is written by the ledger alone"
 _MOST_OWNERS = 5_000
 """Patients whose tokens are kept, about 300 bytes each."""
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+_ID = re.compile(rf"{ID}\Z")
 
 
 class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-from chaincode.access.state import Place
+from chaincode.access.log_keys import LogPosition
 from exchange.store.engine.dialect import WHOLE, columns, insert_many, is_postgres, run, unnest
 
 metadata = MetaData()
@@ -104,7 +104,7 @@ class LogRow:
     """A projected entry with the sealed details this gateway has for it, if any."""
 
     sequence: int
-    place: Place
+    place: LogPosition
     record: bytes
     block: int
     subject: bytes | None
@@ -236,7 +236,7 @@ def list_entries(
     if before is not None:
         statement = statement.where(sequence > before if oldest_first else sequence < before)
     statement = statement.order_by(sequence.asc() if oldest_first else sequence.desc()).limit(limit)
-    return [LogRow(row[0], Place(*row[1:4]), *row[4:]) for row in connection.execute(statement)]
+    return [LogRow(row[0], LogPosition(*row[1:4]), *row[4:]) for row in connection.execute(statement)]
 
 
 def count(connection: Connection) -> int:

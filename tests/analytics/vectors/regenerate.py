@@ -1,4 +1,4 @@
-"""Write `scoring.json`: what this release makes of a fixed model. Run it when a format changes on purpose.
+"""Vectors of scoring, written to `scoring.json`; run this program when a format changes on purpose.
 
 The model in `tiny.json` is fixed, so nothing here depends on a training run. Digests cover the bytes that
 roles exchange; a change in any of them means that artefacts of the two releases do not fit together.
@@ -13,23 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from analytics.binning import Bins
-from analytics.encrypted.artefacts import Model
-from analytics.encrypted.framing import Frame, Kind
-from analytics.encrypted.parameters import SETS
+from analytics.data.binning import Bins
+from analytics.encrypted.artefacts import CompiledModel
+from analytics.encrypted.framing import ArtefactKind, Frame
+from analytics.encrypted.parameters import BFV_SETS
 
 HERE = Path(__file__).parent
 
 
 def vectors() -> dict[str, Any]:
-    """Everything that is frozen."""
+    """Return everything that is frozen."""
     tiny = json.loads((HERE / "tiny.json").read_text())
     bins = Bins.from_json(tiny["bins"])
-    model = Model.compile(json.dumps(tiny["xgboost"]).encode(), bins)
+    model = CompiledModel.compile(json.dumps(tiny["xgboost"]).encode(), bins)
     rows = [[0.0, 0.5, -1.0], [1.5, float("nan"), 0.2], [float("nan")] * 3]
     bits = bins.bits(bins.codes(rows))
     layouts = {}
-    for name in SETS:
+    for name in BFV_SETS:
         for patients in (1, 8):
             layout = model.offer.layout(name, patients)
             placed = layout.place(np.tile(bits, (3, 1))[:patients])
@@ -40,7 +40,7 @@ def vectors() -> dict[str, Any]:
                 "checks": digest(checks),
             }
     return {
-        "frame": Frame(Kind.QUERY, {"b": 1, "a": "x"}, (b"one", b"")).data.hex(),
+        "frame": Frame(ArtefactKind.QUERY, {"b": 1, "a": "x"}, (b"one", b"")).data.hex(),
         "bins": bins.digest,
         "model": model.digest,
         "model_artefact": digest(model.frame.data),
@@ -52,7 +52,7 @@ def vectors() -> dict[str, Any]:
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
+    """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 

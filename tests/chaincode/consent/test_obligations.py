@@ -3,7 +3,7 @@
 import pytest
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Actor, Condition, Period, Provision, Reference
-from chaincode.consent.obligations import Facts, admits
+from chaincode.consent.obligations import RecordFacts, admits
 
 C = CONFIDENTIALITY_SYSTEM + "|"
 PSY, HIV = "act|PSY", "act|HIV"
@@ -23,7 +23,7 @@ def facts(**known):
     }
     for name, value in known.items():
         stated[name] = frozenset(value) if isinstance(stated[name], frozenset) else value
-    return Facts(**stated)
+    return RecordFacts(**stated)
 
 
 def permitted(when, **known):

@@ -3,21 +3,11 @@
 import msgspec
 import pytest
 
-from chaincode.access.model import Action, Decision, Reason, Request
-from chaincode.consent.limits import DEPTH
-from chaincode.consent.model import (
-    PURPOSES,
-    Actor,
-    Condition,
-    Pair,
-    Period,
-    Policy,
-    PolicyRule,
-    Provision,
-    Terms,
-)
+from chaincode.access.model import AccessRequest, Action, Decision, Reason
+from chaincode.consent.model import DEPTH, PURPOSES, Actor, Condition, Pair, Period, Provision, Terms
 from chaincode.consent.rules import decide
 from chaincode.encoding import decode, encode
+from chaincode.policy.model import Policy, PolicyRule
 from tests.support.ledger import consent_cases as cases
 
 PSY = "http://terminology.hl7.org/CodeSystem/v3-ActCode|PSY"
@@ -50,7 +40,7 @@ def ask(*roots, policy=POLICY, recipient="BetaMSP", now=1000, caller="AlphaMSP",
 
 def request(**fields):
     stated = {"recipient": "BetaMSP", "purpose": "TREAT", "action": "read", **fields}
-    return Request(pair="0" * 32, user="1" * 32, digest="2" * 64, evidence="3" * 64, **stated)
+    return AccessRequest(pair="0" * 32, user="1" * 32, digest="2" * 64, evidence="3" * 64, **stated)
 
 
 def reason(*args, **kwargs):

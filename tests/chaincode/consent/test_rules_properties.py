@@ -7,21 +7,12 @@ import msgspec
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chaincode.access.model import Decision, Request
-from chaincode.consent.model import (
-    Actor,
-    Condition,
-    Pair,
-    Period,
-    Policy,
-    PolicyRule,
-    Provision,
-    Reference,
-    Terms,
-)
+from chaincode.access.model import AccessRequest, Decision
+from chaincode.consent.model import Actor, Condition, Pair, Period, Provision, Reference, Terms
 from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
 from chaincode.encoding import decode, encode
+from chaincode.policy.model import Policy, PolicyRule
 from tests.support.ledger import consent_cases as cases
 from tests.support.ledger.consent_oracle import may_see, unknowns
 
@@ -222,7 +213,7 @@ def test_the_ledger_gives_the_same_answer_after_its_encoding(rng):
     request = cases.request(rng, pair.recipient)
     expected = decision(policy, pair, request)
     stored = decision(
-        decode(encode(policy), Policy), decode(encode(pair), Pair), decode(encode(request), Request)
+        decode(encode(policy), Policy), decode(encode(pair), Pair), decode(encode(request), AccessRequest)
     )
     assert stored == expected
     assert decode(encode(stored), Decision) == expected
@@ -296,7 +287,7 @@ policies = st.builds(
     schema=st.integers(0, 2),
 )
 requests = st.builds(
-    Request,
+    AccessRequest,
     pair=words,
     recipient=st.one_of(st.just("AlphaMSP"), words),
     purpose=st.one_of(st.just("TREAT"), words),
@@ -336,6 +327,6 @@ def test_nesting_as_deep_as_json_can_carry_gets_an_answer():
             consents=(Terms("0" * 32, 1, "active", "patient", root),),
         )
         policy = Policy(version=1, members=("AlphaMSP", "BetaMSP"), rules=())
-        request = Request("0" * 32, "BetaMSP", "TREAT", "read", "", "", "")
+        request = AccessRequest("0" * 32, "BetaMSP", "TREAT", "read", "", "", "")
         assert decide(policy, pair, request, now=0, caller="AlphaMSP").reason == "terms-not-understood"
         depth = depth * 3 // 2

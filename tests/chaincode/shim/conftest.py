@@ -25,7 +25,7 @@ from fabric_protos.peer.chaincode_shim_pb2_grpc import ChaincodeStub
 from fabric_protos.peer.proposal_pb2 import ChaincodeProposalPayload, Proposal, SignedProposal
 from fabric_protos.peer.proposal_response_pb2 import Response
 
-from chaincode.shim.server import ChaincodeServer, Settings
+from chaincode.shim.server import ChaincodeServer, ServiceSettings
 
 M = shim.ChaincodeMessage
 W = shim.WriteRecord
@@ -310,7 +310,7 @@ class Bench:
 
     async def serve(self, contract: Contract, **settings: Any) -> ChaincodeServer:
         given = {"package_id": PACKAGE, "address": "127.0.0.1:0"} | settings
-        server = await ChaincodeServer.start(Settings(**given), contract)
+        server = await ChaincodeServer.start(ServiceSettings(**given), contract)
         self._stack.push_async_callback(server.stop, 0)
         return server
 

@@ -31,8 +31,9 @@ from hypothesis import strategies as st
 
 import chaincode
 from chaincode.access.calls import Authorize
-from chaincode.consent.calls import FileTerms, Filing, Opening, OpenPairs, SetPolicy
+from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
+from chaincode.policy.calls import SetPolicy
 from tests.support.ledger import consent_cases as cases
 
 EXAMPLES = max(1, round(30 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
@@ -133,12 +134,13 @@ async def test_two_services_send_the_same_bytes(endorsers: Endorsers, seed: int)
         for name, recipient in zip(names, recipients, strict=True)
     )
     assert await endorsers.run("consent:open", OpenPairs(openings)) == 200
-    filings = [Filing(name, cases.terms(rng, rng.randint(0, 3))) for name in names[:3]]
-    await endorsers.run("consent:file", FileTerms(tuple(filings)))  # some are refused: that is equal too
+    filings = [TermsUpdate(name, cases.terms(rng, rng.randint(0, 3))) for name in names[:3]]
+    await endorsers.run("consent:file", PublishTerms(tuple(filings)))  # some are refused: that is equal too
     newer = tuple(
-        Filing(one.pair, msgspec.structs.replace(one.terms, version=9 + n)) for n, one in enumerate(filings)
+        TermsUpdate(one.pair, msgspec.structs.replace(one.terms, version=9 + n))
+        for n, one in enumerate(filings)
     )
-    assert await endorsers.run("consent:file", FileTerms(newer)) == 200
+    assert await endorsers.run("consent:file", PublishTerms(newer)) == 200
     requests = tuple(
         msgspec.structs.replace(one, pair=name, model="e" * 64 if one.action == "score" else "")
         for name, recipient in zip(names, recipients, strict=True)

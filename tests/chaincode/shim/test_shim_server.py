@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chaincode.shim.errors import SettingsError
-from chaincode.shim.server import Settings, Tls
+from chaincode.shim.server import ServiceSettings, Tls
 from tests.support.ledger import serve_echo
 
 
@@ -96,7 +96,7 @@ BASE = {"CHAINCODE_ID": "records_1:abc", "CHAINCODE_SERVER_ADDRESS": "127.0.0.1:
 
 
 def test_settings_come_from_the_environment(files, authority):
-    settings = Settings.from_environment(BASE | files)
+    settings = ServiceSettings.from_environment(BASE | files)
     assert (settings.package_id, settings.address) == ("records_1:abc", "127.0.0.1:0")
     assert settings.tls
     assert settings.tls.client_ca == authority.pem
@@ -104,28 +104,28 @@ def test_settings_come_from_the_environment(files, authority):
 
 @pytest.mark.parametrize("address", ["127.0.0.1:7052", "[::1]:7052", "localhost:7052"])
 def test_loopback_may_do_without_tls(address):
-    assert Settings.from_environment(BASE | {"CHAINCODE_SERVER_ADDRESS": address}).tls is None
+    assert ServiceSettings.from_environment(BASE | {"CHAINCODE_SERVER_ADDRESS": address}).tls is None
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:7052", "[::]:7052", "chaincode.hospital:7052", "10.0.0.1:7052"])
 def test_anything_that_can_be_reached_needs_tls(address, files):
     with pytest.raises(SettingsError, match="CHAINCODE_TLS_KEY"):
-        Settings.from_environment(BASE | {"CHAINCODE_SERVER_ADDRESS": address})
-    assert Settings.from_environment(BASE | files | {"CHAINCODE_SERVER_ADDRESS": address}).tls
+        ServiceSettings.from_environment(BASE | {"CHAINCODE_SERVER_ADDRESS": address})
+    assert ServiceSettings.from_environment(BASE | files | {"CHAINCODE_SERVER_ADDRESS": address}).tls
 
 
 @pytest.mark.parametrize("name", BASE)
 def test_missing_variable_is_named(name):
     with pytest.raises(SettingsError, match=f"set {name}$"):
-        Settings.from_environment({key: value for key, value in BASE.items() if key != name})
+        ServiceSettings.from_environment({key: value for key, value in BASE.items() if key != name})
 
 
 @pytest.mark.parametrize("name", ["CHAINCODE_TLS_KEY", "CHAINCODE_TLS_CERT", "CHAINCODE_CLIENT_CA_CERT"])
 def test_half_of_tls_is_refused(files, name):
     with pytest.raises(SettingsError, match=f"set {name} too"):
-        Settings.from_environment(BASE | {key: value for key, value in files.items() if key != name})
+        ServiceSettings.from_environment(BASE | {key: value for key, value in files.items() if key != name})
     with pytest.raises(SettingsError, match=f"{name}: can't read"):
-        Settings.from_environment(BASE | files | {name: "/does/not/exist"})
+        ServiceSettings.from_environment(BASE | files | {name: "/does/not/exist"})
 
 
 async def test_taken_address_is_named(bench):

@@ -16,33 +16,15 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chaincode.access.calls import Authorize, ReadTrail
-from chaincode.access.model import Request, Result
+from chaincode.access.calls import Authorize, ReadPairLog
+from chaincode.access.model import AccessRequest, ScoreResult
 from chaincode.caller import Caller
-from chaincode.consent.calls import (
-    ApprovePolicy,
-    FileTerms,
-    Filing,
-    Opening,
-    OpenPairs,
-    ReadHistory,
-    ReadPair,
-    ReadPolicy,
-    SetPolicy,
-    WithdrawPolicy,
-)
-from chaincode.consent.model import (
-    Actor,
-    Condition,
-    Period,
-    Policy,
-    PolicyRule,
-    Provision,
-    Reference,
-    Terms,
-)
+from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, ReadHistory, ReadPair, TermsUpdate
+from chaincode.consent.model import Actor, Condition, Period, Provision, Reference, Terms
 from chaincode.encoding import composite_key, encode
-from chaincode.ledger import Entry, Page
+from chaincode.ledger import StateEntry, StatePage
+from chaincode.policy.calls import ApprovePolicy, ReadPolicy, SetPolicy, WithdrawPolicy
+from chaincode.policy.model import Policy, PolicyRule
 from chaincode.router import Router
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.ledger.embedded import block
@@ -83,7 +65,7 @@ RULE = PolicyRule(id="own-care", relation="custodian", subject="patient", purpos
 ATTEMPT = bytes(range(8))
 
 
-def request(pair: str = PAIR, **changes: Any) -> Request:
+def request(pair: str = PAIR, **changes: Any) -> AccessRequest:
     """A request with every field set, but for `changes`."""
     fields: dict[str, Any] = {
         "pair": pair,
@@ -97,13 +79,13 @@ def request(pair: str = PAIR, **changes: Any) -> Request:
         "person": "ab" * 16,
         "classes": ("Observation",),
     }
-    return Request(**(fields | changes))
+    return AccessRequest(**(fields | changes))
 
 
-def scored(time: int) -> Request:
+def scored(time: int) -> AccessRequest:
     """The result of a score that was permitted at `time`."""
     tx = sha256(f"access:authorize {time}".encode()).hexdigest()
-    result = Result(tx=tx, time=time, n=0, input="1e" * 32, output="1f" * 32)
+    result = ScoreResult(tx=tx, time=time, n=0, input="1e" * 32, output="1f" * 32)
     return request(action="score", model="1d" * 32, result=result)
 
 
@@ -145,10 +127,10 @@ class Ledger:
     def put(self, key: str, value: bytes) -> None:
         self.writes[key] = value
 
-    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> Page:
+    async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
         keys = sorted(key for key in self.state if (bookmark or start) <= key < end)
         more = keys[limit] if len(keys) > limit else ""
-        return Page([Entry(key, self.state[key]) for key in keys[:limit]], more)
+        return StatePage([StateEntry(key, self.state[key]) for key in keys[:limit]], more)
 
     def emit(self, name: str, payload: bytes) -> None:
         self.event = name, payload
@@ -189,18 +171,18 @@ def calls() -> Iterator[dict[str, Any]]:
             ),
             A,
         ),
-        ("consent:file", FileTerms((Filing(PAIR, TERMS), Filing(OTHER, PLAIN))), A),
+        ("consent:file", PublishTerms((TermsUpdate(PAIR, TERMS), TermsUpdate(OTHER, PLAIN))), A),
         ("access:authorize", Authorize((request(),)), A),
         (
             "consent:file",
-            FileTerms((Filing(PAIR, msgspec.structs.replace(TERMS, version=4, status="inactive")),)),
+            PublishTerms((TermsUpdate(PAIR, msgspec.structs.replace(TERMS, version=4, status="inactive")),)),
             A,
         ),
         ("consent:read", ReadPair(PAIR), A),
         ("consent:read", ReadPair("f" * 32), A),
         ("consent:history", ReadHistory(PAIR, limit=2), B),
-        ("access:trail", ReadTrail(PAIR, limit=2), B),
-        ("access:trail", ReadTrail(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
+        ("access:trail", ReadPairLog(PAIR, limit=2), B),
+        ("access:trail", ReadPairLog(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
         ("access:authorize", Authorize((request(action="score", model="1d" * 32),)), A),
         ("access:authorize", Authorize((scored(NOW + 17_000), scored(NOW + 16_000))), A),
         ("policy:propose", SetPolicy(third), A),

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from analytics.errors import WorkerLostError
-from analytics.remote import RemoteEvaluator
+from analytics.evaluator.client import EvaluatorClient
 from exchange.cli.errors import run
 from exchange.cli.main import build
 from exchange.demo.consortium import settings_for
@@ -325,7 +325,7 @@ async def _models(folder: Folder, *, tries: int = 200) -> tuple[str, ...]:
     try:
         while True:
             try:
-                return await RemoteEvaluator(opened._http).models()
+                return await EvaluatorClient(opened._http).models()
             except WorkerLostError:
                 tries -= 1
                 if not tries:

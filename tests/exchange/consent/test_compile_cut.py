@@ -12,20 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaincode.access.model import Request
-from chaincode.consent.model import (
-    Actor,
-    Condition,
-    Pair,
-    Period,
-    Policy,
-    PolicyRule,
-    Provision,
-    Reference,
-    Terms,
-)
+from chaincode.access.model import AccessRequest
+from chaincode.consent.model import Actor, Condition, Pair, Period, Provision, Reference, Terms
 from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import PairContext, compile_consent, person_digest, reference_digest, terms_for
 from exchange.consent.record_facts import facts_of
 from exchange.consent.rounding import MINUTE
@@ -228,7 +219,7 @@ def cut(resources, recipient):
 
 def released(policy, consents, recipient, rng_request, now, facts):
     pair = Pair("AlphaMSP", recipient, "patient", epoch=1, opened=0, consents=consents)
-    request = Request("0" * 32, recipient, "TREAT", "read", "", "", "", **rng_request)
+    request = AccessRequest("0" * 32, recipient, "TREAT", "read", "", "", "", **rng_request)
     decision = decide(policy, pair, request, now=now, caller="AlphaMSP")
     assert decision.reason != "terms-not-understood"
     return [admits(decision.obligations, one) for one in facts]

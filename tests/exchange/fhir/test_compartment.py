@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exchange.fhir.compartment import DIRECTORY_TYPES, patient_paths, patients_of
-from exchange.fhir.search.definitions import resource_types, table
+from exchange.fhir.search.parameters import resource_types, table
 
 BASE = "https://a.example/fhir"
 

@@ -15,10 +15,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaincode.access.model import Request
-from chaincode.consent.model import Pair, Policy, PolicyRule
+from chaincode.access.model import AccessRequest
+from chaincode.consent.model import Pair
 from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.b2b import read_context
 from exchange.consent.compile import (
     ConsentDraft,
@@ -278,7 +279,7 @@ def shown(
     )
     asked = read_context({"hl7-b2b": stated})
     person, is_open = person_named(asked.user, BASE)
-    question = Request(
+    question = AccessRequest(
         "0" * 64,
         "LakeMSP",
         asked.purpose,

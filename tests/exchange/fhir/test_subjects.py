@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exchange.fhir.compartment import DIRECTORY_TYPES, patient_paths, patients_of
-from exchange.fhir.search.definitions import resource_types
+from exchange.fhir.search.parameters import resource_types
 from exchange.fhir.subjects import unplaced
 from tests.support.shared_data import SHARED
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Condition, Policy, Provision, Terms
+from chaincode.consent.model import Condition, Provision, Terms
+from chaincode.policy.model import Policy
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
@@ -60,13 +61,13 @@ class Node:
         for n in range(accesses):
             self.now += 1000
             await client.authorize([self.ask(name) for name in names[: n % pairs + 1]])
-        await client.file_terms([(names[0], Terms("1" * 32, 2, "inactive", "patient", GRANT.root))])
+        await client.publish_terms([(names[0], Terms("1" * 32, 2, "inactive", "patient", GRANT.root))])
         await client.authorize([self.ask(names[0])])
         await client.close()
         return names
 
     @staticmethod
-    def request(pair: str, **changes: Any) -> Request:
+    def request(pair: str, **changes: Any) -> AccessRequest:
         fields: dict[str, Any] = {
             "pair": pair,
             "recipient": B,
@@ -76,7 +77,7 @@ class Node:
             "digest": secrets.token_hex(32),
             "evidence": "0c" * 32,
         }
-        return Request(**(fields | changes))
+        return AccessRequest(**(fields | changes))
 
     @classmethod
     def ask(cls, pair: str, **changes: Any) -> Ask:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from chaincode.access.model import Action, Decision, Request
-from chaincode.consent.model import PURPOSES, Pair, PolicyRule
-from chaincode.consent.obligations import Facts, admits
-from chaincode.consent.rules import decide, understands_policy
+from chaincode.access.model import AccessRequest, Action, Decision
+from chaincode.consent.model import PURPOSES, Pair
+from chaincode.consent.obligations import RecordFacts, admits
+from chaincode.consent.rules import decide
+from chaincode.policy.model import PolicyRule, understands_policy
 from exchange.errors import BadRequestError
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.search.definitions import resource_types
+from exchange.fhir.search.parameters import resource_types
 from exchange.ledger.consortium_policy import describe, differences, founding_policy, next_policy
 
 POLICY = founding_policy(["BetaMSP", "AlphaMSP"])
@@ -23,14 +24,14 @@ def decision(
     subject: str, recipient: str, purpose: str, *classes: str, action: Action = Action.READ
 ) -> Decision:
     pair = Pair("AlphaMSP", recipient, subject, epoch=1, opened=0)  # type: ignore[arg-type] # parametrized
-    request = Request(
+    request = AccessRequest(
         "0" * 64, recipient, purpose, action.value, user="", digest="", evidence="", classes=classes
     )
     return decide(POLICY, pair, request, now=0, caller="AlphaMSP")
 
 
 def released(subject: str, recipient: str, purpose: str, kind: str, *asked: str) -> bool:
-    facts = Facts(
+    facts = RecordFacts(
         classes=frozenset({kind}),
         codes=(),
         mentions=frozenset({"|"}),

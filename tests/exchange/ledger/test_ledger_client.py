@@ -13,7 +13,8 @@ import pytest
 
 import exchange.ledger.client
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Condition, Policy, Provision, Terms
+from chaincode.consent.model import Condition, Provision, Terms
+from chaincode.policy.model import Policy
 from exchange.crypto.permit import take_issuer
 from exchange.ledger.client import LedgerClient
 
@@ -78,7 +79,7 @@ def test_whoever_takes_the_issuer_first_stops_the_client_from_loading() -> None:
 
 async def test_filing_says_where_the_change_stands(client: LedgerClient, node: Any) -> None:
     pair = await opened(client, grant())
-    filed = await client.file_terms([(pair, grant(2, "inactive"))])
+    filed = await client.publish_terms([(pair, grant(2, "inactive"))])
     assert filed.epochs == (2,)
     (newest, *_) = (await client.pair_history(pair)).versions
     assert (newest.tx, newest.time) == (filed.tx_id, filed.time)
@@ -101,12 +102,12 @@ async def test_many_callers_and_revocations_at_once_agree_with_the_log(
 
     async def revoker() -> None:
         for pair in pairs:
-            revoked[pair] = await client.file_terms([(pair, grant(2, "inactive"))])
+            revoked[pair] = await client.publish_terms([(pair, grant(2, "inactive"))])
             assert (await client.authorize([node.ask(pair)])).permit is None
 
     await asyncio.gather(revoker(), *(reader() for _ in range(20)))
     for pair in pairs:
-        records = (await client.trail(pair)).records
+        records = (await client.pair_log(pair)).entries
         assert len(records) == len(permits[pair]) + 1
         logged = {(record.tx, record.n): record for record in records}
         for answer in permits[pair]:

@@ -23,24 +23,25 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chaincode.access.calls import Authorize, ReadTrail
+from chaincode.access.calls import Authorize, ReadPairLog
 from chaincode.access.model import Reason
-from chaincode.consent.calls import FileTerms, Filing, Opening, OpenPairs, SetPolicy
-from chaincode.consent.model import Policy
+from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
 from chaincode.errors import ClockError, ForbiddenError
+from chaincode.policy.calls import SetPolicy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.blocks import open_blocks
-from exchange.ledger.fabric.gateway.client import Gateway
+from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
     CommitError,
-    Endorsed,
+    EndorsedTransaction,
     EndorseError,
     EvaluateError,
     EventsError,
@@ -142,7 +143,7 @@ def denied(pair: str) -> bytes:
 
 
 def filing(pair: str, version: int, *, permits: bool) -> bytes:
-    return encode(FileTerms((Filing(pair, terms(version, permits=permits)),)))
+    return encode(PublishTerms((TermsUpdate(pair, terms(version, permits=permits)),)))
 
 
 # -- another member, with identities of its own ---------------------------------
@@ -162,7 +163,7 @@ async def test_another_member_is_permitted_nothing_on_our_pair_and_leaves_a_trac
     assert done.permit is None
     assert [entry.decision.reason for entry in done.entries] == [Reason.WRONG_PARTY]
     await barrier(consortium)  # the own peer may have it a moment later than the thief's
-    (record,) = (await victim.trail(pair)).records
+    (record,) = (await victim.pair_log(pair)).entries
     assert (record.custodian, record.outcome, record.tx) == ("Hospital3MSP", "deny", done.tx_id)
 
 
@@ -171,7 +172,7 @@ async def test_another_member_changes_and_opens_nothing_of_ours(
 ) -> None:
     async with unwritten(consortium, pair):
         for attempt in (
-            thief.file_terms([(pair, terms(2, permits=False))]),
+            thief.publish_terms([(pair, terms(2, permits=False))]),
             thief.open_pairs([Opening(pair, RECIPIENT, "patient", ())]),
         ):
             with pytest.raises(RefusedError) as refused:
@@ -254,11 +255,11 @@ async def test_wrong_certificate_writes_and_reads_nothing(
 ) -> None:
     options: dict[str, Any] = CERTIFICATES[wrong]
     bad = issued(authority(consortium), **options)
-    gateway: Gateway = theirs.gateway(identity=bad)
+    gateway: GatewayClient = theirs.gateway(identity=bad)
     began = time.monotonic()
     async with unwritten(consortium, pair):
         for call, error in (
-            (gateway.evaluate("access:trail", encode(ReadTrail(pair))), EvaluateError),
+            (gateway.evaluate("access:trail", encode(ReadPairLog(pair))), EvaluateError),
             (gateway.submit("access:authorize", permitting(pair)), EndorseError),
             (gateway.submit("consent:file", filing(pair, 2, permits=False)), EndorseError),
         ):
@@ -302,7 +303,9 @@ async def test_wrong_certificate_can_not_send_what_another_had_endorsed(
 # -- a caller who is somebody else --------------------------------------------------
 
 
-async def relabelled(endorsed: Endorsed, creator: Identity, signer: Identity) -> Endorsed:
+async def relabelled(
+    endorsed: EndorsedTransaction, creator: Identity, signer: Identity
+) -> EndorsedTransaction:
     """An endorsed transaction in the name of `creator`, signed by `signer`."""
 
     def change() -> bytes:
@@ -328,7 +331,7 @@ async def test_gateway_can_not_call_in_the_name_of_another(
                 await gateway.submit("consent:file", filing(pair, 2, permits=False))
             assert refused.value.refusal is None
             with pytest.raises(EvaluateError):
-                await gateway.evaluate("access:trail", encode(ReadTrail(pair)))
+                await gateway.evaluate("access:trail", encode(ReadPairLog(pair)))
 
 
 async def test_endorsed_transaction_of_one_caller_is_none_of_another(
@@ -365,7 +368,7 @@ async def test_endorsement_of_one_organisation_writes_nothing(
         ),
         "policy:propose": encode(SetPolicy(Policy(version=2, members=MEMBERS[:1], rules=()))),
     }
-    gateway: Gateway = theirs.gateway()
+    gateway: GatewayClient = theirs.gateway()
     async with unwritten(consortium, pair):
         with pytest.raises(CommitError) as void:
             await gateway.submit(function, arguments[function], organisations=MEMBERS[:1])
@@ -389,7 +392,9 @@ def permitted_instead(call: Call) -> None:
     call.action.events = b""  # its length prefix would have to fit; a permit counts without an event too
 
 
-async def forged(endorsed: Endorsed, creator: Identity, endorsers: list[Identity] | None) -> Endorsed:
+async def forged(
+    endorsed: EndorsedTransaction, creator: Identity, endorsers: list[Identity] | None
+) -> EndorsedTransaction:
     def change() -> bytes:
         call = Call(endorsed.envelope, 0)
         before = call.state().SerializeToString()
@@ -420,7 +425,7 @@ async def test_hospital_with_all_its_own_keys_writes_no_permit(
         "its own peer twice": [keys.peers[0], keys.peers[0]],
         "its administrator": [keys.peers[0], identity("Hospital1MSP", administrator)],
     }
-    gateway: Gateway = theirs.gateway(profile)
+    gateway: GatewayClient = theirs.gateway(profile)
     endorsed = await gateway.endorse("access:authorize", denied(pair))
     assert b'"deny"' in endorsed.result
     async with unwritten(consortium, pair):
@@ -435,7 +440,7 @@ async def test_two_hospitals_together_can_and_the_verifier_tells(
     """What the endorsement policy leaves to a majority, and what still finds it: replaying the contracts."""
     with await asyncio.to_thread(devnet.up, tmp_path / "network", programs=programs) as running:
         await found(running.profile("Hospital1"))
-        gateway: Gateway = clients_of(running).gateway()
+        gateway: GatewayClient = clients_of(running).gateway()
         keys = await asyncio.to_thread(Forger, running, [])
         opened = OpenPairs((Opening(name := secrets.token_hex(16), RECIPIENT, "patient", ()),))
         await gateway.submit("consent:open", encode(opened))
@@ -469,10 +474,10 @@ async def test_proposal_of_another_time_is_refused_by_every_function(
     async with unwritten_outside(consortium, pair, shifted, minutes):
         for call in (
             victim.authorize([ask(pair)]),
-            victim.file_terms([(pair, terms(2, permits=False))]),
+            victim.publish_terms([(pair, terms(2, permits=False))]),
             victim.open_pairs([Opening(secrets.token_hex(16), RECIPIENT, "patient", ())]),
             victim.propose_policy(Policy(version=2, members=MEMBERS, rules=())),
-            victim.trail(pair),
+            victim.pair_log(pair),
         ):
             with pytest.raises(RefusedError) as refused:
                 await call
@@ -519,7 +524,7 @@ async def test_clocks_may_differ_a_little(
 async def test_time_can_not_be_changed_once_endorsers_have_seen_it(
     consortium: devnet.Network, theirs: Any, keys: Forger, pair: str, minutes: int
 ) -> None:
-    gateway: Gateway = theirs.gateway()
+    gateway: GatewayClient = theirs.gateway()
     endorsed = await gateway.endorse("access:authorize", permitting(pair))
 
     def change() -> bytes:

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Policy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.cli.node.init import init
 from exchange.cli.node.verify import verify

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from chaincode.consent.calls import FileTerms, Filing, Opening
+from chaincode.consent.calls import Opening, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
 from exchange import devnet
 from exchange.devnet.topology import Topology
@@ -73,12 +73,12 @@ async def test_a_hospital_and_an_orderer_cut_off_refuse_and_the_others_go_on(
         away = asyncio.create_task(
             refused(
                 alone.authorize([ask(pair)]),
-                alone.file_terms([(pair, terms(2, permits=False))]),
+                alone.publish_terms([(pair, terms(2, permits=False))]),
                 alone.open_pairs([Opening(secrets.token_hex(16), RECIPIENT, "patient", ())]),
             )
         )
         assert (await soon(others, theirs)).permit
-        await others.file_terms([(theirs, terms(2, permits=False))])
+        await others.publish_terms([(theirs, terms(2, permits=False))])
         assert (await others.authorize([ask(theirs)])).permit is None
         await away
         assert await alone.read_pair(pair) == before
@@ -107,7 +107,7 @@ async def test_hospitals_that_see_orderers_alone_get_nothing_endorsed(
     pair, theirs = await opened(alone), await opened(others)
     with between.cut(*ALONE, towards=OTHERS):
         await refused(alone.authorize([ask(pair)]))
-        await others.file_terms([(theirs, terms(2, permits=False))])
+        await others.publish_terms([(theirs, terms(2, permits=False))])
         async with asyncio.timeout(10):
             while (held := await alone.read_pair(theirs)) is None or held.epoch < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
@@ -126,7 +126,7 @@ async def test_what_a_cut_off_gateway_still_waits_for_is_not_released_behind_a_r
         waiting = [asyncio.create_task(client.authorize([ask(pair)])) for client in clients]
         await asyncio.sleep(rng.uniform(0, 0.03))
         with between.cut(*ALONE, rng.choice(ORDERERS)):
-            change = encode(FileTerms((Filing(pair, terms(2, permits=False)),)))
+            change = encode(PublishTerms((TermsUpdate(pair, terms(2, permits=False)),)))
             revoked = await elsewhere.submit("consent:file", change, organisations=MEMBERS[1:])
             late = [asyncio.create_task(client.authorize([ask(pair)])) for client in clients]
             await asyncio.sleep(0.3)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from chaincode.access.calls import Authorize
-from chaincode.consent.calls import FileTerms, Filing, Opening
+from chaincode.consent.calls import Opening, PublishTerms, TermsUpdate
 from chaincode.encoding import encode
 from exchange import devnet
 from exchange.errors import UnavailableError
@@ -86,7 +86,7 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
         before = await alone.read_pair(pair)
         await refused(
             alone.authorize([ask(pair)]),
-            alone.file_terms([(pair, terms(2, permits=False))]),
+            alone.publish_terms([(pair, terms(2, permits=False))]),
             alone.open_pairs([Opening(secrets.token_hex(16), RECIPIENT, "patient", ())]),
         )
         assert await alone.read_pair(pair) == before
@@ -94,7 +94,7 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
     with cut(hospitals.running, PEERS[:1]):
         away = asyncio.create_task(refused(alone.authorize([ask(pair)])))
         assert (await soon(others, theirs)).permit
-        await others.file_terms([(theirs, terms(2, permits=False))])
+        await others.publish_terms([(theirs, terms(2, permits=False))])
         assert (await others.authorize([ask(theirs)])).permit is None
         await away
     assert (await soon(alone, pair)).permit
@@ -144,7 +144,7 @@ async def test_what_waited_at_a_lagging_peer_is_not_released_behind_a_revocation
         with unreachable(hospitals.running, PEERS[:1]):
             waiting = [asyncio.create_task(client.authorize([ask(pair)])) for client in clients]
             await asyncio.sleep(0.3)  # they are at the peer's door
-            change = encode(FileTerms((Filing(pair, terms(2, permits=False)),)))
+            change = encode(PublishTerms((TermsUpdate(pair, terms(2, permits=False)),)))
             revoked = await elsewhere.submit("consent:file", change, organisations=MEMBERS[1:])
             assert not any(task.done() for task in waiting)
         for answer in await asyncio.gather(*waiting):
@@ -159,10 +159,10 @@ async def test_an_endorsement_from_before_a_revocation_is_void_after_it(hospital
     pair = await opened(client)
     endorsed = await gateway.endorse("access:authorize", encode(Authorize((ask(pair).request,))))
     assert b'"permit"' in endorsed.result
-    await client.file_terms([(pair, terms(2, permits=False))])
+    await client.publish_terms([(pair, terms(2, permits=False))])
     with pytest.raises(ReadConflictError):
         await gateway.settle(endorsed)
-    assert (await client.trail(pair)).records == ()
+    assert (await client.pair_log(pair)).entries == ()
     await hospitals.agree(pair)
 
 
@@ -175,7 +175,7 @@ async def test_a_peer_that_lags_holds_nobody_up_and_catches_up(hospitals: Hospit
             for _ in range(changes):
                 version += 1
                 permits = version % 2 == 1
-                await client.file_terms([(pair, terms(version, permits=permits))])
+                await client.publish_terms([(pair, terms(version, permits=permits))])
                 assert bool((await client.authorize([ask(pair)])).permit) == permits
         # From here on it answers; it may be behind, but what is committed with it is not.
         answers = await asyncio.gather(*(client.authorize([ask(pair)]) for _ in range(5)))
@@ -196,7 +196,7 @@ async def test_without_the_orderer_nothing_is_released_and_nothing_is_forgotten(
         await asyncio.sleep(0.3)
         assert not patient.done()
     assert (await patient).permit
-    outcomes = [record.outcome for record in (await client.trail(pair)).records]
+    outcomes = [record.outcome for record in (await client.pair_log(pair)).entries]
     assert set(outcomes) == {"permit"}
     assert len(outcomes) <= 2  # the hasty one's may be among them, for it was signed and sent; nobody got it
     await hospitals.agree(pair)

@@ -80,7 +80,7 @@ def ledger_that_takes_no_terms(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         raise UnavailableError("the ledger did not answer in time")
 
     with monkeypatch.context() as stalled:
-        stalled.setattr(LedgerClient, "file_terms", fail)
+        stalled.setattr(LedgerClient, "publish_terms", fail)
         yield
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.model import Record
+from chaincode.access.model import LogEntry
 from exchange.demo.consortium import MEMBERS
 from exchange.demo.nhanes import Participant
 from exchange.services.access import enforcement
@@ -35,13 +35,13 @@ from tests.support.scenarios.scenario_site import (
 PLAIN = {"recipient", "custodian", "purpose", "action", "role", "classes", "outcome", "reason", "schema"}
 
 
-def said_of(record: Record) -> set[str]:
+def said_of(record: LogEntry) -> set[str]:
     """Everything in an entry that could be compared with another's, but for its transaction and its time."""
     told: dict[str, Any] = msgspec.to_builtins(record)
     return {value for name, value in told.items() if isinstance(value, str) and name not in {*PLAIN, "tx"}}
 
 
-def entries_of(witness: Witness, answer: Any) -> list[Record]:
+def entries_of(witness: Witness, answer: Any) -> list[LogEntry]:
     return witness.entries[answer.headers[TX]]
 
 

@@ -19,12 +19,12 @@ import pytest
 import xgboost as xgb
 from fhir.resources.R4B.riskassessment import RiskAssessment
 
-from analytics.binning import Bins
-from analytics.catalogue import declaring
-from analytics.encrypted.artefacts import QueryHeader, header
-from analytics.encrypted.framing import Frame, Kind, unframe
-from analytics.features import Extract, extract
-from analytics.training import margins
+from analytics.data.binning import Bins
+from analytics.data.catalogue import catalogue_for
+from analytics.data.extraction import ExtractedFeatures, extract_features
+from analytics.encrypted.framing import ArtefactKind, Frame, unframe
+from analytics.encrypted.headers import QueryHeader, read_header
+from analytics.model.training import margins
 from exchange.auth.principal import Principal, operator
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.pseudonyms import PatientSecret
@@ -124,7 +124,7 @@ def in_clear(scoring: ScoringSite, records: list[dict[str, Any]], without: tuple
 
 def features(bins: Bins, records: list[dict[str, Any]]) -> dict[str, float]:
     [patient] = [one for one in records if one["resourceType"] == "Patient"]
-    found: Extract = extract(declaring(bins.features), patient, records, _today())
+    found: ExtractedFeatures = extract_features(catalogue_for(bins.features), patient, records, _today())
     return dict(zip(bins.features, found.vector(bins.features), strict=True))
 
 
@@ -447,16 +447,16 @@ def test_a_node_without_a_model_has_no_such_operation(site: Site):
 
 
 def reheaded(answer: bytes, **changes: Any) -> bytes:
-    frame = unframe(answer, Kind.ANSWER, sections=(1,))
-    return Frame(Kind.ANSWER, frame.header | changes, frame.sections).data
+    frame = unframe(answer, ArtefactKind.ANSWER, sections=(1,))
+    return Frame(ArtefactKind.ANSWER, frame.header | changes, frame.sections).data
 
 
 def flipped(answer: bytes) -> bytes:
-    frame = unframe(answer, Kind.ANSWER, sections=(1,))
+    frame = unframe(answer, ArtefactKind.ANSWER, sections=(1,))
     section = bytearray(frame.sections[0])
     for place in range(5_000, 70_000, 1_001):  # low bytes of a coefficient alone are noise anyway
         section[place] ^= 0x10
-    return Frame(Kind.ANSWER, frame.header, (bytes(section),)).data
+    return Frame(ArtefactKind.ANSWER, frame.header, (bytes(section),)).data
 
 
 @pytest.mark.parametrize(
@@ -466,7 +466,7 @@ def flipped(answer: bytes) -> bytes:
         pytest.param(lambda b, q: flipped(b.scored(q)[1]), id="altered, with a new digest"),
         pytest.param(lambda b, q: b.answers[0], id="an earlier answer"),
         pytest.param(
-            lambda b, q: reheaded(b.answers[0], query=unframe(q, Kind.QUERY, sections=(1,)).digest),
+            lambda b, q: reheaded(b.answers[0], query=unframe(q, ArtefactKind.QUERY, sections=(1,)).digest),
             id="an earlier answer under a new name",
         ),
         pytest.param(lambda b, q: reheaded(b.scored(q)[1], model="0" * 64), id="another model"),
@@ -497,7 +497,7 @@ def test_an_answer_that_is_not_this_score_is_never_shown(scoring: ScoringSite, p
 
 
 def keys_of(query: bytes) -> str:
-    return header(unframe(query, Kind.QUERY, sections=(1,)), QueryHeader).keys
+    return read_header(unframe(query, ArtefactKind.QUERY, sections=(1,)), QueryHeader).keys
 
 
 @pytest.mark.parametrize(

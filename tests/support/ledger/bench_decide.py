@@ -5,22 +5,13 @@ The least of many short runs, so that other work on the machine shows as little 
 
 import time
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.limits import PROVISIONS
-from chaincode.consent.model import (
-    PURPOSES,
-    Actor,
-    Condition,
-    Pair,
-    Period,
-    Policy,
-    PolicyRule,
-    Provision,
-    Terms,
-)
-from chaincode.consent.obligations import Facts, admits
+from chaincode.consent.model import PURPOSES, Actor, Condition, Pair, Period, Provision, Terms
+from chaincode.consent.obligations import RecordFacts, admits
 from chaincode.consent.rules import decide
 from chaincode.encoding import decode, encode
+from chaincode.policy.model import Policy, PolicyRule
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode|"
 NOW = 1_700_000_000_000
@@ -76,7 +67,7 @@ def pair(roots):
 
 
 def request(classes):
-    return Request(
+    return AccessRequest(
         pair="0" * 32,
         recipient="BetaMSP",
         purpose="TREAT",
@@ -90,7 +81,7 @@ def request(classes):
     )
 
 
-FACTS = Facts(
+FACTS = RecordFacts(
     classes=frozenset({"Observation"}),
     codes=(frozenset({"http://loinc.org|8480-6"}),),
     mentions=frozenset({"http://loinc.org|8480-6", "http://unitsofmeasure.org|mm[Hg]"}),

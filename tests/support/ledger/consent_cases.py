@@ -1,20 +1,19 @@
 """Random consents, policies, requests and records from a small world, so that they often meet."""
 
-from chaincode.access.model import Request
-from chaincode.consent.limits import DEPTH
+from chaincode.access.model import AccessRequest
 from chaincode.consent.model import (
     CONFIDENTIALITY_SYSTEM,
+    DEPTH,
     Actor,
     Condition,
     Pair,
     Period,
-    Policy,
-    PolicyRule,
     Provision,
     Reference,
     Terms,
 )
-from chaincode.consent.obligations import Facts
+from chaincode.consent.obligations import RecordFacts
+from chaincode.policy.model import Policy, PolicyRule
 
 MEMBERS = ("AlphaMSP", "BetaMSP", "GammaMSP")
 ROLES = ("r|doctor", "r|nurse", "r|Nurse", "q|nurse")
@@ -123,7 +122,7 @@ def policy(rng):
 
 
 def request(rng, recipient):
-    return Request(
+    return AccessRequest(
         pair="0" * 32,
         recipient=recipient if rng.random() < 0.98 else "GammaMSP",
         purpose=rng.choice(PURPOSES) if rng.random() < 0.98 else "HMARKT",
@@ -161,7 +160,7 @@ def record(rng):
 def facts(one):
     """What the gateway would hand to `admits` about this record."""
     level = {f"{CONFIDENTIALITY_SYSTEM}|{one['level']}"} if one["level"] else set()
-    return Facts(
+    return RecordFacts(
         classes=frozenset({one["type"]}),
         codes=tuple(frozenset(concept) for concept in one["concepts"]),
         mentions=frozenset(one["others"].union(*one["concepts"])),

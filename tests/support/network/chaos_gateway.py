@@ -22,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from chaincode.access.model import Request
+from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.errors import ConflictError
 from exchange.errors import UnavailableError
@@ -73,7 +73,7 @@ def terms(version: int, *, permits: bool) -> Terms:
 
 def ask(pair: str, purpose: str = "TREAT") -> Ask:
     """Somebody at the recipient wants to read."""
-    request = Request(
+    request = AccessRequest(
         pair=pair,
         recipient=RECIPIENT,
         purpose=purpose,
@@ -109,7 +109,7 @@ class Load:
             version, permits, began = version + 1, rng.random() < 0.6, time.monotonic()
             self.note("sending", pair, began, version=version, permits=permits)
             try:
-                filed = await self._ledger.file_terms([(pair, terms(version, permits=permits))])
+                filed = await self._ledger.publish_terms([(pair, terms(version, permits=permits))])
                 self.note("filed", pair, began, tx=filed.tx_id, version=version, permits=permits)
             except UnavailableError as why:
                 self.note("unavailable", pair, began, why=str(why))

@@ -10,14 +10,15 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from chaincode.consent.calls import Opening, ReadPolicy
-from chaincode.consent.model import Policy
+from chaincode.consent.calls import Opening
 from chaincode.encoding import encode
+from chaincode.policy.calls import ReadPolicy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.errors import UnavailableError
 from exchange.ledger.client import Authorization, LedgerClient
 from exchange.ledger.fabric.gateway.blocks import open_blocks
-from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import EndorseError
 from exchange.ledger.fabric.gateway.identity import Identity
@@ -50,13 +51,13 @@ class Hospitals:
         self._stack.push_async_callback(client.close)
         return client
 
-    def gateway(self, number: int, *, through: int) -> Gateway:
+    def gateway(self, number: int, *, through: int) -> GatewayClient:
         """One hospital's identity at another one's peer."""
         profile, other = (self.running.profile(f"Hospital{one}") for one in (number, through))
         channel = connect(msgspec.structs.replace(profile, peer=other.peer, tls_ca=other.tls_ca))
         self._stack.push_async_callback(channel.close)
         identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
-        return Gateway(channel, identity, profile.channel, profile.chaincode)
+        return GatewayClient(channel, identity, profile.channel, profile.chaincode)
 
     async def meet(self) -> None:
         """Wait until each peer finds all the others, as some time after one was away."""
@@ -87,7 +88,7 @@ class Hospitals:
         assert report.finding is None
 
 
-async def _endorsed_by_all(gateway: Gateway) -> bool:
+async def _endorsed_by_all(gateway: GatewayClient) -> bool:
     try:
         await gateway.endorse("policy:read", encode(ReadPolicy()), organisations=MEMBERS)
     except EndorseError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from chaincode.access.state import read_record, read_sheet
+from chaincode.access.log_keys import read_entry, read_log_page
 from chaincode.consent.model import Pair
 from tests.support.channel_writes import Written
 from tests.support.network.chaos_gateway import CONSENT, Note
@@ -43,8 +43,8 @@ def replay(written: Sequence[Written], pairs: frozenset[str]) -> Replay:
                 story.permits[rest[0]] = consent.status == "active"
                 story.filed[one.tx, rest[0]] = consent.version, story.permits[rest[0]]
             elif kind == "access":
-                for place, said in read_sheet(key.decode(), value):
-                    record = read_record(place, said)
+                for place, said in read_log_page(key.decode(), value):
+                    record = read_entry(place, said)
                     if record.pair not in pairs:
                         continue
                     permitted = record.outcome == "permit"

@@ -25,10 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Policy
+from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.devnet import configuration, processes
-from exchange.devnet.topology import Organisation
+from exchange.devnet.topology import NetworkOrganisation
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
@@ -57,7 +57,7 @@ class Operator:
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return done.stdout
 
-    def peer(self, organisation: Organisation, *arguments: str | Path) -> str:
+    def peer(self, organisation: NetworkOrganisation, *arguments: str | Path) -> str:
         environment = configuration.administrator_environment(self.network.folder, organisation)
         return self.run(self.network.programs.peer, *arguments, **environment)
 
@@ -71,14 +71,14 @@ class Operator:
         numbers = ["--version", str(sequence), "--sequence", str(sequence)]
         return [*self.orderer, "--channelID", "consentry", "--name", "consentry", *numbers]
 
-    def endorsers(self, *organisations: Organisation) -> list[str | Path]:
+    def endorsers(self, *organisations: NetworkOrganisation) -> list[str | Path]:
         flags: list[str | Path] = []
         for one in organisations:
             ca = self.network.folder.peer(one) / "tls" / "ca.crt"
             flags += ["--peerAddresses", one.address, "--tlsRootCertFiles", ca]
         return flags
 
-    def start(self, organisation: Organisation, package_id: str, *, tls: Path | None = None) -> str:
+    def start(self, organisation: NetworkOrganisation, package_id: str, *, tls: Path | None = None) -> str:
         """A chaincode service of an organisation, which `network down` ends with the others; its name."""
         environment = configuration.chaincode_environment(self.network.folder, organisation, package_id)
         if tls is not None:

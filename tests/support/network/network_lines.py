@@ -18,7 +18,7 @@ import msgspec
 import psutil
 
 from exchange import devnet
-from exchange.devnet.topology import HOST, Orderer, Organisation, Topology
+from exchange.devnet.topology import HOST, NetworkOrganisation, Orderer, Topology
 
 ELSEWHERE = "127.0.0.2"
 _CHUNK = 1 << 16
@@ -32,7 +32,7 @@ class DistantOrderer(Orderer, frozen=True):
         return ELSEWHERE
 
 
-class DistantOrganisation(Organisation, frozen=True):
+class DistantOrganisation(NetworkOrganisation, frozen=True):
     """One whose peer is reached through a line."""
 
     @property

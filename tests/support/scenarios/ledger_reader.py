@@ -18,8 +18,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, MetaData, select
 
-from chaincode.access.model import Record
-from chaincode.access.state import read_record, read_sheet
+from chaincode.access.log_keys import read_entry, read_log_page
+from chaincode.access.model import LogEntry
 from chaincode.consent.model import Pair, Terms
 from exchange.cli.node.verify import verify as check
 from exchange.crypto.keys import KeyRing
@@ -44,7 +44,7 @@ class Witness:
 
     folder: Folder
     places: dict[str, int] = field(default_factory=dict)
-    entries: dict[str, list[Record]] = field(default_factory=dict)
+    entries: dict[str, list[LogEntry]] = field(default_factory=dict)
     states: dict[str, list[tuple[int, Pair]]] = field(default_factory=dict)
     secrets: dict[bytes, PatientSecret] = field(default_factory=dict)
     references: References = field(init=False)
@@ -69,9 +69,9 @@ class Witness:
             state = msgspec.json.decode(value, type=Pair)
             self.states.setdefault(rest[0], []).append((place, state))
         elif kind == "access":
-            for at, said in read_sheet(key.decode(), value):
+            for at, said in read_log_page(key.decode(), value):
                 assert at.tx == tx
-                self.entries.setdefault(tx, []).append(read_record(at, said))
+                self.entries.setdefault(tx, []).append(read_entry(at, said))
 
     def pair(self, patient: str, recipient: str) -> str:
         """The pseudonym of a patient towards a recipient."""

@@ -15,15 +15,15 @@ from __future__ import annotations
 from functools import cache
 
 from exchange.fhir.r4.elements import codings, elements
-from exchange.fhir.r4.rules import clinical, containers, datatypes, workflow
-from exchange.fhir.r4.rules.model import Rule, has
+from exchange.fhir.r4.rules import bundles, clinical, datatypes, workflow
+from exchange.fhir.r4.rules.invariant import Invariant, has
 
-RULES: dict[str, tuple[Rule, ...]] = datatypes.RULES | clinical.RULES | workflow.RULES | containers.RULES
+RULES: dict[str, tuple[Invariant, ...]] = datatypes.RULES | clinical.RULES | workflow.RULES | bundles.RULES
 
 
 @cache
-def rules_of(type_name: str) -> tuple[Rule, ...]:
-    """The invariants of a type, and its required bindings of concepts."""
+def rules_of(type_name: str) -> tuple[Invariant, ...]:
+    """Return the invariants of a type, and its required bindings of concepts."""
     return RULES.get(type_name, ()) + tuple(
         _bound(element.name, element.value_set)
         for element in elements(type_name)
@@ -31,7 +31,7 @@ def rules_of(type_name: str) -> tuple[Rule, ...]:
     )
 
 
-def _bound(name: str, value_set: str) -> Rule:
+def _bound(name: str, value_set: str) -> Invariant:
     allowed = codings(value_set)
 
     def holds(it: object) -> bool:
@@ -42,4 +42,4 @@ def _bound(name: str, value_set: str) -> Rule:
             or any((coding.system, coding.code) in allowed for coding in concept.coding or ())
         )
 
-    return Rule("binding", holds, f"a coding from the value set {value_set}", name)
+    return Invariant("binding", holds, f"a coding from the value set {value_set}", name)

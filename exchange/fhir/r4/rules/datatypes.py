@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.fhir.r4.rules.model import Rule, count, has, is_number, is_text
+from exchange.fhir.r4.rules.invariant import Invariant, count, has, is_number, is_text
 from exchange.fhir.r4.rules.moments import not_after
 from exchange.fhir.r4.rules.narrative import is_basic, is_said
 
@@ -24,14 +24,14 @@ def _ordered(it: Any) -> bool:
     return not same_unit or bool(low <= high)
 
 
-_UNIT_SYSTEM = Rule(
+_UNIT_SYSTEM = Invariant(
     "qty-3", lambda it: not has(it.code) or has(it.system), "a code for the unit needs its system"
 )
 _ONE_OF_PATH = "either a path or a searchParam, not both"
 
-RULES: dict[str, tuple[Rule, ...]] = {
+RULES: dict[str, tuple[Invariant, ...]] = {
     "Age": (
-        Rule(
+        Invariant(
             "age-1",
             lambda it: _measured(it) and (not is_number(it.value) or it.value > 0),
             "a UCUM code of time, and a value above zero",
@@ -39,13 +39,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         _UNIT_SYSTEM,
     ),
     "Attachment": (
-        Rule("att-1", lambda it: not has(it.data) or has(it.contentType), "data needs a contentType"),
+        Invariant("att-1", lambda it: not has(it.data) or has(it.contentType), "data needs a contentType"),
     ),
     "ContactPoint": (
-        Rule("cpt-2", lambda it: not has(it.value) or has(it.system), "a value needs a system"),
+        Invariant("cpt-2", lambda it: not has(it.value) or has(it.system), "a value needs a system"),
     ),
     "Count": (
-        Rule(
+        Invariant(
             "cnt-3",
             lambda it: (
                 _measured(it)
@@ -57,47 +57,47 @@ RULES: dict[str, tuple[Rule, ...]] = {
         _UNIT_SYSTEM,
     ),
     "DataRequirement.codeFilter": (
-        Rule("drq-1", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
+        Invariant("drq-1", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
     ),
     "DataRequirement.dateFilter": (
-        Rule("drq-2", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
+        Invariant("drq-2", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
     ),
-    "Distance": (Rule("dis-1", _measured, "a UCUM code of length"), _UNIT_SYSTEM),
+    "Distance": (Invariant("dis-1", _measured, "a UCUM code of length"), _UNIT_SYSTEM),
     # drt-1 asks for what qty-3 asks for, and more.
     "Duration": (
-        Rule(
+        Invariant(
             "drt-1",
             lambda it: not has(it.code) or (it.system == _UCUM and has(it.value)),
             "a code needs the UCUM system and a value",
         ),
     ),
     "Expression": (
-        Rule("exp-1", lambda it: count(it.expression, it.reference) > 0, "an expression or a reference"),
+        Invariant("exp-1", lambda it: count(it.expression, it.reference) > 0, "an expression or a reference"),
     ),
     "Extension": (
-        Rule(
+        Invariant(
             "ext-1",
             lambda it: has(it.extension) != has(it.value),
             "either extensions or a value[x], not both",
         ),
     ),
     "Narrative": (
-        Rule(
+        Invariant(
             "txt-1", lambda it: is_basic(it.div), "an XHTML div of basic formatting, no active content", "div"
         ),
-        Rule("txt-2", lambda it: is_said(it.div), "some content besides white space", "div"),
+        Invariant("txt-2", lambda it: is_said(it.div), "some content besides white space", "div"),
     ),
     "Period": (
-        Rule(
+        Invariant(
             "per-1",
             lambda it: not is_text(it.start) or not is_text(it.end) or not_after(it.start, it.end),
             "a start that is not after the end",
         ),
     ),
     "Quantity": (_UNIT_SYSTEM,),
-    "Range": (Rule("rng-2", _ordered, "a low that is not above the high"),),
+    "Range": (Invariant("rng-2", _ordered, "a low that is not above the high"),),
     "Ratio": (
-        Rule(
+        Invariant(
             "rat-1",
             lambda it: has(it.numerator) == has(it.denominator) and (has(it.numerator) or has(it.extension)),
             "both numerator and denominator, or neither and an extension",
@@ -105,28 +105,34 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "SimpleQuantity": (_UNIT_SYSTEM,),
     "Timing.repeat": (
-        Rule("tim-1", lambda it: not has(it.duration) or has(it.durationUnit), "a duration needs its unit"),
-        Rule("tim-2", lambda it: not has(it.period) or has(it.periodUnit), "a period needs its unit"),
-        Rule(
+        Invariant(
+            "tim-1", lambda it: not has(it.duration) or has(it.durationUnit), "a duration needs its unit"
+        ),
+        Invariant("tim-2", lambda it: not has(it.period) or has(it.periodUnit), "a period needs its unit"),
+        Invariant(
             "tim-4", lambda it: not is_number(it.duration) or it.duration >= 0, "a duration of at least zero"
         ),
-        Rule("tim-5", lambda it: not is_number(it.period) or it.period >= 0, "a period of at least zero"),
-        Rule("tim-6", lambda it: not has(it.periodMax) or has(it.period), "a periodMax needs a period"),
-        Rule(
+        Invariant(
+            "tim-5", lambda it: not is_number(it.period) or it.period >= 0, "a period of at least zero"
+        ),
+        Invariant("tim-6", lambda it: not has(it.periodMax) or has(it.period), "a periodMax needs a period"),
+        Invariant(
             "tim-7", lambda it: not has(it.durationMax) or has(it.duration), "a durationMax needs a duration"
         ),
-        Rule("tim-8", lambda it: not has(it.countMax) or has(it.count), "a countMax needs a count"),
-        Rule(
+        Invariant("tim-8", lambda it: not has(it.countMax) or has(it.count), "a countMax needs a count"),
+        Invariant(
             "tim-9",
             lambda it: not has(it.offset) or (has(it.when) and not {"C", "CM", "CD", "CV"} & {*it.when}),
             "an offset needs a when that is not a meal itself",
         ),
-        Rule("tim-10", lambda it: not has(it.timeOfDay) or not has(it.when), "timeOfDay or when, not both"),
+        Invariant(
+            "tim-10", lambda it: not has(it.timeOfDay) or not has(it.when), "timeOfDay or when, not both"
+        ),
     ),
     "TriggerDefinition": (
-        Rule("trd-1", lambda it: not has(it.data) or not has(it.timing), "timing or data, not both"),
-        Rule("trd-2", lambda it: not has(it.condition) or has(it.data), "a condition needs data"),
-        Rule(
+        Invariant("trd-1", lambda it: not has(it.data) or not has(it.timing), "timing or data, not both"),
+        Invariant("trd-2", lambda it: not has(it.condition) or has(it.data), "a condition needs data"),
+        Invariant(
             "trd-3",
             lambda it: (
                 (it.type != "named-event" or has(it.name))

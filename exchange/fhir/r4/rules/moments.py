@@ -9,7 +9,7 @@ _TO_THE_DAY = 10
 
 
 def not_after(first: str, second: str) -> bool:
-    """Whether `first <= second`; where one is less precise than the other, to that one's precision.
+    """Return whether `first <= second`; where one is less precise than the other, to that one's precision.
 
     Both are valid FHIR date, dateTime or instant values. Times are compared as instants; a date and a time
     are compared by their written dates, whose time zones the date does not tell.
@@ -23,7 +23,9 @@ def not_after(first: str, second: str) -> bool:
 
 
 def _instant(text: str) -> tuple[int, bool, str]:
-    """Seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort by value."""
+    """Return the seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort
+    by value.
+    """
     whole, rest = text[:19], text[19:]
     digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0] if rest.startswith(".") else ""
     zone = rest[len(digits) + 1 :] if digits else rest

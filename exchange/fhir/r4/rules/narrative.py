@@ -1,4 +1,4 @@
-"""Whether a narrative is what it may be: basic formatting, nothing active, nothing fetched by stealth.
+"""Validation of narratives: basic formatting, nothing active, nothing fetched by stealth.
 
 Source: txt-1 and txt-2, https://hl7.org/fhir/R4/narrative.html#Narrative. The elements are those of HTML 4.0
 chapters 7 to 11 (without 9.4) and 15, `a` and `img`. The check parses the div as XML and refuses what it does
@@ -48,7 +48,7 @@ _OWN = {
 _ADDRESSES = _words("cite href longdesc src usemap")
 _SCRIPT = re.compile(r"(?i)(?:java|vb)script:")
 _HIDDEN = re.compile(r"[\x00-\x20]+")
-"""What browsers drop from an address before they look at its scheme."""
+"""Characters that browsers drop from an address before they look at its scheme."""
 _DATA = re.compile(r"(?i)\s*data:(?!\s*image/(?:png|jpeg|gif|bmp|webp)\s*[;,])")
 _ACTIVE_STYLE = re.compile(r"(?i)expression\s*\(|behavior\s*:|-moz-binding|script\s*:")
 
@@ -58,7 +58,7 @@ class _RefusedError(Exception):
 
 
 def is_basic(div: str) -> bool:
-    """Whether a narrative is one well-formed XHTML div of basic formatting (txt-1)."""
+    """Return whether a narrative is one well-formed XHTML div of basic formatting (txt-1)."""
     parser = expat.ParserCreate()
     depth = 0
 
@@ -113,5 +113,5 @@ _MARKUP = re.compile(r"<(?!img\b)[^<>]*>|\s+")
 
 
 def is_said(div: str) -> bool:
-    """Whether a narrative says something: text that is not white space, or an image (txt-2)."""
+    """Return whether a narrative says something: text that is not white space, or an image (txt-2)."""
     return _MARKUP.sub("", div) != ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.fhir.r4.rules.model import Rule, count, distinct, has, is_text
+from exchange.fhir.r4.rules.invariant import Invariant, count, distinct, has, is_text
 from exchange.fhir.r4.rules.moments import not_after
 
 _ANSWERED = {"choice", "open-choice", "decimal", "integer", "date", "dateTime", "time", "string", "quantity"}
@@ -27,119 +27,131 @@ def _never_when(kinds: set[str], *parts: str) -> Any:
     return lambda it: it.type not in kinds or not any(has(getattr(it, part)) for part in parts)
 
 
-RULES: dict[str, tuple[Rule, ...]] = {
+RULES: dict[str, tuple[Invariant, ...]] = {
     "Appointment": (
-        Rule("app-2", lambda it: has(it.start) == has(it.end), "both start and end, or neither"),
-        Rule(
+        Invariant("app-2", lambda it: has(it.start) == has(it.end), "both start and end, or neither"),
+        Invariant(
             "app-3",
             lambda it: (has(it.start) and has(it.end)) or it.status in {"proposed", "cancelled", "waitlist"},
             "a start and an end, unless proposed, cancelled or on the waiting list",
         ),
-        Rule(
+        Invariant(
             "app-4",
             lambda it: not has(it.cancelationReason) or it.status in {"noshow", "cancelled"},
             "a cancelationReason only when cancelled or not shown up for",
         ),
     ),
     "Appointment.participant": (
-        Rule("app-1", lambda it: count(it.type, it.actor) > 0, "a type or an actor"),
+        Invariant("app-1", lambda it: count(it.type, it.actor) > 0, "a type or an actor"),
     ),
     "AppointmentResponse": (
-        Rule("apr-1", lambda it: count(it.participantType, it.actor) > 0, "a participantType or an actor"),
+        Invariant(
+            "apr-1", lambda it: count(it.participantType, it.actor) > 0, "a participantType or an actor"
+        ),
     ),
     "AuditEvent.entity": (
-        Rule("sev-1", lambda it: count(it.name, it.query) < 2, "a name or a query, not both"),
+        Invariant("sev-1", lambda it: count(it.name, it.query) < 2, "a name or a query, not both"),
     ),
     "CarePlan.activity": (
-        Rule("cpl-3", lambda it: count(it.detail, it.reference) < 2, "a reference or a detail, not both"),
+        Invariant(
+            "cpl-3", lambda it: count(it.detail, it.reference) < 2, "a reference or a detail, not both"
+        ),
     ),
-    "Consent": (Rule("ppc-1", lambda it: count(it.policy, it.policyRule) > 0, "a policy or a policyRule"),),
+    "Consent": (
+        Invariant("ppc-1", lambda it: count(it.policy, it.policyRule) > 0, "a policy or a policyRule"),
+    ),
     "CoverageEligibilityResponse.insurance.item": (
-        Rule(
+        Invariant(
             "ces-1",
             lambda it: count(it.category, it.productOrService) == 1,
             "a category or a productOrService",
         ),
     ),
     "InsurancePlan": (
-        Rule("ipn-1", lambda it: count(it.identifier, it.name) > 0, "a name or an identifier"),
+        Invariant("ipn-1", lambda it: count(it.identifier, it.name) > 0, "a name or an identifier"),
     ),
-    "Linkage": (Rule("lnk-1", lambda it: len(it.item) > 1, "at least two items", "item"),),
+    "Linkage": (Invariant("lnk-1", lambda it: len(it.item) > 1, "at least two items", "item"),),
     "Measure.group.stratifier": (
-        Rule(
+        Invariant(
             "mea-1",
             lambda it: (count(it.code, it.description, it.criteria) > 0) != has(it.component),
             "a single criteria or components",
         ),
     ),
     "MeasureReport": (
-        Rule(
+        Invariant(
             "mrp-1",
             lambda it: it.type != "data-collection" or not has(it.group),
             "no groups in a report for data collection",
         ),
     ),
     "MeasureReport.group.stratifier.stratum": (
-        Rule("mrp-2", lambda it: count(it.value, it.component) == 1, "a value or components, not both"),
+        Invariant("mrp-2", lambda it: count(it.value, it.component) == 1, "a value or components, not both"),
     ),
     "Questionnaire": (
-        Rule("que-2", lambda it: distinct(_link_ids(it.item)), "a linkId of its own for each item", "item"),
+        Invariant(
+            "que-2", lambda it: distinct(_link_ids(it.item)), "a linkId of its own for each item", "item"
+        ),
     ),
     "Questionnaire.item": (
-        Rule(
+        Invariant(
             "que-1",
             lambda it: (it.type != "group" or has(it.item)) and (it.type != "display" or not has(it.item)),
             "nested items in a group, none in a display",
         ),
-        Rule("que-3", _never_when({"display"}, "code"), "no code for a display"),
-        Rule(
+        Invariant("que-3", _never_when({"display"}, "code"), "no code for a display"),
+        Invariant(
             "que-4",
             lambda it: count(it.answerOption, it.answerValueSet) < 2,
             "answerOption or answerValueSet, not both",
         ),
-        Rule(
+        Invariant(
             "que-5",
             _only_when(_ANSWERED, "answerValueSet", "answerOption"),
             "answer options only for a type that has answers to choose",
         ),
-        Rule(
+        Invariant(
             "que-6", _never_when({"display"}, "required", "repeats"), "no required or repeats for a display"
         ),
-        Rule("que-8", _never_when({"group", "display"}, "initial"), "no initial for a group or display"),
-        Rule("que-9", _never_when({"display"}, "readOnly"), "no readOnly for a display"),
-        Rule("que-10", _only_when(_MEASURED, "maxLength"), "maxLength only for simple types"),
-        Rule("que-11", lambda it: count(it.answerOption, it.initial) < 2, "no initial beside answerOption"),
-        Rule(
+        Invariant("que-8", _never_when({"group", "display"}, "initial"), "no initial for a group or display"),
+        Invariant("que-9", _never_when({"display"}, "readOnly"), "no readOnly for a display"),
+        Invariant("que-10", _only_when(_MEASURED, "maxLength"), "maxLength only for simple types"),
+        Invariant(
+            "que-11", lambda it: count(it.answerOption, it.initial) < 2, "no initial beside answerOption"
+        ),
+        Invariant(
             "que-12",
             lambda it: len(it.enableWhen or ()) <= 2 or has(it.enableBehavior),
             "an enableBehavior for several enableWhen",
         ),
-        Rule(
+        Invariant(
             "que-13",
             lambda it: it.repeats is True or len(it.initial or ()) < 2,
             "several initial values only where the item repeats",
         ),
     ),
     "Questionnaire.item.enableWhen": (
-        Rule(
+        Invariant(
             "que-7",
             lambda it: it.operator != "exists" or has(it.answerBoolean),
             "a boolean answer for the operator exists",
         ),
     ),
     "QuestionnaireResponse.item": (
-        Rule(
+        Invariant(
             "qrs-1", lambda it: count(it.answer, it.item) < 2, "no items beneath both the item and its answer"
         ),
     ),
     "RequestGroup.action": (
-        Rule("rqg-1", lambda it: count(it.resource, it.action) == 1, "a resource or actions, not both"),
+        Invariant("rqg-1", lambda it: count(it.resource, it.action) == 1, "a resource or actions, not both"),
     ),
     "ServiceRequest": (
-        Rule("prr-1", lambda it: not has(it.orderDetail) or has(it.code), "orderDetail only with a code"),
+        Invariant(
+            "prr-1", lambda it: not has(it.orderDetail) or has(it.code), "orderDetail only with a code"
+        ),
     ),
     "Task": (
-        Rule(
+        Invariant(
             "inv-1",
             lambda it: (
                 not is_text(it.authoredOn)

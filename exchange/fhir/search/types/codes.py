@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from exchange.fhir.search.algebra import JOIN, ValueFormError
-from exchange.fhir.search.definitions import Leaf
+from exchange.fhir.search.parameters import Leaf
 
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _PHONE = re.compile(r"\+?[0-9]+")

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from exchange.fhir.references import literal
+from exchange.fhir.references import ID, TYPE, literal
 from exchange.fhir.search.algebra import ValueFormError
-from exchange.fhir.search.definitions import Leaf, resource_types
+from exchange.fhir.search.parameters import Leaf, resource_types
 from exchange.fhir.search.types import codes
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_LITERAL = re.compile(r"(?:.*/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})")
+_ID = re.compile(ID)
+_LITERAL = re.compile(rf"(?:.*/)?(?P<type>{TYPE})/(?P<id>{ID})")
 _IDENTIFIER = Leaf("", "Identifier")
 
 

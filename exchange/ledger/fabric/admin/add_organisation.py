@@ -19,10 +19,11 @@ _APPLICATION = "Application"
 
 
 def joining(channel: str, current: bytes, definition: bytes) -> bytes:
-    """The unsigned update, as an Envelope: the channel's organisations as they are, and those that join.
+    """Return the unsigned update, as an Envelope: the channel's organisations as they are, and those that
+    join.
 
     Raises:
-        ChannelUpdateError: a block holds no configuration, or nobody joins who is not there already.
+        ChannelUpdateError: a block holds no configuration, or adds no organisation.
     """
     held, wanted = configuration(current), configuration(current)
     organisations = wanted.groups[_APPLICATION].groups

@@ -17,7 +17,7 @@ _MALFORMED = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.Uns
 
 
 def orderers_certificate(pem: bytes, host: str, authorities: Iterable[bytes]) -> x509.Certificate:
-    """The TLS certificate in `pem`, which an orderer that is reached at `host` can show from now on.
+    """Return the TLS certificate in `pem`, which an orderer that is reached at `host` can show from now on.
 
     `authorities` are the CAs (PEM) that the channel knows for TLS. Fabric refuses what has expired and what
     is of another CA; the rest it lets pass, and the orderer then never meets the others.
@@ -45,7 +45,7 @@ def orderers_certificate(pem: bytes, host: str, authorities: Iterable[bytes]) ->
 
 
 def _usages(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier] | None:
-    """What it may be used for; None where it says nothing, which allows everything."""
+    """Return the extended key usages; None where there is no such extension, which allows everything."""
     try:
         return frozenset(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:

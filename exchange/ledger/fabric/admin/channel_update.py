@@ -1,4 +1,4 @@
-"""What takes a channel from one configuration to another, as an update that administrators sign.
+"""The update that takes a channel from one configuration to another, as an update that administrators sign.
 
 It is what `configtxlator compute_update` would give, without leaving Fabric's own messages.
 """
@@ -17,7 +17,7 @@ _LEAVES = ("values", "policies")
 
 
 def configuration(block: bytes) -> Any:
-    """The channel's group in a configuration block, as `peer channel fetch config` writes one.
+    """Return the channel's group in a configuration block, as `peer channel fetch config` writes one.
 
     Raises:
         ChannelUpdateError: the block holds no configuration.
@@ -31,7 +31,7 @@ def configuration(block: bytes) -> Any:
 
 
 def update(channel: str, held: Any, wanted: Any) -> bytes:
-    """The unsigned update, as an Envelope, that makes `wanted` of `held`.
+    """Return the unsigned update, as an Envelope, that makes `wanted` of `held`.
 
     Raises:
         ChannelUpdateError: they are the same.
@@ -48,10 +48,10 @@ def update(channel: str, held: Any, wanted: Any) -> bytes:
 
 
 def _compare(held: Any, wanted: Any) -> tuple[Any, Any, bool]:
-    """What an update reads and writes of one group, and whether it changes anything in it.
+    """Write the read set and write set of one group, and return whether it changes anything in it.
 
     A group's version counts who is in it: where that changes, every member is named, by its version alone.
-    What changes within keeps the group's version and gets another itself.
+    A member that changes gets a new version, and the group keeps its own.
     """
     moved = any(set(getattr(held, kind)) != set(getattr(wanted, kind)) for kind in (*_LEAVES, "groups"))
     read = ConfigGroup(version=held.version)

@@ -97,7 +97,8 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
     if renewed is None:
         raise ChannelUpdateError(f"{address} is no consenter: they are {', '.join(sorted(consenters))}")
     if not consenters:
-        # Fabric has the leader hand over before it is renewed, and drops the update where nobody takes over.
+        # Fabric has the leader hand over before it is renewed, and drops the update where no orderer is left
+        # to take over.
         raise ChannelUpdateError(
             f"{address} is the only consenter, so no other can lead meanwhile: "
             "renew it with its own key, which takes no update, or add another first"
@@ -108,7 +109,7 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
 
 
 def _usable(channel: Any, host: str, given: bytes, others: Iterable[Any]) -> bytes:
-    """The certificate alone: whatever else its file holds, such as a key, is not for the channel."""
+    """Return the certificate alone: whatever else its file holds, such as a key, is not for the channel."""
     authorities: list[bytes] = []
     for organisation in channel.groups["Orderer"].groups.values():
         msp = FabricMSPConfig.FromString(MSPConfig.FromString(organisation.values["MSP"].value).config)

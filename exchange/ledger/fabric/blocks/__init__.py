@@ -11,7 +11,7 @@ Everything is recomputed from the bytes, with nothing but the channel's first bl
    built (`state`), and compares reads, writes, result and event.
 6. `verify` walks the chain and names the first thing that is wrong.
 
-What is not checked, because a block does not say it: the certificates' dates (Fabric's own peers leave
+Not checked, because a block does not say it: the certificates' dates (Fabric's own peers leave
 them out here too, since the orderer's clock is in no block), and the rules of other chaincodes that may
 share the channel, beyond that they leave ours alone.
 """

@@ -9,9 +9,9 @@ from fabric_protos.common.common_pb2 import CONFIG
 from fabric_protos.common.configtx_pb2 import ConfigEnvelope
 from fabric_protos.orderer.configuration_pb2 import ConsensusType
 
-from exchange.ledger.fabric.blocks.errors import UnreadableError, WrongError
-from exchange.ledger.fabric.blocks.layout import Proposed, parse
-from exchange.ledger.fabric.blocks.members import Member, Members, Organisation
+from exchange.ledger.fabric.blocks.errors import BlockError, UnreadableError
+from exchange.ledger.fabric.blocks.layout import ProposedCall, parse
+from exchange.ledger.fabric.blocks.members import Msp, MspMember, MspMembers
 from exchange.ledger.fabric.blocks.policies import Signers, satisfied
 
 APPLICATION, ORDERER = "Application", "Orderer"
@@ -33,7 +33,7 @@ class ChannelConfig:
             raise UnreadableError(f"blocks ordered by {kind or 'nobody'} can't be checked here")
         self.orderers = _members(group.groups[ORDERER])
         self.applicants = _members(group.groups[APPLICATION])
-        self.everybody = Members(
+        self.everybody = MspMembers(
             [*self.orderers.organisations.values(), *self.applicants.organisations.values()]
         )
         self._groups = {
@@ -41,12 +41,16 @@ class ChannelConfig:
         }
 
     @classmethod
-    def first(cls, headers: Proposed) -> ChannelConfig:
-        """The configuration that the channel's first block sets. Nobody signed it: it is taken as given."""
+    def first(cls, headers: ProposedCall) -> ChannelConfig:
+        """Return the configuration that the channel's first block sets. It carries no signature: it is taken
+        as given.
+        """
         return cls(envelope_of(headers).config, headers.channel)
 
     def satisfied(self, path: str, signers: Signers) -> bool:
-        """Whether `signers` satisfy the policy at a path such as `/Channel/Application/Endorsement`."""
+        """Return whether `signers` satisfy the policy at a path such as
+        `/Channel/Application/Endorsement`.
+        """
         *groups, name = path.removeprefix("/Channel/").split("/")
         group = self.message.channel_group
         for one in groups:
@@ -55,9 +59,13 @@ class ChannelConfig:
             group = group.groups[one]
         return satisfied(group, name, signers)
 
-    def signers(self, signatures: Iterable[tuple[bytes, bytes, bytes]], members: Members) -> list[Member]:
-        """Who among `members` signed: of (identity, message, signature), those that hold, each once."""
-        found: dict[bytes, Member] = {}
+    def signers(
+        self, signatures: Iterable[tuple[bytes, bytes, bytes]], members: MspMembers
+    ) -> list[MspMember]:
+        """Return the signers among `members`: of (identity, message, signature), those that hold, each
+        once.
+        """
+        found: dict[bytes, MspMember] = {}
         for serialized, message, signature in signatures:
             member = members.find(serialized)
             if member is not None and serialized not in found and member.signed(message, signature):
@@ -65,26 +73,26 @@ class ChannelConfig:
         return list(found.values())
 
     def endorsement_of(self, msp_id: str) -> str | None:
-        """The path of an organisation's own endorsement policy; None where it takes no part."""
+        """Return the path of an organisation's own endorsement policy; None where it takes no part."""
         name = self._groups.get(msp_id)
         return None if name is None else f"/Channel/{APPLICATION}/{name}/Endorsement"
 
 
-def envelope_of(headers: Proposed) -> Any:
-    """Fabric's ConfigEnvelope in a transaction that sets a configuration.
+def envelope_of(headers: ProposedCall) -> Any:
+    """Return Fabric's ConfigEnvelope in a transaction that sets a configuration.
 
     Raises:
-        WrongError: it sets none.
+        BlockError: it sets none.
         UnreadableError: it can't be read.
     """
     if headers.kind != CONFIG:
-        raise WrongError("sets no configuration")
+        raise BlockError("sets no configuration")
     return parse(ConfigEnvelope, headers.data)
 
 
-def _organisations(group: Any) -> list[tuple[str, Organisation]]:
-    return [(name, Organisation(one.values["MSP"].value)) for name, one in group.groups.items()]
+def _organisations(group: Any) -> list[tuple[str, Msp]]:
+    return [(name, Msp(one.values["MSP"].value)) for name, one in group.groups.items()]
 
 
-def _members(group: Any) -> Members:
-    return Members([organisation for _, organisation in _organisations(group)])
+def _members(group: Any) -> MspMembers:
+    return MspMembers([organisation for _, organisation in _organisations(group)])

@@ -14,9 +14,9 @@ from exchange.ledger.embedded.block import BLOCK_LIMIT, NEVER, Call
 from exchange.ledger.embedded.check import printable
 from exchange.ledger.embedded.engine import Execution
 from exchange.ledger.embedded.replay import Replay
-from exchange.ledger.fabric.blocks.errors import WrongError
-from exchange.ledger.fabric.blocks.layout import Endorsed, Proposed
-from exchange.ledger.fabric.blocks.state import State
+from exchange.ledger.fabric.blocks.errors import BlockError
+from exchange.ledger.fabric.blocks.layout import EndorsedCall, ProposedCall
+from exchange.ledger.fabric.blocks.state import ChannelState
 
 _OK = 200
 _FUNCTION_AND_ARGUMENT = 2
@@ -27,20 +27,20 @@ Writes = list[tuple[bytes, bytes]]
 class Contracts:
     """The contracts, on the state that the blocks so far have built."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: ChannelState) -> None:
         self._chaincode, self._replay = state.chaincode, Replay(state.storage)
 
-    def check(self, place: int, headers: Proposed, call: Endorsed) -> Writes:
-        """The writes of a valid transaction, when they are those that the contracts make.
+    def check(self, place: int, headers: ProposedCall, call: EndorsedCall) -> Writes:
+        """Return the writes of a valid transaction, when they are those that the contracts make.
 
         A call that was submitted and only asked changes nothing, and is not run again.
 
         Raises:
-            WrongError: naming the entry and what differs.
+            BlockError: naming the entry and what differs.
         """
         public = _own(call, self._chaincode)
         if len(call.arguments) != _FUNCTION_AND_ARGUMENT or call.status != _OK:
-            raise WrongError("is no call that the contracts answer")
+            raise BlockError("is no call that the contracts answer")
         if not public.writes and call.event is None:
             return []
         function, args = call.arguments
@@ -50,48 +50,50 @@ class Contracts:
         try:
             result, again = self._replay.run(place, headers.tx_id, caller_of(headers.creator), asked)
         except ContractError as refusal:
-            raise WrongError(f"the contract refuses it: {refusal.code}") from None
+            raise BlockError(f"the contract refuses it: {refusal.code}") from None
         writes = [(write.key.encode(), write.value) for write in public.writes]
         if any(write.is_delete for write in public.writes):
-            raise WrongError("removes a key, which no contract does")
+            raise BlockError("removes a key, which no contract does")
         _compare(call, public, result, again, writes)
         return writes
 
 
-def _own(call: Endorsed, chaincode: str) -> Any:
-    """The reads and writes in our namespace; there must be no writes in another, and no private data."""
+def _own(call: EndorsedCall, chaincode: str) -> Any:
+    """Return the reads and writes in our namespace; there must be no writes in another, and no private
+    data.
+    """
     own = None
     for one in call.sets:
         if one.namespace == chaincode:
             own = one.public
         if one.collections or one.public.metadata_writes:
-            raise WrongError("holds private data or rules of a key, which no contract writes")
+            raise BlockError("holds private data or rules of a key, which no contract writes")
         if one.namespace != chaincode and one.public.writes:
-            raise WrongError(f"writes to {one.namespace}")
+            raise BlockError(f"writes to {one.namespace}")
     if own is None:
-        raise WrongError("neither reads nor writes the contracts' state")
+        raise BlockError("neither reads nor writes the contracts' state")
     return own
 
 
-def _compare(call: Endorsed, public: Any, result: bytes, again: Execution, writes: Writes) -> None:
+def _compare(call: EndorsedCall, public: Any, result: bytes, again: Execution, writes: Writes) -> None:
     made = again.writes
     for key, value in writes:
         if key not in made:
-            raise WrongError(f"writes {printable(key)}, which the contract does not")
+            raise BlockError(f"writes {printable(key)}, which the contract does not")
         if made[key] != value:
-            raise WrongError(f"the contract writes another value to {printable(key)}")
+            raise BlockError(f"the contract writes another value to {printable(key)}")
     if len(writes) != len(made):
         missing = made.keys() - {key for key, _ in writes}
-        raise WrongError(f"the contract writes {printable(min(missing, default=b''))} as well")
+        raise BlockError(f"the contract writes {printable(min(missing, default=b''))} as well")
     if result != call.result:
-        raise WrongError("the contract's result is another")
+        raise BlockError("the contract's result is another")
     if again.event != call.event:
-        raise WrongError("the contract announces another event")
+        raise BlockError("the contract announces another event")
     read = {key.key.encode(): _version(key) for key in public.reads}
     for query in public.range_queries_info:
         read |= {key.key.encode(): _version(key) for key in query.raw_reads.kv_reads}
     if read != again.reads:
-        raise WrongError("what it read is not what the contract reads")
+        raise BlockError("what it read is not what the contract reads")
 
 
 def _version(read: Any) -> int:

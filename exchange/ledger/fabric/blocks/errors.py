@@ -1,4 +1,4 @@
-"""What can be wrong with a block, before it has a place in a finding."""
+"""Errors in a block, before it has a place in a finding."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class InvalidError(Exception):
         self.code, self.why = code, why
 
 
-class WrongError(Exception):
-    """What a block says can't be so; the text says what."""
+class BlockError(Exception):
+    """A block contradicts itself or the channel's rules; the text says how."""

@@ -1,4 +1,4 @@
-"""What a Fabric block and its transactions are, byte by byte: hashes, and what was signed.
+"""The layout of a Fabric block and its transactions, byte by byte: hashes, and signed bytes.
 
 - block hash = SHA-256 over the header in ASN.1 DER: SEQUENCE of number, previous hash, data hash;
 - data hash = SHA-256 over the transactions' bytes, one after the other;
@@ -40,7 +40,7 @@ from google.protobuf.message import DecodeError
 from exchange.ledger.fabric.blocks.errors import InvalidError, UnreadableError
 
 
-class Proposed(msgspec.Struct, frozen=True):
+class ProposedCall(msgspec.Struct, frozen=True):
     """A transaction's headers: who asked for what, and when. `time` is in milliseconds since 1970 UTC."""
 
     kind: int
@@ -57,8 +57,8 @@ class Proposed(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Endorsed(msgspec.Struct, frozen=True):
-    """What endorsers signed about a call of a chaincode. `endorsements` are (endorser, signature).
+class EndorsedCall(msgspec.Struct, frozen=True):
+    """The part of a chaincode call that endorsers signed. `endorsements` are (endorser, signature).
 
     `sets` are the reads and writes of each namespace, as Fabric's messages.
     """
@@ -82,7 +82,7 @@ class NamespaceSet(msgspec.Struct, frozen=True):
 
 
 def header_bytes(header: Any) -> bytes:
-    """A block's header as it is hashed and signed."""
+    """Return a block's header as it is hashed and signed."""
     number = header.number.to_bytes(header.number.bit_length() // 8 + 1, "big")
     return _der(0x30, _der(0x02, number) + _der(0x04, header.previous_hash) + _der(0x04, header.data_hash))
 
@@ -96,12 +96,12 @@ def _der(tag: int, content: bytes) -> bytes:
 
 
 def block_hash(header: Any) -> bytes:
-    """What the next block names."""
+    """Return the hash of a block's header, which the next block names."""
     return sha256(header_bytes(header)).digest()
 
 
 def data_hash(transactions: Iterable[bytes]) -> bytes:
-    """One digest over all of a block's transactions."""
+    """Return one digest over all of a block's transactions."""
     digest = sha256()
     for transaction in transactions:
         digest.update(transaction)
@@ -109,7 +109,7 @@ def data_hash(transactions: Iterable[bytes]) -> bytes:
 
 
 def parse(kind: Any, data: bytes) -> Any:
-    """`data` as a message of `kind`.
+    """Parse `data` as a message of `kind`.
 
     Raises:
         UnreadableError: it is none.
@@ -120,8 +120,8 @@ def parse(kind: Any, data: bytes) -> Any:
         raise UnreadableError(f"a {kind.__name__} can't be read") from None
 
 
-def proposed(raw: bytes) -> Proposed:
-    """The headers of a transaction.
+def proposed(raw: bytes) -> ProposedCall:
+    """Return the headers of a transaction.
 
     Raises:
         UnreadableError: one of them can't be read.
@@ -130,7 +130,7 @@ def proposed(raw: bytes) -> Proposed:
     payload = parse(Payload, envelope.payload)
     channel = parse(ChannelHeader, payload.header.channel_header)
     signer = parse(SignatureHeader, payload.header.signature_header)
-    return Proposed(
+    return ProposedCall(
         kind=channel.type,
         channel=channel.channel_id,
         tx_id=channel.tx_id,
@@ -146,8 +146,8 @@ def proposed(raw: bytes) -> Proposed:
     )
 
 
-def endorsed(headers: Proposed) -> Endorsed:
-    """What was endorsed of the call that `headers` announce; every part must be about that call.
+def endorsed(headers: ProposedCall) -> EndorsedCall:
+    """Return the endorsed part of the call that `headers` announce; every part must be about that call.
 
     Raises:
         UnreadableError: a part can't be read.
@@ -169,7 +169,7 @@ def endorsed(headers: Proposed) -> Endorsed:
     asked = parse(ChaincodeInvocationSpec, parse(ChaincodeProposalPayload, call).input).chaincode_spec
     if not named or {named} != {action.chaincode_id.name, asked.chaincode_id.name}:
         raise InvalidError("INVALID_CHAINCODE", "it names more than one chaincode")
-    return Endorsed(
+    return EndorsedCall(
         chaincode=named,
         arguments=tuple(asked.input.args),
         response=body.action.proposal_response_payload,

@@ -1,4 +1,4 @@
-"""Whose certificate this is: what a Fabric MSP accepts as a member of its organisation, and in which roles.
+"""Members of a Fabric MSP: the certificates that it accepts for its organisation, and in which roles.
 
 The rules are those of Fabric's MSP for X.509: a certificate is valid when it is no CA's, chains to a root
 of the organisation through CAs, is not on a revocation list, and, with node OUs, says in exactly one
@@ -41,8 +41,8 @@ _MALFORMED = (
 _PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
-class Role(StrEnum):
-    """What a certificate may act as in its organisation; every valid one is a member."""
+class MspRole(StrEnum):
+    """The roles of a certificate in its organisation; every valid one is a member."""
 
     MEMBER = "member"
     ADMIN = "admin"
@@ -51,7 +51,7 @@ class Role(StrEnum):
     ORDERER = "orderer"
 
 
-class Member:
+class MspMember:
     """A valid certificate of an organisation. `serialized` is the identity as messages carry it."""
 
     __slots__ = ("_key", "_largest", "msp_id", "roles", "serialized", "units")
@@ -61,7 +61,7 @@ class Member:
         serialized: bytes,
         msp_id: str,
         certificate: x509.Certificate,
-        roles: frozenset[Role],
+        roles: frozenset[MspRole],
     ) -> None:
         self.serialized, self.msp_id, self.roles = serialized, msp_id, roles
         self.units = frozenset(_units(certificate))
@@ -71,7 +71,9 @@ class Member:
         self._largest = ORDERS.get(curve, 0) // 2
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether this is the holder's signature of `message`; of ECDSA's two forms only low-S counts."""
+        """Return whether this is the holder's signature of `message`; of ECDSA's two forms only low-S
+        counts.
+        """
         try:
             if isinstance(self._key, ed25519.Ed25519PublicKey):
                 self._key.verify(signature, message)
@@ -84,7 +86,7 @@ class Member:
         return True
 
 
-class Organisation:
+class Msp:
     """One MSP as a channel's configuration defines it.
 
     Raises:
@@ -111,18 +113,18 @@ class Organisation:
         # A CA that has CAs below it issues no identities of its own.
         self._inner = {issuer for ca in self._intermediates if (issuer := self._issuer(ca)) is not None}
 
-    def member(self, serialized: bytes, pem: bytes) -> Member | None:
-        """The member whose certificate this is; None where the organisation does not accept it."""
+    def member(self, serialized: bytes, pem: bytes) -> MspMember | None:
+        """Return the member whose certificate this is; None where the organisation does not accept it."""
         try:
             with warnings.catch_warnings():  # what the library only warns of, it will refuse one day
                 warnings.simplefilter("error", CryptographyDeprecationWarning)
                 certificate = x509.load_pem_x509_certificate(pem)
                 roles = self._roles(certificate)
-                return None if roles is None else Member(serialized, self.msp_id, certificate, roles)
+                return None if roles is None else MspMember(serialized, self.msp_id, certificate, roles)
         except (*_MALFORMED, CryptographyDeprecationWarning):
             return None
 
-    def _roles(self, certificate: x509.Certificate) -> frozenset[Role] | None:
+    def _roles(self, certificate: x509.Certificate) -> frozenset[MspRole] | None:
         if _ends_within_a_byte(certificate):
             return None
         issuer = self._issuer(certificate)
@@ -133,16 +135,16 @@ class Organisation:
         units = _units(certificate)
         if self._units and not self._units & set(units):
             return None
-        roles = {Role.MEMBER}
+        roles = {MspRole.MEMBER}
         if _encoded(certificate) in self._admins:
-            roles.add(Role.ADMIN)
+            roles.add(MspRole.ADMIN)
         if self._node_units is not None:
             kinds = [
                 role
                 for role, (unit, certifier) in self._node_units.items()
                 if unit in units and certifier in {None, _encoded(issuer)}
             ]
-            if len(kinds) != 1 and not (not kinds and Role.ADMIN in roles):
+            if len(kinds) != 1 and not (not kinds and MspRole.ADMIN in roles):
                 return None
             roles.update(kinds)
         return frozenset(roles)
@@ -169,20 +171,20 @@ class Organisation:
         return None
 
 
-class Members:
+class MspMembers:
     """Everybody whom a channel's organisations vouch for, by serialised identity."""
 
-    def __init__(self, organisations: Sequence[Organisation]) -> None:
+    def __init__(self, organisations: Sequence[Msp]) -> None:
         self.organisations = {organisation.msp_id: organisation for organisation in organisations}
-        self._known: dict[bytes, Member | None] = {}
+        self._known: dict[bytes, MspMember | None] = {}
 
-    def find(self, serialized: bytes) -> Member | None:
-        """The member; None for bytes that name none."""
+    def find(self, serialized: bytes) -> MspMember | None:
+        """Return the member; None for bytes that name none."""
         if serialized not in self._known:
             self._known[serialized] = self._look(serialized)
         return self._known[serialized]
 
-    def _look(self, serialized: bytes) -> Member | None:
+    def _look(self, serialized: bytes) -> MspMember | None:
         try:
             identity = SerializedIdentity.FromString(serialized)
         except DecodeError:
@@ -225,7 +227,7 @@ def _is_ca(certificate: x509.Certificate) -> bool:
 
 
 def _revoked(lists: Sequence[bytes], cas: Sequence[x509.Certificate]) -> set[tuple[x509.Name, int]]:
-    """Issuer and serial number of what the organisation's own CAs revoked."""
+    """Return issuer and serial number of each certificate that the organisation's own CAs revoked."""
     found = set()
     for pem in lists:
         crl = x509.load_pem_x509_crl(pem)
@@ -241,15 +243,17 @@ def _signed_by(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> boo
         return False
 
 
-def _node_units(given: Any) -> dict[Role, tuple[str, bytes | None]] | None:
-    """For each role the unit that names it, and the CA that must say so; None where units say nothing."""
+def _node_units(given: Any) -> dict[MspRole, tuple[str, bytes | None]] | None:
+    """Return for each role the unit that names it, and the CA that must say so; None where units say
+    nothing.
+    """
     if not given.enable:
         return None
     named = {
-        Role.CLIENT: given.client_ou_identifier,
-        Role.PEER: given.peer_ou_identifier,
-        Role.ADMIN: given.admin_ou_identifier,
-        Role.ORDERER: given.orderer_ou_identifier,
+        MspRole.CLIENT: given.client_ou_identifier,
+        MspRole.PEER: given.peer_ou_identifier,
+        MspRole.ADMIN: given.admin_ou_identifier,
+        MspRole.ORDERER: given.orderer_ou_identifier,
     }
     return {
         role: (unit.organizational_unit_identifier, _der(unit.certificate) if unit.certificate else None)

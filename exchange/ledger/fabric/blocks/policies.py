@@ -1,4 +1,4 @@
-"""Whether signatures satisfy a policy of the channel, by Fabric's rules.
+"""Evaluation of the channel's signature policies, by Fabric's rules.
 
 A signature policy counts distinct members, each of them once. An implicit policy asks the policies of the
 same name one level down, of which any, a majority or all must be satisfied by the same signatures.
@@ -14,22 +14,23 @@ from fabric_protos.msp.msp_principal_pb2 import MSPPrincipal, MSPRole, Organizat
 from google.protobuf.message import DecodeError
 
 from exchange.ledger.fabric.blocks.errors import UnreadableError
-from exchange.ledger.fabric.blocks.members import Member, Role
+from exchange.ledger.fabric.blocks.members import MspMember, MspRole
 
-Signers = Sequence[Member]
+Signers = Sequence[MspMember]
 """Members whose signatures hold, each once."""
 
 _ROLES = {
-    MSPRole.MEMBER: Role.MEMBER,
-    MSPRole.ADMIN: Role.ADMIN,
-    MSPRole.CLIENT: Role.CLIENT,
-    MSPRole.PEER: Role.PEER,
-    MSPRole.ORDERER: Role.ORDERER,
+    MSPRole.MEMBER: MspRole.MEMBER,
+    MSPRole.ADMIN: MspRole.ADMIN,
+    MSPRole.CLIENT: MspRole.CLIENT,
+    MSPRole.PEER: MspRole.PEER,
+    MSPRole.ORDERER: MspRole.ORDERER,
 }
 
 
 def satisfied(group: Any, name: str, signers: Signers) -> bool:
-    """Whether `signers` satisfy the policy `name` of a group of the configuration; a missing one never is.
+    """Return whether `signers` satisfy the policy `name` of a group of the configuration; a missing one never
+    is.
 
     Raises:
         UnreadableError: the policy is of a kind that is not known here.
@@ -62,7 +63,7 @@ def _implied(group: Any, policy: Any, signers: Signers) -> bool:
 
 
 def signed(envelope: Any, signers: Signers) -> bool:
-    """Whether `signers` satisfy a signature policy.
+    """Return whether `signers` satisfy a signature policy.
 
     Raises:
         UnreadableError: it names a principal of a kind that is not known here.
@@ -72,9 +73,9 @@ def signed(envelope: Any, signers: Signers) -> bool:
 
 
 def _counted(
-    rule: Any, matches: Sequence[Callable[[Member], bool]], signers: Signers, used: list[bool]
+    rule: Any, matches: Sequence[Callable[[MspMember], bool]], signers: Signers, used: list[bool]
 ) -> bool:
-    """Whether `rule` is satisfied; marks the signers that it took as used, as Fabric does."""
+    """Return whether `rule` is satisfied; marks the signers that it took as used, as Fabric does."""
     if rule.WhichOneof("Type") == "n_out_of":
         satisfied_rules = 0
         for inner in rule.n_out_of.rules:
@@ -92,7 +93,7 @@ def _counted(
     return False
 
 
-def _principal(principal: Any) -> Callable[[Member], bool]:
+def _principal(principal: Any) -> Callable[[MspMember], bool]:
     kind, data = principal.principal_classification, principal.principal
     if kind == MSPPrincipal.ROLE and (asked := MSPRole.FromString(data)).role in _ROLES:
         role = _ROLES[asked.role]

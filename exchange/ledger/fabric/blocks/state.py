@@ -1,8 +1,8 @@
-"""The state that a channel's own blocks build, and a look into it for whoever compares something with it.
+"""The state that a channel's own blocks build, and a read-only view of it for comparisons.
 
 It lies in a temporary database that spills to disk, so that checking a long ledger needs little memory:
 the tables of the embedded ledger for our chaincode, whose reader and whose replay thereby serve here too.
-What Fabric keeps about chaincodes is small, and is held in memory.
+Fabric's own records about chaincodes are small and stay in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fabric_protos.peer.policy_pb2 import ApplicationPolicy
 from exchange.ledger.embedded.block import BLOCK_LIMIT
 from exchange.ledger.embedded.reader import SHEETS, LedgerReader, on_ledger
 from exchange.ledger.embedded.storage import SCHEMA, Storage
-from exchange.ledger.fabric.blocks.layout import Proposed, parse
+from exchange.ledger.fabric.blocks.layout import ProposedCall, parse
 from exchange.ledger.port import Checkpoint, Found
 
 LIFECYCLE = "_lifecycle"
@@ -36,7 +36,7 @@ SystemKey = tuple[str, str, str | bytes]
 """Namespace, collection (empty for public state), and key (its hash in a collection)."""
 
 
-class State:
+class ChannelState:
     """State of one chaincode of a channel, with versions; close it, and it is gone."""
 
     def __init__(self, chaincode: str) -> None:
@@ -62,7 +62,7 @@ class State:
         """Start a block."""
         self._db.execute("BEGIN")
 
-    def commit(self, headers: list[Proposed]) -> None:
+    def commit(self, headers: list[ProposedCall]) -> None:
         """End a block, whose transactions these are."""
         self._db.executemany(
             "INSERT OR IGNORE INTO ids VALUES (?)", [(one.tx_id,) for one in headers if one.tx_id]
@@ -70,7 +70,7 @@ class State:
         self._db.execute("COMMIT")
 
     def holds(self, tx_id: str) -> bool:
-        """Whether an earlier block holds a transaction of this id, valid or not."""
+        """Return whether an earlier block holds a transaction of this id, valid or not."""
         return self._db.execute("SELECT 1 FROM ids WHERE tx_id = ?", (tx_id,)).fetchone() is not None
 
     # -- our chaincode --------------------------------------------------------------
@@ -88,7 +88,7 @@ class State:
     # -- what Fabric keeps about chaincodes -------------------------------------------
 
     def system(self, key: SystemKey) -> tuple[bytes, int] | None:
-        """A value that the channel's system chaincodes keep, and the place where it was written."""
+        """Return a value that the channel's system chaincodes keep, and the place where it was written."""
         return self._system.get(key)
 
     def write_system(self, key: SystemKey, value: bytes | None, place: int) -> None:
@@ -100,7 +100,8 @@ class State:
             self._system[key] = value, place
 
     def endorsement_policy(self) -> Any:
-        """Fabric's ApplicationPolicy of our chaincode as committed by now; None while it is not defined.
+        """Return Fabric's ApplicationPolicy of our chaincode as committed by now; None while it is not
+        defined.
 
         Raises:
             UnreadableError: the definition can't be read.
@@ -121,7 +122,7 @@ class ChannelReader(LedgerReader):
     `advance` reads and checks the blocks that came since.
     """
 
-    def __init__(self, state: State, advance: Callable[[], None]) -> None:
+    def __init__(self, state: ChannelState, advance: Callable[[], None]) -> None:
         super().__init__(state.storage)
         self._state, self._advance = state, advance
 
@@ -130,7 +131,7 @@ class ChannelReader(LedgerReader):
         self._advance()
 
     def records(self, after: Checkpoint | None) -> Iterator[Found]:
-        """Every record behind an event, in the order in which they were decided."""
+        """Yield every record behind an event, in the order in which they were decided."""
         found = after and self._place(after.block, after.index)
         behind = -1 if found is None else found
         # Fabric orders a transaction's writes by key, and so its sheets by their numbers.
@@ -143,7 +144,7 @@ class ChannelReader(LedgerReader):
             yield from on_ledger(Checkpoint(block, position), key, value)
 
     def has_place(self, block: int, index: int) -> bool:
-        """Whether there is an event `index` in `block`."""
+        """Return whether there is an event `index` in `block`."""
         return self._place(block, index) is not None
 
     def _place(self, block: int, index: int) -> int | None:

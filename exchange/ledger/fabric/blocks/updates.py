@@ -1,7 +1,7 @@
-"""Whether a change of a channel's configuration was allowed: an orderer alone must not be able to make one.
+"""Checks that a change of a channel's configuration was allowed: no orderer can make one alone.
 
 The rules are those of Fabric's `configtx`: an update names what it read and what it writes, element by
-element with versions. What it changes must be one version above what is there, and the policy that each
+element with versions. A changed element must be one version above the present one, and the policy that each
 changed element names must be satisfied by those who signed the update. The configuration that results
 must be exactly the one that the block sets.
 """
@@ -15,8 +15,8 @@ from fabric_protos.common.common_pb2 import CONFIG_UPDATE, ChannelHeader, Envelo
 from fabric_protos.common.configtx_pb2 import ConfigGroup, ConfigUpdate, ConfigUpdateEnvelope
 
 from exchange.ledger.fabric.blocks.config import ChannelConfig, envelope_of
-from exchange.ledger.fabric.blocks.errors import WrongError
-from exchange.ledger.fabric.blocks.layout import Proposed, parse
+from exchange.ledger.fabric.blocks.errors import BlockError
+from exchange.ledger.fabric.blocks.layout import ProposedCall, parse
 
 _Key = tuple[str, tuple[str, ...]]
 """An element: `group`, `value` or `policy`, and the names that lead to it; the channel itself is empty."""
@@ -24,15 +24,15 @@ _Key = tuple[str, tuple[str, ...]]
 _DEEPEST = 50
 
 
-def updated(current: ChannelConfig, headers: Proposed) -> ChannelConfig:
-    """The configuration that a later block sets, when it follows from `current` by its rules.
+def updated(current: ChannelConfig, headers: ProposedCall) -> ChannelConfig:
+    """Return the configuration that a later block sets, when it follows from `current` by its rules.
 
     Raises:
-        WrongError: it does not follow, or the policies do not let its signers change it; naming what.
+        BlockError: it does not follow, or the policies do not let its signers change it; naming what.
         UnreadableError: it can't be read.
     """
     if headers.channel != current.channel:
-        raise WrongError("is of another channel")
+        raise BlockError("is of another channel")
     envelope = envelope_of(headers)
     _check(current, envelope)
     return ChannelConfig(envelope.config, current.channel)
@@ -41,14 +41,14 @@ def updated(current: ChannelConfig, headers: Proposed) -> ChannelConfig:
 def _check(current: ChannelConfig, envelope: Any) -> None:
     update, signatures = _update(envelope.last_update)
     if update.channel_id != current.channel:
-        raise WrongError("changes the configuration of another channel")
+        raise BlockError("changes the configuration of another channel")
     if envelope.config.sequence != current.message.sequence + 1:
-        raise WrongError("does not follow the configuration before it")
+        raise BlockError("does not follow the configuration before it")
     held = dict(_elements(current.message.channel_group))
     read = dict(_elements(update.read_set))
     for key, element in read.items():
         if key not in held or held[key].version != element.version:
-            raise WrongError(f"changes a configuration whose {_name(key)} had changed")
+            raise BlockError(f"changes a configuration whose {_name(key)} had changed")
     signers = current.signers(signatures, current.everybody)
     changed = {
         key: element
@@ -56,24 +56,24 @@ def _check(current: ChannelConfig, envelope: Any) -> None:
         if key not in read or read[key].version != element.version
     }
     if not changed:
-        raise WrongError("changes nothing")
+        raise BlockError("changes nothing")
     for key, element in changed.items():
         if key not in held:
             if element.version != 0:
-                raise WrongError(f"adds {_name(key)} with a version")
+                raise BlockError(f"adds {_name(key)} with a version")
             continue
         if element.version != held[key].version + 1:
-            raise WrongError(f"changes {_name(key)} to another version than the next")
+            raise BlockError(f"changes {_name(key)} to another version than the next")
         if not current.satisfied(_policy(key, held[key].mod_policy), signers):
-            raise WrongError(f"changes {_name(key)}, and those who signed for it may not")
+            raise BlockError(f"changes {_name(key)}, and those who signed for it may not")
     if _result((), held | changed, 0) != envelope.config.channel_group:
-        raise WrongError("sets another configuration than its update gives")
+        raise BlockError("sets another configuration than its update gives")
 
 
 def _update(last_update: Any) -> tuple[Any, list[tuple[bytes, bytes, bytes]]]:
     payload = parse(Payload, parse(Envelope, last_update.SerializeToString()).payload)
     if parse(ChannelHeader, payload.header.channel_header).type != CONFIG_UPDATE:
-        raise WrongError("does not say which update gave it")
+        raise BlockError("does not say which update gave it")
     signed = parse(ConfigUpdateEnvelope, payload.data)
     return parse(ConfigUpdate, signed.config_update), [
         (
@@ -87,7 +87,7 @@ def _update(last_update: Any) -> tuple[Any, list[tuple[bytes, bytes, bytes]]]:
 
 def _elements(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[_Key, Any]]:
     if len(path) > _DEEPEST:
-        raise WrongError("nests its configuration too deeply")
+        raise BlockError("nests its configuration too deeply")
     yield ("group", path), group
     for name, value in group.values.items():
         yield ("value", (*path, name)), value
@@ -98,7 +98,9 @@ def _elements(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[_Key, An
 
 
 def _policy(key: _Key, named: str) -> str:
-    """The path of the policy that guards an element: named from the root, or from the element's group."""
+    """Return the path of the policy that guards an element: named from the root, or from the element's
+    group.
+    """
     kind, path = key
     if named.startswith("/"):
         return named
@@ -106,9 +108,9 @@ def _policy(key: _Key, named: str) -> str:
 
 
 def _result(path: tuple[str, ...], elements: dict[_Key, Any], depth: int) -> Any:
-    """The group at `path`: which members it has is its own word, what they are is the elements'."""
+    """Return the group at `path`: which members it has is its own word, what they are is the elements'."""
     if depth > _DEEPEST:
-        raise WrongError("nests its configuration too deeply")
+        raise BlockError("nests its configuration too deeply")
     given = elements["group", path]
     made = ConfigGroup(version=given.version, mod_policy=given.mod_policy)
     try:
@@ -119,7 +121,7 @@ def _result(path: tuple[str, ...], elements: dict[_Key, Any], depth: int) -> Any
         for name in given.groups:
             made.groups[name].CopyFrom(_result((*path, name), elements, depth + 1))
     except KeyError:
-        raise WrongError("names a member that it does not define") from None
+        raise BlockError("names a member that it does not define") from None
     return made
 
 

@@ -16,10 +16,17 @@ from fabric_protos.ledger.rwset.kvrwset.kv_rwset_pb2 import HashedRWSet
 from exchange.ledger.embedded.block import BLOCK_LIMIT
 from exchange.ledger.embedded.storage import LATEST
 from exchange.ledger.fabric.blocks.config import ChannelConfig
-from exchange.ledger.fabric.blocks.errors import InvalidError, UnreadableError, WrongError
-from exchange.ledger.fabric.blocks.layout import Endorsed, NamespaceSet, Proposed, endorsed, parse, proposed
+from exchange.ledger.fabric.blocks.errors import BlockError, InvalidError, UnreadableError
+from exchange.ledger.fabric.blocks.layout import (
+    EndorsedCall,
+    NamespaceSet,
+    ProposedCall,
+    endorsed,
+    parse,
+    proposed,
+)
 from exchange.ledger.fabric.blocks.policies import signed
-from exchange.ledger.fabric.blocks.state import LIFECYCLE, State, SystemKey
+from exchange.ledger.fabric.blocks.state import LIFECYCLE, ChannelState, SystemKey
 
 VALID = "VALID"
 _IMPLICIT = "_implicit_org_"
@@ -34,12 +41,12 @@ class Judged(msgspec.Struct):
 
     code: str
     why: str
-    headers: Proposed | None = None
-    call: Endorsed | None = None
+    headers: ProposedCall | None = None
+    call: EndorsedCall | None = None
 
 
-def judge(raw: bytes, config: ChannelConfig, state: State) -> Judged:
-    """The verdict on who signed a transaction, with the state and configuration before its block."""
+def judge(raw: bytes, config: ChannelConfig, state: ChannelState) -> Judged:
+    """Return the verdict on a transaction's signatures, with the state and configuration before its block."""
     judged = Judged(VALID, "")
     try:
         judged.headers = proposed(raw)
@@ -51,7 +58,7 @@ def judge(raw: bytes, config: ChannelConfig, state: State) -> Judged:
     return judged
 
 
-def _judge(judged: Judged, config: ChannelConfig, state: State) -> None:
+def _judge(judged: Judged, config: ChannelConfig, state: ChannelState) -> None:
     headers = judged.headers
     if headers is None or headers.kind != ENDORSER_TRANSACTION:
         raise InvalidError("UNKNOWN_TX_TYPE", "it is not a call of a chaincode")
@@ -69,7 +76,7 @@ def _judge(judged: Judged, config: ChannelConfig, state: State) -> None:
         _endorsements(judged.call, config, state)
 
 
-def _endorsements(call: Endorsed, config: ChannelConfig, state: State) -> None:
+def _endorsements(call: EndorsedCall, config: ChannelConfig, state: ChannelState) -> None:
     signatures = ((who, call.response + who, signature) for who, signature in call.endorsements)
     signers = config.signers(signatures, config.applicants)
     if call.chaincode == LIFECYCLE:
@@ -88,8 +95,10 @@ def _endorsements(call: Endorsed, config: ChannelConfig, state: State) -> None:
         raise InvalidError("ENDORSEMENT_POLICY_FAILURE", why)
 
 
-def _lifecycle_policies(call: Endorsed, config: ChannelConfig) -> set[str]:
-    """An organisation approves alone, in a collection of its own; what all see needs the channel's policy."""
+def _lifecycle_policies(call: EndorsedCall, config: ChannelConfig) -> set[str]:
+    """Return an organisation approves alone, in a collection of its own; what all see needs the channel's
+    policy.
+    """
     needed, written = set[str](), False
     for one in call.sets:
         written = written or bool(one.public.writes or one.public.metadata_writes)
@@ -101,11 +110,11 @@ def _lifecycle_policies(call: Endorsed, config: ChannelConfig) -> set[str]:
     return needed if needed and not written else needed | {_LIFECYCLE_POLICY}
 
 
-def judge_reads(judged: Judged, state: State) -> None:
+def judge_reads(judged: Judged, state: ChannelState) -> None:
     """Mark a transaction whose reads are not what the state holds by now.
 
     Raises:
-        WrongError: the transaction does what can't be followed here.
+        BlockError: the transaction does what can't be followed here.
     """
     if judged.call is None or judged.code != VALID:
         return
@@ -119,7 +128,7 @@ def judge_reads(judged: Judged, state: State) -> None:
             return
 
 
-def _stale(public: Any, state: State) -> str:
+def _stale(public: Any, state: ChannelState) -> str:
     for read in public.reads:
         held = state.storage.value(read.key.encode())
         if _place(read) != (None if held is None else held[1]):
@@ -127,7 +136,7 @@ def _stale(public: Any, state: State) -> str:
     for query in public.range_queries_info:
         if query.WhichOneof("reads_info") == "reads_merkle_hashes":
             if public.writes:
-                raise WrongError("writes after a range query that only a peer can check")
+                raise BlockError("writes after a range query that only a peer can check")
             continue
         reads = [(read.key.encode(), _place(read)) for read in query.raw_reads.kv_reads]
         end = query.end_key.encode()
@@ -139,7 +148,7 @@ def _stale(public: Any, state: State) -> str:
     return ""
 
 
-def _is_current(one: NamespaceSet, state: State) -> bool:
+def _is_current(one: NamespaceSet, state: ChannelState) -> bool:
     reads: list[tuple[SystemKey, int | None]] = [
         ((one.namespace, "", read.key), _place(read)) for read in one.public.reads
     ]
@@ -152,7 +161,7 @@ def _is_current(one: NamespaceSet, state: State) -> bool:
     return all(_version(state, key) == place for key, place in reads)
 
 
-def _version(state: State, key: SystemKey) -> int | None:
+def _version(state: ChannelState, key: SystemKey) -> int | None:
     held = state.system(key)
     return None if held is None else held[1]
 
@@ -163,17 +172,17 @@ def _place(read: Any) -> int | None:
     return int(read.version.block_num) * BLOCK_LIMIT + int(read.version.tx_num)
 
 
-def apply_lifecycle(call: Endorsed, place: int, state: State) -> None:
+def apply_lifecycle(call: EndorsedCall, place: int, state: ChannelState) -> None:
     """Write down what a valid transaction of Fabric's own lifecycle chaincode changed.
 
     Raises:
-        WrongError: it writes elsewhere.
+        BlockError: it writes elsewhere.
     """
     for one in call.sets:
         hashed = [(c.collection_name, parse(HashedRWSet, c.hashed_rwset)) for c in one.collections]
         if one.namespace != LIFECYCLE:
             if one.public.writes or any(changes.hashed_writes for _, changes in hashed):
-                raise WrongError(f"defines a chaincode and writes to {one.namespace}")
+                raise BlockError(f"defines a chaincode and writes to {one.namespace}")
             continue
         for write in one.public.writes:
             key = one.namespace, "", write.key

@@ -3,8 +3,9 @@
 Blocks are handed in one after the other, so that a ledger of any length streams through. Nothing here
 does I/O but for the temporary database that holds the state.
 
-The first block is signed by nobody: it is what an organisation received when it joined. Whoever noted its
-hash, or that of a later block, hands it in as `noted`; without that, the report's `first` is to be compared.
+The first block has no signature: it is the one that an organisation received when it joined. An operator who
+noted its hash, or that of a later block, hands it in as `noted`; without that, the report's `first` is to be
+compared.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from exchange.ledger.embedded.verify import Noted, Report
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.config import ChannelConfig
 from exchange.ledger.fabric.blocks.contracts import Contracts
-from exchange.ledger.fabric.blocks.errors import UnreadableError, WrongError
-from exchange.ledger.fabric.blocks.state import LIFECYCLE, State
+from exchange.ledger.fabric.blocks.errors import BlockError, UnreadableError
+from exchange.ledger.fabric.blocks.state import LIFECYCLE, ChannelState
 from exchange.ledger.fabric.blocks.updates import updated
 from exchange.ledger.fabric.blocks.validity import VALID, Judged, apply_lifecycle, judge, judge_reads
 
@@ -38,7 +39,7 @@ _VALIDATION = "/Channel/Orderer/BlockValidation"
 _HONEST = frozenset(
     {"DUPLICATE_TXID", "ENDORSEMENT_POLICY_FAILURE", "MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"}
 )
-"""What befalls transactions where nobody misbehaves; of these the peer must name the right one."""
+"""Verdicts that occur while every peer behaves; of these the peer must name the right one."""
 
 
 class ChannelVerifier:
@@ -49,7 +50,7 @@ class ChannelVerifier:
     """
 
     def __init__(self, channel: str, chaincode: str, *, noted: tuple[Noted, ...] = ()) -> None:
-        self.state = State(chaincode)
+        self.state = ChannelState(chaincode)
         self.blocks = self.transactions = self.values = self.replayed = 0
         self.first: Noted | None = None
         self.tip: Noted | None = None
@@ -67,12 +68,12 @@ class ChannelVerifier:
                 self._check(block)
             except MismatchError as wrong:
                 self.finding = wrong.finding
-            except (WrongError, UnreadableError, DecodeError) as why:
+            except (BlockError, UnreadableError, DecodeError) as why:
                 self.finding = Finding("blocks", f"block {self.blocks}", str(why))
         return self.finding is None
 
     def finish(self, blocks: int) -> Report:
-        """What was checked of a ledger that the peer says holds so many blocks."""
+        """Return the summary of a ledger that the peer says holds so many blocks."""
         if self.finding is None and self.blocks < blocks:
             self.finding = Finding("blocks", f"block {self.blocks}", "is missing")
         for number in sorted(one.block for one in self._noted):
@@ -105,14 +106,14 @@ class ChannelVerifier:
     def _check(self, block: Any) -> None:
         number, header, bodies = self.blocks, block.header, block.data.data
         if header.number != number:
-            raise WrongError("is missing, or has another number")
+            raise BlockError("is missing, or has another number")
         if header.previous_hash != self._previous:
-            raise WrongError("does not follow the block before it")
+            raise BlockError("does not follow the block before it")
         if not 0 < len(bodies) < BLOCK_LIMIT or layout.data_hash(bodies) != header.data_hash:
-            raise WrongError("its transactions do not give its data hash")
+            raise BlockError("its transactions do not give its data hash")
         tip = Noted(number, layout.block_hash(header).hex())
         if any(one.block == number and one != tip for one in self._noted):
-            raise WrongError("is not the block that was noted")
+            raise BlockError("is not the block that was noted")
         self._check_transactions(block)
         self._previous, self.tip = bytes.fromhex(tip.hash), tip
         self.first = self.first or tip
@@ -124,9 +125,9 @@ class ChannelVerifier:
         setting = self._config_block(bodies)
         if self._config is None:
             if setting is None:
-                raise WrongError("the first block sets no configuration")
+                raise BlockError("the first block sets no configuration")
             if setting.channel != self._channel:
-                raise WrongError("is of another channel")
+                raise BlockError("is of another channel")
             self._config = ChannelConfig.first(setting)
         else:
             if setting is not None:
@@ -144,7 +145,7 @@ class ChannelVerifier:
         self.state.commit(headers)
         self.transactions += len(bodies)
 
-    def _config_block(self, bodies: Any) -> layout.Proposed | None:
+    def _config_block(self, bodies: Any) -> layout.ProposedCall | None:
         if len(bodies) != 1:
             return None
         try:
@@ -155,7 +156,7 @@ class ChannelVerifier:
 
     def _check_signatures(self, block: Any, config: ChannelConfig) -> None:
         if not block.metadata.metadata:
-            raise WrongError("has no signature")
+            raise BlockError("has no signature")
         signed = layout.parse(Metadata, block.metadata.metadata[SIGNATURES])
         header = layout.header_bytes(block.header)
         orderers = config.signers(
@@ -170,12 +171,12 @@ class ChannelVerifier:
             config.orderers,
         )
         if not config.satisfied(_VALIDATION, orderers):
-            raise WrongError("the orderers' signatures do not hold")
+            raise BlockError("the orderers' signatures do not hold")
         said = layout.parse(OrdererBlockMetadata, signed.value).last_config.index
         if said != self._last_config:
-            raise WrongError(f"names block {said} as the newest configuration, which is {self._last_config}")
+            raise BlockError(f"names block {said} as the newest configuration, which is {self._last_config}")
 
-    def _check_calls(self, calls: list[Judged], codes: list[str]) -> list[layout.Proposed]:
+    def _check_calls(self, calls: list[Judged], codes: list[str]) -> list[layout.ProposedCall]:
         ids: set[str] = set()
         for judged in calls:  # the state before the block decides who signed; that all of it did, comes first
             if judged.code == VALID and judged.headers is not None:
@@ -186,7 +187,7 @@ class ChannelVerifier:
         for index, (judged, code) in enumerate(zip(calls, codes, strict=True)):
             try:
                 position += self._check_call(index, judged, code, position)
-            except (WrongError, UnreadableError, DecodeError) as why:
+            except (BlockError, UnreadableError, DecodeError) as why:
                 raise MismatchError("transactions", self._place(index), str(why)) from None
         return [judged.headers for judged in calls if judged.headers is not None]
 
@@ -204,7 +205,7 @@ class ChannelVerifier:
             return False
         if not ours:
             if any(one.namespace in {self.state.chaincode, LIFECYCLE} and _writes(one) for one in call.sets):
-                raise WrongError("writes to our chaincode's state through another chaincode")
+                raise BlockError("writes to our chaincode's state through another chaincode")
             return False
         writes = self._contracts.check(place, judged.headers, call)
         self.state.write(place, writes, position if call.event is not None else None)
@@ -217,23 +218,23 @@ class ChannelVerifier:
 
 
 def _codes(block: Any) -> list[str]:
-    """The peer's verdicts, by name."""
+    """Return the peer's verdicts, by name."""
     metadata, size = block.metadata.metadata, len(block.data.data)
     if len(metadata) <= TRANSACTIONS_FILTER or len(metadata[TRANSACTIONS_FILTER]) != size:
-        raise WrongError("the peer does not say of each transaction whether it is valid")
+        raise BlockError("the peer does not say of each transaction whether it is valid")
     names = {number: name for name, number in TxValidationCode.items()}
     return [names.get(code, str(code)) for code in metadata[TRANSACTIONS_FILTER]]
 
 
 def _compare(judged: Judged, code: str, *, ours: bool) -> None:
     if code == VALID and judged.code != VALID:
-        raise WrongError(f"is marked VALID, but {judged.why}")
+        raise BlockError(f"is marked VALID, but {judged.why}")
     if code == VALID or not (ours or judged.code != VALID):
         return  # why another chaincode's transaction is void, is its own affair
     if judged.code == VALID:
-        raise WrongError(f"is marked {code}, and nothing is wrong with it")
+        raise BlockError(f"is marked {code}, and nothing is wrong with it")
     if code != judged.code and {code, judged.code} & _HONEST:
-        raise WrongError(f"is marked {code}, but {judged.why} ({judged.code})")
+        raise BlockError(f"is marked {code}, but {judged.why} ({judged.code})")
 
 
 def _writes(one: layout.NamespaceSet) -> bool:

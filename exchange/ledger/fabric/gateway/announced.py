@@ -14,12 +14,12 @@ from fabric_protos.peer.transaction_pb2 import VALID
 
 from exchange.errors import DamagedError
 from exchange.ledger.fabric.blocks.errors import InvalidError, UnreadableError
-from exchange.ledger.fabric.blocks.layout import Endorsed, endorsed, proposed
+from exchange.ledger.fabric.blocks.layout import EndorsedCall, endorsed, proposed
 from exchange.ledger.port import Checkpoint, Event
 
 
 def announced(block: Any, chaincode: str) -> Iterator[Event]:
-    """The events of `chaincode` in `block`, in order. Nothing about the block is verified.
+    """Yield the events of `chaincode` in `block`, in order. Nothing about the block is verified.
 
     Raises:
         DamagedError: a transaction that the peer calls VALID can't be read.
@@ -39,7 +39,7 @@ def announced(block: Any, chaincode: str) -> Iterator[Event]:
             index += 1
 
 
-def _written(call: Endorsed) -> tuple[tuple[bytes, bytes], ...]:
+def _written(call: EndorsedCall) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(
         (write.key.encode(), write.value)
         for one in call.sets

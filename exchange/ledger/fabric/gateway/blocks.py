@@ -32,11 +32,11 @@ class BlockSource:
         self._follower, self._patience = follower, patience
 
     async def height(self) -> int:
-        """How many blocks the peer holds."""
+        """Return how many blocks the peer holds."""
         return await self._within(self._follower.newest()) + 1
 
     async def blocks(self, start: int, height: int) -> AsyncIterator[Block]:
-        """The blocks from number `start` on, of the first `height`, one at a time."""
+        """Yield the blocks from number `start` on, of the first `height`, one at a time."""
         stream = self._follower.blocks(start, height - 1)
         try:
             while True:
@@ -58,7 +58,7 @@ class BlockSource:
 
 @asynccontextmanager
 async def open_blocks(profile: Profile, *, patience: float = 30.0) -> AsyncIterator[BlockSource]:
-    """A connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
+    """Open a connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.

@@ -33,7 +33,7 @@ from exchange.ledger.fabric.gateway.errors import (
     CallError,
     CommitError,
     CommitStatusError,
-    Endorsed,
+    EndorsedTransaction,
     OutcomeUnknownError,
     Stage,
     SubmitError,
@@ -42,6 +42,7 @@ from exchange.ledger.fabric.gateway.errors import (
 )
 from exchange.ledger.fabric.gateway.identity import Identity
 from exchange.ledger.fabric.gateway.retries import Advice, advise
+from exchange.ledger.port import Committed
 
 R = TypeVar("R")
 
@@ -67,15 +68,6 @@ class Deadlines(msgspec.Struct, frozen=True):
     resend: float = 3.0
 
 
-class Committed(msgspec.Struct, frozen=True):
-    """A transaction that block `block` holds as VALID; `time` in milliseconds since 1970 UTC."""
-
-    tx_id: str
-    block: int
-    time: int
-    result: bytes
-
-
 class CommitStatus(msgspec.Struct, frozen=True):
     """The verdict on a transaction: `code` is a name of `TxValidationCode`, such as `VALID`."""
 
@@ -83,7 +75,7 @@ class CommitStatus(msgspec.Struct, frozen=True):
     block: int
 
 
-class Gateway:
+class GatewayClient:
     """One identity's transactions with one chaincode of one channel, through one peer."""
 
     def __init__(
@@ -107,7 +99,8 @@ class Gateway:
         transient: Mapping[str, bytes] | None = None,
         organisations: Sequence[str] = (),
     ) -> bytes:
-        """The chaincode's answer on committed state, from peers of `organisations` alone if any are named.
+        """Return the chaincode's answer on committed state, from peers of `organisations` alone if any are
+        named.
 
         Raises:
             EvaluateError: it failed; `refusal` tells whether the chaincode refused.
@@ -133,7 +126,7 @@ class Gateway:
         *arguments: bytes,
         transient: Mapping[str, bytes] | None = None,
         organisations: Sequence[str] = (),
-    ) -> Endorsed:
+    ) -> EndorsedTransaction:
         """Have the chaincode run, and its effects endorsed and signed; nothing is written yet.
 
         The peer finds endorsers that satisfy the policies, and those are asked again for some seconds;
@@ -166,9 +159,9 @@ class Gateway:
         result, endorsers = proposal.endorsement(envelope)
         if chosen:
             self._endorsers.learn(endorsers)
-        return Endorsed(proposed.tx_id, proposed.time, result, envelope.SerializeToString())
+        return EndorsedTransaction(proposed.tx_id, proposed.time, result, envelope.SerializeToString())
 
-    async def send(self, endorsed: Endorsed) -> None:
+    async def send(self, endorsed: EndorsedTransaction) -> None:
         """Hand a signed transaction to the ordering service, once. Taken is not committed: see `settle`.
 
         Raises:
@@ -224,7 +217,7 @@ class Gateway:
         endorsed = await self.endorse(function, *arguments, transient=transient)
         return await self._settle(endorsed, end)
 
-    async def settle(self, endorsed: Endorsed) -> Committed:
+    async def settle(self, endorsed: EndorsedTransaction) -> Committed:
         """Order a signed transaction and make its outcome known, through restarts of peer and orderers.
 
         Raises:
@@ -234,7 +227,7 @@ class Gateway:
         """
         return await self._settle(endorsed, asyncio.get_running_loop().time() + self._deadlines.outcome)
 
-    async def _settle(self, endorsed: Endorsed, end: float) -> Committed:
+    async def _settle(self, endorsed: EndorsedTransaction, end: float) -> Committed:
         # The verdict is awaited from the start, beside the sending: it may come although a send failed.
         verdict = asyncio.create_task(self._verdict(endorsed.tx_id), name="fabric-verdict")
         sending = asyncio.create_task(self._keep_sending(endorsed), name="fabric-sending")
@@ -260,7 +253,7 @@ class Gateway:
             raise commit_error(endorsed.tx_id, status.code, status.block)
         return Committed(endorsed.tx_id, status.block, endorsed.time, endorsed.result)
 
-    async def _keep_sending(self, endorsed: Endorsed) -> None:
+    async def _keep_sending(self, endorsed: EndorsedTransaction) -> None:
         """Send at growing intervals for as long as it is let; raises if the first sending was refused."""
         pause, away, unsure = _FIRST_PAUSE, self._deadlines.resend, False
         while True:

@@ -42,7 +42,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, file: Path) -> Profile:
-        """The profile that a JSON file holds.
+        """Return the profile that a JSON file holds.
 
         Raises:
             ProfileError: the file can't be read, or is no profile.
@@ -62,7 +62,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 def credentials(profile: Profile) -> grpc.ChannelCredentials:
-    """What TLS to the peer needs.
+    """Return the TLS credentials for the peer.
 
     Raises:
         ProfileError: a file can't be read.
@@ -78,7 +78,7 @@ def credentials(profile: Profile) -> grpc.ChannelCredentials:
 
 
 def connect(profile: Profile) -> grpc.aio.Channel:
-    """A channel to the peer over TLS; it connects on the first call, and again whenever it was lost.
+    """Return a channel to the peer over TLS; it connects on the first call, and again whenever it was lost.
 
     Raises:
         ProfileError: a file can't be read.

@@ -1,8 +1,8 @@
-"""Whose endorsement sufficed lately, so that they can be asked at once.
+"""The organisations whose endorsements sufficed lately, so that they can be asked at once.
 
 Left to itself a peer runs a transaction alone first, to learn which policies it touches, and then asks the
-others. Whoever names the organisations has all of them run it at the same time. Which ones suffice is the
-channel's business: what the peer chose is what is named, for a while, and no longer once that fails.
+others. A client that names the organisations has all of them run it at the same time. Which ones suffice is
+the channel's business: what the peer chose is what is named, for a while, and no longer once that fails.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Endorsers:
         self._until = 0.0
 
     def named(self) -> tuple[str, ...]:
-        """Whom to ask; nobody in particular if that is the peer's to choose."""
+        """Return the organisations to ask; none if the peer is to choose."""
         return self._named if self._clock() < self._until else ()
 
     def learn(self, organisations: Sequence[str]) -> None:
-        """The peer chose `organisations`, and they endorsed."""
+        """Remember that the peer chose `organisations` and that they endorsed."""
         self._named, self._until = tuple(organisations), self._clock() + _LASTS
 
     def forget(self) -> None:
-        """They did not endorse, or what they endorsed did not suffice."""
+        """Forget the organisations: they did not endorse, or their endorsements did not suffice."""
         self._until = 0.0

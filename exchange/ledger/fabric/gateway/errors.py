@@ -1,4 +1,4 @@
-"""What can go wrong between a client and Fabric's Gateway service, one class per stage of a transaction.
+"""Errors between a client and Fabric's Gateway service, one class per stage of a transaction.
 
 ```
 GatewayError
@@ -37,7 +37,7 @@ _REFUSAL = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
 
 
 class Stage(Enum):
-    """Which step of a transaction a call belongs to."""
+    """The step of a transaction that a call belongs to."""
 
     EVALUATE = "evaluate"
     ENDORSE = "endorse"
@@ -46,8 +46,8 @@ class Stage(Enum):
     EVENTS = "events"
 
 
-class Detail(msgspec.Struct, frozen=True):
-    """What one peer or orderer said about the failure."""
+class FailureDetail(msgspec.Struct, frozen=True):
+    """The report of one peer or orderer about the failure."""
 
     address: str
     msp_id: str
@@ -61,7 +61,7 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
-class Endorsed(msgspec.Struct, frozen=True):
+class EndorsedTransaction(msgspec.Struct, frozen=True):
     """An endorsed and signed transaction. It can be sent any number of times: its id is valid once.
 
     `envelope` is the signed `common.Envelope`; `time` is the proposal's, in milliseconds since 1970 UTC;
@@ -95,7 +95,7 @@ class CallError(GatewayError):
         self,
         code: grpc.StatusCode,
         message: str,
-        details: tuple[Detail, ...] = (),
+        details: tuple[FailureDetail, ...] = (),
         tx_id: str = "",
         own: str = "",
     ) -> None:
@@ -105,13 +105,15 @@ class CallError(GatewayError):
 
     @property
     def peers_differ(self) -> bool:
-        """Whether the own peer endorsed and others did not: they lag behind what it has seen already."""
+        """Return whether the own peer endorsed and others did not: they lag behind what it has seen
+        already.
+        """
         asked = bool(self._own) and _TOO_FEW in self.message
         return asked and all(detail.msp_id != self._own for detail in self.details)
 
     @property
     def refusal(self) -> Refusal | None:
-        """The chaincode's error response, when it was the chaincode that refused."""
+        """Return the chaincode's error response, when it was the chaincode that refused."""
         if self.peers_differ:
             return None
         for text in (*(detail.message for detail in self.details), self.message):
@@ -160,13 +162,13 @@ class CommitError(GatewayError):
 
 
 class ReadConflictError(CommitError):
-    """What the transaction read had changed by the time it was ordered."""
+    """A key that the transaction read had changed by the time the transaction was ordered."""
 
 
 class OutcomeUnknownError(GatewayError):
     """The deadline passed before the outcome was known; hand `endorsed` to `Gateway.settle` to learn it."""
 
-    def __init__(self, endorsed: Endorsed) -> None:
+    def __init__(self, endorsed: EndorsedTransaction) -> None:
         super().__init__(f"transaction {endorsed.tx_id}: the outcome is not known yet")
         self.endorsed = endorsed
 
@@ -177,11 +179,11 @@ _BY_STAGE: dict[Stage, type[CallError]] = {
 
 
 def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own: str = "") -> CallError:
-    """The stage's error for what gRPC raised, with the details that the peer attached.
+    """Return the stage's error for what gRPC raised, with the details that the peer attached.
 
     `own` is the MSP id of the client, whose peer a Gateway service asks first.
     """
-    details: list[Detail] = []
+    details: list[FailureDetail] = []
     for key, value in failure.trailing_metadata() or ():
         if key == _DETAILS:
             details += _details(value)
@@ -189,18 +191,18 @@ def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own
 
 
 def commit_error(tx_id: str, code: str, block: int) -> CommitError:
-    """The error for a transaction that was marked invalid."""
+    """Return the error for a transaction that was marked invalid."""
     conflict = code in {"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"}
     return (ReadConflictError if conflict else CommitError)(tx_id, code, block)
 
 
-def _details(trailer: bytes) -> list[Detail]:
+def _details(trailer: bytes) -> list[FailureDetail]:
     found = []
     try:
         for packed in Status.FromString(trailer).details:
             detail = ErrorDetail()
             if packed.Unpack(detail):
-                found.append(Detail(detail.address, detail.msp_id, detail.message))
+                found.append(FailureDetail(detail.address, detail.msp_id, detail.message))
     except DecodeError:
         pass  # a proxy's own trailer: the status alone has to do
     return found

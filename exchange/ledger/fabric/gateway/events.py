@@ -38,7 +38,7 @@ _LAST_BLOCK = (1 << 64) - 1
 _log = logging.getLogger(__name__)
 
 
-class Position(msgspec.Struct, frozen=True, order=True):
+class EventPosition(msgspec.Struct, frozen=True, order=True):
     """A place in the stream of one chaincode's events: the block, and the event's number in it from 0."""
 
     block: int
@@ -46,9 +46,9 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
 
 class ChaincodeEvent(msgspec.Struct, frozen=True):
-    """What a VALID transaction announced."""
+    """An event that a VALID transaction announced."""
 
-    position: Position
+    position: EventPosition
     tx_id: str
     name: str
     payload: bytes
@@ -61,8 +61,11 @@ class Follower:
         self._gateway, self._deliver = GatewayStub(channel), DeliverStub(channel)
         self._identity, self._channel_id = identity, channel_id
 
-    async def chaincode_events(self, chaincode: str, after: Position | None) -> AsyncIterator[ChaincodeEvent]:
-        """Every event of `chaincode` after a position (from the first block for None), then as they come.
+    async def chaincode_events(
+        self, chaincode: str, after: EventPosition | None
+    ) -> AsyncIterator[ChaincodeEvent]:
+        """Yield every event of `chaincode` after a position (from the first block for None), then as they
+        come.
 
         Raises:
             EventsError: the peer will not serve the stream.
@@ -78,7 +81,7 @@ class Follower:
                 await pauses.rest(why)
 
     async def blocks(self, start: int, stop: int | None = None) -> AsyncIterator[Block]:
-        """Blocks from number `start` on, as the peer holds them: to `stop` inclusive, or as they come.
+        """Yield blocks from number `start` on, as the peer holds them: to `stop` inclusive, or as they come.
 
         Nothing about them is verified here.
 
@@ -96,7 +99,7 @@ class Follower:
                 await pauses.rest(why)
 
     async def newest(self) -> int:
-        """The number of the newest block that the peer holds.
+        """Return the number of the newest block that the peer holds.
 
         Raises:
             EventsError: the peer will not serve it.
@@ -110,7 +113,9 @@ class Follower:
             except CallError as why:
                 await pauses.rest(why)
 
-    async def _events_once(self, chaincode: str, after: Position | None) -> AsyncIterator[ChaincodeEvent]:
+    async def _events_once(
+        self, chaincode: str, after: EventPosition | None
+    ) -> AsyncIterator[ChaincodeEvent]:
         request = ChaincodeEventsRequest(
             channel_id=self._channel_id,
             chaincode_id=chaincode,
@@ -122,7 +127,7 @@ class Follower:
         try:
             async for response in stream:
                 for index, event in enumerate(response.events):
-                    position = Position(response.block_number, index)
+                    position = EventPosition(response.block_number, index)
                     if after is None or position > after:
                         yield ChaincodeEvent(position, event.tx_id, event.event_name, event.payload)
         except grpc.aio.AioRpcError as failure:

@@ -1,4 +1,4 @@
-"""Who a client is to Fabric: an MSP id, an X.509 certificate, and something that signs for it.
+"""The identity of a client towards Fabric: an MSP id, an X.509 certificate, and something that signs for it.
 
 The signer may be a key in this process, or anything that can be asked for a signature: a PKCS#11 token,
 a key service, a person with a device. It gets bytes and returns a signature; the key never comes here.
@@ -62,7 +62,7 @@ class Identity:
 
     @classmethod
     def from_pem(cls, msp_id: str, certificate: bytes, key: bytes) -> Identity:
-        """An identity whose key is in this process.
+        """Return an identity whose key is in this process.
 
         Raises:
             IdentityError: as the class, or the key is not the certificate's.
@@ -85,7 +85,7 @@ class Identity:
 
     @classmethod
     def from_files(cls, msp_id: str, certificate: Path, key: Path) -> Identity:
-        """As `from_pem`, from two files.
+        """Read an identity from two files; otherwise as `from_pem`.
 
         Raises:
             IdentityError: as `from_pem`, or a file can't be read.
@@ -101,14 +101,14 @@ class Identity:
         return self.certificate.not_valid_after_utc
 
     async def sign(self, message: bytes) -> bytes:
-        """A signature that Fabric accepts, low-S where that matters."""
+        """Return a signature that Fabric accepts, low-S where that matters."""
         if self._order is None:
             return await self._signer(message)
         return low_s(await self._signer(sha256(message).digest()), self._order)
 
 
 def low_s(signature: bytes, order: int) -> bytes:
-    """The same ECDSA signature with the smaller of its two values of s; Fabric refuses the other.
+    """Return the same ECDSA signature with the smaller of its two values of s; Fabric refuses the other.
 
     Raises:
         IdentityError: `signature` is not DER.

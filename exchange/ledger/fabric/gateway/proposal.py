@@ -47,7 +47,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 def signature_header(creator: bytes) -> SignatureHeader:
-    """A header with a fresh nonce in the name of `creator`."""
+    """Return a header with a fresh nonce in the name of `creator`."""
     return SignatureHeader(creator=creator, nonce=secrets.token_bytes(_NONCE_BYTES))
 
 
@@ -58,7 +58,8 @@ def build(
     arguments: Sequence[bytes],
     transient: Mapping[str, bytes] | None = None,
 ) -> Proposal:
-    """A proposal to run `arguments` (the function's name first) at this moment, with a new transaction id.
+    """Return a proposal to run `arguments` (the function's name first) at this moment, with a new transaction
+    id.
 
     The time is cut to whole milliseconds, so that client and chaincode name the same one.
     """
@@ -83,7 +84,7 @@ def build(
 
 
 def endorsement(transaction: Envelope) -> tuple[bytes, tuple[str, ...]]:
-    """What the chaincode returned, inside an endorsed transaction, and the MSP ids of who endorsed it."""
+    """Return the chaincode's result inside an endorsed transaction, and the MSP ids of its endorsers."""
     body = Transaction.FromString(Payload.FromString(transaction.payload).data)
     action = ChaincodeActionPayload.FromString(body.actions[0].payload).action
     endorsed = ProposalResponsePayload.FromString(action.proposal_response_payload)

@@ -1,4 +1,4 @@
-"""Which failures are worth the same call again, in one table.
+"""The failures after which the same call is worth another try, in one table.
 
 Another try is always safe: evaluating and endorsing write nothing, and a signed transaction's id can be
 valid only once. The table is about sense: a refusal stays a refusal, and a peer that restarts comes back.
@@ -17,13 +17,13 @@ from exchange.ledger.fabric.gateway.errors import CallError, Stage
 
 
 class Advice(Enum):
-    """What to do after a failure."""
+    """The step to take after a failure."""
 
     AGAIN = "again"
     GIVE_UP = "give up"
 
 
-class Row(msgspec.Struct, frozen=True):
+class RetryRule(msgspec.Struct, frozen=True):
     """One kind of failure. `text` is part of the message or of a detail; empty fits all."""
 
     stages: Collection[Stage]
@@ -41,88 +41,94 @@ _CHAINCODE = "no chaincode of this name is committed on such a channel"
 _REFUSED = "chaincode response"
 _CHANNEL = "the peer has not joined a channel of this name"
 
-TABLE: tuple[Row, ...] = (
-    Row(_PROPOSING, StatusCode.UNKNOWN, _REFUSED, Advice.GIVE_UP, "the contract refused or failed"),
-    Row(_PROPOSING, StatusCode.ABORTED, _REFUSED, Advice.GIVE_UP, "the contract refused or failed"),
-    Row(_PROPOSING, StatusCode.ABORTED, "access denied", Advice.GIVE_UP, _IDENTITY),
-    Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "access denied", Advice.GIVE_UP, _IDENTITY),
-    Row(_PROPOSING, StatusCode.ABORTED, "client identity expired", Advice.GIVE_UP, _IDENTITY),
-    Row(_PROPOSING, StatusCode.ABORTED, "incorrect timestamp", Advice.GIVE_UP, _CLOCK),
-    Row(_PROPOSING, StatusCode.UNAVAILABLE, "incorrect timestamp", Advice.GIVE_UP, _CLOCK),
-    Row(_PROPOSING, StatusCode.ABORTED, "make sure the chaincode", Advice.GIVE_UP, _CHAINCODE),
-    Row(_PROPOSING, StatusCode.FAILED_PRECONDITION, "No metadata was found", Advice.GIVE_UP, _CHAINCODE),
-    Row(
+TABLE: tuple[RetryRule, ...] = (
+    RetryRule(_PROPOSING, StatusCode.UNKNOWN, _REFUSED, Advice.GIVE_UP, "the contract refused or failed"),
+    RetryRule(_PROPOSING, StatusCode.ABORTED, _REFUSED, Advice.GIVE_UP, "the contract refused or failed"),
+    RetryRule(_PROPOSING, StatusCode.ABORTED, "access denied", Advice.GIVE_UP, _IDENTITY),
+    RetryRule(_PROPOSING, StatusCode.FAILED_PRECONDITION, "access denied", Advice.GIVE_UP, _IDENTITY),
+    RetryRule(_PROPOSING, StatusCode.ABORTED, "client identity expired", Advice.GIVE_UP, _IDENTITY),
+    RetryRule(_PROPOSING, StatusCode.ABORTED, "incorrect timestamp", Advice.GIVE_UP, _CLOCK),
+    RetryRule(_PROPOSING, StatusCode.UNAVAILABLE, "incorrect timestamp", Advice.GIVE_UP, _CLOCK),
+    RetryRule(_PROPOSING, StatusCode.ABORTED, "make sure the chaincode", Advice.GIVE_UP, _CHAINCODE),
+    RetryRule(
+        _PROPOSING, StatusCode.FAILED_PRECONDITION, "No metadata was found", Advice.GIVE_UP, _CHAINCODE
+    ),
+    RetryRule(
         _PROPOSING,
         StatusCode.ABORTED,
         "",
         Advice.AGAIN,
         "a peer's chaincode is restarting, or the peers' results differ while one of them lags",
     ),
-    Row(_ALL, StatusCode.UNAVAILABLE, "failed to get config for channel", Advice.GIVE_UP, _CHANNEL),
-    Row(_ALL, StatusCode.FAILED_PRECONDITION, "failed to get config for channel", Advice.GIVE_UP, _CHANNEL),
-    Row(_ALL, StatusCode.UNAVAILABLE, "client identity expired", Advice.GIVE_UP, _IDENTITY),
-    Row(_ALL, StatusCode.PERMISSION_DENIED, "", Advice.GIVE_UP, f"{_CHANNEL}, or {_IDENTITY}"),
-    Row(_ALL, StatusCode.NOT_FOUND, "", Advice.GIVE_UP, _CHANNEL),
-    Row(
+    RetryRule(_ALL, StatusCode.UNAVAILABLE, "failed to get config for channel", Advice.GIVE_UP, _CHANNEL),
+    RetryRule(
+        _ALL, StatusCode.FAILED_PRECONDITION, "failed to get config for channel", Advice.GIVE_UP, _CHANNEL
+    ),
+    RetryRule(_ALL, StatusCode.UNAVAILABLE, "client identity expired", Advice.GIVE_UP, _IDENTITY),
+    RetryRule(_ALL, StatusCode.PERMISSION_DENIED, "", Advice.GIVE_UP, f"{_CHANNEL}, or {_IDENTITY}"),
+    RetryRule(_ALL, StatusCode.NOT_FOUND, "", Advice.GIVE_UP, _CHANNEL),
+    RetryRule(
         _ALL,
         StatusCode.UNAVAILABLE,
         "CERTIFICATE_VERIFY_FAILED",
         Advice.GIVE_UP,
         "the peer's TLS certificate has expired or is not from the CA that the profile names",
     ),
-    Row(
+    RetryRule(
         _ALL,
         StatusCode.UNAVAILABLE,
         "",
         Advice.AGAIN,
         "a peer or every orderer is down, restarting, or electing a leader",
     ),
-    Row(
+    RetryRule(
         _PROPOSING,
         StatusCode.FAILED_PRECONDITION,
         "peers",
         Advice.AGAIN,
         "gossip has not met enough peers for this chaincode, they are down, or the channel has none such",
     ),
-    Row(
+    RetryRule(
         _PROPOSING,
         StatusCode.FAILED_PRECONDITION,
         "failed to select a set of endorsers",
         Advice.AGAIN,
         "too few peers for the endorsement policy are up",
     ),
-    Row(_ALL, StatusCode.DEADLINE_EXCEEDED, "", Advice.AGAIN, "no answer came within the deadline"),
-    Row(_ALL, StatusCode.CANCELLED, "", Advice.AGAIN, "the peer is shutting down"),
-    Row(_ALL, StatusCode.INTERNAL, "RST_STREAM", Advice.AGAIN, "the connection broke during the call"),
-    Row(_ALL, StatusCode.UNKNOWN, "Stream removed", Advice.AGAIN, "the connection broke during the call"),
-    Row(
+    RetryRule(_ALL, StatusCode.DEADLINE_EXCEEDED, "", Advice.AGAIN, "no answer came within the deadline"),
+    RetryRule(_ALL, StatusCode.CANCELLED, "", Advice.AGAIN, "the peer is shutting down"),
+    RetryRule(_ALL, StatusCode.INTERNAL, "RST_STREAM", Advice.AGAIN, "the connection broke during the call"),
+    RetryRule(
+        _ALL, StatusCode.UNKNOWN, "Stream removed", Advice.AGAIN, "the connection broke during the call"
+    ),
+    RetryRule(
         _ALL,
         StatusCode.RESOURCE_EXHAUSTED,
         "concurrency limit",
         Advice.AGAIN,
         "the peer serves as many calls as it is set to",
     ),
-    Row(
+    RetryRule(
         (Stage.COMMIT_STATUS, Stage.EVENTS),
         StatusCode.ABORTED,
         "",
         Advice.AGAIN,
         "the peer is closing its ledger",
     ),
-    Row(
+    RetryRule(
         (Stage.SUBMIT,),
         StatusCode.ABORTED,
         "channel does not exist",
         Advice.AGAIN,
         "an orderer that is new on the channel or was renewed has not caught up yet: any is asked again",
     ),
-    Row((Stage.SUBMIT,), StatusCode.ABORTED, "", Advice.GIVE_UP, "the orderer refuses the transaction"),
+    RetryRule((Stage.SUBMIT,), StatusCode.ABORTED, "", Advice.GIVE_UP, "the orderer refuses the transaction"),
 )
 """Failures by stage, gRPC code and text."""
 
 
-def row(failure: CallError) -> Row | None:
-    """The first row that fits a failure."""
+def row(failure: CallError) -> RetryRule | None:
+    """Return the first row that fits a failure."""
     texts = (failure.message, *(detail.message for detail in failure.details))
     for candidate in TABLE:
         if (
@@ -136,6 +142,6 @@ def row(failure: CallError) -> Row | None:
 
 
 def advise(failure: CallError) -> Advice:
-    """Whether the call that failed is worth another try."""
+    """Return whether the call that failed is worth another try."""
     found = row(failure)
     return found.advice if found else Advice.GIVE_UP

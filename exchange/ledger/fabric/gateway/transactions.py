@@ -17,7 +17,7 @@ from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedErro
 from exchange.ledger.fabric.blocks.layout import block_hash
 from exchange.ledger.fabric.gateway.announced import announced
 from exchange.ledger.fabric.gateway.blocks import BlockSource
-from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
@@ -35,7 +35,8 @@ from exchange.ledger.port import Checkpoint, Committed, Event
 R = TypeVar("R")
 
 IN_FLIGHT = 2
-"""How many transactions of one gateway's group commit run at once: a commit is several round trips."""
+"""The number of transactions of one gateway's group commit that run at once: a commit is several round trips.
+"""
 
 _RECOGNITION = 4.0  # seconds for reading the first block
 
@@ -50,7 +51,7 @@ class FabricTransactions:
     """
 
     def __init__(
-        self, channel: grpc.aio.Channel, gateway: Gateway, *, first_block: str | None = None
+        self, channel: grpc.aio.Channel, gateway: GatewayClient, *, first_block: str | None = None
     ) -> None:
         self._channel, self._gateway = channel, gateway
         self._unrecognised = first_block
@@ -63,19 +64,19 @@ class FabricTransactions:
     def open(
         cls, profile: Profile, *, deadlines: Deadlines | None = None, first_block: str | None = None
     ) -> FabricTransactions:
-        """Be ready to transact; the peer is reached on the first call.
+        """Make a client that is ready to transact; the peer is reached on the first call.
 
         Raises:
             ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
         """
         identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
         channel = connect(profile)
-        gateway = Gateway(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
+        gateway = GatewayClient(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
         return cls(channel, gateway, first_block=first_block)
 
     @property
     def msp_id(self) -> str:
-        """The organisation in whose name transactions are submitted."""
+        """Return the organisation in whose name transactions are submitted."""
         return self._gateway.identity.msp_id
 
     async def submit(
@@ -111,7 +112,8 @@ class FabricTransactions:
         return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
-        """Every event after `after` (from the first block on for None), in order, and then as they come.
+        """Yield every event after `after` (from the first block on for None), in order, and then as they
+        come.
 
         Raises:
             UnavailableError: the peer will not serve its blocks to this identity.
@@ -175,7 +177,7 @@ def _translate(why: GatewayError) -> ExchangeError:
 
 
 def _reason(refusal: Refusal) -> ContractError | None:
-    """The contract's error; None when the chaincode failed rather than refused."""
+    """Return the contract's error; None when the chaincode failed rather than refused."""
     code, colon, message = refusal.message.partition(": ")
     reason = from_code(code, message)
     return reason if colon and (reason.code, reason.status) == (code, refusal.status) else None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exchange.errors import BadRequestError, TooCostlyError
 from exchange.fhir.search import Query, Sort, Term, capability, parse
-from exchange.fhir.search.definitions import resource_types, table
+from exchange.fhir.search.parameters import resource_types, table
 from exchange.fhir.search.parse import MOST_LOOKUPS, MOST_PARAMETERS, MOST_VALUES
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from exchange.crypto.index_tokens import TokenKeys
 from exchange.fhir.search import capability, parse, terms
-from exchange.fhir.search.definitions import Index, Leaf, resource_types, table
+from exchange.fhir.search.parameters import Index, Leaf, resource_types, table
 from tests.support.shared_data import SHARED
 
 EXAMPLES = SHARED / "fhir-r4-examples" / "fhir-r4-examples-4.0.1.tgz"

@@ -15,7 +15,7 @@ import textwrap
 import time
 from typing import Any
 
-from chaincode.consent.model import Policy
+from chaincode.policy.model import Policy
 
 KILLS = int(10 * float(os.environ.get("CONSENTRY_TEST_SCALE", "1")))
 
@@ -24,7 +24,7 @@ WRITER = textwrap.dedent(
     import asyncio, secrets, sys
     from pathlib import Path
 
-    from chaincode.access.model import Request
+    from chaincode.access.model import AccessRequest
     from chaincode.consent.calls import Opening
     from exchange.ledger.client import Ask, LedgerClient
     from exchange.ledger.embedded import EmbeddedLedger
@@ -42,7 +42,7 @@ WRITER = textwrap.dedent(
             asks = [
                 Ask(
                     bytes.fromhex(pair),
-                    Request(pair, "HospitalBMSP", "TREAT", "read", "0a" * 16, "0b" * 32, "0c" * 32),
+                    AccessRequest(pair, "HospitalBMSP", "TREAT", "read", "0a" * 16, "0b" * 32, "0c" * 32),
                 )
                 for pair in pairs
             ]

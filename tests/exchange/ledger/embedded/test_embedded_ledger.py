@@ -15,9 +15,9 @@ import pytest
 import chaincode.router
 from chaincode.access.calls import Authorize
 from chaincode.consent.calls import Opening, OpenPairs
-from chaincode.consent.model import Policy
 from chaincode.encoding import encode
 from chaincode.errors import ClockError
+from chaincode.policy.model import Policy
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded import block as blocks
@@ -111,8 +111,8 @@ async def test_a_contracts_defect_fails_its_own_transaction_only(
         "FUNCTIONS",
         {
             **real,
-            "defect": chaincode.router.Function(defective, args),
-            "waits": chaincode.router.Function(waits, args),
+            "defect": chaincode.router.ContractFunction(defective, args),
+            "waits": chaincode.router.ContractFunction(waits, args),
         },
     )
     good = opening(secrets.token_hex(16))
@@ -140,7 +140,7 @@ async def test_a_transaction_does_not_see_its_own_writes(node: Any, monkeypatch:
         return args
 
     real = chaincode.router.FUNCTIONS
-    function = chaincode.router.Function(twice, real["policy:read"].args)
+    function = chaincode.router.ContractFunction(twice, real["policy:read"].args)
     monkeypatch.setattr(chaincode.router, "FUNCTIONS", {**real, "twice": function})
     ledger = node.open()
     first, second = await asyncio.gather(ledger.submit("twice", b"{}"), ledger.submit("twice", b"{}"))
@@ -194,7 +194,7 @@ async def test_state_survives_a_restart(node: Any) -> None:
     held = await client.read_pair(names[0])
     assert held is not None
     assert held.epoch == 2
-    assert len((await client.trail(names[0])).records) == 5
+    assert len((await client.pair_log(names[0])).entries) == 5
     assert (await client.authorize([node.ask(names[1])])).permit is not None
     await client.close()
     report = node.verify(replay=True)

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 import structlog
 
-from chaincode.consent.calls import FileTerms, OpenPairs
+from chaincode.consent.calls import OpenPairs, PublishTerms
 from chaincode.consent.limits import CONSENTS, HELD, PROVISIONS, TERMS
-from chaincode.consent.model import Period, Policy, PolicyRule
+from chaincode.consent.model import Period
 from chaincode.encoding import decode
+from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.provisions import Conditions, Rule
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
@@ -292,7 +293,7 @@ async def test_an_end_leaves_pairs_alone_that_the_consent_never_concerned(site: 
     await site.put(draft("c", [towards(C)], status="inactive"))
     (function, args) = site.ledger.submitted[0]
     assert [function] == calls(site)
-    assert len(decode(args, FileTerms).filings) == 1
+    assert len(decode(args, PublishTerms).updates) == 1
     assert await states(site, B) == [("active", 1)]
 
 
@@ -305,7 +306,7 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
         if function == "consent:open":
             assert len(decode(args, OpenPairs).openings) == 1
         else:
-            assert len({one.pair for one in decode(args, FileTerms).filings}) == 1
+            assert len({one.pair for one in decode(args, PublishTerms).updates}) == 1
 
 
 # -- what is refused before it is stored -----------------------------------------

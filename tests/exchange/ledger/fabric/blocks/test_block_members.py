@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from chaincode.shim.errors import ProposalError
 from chaincode.shim.proposal import caller_of
 from exchange.ledger.fabric.blocks.errors import UnreadableError
-from exchange.ledger.fabric.blocks.members import Member, Members, Organisation, Role
+from exchange.ledger.fabric.blocks.members import Msp, MspMember, MspMembers, MspRole
 from exchange.ledger.fabric.blocks.policies import satisfied, signed
 from exchange.ledger.fabric.gateway.errors import IdentityError
 from exchange.ledger.fabric.gateway.identity import ORDERS, Identity
@@ -81,7 +81,7 @@ def organisation(
     revoked: Sequence[bytes] = (),
     units: bool = True,
     msp_id: str = "AMSP",
-) -> Organisation:
+) -> Msp:
     config = FabricMSPConfig(
         name=msp_id,
         root_certs=[root.pem for root in roots],
@@ -99,11 +99,11 @@ def organisation(
             (named.orderer_ou_identifier, "orderer"),
         ):
             identifier.organizational_unit_identifier = unit
-    return Organisation(MSPConfig(type=0, config=config.SerializeToString()).SerializeToString())
+    return Msp(MSPConfig(type=0, config=config.SerializeToString()).SerializeToString())
 
 
-def roles(found: Organisation, holder: Holder) -> set[Role] | None:
-    member = Members([found]).find(holder.serialized())
+def roles(found: Msp, holder: Holder) -> set[MspRole] | None:
+    member = MspMembers([found]).find(holder.serialized())
     return None if member is None else set(member.roles)
 
 
@@ -112,21 +112,21 @@ ROOT = Holder("root", ca=True)
 
 def test_unit_says_what_a_member_is():
     found = organisation(ROOT)
-    for role in (Role.CLIENT, Role.PEER, Role.ADMIN, Role.ORDERER):
-        assert roles(found, ROOT.issue("x", role.value)) == {Role.MEMBER, role}
-    assert roles(found, ROOT.issue("x", "peer", "ward 3")) == {Role.MEMBER, Role.PEER}
+    for role in (MspRole.CLIENT, MspRole.PEER, MspRole.ADMIN, MspRole.ORDERER):
+        assert roles(found, ROOT.issue("x", role.value)) == {MspRole.MEMBER, role}
+    assert roles(found, ROOT.issue("x", "peer", "ward 3")) == {MspRole.MEMBER, MspRole.PEER}
 
 
 def test_no_unit_or_two_make_no_member():
     assert roles(organisation(ROOT), ROOT.issue("x")) is None
     assert roles(organisation(ROOT), ROOT.issue("x", "peer", "client")) is None
-    assert roles(organisation(ROOT, units=False), ROOT.issue("x")) == {Role.MEMBER}
+    assert roles(organisation(ROOT, units=False), ROOT.issue("x")) == {MspRole.MEMBER}
 
 
 def test_named_administrator_needs_no_unit():
     admin = ROOT.issue("boss")
-    assert roles(organisation(ROOT, admins=[admin]), admin) == {Role.MEMBER, Role.ADMIN}
-    assert roles(organisation(ROOT, admins=[admin], units=False), admin) == {Role.MEMBER, Role.ADMIN}
+    assert roles(organisation(ROOT, admins=[admin]), admin) == {MspRole.MEMBER, MspRole.ADMIN}
+    assert roles(organisation(ROOT, admins=[admin], units=False), admin) == {MspRole.MEMBER, MspRole.ADMIN}
 
 
 def test_certificate_of_another_authority_of_the_same_name_is_no_member():
@@ -145,7 +145,7 @@ def test_certificate_with_any_byte_changed_is_no_member_and_no_surprise(flip):
         damaged = der[:at] + bytes([der[at] ^ flip]) + der[at + 1 :]
         pem = b"-----BEGIN CERTIFICATE-----\n" + b64encode(damaged) + b"\n-----END CERTIFICATE-----\n"
         identity = SerializedIdentity(mspid="AMSP", id_bytes=pem).SerializeToString()
-        assert Members([found]).find(identity) is None, at
+        assert MspMembers([found]).find(identity) is None, at
         with suppress(ProposalError):
             assert caller_of(identity).msp_id == "AMSP"  # of a peer that has checked it
         with suppress(IdentityError):
@@ -156,15 +156,17 @@ def test_authorities_and_other_organisations_are_no_members():
     found = organisation(ROOT)
     assert roles(found, ROOT) is None
     assert roles(found, ROOT.issue("x", "peer", ca=True)) is None
-    assert Members([found]).find(ROOT.issue("x", "peer").serialized("BMSP")) is None
-    assert Members([found]).find(b"\xff") is None
-    assert Members([found]).find(SerializedIdentity(mspid="AMSP", id_bytes=b"x").SerializeToString()) is None
+    assert MspMembers([found]).find(ROOT.issue("x", "peer").serialized("BMSP")) is None
+    assert MspMembers([found]).find(b"\xff") is None
+    assert (
+        MspMembers([found]).find(SerializedIdentity(mspid="AMSP", id_bytes=b"x").SerializeToString()) is None
+    )
 
 
 def test_chain_goes_through_authorities_below_the_root_and_only_the_lowest_issue():
     middle = ROOT.issue("middle", ca=True)
     found = organisation(ROOT, intermediates=[middle])
-    assert roles(found, middle.issue("x", "peer")) == {Role.MEMBER, Role.PEER}
+    assert roles(found, middle.issue("x", "peer")) == {MspRole.MEMBER, MspRole.PEER}
     assert roles(found, ROOT.issue("x", "peer")) is None, "a root with authorities below it issues no members"
     assert roles(organisation(ROOT), middle.issue("x", "peer")) is None
     leaf = ROOT.issue("leaf", "peer")
@@ -175,7 +177,7 @@ def test_revoked_certificate_is_no_member_and_a_strangers_list_revokes_nothing()
     bad, good = ROOT.issue("bad", "peer"), ROOT.issue("good", "peer")
     found = organisation(ROOT, revoked=[ROOT.revoking(bad)])
     assert roles(found, bad) is None
-    assert roles(found, good) == {Role.MEMBER, Role.PEER}
+    assert roles(found, good) == {MspRole.MEMBER, MspRole.PEER}
     stranger = Holder("root", ca=True)
     assert roles(organisation(ROOT, revoked=[stranger.revoking(bad)]), bad) is not None
     middle = ROOT.issue("middle", ca=True)
@@ -185,15 +187,15 @@ def test_revoked_certificate_is_no_member_and_a_strangers_list_revokes_nothing()
 
 def test_definition_of_another_kind_is_refused():
     with pytest.raises(UnreadableError, match=r"not of X\.509"):
-        Organisation(MSPConfig(type=1).SerializeToString())
+        Msp(MSPConfig(type=1).SerializeToString())
     garbled = FabricMSPConfig(name="AMSP", root_certs=[b"x"]).SerializeToString()
     with pytest.raises(UnreadableError, match="can't be read"):
-        Organisation(MSPConfig(config=garbled).SerializeToString())
+        Msp(MSPConfig(config=garbled).SerializeToString())
 
 
 def test_only_the_low_form_of_a_signature_counts():
     holder = ROOT.issue("x", "peer")
-    member = Members([organisation(ROOT)]).find(holder.serialized())
+    member = MspMembers([organisation(ROOT)]).find(holder.serialized())
     assert member is not None
     key = holder.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signature = asyncio.run(Identity.from_pem("AMSP", holder.pem, key).sign(b"message"))
@@ -207,16 +209,16 @@ def test_only_the_low_form_of_a_signature_counts():
 # -- policies -------------------------------------------------------------------------------
 
 MSPS = ("AMSP", "BMSP", "CMSP")
-PEOPLE: list[Member] = []
+PEOPLE: list[MspMember] = []
 for _msp in MSPS:
-    _found = Members([organisation(ROOT, msp_id=_msp)])
+    _found = MspMembers([organisation(ROOT, msp_id=_msp)])
     for _unit in ("peer", "peer", "admin", "client"):
         _member = _found.find(ROOT.issue("x", _unit).serialized(_msp))
         assert _member is not None
         PEOPLE.append(_member)
 
-PRINCIPALS = [(msp, role) for msp in MSPS for role in (Role.MEMBER, Role.PEER, Role.ADMIN)]
-NUMBERS = {Role.MEMBER: MSPRole.MEMBER, Role.PEER: MSPRole.PEER, Role.ADMIN: MSPRole.ADMIN}
+PRINCIPALS = [(msp, role) for msp in MSPS for role in (MspRole.MEMBER, MspRole.PEER, MspRole.ADMIN)]
+NUMBERS = {MspRole.MEMBER: MSPRole.MEMBER, MspRole.PEER: MSPRole.PEER, MspRole.ADMIN: MSPRole.ADMIN}
 
 
 def envelope(rule: SignaturePolicy) -> SignaturePolicyEnvelope:
@@ -234,7 +236,7 @@ def out_of(n: int, *rules: SignaturePolicy) -> SignaturePolicy:
     return SignaturePolicy(n_out_of=SignaturePolicy.NOutOf(n=n, rules=rules))
 
 
-def by(msp: str, role: Role) -> SignaturePolicy:
+def by(msp: str, role: MspRole) -> SignaturePolicy:
     return SignaturePolicy(signed_by=PRINCIPALS.index((msp, role)))
 
 
@@ -259,16 +261,16 @@ def test_n_out_of_is_never_satisfied_without_so_many_different_signers(n, wanted
 
     if answer:  # Fabric takes signers greedily, so it may refuse what some assignment would satisfy
         assert possible(n)
-    distinct = len(set(wanted)) == len(wanted) and all(role is Role.MEMBER for _, role in wanted)
+    distinct = len(set(wanted)) == len(wanted) and all(role is MspRole.MEMBER for _, role in wanted)
     if distinct:
         assert answer == possible(n)
 
 
-NOBODY = Member(b"", "NobodyMSP", ROOT.certificate, frozenset())
+NOBODY = MspMember(b"", "NobodyMSP", ROOT.certificate, frozenset())
 
 
 def test_one_signer_does_not_count_twice():
-    rule = out_of(2, by("AMSP", Role.PEER), by("AMSP", Role.PEER))
+    rule = out_of(2, by("AMSP", MspRole.PEER), by("AMSP", MspRole.PEER))
     assert not signed(envelope(rule), PEOPLE[:1])
     assert signed(envelope(rule), PEOPLE[:2])
 
@@ -304,7 +306,7 @@ def test_implicit_policy_counts_the_organisations_below(rule, needed):
     for msp in MSPS:
         policy = group.groups[msp].policies["Endorsement"].policy
         policy.type = Policy.SIGNATURE
-        policy.value = envelope(by(msp, Role.PEER)).SerializeToString()
+        policy.value = envelope(by(msp, MspRole.PEER)).SerializeToString()
     outer = group.policies["Endorsement"].policy
     outer.type = Policy.IMPLICIT_META
     outer.value = ImplicitMetaPolicy(sub_policy="Endorsement", rule=rule).SerializeToString()

@@ -51,7 +51,7 @@ from fabric_protos.peer.transaction_pb2 import (
 from google.protobuf.any_pb2 import Any as Packed
 from google.rpc.status_pb2 import Status as RpcStatus
 
-from exchange.ledger.fabric.gateway.client import Deadlines, Gateway
+from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.events import Follower
 from exchange.ledger.fabric.gateway.identity import Identity
 from tests.support.ledger.simulated_blocks import CHAINCODE, CHANNEL, whole  # beside this file
@@ -272,7 +272,7 @@ class Stage:
     """A simulated peer with a client of it."""
 
     peer: SimulatedPeer
-    gateway: Gateway
+    gateway: GatewayClient
     follower: Follower
     channel: grpc.aio.Channel
     identity: Identity
@@ -302,7 +302,7 @@ async def staged(identity: Identity) -> AsyncIterator[Callable[..., Any]]:
             stack.push_async_callback(server.stop, None)
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
             stack.push_async_callback(channel.close)
-            client = Gateway(channel, identity, CHANNEL, CHAINCODE, deadlines=deadlines)
+            client = GatewayClient(channel, identity, CHANNEL, CHAINCODE, deadlines=deadlines)
             return Stage(peer, client, Follower(channel, identity, CHANNEL), channel, identity)
 
         yield open_stage

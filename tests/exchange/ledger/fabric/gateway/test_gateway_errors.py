@@ -16,10 +16,10 @@ from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
     CommitError,
-    Detail,
-    Endorsed,
+    EndorsedTransaction,
     EndorseError,
     EvaluateError,
+    FailureDetail,
     IdentityError,
     OutcomeUnknownError,
     ProfileError,
@@ -62,7 +62,7 @@ def test_no_row_of_the_table_hides_behind_another(entry):
 def test_text_counts_in_details_too(entry):
     for stage in entry.stages:
         error = failure(stage, entry.code, "see the details")
-        error.details = (Detail("peer:7051", "A", f"said {entry.text}"),)
+        error.details = (FailureDetail("peer:7051", "A", f"said {entry.text}"),)
         assert row(error) is entry
 
 
@@ -82,16 +82,18 @@ def test_refusal_keeps_every_line_of_its_message():
 def test_refusal_of_peers_that_lag_behind_the_own_one_is_none_and_worth_another_try():
     said = "chaincode response 404, not-found: a pair is not open"
     few = "failed to collect enough transaction endorsements, see attached details for more info"
-    others = (Detail("b:7051", "BMSP", said), Detail("c:7051", "CMSP", said))
+    others = (FailureDetail("b:7051", "BMSP", said), FailureDetail("c:7051", "CMSP", said))
     lagging = EndorseError(StatusCode.ABORTED, few, others, own="AMSP")
     assert lagging.refusal is None
     assert advise(lagging) is Advice.AGAIN
-    refused = EndorseError(StatusCode.ABORTED, few, (*others, Detail("a:7051", "AMSP", said)), own="AMSP")
+    refused = EndorseError(
+        StatusCode.ABORTED, few, (*others, FailureDetail("a:7051", "AMSP", said)), own="AMSP"
+    )
     assert refused.refusal
     assert advise(refused) is Advice.GIVE_UP
 
 
-ENDORSED = Endorsed("ab", 1, b"", b"")
+ENDORSED = EndorsedTransaction("ab", 1, b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,9 @@ def test_profile_that_can_not_be_used_is_named(tmp_path):
 
 def test_messages_say_stage_code_and_who_said_what():
     error = EndorseError(
-        grpc.StatusCode.ABORTED, "failed", (Detail("peer:7051", "A", "no"), Detail("peer:7052", "B", "yes"))
+        grpc.StatusCode.ABORTED,
+        "failed",
+        (FailureDetail("peer:7051", "A", "no"), FailureDetail("peer:7052", "B", "yes")),
     )
     assert str(error) == "endorse: ABORTED: failed [A peer:7051: no; B peer:7052: yes]"
     assert str(CommitError("ab", "BAD", 3)) == "transaction ab is invalid in block 3: BAD"

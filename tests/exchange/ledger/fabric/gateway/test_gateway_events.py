@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exchange.ledger.fabric.gateway import events
 from exchange.ledger.fabric.gateway.errors import EventsError
-from exchange.ledger.fabric.gateway.events import Follower, Position
+from exchange.ledger.fabric.gateway.events import EventPosition, Follower
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ async def test_every_event_comes_once_and_in_order_from_any_position(staged, cha
     for number, block in enumerate(chain, start=1):
         await stage.peer.add(*((f"{number}-{place}", code, "e") for place, code in enumerate(block)))
         valid = [f"{number}-{place}" for place, code in enumerate(block) if code == VALID]
-        expected += [(Position(number, index), tx_id) for index, tx_id in enumerate(valid)]
+        expected += [(EventPosition(number, index), tx_id) for index, tx_id in enumerate(valid)]
     seen = data.draw(st.integers(0, len(expected)), label="seen before")
     after = expected[seen - 1][0] if seen else None
     stage.peer.break_after.extend(breaks)

@@ -19,8 +19,8 @@ from fabric_protos.gateway import gateway_pb2 as gateway
 from fabric_protos.msp.identities_pb2 import SerializedIdentity
 from fabric_protos.peer.proposal_pb2 import Proposal
 
-from exchange.ledger.fabric.gateway.client import Gateway
-from exchange.ledger.fabric.gateway.errors import Endorsed
+from exchange.ledger.fabric.gateway.client import GatewayClient
+from exchange.ledger.fabric.gateway.errors import EndorsedTransaction
 from exchange.ledger.fabric.gateway.identity import ORDERS, low_s
 
 HERE = Path(__file__).parent / "vectors"
@@ -87,8 +87,8 @@ def test_frozen_signatures_of_both_kinds_become_low(curve: str) -> None:
 
 def test_a_transaction_that_was_kept_is_sent_as_it_was_frozen() -> None:
     """By a later release too: its outcome may still have to be settled."""
-    kept = msgspec.json.decode(MESSAGES["kept"], type=Endorsed)
+    kept = msgspec.json.decode(MESSAGES["kept"], type=EndorsedTransaction)
     assert msgspec.json.encode(kept).decode() == MESSAGES["kept"]
     recorder = MAKE["Recorder"]()
-    asyncio.run(Gateway(recorder, None, "records", "ledger").send(kept))  # type: ignore[arg-type]  # nobody signs
+    asyncio.run(GatewayClient(recorder, None, "records", "ledger").send(kept))  # type: ignore[arg-type]  # nobody signs
     assert recorder.sent == [("/gateway.Gateway/Submit", SENT["Submit"])]

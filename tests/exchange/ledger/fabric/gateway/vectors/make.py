@@ -40,8 +40,8 @@ from fabric_protos.peer.transaction_pb2 import (
 from google.protobuf.internal import well_known_types
 
 from exchange.ledger.fabric.gateway import proposal
-from exchange.ledger.fabric.gateway.client import Gateway
-from exchange.ledger.fabric.gateway.events import Follower, Position
+from exchange.ledger.fabric.gateway.client import GatewayClient
+from exchange.ledger.fabric.gateway.events import EventPosition, Follower
 from exchange.ledger.fabric.gateway.identity import ORDERS, Identity, low_s
 
 HERE = Path(__file__).parent
@@ -172,7 +172,7 @@ async def messages() -> dict[str, Any]:
     """Every call of the client once, and what it keeps."""
     key, recorder = ec.derive_private_key(SECRET, CURVES["secp256r1"]), Recorder()
     identity = Identity("HospitalMSP", certificate(key), signer(key, []))
-    client = Gateway(recorder, identity, "records", "ledger")
+    client = GatewayClient(recorder, identity, "records", "ledger")
     await client.evaluate("consent:read", b'{"pair":"00"}', organisations=["HospitalMSP"])
     endorsed = await client.endorse(
         "consent:open", b"{}", transient={"evidence": b"\x00\xff"}, organisations=["AMSP", "BMSP"]
@@ -180,8 +180,8 @@ async def messages() -> dict[str, Any]:
     await client.send(endorsed)
     await client.commit_status(endorsed.tx_id)
     follower = Follower(recorder, identity, "records")
-    events = follower.chaincode_events("ledger", Position(6, 0))
-    assert (await anext(events)).position == Position(6, 1)
+    events = follower.chaincode_events("ledger", EventPosition(6, 0))
+    assert (await anext(events)).position == EventPosition(6, 1)
     await events.aclose()
     assert [block.header.number async for block in follower.blocks(3, 5)] == [3, 4, 5]
     return {

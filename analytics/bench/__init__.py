@@ -1,0 +1,1 @@
+"""Benchmarks of encrypted scoring. No other part of `analytics` imports them."""

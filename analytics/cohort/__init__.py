@@ -1,0 +1,1 @@
+"""Scores of a whole cohort on Dask workers that see ciphertext only."""

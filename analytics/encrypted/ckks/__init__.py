@@ -1,0 +1,1 @@
+"""Approximate scores of thousands of patients: CKKS with one slot per patient."""

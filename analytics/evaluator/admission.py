@@ -1,0 +1,77 @@
+"""Admission of requests: known clients, a rate limit for each, and no query answered twice.
+
+1. A client is known by the SHA-256 of its bearer token. Without any registered client every request is
+   refused.
+2. Each client has a token bucket of queries, because enough answers about patients that can't exist would
+   give the model away.
+3. The same query is never answered again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from analytics.errors import EvaluatorBusyError, ReplayedQueryError, UnauthenticatedError
+
+_CACHE_SIZE = 100_000
+
+
+def authenticated_client(authorization: str, clients: Mapping[str, str]) -> str:
+    """Return the name of the client with the bearer token of an `Authorization` header.
+
+    Raises:
+        UnauthenticatedError: the header holds no known token.
+    """
+    scheme, _, token = authorization.partition(" ")
+    given = hashlib.sha256(token.encode()).hexdigest()
+    # Every entry is compared, so that the time taken does not tell which one matched.
+    matches = [name for name, known in clients.items() if hmac.compare_digest(given, known)]
+    if scheme.lower() != "bearer" or not matches:
+        raise UnauthenticatedError("a known bearer token is needed")
+    return matches[0]
+
+
+class RateLimit:
+    """A token bucket of queries for each client, refilled evenly over the minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._rate = per_minute / 60
+        self._size = float(per_minute)
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def spend(self, client: str) -> None:
+        """Take one query from a client's bucket.
+
+        Raises:
+            EvaluatorBusyError: the bucket is empty.
+        """
+        now = time.monotonic()
+        left, since = self._left.get(client, (self._size, now))
+        left = min(self._size, left + (now - since) * self._rate)
+        if left < 1:
+            raise EvaluatorBusyError("this client's queries for the minute are used up")
+        self._left[client] = (left - 1, now)
+
+
+class ReplayCache:
+    """Digests of the latest queries, so that none is answered twice."""
+
+    def __init__(self, size: int = _CACHE_SIZE) -> None:
+        self._size = size
+        self._digests: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, digest: str) -> None:
+        """Add a query.
+
+        Raises:
+            ReplayedQueryError: the query is in the cache already.
+        """
+        if digest in self._digests:
+            raise ReplayedQueryError("this query was sent before; encrypt a new one")
+        self._digests[digest] = None
+        if len(self._digests) > self._size:
+            self._digests.popitem(last=False)

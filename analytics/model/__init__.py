@@ -1,0 +1,1 @@
+"""Training with XGBoost, the model card, its charts, and the folder of an exported model."""

@@ -1,0 +1,64 @@
+"""The consortium's policy as the ledger holds it.
+
+Fields are append-only: new ones have a default, old ones keep their name and meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from chaincode.access.model import Action
+from chaincode.consent.model import PURPOSES
+
+SCHEMA = 1
+"""Version of every value in this module; a reader refuses a newer one."""
+
+
+class PolicyRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An access that needs no patient's consent.
+
+    `relation` is `custodian` where the recipient holds the records itself, `member` for any member of
+    the consortium. `subject` as in `chaincode.consent.model.Pair`.
+    """
+
+    id: str
+    relation: Literal["custodian", "member"]
+    subject: Literal["patient", "directory"]
+    purposes: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The members of the consortium, and the rules that permit without a patient's consent.
+
+    `voters` are the members that decide on the next version; all of them where none is named. A member
+    without a vote takes part like any other: it holds records, asks, and endorses.
+    """
+
+    version: int
+    members: tuple[str, ...]
+    rules: tuple[PolicyRule, ...]
+    schema: int = 1  # an absent schema is 1, whatever SCHEMA becomes
+    voters: tuple[str, ...] = ()
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """Return the members of which more than half adopt the next version."""
+        return self.voters or self.members
+
+
+def understands_policy(policy: Policy) -> bool:
+    """Return whether every rule of `policy` means something to this release."""
+    return policy.schema <= SCHEMA and all(
+        rule.purposes
+        and PURPOSES.issuperset(rule.purposes)
+        and _ACTIONS.issuperset(rule.actions)
+        and "" not in rule.classes
+        for rule in policy.rules
+    )
+
+
+_ACTIONS = frozenset(action.value for action in Action)

@@ -1,0 +1,1 @@
+"""Working parts that several tests of `analytics` share."""
