@@ -1,44 +1,40 @@
-# Two commands: `make demo` and `make test`. Everything is installed into .venv/.
-PYTHON ?= python3.11
+# `make demo`, `make tour` and `make test` install what they need into .venv/ and say so on standard error.
+PYTHON ?=# found by itself: 3.11, 3.12 or 3.13; or make PYTHON=/path/to/python
 VENV := .venv
 BIN := $(VENV)/bin
-LOCK := requirements.lock
 NAME ?= access
 ARGS ?=
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIN := $(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit
+RUNTIME := chaincode gateway postgresql scoring evaluator training pictures cohorts build
 
-.PHONY: postgresql demo tour test test-quick test-fabric lint format bench lock clean
+.DEFAULT_GOAL := help
+.PHONY: FORCE help demo tour test test-quick test-fabric test-pythons postgresql lint format bench lock clean
 
-$(VENV)/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Looks each time whether the environment is still of use; what is installed in it depends on that.
+$(VENV)/.python: FORCE
+	@sh tools/environment.sh $(VENV) "$(PYTHON)"
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml requirements-demo.lock requirements-installer.lock
+	@sh tools/install.sh $(VENV) requirements-demo.lock "the demo"
 	@touch $@
 
-$(VENV)/.runtime: $(VENV)/.python pyproject.toml $(LOCK)
-	@$(BIN)/pip install --quiet --require-hashes --requirement $(LOCK) 1>&2
-	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . 1>&2  # it warns of every editable installation
-	@touch $@
+$(VENV)/.test: $(VENV)/.python pyproject.toml requirements-test.lock requirements-installer.lock
+	@sh tools/install.sh $(VENV) requirements-test.lock "the demo and the tests"
+	@touch $(VENV)/.demo $@
 
-$(VENV)/.test: $(VENV)/.runtime requirements-test.lock
-	@$(BIN)/pip install --quiet --require-hashes --requirement requirements-test.lock 1>&2
-	@touch $@
-
-demo: $(VENV)/.runtime  ## a running node with real data, and what to try; ARGS="--ledger fabric" on a real network
+demo: $(VENV)/.demo  ## a running node with real data, and what to try; ARGS="--ledger fabric" on a real network
 	@$(BIN)/consentry demo $(ARGS)
 
-tour: $(VENV)/.runtime  ## the whole story over HTTP, without a person; ARGS="--ledger fabric" on a real network
+tour: $(VENV)/.demo  ## the whole story over HTTP, without a person; ARGS="--ledger fabric" on a real network
 	@$(BIN)/consentry demo --tour $(ARGS)
 
-postgresql:  ## the server that tests start; without its own cluster, which they don't use
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
-	    mkdir -p /etc/postgresql-common; \
-	    [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
-	    export DEBIAN_FRONTEND=noninteractive; \
-	    apt-get update -qq && apt-get install -qq --yes --no-install-recommends -o Dpkg::Options::=--force-confold postgresql; \
-	  } 1>&2 || echo "PostgreSQL's server is missing and can't be installed by this user: have an administrator run apt-get install postgresql" >&2; }
+bench: $(VENV)/.demo  ## the figures of the README: make -s bench NAME=access ARGS="--seconds 5"
+	@$(BIN)/consentry bench $(NAME) --json $(ARGS)
 
-test: $(VENV)/.test lint postgresql  ## everything
+test: $(VENV)/.test lint postgresql  ## everything: lint and all tests; installs PostgreSQL as root
 	@$(BIN)/pytest $(ARGS)
 
 test-quick: $(VENV)/.test postgresql  ## without what takes minutes
@@ -47,22 +43,30 @@ test-quick: $(VENV)/.test postgresql  ## without what takes minutes
 test-fabric: $(VENV)/.test  ## the part on a real Fabric network; fails without Fabric's programs
 	@CONSENTRY_REQUIRE_FABRIC=1 $(BIN)/pytest -m fabric $(ARGS)
 
-lint: $(VENV)/.test  ## style, types and the direction of imports
+test-pythons:  ## a quick part on each other Python, 3.11 to 3.13, that the machine has
+	@sh tools/test_pythons.sh
+
+postgresql:  ## the system's PostgreSQL, which tests start; as root from apt, and never a cluster of its own
+	@sh tools/postgresql.sh
+
+lint: $(VENV)/.test  ## style, types, the direction of imports, and the licences of what is installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tools/licences.py --check
 
-format: $(VENV)/.test
+format: $(VENV)/.test  ## the style that lint asks for
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.runtime  ## make -s bench NAME=access ARGS="--seconds 5"
-	@$(BIN)/consentry bench $(NAME) --json $(ARGS)
-
 lock: $(VENV)/.test  ## pin every dependency anew; what is installed is what was tested
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --all-extras pyproject.toml -o requirements-test.lock
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit --constraint requirements-test.lock --extra chaincode --extra exchange --extra postgresql --extra analytics --extra build pyproject.toml -o $(LOCK)
+	@$(PIN) --group installer -o requirements-installer.lock
+	@$(PIN) --all-extras pyproject.toml -o requirements-test.lock
+	@$(PIN) --constraint requirements-test.lock $(RUNTIME:%=--extra %) pyproject.toml -o requirements.lock
+	@$(PIN) --constraint requirements-test.lock --extra demo --extra build pyproject.toml -o requirements-demo.lock
+	@$(MAKE) --no-print-directory $(VENV)/.test
+	@$(BIN)/python tools/licences.py
 
-clean:
-	rm -rf $(VENV) build dist *.egg-info
+clean:  ## remove what was installed and built
+	rm -rf $(VENV) $(VENV)-3.* build dist *.egg-info

@@ -1,4 +1,4 @@
-"""Writes the compose files from the same functions that `consentry network up` configures its processes with.
+"""The compose files, written by the functions that configure the processes of `consentry network up`.
 
     python compose/generate.py > compose/compose.yaml
     python compose/generate.py scoring > compose/scoring.yaml
@@ -63,7 +63,7 @@ _HEALTHZ = (
 
 
 def compose() -> dict[str, Any]:
-    """The whole document."""
+    """Return the whole document."""
     services: dict[str, Service] = {"prepare": _prepare()}
     for orderer in _TOPOLOGY.orderers:
         services[orderer.name] = _orderer(orderer)
@@ -86,7 +86,7 @@ def compose() -> dict[str, Any]:
 
 
 def scoring() -> dict[str, Any]:
-    """What is laid over the whole document where patients are scored: compose merges the two."""
+    """Return the document for scoring, which compose merges into the whole one."""
     names = [_name(organisation) for organisation in _TOPOLOGY.organisations]
     services = {f"gateway.{name}": _asking(name) for name in names}
     files = {
@@ -166,7 +166,7 @@ def _chaincode(organisation: NetworkOrganisation) -> Service:
 
 
 def _database(organisation: NetworkOrganisation) -> Service:
-    """A hospital's PostgreSQL: its gateway alone shares its network, as a role that owns one database."""
+    """Return a hospital's PostgreSQL: its gateway alone shares its network, as a role with one database."""
     name, data = _name(organisation), "/var/lib/postgresql/data"
     script = "10-gateway.sh"
     return _long_running(
@@ -228,7 +228,7 @@ def _gateway(organisation: NetworkOrganisation, number: int) -> Service:
 
 
 def _gateway_made(organisation: NetworkOrganisation, number: int) -> list[str]:
-    """The command that makes a gateway's node, once."""
+    """Return the command that makes a gateway's node, once."""
     return [
         *("consentry", "init", "/node", "--name", f'"Hospital {number}"', "--ledger", "fabric"),
         *("--profile", str(profile_file(_FOLDER, organisation))),
@@ -246,9 +246,9 @@ def _once(made: list[str]) -> str:
 
 
 def _asking(name: str) -> Service:
-    """What a gateway has besides, to score: the model's public files, a token, and whom to believe.
+    """Return a gateway's additions for scoring: the model's public files, a token, the evaluator's CA.
 
-    It takes them at each start, so that a new model or token is a restart. Nobody else is in the network
+    It takes them at each start, so that a new model or token is a restart. No other node is in the network
     between it and the evaluator: neither do hospitals meet there.
     """
     number = next(n for n, one in enumerate(_TOPOLOGY.organisations, 1) if _name(one) == name)
@@ -314,7 +314,7 @@ def _found() -> Service:
 
 
 def _job(name: str) -> Service:
-    """A job sees every part; mounting the volumes first, it gives them their owner and their folders."""
+    """Return a job, which sees every part; as the volumes' first user it sets their owner and folders."""
     return {
         "image": "consentry-setup",
         "build": _build("setup"),
@@ -339,7 +339,7 @@ def _long_running(**service: Any) -> Service:
 
 
 def _hardened(*, memory: str, cpus: str = "1.0", **service: Any) -> Service:
-    """No root, no capabilities, nothing to write to but its volumes, and a bound on what it takes."""
+    """Harden a service: no root, no capabilities, nothing to write to but volumes, and bounded resources."""
     return {
         **{key: value for key, value in service.items() if value != {}},
         "user": USER,
@@ -391,7 +391,7 @@ def _database_host(organisation: NetworkOrganisation) -> str:
 
 
 def _keeps(organisation: NetworkOrganisation) -> str:
-    """The network of a gateway and its database."""
+    """Return the network of a gateway and its database."""
     return f"{_name(organisation)}-database"
 
 
@@ -407,7 +407,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def texts() -> dict[str, str]:
-    """Each file's name and text."""
+    """Return each file's name and text."""
     return {"compose": HEADER + _written(compose()), "scoring": SCORING_HEADER + _written(scoring())}
 
 

@@ -18,7 +18,8 @@ ExchangeError
 ├── UnscorableError          422  too little is recorded for a risk score (says what is missing)
 ├── ThrottledError           503  other requests take all the memory there is; nothing was released
 ├── UnavailableError         503  ledger, store or evaluator can't be reached; nothing was released
-└── DamagedError             503  stored data does not verify; nothing was released
+├── DamagedError             503  stored data does not verify; nothing was released
+└── FormatError              503  stored data is of another release's format; nothing was released
 ```
 
 No message may carry PHI: messages name elements, parameters and codes, never values from records.
@@ -165,5 +166,11 @@ class UnavailableError(ExchangeError):
 
 class DamagedError(ExchangeError):
     """Stored data does not verify; nothing was released."""
+
+    code, status = "exception", 503
+
+
+class FormatError(ExchangeError):
+    """Stored data is of the format of an older or a newer release; nothing was released."""
 
     code, status = "exception", 503

@@ -1,1 +1,1 @@
-"""Tools of the project's developers; nothing here is installed."""
+"""Programs that check this repository or generate parts of it; none of them is installed with Consentry."""

@@ -12,11 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xgboost as xgb
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score, roc_curve
 
@@ -64,7 +64,7 @@ def describe_model(data: Dataset, trained: TrainedModel, model: CompiledModel) -
             "model": model.digest,
             "bins": trained.bins.digest,
             "data": _data_section(data, trained),
-            "training": {**describe_settings(trained.settings), "software": {"xgboost": version("xgboost")}},
+            "training": {**describe_settings(trained.settings), "software": {"xgboost": xgb.__version__}},
             "performance": measures(outcome, probability, threshold, resamples=_RESAMPLES),
             "calibration": calibration_table(outcome, probability),
             "subgroups": {

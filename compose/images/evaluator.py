@@ -1,4 +1,4 @@
-"""Starts the evaluator in its container: models from /models; clients, certificate and key are secrets.
+"""The evaluator's start in its container: models from /models; clients, certificate and key are secrets.
 
 Clients are JSON: each one's name, and the SHA-256 of its bearer token in hexadecimal. Certificate chain and
 key are PEM files; gateways know the evaluator by them.
@@ -20,7 +20,7 @@ MODELS = Path("/models")
 
 
 def main() -> int:
-    """Serve until told to end; the exit status."""
+    """Serve until told to end, and return the exit status."""
     try:
         clients = json.loads(CLIENTS.read_text())
         settings = EvaluatorSettings(models=read_models(MODELS), clients=clients)

@@ -40,7 +40,7 @@ def run(command: Callable[[], object]) -> None:
     except InUseError:
         fail("another process has this node open; end that gateway or load, then call again")
     except DamagedError as why:
-        fail(f"{why}; nothing was changed; restore a backup, docs/operations.md says how", code=3)
+        fail(f"{why}; nothing was changed; restore a backup, docs/operations/backup.md says how", code=3)
     except ExchangeError as why:
         fail(str(why))
     except ModuleNotFoundError as why:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, metadata
+from typing import Annotated
 
 import typer
 
 from exchange.cli.errors import run
+from exchange.store.engine.format import FORMAT
 
 _COMMANDS = {
     "init": "node.init",
@@ -16,6 +18,7 @@ _COMMANDS = {
     "load": "node.load",
     "verify": "node.verify",
     "rebuild": "node.rebuild",
+    "migrate": "node.migrate",
     "demo": "development.demo",
     "bench": "development.bench",
 }
@@ -32,6 +35,12 @@ _HELP = (
     "A privacy-preserving exchange for health records: every disclosure is a ledger transaction.\n\n"
     "Start with `consentry demo`, or make a node of your own: `init`, `client register`, `load`, `serve`."
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"consentry {metadata.version('consentry')}, nodes of format {FORMAT}")
+        raise typer.Exit
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
@@ -55,7 +64,13 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which release this is."),
+    ] = False,
+) -> None:
     pass
 
 

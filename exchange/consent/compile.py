@@ -8,7 +8,7 @@
    that two pairs share no unusual value: what permits gets shorter, what denies gets longer, and where a
    rule does both, the broken minute is denied.
 
-What a consent means is set down in `docs/adr/0008-consent-semantics.md`.
+`docs/consent.md` defines the meaning of a consent.
 
 Source: https://hl7.org/fhir/R4/consent.html; IHE Privacy Consent on FHIR.
 """

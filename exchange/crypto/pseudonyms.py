@@ -7,7 +7,7 @@ enumerate all pairs; when it is destroyed, the entries mean nothing any more.
 
 Where the pair towards the recipient is not open, a request is logged under an *attempt name* instead. It
 looks like a pair that was never opened, each is another, and only who holds the secret can tell that two
-of them, or one of them and a pair, belong to one patient (`docs/adr/0015-attempt-names.md`).
+of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
 """
 
 from __future__ import annotations

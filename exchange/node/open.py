@@ -33,6 +33,7 @@ from exchange.ledger.fabric.gateway.errors import GatewayError
 from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
+from exchange.node.formats import check_formats
 from exchange.node.gateway import Gateway
 from exchange.node.interaction_table import build_capabilities, build_interactions
 from exchange.node.risk_model import open_model
@@ -56,6 +57,7 @@ from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log, create_records
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import FileVault, create_root_key
 
@@ -90,8 +92,11 @@ async def initialise(folder: Folder, settings: Settings) -> None:
             EmbeddedLedger.create_key(folder.node_key)
         await _found(folder, settings)
         records, entries = folder.places(settings)
-        for place, tables in ((records, records_metadata), (entries, log_tables.metadata)):
-            Database(place, tables, durable=True).close()
+        for place, tables, begin in (
+            (records, records_metadata, create_records),
+            (entries, log_tables.metadata, create_log),
+        ):
+            Database(place, tables, durable=True, begin=begin).close()
             made.append(place)
         async with open_node(folder) as node:
             await node.membership.introduce()
@@ -230,11 +235,13 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
 
     Raises:
         ConfigError: the folder is no node, its settings can't be used, or a database of it is missing.
+        FormatError: it is of another format than this release reads.
         DamagedError: a data file does not verify, or they don't fit together; nothing is served.
         InUseError: another process has the node open.
     """
     settings = folder.load()
     folder.check_files(settings)
+    check_formats(folder, settings)
     vault = FileVault(folder.root_key)
     members = Members(settings.members)
     async with AsyncExitStack() as stack:
@@ -245,10 +252,10 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
         if away is not None:
             _log.warning("ledger.away", reason=away)
         kept, listed = folder.places(settings)
-        records = Database(kept, records_metadata, durable=True, begin=False)
+        records = Database(kept, records_metadata, durable=True)
         stack.callback(records.close)
         stack.callback(WriterLock(folder.log).release)  # against a rebuilding of the same file
-        entries = Database(listed, log_tables.metadata, durable=False, begin=False, exclusive=True)
+        entries = Database(listed, log_tables.metadata, durable=False, exclusive=True)
         stack.callback(entries.close)
         witness = partial(open_reader, folder.ledger) if settings.ledger == "embedded" else None
         references = References(vault.derive("references"))

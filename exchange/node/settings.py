@@ -31,6 +31,7 @@ import msgspec
 from exchange.auth.principal import Member
 from exchange.fhir.references import ID
 from exchange.runtime.quota import smallest
+from exchange.store.engine.format import FORMAT, OLDEST, check_format
 from exchange.store.engine.place import Place, Schema
 
 SCHEMAS = ("consentry_records", "consentry_log")
@@ -74,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `database` is the URL of a PostgreSQL database for records and log, as libpq reads it and without a
     password; files in the node's folder without it.
+
+    `format` is the node's (`exchange.store.engine.format`); a file that does not say is of the oldest.
     """
 
     msp_id: str
@@ -89,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_port: int | None = None
     database: str | None = None
     risk: Risk | None = None
+    format: int = FORMAT
 
     @property
     def fhir_base(self) -> str:
@@ -117,6 +121,7 @@ class Folder:
         self.records = path / "records.db"
         self.ledger = path / "ledger.db"
         self.log = path / "log.db"
+        self.journal = path / "load.journal"  # of loads up to format 4
 
     def profile(self, settings: Settings) -> Path | None:
         """The connection profile of a node on Fabric; a relative path starts at this folder."""
@@ -169,9 +174,13 @@ class Folder:
 
         Raises:
             ConfigError: there are none, or they can't be used.
+            FormatError: a newer release made them.
         """
         try:
             raw = tomllib.loads(self.settings_file.read_text(encoding="utf-8"))
+            number = raw.setdefault("format", OLDEST)
+            if isinstance(number, int) and number > FORMAT:  # before anything else in them is looked at
+                check_format(number)
             settings = msgspec.convert(raw, Settings)
         except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
@@ -199,7 +208,7 @@ class Folder:
         for path in (*ledger, *databases):
             if path.is_file() and path.stat().st_size:
                 continue
-            ways = "docs/operations.md says how"
+            ways = "docs/operations/backup.md says how"
             if path == self.log:  # not done unasked: the details that a backup has would be lost
                 ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
             missing = "is empty" if path.is_file() else "is missing"
@@ -354,6 +363,7 @@ def _render(settings: Settings) -> str:
     # JSON strings are TOML basic strings for everything that check() lets through.
     lines = [
         "# This hospital's node; `consentry init` wrote it.",
+        f"format = {settings.format}",
         f"msp_id = {json.dumps(settings.msp_id)}",
         f"base_url = {json.dumps(settings.base_url)}",
         f"ledger = {json.dumps(settings.ledger)}",

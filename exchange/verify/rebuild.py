@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from exchange.errors import DamagedError, UnavailableError
+from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.ledger.port import Checkpoint, Reader
 from exchange.ledger.projection import projected
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place
 from exchange.store.log import log_tables
 from exchange.store.log.renewal import Renewal
+from exchange.store.migrations.create import create_log
 from exchange.verify.node import Progress
 
 _BATCH = 5_000
@@ -46,7 +47,12 @@ def rebuild(renewal: Renewal, ledger: Reader, progress: Progress) -> Rebuilt:
         DamagedError: what an earlier call left half-built can't be used.
         UnavailableError: the database went away, or somebody else has it now; call again, it goes on.
     """
-    database = Database(renewal.fresh, log_tables.metadata, durable=False)
+    try:
+        database = Database(renewal.fresh, log_tables.metadata, durable=False, begin=create_log)
+    except FormatError:
+        raise DamagedError(
+            f"a rebuilding that was begun by another release can't go on; remove {renewal.fresh}"
+        ) from None
     try:
         with database.engine.begin() as connection:
             unread = renewal.copy_details(connection)

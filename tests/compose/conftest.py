@@ -1,4 +1,4 @@
-"""Leaves tests that need Fabric's own programs out where these are not."""
+"""Tests that need Fabric's own programs are skipped where these are absent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exchange.devnet.errors import ProgramsError
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Raised here, all of them share one line."""
+    """Skip a Fabric test where its programs are absent; raised here, all skips share one line."""
     if item.get_closest_marker("fabric"):
         try:
             Programs.find()

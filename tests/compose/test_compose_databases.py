@@ -37,7 +37,7 @@ class Database:
 
 @pytest.fixture(scope="module")
 def database(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """As in the image: the script's superuser is `postgres`, and there is nobody else yet."""
+    """As in the image: the script's superuser is `postgres`, and there is no other role yet."""
     secret = tmp_path_factory.mktemp("secret") / "password"
     secret.write_text(SECRET)
     with running() as server:
@@ -66,7 +66,7 @@ def prepare(database: Database) -> subprocess.CompletedProcess[str]:
 def gateway(
     *command: str, secret: Path | None, passwords: Path, home: Path
 ) -> subprocess.CompletedProcess[str]:
-    """A command as the gateway's container starts it."""
+    """Run a command as the gateway's container starts it."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PGPASSFILE": str(passwords)}
     environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
     if secret is not None:

@@ -38,7 +38,7 @@ JOBS = {"prepare", "found"}
 
 
 def merged(under: Any, over: Any) -> Any:
-    """Two documents as compose merges them: mappings by their keys, lists one behind the other."""
+    """Merge two documents as compose does: mappings by their keys, lists one behind the other."""
     if isinstance(under, dict) and isinstance(over, dict):
         return {key: merged(under.get(key), over.get(key)) for key in (*under, *over)}
     if isinstance(under, list) and isinstance(over, list):
@@ -47,7 +47,7 @@ def merged(under: Any, over: Any) -> Any:
 
 
 def scoring() -> dict[str, Any]:
-    """The whole document where patients are scored; a command is replaced, not joined."""
+    """Return the whole document for scoring; a command is replaced, not joined."""
     whole: dict[str, Any] = merged(DOCUMENT, LAID_OVER)
     for name, service in LAID_OVER["services"].items():
         if "command" in service:
@@ -118,7 +118,7 @@ def plain() -> tuple[Topology, NetworkFolder]:
 
 
 def settings(environment: dict[str, str]) -> dict[str, str]:
-    """An environment without addresses and ports: containers have names, processes have ports."""
+    """Return an environment without addresses and ports: containers have names, processes have ports."""
     address = r"[\w.]+:\d+|0\.0\.0\.0|127\.0\.0\.1|^\d{4,5}$"
     return {key: re.sub(address, "ADDRESS", value) for key, value in environment.items()}
 
@@ -329,7 +329,7 @@ def test_prepare_writes_what_every_container_reads_and_writes_it_once(folders):
 
 
 def options(*words: str) -> set[str]:
-    """The options of a command."""
+    """Return the options of a command."""
     command: Any = get_command(build(list(words)))
     for word in words:
         command = command.commands[word] if hasattr(command, "commands") else command

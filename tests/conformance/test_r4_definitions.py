@@ -46,7 +46,7 @@ def official() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def rows(definition: dict[str, Any]) -> dict[str, str]:
-    """Path to cardinality, types and required value set, straight from a StructureDefinition."""
+    """Map path to cardinality, types and required value set, straight from a StructureDefinition."""
     said = {}
     for element in definition["snapshot"]["element"][1:]:
         if element["max"] == "0":

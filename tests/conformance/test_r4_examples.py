@@ -103,7 +103,7 @@ def examples() -> dict[str, bytes]:
 
 
 def fits(body: bytes) -> bool:
-    """Whether the fast pass alone accepts."""
+    """Check whether the fast pass alone accepts."""
     text = wellformed.read(body)
     if text is None or not text.plain:
         return False

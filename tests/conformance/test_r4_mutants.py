@@ -32,7 +32,7 @@ LARGEST = 60_000
 """Bytes of the largest example that is mutated at scale 1."""
 
 MARK = "Zebedee Quux"
-"""What a mutation puts into bodies; no error may repeat it."""
+"""The text that a mutation puts into bodies; no error may repeat it."""
 
 OPEN_SETS = ("mimetypes", "currencies", "ucum-units")
 """Required value sets whose codes FHIR does not list."""
@@ -118,7 +118,7 @@ def type_codes(element: dict[str, Any]) -> list[str]:
 
 
 def sites(structures: Structures, owner: dict[str, Any], type_name: str, path: str) -> Iterator[Site]:
-    """Every property of an object that carries an element, and those of the objects in it."""
+    """Yield every property of an object that carries an element, and those of the objects in it."""
     for name, element in structures[type_name].items():
         base = name.removesuffix("[x]")
         for code in type_codes(element):
@@ -301,13 +301,13 @@ KINDS: dict[str, Kind] = {
 
 
 def written(resource: dict[str, Any]) -> bytes:
-    """JSON of a mutant; its marks become what no Python object can hold."""
+    """Return the JSON of a mutant; its marks become text that no Python object can hold."""
     text = json.dumps(resource, separators=(",", ":"), ensure_ascii=False)
     return text.replace('"\\u0001huge"', "1e999").replace('"\\u0001', '"').encode()
 
 
 def mutants(archive: Archive, kind: Kind, limit: int) -> Iterator[tuple[str, str, bytes]]:
-    """Up to `limit` mutants, spread over the examples: example's name, mutated object's path, body."""
+    """Return up to `limit` mutants, spread over the examples: example's name, mutated object's path, body."""
     names = sorted(archive.examples)
     random.Random(4).shuffle(names)
     made = 0

@@ -1,4 +1,4 @@
-"""The channels that the contract suite runs against, and what its tests are made of.
+"""The channels that the contract suite runs against, and the parts of its tests.
 
 A backend is a `Channel`: it hands out `exchange.ledger.port.Transactions` for some organisations, on one
 shared state. `channel` runs a test on every backend, in the name of Hospital A alone; `consortium` on
@@ -73,7 +73,7 @@ class Channel:
 
 @dataclass
 class Simulated:
-    """Contracts run side by side; what a transaction read is checked when it commits, and voids it."""
+    """A state on which contracts run side by side; a change of a key that a transaction read voids it."""
 
     clock: Clock
     state: dict[str, tuple[bytes, int]] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class SimulatedMember:
                 yield event
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
 
 # -- a channel of Fabric ---------------------------------------------------------
@@ -222,7 +222,7 @@ async def on_fabric(
 
 
 async def newest(running: devnet.Network) -> Checkpoint:
-    """Behind every event so far."""
+    """Return a checkpoint behind every event so far."""
     async with open_blocks(running.profile("HospitalA")) as source:
         return Checkpoint(await source.height() - 1, 1 << 32)
 
@@ -276,7 +276,7 @@ async def ledger(channel: Channel) -> LedgerClient:
 
 
 class Make:
-    """Arguments that are right, but for what a test changes."""
+    """Arguments that are right, but for a test's changes."""
 
     A, B, C = A, B, C
 
@@ -286,7 +286,7 @@ class Make:
 
     @staticmethod
     def grant(**changes: Any) -> Terms:
-        """Terms that permit Hospital B to read for treatment."""
+        """Return terms that permit Hospital B to read for treatment."""
         when = Condition(actors=(Actor("organization", B),), actions=("access",), purposes=("TREAT",))
         root = Provision(effect="deny", exceptions=(Provision(effect="permit", when=when),))
         fields: dict[str, Any] = {

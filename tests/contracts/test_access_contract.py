@@ -34,21 +34,21 @@ async def opened(ledger: LedgerClient, make: Any, *terms: Any) -> str:
 
 
 async def announced(ledger: LedgerClient, tx_id: str) -> Event:
-    """The event of one transaction."""
+    """Return the event of one transaction."""
     async for event in ledger.events(None):
         if event.tx_id == tx_id:
             return event
     raise AssertionError("the events ended")
 
 
-def sheets(event: Event) -> list[tuple[bytes, bytes]]:
-    """The sheets that a transaction wrote, in the order of their keys."""
+def log_pages(event: Event) -> list[tuple[bytes, bytes]]:
+    """Return the log pages that a transaction wrote, in the order of their keys."""
     return sorted((key, value) for key, value in event.written if key.startswith(b"\0access\0"))
 
 
 def on_ledger(event: Event) -> list[LogEntry]:
-    """The records that a transaction wrote, in the order in which they stand."""
-    found = [place for key, value in sheets(event) for place in read_log_page(key.decode(), value)]
+    """Return the entries that a transaction wrote, in their order."""
+    found = [place for key, value in log_pages(event) for place in read_log_page(key.decode(), value)]
     return [read_entry(place, said) for place, said in found]
 
 
@@ -151,22 +151,22 @@ async def test_the_event_comes_with_every_record(ledger: LedgerClient, make: Any
         assert (await ledger.pair_log(name)).entries == (record,)
 
 
-async def test_a_record_does_not_repeat_its_sheets_key_and_leaves_a_mark(
+async def test_an_entry_does_not_repeat_its_pages_key_and_writes_an_index_key(
     ledger: LedgerClient, make: Any
 ) -> None:
     pair = await opened(ledger, make, make.grant())
     answer = await ledger.authorize([make.ask(pair)])
     event = await announced(ledger, answer.tx_id)
-    (sheet, value), (mark, _) = sorted(event.written)
-    ((place, said),) = read_log_page(sheet.decode(), value)
+    (page, value), (index, _) = sorted(event.written)
+    ((place, said),) = read_log_page(page.decode(), value)
     assert place == LogPosition(answer.time, answer.tx_id, 0)
-    assert mark.decode() == index_key(pair, place)
+    assert index.decode() == index_key(pair, place)
     assert not {"time", "tx", "n"} & msgspec.json.decode(said).keys()
     assert (await ledger.pair_log(pair)).entries == (read_entry(place, said),)
 
 
 @pytest.mark.parametrize("count", [15, 16, 17, 33])
-async def test_records_stand_in_sheets_of_sixteen_in_their_order(
+async def test_entries_are_stored_in_pages_of_sixteen_in_their_order(
     ledger: LedgerClient, channel: Any, make: Any, count: int
 ) -> None:
     one, other = await opened(ledger, make, make.grant()), await opened(ledger, make)
@@ -174,7 +174,7 @@ async def test_records_stand_in_sheets_of_sixteen_in_their_order(
     requests = tuple(make.request(name) for name in names)
     committed = await channel.member(make.A).submit("access:authorize", encode(Authorize(requests)))
     event = await announced(ledger, committed.tx_id)
-    sizes = [len(read_log_page(key.decode(), value)) for key, value in sheets(event)]
+    sizes = [len(read_log_page(key.decode(), value)) for key, value in log_pages(event)]
     assert sizes == [16] * (count // 16) + [count % 16] * (count % 16 > 0)
     records = on_ledger(event)
     assert [record.n for record in records] == list(range(count))
@@ -195,8 +195,8 @@ async def test_one_pair_twice_in_a_batch_is_two_entries(
     committed = await channel.member(make.A).submit("access:authorize", encode(Authorize(requests)))
     decisions = msgspec.json.decode(committed.result, type=Decisions).decisions
     assert [one.outcome for one in decisions] == ["permit", "deny"]
-    trail = (await ledger.pair_log(pair)).entries
-    assert [(one.n, one.outcome) for one in trail] == [(0, "permit"), (1, "deny")]
+    entries = (await ledger.pair_log(pair)).entries
+    assert [(one.n, one.outcome) for one in entries] == [(0, "permit"), (1, "deny")]
 
 
 async def test_a_full_batch_is_decided_and_a_fuller_one_is_refused(
@@ -260,7 +260,7 @@ async def test_an_unknown_function_is_refused(ledger: LedgerClient, channel: Any
     assert isinstance(why, NotFoundError)
 
 
-async def test_a_trail_pages_in_the_order_of_time(ledger: LedgerClient, channel: Any, make: Any) -> None:
+async def test_a_pair_log_pages_in_the_order_of_time(ledger: LedgerClient, channel: Any, make: Any) -> None:
     pair = await opened(ledger, make, make.grant())
     times = []
     for _ in range(7):
@@ -280,7 +280,7 @@ async def test_a_trail_pages_in_the_order_of_time(ledger: LedgerClient, channel:
     assert (await ledger.pair_log(pair, limit=7)).bookmark == ""
 
 
-async def test_a_trail_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> None:
+async def test_a_pair_log_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> None:
     one, other = await opened(ledger, make), await opened(ledger, make)
     await ledger.authorize([make.ask(one)])
     await ledger.authorize([make.ask(other)])
@@ -295,7 +295,7 @@ async def test_a_trail_shows_one_pair_alone(ledger: LedgerClient, make: Any) -> 
     "changes",
     [{"limit": 0}, {"limit": PAGE_LIMIT + 1}, {"since": -1}, {"until": 10**13}, {"bookmark": "\0pair\0"}],
 )
-async def test_a_trail_out_of_bounds_is_refused(
+async def test_a_pair_log_out_of_bounds_is_refused(
     ledger: LedgerClient, make: Any, changes: dict[str, Any]
 ) -> None:
     assert isinstance(await refusal(ledger.pair_log(make.pair(), **changes)), BadArgumentError)

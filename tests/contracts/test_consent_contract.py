@@ -1,4 +1,4 @@
-"""Opening pairs and filing terms: who may, what is refused, and what history says afterwards."""
+"""Opening pairs and publishing terms: the callers that may, the refusals, and the history afterwards."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def flat(provisions: int) -> Provision:
 
 
 def of_size(size: int) -> Provision:
-    """A root whose terms take about `size` bytes."""
+    """Return a root that makes terms of about `size` bytes."""
     return Provision("permit", Condition(codes=("urn:x|" + "1" * (size - 200),)))
 
 
@@ -262,7 +262,7 @@ async def test_a_full_pair_takes_no_more_but_lets_each_consent_end(
     await too_much(ledger.publish_terms([(pair, one_more)]), bound)
     await too_much(ledger.open_pairs([make.opening(make.pair(), *full, one_more)]), bound)
     for terms in full:
-        # As they came, with all provisions and the longest words: what is kept of them is small.
+        # As they came, with all provisions and the longest words: only a small part of them is kept.
         over = msgspec.structs.replace(terms, version=VERSION, status="inactive", attested="organization")
         await ledger.publish_terms([(pair, over)])
     held = await ledger.read_pair(pair)

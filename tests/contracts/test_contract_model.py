@@ -72,7 +72,7 @@ class Consents(RuleBasedStateMachine):
 
     @rule(target=pairs)
     def invent_pair(self) -> str:
-        """A name that stands for nothing yet; `open_late` may open it."""
+        """Make up the name of a pair that is not open; `open_late` may open it."""
         return secrets.token_hex(16)
 
     @rule(pair=pairs)
@@ -135,8 +135,8 @@ class Consents(RuleBasedStateMachine):
 
     @rule(pair=pairs)
     def look_back(self, pair: str) -> None:
-        trail = self.run(self.client.pair_log(pair)).entries
-        assert [(record.purpose, record.outcome) for record in trail] == self.log.get(pair, [])
+        entries = self.run(self.client.pair_log(pair)).entries
+        assert [(record.purpose, record.outcome) for record in entries] == self.log.get(pair, [])
         history = self.run(self.client.pair_history(pair)).versions
         assert [one.pair.epoch for one in history] == list(range(self.epochs.get(pair, 0), 0, -1))
 

@@ -1,4 +1,4 @@
-"""The frozen bytes: what is stored, signed or compared between organisations never changes unseen."""
+"""The frozen bytes: values that are stored, signed or compared between organisations never change unseen."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ async def live(gateways: Sequence[LedgerClient], make: Any, rng: random.Random) 
 
 
 def judge(histories: Sequence[History], written: Sequence[Written]) -> None:
-    """Replays the channel: a permit must stand behind terms in force, and every answer on the channel."""
+    """Replay the channel: a permit must stand behind terms in force, and every answer on the channel."""
     names = {history.pair for history in histories}
     permits: dict[str, bool] = {}
     logged: dict[tuple[str, str], str] = {}

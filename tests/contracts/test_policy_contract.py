@@ -1,4 +1,4 @@
-"""The consortium's policy: founded once, changed only by a majority of those whom it binds."""
+"""The consortium's policy: founded once, changed only by a majority of its voters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def clients(consortium: Any) -> dict[str, LedgerClient]:
 
 
 async def seen_by_all(clients: dict[str, LedgerClient], writer: str) -> None:
-    """Return when every member's own peer shows what the peer of `writer` shows: one of them may be slow."""
+    """Return when every member's own peer shows the state of `writer`'s peer: one of them may be slow."""
     written = await clients[writer].read_policy()
     async with asyncio.timeout(20):
         for client in clients.values():
@@ -232,7 +232,7 @@ async def test_two_approvals_at_once_both_count(clients: dict[str, LedgerClient]
     await seen_by_all(clients, "HospitalAMSP")
     both = [clients[name] for name in ("HospitalBMSP", "HospitalCMSP")]
     approved = await asyncio.gather(*(client.approve_policy(digest) for client in both))
-    # Each member reads from its own peer: the one whose approval came last has seen both.
+    # Each member reads from its own peer: the member with the last approval has seen both.
     last = max(zip(approved, both, strict=True), key=lambda pair: pair[0].block)[1]
     assert (await last.read_policy()).policy == policy(2)
 

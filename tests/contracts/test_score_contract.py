@@ -23,7 +23,7 @@ EVIDENCE = "0c" * 32
 
 
 def using(make: Any, **changes: Any) -> Terms:
-    """Terms that permit Hospital B to use records for treatment."""
+    """Return terms that permit Hospital B to use records for treatment."""
     terms: Terms = make.grant(**changes)
     return msgspec.structs.replace(
         terms, root=Provision(effect="permit", when=Condition(actions=("use",), purposes=("TREAT",)))

@@ -1,7 +1,7 @@
-"""What a member can and can't learn from the whole ledger about other members' traffic.
+"""The knowledge of a member that reads the whole ledger about other members' traffic.
 
 Random traffic about a few patients, asked for by several members. The reader has everything: every byte
-of every table of the custodian's file, and the events. It may know which of its own pairs is whom.
+of every table of the custodian's file, and the events. It may know the patients behind its own pairs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def salted(salt: bytes, text: str) -> str:
 
 
 class Patient:
-    """What the gateway knows of one patient; nothing of it may show."""
+    """The gateway's knowledge of one patient; nothing of it may show."""
 
     def __init__(self, name: str, secret: bytes) -> None:
         self.name, self.secret = name, PatientSecret(secret)
@@ -79,7 +79,7 @@ class Patient:
         )
 
     def ask(self, recipient: str, chance: random.Random) -> Ask:
-        """A request towards a recipient: under the pair where it is open, or as an attempt."""
+        """Return a request towards a recipient: under its open pair, or under a one-time pseudonym."""
         pair, salt = self.secret.pair(recipient), self.secret.salt(recipient)
         if recipient not in OPEN:
             pair = self.secret.attempt(recipient)
@@ -100,7 +100,7 @@ class Patient:
 
 
 async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], dict[str, int]]:
-    """Patients of Hospital A, and how many entries each one has; the last is the directory, who is nobody."""
+    """Return patients of Hospital A with their numbers of entries; the last one is the directory subject."""
     EmbeddedLedger.create_key(folder / "node.pem")
     client = LedgerClient(
         EmbeddedLedger.open(folder / "ledger.db", key=folder / "node.pem", msp_id=MEMBERS[0])
@@ -127,7 +127,7 @@ async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], d
 
 
 def strings(value: Any) -> set[str]:
-    """Every string in a JSON value."""
+    """Yield every string in a JSON value."""
     if isinstance(value, str):
         return {value}
     if isinstance(value, dict):
@@ -138,7 +138,7 @@ def strings(value: Any) -> set[str]:
 
 
 def parts(value: Any, pairs: set[str]) -> list[tuple[set[str], set[str]]]:
-    """The smallest pieces of a JSON value that name pairs: which, and every string in them."""
+    """Yield the smallest pieces of a JSON value that name pairs: the pairs, and every string in them."""
     if isinstance(value, list):
         return [piece for item in value for piece in parts(item, pairs)]
     if isinstance(value, dict):
@@ -149,7 +149,7 @@ def parts(value: Any, pairs: set[str]) -> list[tuple[set[str], set[str]]]:
 
 
 def read_everything(path: Path, pairs: set[str]) -> tuple[dict[str, set[str]], bytes]:
-    """For each pair every string that stands with it anywhere in the ledger; and all bytes there are."""
+    """Return for each pair every string beside it anywhere in the ledger, and all bytes of the ledger."""
     by_pair: dict[str, set[str]] = defaultdict(set)
     everything = b""
 
@@ -186,13 +186,13 @@ def chance() -> random.Random:
 
 
 def entries_on(path: Path) -> list[dict[str, Any]]:
-    """Every record of the access log, in the order of the ledger."""
+    """Return every entry of the access log, in the order of the ledger."""
     with open_reader(path) as reader:
         return [msgspec.json.decode(found.record) for found in reader.records(None)]
 
 
 def names_on(path: Path) -> list[tuple[str, str]]:
-    """(name, recipient) of every entry of the access log."""
+    """Return (name, recipient) of every entry of the access log."""
     return [(entry["pair"], entry["recipient"]) for entry in entries_on(path)]
 
 
@@ -226,7 +226,7 @@ async def test_nothing_joins_one_pair_or_attempt_with_another(tmp_path: Path, ch
 async def test_attempts_upon_a_patient_and_upon_nobody_look_alike(
     tmp_path: Path, chance: random.Random
 ) -> None:
-    """Whose they are shows in no length, no set of fields and no bit that is rather one than zero."""
+    """The owner of a name shows in no length, no set of fields and no bit that is rather one than zero."""
     patients, _ = await traffic(tmp_path, chance)
     directory = patients[-1].secret
     shapes: dict[bool, set[Any]] = {True: set(), False: set()}

@@ -1,4 +1,4 @@
-"""What tests of the gateway share: two hospitals, a client of the first with real keys, a clock to turn."""
+"""Fixtures of the gateway's tests: two hospitals, a client of the first with real keys, a clock to turn."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from exchange.auth.principal import Member
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.services.auth.tokens import Tokens
 from exchange.store.engine.database import Database
+from exchange.store.migrations.create import create_records
 from exchange.store.records.schema import metadata
 
 BASE = "https://a.example"
@@ -54,12 +55,12 @@ class Asking:
     seal: OperatorSeal = SEAL
 
     def service(self, database: Database | None = None, **settings: Any) -> Tokens:
-        """Another service of the same gateway, as in a second process."""
+        """Return another service of the same gateway, as in a second process."""
         settings = {"members": self.members, "seal": self.seal} | settings
         return Tokens(database or self.database, base_url=BASE, clock=self.clock, **settings)
 
     def sign(self, **changes: Any) -> str:
-        """An assertion of the client, with `changes` to what `sign_assertion` is told."""
+        """Return an assertion of the client, with `changes` to the arguments of `sign_assertion`."""
         told: dict[str, Any] = {
             "client_id": self.client_id,
             "token_url": f"{BASE}/auth/token",
@@ -71,7 +72,7 @@ class Asking:
         return sign_assertion(key, **(told | changes))
 
     def form(self, assertion: str | None = None, **changes: str) -> list[tuple[str, str]]:
-        """The fields of a token request."""
+        """Return the fields of a token request."""
         fields = {
             "grant_type": "client_credentials",
             "scope": "system/*.rs",
@@ -99,7 +100,7 @@ class Asking:
 
 
 def unsigned(header: dict[str, Any], claims: Any) -> str:
-    """The first two parts of a compact JWT, with a dot behind each."""
+    """Return the first two parts of a compact JWT, with a dot behind each."""
     parts = (msgspec.json.encode(header), msgspec.json.encode(claims))
     return "".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() + "." for part in parts)
 
@@ -128,7 +129,7 @@ def forge() -> Any:
 async def asking(tmp_path: Path, elliptic: PrivateKey) -> AsyncIterator[Asking]:
     clock = Clock()
     path = tmp_path / "records.db"
-    database = Database(path, metadata, durable=False)
+    database = Database(path, metadata, durable=False, begin=create_records)
     tokens = Tokens(database, MEMBERS, base_url=BASE, seal=SEAL, clock=clock)
     asking = Asking(tokens, database, path, clock, elliptic)
     await asking.register("lab", elliptic)

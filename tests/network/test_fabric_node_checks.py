@@ -38,7 +38,7 @@ def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory)
 
 
 def node_of(running: devnet.Network, organisation: str, path: Path, database: str | None = None) -> Folder:
-    """A node whose log holds a few accesses."""
+    """Make a node with a few accesses in its log."""
     profile = running.folder.profiles / f"{organisation.lower()}.json"
     init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile, database=database)
     folder = Folder(path)
@@ -90,8 +90,8 @@ async def settled(folder: Folder) -> None:
 
 
 def entries(folder: Folder) -> int:
-    """How many entries the node's log has."""
-    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False, begin=False)
+    """Count the entries of the node's log."""
+    database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False)
     try:
         with database.engine.connect() as connection:
             return log_tables.count(connection)

@@ -1,4 +1,4 @@
-"""What docs/operations.md tells an operator to do on Fabric, done: join, upgrade, renew a certificate.
+"""Operations on Fabric as docs/operations/fabric describes them: join, upgrade, renew a certificate.
 
 After each the whole channel is verified, so that the blocks these leave behind are known to be understood.
 """
@@ -56,18 +56,18 @@ def operator(running: devnet.Network, tmp_path: Path) -> Operator:
 
 
 def free_organisation(running: devnet.Network, name: str) -> NetworkOrganisation:
-    """Another organisation with ports that nobody has."""
+    """Return another organisation with free ports."""
     planned = Topology.plan(devnet.Options(organisations=1)).organisations[0]
     return msgspec.structs.replace(planned, name=name)
 
 
 def shown_by(organisation: NetworkOrganisation) -> str:
-    """The certificate that its chaincode service shows to whoever connects."""
+    """Return the certificate that its chaincode service shows to a client."""
     return ssl.get_server_certificate((HOST, organisation.chaincode_port))
 
 
 def admits(organisation: NetworkOrganisation, tls: Path) -> bool:
-    """Whether its chaincode service talks to the holder of that certificate."""
+    """Check whether its chaincode service talks to the holder of that certificate."""
     context = ssl.create_default_context(cadata=shown_by(organisation))
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["h2"])

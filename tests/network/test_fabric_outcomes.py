@@ -1,4 +1,4 @@
-"""What a client learns on a real network when things go wrong: restarts under load, wrong keys."""
+"""The errors that a client meets on a real network: restarts under load, wrong keys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from exchange.ledger.fabric.gateway.retries import Advice, advise
 pytestmark = pytest.mark.fabric
 
 ROUNDS = max(1, round(float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
-"""How often each disturbance strikes."""
+"""Return the number of times that each disturbance strikes."""
 
 
 def fresh(name: str) -> str:
@@ -152,7 +152,7 @@ async def test_no_acknowledged_transaction_is_lost(fabric, clients, disturbance)
     kept = await notes(transactions, subject)
     assert sorted(set(kept)) == sorted(kept)
     assert set(load.acknowledged) <= set(kept)
-    # What is there without having been acknowledged was said to be unknown, and nothing else.
+    # A transaction that is there without an acknowledgement was reported as unknown, and as nothing else.
     for name in set(kept) - set(load.acknowledged):
         assert isinstance(load.failed[name], UnknownOutcomeError)
     for name in set(load.failed) - set(kept):
@@ -262,7 +262,7 @@ async def test_blocks_between_two_numbers_end_by_themselves(clients):
 
 
 def issued(issuer: str, days: int) -> tuple[bytes, bytes]:
-    """A certificate that looks like a hospital's but is signed by nobody whom the channel knows."""
+    """Return a certificate that looks like a hospital's, signed by a CA that the channel does not know."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)])

@@ -1,4 +1,4 @@
-"""What docs/operations.md tells of orderers that are renewed or replaced, and of the root of a CA, done."""
+"""Orderers renewed and replaced, and the root of a CA, as docs/operations/fabric describes it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def operator(running: devnet.Network, tmp_path: Path) -> Operator:
 
 
 def goes_on(profile: Profile) -> None:
-    """A transaction commits, be it after an election."""
+    """Check that a transaction commits, be it after an election."""
 
     def committed() -> bool:
         try:
@@ -95,27 +95,27 @@ def takes_part(operator: Operator, orderer: Orderer) -> bool:
 
 
 def joins(operator: Operator, orderer: Orderer, block: Path) -> None:
-    """The orderer is handed the newest configuration, and takes part when it has caught up."""
+    """Hand the newest configuration to the orderer, and wait until it takes part."""
     administered(operator, orderer, "join", "--config-block", block)
     until(lambda: takes_part(operator, orderer))
 
 
 def certificates(operator: Operator, orderer: Orderer) -> tuple[Path, Path, Path]:
-    """Where an orderer's TLS certificate and its key are, and their CA's folder."""
+    """Return the places of an orderer's TLS certificate and key, and their CA's folder."""
     folder = operator.network.folder
     tls = folder.orderer(orderer) / "tls"
     return tls / "server.crt", tls / "server.key", folder.orderer_organisation / "tlsca"
 
 
 def consenters(block: Path) -> set[bytes]:
-    """The certificates that the configuration has of them."""
+    """Return the certificates that the configuration has of them."""
     consensus = configuration_in(block.read_bytes()).groups["Orderer"].values["ConsensusType"].value
     listed = ConfigMetadata.FromString(ConsensusType.FromString(consensus).metadata).consenters
     return {pem for one in listed for pem in (one.client_tls_cert, one.server_tls_cert)}
 
 
 def restarts(operator: Operator, orderer: Orderer, certificate: bytes, key: bytes) -> None:
-    """The orderer is started anew on its own disk, with that certificate."""
+    """Start the orderer anew on its own disk, with that certificate."""
     place, key_place, _ = certificates(operator, orderer)
     operator.network.stop(orderer.name)
     place.write_bytes(certificate)
@@ -124,7 +124,7 @@ def restarts(operator: Operator, orderer: Orderer, certificate: bytes, key: byte
 
 
 def serves(operator: Operator, orderer: Orderer) -> bool:
-    """Whether it takes part and has found the leader, or is it."""
+    """Check whether it takes part and has found the leader, or is the leader."""
     if not takes_part(operator, orderer):
         return False
     try:
@@ -137,7 +137,7 @@ def serves(operator: Operator, orderer: Orderer) -> bool:
 
 
 def changes(operator: Operator, what: str, *words: str | Path, through: Orderer | None = None) -> Path:
-    """An update of the consenters, in the name of the ordering organisation's administrator.
+    """Make an update of the consenters, in the name of the ordering organisation's administrator.
 
     Returns the configuration that has it: an orderer acknowledges an update before it is in a block.
     """
@@ -156,7 +156,7 @@ def changes(operator: Operator, what: str, *words: str | Path, through: Orderer 
     handed = ("channel", "update", "-f", made, "-c", "consentry", *orderer_flags(operator, through))
 
     def taken() -> bool:
-        """Whether it is in a block, which takes the leader to hear the others again.
+        """Check whether it is in a block, which takes the leader to hear the others again.
 
         Until then it is refused, for it might cost the majority, or lost where the leader has to hand over.
         """
@@ -177,7 +177,7 @@ def changes(operator: Operator, what: str, *words: str | Path, through: Orderer 
 
 
 def are_needed_without(operator: Operator, ended: Orderer) -> None:
-    """Without `ended` the channel goes on by the other two, and with it as well."""
+    """Check that the channel goes on by the other two without `ended`, and with it as well."""
     profile = operator.network.profile("Hospital1")
     operator.network.kill(ended.name)
     goes_on(profile)
@@ -187,7 +187,7 @@ def are_needed_without(operator: Operator, ended: Orderer) -> None:
 
 
 def renews(operator: Operator, orderer: Orderer, through: Orderer) -> tuple[bytes, bytes]:
-    """The orderer gets a new certificate and key: first the channel, then it. Returns those it had."""
+    """Give the orderer a new certificate and key, the channel first; return those that it had."""
     place, key_place, authority = certificates(operator, orderer)
     old = place.read_bytes(), key_place.read_bytes()
     certificate, key = reissued(place, authority)
@@ -210,7 +210,7 @@ def test_orderers_are_renewed_on_their_disks_one_by_one_and_no_transaction_fails
         new = place.read_bytes(), key_place.read_bytes()
         restarts(operator, third, *old[third.name])
         until(lambda: '"follower"' in administered(operator, third, "list"))
-        goes_further()  # by the others: whoever asks this one is told that it does not serve the channel
+        goes_further()  # by the others: this one answers that it does not serve the channel
         restarts(operator, third, *new)
         until(lambda: serves(operator, third))
         goes_further()

@@ -46,7 +46,7 @@ async def submit(transactions: Transactions, function: str, argument: Any) -> An
 
 
 async def soon(read: Any, wanted: Any) -> None:
-    """Other peers hold a block a moment after the own one."""
+    """Wait for the other peers, which hold a block a moment after the own one."""
     async with asyncio.timeout(10):
         while await read() != wanted:  # noqa: ASYNC110  # another process makes it so, not this loop
             await asyncio.sleep(0.02)

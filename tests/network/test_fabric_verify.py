@@ -64,6 +64,7 @@ from exchange.ledger.projection import Projection
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.log.renewal import renewing
+from exchange.store.migrations.create import create_log
 from exchange.verify.fabric_channel import Channel, open_channel
 from exchange.verify.node import check_log
 from exchange.verify.rebuild import rebuild
@@ -91,7 +92,7 @@ def ask(pair: str) -> Ask:
 
 
 async def live(running: devnet.Network) -> list[bytes]:
-    """A little of everything that can stand in a channel's blocks; returns the blocks."""
+    """Put a little of everything into a channel's blocks, and return them."""
     profile = running.profile("Hospital1")
     transactions = FabricTransactions.open(profile)
     client = LedgerClient(transactions, in_flight=4)
@@ -201,9 +202,9 @@ def test_blocks_that_come_later_are_checked_before_they_are_seen(forger):
 
 
 async def projected(running: devnet.Network, path: Path, count: int) -> None:
-    """A gateway's log of the channel, as far as it goes."""
+    """Return a gateway's log of the channel, as far as it goes."""
     transactions = FabricTransactions.open(running.profile("Hospital2"))
-    entries = Database(path, log_tables.metadata, durable=False)
+    entries = Database(path, log_tables.metadata, durable=False, begin=create_log)
     projection = Projection(transactions, entries)
     await projection.start()
     async with asyncio.timeout(20):
@@ -252,7 +253,7 @@ def test_projection_is_compared_with_the_channel_and_rebuilt_from_it(running, fo
 
 
 def meaning(block: Block) -> Any:
-    """All of a block that says anything about transactions."""
+    """Return all of a block that is about transactions."""
     return (
         block.header.SerializeToString(),
         list(block.data.data),
@@ -325,7 +326,7 @@ def test_no_block_and_no_transactions_are_no_channel(forger):
     assert "block 3: its transactions do not give" in problem(forger.seal(blocks, 3))
 
 
-# -- whoever holds an orderer's key -------------------------------------------------------
+# -- the holder of an orderer's key -------------------------------------------------------
 
 
 def test_sealing_alone_changes_nothing(forger):
@@ -397,7 +398,7 @@ def test_verdicts_that_are_missing_are_named(forger):
     assert "block 5: the peer does not say" in problem(blocks)
 
 
-# -- whoever holds keys of organisations ----------------------------------------------------
+# -- the holder of organisations' keys ------------------------------------------------------
 
 
 def access(call: Call) -> bool:
@@ -495,7 +496,7 @@ def test_endorsements_of_another_question_do_not_count(forger):
 
 
 def conspire(forger: Forger, call: Call) -> None:
-    """Two hospitals sign whatever it is."""
+    """Have two hospitals sign it, whatever it is."""
     call.creator, call.endorsers = forger.users[0], forger.peers[:2]
 
 
@@ -608,7 +609,7 @@ def config_of(block: Block) -> Any:
 
 
 def config_block(forger: Forger, config: Any, update: Any, signers: list[Any]) -> list[Block]:
-    """The recorded blocks and one more, in which an orderer sets `config` as `signers` asked in `update`."""
+    """Return the recorded blocks and one more, in which an orderer sets `config` as `signers` asked."""
     asked = ConfigUpdateEnvelope(config_update=update.SerializeToString())
     for signer in signers:
         header = SignatureHeader(creator=signer.creator, nonce=bytes(24)).SerializeToString()
@@ -637,7 +638,7 @@ def config_block(forger: Forger, config: Any, update: Any, signers: list[Any]) -
 
 
 def timeout_change(forger: Forger) -> tuple[Any, Any]:
-    """A configuration whose batch timeout is another, and the update that asks for it."""
+    """Return a configuration with another batch timeout, and the update that asks for it."""
     config = config_of(forger.blocks[0])
     update = ConfigUpdate(channel_id="consentry")
     for made in (update.read_set, update.write_set):

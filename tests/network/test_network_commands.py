@@ -242,7 +242,7 @@ def expired(certificate: bytes) -> bytes:
 
 
 def release(root: Path, *, without: str = "") -> Path:
-    """A folder as Fabric's release archive unpacks, with programs that do nothing."""
+    """Make a folder as Fabric's release archive unpacks, with programs that do nothing."""
     for folder in ("bin", "config"):
         (root / folder).mkdir(parents=True)
     for name in NAMES:

@@ -1,4 +1,4 @@
-"""Which TLS certificates an orderer can use: found out before the channel has them."""
+"""TLS certificates that an orderer can't use are refused before the channel has them."""
 
 from __future__ import annotations
 

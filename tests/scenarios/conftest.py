@@ -1,4 +1,4 @@
-"""What scenarios share: one node built from real people once, and a copy for each module that changes it.
+"""Fixtures of all scenarios: one node built from real people once, a copy for each module that changes it.
 
 A module with `LEDGERS = EVERY_LEDGER` runs once on the embedded ledger and once on Fabric. There it has a
 node of its own on a chaincode of its own, so that its log holds what its own tests did. On PostgreSQL, where

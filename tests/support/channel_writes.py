@@ -1,4 +1,4 @@
-"""What a Fabric channel holds, read from a peer's blocks by the tests themselves, for judging the rest."""
+"""The writes of a Fabric channel, read from a peer's blocks by the tests themselves, to judge the rest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Written:
 
 
 async def valid_writes(profile: Profile) -> list[Written]:
-    """The valid transactions of the profile's chaincode in the channel's order, as its peer has them."""
+    """Return the valid transactions of the profile's chaincode in the channel's order, by its peer."""
     found: list[Written] = []
     async with open_blocks(profile) as source:
         async for block in source.blocks(0, await source.height()):

@@ -27,6 +27,7 @@ from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import context_of, seal_draft
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
+from exchange.store.migrations.create import create_records
 from exchange.store.records import subjects as store
 from exchange.store.records.tables import metadata
 from exchange.vault.file import FileVault, create_root_key
@@ -40,7 +41,7 @@ Fate = Literal["commits", "answer-lost", "late", "never"]
 class Stalling:
     """The embedded ledger behind a network that loses answers and delivers some calls late.
 
-    What changes consent meets the `fates` that are left, one each, and then none. `late` is what was not
+    Each change of consent meets one of the `fates` that are left, and then none. `late` is what was not
     delivered yet: `deliver` brings one of them, in any order, as the orderer might.
     """
 
@@ -71,7 +72,7 @@ class Stalling:
         return committed
 
     async def deliver(self, place: int) -> None:
-        """What was late commits now, unless the contract refuses it by now."""
+        """Commit all that was late, unless the contract refuses it by now."""
         function, args = self.late.pop(place % len(self.late))
         with suppress(RefusedError):
             await self._ledger.submit(function, args)
@@ -87,13 +88,13 @@ class Stalling:
 
 
 def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> ConsentDraft:
-    """A compiled consent with these exceptions."""
+    """Return a compiled consent with these exceptions."""
     root = Rule("none", exceptions=tuple(rules))
     return ConsentDraft(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
 
 
 def towards(*recipients: str, effect: str = "permit", **conditions: object) -> Rule:
-    """A rule about these organisations."""
+    """Return a rule about these organisations."""
     actors = tuple(Named("organization", f"Organization/{name}") for name in recipients)
     return Rule(effect, Conditions(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
 
@@ -106,13 +107,13 @@ class Site:
         self.client = LedgerClient(ledger)
         vault = FileVault(folder / "root.key")
         self.references = References(vault.derive("references"))
-        self.records = Database(folder / "records.db", metadata, durable=False)
+        self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
         self.stored: dict[str, ConsentDraft] = {}
         self.restart()
 
     def restart(self) -> None:
-        """The process ends and starts again: what it remembered is gone."""
+        """End the process and start it again: its memory is gone."""
         self.pairs = Pairs(
             msp_id=A,
             members=MEMBERS,
@@ -146,16 +147,16 @@ class Site:
         await self.pairs.change(changes, commit)
 
     async def ensure(self, recipient: str) -> bool:
-        """Whether the patient's pair towards `recipient` is open, after what a read does first."""
+        """Check whether the patient's pair towards `recipient` is open, after the first steps of a read."""
         keys = await self.patient()
         return keys.token in await self.pairs.ensure([keys], recipient)
 
     async def held(self, recipient: str) -> Pair | None:
-        """The patient's pair towards `recipient` as the ledger has it."""
+        """Return the patient's pair towards `recipient` as the ledger has it."""
         return await self.client.read_pair(PatientSecret((await self.patient()).secret).pair(recipient))
 
     async def terms_id(self, name: str, recipient: str) -> str:
-        """The consent `name` in that pair."""
+        """Return the consent `name` in that pair."""
         return terms_id(draft(name, ()), context_of(await self.patient(), recipient, MEMBERS))
 
     async def close(self) -> None:
@@ -165,7 +166,7 @@ class Site:
 
 @asynccontextmanager
 async def opened_site(*rules: PolicyRule, voters: tuple[str, ...] = ()) -> AsyncIterator[Site]:
-    """A site of a founded consortium whose policy has these rules and voters."""
+    """Return a site of a founded consortium with these rules and voters in its policy."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         create_root_key(folder / "root.key")

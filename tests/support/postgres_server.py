@@ -28,7 +28,7 @@ class MissingError(Exception):
 
 
 def programs() -> Path:
-    """The folder of the newest PostgreSQL server's programs.
+    """Return the folder of the newest PostgreSQL server's programs.
 
     Raises:
         MissingError: there is none.
@@ -54,10 +54,10 @@ class Server:
     child: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     port: int | None = None
-    """Where it listens on 127.0.0.1; nowhere without it."""
+    """The port on 127.0.0.1; it does not listen without one."""
 
     def url(self, database: str) -> str:
-        """The URL of a database, by which libpq finds the password in a file."""
+        """Return the URL of a database, by which libpq finds the password in a file."""
         where = f"host={self.folder}" if self.port is None else f"host=127.0.0.1&port={self.port}"
         given = f"{where}&passfile={self.folder / 'pass'}"
         return f"postgresql://consentry@/{database}?{given}"
@@ -112,7 +112,7 @@ class Server:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """None of its processes goes on, and their sockets stay open; new ones are not answered."""
+        """Freeze all of its processes: their sockets stay open, and new ones are not answered."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)  # first, or it would start others
         self._signal_children(signal.SIGSTOP)
@@ -137,7 +137,7 @@ class Server:
             self.process = None
 
     def new_database(self) -> str:
-        """The URL of a new, empty database."""
+        """Return the URL of a new, empty database."""
         name = f"t{secrets.token_hex(6)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -146,7 +146,7 @@ class Server:
 
 @contextmanager
 def running(*, port: int | None = None) -> Iterator[Server]:
-    """A server for as long as the context lasts; as root, it runs as a user without rights."""
+    """Run a server for as long as the context lasts; as root, it runs as a user without rights."""
     found = programs()
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     child: dict[str, Any] = {}

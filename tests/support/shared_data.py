@@ -1,4 +1,4 @@
-"""Where the test data lies that is not part of the repository; tests that need it skip without it."""
+"""The place of test data that is not part of the repository; tests that need it skip without it."""
 
 import os
 from pathlib import Path

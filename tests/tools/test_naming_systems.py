@@ -1,4 +1,4 @@
-"""What is made of the registry's names for code systems, and that the table is of that form."""
+"""The registry's names for code systems become the table, and the table is of that form."""
 
 from __future__ import annotations
 

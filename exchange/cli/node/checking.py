@@ -79,7 +79,7 @@ def database(stack: ExitStack, place: Place, tables: MetaData, *, durable: bool)
         DamagedError: it can't be opened.
     """
     try:
-        database = Database(place, tables, durable=durable, begin=False)
+        database = Database(place, tables, durable=durable)
     except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
         raise DamagedError(f"{place} can't be opened as a database (its schema is damaged)") from None
     stack.callback(database.close)

@@ -17,6 +17,7 @@ from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.client.system import read_key, write_key
 from exchange.crypto.operator_seal import OperatorSeal
+from exchange.node.formats import check_formats
 from exchange.node.settings import Folder
 from exchange.services.auth.tokens import Tokens
 from exchange.store.engine.database import Database
@@ -30,7 +31,8 @@ def tokens(folder: Folder) -> tuple[Tokens, Database]:
     """The token service over the node's database, beside a gateway that may be serving it."""
     settings = folder.load()
     folder.check_files(settings)
-    records = Database(folder.places(settings)[0], metadata, durable=True, begin=False)
+    check_formats(folder, settings)
+    records = Database(folder.places(settings)[0], metadata, durable=True)
     members = {member.msp_id: member for member in settings.members}
     seal = OperatorSeal(FileVault(folder.root_key).derive("operator"))
     return Tokens(records, members, base_url=settings.base_url, seal=seal), records

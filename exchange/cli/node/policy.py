@@ -25,6 +25,7 @@ from exchange.ledger.client import LedgerClient, PolicySet
 from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
+from exchange.node.formats import check_formats
 from exchange.node.open import open_transactions
 from exchange.node.settings import Folder, Settings
 from exchange.store.engine.database import Database
@@ -194,6 +195,7 @@ async def _deciding(
     place: Folder, settings: Settings
 ) -> AsyncIterator[tuple[LedgerClient, CurrentPolicy, Policy]]:
     place.check_files(settings)
+    check_formats(place, settings)
     ledger = LedgerClient(open_transactions(place, settings))
     try:
         with _refusals(place):
@@ -264,10 +266,11 @@ def _member(place: Folder, settings: Settings, option: str, text: str) -> Member
 async def _is_stored(place: Folder, organization: str) -> bool:
     settings = place.load()
     place.check_files(settings)
+    check_formats(place, settings)
     reference = References(FileVault(place.root_key).derive("references")).record(
         "Organization", organization
     )
-    records = Database(place.places(settings)[0], metadata, durable=True, begin=False)
+    records = Database(place.places(settings)[0], metadata, durable=True)
     try:
         return bool(await records.read(lambda c: documents.current(c, [reference])))
     finally:

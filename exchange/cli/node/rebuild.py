@@ -11,6 +11,8 @@ from exchange.cli.options import FOLDER
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.settings import Folder
+from exchange.store.engine.database import read_format
+from exchange.store.engine.format import check_format
 from exchange.store.log.renewal import renewing
 from exchange.verify.rebuild import rebuild as build
 
@@ -23,7 +25,10 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     """
     place = Folder(folder)
     settings = place.load()
-    _, listed = place.places(settings)
+    records, listed = place.places(settings)
+    check_format(
+        read_format(records)
+    )  # a new log is of this release's format, and belongs to no older records
     with ExitStack() as stack, Shown() as stages:
         stack.callback(WriterLock(place.log).release)
         renewal = stack.enter_context(renewing(listed))

@@ -22,6 +22,7 @@ from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
+from exchange.node.formats import check_formats
 from exchange.node.open import open_node
 from exchange.node.settings import Folder, Settings
 from exchange.runtime import logs
@@ -54,6 +55,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 async def _serve(folder: Folder) -> None:
     settings = folder.load()
     folder.check_files(settings)
+    check_formats(folder, settings)
     listener = bound(settings)
     if settings.ledger == "embedded":
         # Opening looks at the newest block only; a gateway relies on all of them.

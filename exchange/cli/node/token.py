@@ -16,6 +16,7 @@ from exchange.cli.node.clients import tokens
 from exchange.cli.options import FOLDER
 from exchange.client.system import SystemClient, read_key
 from exchange.crypto.references import References
+from exchange.node.formats import check_formats
 from exchange.node.settings import Folder
 from exchange.store.engine.database import Database
 from exchange.store.records import subjects
@@ -55,8 +56,9 @@ async def _check_known(folder: Folder, patient: str) -> None:
     # Whoever has records here, be it without a Patient among them: also those have a log to read.
     settings = folder.load()
     folder.check_files(settings)
+    check_formats(folder, settings)
     subject = References(FileVault(folder.root_key).derive("references")).subject(patient)
-    records = Database(folder.places(settings)[0], metadata, durable=True, begin=False)
+    records = Database(folder.places(settings)[0], metadata, durable=True)
     try:
         known = await records.read(lambda c: subjects.wrapped_keys(c, [subject]))
     finally:

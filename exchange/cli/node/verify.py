@@ -14,6 +14,7 @@ from exchange.cli.options import FOLDER
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
+from exchange.node.formats import check_formats
 from exchange.node.settings import Folder
 from exchange.services.membership import Members
 from exchange.store.log import log_tables
@@ -40,6 +41,7 @@ def verify(
     place, seen = Folder(folder), tuple(noted_block(text) for text in noted or ())
     settings = place.load()
     place.check_files(settings)
+    check_formats(place, settings)
     vault = FileVault(place.root_key)
     with ExitStack() as stack, Shown() as stages:
         ledger, report, reader = checked_ledger(

@@ -9,24 +9,41 @@ from sqlalchemy import Connection, Engine, MetaData
 
 from exchange.errors import UnavailableError
 from exchange.store.engine import postgres, sqlite
+from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
 from exchange.store.engine.worker import Worker
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 4
 _READERS = 4
 """Connections that read from PostgreSQL: a server answers several at once, a file's cache one."""
+
+
+def read_format(place: Place) -> int:
+    """Read the format of the database at `place`, whichever it is.
+
+    Raises:
+        DamagedError: it is no database of this program, or absent.
+        UnavailableError: the server can't be reached, or another process has the file locked.
+    """
+    if isinstance(place, Schema):
+        engine = postgres.open_engine(place, durable=True)
+        with postgres.reachable(place), engine.connect().execution_options(read_only=True) as connection:
+            return postgres.read_format(connection, place)
+    engine = sqlite.open_engine(place, durable=True)
+    with sqlite.readable(place), engine.connect().execution_options(read_only=True) as connection:
+        return sqlite.read_format(connection, place)
 
 
 class Database:
     """One SQLite file or PostgreSQL schema, with threads that read and one that writes.
 
-    One that is absent is made if `begin`. With `exclusive` no second process has the schema so; files are
-    locked by those who open them.
+    One that is absent is made with `begin`, and missed without it. With `exclusive` no second process has the
+    schema so; files are locked by those who open them.
 
     Raises:
         DamagedError: it is no database of this program, or absent.
+        FormatError: it is of another format than this release reads.
         UnavailableError: the server can't be reached, or another process has it exclusively.
     """
 
@@ -36,19 +53,19 @@ class Database:
         metadata: MetaData,
         *,
         durable: bool,
-        begin: bool = True,
+        begin: Begin | None = None,
         exclusive: bool = False,
     ) -> None:
         if isinstance(place, Schema):
             self._engine = postgres.open_engine(place, durable=durable)
-            postgres.prepare(self._engine, metadata, place=place, version=SCHEMA_VERSION, begin=begin)
+            postgres.prepare(self._engine, metadata, place=place, begin=begin)
             reading = postgres.open_engine(place, durable=durable, patient=True)
             # A reading connection must not hold the schema.
             writing = postgres.open_engine(place, durable=durable, patient=True, exclusive=exclusive)
             name, readers = place.name, _READERS
         else:
             self._engine = reading = writing = sqlite.open_engine(place, durable=durable)
-            sqlite.prepare(self._engine, metadata, path=place, version=SCHEMA_VERSION, begin=begin)
+            sqlite.prepare(self._engine, path=place, begin=begin)
             name, readers = place.stem, 1
         self._writer = Worker(writing, writes=True, name=f"{name}-write")
         reading = reading.execution_options(read_only=True)

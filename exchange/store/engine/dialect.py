@@ -10,13 +10,20 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Integer, Table
+from sqlalchemy import BigInteger, Connection, CursorResult, Integer, String, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from exchange.store.engine.rows import insert
 
+IN_BYTE_ORDER = String(collation="C")
+"""PostgreSQL's type for texts that are compared as SQLite compares them."""
 WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 """A signed number of 64 bits, such as a time in milliseconds; SQLite's INTEGER is one."""
+
+
+def bounded_text(length: int) -> String:
+    """Return the type of texts that are in order of their bytes; on PostgreSQL they are of any length."""
+    return String(length).with_variant(IN_BYTE_ORDER, "postgresql")
 
 
 def is_postgres(connection: Connection) -> bool:

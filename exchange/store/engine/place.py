@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,3 +20,12 @@ class Schema:
 
 Place = Path | Schema
 """A SQLite file, or a schema on PostgreSQL."""
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the names of the files in `folder` on the disk: a new or renamed file is there once they are."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -13,14 +13,17 @@ The password never passes through here: libpq finds it (a `passfile` in the URL,
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, String, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from exchange.errors import DamagedError, UnavailableError
+from exchange.store.engine.format import FORMAT, Begin, check_format
 from exchange.store.engine.place import Schema
 
 _OWNER = "Consentry"
@@ -114,48 +117,81 @@ def _key(purpose: str, place: Schema) -> int:
     return zlib.crc32(_OWNER.encode()) >> 1 << 32 | zlib.crc32(f"{purpose} {place.name}".encode())
 
 
-def prepare(engine: Engine, metadata: MetaData, *, place: Schema, version: int, begin: bool) -> None:
-    """Check that the schema is ours, whole and of this version; make one that is absent if `begin`.
+def prepare(engine: Engine, metadata: MetaData, *, place: Schema, begin: Begin | None) -> None:
+    """Check that the schema is ours, whole and of this format; make one that is absent with `begin`.
 
     Raises:
-        DamagedError: it is absent, not ours, not whole or of another version.
+        DamagedError: it is absent, not ours or not whole.
+        FormatError: it is of another format.
         UnavailableError: the server can't be reached, or refuses.
     """
-    ours = f"{_OWNER} {version}"
-    try:
-        with engine.begin() as connection:
-            told = connection.execute(_COMMENT, {"name": place.name}).first()
-            if told is None and begin:
-                connection.execute(CreateSchema(place.name))
-                _collated(metadata).create_all(connection)
-                connection.exec_driver_sql(f"COMMENT ON SCHEMA {place.name} IS '{ours}'")
-                return
-            there = set(inspect(connection).get_table_names(schema=place.name))
-    except SQLAlchemyError as why:
-        raise UnavailableError(f"{place} can't be opened ({reason(why)})") from None
-    if told is None:
+    with reachable(place), engine.begin() as connection:
+        found = _found(connection, place)
+        if found is None and begin is not None:
+            connection.execute(CreateSchema(place.name))
+            begin(connection)
+            write_format(connection, place, FORMAT)
+            return
+        there = set(inspect(connection).get_table_names(schema=place.name))
+    if found is None:
         raise DamagedError(f"{place} is missing")
-    comment = told[0] or ""
-    if not comment.startswith(f"{_OWNER} "):
-        raise DamagedError(f"{place} is another program's")
-    if comment != ours:
-        raise DamagedError(f"{place} has version {comment.split(' ')[-1]}; this program reads {version}")
+    check_format(found)
     missing = sorted(set(metadata.tables) - there)
     if missing:
         raise DamagedError(f"{place} has lost its table {missing[0]}")
 
 
+@contextmanager
+def reachable(place: Schema) -> Iterator[None]:
+    """Say of a schema that the server does not give which one it is, and why.
+
+    Raises:
+        UnavailableError: the server can't be reached, or refuses.
+    """
+    try:
+        yield
+    except SQLAlchemyError as why:
+        raise UnavailableError(f"{place} can't be opened ({reason(why)})") from None
+
+
+def read_format(connection: Connection, place: Schema) -> int:
+    """The format of the schema at `place`.
+
+    Raises:
+        DamagedError: it is absent, or not ours.
+    """
+    found = _found(connection, place)
+    if found is None:
+        raise DamagedError(f"{place} is missing")
+    return found
+
+
+def write_format(connection: Connection, place: Schema, number: int) -> None:
+    """Say that the schema is of format `number` from this transaction on."""
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA {place.name} IS '{_OWNER} {number}'")
+
+
+def enter(connection: Connection, place: Schema) -> None:
+    """Let names without a schema mean that of `place`, up to the end of the transaction."""
+    connection.execute(text("SELECT set_config('search_path', :name, true)"), {"name": place.name})
+
+
+def hold_writers(connection: Connection, place: Schema) -> None:
+    """Let nobody else write at `place` before this transaction has ended."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_key('write', place)})")
+
+
 _COMMENT = text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :name")
 
 
-def _collated(metadata: MetaData) -> MetaData:
-    # Texts in order of their bytes, as in SQLite, whatever the database's locale; and of any length.
-    copy = MetaData()
-    for table in metadata.sorted_tables:
-        for column in table.to_metadata(copy).columns:
-            if isinstance(column.type, String):
-                column.type = String(collation="C")
-    return copy
+def _found(connection: Connection, place: Schema) -> int | None:
+    told = connection.execute(_COMMENT, {"name": place.name}).first()
+    if told is None:
+        return None
+    owner, _, number = (told[0] or "").partition(" ")
+    if owner != _OWNER or not number.isdecimal():
+        raise DamagedError(f"{place} is another program's")
+    return int(number)
 
 
 def taken(place: Schema) -> bool:
@@ -166,10 +202,8 @@ def taken(place: Schema) -> bool:
     """
     engine = open_engine(place, durable=True)
     try:
-        with engine.connect() as connection:
+        with reachable(place), engine.connect() as connection:
             return connection.execute(_COMMENT, {"name": place.name}).first() is not None
-    except SQLAlchemyError as why:
-        raise UnavailableError(f"{place} can't be opened ({reason(why)})") from None
     finally:
         engine.dispose()
 

@@ -6,14 +6,18 @@ cut. The others survive the death of the process (`NORMAL`); only what can be re
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from exchange.errors import DamagedError
+from exchange.errors import DamagedError, UnavailableError
+from exchange.store.engine.format import FORMAT, Begin, check_format
 
 _APPLICATION_ID = 0x436E7472  # "Cntr": tells this project's files from any other database
 _CACHE_KIB = 32 * 1024
@@ -44,26 +48,97 @@ def open_engine(path: Path, *, durable: bool) -> Engine:
     return engine
 
 
-def prepare(engine: Engine, metadata: MetaData, *, path: Path, version: int, begin: bool) -> None:
-    """Create the tables in a new file if `begin`, or check that one is ours and of this version.
+def open_together(path: Path, other: Path, *, name: str) -> Engine:
+    """An engine over two files, the `other` attached under `name`: both change in one commit, or neither.
+
+    A commit over two files is one step only with a rollback journal; a transaction has both files for itself.
 
     Raises:
-        DamagedError: the file is no database, not ours, or of another schema version.
+        UnavailableError: from its transactions, where another process has one of the files open.
+    """
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=10000")
+        cursor.execute(f"ATTACH ? AS {name}", (str(other),))
+        for file in ("main", name):
+            cursor.execute(f"PRAGMA {file}.journal_mode=DELETE")
+            cursor.execute(f"PRAGMA {file}.synchronous=FULL")
+            cursor.execute(f"PRAGMA {file}.secure_delete=ON")
+        cursor.execute("PRAGMA trusted_schema=OFF")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        for file, at in (("main", path), (name, other)):
+            if connection.exec_driver_sql(f"PRAGMA {file}.journal_mode").scalar_one() != "delete":
+                raise UnavailableError(f"another process has {at} open; end it first")
+
+    return engine
+
+
+def prepare(engine: Engine, *, path: Path, begin: Begin | None) -> None:
+    """Create the tables in a new file with `begin`, or check that one is ours and of this release's format.
+
+    Raises:
+        DamagedError: the file is no database, or not ours.
+        FormatError: it is of another format.
+    """
+    with readable(path), engine.begin() as connection:
+        found, owner = _marks(connection, "main")
+        if (found, owner) == (0, 0) and begin is not None:
+            begin(connection)
+            write_format(connection, FORMAT)
+            connection.exec_driver_sql(f"PRAGMA application_id={_APPLICATION_ID}")
+            return
+    _check_owner(owner, path)
+    check_format(found)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say of a file that can't be read as a database which one it is.
+
+    Raises:
+        DamagedError: the file is no database.
+        UnavailableError: another process has it locked.
     """
     try:
-        with engine.begin() as connection:
-            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-            if (found, owner) == (0, 0) and begin:
-                metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version={version}")
-                connection.exec_driver_sql(f"PRAGMA application_id={_APPLICATION_ID}")
-                return
+        yield
     except DatabaseError as why:
+        if getattr(why.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            raise UnavailableError(f"another process has {path} open; end it first") from None
         raise DamagedError(f"{path} can't be opened as a database ({why.orig})") from None
     except UnicodeDecodeError:  # SQLite's own message quoted what a damaged schema holds
         raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
+
+
+def read_format(connection: Connection, path: Path, *, name: str = "main") -> int:
+    """The format of the database at `path`, which `connection` has under `name`.
+
+    Raises:
+        DamagedError: the file is not ours.
+    """
+    found, owner = _marks(connection, name)
+    _check_owner(owner, path)
+    return found
+
+
+def write_format(connection: Connection, number: int, *, name: str = "main") -> None:
+    """Say that the database is of format `number` from this transaction on."""
+    connection.exec_driver_sql(f"PRAGMA {name}.user_version={number}")
+
+
+def _marks(connection: Connection, name: str) -> tuple[int, int]:
+    found = connection.exec_driver_sql(f"PRAGMA {name}.user_version").scalar_one()
+    owner = connection.exec_driver_sql(f"PRAGMA {name}.application_id").scalar_one()
+    return found, owner
+
+
+def _check_owner(owner: int, path: Path) -> None:
     if owner != _APPLICATION_ID:
         raise DamagedError(f"{path} is a database of another program")
-    if found != version:
-        raise DamagedError(f"{path} has schema version {found}; this program reads {version}")

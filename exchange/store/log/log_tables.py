@@ -21,7 +21,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Select,
-    String,
     Table,
     and_,
     func,
@@ -30,7 +29,7 @@ from sqlalchemy import (
 )
 
 from chaincode.access.log_keys import LogPosition
-from exchange.store.engine.dialect import WHOLE, columns, insert_many, is_postgres, run, unnest
+from exchange.store.engine.dialect import WHOLE, bounded_text, columns, insert_many, is_postgres, run, unnest
 
 metadata = MetaData()
 
@@ -41,17 +40,17 @@ entries = Table(
     "entries",
     metadata,
     Column("sequence", WHOLE, primary_key=True),
-    Column("tx", String(64), nullable=False),
+    Column("tx", bounded_text(64), nullable=False),
     Column("n", WHOLE, nullable=False),
     Column("block", WHOLE, nullable=False),
     Column("time", WHOLE, nullable=False),
-    Column("pair", String(32), nullable=False),
-    Column("custodian", String(255), nullable=False),
-    Column("recipient", String(255), nullable=False),
-    Column("user", String(32), nullable=False),
-    Column("action", String(16), nullable=False),
-    Column("purpose", String(16), nullable=False),
-    Column("outcome", String(8), nullable=False),
+    Column("pair", bounded_text(32), nullable=False),
+    Column("custodian", bounded_text(255), nullable=False),
+    Column("recipient", bounded_text(255), nullable=False),
+    Column("user", bounded_text(32), nullable=False),
+    Column("action", bounded_text(16), nullable=False),
+    Column("purpose", bounded_text(16), nullable=False),
+    Column("outcome", bounded_text(8), nullable=False),
     Column("record", LargeBinary, nullable=False),
     Index("entries_tx", "tx", "n", unique=True),
     Index("entries_pair", "pair", "sequence"),
@@ -62,7 +61,7 @@ entries = Table(
 details = Table(
     "details",
     metadata,
-    Column("tx", String(64), primary_key=True),
+    Column("tx", bounded_text(64), primary_key=True),
     Column("n", WHOLE, primary_key=True),
     Column("subject", LargeBinary(16), nullable=False),
     Column("attempt", Boolean, nullable=False),
@@ -75,7 +74,7 @@ details = Table(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("name", String(32), primary_key=True),
+    Column("name", bounded_text(32), primary_key=True),
     Column("block", WHOLE, nullable=False),
     Column("position", WHOLE, nullable=False),
 )

@@ -10,7 +10,6 @@ a transaction of the connection that holds this lock: without it nothing changes
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from exchange.errors import UnavailableError
 from exchange.store.engine import postgres
-from exchange.store.engine.place import Place, Schema
+from exchange.store.engine.place import Place, Schema, flush_folder
 from exchange.store.log import log_tables
 
 _COLUMNS = [column.name for column in log_tables.details.columns]
@@ -108,7 +107,7 @@ class _OfFile:
             if companion.exists():
                 companion.rename((kept or path).with_name((kept or path).name + rest))
         self.fresh.rename(path)
-        _flush(path.parent)
+        flush_folder(path.parent)
         return kept
 
     def _free(self) -> Path:
@@ -122,14 +121,6 @@ def _details(old: sqlite3.Connection, order: str) -> Iterator[dict[str, object]]
     names = ", ".join(_COLUMNS)
     for row in old.execute(f"SELECT {names} FROM details ORDER BY tx {order}, n {order}"):  # noqa: S608  # our own names
         yield dict(zip(_COLUMNS, row, strict=True))
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _THERE = text("SELECT count(*) FROM pg_namespace WHERE nspname = :name")

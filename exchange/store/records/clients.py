@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     Row,
-    String,
     Table,
     Text,
     delete,
@@ -31,19 +30,20 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.auth.clients import Client
 from exchange.errors import ConflictError, DamagedError
+from exchange.store.engine.dialect import IN_BYTE_ORDER, bounded_text
 from exchange.store.records.schema import metadata
 
 clients = Table(
     "clients",
     metadata,
-    Column("client_id", String(255), primary_key=True),
-    Column("name", String(255), nullable=False),
-    Column("organization", String(255), nullable=False),
+    Column("client_id", bounded_text(255), primary_key=True),
+    Column("name", bounded_text(255), nullable=False),
+    Column("organization", bounded_text(255), nullable=False),
     Column("keys", LargeBinary, nullable=False),
-    Column("scopes", Text, nullable=False),
+    Column("scopes", Text().with_variant(IN_BYTE_ORDER, "postgresql"), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("disabled", BigInteger),
-    Column("purpose", String(255), nullable=False),
+    Column("purpose", bounded_text(255), nullable=False),
     Column("mac", LargeBinary(32), nullable=False),  # of all the others
 )
 
@@ -51,7 +51,7 @@ access_tokens = Table(
     "access_tokens",
     metadata,
     Column("digest", LargeBinary(32), primary_key=True),
-    Column("client_id", String(255), nullable=False, index=True),
+    Column("client_id", bounded_text(255), nullable=False, index=True),
     Column("principal", LargeBinary, nullable=False),  # sealed under the token, with `expires`
     Column("expires", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
@@ -60,8 +60,8 @@ access_tokens = Table(
 used_assertions = Table(
     "used_assertions",
     metadata,
-    Column("client_id", String(255), primary_key=True),
-    Column("jti", String(255), primary_key=True),
+    Column("client_id", bounded_text(255), primary_key=True),
+    Column("jti", bounded_text(255), primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
 )

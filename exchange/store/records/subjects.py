@@ -21,7 +21,6 @@ from sqlalchemy import (
     Connection,
     Index,
     LargeBinary,
-    String,
     Table,
     delete,
     insert,
@@ -30,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from exchange.store.engine.dialect import WHOLE, upsert
+from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
 
@@ -49,14 +48,12 @@ pairs = Table(
     "pairs",
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("recipient", String(255), primary_key=True),
-    Column("pair", String(32), nullable=False, index=True),
+    Column("recipient", bounded_text(255), primary_key=True),
+    Column("pair", bounded_text(32), nullable=False, index=True),
     Column("opened", Boolean, nullable=False),
     Index("pairs_towards", "recipient", "opened", "subject"),
     sqlite_with_rowid=False,
 )
-
-Index(None, pairs.c.recipient, pairs.c.opened, pairs.c.subject)
 
 drafts = Table(
     "drafts",
@@ -72,7 +69,7 @@ notes = Table(
     "notes",
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("recipient", String(255), primary_key=True),
+    Column("recipient", bounded_text(255), primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
     sqlite_with_rowid=False,
 )
@@ -80,7 +77,7 @@ notes = Table(
 grants = Table(
     "grants",
     metadata,
-    Column("recipient", String(255), primary_key=True),
+    Column("recipient", bounded_text(255), primary_key=True),
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     sqlite_with_rowid=False,
 )

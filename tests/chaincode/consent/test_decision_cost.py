@@ -1,4 +1,4 @@
-"""What one decision costs grows with what a pair holds, and not with its square."""
+"""The cost of one decision: it grows with the size of the pair, and not with its square."""
 
 import sys
 
@@ -9,7 +9,7 @@ from tests.support.ledger.bench_decide import AT_THE_BOUNDS, NOW, POLICY, pair, 
 
 
 def calls(work):
-    """How many functions of Python `work` calls: the same on every machine, however busy."""
+    """Count the Python functions that `work` calls: the same on every machine, however busy."""
     count = 0
 
     def seen(_frame, event, _arg):

@@ -1,4 +1,4 @@
-"""Which records pass: surely within what is permitted, not even possibly within what is denied."""
+"""The records that pass: surely within a permit, and not even possibly within a denial."""
 
 import pytest
 
@@ -27,12 +27,12 @@ def facts(**known):
 
 
 def permitted(when, **known):
-    """Whether a rule that permits reaches the record."""
+    """Return whether a rule that permits applies to the record."""
     return admits((Provision("permit", when),), facts(**known))
 
 
 def denied(when, **known):
-    """Whether a rule that denies reaches the record."""
+    """Return whether a rule that denies applies to the record."""
     return not admits((ANY, Provision("deny", when)), facts(**known))
 
 

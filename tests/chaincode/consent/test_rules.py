@@ -1,4 +1,4 @@
-"""What `decide` says, one rule of its page at a time."""
+"""The decisions of `decide`, one rule of its page at a time."""
 
 import msgspec
 import pytest

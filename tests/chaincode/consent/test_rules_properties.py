@@ -1,4 +1,4 @@
-"""What must hold for every consent, policy, request and record."""
+"""Properties of every decision, on random consents, policies, requests and records."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def decision(policy, pair, request):
 
 
 def seen(policy, pair, request, records):
-    """Which of the records are released, as a tuple of booleans."""
+    """Return whether each of the records is released, as a tuple of booleans."""
     obligations = decision(policy, pair, request).obligations
     return tuple(admits(obligations, cases.facts(record)) for record in records)
 
@@ -58,7 +58,7 @@ def asked_records(rng, request, count=6):
 
 
 def changed_somewhere(rng, root, change):
-    """`root` with `change` made to one rule in it."""
+    """Return `root` with `change` made to one rule in it."""
     if root.exceptions and rng.random() < 0.6:
         n = rng.randrange(len(root.exceptions))
         exceptions = list(root.exceptions)

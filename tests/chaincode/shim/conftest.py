@@ -35,7 +35,7 @@ ANSWERS = {M.COMPLETED, M.KEEPALIVE, M.REGISTER}
 
 @dataclass
 class Completed:
-    """What the peer was told at an invocation's end."""
+    """The peer's record of one ended invocation."""
 
     response: Response
     event: Any
@@ -44,7 +44,7 @@ class Completed:
 
 @dataclass
 class ScriptedPeer:
-    """Answers at once, or when `release` picks a question while `held`."""
+    """A peer that answers at once, or when `release` picks a question while `held`."""
 
     channel: grpc.aio.Channel
     writes_offered: int = 1000

@@ -61,7 +61,7 @@ class Endorsers:
         self.peers = peers
 
     async def run(self, function: str, argument: msgspec.Struct) -> int:
-        """One call on both; what each of them sent must be equal to the byte. Returns the status."""
+        """Make one call on both peers, compare all that each of them sent, and return the status."""
         given = {
             "tx_id": secrets.token_hex(32),
             "certificate": CERTIFICATE,

@@ -65,7 +65,7 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, name: str) -> tuple[bytes, bytes]:
-        """A key and its certificate."""
+        """Return a key and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         return (
             key.private_bytes(

@@ -1,4 +1,4 @@
-"""What a contract can ask and write, against a peer of Fabric 3.1 and against an older one."""
+"""A contract's questions and writes, against a peer of Fabric 3.1 and against an older one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shim sends is what was frozen: endorsers of different releases must come to the same bytes."""
+"""The shim's frozen messages: endorsers of different releases must come to the same bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sent(name: str) -> list[Any]:
 
 
 def written(name: str) -> list[tuple[str, str, str, bytes]]:
-    """Collection, key, kind and value of each write, in the order in which the peer gets them."""
+    """Return collection, key, kind and value of each write, in the order in which the peer gets them."""
     W, found = shim.WriteRecord, []  # noqa: N806  # the message's name
     kinds = {
         M.PUT_STATE: (shim.PutState, "PUT_STATE"),
@@ -48,7 +48,7 @@ def written(name: str) -> list[tuple[str, str, str, bytes]]:
 
 
 def test_a_batch_says_what_single_messages_say_in_the_same_order() -> None:
-    """So that peers of both kinds come to the same writes on one channel."""
+    """Peers of both kinds must come to the same writes on one channel."""
     batched = written("a call at a peer of 3.1")
     assert batched == written("a call at a peer of older")
     assert len(batched) == 6

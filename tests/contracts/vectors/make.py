@@ -1,4 +1,4 @@
-"""Writes the frozen bytes anew: `python tests/contracts/vectors/make.py`, then read the difference.
+"""The frozen bytes, written anew: `python tests/contracts/vectors/make.py`, then read the difference.
 
 Everything that is stored, signed or compared between organisations has its bytes here. A change in these
 files is a change of the format: old ledgers must still be read after it.
@@ -66,7 +66,7 @@ ATTEMPT = bytes(range(8))
 
 
 def request(pair: str = PAIR, **changes: Any) -> AccessRequest:
-    """A request with every field set, but for `changes`."""
+    """Return a request with every field set, with `changes`."""
     fields: dict[str, Any] = {
         "pair": pair,
         "recipient": B,
@@ -83,7 +83,7 @@ def request(pair: str = PAIR, **changes: Any) -> AccessRequest:
 
 
 def scored(time: int) -> AccessRequest:
-    """The result of a score that was permitted at `time`."""
+    """Return the request with the result of a score that was permitted at `time`."""
     tx = sha256(f"access:authorize {time}".encode()).hexdigest()
     result = ScoreResult(tx=tx, time=time, n=0, input="1e" * 32, output="1f" * 32)
     return request(action="score", model="1d" * 32, result=result)
@@ -137,7 +137,7 @@ class Ledger:
 
 
 def calls() -> Iterator[dict[str, Any]]:
-    """Every function once at least, on one ledger."""
+    """Yield calls of every function once at least, on one ledger."""
     ledger = Ledger()
     second = Policy(version=2, members=(A, B, C), rules=(RULE,))
     digest = sha256(encode(second)).hexdigest()
@@ -194,7 +194,7 @@ def calls() -> Iterator[dict[str, Any]]:
 
 
 def keys() -> dict[str, str]:
-    """Where each kind of value stands."""
+    """Return a key of each kind."""
     tx = "e" * 64
     return {
         "policy": composite_key("policy", "consortium"),
@@ -207,7 +207,7 @@ def keys() -> dict[str, str]:
 
 
 def blocks() -> dict[str, str]:
-    """The embedded ledger's formats, in hexadecimal."""
+    """Return the embedded ledger's formats, in hexadecimal."""
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     public = key.public_key().public_bytes_raw()
     creator = block.creator(A, public)
@@ -246,7 +246,7 @@ def blocks() -> dict[str, str]:
 
 
 def pseudonyms() -> list[dict[str, str]]:
-    """Pairs, salts and attempts of two secrets."""
+    """Return pairs, salts and one-time pseudonyms of two secrets."""
     return [
         {
             "secret": secret.hex(),
@@ -262,7 +262,7 @@ def pseudonyms() -> list[dict[str, str]]:
 
 
 def vectors() -> dict[str, str]:
-    """File names and their text."""
+    """Return the text of each file."""
     found = {
         "calls": list(calls()),
         "keys": keys(),

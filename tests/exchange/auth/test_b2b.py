@@ -1,4 +1,4 @@
-"""How the purpose, the user and the role of a request are read from the signed B2B extension."""
+"""The purpose, the user and the role of a request come from the signed B2B extension."""
 
 from __future__ import annotations
 

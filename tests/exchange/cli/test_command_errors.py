@@ -1,4 +1,4 @@
-"""Whatever goes wrong on the command line is one line: what, why, what to do; and the right exit code."""
+"""Every error on the command line is one line: what, why, what to do; and the right exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def consentry(*arguments: str | Path, timeout: float = 120) -> subprocess.Comple
 
 
 def refused(code: int, *arguments: str | Path) -> str:
-    """The one line with which a command refuses."""
+    """Return the one line with which a command refuses."""
     done = consentry(*arguments)
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert done.returncode == code, done.stderr

@@ -48,7 +48,7 @@ class Done:
 
 
 def consentry(*arguments: str | Path) -> Done:
-    """The command in this process: what it imports takes seconds, and here it takes them once."""
+    """Run the command in this process: its imports take seconds, and here they take them once."""
     given = [str(argument) for argument in arguments]
     out, err, code = io.StringIO(), io.StringIO(), 0
     with redirect_stdout(out), redirect_stderr(err):
@@ -317,7 +317,7 @@ def _using(node: Path, model: Path, url: str, token: Path, authority: Path | Non
 
 
 async def _models(folder: Folder, *, tries: int = 200) -> tuple[str, ...]:
-    """What the evaluator says that it has, when it has come up."""
+    """Return the evaluator's list of models, when it has come up."""
     risk = folder.load().risk
     assert risk is not None
     opened = open_model(folder, risk)

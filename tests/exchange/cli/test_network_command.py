@@ -31,7 +31,7 @@ def consentry(*arguments: str | Path, **environment: str) -> subprocess.Complete
 
 
 def refused(*arguments: str | Path, **environment: str) -> str:
-    """The one line with which a command refuses."""
+    """Return the one line with which a command refuses."""
     done = consentry(*arguments, **environment)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stderr.strip().splitlines()

@@ -19,7 +19,7 @@ from exchange.node.settings import Folder
 
 
 class Called(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code of a command, and its output."""
 
     code: int
     out: str
@@ -45,7 +45,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def policy(call: Callable[..., Called]) -> Command:
-    """What `consentry policy` prints when it succeeds."""
+    """Return the output of a `consentry policy` that succeeds."""
 
     def run(*arguments: str | Path) -> str:
         done = call("policy", *arguments)

@@ -1,4 +1,4 @@
-"""What a FHIR Consent compiles to, and what refuses it."""
+"""FHIR Consents compile to terms, or are refused."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What the terms of one recipient leave out or round changes no decision for it, or only makes it stricter.
+"""The parts that one recipient's terms leave out or round change no decision for it, or make it stricter.
 
 The second opinion is a literal translation of the FHIR resource: all of its provisions, whomever they name,
 with every time to the millisecond.
@@ -32,7 +32,7 @@ POLICY = Policy(
 )
 STRICT = Policy(version=1, members=POLICY.members, rules=())
 NOW = 1_800_000_000_000 // MINUTE * MINUTE
-"""When consents are compiled; decisions fall within some minutes of it."""
+"""The moment at which consents are compiled; decisions fall within some minutes of it."""
 
 
 class Seeded(random.Random):
@@ -70,7 +70,7 @@ def actor(rng):
 
 
 def whole_minutes(rng):
-    """A period that needs no rounding: what ends in the 59th second includes all of that second."""
+    """Return a period that needs no rounding: an end in the 59th second includes all of that second."""
     start, end = sorted(rng.sample(range(-4, 7), 2))
     return either_side(rng, NOW + start * MINUTE, NOW + end * MINUTE - 1000)
 
@@ -195,7 +195,7 @@ def literal_actor(target):
 def literal_period(stated):
     if stated is None:
         return None
-    # What is said to the second includes all of that second.
+    # A time given to the second includes all of that second.
     return Period(
         ms(stated["start"]) if "start" in stated else None,
         ms(stated["end"]) + 1000 if "end" in stated else None,
@@ -233,7 +233,7 @@ def requester(rng):
 
 
 def both(rng, period):
-    """For every recipient, what the cut terms release and what the literal ones do."""
+    """Return for every recipient the releases by the cut terms and by the literal ones."""
     resources = [consent(rng, n, period) for n in range(rng.choice([1, 2, 3]))]
     policy = rng.choice([POLICY, STRICT])
     facts = [record(rng) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""What a record is taken to be: its codes, labels, time, links and authors."""
+"""The facts of a record: its codes, labels, time, links and authors."""
 
 import datetime
 
@@ -35,7 +35,7 @@ def concept(*codings, **more):
 
 
 def mentions(*codings):
-    """What codings of systems that nobody knows mention: themselves, and their codes of any system."""
+    """Return the mentions of codings of unknown systems: themselves, and their codes of any system."""
     systems = [coding.split("|") for coding in codings]
     cases = [(system, one) for system, code in systems for one in (code, code.upper(), code.lower())]
     return {f"{system}|{code}" for system, code in cases} | {f"|{code}" for _, code in cases}
@@ -50,7 +50,7 @@ def day(text, *, after=0):
 
 
 def element_types(kind, path):
-    """The types of the element at `path`, by the official definitions."""
+    """Return the types of the element at `path`, by the official definitions."""
     steps = path.split(".")
     for n, step in enumerate(steps):
         rows = dict(row.split(" ", 1) for row in TYPES[kind])

@@ -17,7 +17,7 @@ DEFINITIONS = ("StructureDefinition", "ValueSet", "CodeSystem", "SearchParameter
 
 
 def codings(value):
-    """All that looks like a coding, found without the walk under test."""
+    """Yield all that looks like a coding, found without the walk under test."""
     if isinstance(value, list):
         for item in value:
             yield from codings(item)

@@ -147,7 +147,7 @@ def _modules() -> Iterator[tuple[str, ast.Module]]:
 
 
 def _users(name: str) -> list[tuple[str, str]]:
-    """(module, `import` or `use`) of every place that names `name` outside its definition."""
+    """Return (module, `import` or `use`) of every place that names `name` outside its definition."""
     found = []
     for module, tree in _modules():
         for node in ast.walk(tree):

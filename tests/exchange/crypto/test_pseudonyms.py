@@ -55,7 +55,7 @@ def test_no_bit_of_an_attempt_can_be_changed() -> None:
 
 
 def test_no_two_attempts_share_a_part_or_a_salt() -> None:
-    """Of a thousand names no two halves are equal, whoever's they are and to whomever."""
+    """Of a thousand names no two halves are equal, of any patient towards any recipient."""
     secrets = [PatientSecret.generate() for _ in range(5)]
     names = [
         (secret, secret.attempt(recipient))

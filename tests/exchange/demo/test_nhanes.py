@@ -30,7 +30,7 @@ def resources(thousand: list[Participant]) -> list[dict[str, Any]]:
 
 
 def quantities(resources: list[dict[str, Any]], code: str) -> list[dict[str, Any]]:
-    """All quantities of one LOINC code, from observations and from their components."""
+    """Return all quantities of one LOINC code, from observations and from their components."""
     parts = (part for r in resources for part in (r, *r.get("component", ())))
     return [
         part["valueQuantity"]

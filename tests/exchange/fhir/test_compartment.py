@@ -1,4 +1,4 @@
-"""Whose record a resource is, by the patient compartment."""
+"""The patients of a record, by the patient compartment."""
 
 from __future__ import annotations
 

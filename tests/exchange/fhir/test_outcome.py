@@ -24,7 +24,7 @@ ISSUE_TYPES = {
 
 
 def errors(root: type[ExchangeError] = ExchangeError) -> list[type[ExchangeError]]:
-    """The tree of `exchange.errors`; other rooms add children, which inherit what they do not say."""
+    """Return the tree of `exchange.errors`; other rooms add children, which inherit the rest."""
     found = [root, *(error for child in root.__subclasses__() for error in errors(child))]
     return [error for error in found if error.__module__ == ExchangeError.__module__]
 

@@ -191,7 +191,7 @@ def reference_otherwise(rng: Seeded, text: str) -> str:
 
 
 def respelt(rng: Seeded, value: Any) -> Any:
-    """`value` with every code system and every reference in another spelling of the same."""
+    """Return `value` with every code system and every reference in another spelling of the same."""
     if isinstance(value, list):
         return [respelt(rng, one) for one in value]
     if not isinstance(value, dict):
@@ -207,7 +207,7 @@ def respelt(rng: Seeded, value: Any) -> Any:
 
 
 def vaguer(rng: Seeded, value: Any) -> Any:
-    """`value` with some codes and references said in ways that nobody here can resolve."""
+    """Return `value` with some codes and references written in ways that this server can't resolve."""
     if isinstance(value, list):
         return [vaguer(rng, one) for one in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Which records name a patient whom nobody here is, and which name none."""
+"""Records that name a patient who is not stored here, and records that name none."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_synthea_names_its_patients_so_that_all_are_placed() -> None:
 
 
 def resolved(value: Any, names: dict[str, str]) -> Any:
-    """`value` with the references within a transaction resolved, as they are before it is stored."""
+    """Return `value` with the references within a transaction resolved, as they are before it is stored."""
     if isinstance(value, list):
         return [resolved(one, names) for one in value]
     if isinstance(value, dict):

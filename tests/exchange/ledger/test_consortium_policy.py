@@ -1,4 +1,4 @@
-"""What the founding policy lets happen without a consent, and how the next one is made and told."""
+"""The founding policy permits some accesses without a consent; the next one is made by votes."""
 
 from __future__ import annotations
 

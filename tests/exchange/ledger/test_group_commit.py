@@ -1,4 +1,4 @@
-"""Many callers, few transactions; and nobody's trouble is anybody else's."""
+"""Many callers, few transactions; and one caller's trouble is no other's."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Gate:
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Hold nothing."""
 
 
 @pytest.fixture

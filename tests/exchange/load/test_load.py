@@ -69,7 +69,7 @@ def patient(logical_id: str, **more: Any) -> dict[str, Any]:
 
 
 def place(logical_id: str) -> dict[str, Any]:
-    """A record without a patient: there is no key to make for it, and no pair to open."""
+    """Return a record without a patient: there is no key to make for it, and no pair to open."""
     return {"resourceType": "Location", "id": logical_id}
 
 

@@ -59,7 +59,7 @@ async def stored(node: Node, organization: str) -> bool:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Return when `true` says so: the settings are a file, and a file tells nobody that it was read."""
+    """Wait until `true` says so: the settings are a file, and a file does not report that it was read."""
     async with asyncio.timeout(10):
         while not true():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What somebody with stolen keys can do on a real network: everything is tried, and nothing comes of it.
+"""Attacks with stolen keys on a real network: everything is tried, and nothing comes of it.
 
 The thief has all of one hospital, Hospital 3 (a user, the administrator, the peer), or a certificate that
 looks like Hospital 1's. The victim is Hospital 1 with a patient of its own.
@@ -80,7 +80,7 @@ async def found(profile: Profile) -> None:
 
 
 async def sound(running: devnet.Network) -> None:
-    """After all that was tried, the channel verifies."""
+    """Verify the channel after all attempts."""
     async with open_blocks(running.profile("Hospital1")) as source:
         blocks = [block async for block in source.blocks(0, await source.height())]
     report = await asyncio.to_thread(verified, blocks)
@@ -115,7 +115,7 @@ async def pair(victim: LedgerClient) -> str:
 
 @asynccontextmanager
 async def unwritten(running: devnet.Network, pair: str) -> AsyncIterator[None]:
-    """Nothing about a pair changes, whatever is done inside."""
+    """Check that nothing about a pair changes, whatever is done inside."""
 
     async def about() -> list[tuple[str, bytes]]:
         await barrier(running)
@@ -192,7 +192,7 @@ async def test_nobody_founds_the_consortium_again(thief: LedgerClient) -> None:
 def issued(
     authority: Path, *, end: datetime.timedelta = AN_HOUR, unit: str = "client", forged: bool = False
 ) -> Identity:
-    """A user's certificate from Hospital 1's CA, or from one that only bears its name.
+    """Return a user's certificate from Hospital 1's CA, or from one that only bears its name.
 
     It begins with the CA's, some minutes ago: Fabric looks whether the CA was valid by then, too.
     """
@@ -243,7 +243,7 @@ def authority(running: devnet.Network) -> Path:
 async def test_certificate_that_is_as_it_should_be_works(
     consortium: devnet.Network, theirs: Any, pair: str
 ) -> None:
-    """What the refusals of the others are compared with: they differ from this one in one thing each."""
+    """The base of comparison for the refusals of the others: each differs from this one in one thing."""
     good = theirs.gateway(identity=issued(authority(consortium)))
     done = await good.submit("access:authorize", permitting(pair))
     assert b'"permit"' in done.result
@@ -306,7 +306,7 @@ async def test_wrong_certificate_can_not_send_what_another_had_endorsed(
 async def relabelled(
     endorsed: EndorsedTransaction, creator: Identity, signer: Identity
 ) -> EndorsedTransaction:
-    """An endorsed transaction in the name of `creator`, signed by `signer`."""
+    """Return an endorsed transaction in the name of `creator`, signed by `signer`."""
 
     def change() -> bytes:
         call = Call(endorsed.envelope, 0)
@@ -437,7 +437,7 @@ async def test_hospital_with_all_its_own_keys_writes_no_permit(
 async def test_two_hospitals_together_can_and_the_verifier_tells(
     programs: devnet.Programs, clients_of: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """What the endorsement policy leaves to a majority, and what still finds it: replaying the contracts."""
+    """The endorsement policy leaves this to a majority; replaying the contracts still finds it."""
     with await asyncio.to_thread(devnet.up, tmp_path / "network", programs=programs) as running:
         await found(running.profile("Hospital1"))
         gateway: GatewayClient = clients_of(running).gateway()
@@ -488,7 +488,7 @@ async def test_proposal_of_another_time_is_refused_by_every_function(
 async def unwritten_outside(
     running: devnet.Network, pair: str, shifted: Any, minutes: float
 ) -> AsyncIterator[None]:
-    """As `unwritten`, with the client's clock off inside alone."""
+    """Do as `unwritten`, with the client's clock off inside alone."""
     async with unwritten(running, pair):
         shifted(minutes)
         try:

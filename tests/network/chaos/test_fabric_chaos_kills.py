@@ -108,7 +108,7 @@ class Gateway:
 class Hospital:
     """Hospital 1 on its network, with two gateways; the first one's log is a neighbour's node's.
 
-    The node that verifies at the end is Hospital 3's: a log follows the whole channel, whoever keeps it,
+    The node that verifies at the end is Hospital 3's: a log follows the whole channel,
     and Hospital 1's own node would miss the patients to whom the pairs belong.
     """
 
@@ -118,7 +118,7 @@ class Hospital:
     channel: list[Written] = field(default_factory=list)
 
     def await_answers(self, count: int, what: str) -> float:
-        """Seconds until each gateway has given `count` more answers."""
+        """Return the seconds until each gateway has given `count` more answers."""
         began = time.monotonic()
         wanted = {gateway.name: gateway.answered() + count for gateway in self.gateways}
         while any(gateway.answered() < wanted[gateway.name] for gateway in self.gateways):

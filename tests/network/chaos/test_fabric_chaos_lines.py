@@ -1,4 +1,4 @@
-"""A network between hospitals that falls apart while every process runs: nobody diverges, nothing leaks.
+"""A network between hospitals that falls apart while every process runs: no peer diverges, nothing leaks.
 
 Three hospitals and three orderers; each stands at the end of lines that are cut and mended again. Each test
 leaves the network whole.
@@ -89,7 +89,7 @@ async def test_a_hospital_and_an_orderer_cut_off_refuse_and_the_others_go_on(
 async def test_most_hospitals_without_most_orderers_get_nothing_committed(
     hospitals: Hospitals, between: Lines
 ) -> None:
-    """They endorse each other's transactions, and nobody orders them; the side that orders can't endorse."""
+    """They endorse each other's transactions, and none is ordered; the side that orders can't endorse."""
     alone, others = hospitals.client(1, patience=3.0), hospitals.client(2, patience=3.0)
     pair, theirs = await opened(alone), await opened(others)
     with between.cut(*ALONE, *ORDERERS[:2]):

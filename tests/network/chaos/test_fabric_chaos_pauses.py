@@ -1,6 +1,6 @@
-"""Peers that hang, are gone or lag: who can't know refuses, and nobody diverges.
+"""Peers that hang, are gone or lag: a gateway that can't know refuses, and no peer diverges.
 
-A paused process keeps its connections and answers nobody. What happens where all run and only the lines
+A paused process keeps its connections and answers no call. The case where all run and only the lines
 between them are cut is in test_fabric_chaos_lines.py. Each test leaves the network whole again.
 """
 
@@ -53,7 +53,7 @@ async def hospitals(consortium: devnet.Network) -> AsyncIterator[Hospitals]:
 
 @contextmanager
 def unreachable(running: devnet.Network, names: Sequence[str]) -> Iterator[None]:
-    """Processes that answer nobody."""
+    """Stop processes that keep their connections and answer no call."""
     for name in names:
         running.pause(name)
     try:
@@ -65,7 +65,7 @@ def unreachable(running: devnet.Network, names: Sequence[str]) -> Iterator[None]
 
 @contextmanager
 def ended(running: devnet.Network, names: Sequence[str]) -> Iterator[None]:
-    """Processes that are not there."""
+    """End processes."""
     running.kill(*names)
     try:
         yield
@@ -102,7 +102,7 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
 
 
 async def test_a_neighbour_that_hangs_costs_seconds_and_is_given_up_soon(hospitals: Hospitals) -> None:
-    """It keeps its connections: only a timeout of the peer, and then gossip, tell that it answers nobody."""
+    """It keeps its connections: only a timeout of the peer, and then gossip, show that it answers no call."""
     client = hospitals.client(1)
     pair = await opened(client)
     took: list[float] = []
@@ -115,7 +115,7 @@ async def test_a_neighbour_that_hangs_costs_seconds_and_is_given_up_soon(hospita
                 took.append(time.monotonic() - before)
             await asyncio.sleep(0.2)
     assert len(took) > 5
-    assert max(took) < ONE_ENDORSEMENT  # nobody asks it any more
+    assert max(took) < ONE_ENDORSEMENT  # no peer asks it any more
     await hospitals.agree(pair)
 
 
@@ -198,5 +198,5 @@ async def test_without_the_orderer_nothing_is_released_and_nothing_is_forgotten(
     assert (await patient).permit
     outcomes = [record.outcome for record in (await client.pair_log(pair)).entries]
     assert set(outcomes) == {"permit"}
-    assert len(outcomes) <= 2  # the hasty one's may be among them, for it was signed and sent; nobody got it
+    assert len(outcomes) <= 2  # the hasty one's may be among them: it was signed and sent, unheard
     await hospitals.agree(pair)

@@ -63,7 +63,7 @@ class Asking:
         self._app = create_app(replace(node.gateway, budget=self.budget), body_limit=node.settings.body_limit)
 
     def under(self, limit: int) -> Asking:
-        """Of the same node under another limit."""
+        """Return a gateway of the same node under another limit."""
         return Asking(self.site, self._node, self._loop, limit=limit)
 
     def all(self, *asked: tuple[str, str, bytes], member: Member = CITY) -> list[httpx.Response]:

@@ -1,4 +1,4 @@
-"""One request does bounded work, keeps nobody else waiting, and leaves no more in any log than it should."""
+"""One request does bounded work, blocks no other client, and leaves no more in any log than it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search says of how much there is: exact totals or none, and short pages that come to an end."""
+"""Totals of searches are exact or absent, and short pages come to an end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pages(caller: Caller, path: str) -> list[dict[str, Any]]:
-    """Every page from the first to the last; an endless chain fails."""
+    """Return every page from the first to the last; an endless chain fails."""
     found = [caller.get(path)]
     while True:
         assert found[-1].status_code == 200, found[-1].text

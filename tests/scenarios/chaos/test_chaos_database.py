@@ -1,8 +1,8 @@
-"""PostgreSQL is killed under load and started again, beside a gateway that lives on; nobody loses anything.
+"""PostgreSQL is killed under load and started again, beside a gateway that lives on; nothing is lost.
 
 Each round lets hospitals write, patients decide and others read, and kills all of the server's processes
 with SIGKILL. While it is away every request is refused with 503, an OperationOutcome and Retry-After; once it
-is back the same gateway answers again. What was acknowledged must be there then, consents in force hold, what
+is back the same gateway answers again. Acknowledged data must be there then, consents in force hold, what
 was released is on the ledger and in the log, and `consentry verify` finds nothing.
 Two rounds; CONSENTRY_TEST_SCALE=20 makes forty.
 """
@@ -40,13 +40,13 @@ class AwayError(Exception):
 
 
 class Refusals:
-    """How often the gateway said that its database is away."""
+    """The number of times that the gateway said that its database is away."""
 
     def __init__(self) -> None:
         self.count, self._lock = 0, threading.Lock()
 
     def add(self) -> None:
-        """One more."""
+        """Count one more."""
         with self._lock:
             self.count += 1
 
@@ -84,7 +84,7 @@ class Outliving(Crowd):
         )
 
     def check(self, site: Site) -> None:
-        """Everything that was promised is there, and in the log what was released."""
+        """Check that everything promised is there, and every release in the log."""
         self.check_consents(site)
         self.check_records(site)
         self.check_ledger()

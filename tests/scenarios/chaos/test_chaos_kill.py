@@ -1,7 +1,7 @@
-"""The serving process is killed at random moments under load, again and again; nobody loses anything.
+"""The serving process is killed at random moments under load, again and again; nothing is lost.
 
 Each round starts the gateway, lets hospitals write, patients decide and others read, and kills it with
-SIGKILL. What was acknowledged must be there afterwards, byte for byte; consents in force stay in force;
+SIGKILL. Acknowledged data must be there afterwards, byte for byte; consents in force stay in force;
 what was released is on the ledger; `consentry verify` finds nothing; the outbox is empty once the gateway
 answers again. Five rounds; CONSENTRY_TEST_SCALE=20 makes a hundred.
 """
@@ -39,7 +39,7 @@ class Lives(Crowd):
 
     @contextmanager
     def process(self) -> Iterator[subprocess.Popen[bytes]]:
-        """A gateway process that answers; killed at the end if it lives."""
+        """Run a gateway process that answers; kill it at the end if it lives."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "exchange.cli", "serve", str(self.demo.folder.path)],
@@ -56,7 +56,7 @@ class Lives(Crowd):
             process.wait()
 
     def end_by_kill(self, rng: random.Random, process: subprocess.Popen[bytes]) -> None:
-        """Everybody at once, until a random moment at which the process is killed."""
+        """Run all clients at once, until a random moment at which the process is killed."""
 
         def kill() -> None:
             time.sleep(rng.uniform(0.2, 1.2))

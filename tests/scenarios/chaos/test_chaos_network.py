@@ -56,7 +56,7 @@ class Patient:
     decisions: list[Decision] = field(default_factory=list)
 
     def refused(self, start: float, end: float) -> bool:
-        """Whether a revocation was acknowledged before `start`, and nothing sent behind it before `end`."""
+        """Check whether a revocation was acknowledged before `start`, with nothing sent until `end`."""
         sent = [one for one in self.decisions if one.sent < end]
         return bool(sent) and not sent[-1].permits and sent[-1].acknowledged < start
 
@@ -87,7 +87,7 @@ class Turmoil:
         return Patient(logical_id, record, str(granted.json()["id"]), [first])
 
     def _note(self, answer: httpx.Response) -> bool:
-        """Whether it is an answer; a refusal for the ledger's sake must be a proper one."""
+        """Check whether it is an answer; a refusal because of the ledger must be a proper one."""
         self.answers[answer.status_code] += 1
         if answer.status_code == 503:
             is_outcome(answer, 503)

@@ -1,6 +1,6 @@
 """Patients grant, narrow and revoke while others read, all at once; the ledger itself is the judge.
 
-Who is right is told by two independent orders. The ledger's: a disclosure must be permitted by the terms
+Two independent orders tell right from wrong. The ledger's: a disclosure must be permitted by the terms
 that stand on its pair just before its transaction. The clock's: a request that starts after a revocation
 was acknowledged, and ends before the next change was sent, must find nothing. CONSENTRY_TEST_SCALE
 lengthens the run; CONSENTRY_TEST_SEED repeats one.
@@ -80,7 +80,7 @@ class Turmoil:
             raise
 
     def patient(self, person: Person) -> Callable[[random.Random, Site], None]:
-        """Changes the person's consent at random moments."""
+        """Change the person's consent at random moments."""
 
         def work(rng: random.Random, site: Site) -> None:
             caller = site.patient(person.logical_id)
@@ -92,7 +92,7 @@ class Turmoil:
         return work
 
     def reader(self, member: Member, user: str) -> Callable[[random.Random, Site], None]:
-        """Reads and searches as fast as it is answered."""
+        """Read and search as fast as the gateway answers."""
 
         def work(rng: random.Random, site: Site) -> None:
             caller = site.system(member, user=user)

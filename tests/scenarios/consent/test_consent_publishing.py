@@ -1,4 +1,4 @@
-"""What patients may write as consents has bounds, and a change that waits is in force for the next read."""
+"""Patients' consents have bounds, and a change that waits is in force for the next read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def too_costly(answer: Any, bound: int) -> None:
 
 
 def with_codes(patient: str, count: int) -> dict[str, Any]:
-    """A consent for Lake Clinic that names so many codes."""
+    """Return a consent for Lake Clinic that names so many codes."""
     codes = [{"coding": [{"system": "http://loinc.org", "code": f"{n:05d}-{n % 10}"}]} for n in range(count)]
     return consent(patient, LAKE, code=codes)
 

@@ -1,4 +1,4 @@
-"""What a patient or the custodian files, and what other organisations read because of it."""
+"""Consents that a patient or the custodian writes, and the reads that other organisations get by them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Person:
         self.consent = ""
 
     def sees(self, caller: Caller) -> set[str]:
-        """Which of the records `caller` reads, by read, vread, search and `$everything` alike."""
+        """Return the records that `caller` reads, by read, vread, search and `$everything` alike."""
         names = {
             f"Observation/{self.heart}": "heart",
             f"Observation/{self.pressure}": "pressure",

@@ -1,4 +1,4 @@
-"""Nothing tells a record that is hidden from one that does not exist.
+"""A hidden record can't be told from one that does not exist.
 
 Twins are two copies of one node with the same keys. Both get the same visible records in the same order;
 one gets hidden records before, between and after them. Every request is made to both, and the answers must
@@ -44,7 +44,7 @@ ALL = ("lake", "ridge", "research", "patient")
 
 
 def name(text: str) -> str:
-    """An id that is the same in both twins."""
+    """Return an id that is the same in both twins."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, text))
 
 
@@ -132,7 +132,7 @@ _PAGE = re.compile(r"_page=[A-Za-z0-9_\-]+")
 
 
 def _seen(answer: httpx.Response, *, ids: bool = True) -> tuple[int, list[tuple[str, str]], str]:
-    """What `answer` says, without what names the request itself."""
+    """Return the content of `answer`, without the parts that name the request itself."""
     assert (TX in answer.headers) is (answer.headers.get(TX, "") != "")
     headers = sorted((key, value) for key, value in answer.headers.items() if key not in _VARYING)
     headers += [(key, "given") for key in sorted(_VARYING & set(answer.headers))]

@@ -27,7 +27,7 @@ from tests.support.scenarios.scenario_site import LAKE, RIDGE, SCALE, Caller, Si
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """How often each kind of work is done, and every pair name and size that the ledger is asked."""
+    """Count each kind of work, and every pair name and size in questions to the ledger."""
     work: Counter[str] = Counter()
     patch = pytest.MonkeyPatch()
     digest, unwrap, authorize = hmac.digest, FileVault.unwrap, LedgerClient.authorize

@@ -1,4 +1,4 @@
-"""Unmistakable strings go in wherever a patient's words can; they come out to nobody who may not read them.
+"""Unmistakable strings go in wherever a patient's words can; they come out to permitted readers alone.
 
 The gateway is a process of its own. Afterwards every file of its folder (databases, write-ahead logs,
 journal), its log, its metrics and all of its refusals are searched for each canary, in several spellings.
@@ -43,7 +43,7 @@ class Exposed:
 
 
 def spellings(canary: str) -> Iterator[bytes]:
-    """The bytes under which a canary could hide."""
+    """Return the bytes under which a canary could hide."""
     for text in (canary, canary.lower(), canary.upper()):
         yield text.encode()
         yield text.encode("utf-16-le")
@@ -118,7 +118,7 @@ def live(site: Site, exposed: Exposed) -> None:
     }
     granted = site.patient(patient).post("Consent", told)
     assert granted.status_code == 201, granted.text
-    assert NOTE in site.lake.get(f"Observation/{record['id']}").text  # it is there for who may read it
+    assert NOTE in site.lake.get(f"Observation/{record['id']}").text  # it is there for a permitted reader
     assert FAMILY in site.city.get(f"Patient?family={FAMILY}&address-city={ADDRESS}").text
     site.lake.get(f"Patient?name={SEARCHED}&identifier=urn:mrn|{IDENTIFIER}")
     site.officer().get(f"AuditEvent?patient=Patient/{patient}")

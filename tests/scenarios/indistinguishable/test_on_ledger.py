@@ -1,4 +1,4 @@
-"""What a member that reads the whole ledger learns from its own requests, and what the patient finds there.
+"""A member that reads the whole ledger learns nothing from its own requests, and the patient finds all.
 
 Lake Clinic asks a real gateway for all kinds of things that it may not have, and then compares what the
 ledger says of them. The witness has the custodian's keys and says whose each entry really is.
@@ -36,7 +36,7 @@ PLAIN = {"recipient", "custodian", "purpose", "action", "role", "classes", "outc
 
 
 def said_of(record: LogEntry) -> set[str]:
-    """Everything in an entry that could be compared with another's, but for its transaction and its time."""
+    """Return all of an entry that could be compared with another's, except its transaction and time."""
     told: dict[str, Any] = msgspec.to_builtins(record)
     return {value for name, value in told.items() if isinstance(value, str) and name not in {*PLAIN, "tx"}}
 

@@ -82,7 +82,7 @@ BYTES = b"""{ "resourceType" : "Observation",
 
 
 def _members(text: bytes) -> dict[str, str]:
-    """Each top-level member's text as it stands in `text`."""
+    """Return each top-level member's text as it stands in `text`."""
     decoder, source = json.JSONDecoder(), text.decode()
     place, members = source.index("{") + 1, {}
     while True:

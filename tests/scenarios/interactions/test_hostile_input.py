@@ -25,7 +25,7 @@ CANARY = "Zzyzx-Wilhelmina"
 
 
 def refused(answer: httpx.Response, *statuses: int) -> None:
-    """`answer` is a refusal in FHIR's words that repeats nothing of the request and shows no insides."""
+    """Check that `answer` is a refusal in FHIR's words that repeats nothing of the request and no insides."""
     is_outcome(answer, *(statuses or range(400, 500)))
     clean(answer)
 

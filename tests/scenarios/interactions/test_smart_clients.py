@@ -65,7 +65,7 @@ def register(served: Site) -> Register:
 
 
 def run(folder: Path, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What a client program did in `folder`."""
+    """Return the traces of a client program in `folder`."""
     return subprocess.run(
         [str(Path(sys.executable).with_name(program)), *arguments],
         check=False,
@@ -145,7 +145,7 @@ SCENARIOS = (
     "rad_order_imaging_report",
 )
 NOT_SUPPORTED = ("chained parameters are not supported", "included records are not supported")
-"""What a step may fail with: `_include` and chaining are not there yet, and say so."""
+"""The failures that a step may have: `_include` and chaining are not supported, and say so."""
 
 
 def test_a_hospitals_system_registers_admits_orders_prescribes_and_bills(

@@ -30,7 +30,7 @@ def used(demo: Demo) -> None:
 
 
 def refusal(demo: Demo, kind: type[Exception]) -> str:
-    """Why the node does not open."""
+    """Return the reason why the node does not open."""
 
     async def open_and_close() -> None:
         async with open_node(demo.folder):

@@ -34,6 +34,7 @@ from exchange.store.engine.database import Database
 from exchange.store.engine.place import Schema
 from exchange.store.log import log_tables
 from exchange.store.log.renewal import renewing
+from exchange.store.migrations.create import create_log
 from exchange.verify import rebuild as verify_rebuild
 from tests.support.postgres_server import Server
 from tests.support.scenarios.scenario_site import (
@@ -69,7 +70,7 @@ class Node:
         return self.folder.places(self.settings)[1]
 
     def run(self, statement: str) -> list[Any]:
-        """What `statement` says of the log, or does to it."""
+        """Run `statement` on the log and return its rows."""
         if isinstance(self.log, Schema):
             with psycopg.connect(self.log.url, options=f"-c search_path={self.log.name}") as db:
                 cursor = db.execute(statement.encode())
@@ -78,7 +79,7 @@ class Node:
             return db.execute(statement).fetchall()
 
     def content(self, number: int = 0) -> Content:
-        """All of the log, or of the one that was kept under a number."""
+        """Return all of the log, or of the one that was kept under a number."""
         if isinstance(self.log, Schema):
             where = f"{self.log.name}_before_{number}" if number else self.log.name
             return {
@@ -93,7 +94,7 @@ class Node:
             }
 
     def is_fresh(self) -> bool:
-        """Whether a new log stands there half-made."""
+        """Check whether a new log stands there half-made."""
         if isinstance(self.log, Schema):
             return bool(self.run("SELECT 1 FROM pg_namespace WHERE nspname = 'consentry_log_new'"))
         return self.log.with_name("log.db.new").exists()
@@ -131,7 +132,7 @@ def node(read: Demo, saved: None, tmp_path: Path) -> Node:
     if isinstance(node.log, Schema):
         for (name,) in node.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'consentry_log%'"):
             node.run(f"DROP SCHEMA {name} CASCADE")
-        Database(node.log, log_tables.metadata, durable=False).close()
+        Database(node.log, log_tables.metadata, durable=False, begin=create_log).close()
         for table in log_tables.metadata.tables:
             node.run(f"INSERT INTO {table} SELECT * FROM saved.{table}")
     return node
@@ -148,7 +149,7 @@ def saved(read: Demo) -> None:
 
 
 def copy(node: Node, postgres: Server, how: str) -> Node:
-    """The node on a copy of its database."""
+    """Return the node on a copy of its database."""
     name = f"t{secrets.token_hex(6)}"
     old = psycopg.conninfo.conninfo_to_dict(str(node.settings.database))["dbname"]
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
@@ -167,7 +168,7 @@ def said(command: Any, node: Node) -> str:
 
 
 def rebuilt(node: Node, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
-    """The rebuilding itself, without the ledger being verified."""
+    """Rebuild without verifying the ledger."""
     with open_reader(node.folder.ledger) as reader, renewing(node.log) as renewal:
         verify_rebuild.rebuild(renewal, reader, progress)
 
@@ -344,7 +345,7 @@ import os, signal, sys
 from pathlib import Path
 from exchange.cli.node.rebuild import rebuild
 from exchange.verify import rebuild as rebuilding
-from exchange.store import renewal
+from exchange.store.log import renewal
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

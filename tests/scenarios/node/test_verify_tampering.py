@@ -1,8 +1,8 @@
 """`consentry verify` names what was changed in any file of a node, or the change is shown to mean nothing.
 
 Every column of every table of the three databases is tried, several bytes and kinds of change each; then
-random bytes of the files themselves. What verify can't tell is listed in `MEANINGLESS` and `UNPROTECTED`,
-and `docs/threat-model.md` says the same. CONSENTRY_TEST_SCALE widens both.
+random bytes of the files themselves. Changes that verify can't find are listed in `MEANINGLESS` and
+`UNPROTECTED`, and `docs/threat-model.md` says the same. CONSENTRY_TEST_SCALE widens both.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def path_of(folder: Folder, database: str) -> Path:
 
 
 def changed(value: Any, rng: random.Random) -> Iterator[Any]:
-    """Other values in place of `value`, of the same kind and of another."""
+    """Return other values in place of `value`, of the same kind and of another."""
     if isinstance(value, int):
         yield from (value ^ (1 << bit) for bit in (0, 1, 4, 16, 40))
         yield -value - 1
@@ -100,7 +100,7 @@ def changed(value: Any, rng: random.Random) -> Iterator[Any]:
 
 
 def cells(path: Path, rng: random.Random) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
-    """(table, column, identity of the row, new value) for a few rows of every column of every table."""
+    """Yield (table, column, row's identity, new value) for a few rows of every column of every table."""
     with sqlite3.connect(path) as db:
         db.row_factory = sqlite3.Row
         tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
@@ -195,7 +195,7 @@ def test_a_file_that_is_gone_is_missed_and_not_begun_anew(small: Demo, tmp_path:
 
 
 def test_an_older_state_of_consents_is_found(small: Demo, tmp_path: Path) -> None:
-    # Whoever puts back the rows from before a revocation must not be able to hide it.
+    # An attacker who puts back the rows from before a revocation must not be able to hide it.
     shutil.copytree(small.folder.path, tmp_path / "node")
     folder = Folder(tmp_path / "node")
     db = sqlite3.connect(folder.records)
@@ -224,7 +224,7 @@ def test_a_flipped_byte_of_the_file_is_named_or_changes_no_row(
 
 
 def checked(folder: Folder) -> bool:
-    """Whether verify, or opening the files for it, refuses the node."""
+    """Check whether verify, or opening the files for it, refuses the node."""
     try:
         return bool(findings(folder))
     except (DamagedError, UnavailableError):
@@ -232,7 +232,7 @@ def checked(folder: Folder) -> bool:
 
 
 def protected(path: Path, database: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, but for the columns that are listed above."""
+    """Return every row of every table, except the columns that are listed above."""
     db = sqlite3.connect(path)
     # A damaged schema has types of any bytes.
     db.text_factory = lambda raw: raw.decode(errors="backslashreplace")

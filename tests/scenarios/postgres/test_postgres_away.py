@@ -71,7 +71,7 @@ def seen(site: Site, patient: str) -> httpx.Response:
 
 
 def until_answered(call: Callable[[], httpx.Response]) -> httpx.Response:
-    """The first answer that is no 503; those have to say when to ask again."""
+    """Return the first answer that is no 503; those have to say when to ask again."""
     end = time.monotonic() + 10
     while (answer := call()).status_code == 503:
         assert is_refused(answer)
@@ -81,7 +81,7 @@ def until_answered(call: Callable[[], httpx.Response]) -> httpx.Response:
 
 
 def is_refused(answer: httpx.Response) -> bool:
-    """Whether a refusal says that the database is away, and when to ask again."""
+    """Check whether a refusal says that the database is away, and when to ask again."""
     said = is_outcome(answer, 503)
     return said["issue"][0]["code"] == "transient" and answer.headers["retry-after"].isdecimal()
 
@@ -127,7 +127,7 @@ DISK_FULL, CANCELED, DEADLOCK = "53100", "57014", "40P01"
 
 @contextmanager
 def failing(connection: psycopg.Connection[Any], trigger: str, table: str, code: str) -> Iterator[None]:
-    """The server refuses every write to `table`, with the SQLSTATE `code`."""
+    """Have the server refuse every write to `table`, with the SQLSTATE `code`."""
     connection.execute(
         "CREATE OR REPLACE FUNCTION failing() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$"
@@ -208,7 +208,7 @@ def test_a_lock_that_somebody_holds_refuses_for_as_long_as_they_do(
 
 @contextmanager
 def held(connection: psycopg.Connection[Any], schema: str) -> Iterator[None]:
-    """Nobody else writes to the schema."""
+    """Keep other sessions from writing to the schema."""
     key = (postgres._key("write", Schema("", schema)),)
     connection.execute("SELECT pg_advisory_lock(%s)", key)
     try:

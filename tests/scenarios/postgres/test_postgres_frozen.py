@@ -65,7 +65,7 @@ def is_refused(answer: httpx.Response) -> bool:
 
 
 def once_it_goes_on(call: Callable[[], httpx.Response]) -> httpx.Response:
-    """The first answer that is no 503."""
+    """Return the first answer that is no 503."""
     end = time.monotonic() + 10
     while (answer := call()).status_code == 503:
         assert is_refused(answer)

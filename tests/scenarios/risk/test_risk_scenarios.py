@@ -89,7 +89,7 @@ def patient(scoring: ScoringSite) -> str:
 
 
 def admitted(site: Site, **elements: Any) -> str:
-    """A new patient with a few measurements, all of the catalogue's."""
+    """Store a new patient with a few measurements, all of the catalogue's."""
     born = {"birthDate": "1961-04-02", "gender": "male"} | elements
     patient = site.new_patient(**born)
     for code, value, unit in (
@@ -113,7 +113,7 @@ def permit(site: Site, patient: str, **provision: Any) -> str:
 
 
 def in_clear(scoring: ScoringSite, records: list[dict[str, Any]], without: tuple[str, ...] = ()) -> float:
-    """XGBoost's own probability for a patient's records."""
+    """Return XGBoost's own probability for a patient's records."""
     bins = Bins.from_json(scoring.bins)
     found = features(bins, records)
     vector = [math.nan if name in without else value for name, value in found.items()]
@@ -137,7 +137,7 @@ def records_of(site: Site, patient: str) -> list[dict[str, Any]]:
 
 
 def entries(site: Site, patient: str) -> dict[str, dict[str, str]]:
-    """By transaction, the details of the AuditEvents of scores of a patient, with their outcome."""
+    """Return the details of the AuditEvents of a patient's scores by transaction, with their outcome."""
     found = {}
     for event in site.patient(patient).found("AuditEvent?_count=500"):
         details = {one["type"]: one["valueString"] for one in event["entity"][0]["detail"]}
@@ -152,7 +152,7 @@ def probability(body: dict[str, Any]) -> float:
 
 
 def salt_of(folder: Folder, patient: str, recipient: str) -> bytes:
-    """The pair's salt, as the holder of the patient's secret finds it."""
+    """Return the pair's salt, as the holder of the patient's secret finds it."""
     vault = FileVault(folder.root_key)
     token = References(vault.derive("references")).subject(patient)
     records = Database(folder.records, metadata, durable=True)

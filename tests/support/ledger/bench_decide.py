@@ -1,4 +1,4 @@
-"""How long one decision takes: `python tests/support/ledger/bench_decide.py`, in microseconds.
+"""The time of one decision: `python tests/support/ledger/bench_decide.py`, in microseconds.
 
 The least of many short runs, so that other work on the machine shows as little as possible.
 """

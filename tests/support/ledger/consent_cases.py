@@ -158,7 +158,7 @@ def record(rng):
 
 
 def facts(one):
-    """What the gateway would hand to `admits` about this record."""
+    """Return the facts that the gateway would hand to `admits` about this record."""
     level = {f"{CONFIDENTIALITY_SYSTEM}|{one['level']}"} if one["level"] else set()
     return RecordFacts(
         classes=frozenset({one["type"]}),

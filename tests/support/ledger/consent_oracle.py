@@ -1,7 +1,7 @@
 """A slow, literal second opinion on consent, written from ADR 0008 and not from the rules.
 
-It looks at whole trees and one concrete record, and settles nothing beforehand. What is unknown (a person
-who is not named, a date that a record does not have) is tried both ways, for each rule on its own: the
+It looks at whole trees and one concrete record, and settles nothing beforehand. Every unknown (a person
+that is not named, a date that a record does not have) is tried both ways, for each rule on its own: the
 record may be seen only if it may be seen however the unknown turns out. In each such world the plain
 two-valued reading of a consent applies.
 
@@ -36,7 +36,7 @@ LEVEL = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|"
 
 
 def may_see(policy, pair, request, now, caller, record):
-    """Whether this record may go to whom asks."""
+    """Return whether this record may go to the requester."""
     if policy is None or pair is None:
         return False
     if request.purpose not in PURPOSES or request.action not in MEANING or "" in request.classes:
@@ -63,7 +63,7 @@ def may_see(policy, pair, request, now, caller, record):
 
 
 def unknowns(pair, request, now, record):
-    """How many rules the unknown concerns; the worlds are two to the power of that."""
+    """Return the number of rules that depend on an unknown; the worlds are two to the power of that."""
     unsure = []
     for terms in pair.consents:
         if terms.status == "active":

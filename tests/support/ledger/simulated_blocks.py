@@ -1,4 +1,4 @@
-"""Blocks as a peer serves them, made of what a test says was announced."""
+"""Blocks as a peer serves them, made of the announcements that a test names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHANNEL, CHAINCODE = "records", "ledger"
 
 
 def whole(number: int, transactions: Sequence[tuple[str, int, str]]) -> Block:
-    """A block as a peer serves it, with everything in it that its readers look at."""
+    """Return a block as a peer serves it, with every part that its readers look at."""
     block = Block(header=BlockHeader(number=number))
     block.data.data.extend(transaction(tx, name) for tx, _, name in transactions)
     block.metadata.metadata.extend([b"", b"", bytes(code for _, code, _ in transactions), b"", b""])
@@ -43,7 +43,7 @@ def whole(number: int, transactions: Sequence[tuple[str, int, str]]) -> Block:
 
 
 def transaction(tx: str, name: str) -> bytes:
-    """A transaction that announced `done` with `name`, and wrote it."""
+    """Return a transaction that announced `done` with `name`, and wrote it."""
     named = ChaincodeID(name=CHAINCODE)
     extension = ChaincodeHeaderExtension(chaincode_id=named).SerializeToString()
     header = Header(

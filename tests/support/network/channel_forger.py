@@ -1,4 +1,4 @@
-"""Rewrites a channel's blocks as whoever holds its nodes' keys could, with hashes and signatures that fit.
+"""A forger that rewrites a channel's blocks with its nodes' keys, with hashes and signatures that fit.
 
 The keys are the real ones of a network that a test brought up; nothing here imitates Fabric's own work.
 """
@@ -40,7 +40,7 @@ CHANNEL = CHAINCODE = "consentry"
 
 
 def verified(blocks: Sequence[Block], *, noted: tuple[Noted, ...] = (), height: int | None = None) -> Report:
-    """What the verifier says of these blocks."""
+    """Return the verifier's report on these blocks."""
     with ChannelVerifier(CHANNEL, CHAINCODE, noted=noted) as verifier:
         for block in blocks:
             if not verifier.check(block):
@@ -49,7 +49,7 @@ def verified(blocks: Sequence[Block], *, noted: tuple[Noted, ...] = (), height: 
 
 
 def problem(blocks: Sequence[Block], **options: Any) -> str:
-    """The first thing that is wrong with these blocks."""
+    """Return the first thing that is wrong with these blocks."""
     finding = verified(blocks, **options).finding
     assert finding is not None, "nothing was found"
     return str(finding)
@@ -76,7 +76,7 @@ def identity(msp_id: str, msp: Path) -> Identity:
 
 
 class Forger:
-    """Whoever holds the keys of `network`'s orderers, peers and users."""
+    """The holder of the keys of `network`'s orderers, peers and users."""
 
     def __init__(self, network: Network, blocks: Sequence[bytes]) -> None:
         folder, topology = network.folder, network.topology

@@ -33,6 +33,7 @@ from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransac
 from exchange.ledger.projection import Projection
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log
 
 RECIPIENT = "Hospital2MSP"
 CONSENT = "1" * 32
@@ -43,7 +44,7 @@ Kind = Literal["sending", "filed", "released", "refused", "unavailable"]
 
 
 class Note(msgspec.Struct, frozen=True, tag=True):
-    """What became known outside at `ended`, of what began at `began` (seconds of the system's own clock).
+    """An observation made outside at `ended` of a call that began at `began` (seconds of the system's clock).
 
     `version` and `permits` belong to a decision of a patient, `tx` to whatever was committed.
     """
@@ -59,7 +60,7 @@ class Note(msgspec.Struct, frozen=True, tag=True):
 
 
 def read_notes(path: Path) -> list[Note]:
-    """The journal so far; a line that a killed process could not end was heard by nobody."""
+    """Return the journal so far; no client heard a line that a killed process could not end."""
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")[:-1]
@@ -67,12 +68,12 @@ def read_notes(path: Path) -> list[Note]:
 
 
 def terms(version: int, *, permits: bool) -> Terms:
-    """The one consent of a pair."""
+    """Return the one consent of a pair."""
     return Terms(CONSENT, version, "active" if permits else "inactive", "patient", ROOT)
 
 
 def ask(pair: str, purpose: str = "TREAT") -> Ask:
-    """Somebody at the recipient wants to read."""
+    """Return the request of a user at the recipient to read."""
     request = AccessRequest(
         pair=pair,
         recipient=RECIPIENT,
@@ -97,7 +98,7 @@ class Load:
         os.write(self._journal, msgspec.json.encode(note) + b"\n")
 
     async def decide(self, pair: str, rng: random.Random) -> None:
-        """One patient grants and revokes; after an answer that was lost, the next decision is a newer one."""
+        """Grant and revoke as one patient; after a lost answer, the next decision is a newer one."""
         version = 0
         while not self.stop.is_set():
             if not version:
@@ -116,11 +117,11 @@ class Load:
             except RefusedError as why:
                 if not isinstance(why.reason, ConflictError):
                     raise
-                version = 0  # an earlier decision, of which nobody knew whether it was taken
+                version = 0  # an earlier decision, of which no client knew whether it was taken
             await self._rest(rng.expovariate(4))
 
     async def read(self, pairs: list[str], rng: random.Random) -> None:
-        """Somebody reads one patient's records, or searches several patients'."""
+        """Read one patient's records, or search several patients'."""
         while not self.stop.is_set():
             chosen, began = rng.sample(pairs, rng.choice((1, 1, 1, 3))), time.monotonic()
             try:
@@ -159,7 +160,7 @@ def opened(path: Path) -> Iterator[int]:
 async def main(profile: str, entries: str, journal: str, seed: str, own: str, others: str) -> None:
     transactions = FabricTransactions.open(Profile.read(Path(profile)))
     ledger = LedgerClient(transactions, in_flight=IN_FLIGHT)
-    database = Database(Path(entries), log_tables.metadata, durable=False)
+    database = Database(Path(entries), log_tables.metadata, durable=False, begin=create_log)
     projection = Projection(transactions, database)
     await projection.start()
     with opened(Path(journal)) as file:

@@ -52,7 +52,7 @@ class Hospitals:
         return client
 
     def gateway(self, number: int, *, through: int) -> GatewayClient:
-        """One hospital's identity at another one's peer."""
+        """Return one hospital's identity at another one's peer."""
         profile, other = (self.running.profile(f"Hospital{one}") for one in (number, through))
         channel = connect(msgspec.structs.replace(profile, peer=other.peer, tls_ca=other.tls_ca))
         self._stack.push_async_callback(channel.close)
@@ -75,7 +75,7 @@ class Hospitals:
         return found
 
     async def agree(self, *pairs: str) -> None:
-        """All peers come to the same blocks, which verify and hold no permit behind a revocation."""
+        """Check that all peers have the same blocks, which verify and hold no permit behind a revocation."""
         async with asyncio.timeout(PATIENCE):
             while len(set(await self.heights())) > 1:  # noqa: ASYNC110  # the peers are the event
                 await asyncio.sleep(0.1)
@@ -104,7 +104,7 @@ async def opened(client: LedgerClient) -> str:
 
 
 async def soon(client: LedgerClient, pair: str) -> Authorization:
-    """An answer, as soon as there is one again."""
+    """Return an answer, as soon as there is one again."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -115,7 +115,7 @@ async def soon(client: LedgerClient, pair: str) -> Authorization:
 
 
 async def refused(*calls: Awaitable[object]) -> None:
-    """All of them end in what a gateway answers with 503."""
+    """Check that all of them end in an error that a gateway answers with 503."""
     for outcome in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(outcome, UnavailableError), outcome
         assert outcome.status == 503

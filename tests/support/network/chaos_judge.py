@@ -54,7 +54,7 @@ def replay(written: Sequence[Written], pairs: frozenset[str]) -> Replay:
 
 
 def judge(notes: Sequence[Note], story: Replay) -> None:
-    """Nothing was released unlogged or behind a revocation, and nothing acknowledged is missing."""
+    """Check that nothing was released unlogged or behind a revocation, nothing acknowledged is missing."""
     for note in notes:
         place = note.tx, note.pair
         match note.kind:
@@ -68,7 +68,7 @@ def judge(notes: Sequence[Note], story: Replay) -> None:
 
 
 def judge_by_the_clock(notes: Sequence[Note]) -> None:
-    """Who asks after a revocation was acknowledged, and before the next decision is sent, gets nothing."""
+    """Check that a request between an acknowledged revocation and the next decision gets nothing."""
     for release in notes:
         if release.kind != "released":
             continue

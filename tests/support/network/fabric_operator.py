@@ -79,7 +79,7 @@ class Operator:
         return flags
 
     def start(self, organisation: NetworkOrganisation, package_id: str, *, tls: Path | None = None) -> str:
-        """A chaincode service of an organisation, which `network down` ends with the others; its name."""
+        """Start a chaincode service, which `network down` ends with the others, and return its name."""
         environment = configuration.chaincode_environment(self.network.folder, organisation, package_id)
         if tls is not None:
             environment |= {
@@ -101,7 +101,7 @@ def reissued(
     *,
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> tuple[bytes, bytes]:
-    """What the CA in the folder `authority` gives out in place of `old`: certificate and key, as PEM."""
+    """Issue a certificate and key (PEM) in place of `old`, by the CA in the folder `authority`."""
     (place,) = authority.glob("*-cert.pem")
     issuer = x509.load_pem_x509_certificate(place.read_bytes())
     signing = elliptic_key(authority / "priv_sk")
@@ -142,7 +142,7 @@ async def founded(running: devnet.Network) -> None:
 
 
 async def opened(profile: Profile, recipient: str = MEMBERS[1]) -> tuple[str, ...]:
-    """Whether a client of this profile can open a pair."""
+    """Check whether a client of this profile can open a pair."""
     client = LedgerClient(FabricTransactions.open(profile))
     try:
         return await client.open_pairs([Opening(secrets.token_hex(16), recipient, "patient", ())])
@@ -160,7 +160,7 @@ def until(true: Callable[[], bool]) -> None:
 
 @contextmanager
 def ordering(*profiles: Profile) -> Iterator[Callable[[], None]]:
-    """Meanwhile transactions of every profile, one after the other, and none fails; waits for ten more."""
+    """Send transactions of every profile meanwhile, none of which fails, and wait for ten more."""
     ended, committed = threading.Event(), [0]
 
     async def goes_on(profile: Profile) -> None:

@@ -41,7 +41,7 @@ class DistantOrganisation(NetworkOrganisation, frozen=True):
 
 
 def distant(planned: Topology) -> Topology:
-    """The same nodes, each at the other end of a line."""
+    """Return the same nodes, each at the other end of a line."""
     return msgspec.structs.replace(
         planned,
         orderers=tuple(DistantOrderer(**msgspec.structs.asdict(one)) for one in planned.orderers),
@@ -87,13 +87,13 @@ class Lines:
         self._loop.close()
 
     def belong_to(self, running: devnet.Network) -> None:
-        """Know whose the connections are, from now on and so far."""
+        """Record the owners of connections, from now on and so far."""
         self._network = running
         self._call(self._learn())
 
     @contextlib.contextmanager
     def cut(self, *side: str, towards: tuple[str, ...] = ()) -> Iterator[None]:
-        """Nothing passes between `side` (processes, by name) and all others, or only those `towards`."""
+        """Cut `side` (processes, by name) off from all others, or only from those `towards`."""
         self._call(self._divide(frozenset(side), frozenset(towards)))
         try:
             yield
@@ -166,7 +166,7 @@ class Lines:
         return not self._towards or source in self._towards or target in self._towards
 
     def _owners(self) -> dict[int, str]:
-        """Whose the ports are from which connections through here were begun."""
+        """Return the owners of the ports that connections through here come from."""
         found: dict[int, str] = {}
         started = {} if self._network is None else dict(self._network.state.started)
         for name, process in started.items():

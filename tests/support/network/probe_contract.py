@@ -57,7 +57,7 @@ async def notes(stub: Stub, given: dict[str, Any]) -> Any:
 
 
 async def count_and_note(stub: Stub, subject: str) -> Any:
-    """Reads a page of a range and writes into it, which the peer's own pagination would refuse."""
+    """Read a page of a range and write into it, which the peer's own pagination would refuse."""
     start, end = prefix_range("note", (subject,))
     page = await stub.range(start, end, limit=1)
     stub.put(composite_key("note", subject, f"~{stub.tx_id}"), b"counted")

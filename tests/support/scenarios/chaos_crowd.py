@@ -1,6 +1,6 @@
-"""Everybody who calls one gateway while parts of it die, and what they were promised.
+"""The clients of one gateway while parts of it die, and the promises that they were given.
 
-Hospitals write, patients decide and others read, all at once. What was acknowledged is noted, and what was
+Hospitals write, patients decide and others read, all at once. Each acknowledgement is noted, and what was
 released; `check_consents`, `check_records` and `check_ledger` compare it with what is there.
 """
 
@@ -29,7 +29,7 @@ Work = Callable[[random.Random, Site], None]
 
 @dataclass
 class Promises:
-    """What the gateway has acknowledged and released."""
+    """The gateway's acknowledgements and releases."""
 
     people: list[Person] = field(default_factory=list)
     written: dict[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -54,12 +54,12 @@ class Crowd:
 
     @contextmanager
     def site(self) -> Iterator[Site]:
-        """The gateway, by a client of its own."""
+        """Return the gateway, by a client of its own."""
         with self._client() as http:
             yield Site(self.demo, http, self.participants)
 
     def load(self, rng: random.Random, meanwhile: Callable[[], None], *more: Work) -> None:
-        """Everybody at once, and whoever does `more`, as long as `meanwhile` takes."""
+        """Run all clients at once, and `more`, as long as `meanwhile` takes."""
         over = threading.Event()
         work = [self.write, self.write, self.read, self.read, *more]
         work += [self.decide(person) for person in self.promises.people]
@@ -93,7 +93,7 @@ class Crowd:
             self.promises.written[name] = answer.headers["etag"], answer.content
 
     def arrive(self, rng: random.Random, site: Site) -> None:
-        """A new patient, whose first consent opens a pair at once."""
+        """Store a new patient with a first consent that opens a pair at once."""
         person = new_person(site)
         change(rng, site.patient(person.logical_id), person)
         self.look(site, person, rng.choice(RECIPIENTS).msp_id)
@@ -101,7 +101,7 @@ class Crowd:
             self.promises.people.append(person)
 
     def decide(self, person: Person) -> Work:
-        """The patient changes the consent, one change after the other."""
+        """Change the consent as the patient, one change after the other."""
 
         def work(rng: random.Random, site: Site) -> None:
             if person.unanswered is None:
@@ -112,13 +112,13 @@ class Crowd:
         return work
 
     def read(self, rng: random.Random, site: Site) -> None:
-        """Somebody reads."""
+        """Read as one of the recipients."""
         with self.promises.lock:
             person = rng.choice(self.promises.people)
         self.look(site, person, rng.choice([CITY, LAKE, RIDGE]).msp_id)
 
     def look(self, site: Site, person: Person, recipient: str) -> set[str]:
-        """What `recipient` gets of the person's records; each release is noted."""
+        """Return the person's records that `recipient` gets; each release is noted."""
         member = next(member for member in (CITY, LAKE, RIDGE) if member.msp_id == recipient)
         answer = site.system(member).get(f"Observation?patient={person.logical_id}&_count=500")
         assert answer.status_code == 200, answer.text
@@ -129,7 +129,7 @@ class Crowd:
         return shown
 
     def begin(self, rng: random.Random, site: Site, *, releases: int) -> None:
-        """Consents change until so much was released: on a slow machine the load may come to nothing."""
+        """Change consents until so much was released: on a slow machine the load may come to nothing."""
         for _ in range(100 * releases):
             if len(self.promises.releases) >= releases:
                 return
@@ -139,7 +139,7 @@ class Crowd:
         raise AssertionError(f"seed {SEED}: nothing is ever released")
 
     def check_consents(self, site: Site) -> None:
-        """Every patient's newest consent is what readers meet."""
+        """Check that readers meet every patient's newest consent."""
         for person in self.promises.people:
             settle(person, site)
             for member in RECIPIENTS:
@@ -152,14 +152,14 @@ class Crowd:
                 assert shown == expected, f"seed {SEED}: {person}"
 
     def check_records(self, site: Site) -> None:
-        """Every acknowledged version is there with the same bytes."""
+        """Check that every acknowledged version is there with the same bytes."""
         for name, (etag, body) in self.promises.written.items():
             answer = site.city.get(f"Observation/{name}/_history/{_version(etag)}")
             assert answer.status_code == 200, f"seed {SEED}: an acknowledged version is gone"
             assert answer.content == body
 
     def check_ledger(self) -> None:
-        """Every release stands on the ledger, and no change of consent waits."""
+        """Check that every release stands on the ledger, and no change of consent waits."""
         witness = witnessed(self.demo.folder)
         for patient, recipient, tx in self.promises.releases:
             pair = witness.pair(patient, recipient)
@@ -168,9 +168,9 @@ class Crowd:
 
 
 def settle(person: Person, site: Site) -> None:
-    """Find out whether the change that nobody heard an answer to was kept: either is right."""
+    """Find out whether the change without an answer was kept: either is right."""
     caller = site.patient(person.logical_id)
-    if not person.consent:  # the answer that was lost is the one to its creation: nobody heard its id
+    if not person.consent:  # the lost answer is the one to its creation: no client heard its id
         found = caller.found("Consent", {"patient": person.logical_id})
         if found:
             person.consent = found[0]["id"]

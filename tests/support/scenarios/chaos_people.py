@@ -42,7 +42,7 @@ class Person:
     unanswered: Change | None = None
 
     def in_force(self, start: float, end: float) -> Change | None:
-        """The one version that was in force from `start` to `end`, None if that can't be told."""
+        """Return the one version in force from `start` to `end`, None if that can't be told."""
         for number, one in enumerate(self.changes):
             following = self.changes[number + 1].sent if number + 1 < len(self.changes) else float("inf")
             if one.acknowledged < start and end < following:
@@ -51,7 +51,7 @@ class Person:
 
 
 def new_person(site: Site) -> Person:
-    """A new patient of City Hospital with one record of each code, and no consent yet."""
+    """Store a new patient of City Hospital with one record of each code, and no consent yet."""
     person = Person(site.new_patient())
     for code in (HEART_RATE, BODY_WEIGHT):
         person.records[site.observation(person.logical_id, code=code)["id"]] = code
@@ -83,7 +83,7 @@ def change(rng: random.Random, caller: Caller, person: Person) -> None:
 
 
 def released(answer: httpx.Response) -> set[str]:
-    """The ids of all records in an answer."""
+    """Return the ids of all records in an answer."""
     body: dict[str, Any] = answer.json()
     if body["resourceType"] == "Bundle":
         return {entry["resource"]["id"] for entry in body.get("entry", ()) if "resource" in entry}

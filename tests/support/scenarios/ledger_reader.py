@@ -1,4 +1,4 @@
-"""What the ledger says of a node that served: the judge of scenarios, with the custodian's keys.
+"""A reader of a node's ledger with the custodian's keys: the judge of scenarios.
 
 It reads the blocks, from the embedded ledger's file or from a peer, and the wrapped keys by itself, so that
 what the gateway answered can be held against what is written.
@@ -74,16 +74,16 @@ class Witness:
                 self.entries.setdefault(tx, []).append(read_entry(at, said))
 
     def pair(self, patient: str, recipient: str) -> str:
-        """The pseudonym of a patient towards a recipient."""
+        """Return the pseudonym of a patient towards a recipient."""
         return self.secrets[self.references.subject(patient)].pair(recipient)
 
     def terms_before(self, pair: str, tx: str) -> list[Terms]:
-        """The active terms that stood on `pair` just before transaction `tx`."""
+        """Return the active terms that stood on `pair` just before transaction `tx`."""
         earlier = [state for place, state in self.states.get(pair, ()) if place < self.places[tx]]
         return [terms for terms in earlier[-1].consents if terms.status == "active"] if earlier else []
 
     def terms_now(self, pair: str) -> list[Terms] | None:
-        """The active terms that stand on `pair`; None where it was never opened."""
+        """Return the active terms that stand on `pair`; None where it was never opened."""
         states = self.states.get(pair)
         if states is None:
             return None
@@ -91,13 +91,13 @@ class Witness:
 
     @contextmanager
     def open_log(self) -> Iterator[Connection]:
-        """The projection and the sealed details."""
+        """Open the projection and the sealed details."""
         with self._database(log_tables.metadata) as connection:
             yield connection
 
     @contextmanager
     def open_records(self) -> Iterator[Connection]:
-        """The documents, subjects and the outbox."""
+        """Open the documents, subjects and the outbox."""
         with self._database(metadata) as connection:
             yield connection
 
@@ -112,7 +112,7 @@ class Witness:
             database.close()
 
     def unfiled(self) -> int:
-        """How many consent changes wait in the outbox."""
+        """Count the consent changes that wait in the outbox."""
         with self.open_records() as connection:
             return len(subjects.unfiled(connection, 1000))
 
@@ -121,7 +121,7 @@ Writes = list[tuple[bytes, bytes]]
 
 
 def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
-    """Every transaction's place, id and writes."""
+    """Return every transaction's place, id and writes."""
     storage = Storage.open(path, writable=False)
     try:
         for place, body in storage.transactions(0, LATEST):
@@ -133,7 +133,7 @@ def _in_file(path: Path) -> Iterator[tuple[int, str, Writes]]:
 
 
 def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
-    """The same of the valid transactions of a channel's chaincode, in the channel's order."""
+    """Return the same of the valid transactions of a channel's chaincode, in the channel's order."""
     return [
         (one.block * block.BLOCK_LIMIT + one.index, one.tx, list(one.writes))
         for one in in_thread(valid_writes(Profile.read(path)))
@@ -141,12 +141,12 @@ def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
 
 
 def witnessed(folder: Folder) -> Witness:
-    """The witness of the ledger as it is now."""
+    """Return a reader of the ledger as it is now."""
     return Witness(folder)
 
 
 def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
-    """The exit code of `consentry verify`, and each line of what it found."""
+    """Return the exit code of `consentry verify`, and each line of its findings."""
     done = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
         check=False,
@@ -159,7 +159,7 @@ def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
 
 
 def findings(folder: Folder) -> list[str]:
-    """What `consentry verify` would name, without the process of its own."""
+    """Return the findings of `consentry verify`, without a process of its own."""
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:

@@ -43,7 +43,7 @@ class Between:
         return answer.status_code, answer.content
 
     def scored(self, query: bytes) -> tuple[int, bytes]:
-        """What the evaluator honestly answers."""
+        """Return the evaluator's honest answer."""
         status, body = self.forward("POST", "/score", query)
         if status == 200:
             self.answers.append(body)
@@ -84,7 +84,7 @@ class Between:
             do_GET = do_PUT = do_POST = answer  # noqa: N815 - the names that http.server calls
 
             def log_message(self, *_: Any) -> None:
-                """Nothing on the terminal."""
+                """Keep the terminal empty."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True

@@ -95,7 +95,7 @@ class Caller:
         return self("DELETE", path, **headers)
 
     def found(self, path: str, params: Any = None) -> list[dict[str, Any]]:
-        """All resources of a search or history, over all of its pages."""
+        """Return all resources of a search or history, over all of its pages."""
         resources: list[dict[str, Any]] = []
         answer = self.get(path, params)
         while True:
@@ -124,7 +124,7 @@ class Site:
     def system(
         self, member: Member, purpose: str = "TREAT", *, user: str = "", role: str = "", scope: str = ""
     ) -> Caller:
-        """The member's records system, asking for `purpose` on behalf of `user`."""
+        """Return the member's records system, asking for `purpose` on behalf of `user`."""
         key = (member.msp_id, purpose, user, role)
         client = self._systems.get(key)
         if client is None:
@@ -145,7 +145,7 @@ class Site:
         return self.system(RIDGE)
 
     def patient(self, logical_id: str) -> Caller:
-        """The patient with a token as `consentry token patient` issues it."""
+        """Return the patient with a token as `consentry token patient` issues it."""
         return self._local(
             Principal(
                 kind=Kind.PATIENT,
@@ -160,7 +160,7 @@ class Site:
         )
 
     def officer(self, user: str = "o.reyes") -> Caller:
-        """The officer with a token as `consentry token officer` issues it."""
+        """Return the officer with a token as `consentry token officer` issues it."""
         return self._local(
             Principal(
                 kind=Kind.OFFICER,
@@ -174,14 +174,14 @@ class Site:
         )
 
     def bearer(self, token: str) -> Caller:
-        """A caller with a token that was come by otherwise."""
+        """Return a caller with a token from elsewhere."""
         return Caller(self.http, self.base, lambda: token)
 
     def _local(self, principal: Principal, seconds: int = 3600) -> Caller:
         return self.bearer(self.issue(principal, seconds))
 
     def issue(self, principal: Principal, seconds: int = 3600) -> str:
-        """A token of the gateway's own making."""
+        """Issue a token by the gateway itself."""
 
         async def issue() -> str:
             service, records = tokens(self.demo.folder)
@@ -193,21 +193,21 @@ class Site:
         return in_thread(issue())
 
     def new_patient(self, **elements: Any) -> str:
-        """Another patient of City Hospital; the logical id."""
+        """Store another patient of City Hospital and return the logical id."""
         body = {"resourceType": "Patient", "active": True, **elements}
         answer = self.city.post("Patient", body)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
     def observation(self, patient: str, **elements: Any) -> dict[str, Any]:
-        """A new Observation about `patient`, as it was stored."""
+        """Store a new Observation about `patient` and return it as stored."""
         answer = self.city.post("Observation", observation(patient, **elements))
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
 
 def observation(patient: str, *, code: str = "8867-4", **elements: Any) -> dict[str, Any]:
-    """A heart rate of `patient`, or another LOINC `code`."""
+    """Return a heart rate of `patient`, or another LOINC `code`."""
     return {
         "resourceType": "Observation",
         "status": "final",
@@ -221,7 +221,7 @@ def observation(patient: str, *, code: str = "8867-4", **elements: Any) -> dict[
 def consent(
     patient: str, *recipients: Member, status: str = "active", logical_id: str = "", **provision: Any
 ) -> dict[str, Any]:
-    """A Consent of `patient` that permits `recipients` to treat, with more elements of its provision."""
+    """Return a Consent of `patient` that permits `recipients` to treat, with more elements."""
     body = permit_consent(patient, recipients[0], status=status)
     role = body["provision"]["actor"][0]["role"]
     body["provision"]["actor"] = [
@@ -235,7 +235,7 @@ def consent(
 
 
 def is_outcome(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
-    """The OperationOutcome that `answer` must be, with one of `statuses`."""
+    """Return the OperationOutcome that `answer` must be, with one of `statuses`."""
     assert answer.status_code in statuses, f"{answer.status_code}: {answer.text[:500]}"
     assert answer.headers["content-type"].startswith(FHIR_JSON)
     body: dict[str, Any] = answer.json()
@@ -266,7 +266,7 @@ class Loop:
 
 
 def in_thread(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns, whether or not this thread has a loop that runs."""
+    """Return the result of `work`, whether or not this thread has a running loop."""
     loop = Loop()
     try:
         return loop.run(work)
@@ -293,7 +293,7 @@ class InProcess(httpx.BaseTransport):
 
 
 def copied(built: Path, to: Path) -> Demo:
-    """A copy of the built node at `to`, with a port of its own."""
+    """Make a copy of the built node at `to`, with a port of its own."""
     shutil.copytree(built, to)
     folder = Folder(to)
     old, new = folder.load(), settings_for(free_port())
@@ -305,7 +305,7 @@ def copied(built: Path, to: Path) -> Demo:
 
 @contextmanager
 def opened(demo: Demo) -> Iterator[tuple[httpx.Client, Node, Loop]]:
-    """The node of `demo` in this process, its HTTP client, and the loop that it lives on."""
+    """Open the node of `demo` in this process, with its HTTP client and the loop that it lives on."""
     loop, stack = Loop(), AsyncExitStack()
     try:
         node = loop.run(stack.enter_async_context(open_node(demo.folder)))

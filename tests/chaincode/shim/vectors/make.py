@@ -1,4 +1,4 @@
-"""Writes the shim's frozen bytes anew: `python tests/chaincode/shim/vectors/make.py`; read the difference.
+"""The shim's frozen bytes, written anew: `python tests/chaincode/shim/vectors/make.py`; read the difference.
 
 One contract does everything that a contract can do, towards a peer of Fabric 3.1 and towards an older one.
 Each message that leaves the shim is here as it travels. Endorsers compare what comes of them byte for byte,
@@ -41,7 +41,7 @@ KEY = "\0access\0" + "0" * 32 + "\0"
 
 
 async def everything(stub: Stub, function: str, argument: bytes) -> bytes:
-    """Asks all questions, and writes in all ways."""
+    """Ask all questions, and write in all ways."""
     if function == "refuse":
         raise ConflictError("not now")
     if function == "fail":
@@ -67,7 +67,7 @@ async def everything(stub: Stub, function: str, argument: bytes) -> bytes:
 
 
 def answer(question: Any) -> bytes:
-    """A small peer's answer."""
+    """Return a small peer's answer."""
     entries = [KV(key=name, value=b"v").SerializeToString() for name in ("one", "two", "zero")]
     match question.type:
         case M.GET_STATE_MULTIPLE:
@@ -88,7 +88,7 @@ def answer(question: Any) -> bytes:
 
 
 async def conversation(offer: bytes, function: str) -> list[Any]:
-    """Every message that the shim sends, from its first to the end of one call."""
+    """Return every message that the shim sends, from its first to the end of one call."""
     incoming: asyncio.Queue[Any] = asyncio.Queue()
     sent: list[Any] = []
     done = asyncio.Event()
@@ -135,12 +135,12 @@ async def conversation(offer: bytes, function: str) -> list[Any]:
 
 
 def shown(sent: list[Any]) -> list[dict[str, str]]:
-    """Types for the reader, bytes for the test."""
+    """Return types for the reader and bytes for the test."""
     return [{"type": M.Type.Name(message.type), "hex": message.SerializeToString().hex()} for message in sent]
 
 
 def vectors() -> dict[str, str]:
-    """Each file's name and text."""
+    """Return each file's name and text."""
     made: dict[str, Any] = {"policy of two organisations": POLICY.hex()}
     for name, offer in OFFERS.items():
         made[f"a call at a peer of {name}"] = shown(asyncio.run(conversation(offer, "everything")))

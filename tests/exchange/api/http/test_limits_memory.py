@@ -1,4 +1,4 @@
-"""What a request holds while it comes and goes over a real connection, and that it is given back."""
+"""The memory that a request holds while it comes and goes over a real connection is given back."""
 
 from __future__ import annotations
 

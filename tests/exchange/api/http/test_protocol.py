@@ -57,7 +57,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 
 
 async def answer(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
-    """All that the server says to `pieces` until it closes the connection."""
+    """Return all that the server says to `pieces` until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     got = bytearray()
 

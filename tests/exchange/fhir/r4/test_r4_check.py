@@ -1,4 +1,4 @@
-"""What `check` takes, what it refuses and what it says."""
+"""`check` accepts R4, refuses everything else, and says where the fault is."""
 
 from __future__ import annotations
 
@@ -394,7 +394,7 @@ def test_hostile_bodies_are_judged_in_time_that_grows_with_their_size(body: byte
 
 
 def trees() -> st.SearchStrategy[Any]:
-    """A valid Patient with a few parts put wrong, moved or left out."""
+    """Draw a valid Patient with a few parts put wrong, moved or left out."""
     values = st.sampled_from(
         [
             None,

@@ -35,7 +35,7 @@ def exact(name: str, value: object) -> bool:
 
 
 def real_date(text: str) -> bool:
-    """Whether the date at the start of a text that matches the official expression is in the calendar."""
+    """Check that the date at the start of a text that matches the official expression exists."""
     if len(text) < 10:
         return True
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])

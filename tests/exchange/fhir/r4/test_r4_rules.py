@@ -31,7 +31,7 @@ def observation(**parts: Any) -> Json:
 
 
 def valued(key: str) -> Callable[..., Json]:
-    """An Extension is where any datatype can be put."""
+    """Return an Extension, where any datatype can be put."""
     return lambda **parts: {
         "resourceType": "Basic",
         "code": CODE,

@@ -54,7 +54,7 @@ def date_times(draw: st.DrawFn, forms: tuple[str, ...] = FORMS) -> str:
 
 
 def extent(text: str) -> tuple[datetime, datetime]:
-    """First moment of `text`, and the first one after it."""
+    """Return the first moment of `text`, and the first one after it."""
     if "T" in text:
         moment = datetime.fromisoformat(text).astimezone(UTC)
         seconds = re.search(r"T\d\d:\d\d(:\d\d)?(\.\d+)?", text)

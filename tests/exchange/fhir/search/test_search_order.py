@@ -14,7 +14,7 @@ from exchange.fhir.search import Sort, ordered
 
 
 def order(resource_type: str, sort: str, *resources: dict[str, Any]) -> list[str]:
-    """The ids of `resources` in the order of `sort`; each gets its place as id."""
+    """Return the ids of `resources` in the order of `sort`; each gets its place as id."""
     keys = [Sort(key.removeprefix("-"), descending=key.startswith("-")) for key in sort.split(",")]
     bodies = [
         msgspec.json.encode({"resourceType": resource_type, "id": str(at)} | resource)

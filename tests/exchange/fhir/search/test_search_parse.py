@@ -1,4 +1,4 @@
-"""What a request may ask, how it is bounded, and that no refusal repeats a value."""
+"""Search parameters are parsed within bounds, and no refusal repeats a value."""
 
 from __future__ import annotations
 

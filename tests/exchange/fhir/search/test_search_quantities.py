@@ -32,14 +32,14 @@ searches = st.one_of(decimals.map(str), st.sampled_from(["100", "1e2", "100.00",
 
 
 def precision(search: str) -> Decimal:
-    """Half a unit of the last digit that was written."""
+    """Return half a unit of the last digit that was written."""
     exponent = Decimal(search).as_tuple().exponent
     assert isinstance(exponent, int)
     return Decimal(1).scaleb(exponent) / 2
 
 
 def wanted(comparison: str, search: str, low: Decimal, high: Decimal, *, below: bool, above: bool) -> bool:
-    """Whether the values from `low` to `high` compare; `below` and `above` say that the ends are left out."""
+    """Check whether the values from `low` to `high` compare; `below` and `above` leave out the ends."""
     x = Decimal(search)
     half = precision(search)
     if comparison == "ap":
@@ -66,7 +66,7 @@ def meets(terms: set[str], alternatives: list[tuple[tuple[str, ...], ...]]) -> b
 
 
 def expressible(search: str) -> bool:
-    """Whether the search has no more digits than the terms tell apart."""
+    """Check whether the search has no more digits than the terms tell apart."""
     x = Decimal(search)
     edges = [x, x - precision(search), x + precision(search)]
     return all(

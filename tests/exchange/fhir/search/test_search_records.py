@@ -95,7 +95,7 @@ def test_every_official_example_is_found_by_its_own_terms() -> None:
 
 
 def leaf_values(resource: dict[str, Any], index: Index) -> Iterator[tuple[Leaf, Any]]:
-    """What lies at an index's paths, by the plainest walk there is."""
+    """Return the elements at an index's paths, by the plainest walk there is."""
     for leaf in index.leaves:
         values: list[Any] = [resource]
         for part in leaf.path.split("."):
@@ -105,7 +105,7 @@ def leaf_values(resource: dict[str, Any], index: Index) -> Iterator[tuple[Leaf, 
 
 
 def own_search(leaf: Leaf, value: Any) -> str | None:
-    """A search value that must find the record that has `value`."""
+    """Return a search value that must find the record that has `value`."""
     escape = str.maketrans({character: "\\" + character for character in "\\,|$"})
     match leaf.datatype:
         case "Coding" if value.get("code"):

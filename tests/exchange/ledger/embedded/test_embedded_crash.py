@@ -60,7 +60,7 @@ WRITER = textwrap.dedent(
 
 
 def kill_again_and_again(node: Any) -> dict[str, int]:
-    """The transactions that the children acknowledged, with the entries that each was for."""
+    """Return the transactions that the children acknowledged, with the entries of each."""
     acknowledged: dict[str, int] = {}
     for _ in range(KILLS):
         child = subprocess.Popen(

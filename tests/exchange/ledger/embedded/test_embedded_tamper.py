@@ -1,4 +1,4 @@
-"""Whoever changes the file is found out: each byte of each column, whole rows, and the file's own bytes.
+"""Every change of the file is found: each byte of each column, whole rows, and the file's own bytes.
 
 By default every few bytes are tried, from a start that differs each time; CONSENTRY_TEST_SCALE=10 tries
 every byte of every column, and ten times as many of the file.
@@ -45,7 +45,7 @@ async def small(node: Any) -> Any:
 
 
 def changes(path: Path) -> Iterator[tuple[str, str, int, str, Any]]:
-    """(table, identity column, identity, column, new value) for each byte that is to be tried."""
+    """Yield (table, identity column, identity, column, new value) for each byte that is to be tried."""
     db = sqlite3.connect(path)
     start = random.randrange(STRIDE)
     for table, (identity, numbers, blobs) in COLUMNS.items():
@@ -262,7 +262,7 @@ async def test_a_forged_block_does_not_fit_the_next(small: Any) -> None:
 
 
 def content(path: Path) -> Any:
-    """Everything that the node would ever read from the file, by table and by index."""
+    """Return everything that the node would ever read from the file, by table and by index."""
     storage = Storage.open(path, writable=False)
     try:
         tables = [

@@ -46,7 +46,7 @@ def parts(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def signed(asking: Any, edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> str:
-    """An assertion of `lab` whose header and claims were edited before its own key signed them."""
+    """Return an assertion of `lab` with header and claims edited before its own key signed them."""
     header, claims = parts(asking.sign())
     edit(header, claims)
     registry = jws.JWSRegistry(algorithms=["ES384"], strict_check_header=False)

@@ -1,4 +1,4 @@
-"""When pairs open, what they hold, what is refused before it is stored, and what waits for what."""
+"""Pairs open when needed and hold the expected terms; excess is refused before it is stored."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
+from exchange.store.migrations.create import create_log
 from exchange.store.records import subjects as store
 from tests.support.pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
 
@@ -37,14 +38,14 @@ async def site() -> AsyncIterator[Site]:
 
 
 def calls(site: Site) -> list[str]:
-    """The functions that the ledger was asked for since the last time."""
+    """Return the functions that the ledger was asked for since the last time."""
     found = [function for function, _ in site.ledger.submitted]
     site.ledger.submitted.clear()
     return found
 
 
 async def states(site: Site, recipient: str) -> list[tuple[str, int]]:
-    """Status and version of each consent that the patient's pair towards `recipient` holds."""
+    """Return status and version of each consent that the patient's pair towards `recipient` holds."""
     held = await site.held(recipient)
     assert held is not None
     return [(terms.status, terms.version) for terms in held.consents]
@@ -130,7 +131,7 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
 async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_before(
     site: Site, monkeypatch: Any
 ) -> None:
-    """What was closed for want of membership must not stay closed when a running gateway reads the policy."""
+    """A pair closed for want of membership must not stay closed when a running gateway reads the policy."""
     await site.put(draft("c", [towards(B)]))
     held = await site.client.read_policy()
     without = Policy(version=2, members=(A, C), rules=())
@@ -147,7 +148,7 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
 
 async def test_a_gateway_that_follows_the_ledger_knows_a_new_policy_at_once(tmp_path: Path) -> None:
     async with opened_site(voters=(A,)) as site, AsyncExitStack() as stack:
-        entries = Database(tmp_path / "log.db", log_tables.metadata, durable=False)
+        entries = Database(tmp_path / "log.db", log_tables.metadata, durable=False, begin=create_log)
         stack.callback(entries.close)
         heard = asyncio.Event()
 
@@ -193,10 +194,10 @@ async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
         await site.put(draft("c", [towards(B, C)]))
         site.ledger.fates.append(fate)
         with pytest.raises(UnavailableError):
-            await site.ensure(B)  # begun, and nobody knows what became of it
+            await site.ensure(B)  # begun, with an unknown outcome
         assert await site.ensure(C)
         await site.client.propose_policy(Policy(version=2, members=(A, C), voters=(A,), rules=()))
-        await site.put(draft("c", [towards(B, C)], status="inactive"))  # not kept waiting by who is gone
+        await site.put(draft("c", [towards(B, C)], status="inactive"))  # does not wait for a former member
         assert await states(site, C) == [("inactive", 2)]
         if fate == "answer-lost":
             assert await states(site, B) == [("inactive", 2)]
@@ -313,12 +314,12 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
 
 
 def large(size: int) -> Rule:
-    """A rule for B that takes about `size` bytes."""
+    """Return a rule for B that takes about `size` bytes."""
     return towards(B, codes=("urn:x|" + "1" * size,))
 
 
 def wide(provisions: int) -> Rule:
-    """A rule for B with so many provisions in it."""
+    """Return a rule for B with so many provisions in it."""
     denied = tuple(Rule("deny", Conditions(classes=(f"Class{n}",))) for n in range(provisions - 1))
     return Rule("permit", towards(B).when, denied)
 
@@ -388,7 +389,7 @@ async def test_a_full_patient_takes_no_more_consents_but_every_change_and_end(si
 
 
 async def stored_unmeasured(site: Site, monkeypatch: Any, *drafts: Any) -> None:
-    """What an earlier release, with wider bounds, might have stored."""
+    """Store terms as an earlier release, with wider bounds, might have."""
     with monkeypatch.context() as earlier:
         earlier.setattr(pairs, "check_bounds", lambda *_, **__: None)
         await site.put(*drafts)

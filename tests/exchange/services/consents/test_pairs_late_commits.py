@@ -1,4 +1,4 @@
-"""Whatever the ledger does late, and in whatever order: what was acknowledged stays in force.
+"""Acknowledged changes stay in force, however late and in which order the ledger commits.
 
 A machine changes, ends and reads consents while calls to the ledger are lost, answered without being
 heard, or delivered long after. The ledger's own state is the judge. CONSENTRY_TEST_SCALE lengthens it.
@@ -31,7 +31,7 @@ class LateCommits(RuleBasedStateMachine):
     """The model: the newest version of each consent that was acknowledged, and the newest stored.
 
     Calls go to the ledger side by side, so which of them meets a fate is not the same each time: a rule that
-    finds nothing to do does nothing, for the same choices have to be open when a machine is run again.
+    finds nothing to do does nothing, because the same choices must be open when a machine is run again.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class LateCommits(RuleBasedStateMachine):
         self.acknowledged: dict[str, int] = {}
 
     def meeting(self, fates: list[Fate], work: Any) -> Any:
-        """What `work` returns while the ledger does this; None where it can't be reached."""
+        """Return the result of `work` while the ledger does this; None where it can't be reached."""
         self.site.ledger.fates.extend(fates)
         try:
             return self.runner.run(work)
@@ -99,7 +99,7 @@ class LateCommits(RuleBasedStateMachine):
         self.check()
 
     def held(self, recipient: str) -> dict[str, Any] | None:
-        """The terms of each consent in one pair; None where the ledger has no such pair."""
+        """Return the terms of each consent in one pair; None where the ledger has no such pair."""
         pair = self.runner.run(self.site.held(recipient))
         if pair is None:
             return None
@@ -109,7 +109,7 @@ class LateCommits(RuleBasedStateMachine):
         }
 
     def check(self) -> None:
-        """No pair has, for any consent, less than what was acknowledged."""
+        """Check that no pair has, for any consent, less than was acknowledged."""
         for recipient in (A, B, C):
             held = self.held(recipient)
             for name, terms in (held or {}).items():
@@ -120,7 +120,7 @@ class LateCommits(RuleBasedStateMachine):
                     assert terms is not None, f"{name} towards {recipient} is missing"
 
     def check_newest(self, recipient: str, *, is_open: bool) -> None:
-        """What a read relies on: an open pair holds all that is stored, acknowledged or not."""
+        """Check the premise of a read: an open pair holds all that is stored, acknowledged or not."""
         held = self.held(recipient)
         assert not is_open or held is not None
         for name, terms in (held or {}).items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select
 
-from exchange.errors import DamagedError, UnavailableError
+from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 
@@ -22,7 +22,7 @@ def database(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Databas
     place: Place = tmp_path / "x.db"
     if request.param == "postgresql":
         place = Schema(request.getfixturevalue("postgres").new_database(), "x")
-    database = Database(place, METADATA, durable=True)
+    database = Database(place, METADATA, durable=True, begin=METADATA.create_all)
     yield database
     database.close()
 
@@ -83,7 +83,7 @@ async def test_a_reader_sees_what_was_acknowledged(database: Database) -> None:
 
 def test_what_was_queued_is_done_before_the_end_and_outlives_it(tmp_path: Path) -> None:
     async def fill() -> None:
-        database = Database(tmp_path / "x.db", METADATA, durable=True)
+        database = Database(tmp_path / "x.db", METADATA, durable=True, begin=METADATA.create_all)
         writes = [asyncio.create_task(database.write(put(n))) for n in range(50)]
         await asyncio.sleep(0)
         await asyncio.to_thread(database.close)
@@ -96,22 +96,22 @@ def test_what_was_queued_is_done_before_the_end_and_outlives_it(tmp_path: Path) 
 
 @pytest.mark.parametrize("pragma", ["user_version = 99", "application_id = 7"])
 def test_a_database_of_another_program_or_version_is_refused(tmp_path: Path, pragma: str) -> None:
-    Database(tmp_path / "x.db", METADATA, durable=True).close()
+    Database(tmp_path / "x.db", METADATA, durable=True, begin=METADATA.create_all).close()
     with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
         connection.execute(f"PRAGMA {pragma}")
-    with pytest.raises(DamagedError):
-        Database(tmp_path / "x.db", METADATA, durable=True)
+    with pytest.raises((DamagedError, FormatError)):
+        Database(tmp_path / "x.db", METADATA, durable=True, begin=METADATA.create_all)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"no database" * 100)
     with pytest.raises(DamagedError):
-        Database(tmp_path / "x.db", METADATA, durable=True)
+        Database(tmp_path / "x.db", METADATA, durable=True, begin=METADATA.create_all)
 
 
 @pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
 def test_what_is_durable_is_flushed_at_every_commit(tmp_path: Path, durable: bool, level: int) -> None:
-    database = Database(tmp_path / "x.db", METADATA, durable=durable)
+    database = Database(tmp_path / "x.db", METADATA, durable=durable, begin=METADATA.create_all)
     with database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: its server goes away and comes back, others hold locks, schemas get damaged."""
+"""Cases of PostgreSQL alone: its server goes away and comes back, others hold locks, schemas get damaged."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, event, insert, select, text
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, event, insert, select, text
 
 from exchange.auth.principal import Member
 from exchange.crypto.documents import Envelope
 from exchange.demo.process import free_port
-from exchange.errors import DamagedError, UnavailableError
+from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.node.settings import ConfigError, Settings, check
 from exchange.store.engine.database import Database
-from exchange.store.engine.dialect import WHOLE
+from exchange.store.engine.dialect import WHOLE, bounded_text
 from exchange.store.engine.place import Schema
 from exchange.store.engine.postgres import open_engine, remove, taken
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import EntryRow
+from exchange.store.migrations.create import create_log, create_records
 from exchange.store.records import documents
 from exchange.store.records.tables import metadata as records
 from tests.support.postgres_server import PASSWORD, Server, running
@@ -34,7 +35,7 @@ NUMBERS = Table(
     "numbers",
     METADATA,
     Column("n", WHOLE, primary_key=True),
-    Column("name", String(8)),
+    Column("name", bounded_text(8)),
     Column("bytes", LargeBinary),
 )
 
@@ -46,7 +47,7 @@ def place(postgres: Server) -> Schema:
 
 @pytest.fixture
 def database(place: Schema) -> Iterator[Database]:
-    database = Database(place, METADATA, durable=True)
+    database = Database(place, METADATA, durable=True, begin=METADATA.create_all)
     yield database
     database.close()
 
@@ -66,7 +67,13 @@ def sql(place: Schema, statement: str) -> None:
 
 async def test_while_the_server_is_away_it_is_unavailable_and_then_goes_on_by_itself() -> None:
     with running() as server:
-        database = Database(Schema(server.new_database(), "numbers"), METADATA, durable=True, exclusive=True)
+        database = Database(
+            Schema(server.new_database(), "numbers"),
+            METADATA,
+            durable=True,
+            exclusive=True,
+            begin=METADATA.create_all,
+        )
         try:
             await database.write(put(1))
             assert await database.read(held) == [1]
@@ -118,7 +125,7 @@ async def test_a_read_that_fails_takes_none_of_those_beside_it_with_it(database:
 def test_a_look_fetches_no_large_body_that_it_does_not_take(
     place: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(place, records, durable=False)
+    database = Database(place, records, durable=False, begin=create_records)
     token, body = bytes(16), b"x" * 100_000
     fetched = 0
 
@@ -175,7 +182,7 @@ async def test_writers_of_two_processes_wait_for_each_other_and_see_what_the_oth
     def next_one(connection: Connection) -> None:
         connection.execute(insert(NUMBERS).values(n=len(held(connection)) + 1))
 
-    other = Database(place, METADATA, durable=True, begin=False)
+    other = Database(place, METADATA, durable=True)
     try:
         await asyncio.gather(*((database, other)[n % 2].write(next_one) for n in range(80)))
     finally:
@@ -184,17 +191,19 @@ async def test_writers_of_two_processes_wait_for_each_other_and_see_what_the_oth
 
 
 def test_a_second_that_wants_the_schema_for_itself_is_refused_until_the_first_ends(place: Schema) -> None:
-    first = Database(place, METADATA, durable=False, exclusive=True)
+    first = Database(place, METADATA, durable=False, exclusive=True, begin=METADATA.create_all)
     with pytest.raises(UnavailableError, match="another gateway"):
-        Database(place, METADATA, durable=False, exclusive=True)
-    Database(place, METADATA, durable=False).close()  # to look at it is another matter
+        Database(place, METADATA, durable=False, exclusive=True, begin=METADATA.create_all)
+    Database(
+        place, METADATA, durable=False, begin=METADATA.create_all
+    ).close()  # to look at it is another matter
     first.close()
-    Database(place, METADATA, durable=False, exclusive=True).close()
+    Database(place, METADATA, durable=False, exclusive=True, begin=METADATA.create_all).close()
 
 
 @pytest.mark.parametrize(("durable", "setting"), [(True, "on"), (False, "off")])
 async def test_what_is_durable_is_committed_synchronously(place: Schema, durable: bool, setting: str) -> None:
-    database = Database(place, METADATA, durable=durable)
+    database = Database(place, METADATA, durable=durable, begin=METADATA.create_all)
     try:
         found = await database.write(lambda c: c.exec_driver_sql("SHOW synchronous_commit").scalar_one())
     finally:
@@ -207,7 +216,7 @@ async def test_what_is_durable_is_committed_synchronously(place: Schema, durable
     [
         ("DROP SCHEMA numbers CASCADE", "is missing"),
         ("DROP TABLE numbers.numbers", "lost its table numbers"),
-        ("COMMENT ON SCHEMA numbers IS 'Consentry 99'", "version 99"),
+        ("COMMENT ON SCHEMA numbers IS 'Consentry 99'", "is of format 99"),
         ("COMMENT ON SCHEMA numbers IS 'of somebody'", "another program's"),
         ("COMMENT ON SCHEMA numbers IS NULL", "another program's"),
     ],
@@ -215,10 +224,10 @@ async def test_what_is_durable_is_committed_synchronously(place: Schema, durable
 def test_a_schema_that_is_not_ours_not_whole_or_absent_is_refused(
     place: Schema, statement: str, says: str
 ) -> None:
-    Database(place, METADATA, durable=True).close()
+    Database(place, METADATA, durable=True, begin=METADATA.create_all).close()
     sql(place, statement)
-    with pytest.raises(DamagedError, match=says):
-        Database(place, METADATA, durable=True, begin=False)
+    with pytest.raises((DamagedError, FormatError), match=says):
+        Database(place, METADATA, durable=True)
 
 
 async def test_texts_are_in_order_of_their_bytes_and_of_any_length(database: Database) -> None:
@@ -230,7 +239,9 @@ async def test_texts_are_in_order_of_their_bytes_and_of_any_length(database: Dat
 
 
 async def test_entries_that_come_twice_leave_no_gap_in_the_numbers(postgres: Server) -> None:
-    database = Database(Schema(postgres.new_database(), "entries"), log_tables.metadata, durable=False)
+    database = Database(
+        Schema(postgres.new_database(), "entries"), log_tables.metadata, durable=False, begin=create_log
+    )
     rows = [
         EntryRow(
             f"{n:064x}", 0, n, 1_800_000_000_000 + n, "p", "c", "r", "u", "read", "TREAT", "permit", b"{}"
@@ -274,7 +285,7 @@ def test_a_wrong_password_or_no_server_is_unavailable_and_named_without_it(
     for host in (str(postgres.folder), str(tmp_path)):
         url = f"postgresql://consentry@/postgres?host={quote(host)}&passfile={quote(str(wrong))}"
         with pytest.raises(UnavailableError) as refused:
-            Database(Schema(url, "numbers"), METADATA, durable=True)
+            Database(Schema(url, "numbers"), METADATA, durable=True, begin=METADATA.create_all)
         assert "not-the-secret" not in str(refused.value)
         assert PASSWORD not in str(refused.value)
 
@@ -292,7 +303,7 @@ async def test_a_backup_restores_into_another_database(
     await database.write(put(7))
     copy = Schema(postgres.new_database(), "numbers")
     await asyncio.to_thread(_copy, postgres, place.url, copy.url)
-    restored = Database(copy, METADATA, durable=True, begin=False)
+    restored = Database(copy, METADATA, durable=True)
     try:
         assert await restored.read(held) == [7]
     finally:
@@ -301,14 +312,14 @@ async def test_a_backup_restores_into_another_database(
 
 def test_a_schema_that_is_there_is_taken_and_one_that_was_removed_is_not(place: Schema) -> None:
     assert not taken(place)
-    Database(place, METADATA, durable=True).close()
+    Database(place, METADATA, durable=True, begin=METADATA.create_all).close()
     assert taken(place)
     remove(place)
     assert not taken(place)
 
 
 def test_who_vanishes_is_missed_within_half_a_minute_on_both_ends() -> None:
-    # Over TCP: on a socket of this machine nobody vanishes unseen.
+    # Over TCP: on a socket of this machine no peer vanishes unseen.
     with running(port=free_port()) as server:
         engine = open_engine(Schema(f"{server.new_database()}&keepalives_idle=7", "n"), durable=True)
         with engine.connect() as connection:

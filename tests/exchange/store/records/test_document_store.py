@@ -56,7 +56,7 @@ def version_of(
 
 @dataclass
 class Model:
-    """What the store should hold: every version in the order it was written."""
+    """The expected content of the store: every version in the order it was written."""
 
     rows: list[tuple[int, NewVersion]] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Model:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[NewVersion]]:
-    """Batches of creations, replacements and deletions, each record at most once in a batch."""
+    """Draw batches of creations, replacements and deletions, each record at most once in a batch."""
     numbers: dict[bytes, int] = {}
     batches = []
     for batch in range(draw(st.integers(1, 6))):

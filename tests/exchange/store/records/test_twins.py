@@ -1,9 +1,10 @@
 """Two databases, one behaviour: the same calls in the same order get the same answers from both.
 
 The values are those on which databases differ: texts that a locale would sort or fold, that are empty, long
-or no text at all; bytes that are zero or not UTF-8; numbers at the ends of 64 bits, and one beyond. What
-one refuses the other must, and go on as if it had never been asked. A NUL in a text is the one thing left
-out: no text that has one comes this far (see `tests/scenarios/interactions/test_odd_texts.py`).
+or no text at all; bytes that are zero or not UTF-8; numbers at the ends of 64 bits, and one beyond. A call
+that one refuses the other refuses as well, and goes on as if it had never been asked. A NUL in a text is the
+one thing left out: no text that has one comes this far (see
+`tests/scenarios/interactions/test_odd_texts.py`).
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from exchange.auth.clients import Client
 from exchange.crypto.documents import Envelope
 from exchange.errors import ConflictError, DamagedError
 from exchange.store.engine.database import Database
+from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import EntryRow, Filter
+from exchange.store.migrations.create import create_log, create_records
 from exchange.store.records import clients, documents, subjects
 from exchange.store.records.documents import NewVersion, Within
 from exchange.store.records.subjects import DraftRow
@@ -102,19 +105,22 @@ def sides(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder, url = tmp_path_factory.mktemp("twins"), postgres.new_database()
     with ExitStack() as stack:
 
-        def opened(place: Place, tables: MetaData) -> Connection:
-            database = Database(place, tables, durable=False)
+        def opened(place: Place, tables: MetaData, begin: Begin) -> Connection:
+            database = Database(place, tables, durable=False, begin=begin)
             stack.callback(database.close)
             return stack.enter_context(database.engine.connect())
 
         def side(place: Callable[[str], Place]) -> Side:
-            return Side(opened(place("records"), metadata), opened(place("log"), log_tables.metadata))
+            return Side(
+                opened(place("records"), metadata, create_records),
+                opened(place("log"), log_tables.metadata, create_log),
+            )
 
         yield side(lambda name: folder / name), side(lambda name: Schema(url, name))
 
 
 def plain(value: Any) -> Any:
-    """`value` without iterators, for comparing."""
+    """Return `value` without iterators, for comparing."""
     return list(value) if isinstance(value, Iterator) else value
 
 
@@ -160,7 +166,7 @@ class Twins(RuleBasedStateMachine):
 
     @rule()
     def everything(self) -> None:
-        """All rows of all tables."""
+        """Return all rows of all tables."""
         for ask, tables in ((self.of_records, metadata), (self.of_entries, log_tables.metadata)):
             for table in tables.sorted_tables:
                 ask(lambda c, table=table: sorted(map(tuple, c.execute(select(table))), key=repr))

@@ -1,4 +1,4 @@
-"""Whose certificate counts as whose, and what satisfies a policy: by Fabric's rules."""
+"""Certificates count for organisations, and satisfy policies, by Fabric's rules."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_certificate_of_another_authority_of_the_same_name_is_no_member():
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("flip", [0x01, 0x0F, 0x24, 0x80, 0xFF])
 def test_certificate_with_any_byte_changed_is_no_member_and_no_surprise(flip):
-    """Whoever keeps the blocks can put anything into them: it is refused, not tripped over."""
+    """The keeper of the blocks can put anything into them: it is refused, not tripped over."""
     found, certificate = organisation(ROOT), ROOT.issue("x", "peer").certificate
     while certificate.signature[-1] & 1:  # only what ends in a zero bit can be said to end before it
         certificate = ROOT.issue("x", "peer").certificate

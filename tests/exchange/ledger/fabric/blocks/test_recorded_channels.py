@@ -1,6 +1,6 @@
 """Channels that were recorded from real networks: every release verifies them, replaying each call.
 
-They need no Fabric. What fails here would fail on the consortium's own ledger after an upgrade.
+They need no Fabric. A failure here would be one on the consortium's own ledger after an upgrade.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ from tests.support.ledger.simulated_blocks import CHAINCODE, CHANNEL, whole  # b
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one call. `deed` happens before the failure: a lost answer is not a lost act."""
+    """The failure of one call. `deed` happens before the failure: a lost answer is not a lost act."""
 
     code: grpc.StatusCode | None = None
     message: str = ""

@@ -1,4 +1,4 @@
-"""What becomes of a transaction when calls fail, answers get lost and orderers forget."""
+"""Transactions keep their outcome when calls fail, answers get lost and orderers forget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose endorsement sufficed is asked at once, and only for as long as it does."""
+"""Organisations that sufficed as endorsers are asked at once, for as long as they suffice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client signs, sends and keeps is what was frozen; and the frozen bytes mean what they should."""
+"""The client's signed, sent and kept bytes are the frozen ones, and mean what they should."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_call_of_the_client_has_a_vector() -> None:
 
 
 def signed_messages() -> dict[str, tuple[bytes, bytes]]:
-    """Of each call: what was signed, and the signature."""
+    """Yield the signed bytes and the signature of each call."""
     evaluate = gateway.EvaluateRequest.FromString(SENT["Evaluate"]).proposed_transaction
     endorse = gateway.EndorseRequest.FromString(SENT["Endorse"]).proposed_transaction
     submit = gateway.SubmitRequest.FromString(SENT["Submit"]).prepared_transaction

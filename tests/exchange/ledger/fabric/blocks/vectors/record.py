@@ -20,7 +20,7 @@ sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "network")]
 
 
 def main(name: str) -> None:
-    """A little of everything, as `consentry verify` is tested on it."""
+    """Record a little of everything, as `consentry verify` is tested on it."""
     from test_fabric_verify import live  # noqa: PLC0415  # behind the path to it
 
     from exchange import devnet  # noqa: PLC0415  # same

@@ -51,7 +51,7 @@ CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1":
 
 
 def certificate(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The same bytes each time."""
+    """Return the same bytes each time."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "User1@hospital.example")])
     start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
@@ -61,7 +61,7 @@ def certificate(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def signer(key: ec.EllipticCurvePrivateKey, raw: list[bytes]) -> Callable[[bytes], Any]:
-    """Signs as a key service does, whichever of the two values of s comes of it; `raw` gets a copy."""
+    """Return a signer like a key service, with either of the two values of s; `raw` gets a copy."""
 
     async def sign(digest: bytes) -> bytes:
         raw.append(key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()), deterministic_signing=True)))
@@ -71,7 +71,7 @@ def signer(key: ec.EllipticCurvePrivateKey, raw: list[bytes]) -> Callable[[bytes
 
 
 async def signatures(curve: str) -> list[dict[str, str]]:
-    """One message whose signature is taken as it comes, and one whose s is the larger one."""
+    """Return a message with its signature as it comes, and one with the larger s."""
     key, raw, found = ec.derive_private_key(SECRET, CURVES[curve]), list[bytes](), {}
     identity = Identity("HospitalMSP", certificate(key), signer(key, raw))
     for number in range(64):
@@ -85,7 +85,7 @@ async def signatures(curve: str) -> list[dict[str, str]]:
 
 
 def bounds(curve: str) -> list[dict[str, str]]:
-    """The values of s around half the order: the half itself is still the low one."""
+    """Return the values of s around half the order: the half itself is still the low one."""
     order = ORDERS[curve]
     half = order // 2
     made = []
@@ -99,7 +99,7 @@ def bounds(curve: str) -> list[dict[str, str]]:
 
 
 def endorsed_payload() -> bytes:
-    """What a peer hands back to be signed, as small as it can be."""
+    """Return a peer's envelope to be signed, as small as it can be."""
     action = ChaincodeAction(response=Response(status=200, payload=b'{"done":true}'))
     response = ProposalResponsePayload(extension=action.SerializeToString())
     body = ChaincodeActionPayload(
@@ -165,11 +165,11 @@ class Stream:
             yield one
 
     def cancel(self) -> None:
-        """Nothing runs."""
+        """Run nothing."""
 
 
 async def messages() -> dict[str, Any]:
-    """Every call of the client once, and what it keeps."""
+    """Make every call of the client once, and return all that it keeps."""
     key, recorder = ec.derive_private_key(SECRET, CURVES["secp256r1"]), Recorder()
     identity = Identity("HospitalMSP", certificate(key), signer(key, []))
     client = GatewayClient(recorder, identity, "records", "ledger")
@@ -192,7 +192,7 @@ async def messages() -> dict[str, Any]:
 
 
 def vectors() -> dict[str, str]:
-    """Each file's name and text."""
+    """Return each file's name and text."""
     nonces = iter(range(1, 100))
     fixed = (
         patch.object(proposal.secrets, "token_bytes", lambda size: bytes([next(nonces)]) * size),

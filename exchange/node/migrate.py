@@ -1,0 +1,72 @@
+"""Brings a whole node to this release's format.
+
+The databases decide (`exchange.store.engine.format`). Their change is one transaction; what follows it here,
+the number in the settings and the name of a file that is not read any more, is done by the next call where it
+was not reached, and hinders nothing until then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from exchange.ledger.embedded.identity import WriterLock
+from exchange.node.settings import Folder
+from exchange.store.engine.format import FORMAT
+from exchange.store.engine.place import flush_folder
+from exchange.store.migrations.migrate import Migrated
+from exchange.store.migrations.migrate import migrate as migrate_databases
+from exchange.store.migrations.revision import Revision
+
+_FORMAT_LINE = re.compile(r"\s*format\s*=")
+_KEPT_JOURNAL = "load.journal.before-5"
+
+
+def migrate(folder: Folder, told: Callable[[Revision], None]) -> Migrated:
+    """Bring the node in `folder`, which no process has open, to this release's format; idempotent.
+
+    Raises:
+        ConfigError: the folder is no node, or a database of it is missing.
+        FormatError: the node is newer than this release, or too old.
+        DamagedError: a database is no database of a node.
+        InUseError: another process has the node open.
+        UnavailableError: the database can't be reached, or another process has it open.
+    """
+    settings = folder.load()
+    folder.check_files(settings)
+    with ExitStack() as stack:
+        if settings.ledger == "embedded":
+            stack.callback(WriterLock(folder.ledger).release)
+        stack.callback(WriterLock(folder.log).release)
+        records, log = folder.places(settings)
+        done = migrate_databases(records, log, folder.path, told)
+        if settings.format != FORMAT:
+            _write_format(folder)
+        _put_journal_away(folder)
+    return done
+
+
+def _write_format(folder: Folder) -> None:
+    file = folder.settings_file
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    tables = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    top = [line for line in lines[:tables] if not _FORMAT_LINE.match(line)]
+    first = next((at for at, line in enumerate(top) if line.strip() and not line.startswith("#")), len(top))
+    top.insert(first, f"format = {FORMAT}\n")
+    written = file.with_name(file.name + ".new")
+    with written.open("w", encoding="utf-8") as stream:
+        stream.write("".join(top + lines[tables:]))
+        stream.flush()
+        os.fsync(stream.fileno())
+    shutil.copystat(file, written)
+    written.replace(file)
+    flush_folder(folder.path)
+
+
+def _put_journal_away(folder: Folder) -> None:
+    if folder.journal.exists():
+        folder.journal.rename(folder.path / _KEPT_JOURNAL)
+        flush_folder(folder.path)

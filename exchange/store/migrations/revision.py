@@ -1,0 +1,47 @@
+"""One step from a format to the next, and the list of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+
+class NodeDatabase(StrEnum):
+    """The two databases of a node, both of the node's format."""
+
+    RECORDS = "records"
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The change from the format before to `format`; `title` is for the operator who waits for it.
+
+    `records` also gets the node's folder, for content that an earlier release kept beside its databases; none
+    while a new database is made. It leaves there what it takes: the transaction may be rolled back.
+    Either function names tables without a schema, and creates and drops them through the operations alone:
+    the log may be attached to the connection of the records.
+    """
+
+    format: int
+    title: str
+    records: Callable[[Operations, Path | None], None]
+    log: Callable[[Operations], None]
+
+    def apply(self, connection: Connection, database: NodeDatabase, folder: Path | None = None) -> None:
+        """Change `database`, which is of the format before, in the transaction that `connection` is in."""
+        operations = Operations(MigrationContext.configure(connection))
+        if database is NodeDatabase.RECORDS:
+            self.records(operations, folder)
+        else:
+            self.log(operations)
+
+
+def unchanged(_operations: Operations) -> None:
+    """Leave the log as it is: the revision is about the records alone."""

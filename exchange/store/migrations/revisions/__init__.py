@@ -1,0 +1,11 @@
+"""All revisions, each in a module that is never changed once it was released."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exchange.store.migrations.revision import Revision
+from exchange.store.migrations.revisions import format_4, format_5
+
+REVISIONS: Final[tuple[Revision, ...]] = (format_4.REVISION, format_5.REVISION)
+"""In the order of their formats; the last one makes the format that this release reads."""

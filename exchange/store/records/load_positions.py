@@ -1,0 +1,48 @@
+"""How far each file of a load is done, in the same transaction as the records that were loaded from it.
+
+Files are named by a fingerprint: exports carry patients' names in file names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Boolean, Column, Connection, Table, select
+
+from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
+from exchange.store.records.schema import metadata
+
+load_positions = Table(
+    "load_positions",
+    metadata,
+    Column("fingerprint", bounded_text(32), primary_key=True),
+    Column("lines", WHOLE, nullable=False),
+    Column("offset", WHOLE, nullable=False),
+    Column("finished", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+PositionRow = tuple[str, int, int, bool]
+"""A file's fingerprint, the lines and decompressed bytes of it that are done, and whether all of it is."""
+
+
+def every_position(connection: Connection) -> Iterator[PositionRow]:
+    """Read where each file was left, in no certain order."""
+    for row in connection.execute(select(load_positions)):
+        yield row.fingerprint, row.lines, row.offset, bool(row.finished)
+
+
+def put_positions(connection: Connection, rows: Sequence[PositionRow]) -> None:
+    """Write where files are left now; of a file that occurs twice the last one stands."""
+    last = {row[0]: row for row in rows}
+    if not last:
+        return
+    statement = upsert(connection, load_positions)
+    changed = {name: statement.excluded[name] for name in ("lines", "offset", "finished")}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[load_positions.c.fingerprint], set_=changed),
+        [
+            {"fingerprint": fingerprint, "lines": lines, "offset": offset, "finished": finished}
+            for fingerprint, lines, offset, finished in last.values()
+        ],
+    )
