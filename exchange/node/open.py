@@ -344,7 +344,6 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             seal=OperatorSeal(vault.derive("operator")),
         )
         rights = WriteRights(msp_id=settings.msp_id)
-        conditions = Conditions(base=settings.fhir_base, searching=searching)
         interactions = build_interactions(
             base=settings.fhir_base,
             cursors=Cursors(vault.derive("cursors")),
@@ -354,7 +353,7 @@ async def open_node(folder: Folder) -> AsyncIterator[Node]:
             ),
             searching=searching,
             writing=writing,
-            conditions=conditions,
+            conditions=(conditions := Conditions(base=settings.fhir_base, searching=searching)),
             rights=rights,
             audit=audit,
             scoring=scoring,
