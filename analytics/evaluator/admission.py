@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
+
+from cachetools import FIFOCache
 
 from analytics.errors import EvaluatorBusyError, ReplayedQueryError, UnauthenticatedError
 
@@ -61,8 +62,7 @@ class ReplayCache:
     """Digests of the latest queries, so that none is answered twice."""
 
     def __init__(self, size: int = _CACHE_SIZE) -> None:
-        self._size = size
-        self._digests: OrderedDict[str, None] = OrderedDict()
+        self._digests: FIFOCache[str, None] = FIFOCache(size)
 
     def add(self, digest: str) -> None:
         """Add a query.
@@ -73,5 +73,3 @@ class ReplayCache:
         if digest in self._digests:
             raise ReplayedQueryError("this query was sent before; encrypt a new one")
         self._digests[digest] = None
-        if len(self._digests) > self._size:
-            self._digests.popitem(last=False)

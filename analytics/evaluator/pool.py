@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
+from cachetools import LRUCache
 
 from analytics.encrypted.framing import ArtefactKind, unframe
 from analytics.encrypted.headers import QueryHeader, read_header
@@ -73,7 +73,7 @@ class WorkerPool:
     def __init__(self, models: Mapping[str, bytes], limits: PoolLimits | None = None) -> None:
         self.limits = limits or PoolLimits()
         self._models = dict(models)
-        self._stored: OrderedDict[str, bytes] = OrderedDict()
+        self._stored: LRUCache[str, bytes] = LRUCache(self.limits.stored_keys, getsizeof=len)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._free = asyncio.Semaphore(self.limits.workers)
@@ -98,7 +98,7 @@ class WorkerPool:
     @property
     def stored_bytes(self) -> int:
         """Return the memory that keys take in this process; workers' expanded keys have their own bound."""
-        return sum(map(len, self._stored.values()))
+        return int(self._stored.currsize)
 
     async def add_keys(self, data: bytes) -> str:
         """Have a worker check a client's KEYS, keep them, and return their digest.
@@ -113,9 +113,6 @@ class WorkerPool:
             digest = (await worker.call(WorkerRequest("keys", data), self.limits.seconds)).decode()
             worker.keys.add(digest)
         self._stored[digest] = data
-        self._stored.move_to_end(digest)
-        while self.stored_bytes > self.limits.stored_keys:
-            self._stored.popitem(last=False)
         return digest
 
     async def score(self, data: bytes) -> bytes:
@@ -132,7 +129,6 @@ class WorkerPool:
         keys = self._stored.get(query.keys)
         if keys is None:
             raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
-        self._stored.move_to_end(query.keys)
         async with self._worker(query.keys) as worker:
             if query.keys in worker.keys:
                 with contextlib.suppress(UnknownDigestError):

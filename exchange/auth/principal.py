@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import secrets
 from enum import StrEnum
 
 import msgspec
+
+NO_ASSERTION = "0" * 64
+"""The evidence of a principal that no signed assertion stands behind."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -52,15 +56,45 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str = ""
     patient: str = ""
 
+    @classmethod
+    def for_patient(cls, msp_id: str, patient: str) -> Principal:
+        """Return the principal of the patient with the logical id `patient`, signed in at `msp_id`'s gateway.
 
-def operator(msp_id: str, name: str) -> Principal:
-    """The principal of a hospital's own command `name`, such as a bulk load; it is logged like any other."""
-    return Principal(
-        kind=Kind.SYSTEM,
-        client_id=name,
-        organization=msp_id,
-        purpose="HOPERAT",
-        scopes=("system/*.cruds",),
-        evidence="0" * 64,
-        user=name,
-    )
+        It reads the patient's own records and log, and writes the patient's consents.
+        """
+        return cls(
+            kind=Kind.PATIENT,
+            client_id=f"patient-{secrets.token_hex(8)}",
+            organization=msp_id,
+            purpose="PATRQT",
+            scopes=("patient/*.rs", "patient/Consent.cruds"),
+            evidence=NO_ASSERTION,
+            user=f"Patient/{patient}",
+            patient=patient,
+        )
+
+    @classmethod
+    def for_officer(cls, msp_id: str, user: str) -> Principal:
+        """Return the principal of the compliance officer `user` of `msp_id`, who reads the access log."""
+        return cls(
+            kind=Kind.OFFICER,
+            client_id=f"officer-{secrets.token_hex(8)}",
+            organization=msp_id,
+            purpose="HOPERAT",
+            scopes=("user/AuditEvent.rs",),
+            evidence=NO_ASSERTION,
+            user=user,
+        )
+
+    @classmethod
+    def for_operator(cls, msp_id: str, name: str) -> Principal:
+        """Return the principal of `msp_id`'s own command `name`; it is logged like any other."""
+        return cls(
+            kind=Kind.SYSTEM,
+            client_id=name,
+            organization=msp_id,
+            purpose="HOPERAT",
+            scopes=("system/*.cruds",),
+            evidence=NO_ASSERTION,
+            user=name,
+        )

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import httpx
 
 from exchange.bench import http, plain
 from exchange.bench.database import emptied
-from exchange.bench.report import Row, median, percentile
+from exchange.bench.report import Row, percentile
 from exchange.demo.consortium import LAKE, Demo, build, permit_consent
 from exchange.demo.nhanes import participants
 from exchange.demo.process import await_ready, free_port, serving

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
-from exchange.node.settings import SCHEMAS, ConfigError
+from exchange.node.folder import SCHEMAS
+from exchange.node.settings import ConfigError
 from exchange.store.engine import postgres
 from exchange.store.engine.place import Schema
 

@@ -18,8 +18,10 @@ from exchange.bench.report import Row
 from exchange.demo.consortium import settings_for
 from exchange.load import cut, find
 from exchange.load.load import Ingest
-from exchange.node.open import initialise, open_node
-from exchange.node.settings import ConfigError, Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise
+from exchange.node.open import open_node
+from exchange.node.settings import ConfigError
 
 _BUNDLES = Path("data") / "synthea-r4"
 
@@ -39,7 +41,7 @@ def measure(path: Path | None, database: str | None = None) -> list[Row]:
 
 def _loaded(source: Path, name: str, database: str | None) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, emptied(database):
-        return asyncio.run(_measure(Folder(Path(scratch) / "node"), source, name, database))
+        return asyncio.run(_measure(NodeFolder(Path(scratch) / "node"), source, name, database))
 
 
 def _synthea() -> Path:
@@ -50,7 +52,7 @@ def _synthea() -> Path:
     return source
 
 
-async def _measure(folder: Folder, source: Path, name: str, database: str | None) -> list[Row]:
+async def _measure(folder: NodeFolder, source: Path, name: str, database: str | None) -> list[Row]:
     await initialise(folder, msgspec.structs.replace(settings_for(8400), database=database))
     async with open_node(folder) as node:
         stored = faults = 0
@@ -90,7 +92,7 @@ async def _measure(folder: Folder, source: Path, name: str, database: str | None
     ]
 
 
-def _size(folder: Folder, database: str | None) -> int:
+def _size(folder: NodeFolder, database: str | None) -> int:
     if database is None:
         return sum(file.stat().st_size for file in folder.path.glob("records.db*"))
     return records_bytes(database)

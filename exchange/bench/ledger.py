@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import psutil
 import uvloop
@@ -26,7 +27,7 @@ from chaincode.consent.calls import Opening, ReadPair
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.encoding import encode
 from exchange import devnet
-from exchange.bench.report import Row, median, percentile
+from exchange.bench.report import Row, percentile
 from exchange.ledger.client import Ask, LedgerClient
 from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger

@@ -28,15 +28,6 @@ class Row(msgspec.Struct, frozen=True):
         return self.value <= float(bound) if relation == "<=" else self.value >= float(bound)
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle of `values`."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return ordered[middle]
-    return (ordered[middle - 1] + ordered[middle]) / 2
-
-
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` (0 to 1) of `values` do not exceed."""
     ordered = sorted(values)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from exchange.errors import DamagedError, ExchangeError
@@ -12,9 +13,30 @@ from exchange.load import JournalError
 from exchange.node.settings import ConfigError
 from exchange.vault.errors import VaultError
 
+_OWN = {"analytics", "chaincode", "exchange"}
+
 
 class CommandError(Exception):
     """A command can't go on; the message says what, why and what to do."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Name the extra of this program that a command needs, where one of its packages is missing.
+
+    Raises:
+        CommandError: a package of others that is imported inside is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as why:
+        missing = why.name or "a package"
+        if missing.partition(".")[0] in _OWN:
+            raise
+        raise CommandError(
+            f"this command needs the extra {extra}: {missing} is not installed; "
+            f"run pip install 'consentry[{extra}]'"
+        ) from None
 
 
 def fail(message: str, *, code: int = 1) -> NoReturn:

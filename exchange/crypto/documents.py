@@ -12,6 +12,7 @@ be tested without the key.
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.errors import DamagedError
-from exchange.runtime.randomness import random_bytes
 
 _NONCE_BYTES = 12
 _LABEL = b"consentry/document/1"
@@ -82,7 +82,7 @@ def seal(
     body: bytes,
 ) -> Envelope:
     """Encrypt `body` as `version` of `reference` under the keys of all its `subjects`."""
-    nonce = random_bytes(_NONCE_BYTES)
+    nonce = os.urandom(_NONCE_BYTES)
     cipher = AESGCM(_expand(_material(subjects), _LABEL + _context(reference, version)))
     associated = _associated(reference, version, content_digest, bound)
     return Envelope(
@@ -127,7 +127,7 @@ def seal_side(keys: SubjectKeys, label: bytes, data: bytes) -> bytes:
 
     `label` names the row that the bytes belong to; no other row's label opens them.
     """
-    nonce = random_bytes(_NONCE_BYTES)
+    nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(keys.side).encrypt(nonce, data, label)
 
 

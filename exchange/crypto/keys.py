@@ -9,27 +9,17 @@ meaning.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from cachetools import LRUCache
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from exchange.crypto.index_tokens import TOKEN_BYTES
+from exchange.vault.port import Vault
 
 _HALF = 32
 _SIDE_LABEL = b"consentry/side/1"
-
-
-class Wrapper(Protocol):
-    """What this room needs of a vault."""
-
-    def wrap(self, secret: bytes, *, bound_to: bytes) -> bytes:
-        """Encrypt `secret`, bound to `bound_to`."""
-
-    def unwrap(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
-        """Open what `wrap` gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +44,19 @@ class KeyRing:
     The cache is bounded to `capacity` subjects (about 400 bytes each).
     """
 
-    def __init__(self, wrapper: Wrapper, *, capacity: int = 20_000) -> None:
-        self._wrapper = wrapper
-        self._capacity = capacity
-        self._opened: OrderedDict[bytes, SubjectKeys] = OrderedDict()
+    def __init__(self, vault: Vault, *, capacity: int = 20_000) -> None:
+        self._vault = vault
+        self._opened: LRUCache[bytes, SubjectKeys] = LRUCache(capacity)
 
     def create(self, token: bytes, name: str) -> bytes:
         """New random keys for the subject `name` with `token`: the wrapped bytes to store."""
         if len(token) != TOKEN_BYTES:
             raise ValueError("a subject token has 16 bytes")
-        return self._wrapper.wrap(os.urandom(2 * _HALF) + name.encode(), bound_to=token)
+        return self._vault.wrap(os.urandom(2 * _HALF) + name.encode(), bound_to=token)
 
     def cached(self, token: bytes) -> SubjectKeys | None:
         """The keys of `token` if they were used lately."""
-        keys = self._opened.get(token)
-        if keys is not None:
-            self._opened.move_to_end(token)
-        return keys
+        return self._opened.get(token)
 
     def open(self, token: bytes, wrapped: bytes) -> SubjectKeys:
         """The keys that `wrapped` holds for `token`.
@@ -78,14 +64,12 @@ class KeyRing:
         Raises:
             VaultError: the bytes were changed, or belong to another subject or root key.
         """
-        material = self._wrapper.unwrap(wrapped, bound_to=token)
+        material = self._vault.unwrap(wrapped, bound_to=token)
         name = material[2 * _HALF :].decode()
         data, secret = material[:_HALF], material[_HALF : 2 * _HALF]
         side = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_SIDE_LABEL).derive(data)
         keys = SubjectKeys(token, name, data, secret, side)
         self._opened[token] = keys
-        if len(self._opened) > self._capacity:
-            self._opened.popitem(last=False)
         return keys
 
     def forget(self, token: bytes) -> None:

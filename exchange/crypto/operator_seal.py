@@ -9,6 +9,7 @@ changed or enabled again by writing to the database alone.
 from __future__ import annotations
 
 import hmac
+import os
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -16,7 +17,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from exchange.auth.clients import Client
 from exchange.errors import DamagedError
-from exchange.runtime.randomness import random_bytes
 
 _NONCE_BYTES = 12
 _BEARER = b"consentry/bearer/2\0"
@@ -33,7 +33,7 @@ class OperatorSeal:
 
     def seal_bearer(self, token: str, data: bytes, *, expires: int) -> bytes:
         """Encrypt `data` so that this gateway opens it with `token`; `expires` is in ms since 1970 UTC."""
-        nonce = random_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher(token).encrypt(nonce, data, _label(expires))
 
     def open_bearer(self, token: str, sealed: bytes, *, expires: int) -> bytes:

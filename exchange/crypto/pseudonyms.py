@@ -13,10 +13,9 @@ of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-ti
 from __future__ import annotations
 
 import hmac
+import os
 import re
 import secrets
-
-from exchange.runtime.randomness import random_bytes
 
 _PAIR = b"consentry pair v1\0"
 _SALT = b"consentry salt v1\0"
@@ -66,7 +65,7 @@ class PatientSecret:
         HMAC-SHA-256. To everybody else all of it is random. Names of one patient repeat after some four
         billion of them.
         """
-        drawn = random_bytes(_HALF)
+        drawn = os.urandom(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
 
     def is_attempt(self, name: str, recipient: str) -> bool:

@@ -20,8 +20,10 @@ from exchange.client.system import SystemClient, read_key, write_key
 from exchange.demo.nhanes import participants
 from exchange.load import Piece, Position
 from exchange.load.load import Ingest
-from exchange.node.open import consortium, initialise, open_node
-from exchange.node.settings import Folder, Settings
+from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise, survey_channel
+from exchange.node.open import open_node
+from exchange.node.settings import NodeSettings
 from exchange.runtime.progress import Work
 
 CITY = Member.named("CityHospitalMSP", "City Hospital")
@@ -37,8 +39,8 @@ _AT_ONCE = 40
 class Demo:
     """A demo node: its folder, its address, and its clients' ids and key files by organisation."""
 
-    folder: Folder
-    settings: Settings
+    folder: NodeFolder
+    settings: NodeSettings
 
     def key_file(self, member: Member) -> Path:
         """The private key of the member's demo client."""
@@ -64,9 +66,9 @@ def client_id(member: Member) -> str:
     return f"{member.organization}-ehr"
 
 
-def settings_for(port: int) -> Settings:
+def settings_for(port: int) -> NodeSettings:
     """The demo node's settings on `port` of this machine."""
-    return Settings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
+    return NodeSettings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
 
 
 async def build(
@@ -77,11 +79,11 @@ async def build(
     With the connection profile of City Hospital's peer the node is on that Fabric channel; with the URL of a
     `database`, records and log are on PostgreSQL.
     """
-    folder, settings = Folder(path), msgspec.structs.replace(settings_for(port), database=database)
+    folder, settings = NodeFolder(path), msgspec.structs.replace(settings_for(port), database=database)
     if profile is not None:
-        _, first_block, _ = await consortium(profile)
+        channel = await survey_channel(profile)
         settings = msgspec.structs.replace(
-            settings, ledger="fabric", profile=str(profile), first_block=first_block
+            settings, ledger="fabric", profile=str(profile), first_block=channel.first_block
         )
     await initialise(folder, settings)
     demo = Demo(folder, settings)

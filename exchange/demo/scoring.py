@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.demo.process import GatewayStartError, await_ready, end, free_port
-from exchange.node.settings import Folder, Risk
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import RiskSettings
 
 _TRAINING = 300.0
 
@@ -29,9 +30,9 @@ class Evaluated:
         """The evaluator's address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def used_by(self, node: Folder, parameters: str = "fast") -> None:
+    def used_by(self, node: NodeFolder, parameters: str = "fast") -> None:
         """Have `node` score with this model, from its next start on."""
-        risk = Risk(evaluator=self.url, parameters=parameters)  # type: ignore[arg-type]  # checked by use_model
+        risk = RiskSettings(evaluator=self.url, parameters=parameters)  # type: ignore[arg-type]  # checked by use_model
         offer, card = ((self.hospital / name).read_bytes() for name in ("risk.offer", "card.json"))
         node.use_model(risk, offer=offer, card=card, token=self.token)
 

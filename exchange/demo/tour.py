@@ -25,7 +25,7 @@ from exchange.demo.fabric import OPTIONS, city_peer, profile, write_alone
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import GatewayStartError, free_port, serving
 from exchange.demo.scoring import Training, evaluating
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 
 
 class SurpriseError(Exception):
@@ -150,7 +150,7 @@ class _FabricTour(_Tour):
         super()._verify()
         elsewhere = self._folder.with_name("elsewhere")
         shutil.copytree(self._folder, elsewhere)
-        settings = Folder(elsewhere).settings_file
+        settings = NodeFolder(elsewhere).settings_file
         own, other = (str(profile(self._network, member)) for member in (CITY, LAKE))
         settings.write_text(settings.read_text(encoding="utf-8").replace(own, other), encoding="utf-8")
         code, said = _consentry("verify", str(elsewhere))

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import msgspec
 import structlog
+from cachetools import FIFOCache
 from sqlalchemy import Connection
 
 from chaincode.access.log_keys import ACCESS, LogPosition, read_log_page
@@ -66,7 +66,7 @@ class Projection:
         self._entries = entries
         self._witness = witness
         self._policy_changed = policy_changed
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: FIFOCache[str, None] = FIFOCache(_REMEMBERED)
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -207,8 +207,6 @@ class Projection:
             waiter = self._waiting.get(event.tx_id)
             if waiter is not None:
                 waiter.set()
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
 
 
 def _check_holds(witness: Witness, connection: Connection) -> None:

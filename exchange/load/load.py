@@ -12,7 +12,7 @@ import asyncio
 import pickle
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from exchange.auth.principal import operator
+from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.load import Fault, Piece
 from exchange.load.ordered_queue import Line, Loaded, Turn, Waiting
@@ -31,7 +31,7 @@ class Ingest:
     def __init__(
         self, *, msp_id: str, indexer: Indexer, writing: Writing, conditions: Conditions, workers: int = 2
     ) -> None:
-        self._principal = operator(msp_id, "consentry-load")
+        self._principal = Principal.for_operator(msp_id, "consentry-load")
         self._writing = writing
         self._conditions = conditions
         self._right = for_loading()

@@ -7,25 +7,22 @@ was not reached, and hinders nothing until then.
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from exchange.ledger.embedded.identity import WriterLock
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.settings_file import set_format
 from exchange.store.engine.format import FORMAT
 from exchange.store.engine.place import flush_folder
 from exchange.store.migrations.migrate import Migrated
 from exchange.store.migrations.migrate import migrate as migrate_databases
 from exchange.store.migrations.revision import Revision
 
-_FORMAT_LINE = re.compile(r"\s*format\s*=")
 _KEPT_JOURNAL = "load.journal.before-5"
 
 
-def migrate(folder: Folder, told: Callable[[Revision], None]) -> Migrated:
+def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
     """Bring the node in `folder`, which no process has open, to this release's format; idempotent.
 
     Raises:
@@ -44,29 +41,12 @@ def migrate(folder: Folder, told: Callable[[Revision], None]) -> Migrated:
         records, log = folder.places(settings)
         done = migrate_databases(records, log, folder.path, told)
         if settings.format != FORMAT:
-            _write_format(folder)
+            set_format(folder.settings_file, FORMAT)
         _put_journal_away(folder)
     return done
 
 
-def _write_format(folder: Folder) -> None:
-    file = folder.settings_file
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    tables = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
-    top = [line for line in lines[:tables] if not _FORMAT_LINE.match(line)]
-    first = next((at for at, line in enumerate(top) if line.strip() and not line.startswith("#")), len(top))
-    top.insert(first, f"format = {FORMAT}\n")
-    written = file.with_name(file.name + ".new")
-    with written.open("w", encoding="utf-8") as stream:
-        stream.write("".join(top + lines[tables:]))
-        stream.flush()
-        os.fsync(stream.fileno())
-    shutil.copystat(file, written)
-    written.replace(file)
-    flush_folder(folder.path)
-
-
-def _put_journal_away(folder: Folder) -> None:
+def _put_journal_away(folder: NodeFolder) -> None:
     if folder.journal.exists():
         folder.journal.rename(folder.path / _KEPT_JOURNAL)
         flush_folder(folder.path)

@@ -6,11 +6,12 @@ import ssl
 
 import httpx
 
-from exchange.node.settings import ConfigError, Folder, Risk
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import ConfigError, RiskSettings
 from exchange.risk.port import RiskModel
 
 
-def open_model(folder: Folder, risk: Risk) -> RiskModel:
+def open_model(folder: NodeFolder, risk: RiskSettings) -> RiskModel:
     """The model of the node in `folder`, with a secret key of its own; the evaluator is not asked yet.
 
     Raises:

@@ -1,28 +1,8 @@
-"""The settings of one node: a `consentry.toml` and the files beside it in one folder.
-
-```
-FOLDER/
-├── consentry.toml      who this hospital is, who the members are, where it listens
-├── keys/root.key       wraps every patient's key; back it up apart from the rest
-├── keys/node.key       signs the embedded ledger's blocks
-├── keys/evaluator.token  opens the evaluator to this gateway, on a node with a risk model
-├── risk/               what the risk model's owner published: risk.offer and card.json; the authority
-│                       that vouches for the evaluator, where it is none that this machine trusts
-├── records.db          sealed documents and search tokens
-├── ledger.db           the embedded ledger
-└── log.db              the projection of the access log (rebuilt from the ledger)
-```
-
-A node on Fabric has neither `node.key` nor `ledger.db`: its settings name a connection profile, which names
-the peer and the files of certificates and keys. Those stay where they are; nothing secret is in settings.
-"""
+"""The settings of one node, as `consentry.toml` holds them, and the rules that they keep."""
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
-from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,26 +11,23 @@ import msgspec
 from exchange.auth.principal import Member
 from exchange.fhir.references import ID
 from exchange.runtime.quota import smallest
-from exchange.store.engine.format import FORMAT, OLDEST, check_format
-from exchange.store.engine.place import Place, Schema
-
-SCHEMAS = ("consentry_records", "consentry_log")
-"""What a node on PostgreSQL has in its database."""
+from exchange.store.engine.format import FORMAT
 
 _LONGEST_NAME = 200
+_LONGEST_SCORE = 25  # seconds; a permission holds for thirty
 
 
 class ConfigError(Exception):
     """The node's folder or its settings can't be used; the message says what to do."""
 
 
-class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table `[risk]`: which model scores this node's patients, and who evaluates it on ciphertext.
+class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table `[risk]`: the model that scores this node's patients, and its evaluator.
 
     `evaluator` is its base URL, by https unless it is on this machine. `offer`, `card` and `token` are
-    files; relative paths start at the node's folder. So is `authority`: the certificates (PEM) of who may
-    vouch for the evaluator, and nobody else; without it, those that this machine trusts. `parameters` names
-    the set of encryption parameters, and `seconds` is how long one score may take.
+    files; relative paths start at the node's folder. So is `authority`: the certificates (PEM) that alone
+    vouch for the evaluator; without it, those that this machine trusts. `parameters` names the set of
+    encryption parameters, and `seconds` is how long one score may take.
     """
 
     evaluator: str
@@ -62,12 +39,12 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authority: str | None = None
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `consentry.toml`.
 
     `base_url` is the public address of the gateway (scheme, host, port; no path). `members` are all
     hospitals of the consortium, this one included. `body_limit` is in bytes, and so is `memory_limit`,
-    which all requests share (`core/budget.py`). `metrics_port` is where Prometheus finds `/metrics`, on
+    which all requests share (`runtime/quota.py`). `metrics_port` is where Prometheus finds `/metrics`, on
     this machine alone; nowhere without it.
 
     On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
@@ -91,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_limit: int = 256 * 1024 * 1024
     metrics_port: int | None = None
     database: str | None = None
-    risk: Risk | None = None
+    risk: RiskSettings | None = None
     format: int = FORMAT
 
     @property
@@ -110,131 +87,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next(member for member in self.members if member.msp_id == self.msp_id)
 
 
-class Folder:
-    """The files of one node."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.settings_file = path / "consentry.toml"
-        self.root_key = path / "keys" / "root.key"
-        self.node_key = path / "keys" / "node.key"
-        self.records = path / "records.db"
-        self.ledger = path / "ledger.db"
-        self.log = path / "log.db"
-        self.journal = path / "load.journal"  # of loads up to format 4
-
-    def profile(self, settings: Settings) -> Path | None:
-        """The connection profile of a node on Fabric; a relative path starts at this folder."""
-        return None if settings.profile is None else self.path / settings.profile
-
-    def places(self, settings: Settings) -> tuple[Place, Place]:
-        """Where the records are, and the projection of the log."""
-        if settings.database is None:
-            return self.records, self.log
-        records, entries = SCHEMAS
-        return Schema(settings.database, records), Schema(settings.database, entries)
-
-    def use_model(self, risk: Risk, *, offer: bytes, card: bytes, token: str, authority: bytes = b"") -> None:
-        """Have the node's patients scored: put the model's files in place, and `[risk]` into the settings.
-
-        `authority` is written where `risk` names a file for it.
-
-        Raises:
-            ConfigError: the node's settings name another model's files or evaluator already.
-        """
-        settings = self.load()
-        check(msgspec.structs.replace(settings, risk=risk))
-        if settings.risk not in {None, risk}:
-            raise ConfigError(f"{self.settings_file} has a table [risk] already; edit or remove it first")
-        files = [(risk.offer, offer), (risk.card, card), (risk.token, token.encode())]
-        if risk.authority is not None:
-            files.append((risk.authority, authority))
-        for name, data in files:
-            path = self.path / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_bytes(data)
-        if settings.risk is None:
-            with self.settings_file.open("a", encoding="utf-8") as file:
-                file.write("\n" + "\n".join(_render_risk(risk)) + "\n")
-
-    def add_member(self, member: Member) -> None:
-        """List one more member in the settings; a gateway that serves takes it in by itself.
-
-        Raises:
-            ConfigError: the member can't be used beside the others, or is listed already.
-        """
-        settings = self.load()
-        check(msgspec.structs.replace(settings, members=(*settings.members, member)))
-        with self.settings_file.open("a", encoding="utf-8") as file:
-            file.write("\n".join(_render_member(member)) + "\n")
-
-    def load(self) -> Settings:
-        """The settings in this folder.
-
-        Raises:
-            ConfigError: there are none, or they can't be used.
-            FormatError: a newer release made them.
-        """
-        try:
-            raw = tomllib.loads(self.settings_file.read_text(encoding="utf-8"))
-            number = raw.setdefault("format", OLDEST)
-            if isinstance(number, int) and number > FORMAT:  # before anything else in them is looked at
-                check_format(number)
-            settings = msgspec.convert(raw, Settings)
-        except (FileNotFoundError, NotADirectoryError):
-            raise ConfigError(
-                f"{self.path} has no consentry.toml, so it is no node; make one with `consentry init`"
-            ) from None
-        except OSError as why:
-            raise ConfigError(
-                f"{self.settings_file} can't be read ({why.strerror}); run as the user that owns the node"
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as why:
-            raise ConfigError(f"{self.settings_file} can't be used: {why}; mend that line") from None
-        check(settings)
-        return settings
-
-    def check_files(self, settings: Settings) -> None:
-        """Refuse a node whose databases are not all there: opening them would begin empty ones.
-
-        Schemas on PostgreSQL are looked at where they are opened.
-
-        Raises:
-            ConfigError: which one is missing, or holds nothing.
-        """
-        ledger = (self.ledger,) if settings.ledger == "embedded" else ()
-        databases = (self.records, self.log) if settings.database is None else ()
-        for path in (*ledger, *databases):
-            if path.is_file() and path.stat().st_size:
-                continue
-            ways = "docs/operations/backup.md says how"
-            if path == self.log:  # not done unasked: the details that a backup has would be lost
-                ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
-            missing = "is empty" if path.is_file() else "is missing"
-            raise ConfigError(f"{path} {missing}; restore it from a backup, {ways}")
-
-    def write(self, settings: Settings) -> None:
-        """Write `settings`; never over existing ones.
-
-        Raises:
-            ConfigError: they can't be used, or the folder is a node already.
-        """
-        check(settings)
-        try:
-            with self.settings_file.open("x", encoding="utf-8") as file:
-                file.write(_render(settings))
-        except FileExistsError:
-            raise ConfigError(f"{self.path} is a node already; choose another folder") from None
-
-
 _MSP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ORGANIZATION = re.compile(ID)
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-def check(settings: Settings) -> None:
+def check(settings: NodeSettings) -> None:
     """Refuse settings that can't work.
 
     Raises:
@@ -264,7 +123,7 @@ def check(settings: Settings) -> None:
         )
 
 
-def _check_members(settings: Settings) -> None:
+def _check_members(settings: NodeSettings) -> None:
     ids = [member.msp_id for member in settings.members]
     for member in settings.members:
         if _MSP.fullmatch(member.msp_id) is None:
@@ -288,7 +147,7 @@ def _check_members(settings: Settings) -> None:
         raise ConfigError("two members have the same organization id; give each another name")
 
 
-def _check_ledger(settings: Settings) -> None:
+def _check_ledger(settings: NodeSettings) -> None:
     if settings.ledger == "embedded":
         if settings.profile is not None or settings.first_block is not None:
             raise ConfigError(
@@ -304,7 +163,7 @@ def _check_ledger(settings: Settings) -> None:
         )
 
 
-def _check_risk(risk: Risk) -> None:
+def _check_risk(risk: RiskSettings) -> None:
     try:
         parts = urlsplit(risk.evaluator)
         at_home = parts.hostname in {"127.0.0.1", "::1", "localhost"}
@@ -318,8 +177,8 @@ def _check_risk(risk: Risk) -> None:
     paths = (risk.offer, risk.card, risk.token, risk.authority)
     if not all(path and path.isprintable() for path in paths if path is not None):
         raise ConfigError("risk.offer, risk.card, risk.token and risk.authority are paths of files")
-    if not 0.1 <= risk.seconds <= 25:  # a permission holds for thirty
-        raise ConfigError("risk.seconds is 0.1 to 25")
+    if not 0.1 <= risk.seconds <= _LONGEST_SCORE:
+        raise ConfigError(f"risk.seconds is 0.1 to {_LONGEST_SCORE}")
 
 
 def _check_database(url: str) -> None:
@@ -357,49 +216,3 @@ def _check_base_url(base_url: str) -> None:
             f"base_url {base_url!r} can't be used; write scheme, host and port alone, such as "
             "https://fhir.hospital.example"
         )
-
-
-def _render(settings: Settings) -> str:
-    # JSON strings are TOML basic strings for everything that check() lets through.
-    lines = [
-        "# This hospital's node; `consentry init` wrote it.",
-        f"format = {settings.format}",
-        f"msp_id = {json.dumps(settings.msp_id)}",
-        f"base_url = {json.dumps(settings.base_url)}",
-        f"ledger = {json.dumps(settings.ledger)}",
-        f"host = {json.dumps(settings.host)}",
-        f"port = {settings.port}",
-        f"body_limit = {settings.body_limit}",
-        f"memory_limit = {settings.memory_limit}",
-    ]
-    if settings.profile is not None:
-        lines.append(f"profile = {json.dumps(settings.profile, ensure_ascii=False)}")
-    if settings.first_block is not None:
-        lines.append(f"first_block = {json.dumps(settings.first_block)}")
-    if settings.metrics_port is not None:
-        lines.append(f"metrics_port = {settings.metrics_port}")
-    if settings.database is not None:
-        lines.append(f"database = {json.dumps(settings.database, ensure_ascii=False)}")
-    for member in settings.members:
-        lines += _render_member(member)
-    if settings.risk is not None:
-        lines += ["", *_render_risk(settings.risk)]
-    return "\n".join(lines) + "\n"
-
-
-def _render_member(member: Member) -> list[str]:
-    return [
-        "",
-        "[[members]]",
-        f"msp_id = {json.dumps(member.msp_id)}",
-        f"name = {json.dumps(member.name, ensure_ascii=False)}",
-        f"organization = {json.dumps(member.organization)}",
-    ]
-
-
-def _render_risk(risk: Risk) -> list[str]:
-    texts = {name: getattr(risk, name) for name in ("evaluator", "offer", "card", "token", "parameters")}
-    lines = [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in texts.items()]
-    if risk.authority is not None:
-        lines.append(f"authority = {json.dumps(risk.authority, ensure_ascii=False)}")
-    return ["[risk]", *lines, f"seconds = {risk.seconds}"]

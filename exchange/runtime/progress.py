@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType, TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -80,15 +80,7 @@ class Work:
     def __enter__(self) -> Work:
         self._started = self._told = self._clock()
         if self._console.is_terminal:
-            progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[told]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-                transient=True,
-            )
+            progress = _bars(self._console)
             self._bar = progress, progress.add_task(self._title, total=self._total, told="")
             progress.start()
         if threading.current_thread() is threading.main_thread():
@@ -139,3 +131,38 @@ class Work:
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Stages:
+    """How far each part of a check is, while it is open: bars on a terminal, and nothing elsewhere."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
+        self._bars = _bars(console, disable=not console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def progress(self, part: str, done: int, of: int) -> None:
+        """Show that `done` of `of` steps of `part` are done."""
+        if part not in self._tasks:
+            self._tasks[part] = self._bars.add_task(part, total=of, told="")
+        self._bars.update(self._tasks[part], completed=done, total=of)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+def _bars(console: Console, *, disable: bool = False) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=disable,
+    )

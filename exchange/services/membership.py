@@ -1,16 +1,17 @@
-"""Who the members are, as this gateway knows them, and how a running one takes in a new one.
+"""The members, as this gateway knows them, and how a running one takes in a new one.
 
 Names are each hospital's own matter, so they stand in its settings and not on the ledger. A member that is
 added there while the gateway serves is known within seconds: its clients get tokens, consents may name it,
-and its Organization is stored. What a member may do the ledger decides, by the policy in force. Nobody is
-forgotten while the gateway runs: consents that name who left still mean it, and nobody else.
+and its Organization is stored. The policy in force on the ledger decides what a member may do. No member is
+forgotten while the gateway runs: consents that name one that left still mean it, and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -18,18 +19,23 @@ import structlog
 from exchange.auth.principal import Member
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
-from exchange.node.settings import ConfigError, Folder
 from exchange.services.records.create_update import Writing
 from exchange.services.records.write_rights import for_introducing_members
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 
-_AGAIN = 5.0
 _log = structlog.get_logger()
 
 
+class MemberList(Protocol):
+    """The list of members that an operator edits while the gateway runs."""
+
+    def changed(self) -> Sequence[Member]:
+        """Return the members if the list was edited since the last call, else nothing."""
+
+
 class Members:
-    """The members by what they are looked up by: views that grow with `add`.
+    """The members by each of their names: views that grow with `add`.
 
     `by_msp` has them by MSP id, `names` their names. `references` maps how a consent may name each of them,
     its Organization resource or its MSP identifier, to its MSP id.
@@ -55,24 +61,25 @@ class Members:
 
 
 class Membership:
-    """Keeps the members of a running gateway in step with its settings."""
+    """Keeps the members of a running gateway in step with the list."""
 
     def __init__(
         self,
         *,
-        folder: Folder,
+        listed: MemberList,
         members: Members,
         references: References,
         records: Database,
         writing: Writing,
+        poll_seconds: float,
     ) -> None:
-        self._folder = folder
+        self._listed = listed
         self._members = members
         self._references = references
         self._records = records
         self._writing = writing
-        self.introduced: set[str] = set()  # whose Organization is stored, as far as this process knows
-        self._seen = self._stamp()
+        self._poll_seconds = poll_seconds
+        self.introduced: set[str] = set()  # MSP ids of those that this process knows an Organization of
 
     async def introduce(self) -> None:
         """Store each member's Organization, so that consents can name it; one that is there stays as it is.
@@ -96,33 +103,15 @@ class Membership:
         self.introduced.update(one.msp_id for one in new)
 
     async def keep_following(self) -> None:
-        """Take in who is added to the settings, until cancelled."""
+        """Take in each member that is added to the list, until cancelled."""
         while True:
-            await asyncio.sleep(_AGAIN)
-            stamp = self._stamp()
-            if stamp != self._seen and self._read():
-                self._seen = stamp
+            await asyncio.sleep(self._poll_seconds)
+            for member in self._listed.changed():
+                if member.msp_id not in self._members.by_msp:
+                    self._members.add(member)
+                    _log.info("members.added", member=member.msp_id)
             with suppress(UnavailableError):  # the next round does it
                 await self.introduce()
-
-    def _stamp(self) -> tuple[int, int]:
-        try:
-            found = self._folder.settings_file.stat()
-        except OSError:
-            return (0, 0)
-        return found.st_mtime_ns, found.st_size
-
-    def _read(self) -> bool:
-        try:
-            settings = self._folder.load()
-        except ConfigError as why:
-            _log.warning("members.settings_unread", reason=str(why))
-            return False
-        for member in settings.members:
-            if member.msp_id not in self._members.by_msp:
-                self._members.add(member)
-                _log.info("members.added", member=member.msp_id)
-        return True
 
 
 def _organization(member: Member) -> bytes:

@@ -1,1 +1,1 @@
-"""Where the root key lives."""
+"""The root key's place, behind a port."""

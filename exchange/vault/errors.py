@@ -1,4 +1,4 @@
-"""What a vault can refuse with."""
+"""The errors of a vault."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A root key in a file that only its owner can read: for development and small deployments.
 
-Whoever reads the file and the database reads the records; `docs/threat-model.md` says when to use a
-hardware or network vault instead.
+A thief of the file and the database reads the records; `docs/threat-model.md` says when to use a hardware
+or network vault instead.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ class FileVault:
         self._wrapping = AESGCM(self.derive("wrap"))
 
     def wrap(self, secret: bytes, *, bound_to: bytes) -> bytes:
-        """AES-256-GCM under a key derived from the root: nonce, then ciphertext."""
+        """Encrypt with AES-256-GCM under a key derived from the root: nonce, then ciphertext."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._wrapping.encrypt(nonce, secret, bound_to)
 
     def unwrap(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
-        """Open what `wrap` gave."""
+        """Open what `wrap` returned."""
         try:
             return self._wrapping.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound_to)
         except (InvalidTag, ValueError):
             raise VaultError("a wrapped key does not open with this root key; is it this node's?") from None
 
     def derive(self, purpose: str) -> bytes:
-        """HKDF-Expand (RFC 5869) of the root, labelled with `purpose`."""
+        """Derive with HKDF-Expand (RFC 5869) from the root, labelled with `purpose`."""
         info = b"consentry/vault/" + purpose.encode()
         return HKDFExpand(algorithm=hashes.SHA256(), length=_KEY_BYTES, info=info).derive(self._root)

@@ -1,4 +1,4 @@
-"""The port to where the root key lives: it wraps keys and never shows the root itself."""
+"""The port to the root key's place: a vault wraps keys, derives others, and never shows the root itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Vault(Protocol):
-    """Wraps small secrets under a root key and derives the keys of the search index.
+    """Wraps the keys of subjects under a root key, and derives the node's own keys from it.
 
     Raises:
         exchange.vault.errors.VaultError: the vault can't be reached or refuses; nothing was wrapped.
@@ -16,7 +16,7 @@ class Vault(Protocol):
         """Encrypt `secret` (at most 4 KiB) so that only this vault opens it, and only for `bound_to`."""
 
     def unwrap(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
-        """The secret that `wrap` was given; raises when either argument was changed."""
+        """Return the secret that `wrap` was given; raise when either argument was changed."""
 
     def derive(self, purpose: str) -> bytes:
-        """32 bytes for `purpose`, the same every time, telling nothing about other purposes."""
+        """Return 32 bytes for `purpose`, the same every time, independent of those for other purposes."""

@@ -25,7 +25,7 @@ from exchange.devnet.containers import OPTIONS, ROOT, Job, parts
 from exchange.devnet.network import Network
 from exchange.devnet.state_file import NetworkState, save
 from exchange.devnet.topology import NetworkFolder, Topology
-from exchange.node.settings import Risk, Settings, check
+from exchange.node.settings import NodeSettings, RiskSettings, check
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"
@@ -349,13 +349,13 @@ def test_gateway_that_scores_starts_as_the_command_line_takes_it():
             assert set(given) <= known
             for option, secret in (("--token-file", 0), ("--authority", 1)):
                 assert given[option] == f"/run/secrets/{service['secrets'][secret]}"
-            check(settings_with(Risk(evaluator=given["--evaluator"])))
+            check(settings_with(RiskSettings(evaluator=given["--evaluator"])))
             assert any(mount["target"] == "/model" for mount in service["volumes"])
 
 
-def settings_with(risk: Risk) -> Settings:
+def settings_with(risk: RiskSettings) -> NodeSettings:
     member = Member("CityMSP", "City", "city")
-    return Settings("CityMSP", "http://127.0.0.1:8400", (member,), risk=risk)
+    return NodeSettings("CityMSP", "http://127.0.0.1:8400", (member,), risk=risk)
 
 
 def test_gateway_starts_as_the_command_line_takes_it():

@@ -19,8 +19,8 @@ from exchange.cli.options import Ledger
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import InUseError
 from exchange.ledger.fabric.gateway import blocks
+from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.node.settings import Folder
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from tests.support.postgres_server import Server
@@ -37,11 +37,13 @@ def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory)
         yield found
 
 
-def node_of(running: devnet.Network, organisation: str, path: Path, database: str | None = None) -> Folder:
+def node_of(
+    running: devnet.Network, organisation: str, path: Path, database: str | None = None
+) -> NodeFolder:
     """Make a node with a few accesses in its log."""
     profile = running.folder.profiles / f"{organisation.lower()}.json"
     init(path, name=organisation, ledger=Ledger.FABRIC, profile=profile, database=database)
-    folder = Folder(path)
+    folder = NodeFolder(path)
 
     async def read() -> None:
         async with open_node(folder) as node:
@@ -54,12 +56,12 @@ def node_of(running: devnet.Network, organisation: str, path: Path, database: st
 
 
 @pytest.fixture(scope="module")
-def folder(running: devnet.Network, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def folder(running: devnet.Network, tmp_path_factory: pytest.TempPathFactory) -> NodeFolder:
     return node_of(running, "Hospital1", tmp_path_factory.mktemp("node") / "one")
 
 
 @pytest.fixture(scope="module")
-def second(running: devnet.Network, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def second(running: devnet.Network, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> NodeFolder:
     """The other hospital's node, which is on PostgreSQL."""
     path = tmp_path_factory.mktemp("node") / "two"
     return node_of(running, "Hospital2", path, postgres.new_database())
@@ -81,7 +83,7 @@ def test_nodes_of_two_hospitals_on_one_channel_verify(folder, second, capsys):
         assert f"first block is 0:{one.load().first_block}" in told
 
 
-async def settled(folder: Folder) -> None:
+async def settled(folder: NodeFolder) -> None:
     """Let the node's log come up to the channel."""
     async with open_node(folder):
         async with asyncio.timeout(10):
@@ -89,7 +91,7 @@ async def settled(folder: Folder) -> None:
                 await asyncio.sleep(0.05)
 
 
-def entries(folder: Folder) -> int:
+def entries(folder: NodeFolder) -> int:
     """Count the entries of the node's log."""
     database = Database(folder.places(folder.load())[1], log_tables.metadata, durable=False)
     try:

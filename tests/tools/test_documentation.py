@@ -67,6 +67,13 @@ def test_paths_and_modules_exist(page: Path) -> None:
         assert name in _GONE or is_defined(name), name
 
 
+def test_programs_and_tests_cite_pages_that_exist() -> None:
+    for folder in (*PACKAGES, "compose", "tests"):
+        for source in (ROOT / folder).rglob("*.py"):
+            for page in re.findall(r"\bdocs/[A-Za-z0-9_/\-]+\.md\b", source.read_text()):
+                assert (ROOT / page).exists(), f"{source.relative_to(ROOT)}: {page}"
+
+
 def test_operations_has_an_index_of_all_its_pages() -> None:
     folder = ROOT / "docs" / "operations"
     index = (folder / "README.md").read_text()

@@ -99,3 +99,11 @@ def test_the_command_prints_findings_and_ends_with_one(
     assert "class Block is also at" in capsys.readouterr().out
     assert main(["exchange"]) == 2
     assert "takes no arguments" in capsys.readouterr().err
+
+
+def test_the_command_names_a_module_that_is_not_python(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "exchange" / "chain.py").write_text("class :")
+    assert main([]) == 2
+    assert capsys.readouterr().err == "error: exchange/chain.py:1: not valid Python; mend it first\n"

@@ -140,3 +140,11 @@ def test_the_command_refuses_a_path_that_is_not_there(
 ) -> None:
     assert main([str(tmp_path / "gone")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_the_command_names_a_file_that_is_not_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.py").write_text("def :")
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}/bad.py:1: not valid Python; mend it first\n"

@@ -85,7 +85,11 @@ def main(arguments: Sequence[str]) -> int:
     if arguments and arguments != ["."]:
         sys.stderr.write("error: the names check takes no arguments; call it in the repository's folder\n")
         return 2
-    found = list(findings())
+    try:
+        found = list(findings())
+    except SyntaxError as error:
+        sys.stderr.write(f"error: {error.filename}:{error.lineno}: not valid Python; mend it first\n")
+        return 2
     sys.stdout.writelines(f"{line}\n" for line in found)
     if found:
         sys.stderr.write(f"names: {len(found)} findings\n")

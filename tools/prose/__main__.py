@@ -46,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     except FileNotFoundError as error:
         sys.stderr.write(f"error: {error}; name files or folders of this repository\n")
         return 2
+    except SyntaxError as error:
+        sys.stderr.write(f"error: {error.filename}:{error.lineno}: not valid Python; mend it first\n")
+        return 2
     if count_only:
         sys.stdout.writelines(f"{number:5} {folder}\n" for folder, number in sorted(by_folder.items()))
     if total:

@@ -11,8 +11,9 @@ service runs it in worker processes (`analytics.evaluator.worker`, `analytics.ev
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from operator import attrgetter
 
+from cachetools import LRUCache
 from tenseal import sealapi
 
 from analytics.encrypted import seal
@@ -50,19 +51,19 @@ class BfvEvaluator:
 
     def __init__(self, *, key_memory: int = DEFAULT_KEY_MEMORY) -> None:
         self._models: dict[str, CompiledModel] = {}
-        self._encoded: OrderedDict[tuple[str, str, int], EncodedProgram] = OrderedDict()
-        self._keys: OrderedDict[str, EvaluationKeys] = OrderedDict()
+        self._encoded: LRUCache[tuple[str, str, int], EncodedProgram] = LRUCache(_MAX_ENCODED)
+        self._keys: LRUCache[str, EvaluationKeys] = LRUCache(key_memory, getsizeof=attrgetter("size"))
         self._key_memory = key_memory
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Return the digests of the keys held, least recently used first."""
+        """Return the digests of the keys held."""
         return tuple(self._keys)
 
     @property
     def key_bytes(self) -> int:
         """Return the memory that the keys take, in bytes."""
-        return sum(k.size for k in self._keys.values())
+        return int(self._keys.currsize)
 
     def add_model(self, data: bytes) -> str:
         """Register a MODEL and return its digest.
@@ -83,13 +84,8 @@ class BfvEvaluator:
             EvaluatorBusyError: they alone are larger than the memory for keys.
         """
         frame = unframe(data, ArtefactKind.KEYS, sections=(2, 3))
-        if frame.digest in self._keys:
-            self._keys.move_to_end(frame.digest)
-            return frame.digest
-        keys = _read_keys(frame, self._key_memory)
-        while self._keys and self.key_bytes + keys.size > self._key_memory:
-            self._keys.popitem(last=False)
-        self._keys[frame.digest] = keys
+        if self._keys.get(frame.digest) is None:
+            self._keys[frame.digest] = _read_keys(frame, self._key_memory)
         return frame.digest
 
     def score(self, data: bytes) -> bytes:
@@ -104,7 +100,6 @@ class BfvEvaluator:
         keys = self._keys.get(query.keys)
         if keys is None:
             raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
-        self._keys.move_to_end(query.keys)
         if query.set != keys.parameters.name:
             raise ArtefactMismatchError("the query and its keys are of different parameter sets")
         program = self._encoded_program(query)
@@ -125,7 +120,8 @@ class BfvEvaluator:
 
     def _encoded_program(self, query: QueryHeader) -> EncodedProgram:
         key = (query.model, query.set, query.patients)
-        if key not in self._encoded:
+        encoded = self._encoded.get(key)
+        if encoded is None:
             model = self._models.get(query.model)
             if model is None:
                 raise UnknownDigestError("no model of that digest is registered")
@@ -138,11 +134,8 @@ class BfvEvaluator:
                 raise ArtefactMismatchError(f"a query holds 1 to {_MAX_PATIENTS} patients, a power of two")
             rows = padded_rows(len(program.weights))
             layout = plan_layout(rows, model.ensemble.bins.width, parameters, patients=patients)
-            self._encoded[key] = EncodedProgram(program, layout, parameters)
-            while len(self._encoded) > _MAX_ENCODED:
-                self._encoded.popitem(last=False)
-        self._encoded.move_to_end(key)
-        return self._encoded[key]
+            encoded = self._encoded[key] = EncodedProgram(program, layout, parameters)
+        return encoded
 
 
 def _read_keys(frame: Frame, limit: int) -> EvaluationKeys:

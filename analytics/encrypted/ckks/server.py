@@ -6,7 +6,7 @@ it is used; the arithmetic is in `polynomial_evaluation`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from cachetools import LRUCache
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import CompiledModel
@@ -49,7 +49,7 @@ class CkksEvaluator:
         if read.ensemble.depth == 0:
             raise CapacityError("the model does not depend on any feature")
         self._polynomial = factor_ensemble(read.ensemble)
-        self._keys: OrderedDict[str, seal.RelinKeys] = OrderedDict()
+        self._keys: LRUCache[str, seal.RelinKeys] = LRUCache(_MAX_KEYS)
 
     def add_keys(self, data: bytes) -> str:
         """Check and keep a client's KEYS and return their digest.
@@ -64,8 +64,6 @@ class CkksEvaluator:
         if keys.size() != 1 or not keys.has_key(2):
             raise UnfitCiphertextError("these are no relinearisation keys")
         self._keys[frame.digest] = keys
-        while len(self._keys) > _MAX_KEYS:
-            self._keys.popitem(last=False)
         return frame.digest
 
     def score(self, data: bytes) -> bytes:
@@ -79,10 +77,10 @@ class CkksEvaluator:
         query = read_header(frame, ColumnsHeader)
         if query.model != self.model or query.set != self._set.name:
             raise ArtefactMismatchError("the query is for another model or other parameters")
-        if query.keys not in self._keys:
+        keys = self._keys.get(query.keys)
+        if keys is None:
             raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
-        self._keys.move_to_end(query.keys)
-        evaluation = PolynomialEvaluation(self._ckks, self._ensemble, self._keys[query.keys], frame.sections)
+        evaluation = PolynomialEvaluation(self._ckks, self._ensemble, keys, frame.sections)
         try:
             answer = evaluation.evaluate(self._polynomial)
         except (RuntimeError, ValueError) as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterable
 
 from starlette.responses import Response
@@ -21,7 +22,6 @@ from exchange.errors import ThrottledError, TooCostlyError
 from exchange.fhir.outcome import MEDIA_TYPE, refusal
 from exchange.runtime.logs import request_id
 from exchange.runtime.quota import Budget, Share
-from exchange.runtime.randomness import random_bytes
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of the longest body that is read, unless configured otherwise."""
@@ -58,7 +58,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = random_bytes(16).hex()
+        name = os.urandom(16).hex()
         share = Share(self._budget)
         exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, share=share)
         refused = _over(scope) or _announced(scope["headers"], self._max_body)

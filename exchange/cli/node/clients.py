@@ -1,4 +1,4 @@
-"""`consentry client`: which systems of which members may ask for tokens."""
+"""`consentry client`: the systems of members that may ask for tokens."""
 
 from __future__ import annotations
 
@@ -12,30 +12,14 @@ import typer
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.auth.assertions import public_jwk
-from exchange.auth.clients import Client, new_client
+from exchange.auth.clients import new_client
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.client.system import read_key, write_key
-from exchange.crypto.operator_seal import OperatorSeal
-from exchange.node.formats import check_formats
-from exchange.node.settings import Folder
-from exchange.services.auth.tokens import Tokens
-from exchange.store.engine.database import Database
-from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
+from exchange.node.folder import NodeFolder
+from exchange.node.parts import open_parts
 
 app = typer.Typer(help="Register the systems that may ask for tokens.", no_args_is_help=True)
-
-
-def tokens(folder: Folder) -> tuple[Tokens, Database]:
-    """The token service over the node's database, beside a gateway that may be serving it."""
-    settings = folder.load()
-    folder.check_files(settings)
-    check_formats(folder, settings)
-    records = Database(folder.places(settings)[0], metadata, durable=True)
-    members = {member.msp_id: member for member in settings.members}
-    seal = OperatorSeal(FileVault(folder.root_key).derive("operator"))
-    return Tokens(records, members, base_url=settings.base_url, seal=seal), records
 
 
 @app.command("key")
@@ -78,32 +62,19 @@ def register(
         created=time.time_ns() // 1_000_000,
         purpose=purpose,
     )
-    asyncio.run(_register(Folder(folder), client))
+    with open_parts(NodeFolder(folder)) as node:
+        asyncio.run(node.tokens.register(client))
     print(f"registered {client_id} of {organization} for {' '.join(client.scopes)}")
-
-
-async def _register(folder: Folder, client: Client) -> None:
-    service, records = tokens(folder)
-    try:
-        await service.register(client)
-    finally:
-        records.close()
 
 
 @app.command("list")
 def list_clients(folder: Annotated[Path, FOLDER]) -> None:
     """List the registered clients."""
-    for client in asyncio.run(_registered(Folder(folder))):
+    with open_parts(NodeFolder(folder)) as node:
+        clients = asyncio.run(node.tokens.registered())
+    for client in clients:
         state = "disabled" if client.disabled else "active"
         print(f"{client.client_id}\t{client.organization}\t{state}\t{' '.join(client.scopes)}")
-
-
-async def _registered(folder: Folder) -> list[Client]:
-    service, records = tokens(folder)
-    try:
-        return await service.registered()
-    finally:
-        records.close()
 
 
 @app.command("disable")
@@ -112,13 +83,6 @@ def disable(
     client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
 ) -> None:
     """Disable a client: it gets no more tokens, and those it has end within seconds."""
-    asyncio.run(_disable(Folder(folder), client_id))
+    with open_parts(NodeFolder(folder)) as node:
+        asyncio.run(node.tokens.disable(client_id))
     print(f"disabled {client_id}")
-
-
-async def _disable(folder: Folder, client_id: str) -> None:
-    service, records = tokens(folder)
-    try:
-        await service.disable(client_id)
-    finally:
-        records.close()

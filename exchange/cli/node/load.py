@@ -16,8 +16,8 @@ from exchange.cli.options import FOLDER
 from exchange.ledger.errors import InUseError
 from exchange.load import Journal, cut, find
 from exchange.load.load import Ingest
+from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.node.settings import Folder
 from exchange.runtime.progress import Work
 
 _SHOWN = 20
@@ -35,11 +35,11 @@ def load(
     What is not valid R4 is named with its file and line, and the rest is loaded (exit code 1). A run that
     was interrupted goes on where it ended when it is called again.
     """
-    if not asyncio.run(_load(Folder(folder), paths)):
+    if not asyncio.run(_load(NodeFolder(folder), paths)):
         raise SystemExit(1)
 
 
-async def _load(folder: Folder, paths: list[Path]) -> bool:
+async def _load(folder: NodeFolder, paths: list[Path]) -> bool:
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist; give a FHIR file or a folder of them")
@@ -61,7 +61,7 @@ async def _load(folder: Folder, paths: list[Path]) -> bool:
         ) from None
 
 
-async def _run(ingest: Ingest, folder: Folder, paths: list[Path]) -> bool:
+async def _run(ingest: Ingest, folder: NodeFolder, paths: list[Path]) -> bool:
     stored = unchanged = faults = 0
     with Journal(folder.path / "load.journal") as journal:
         plan = find(paths, journal)

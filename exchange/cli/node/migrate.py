@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from exchange.cli.options import FOLDER
+from exchange.node.folder import NodeFolder
 from exchange.node.migrate import migrate as bring
-from exchange.node.settings import Folder
 from exchange.store.engine.format import FORMAT
 from exchange.store.migrations.revision import Revision
 
@@ -19,7 +19,7 @@ def migrate(folder: Annotated[Path, FOLDER]) -> None:
     All changes of the databases are one transaction: a migration that is interrupted has changed nothing, or
     everything. Call it again then. The ledger stays as it is, byte for byte.
     """
-    done = bring(Folder(folder), _tell)
+    done = bring(NodeFolder(folder), _tell)
     if done.changed:
         print(f"{folder} is of format {FORMAT} now; it was of {min(done.records, done.log)}")
         print(f"next: consentry verify {folder}")

@@ -20,18 +20,14 @@ from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.principal import Member
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
-from exchange.crypto.references import References
 from exchange.ledger.client import LedgerClient, PolicySet
 from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.node.formats import check_formats
-from exchange.node.open import open_transactions
-from exchange.node.settings import Folder, Settings
-from exchange.store.engine.database import Database
+from exchange.node.folder import NodeFolder
+from exchange.node.parts import open_ledger, open_parts, usable_settings
+from exchange.node.settings import NodeSettings
 from exchange.store.records import documents
-from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 
 app = typer.Typer(
     help="Look at the consortium's policy, propose the next version, approve one.", no_args_is_help=True
@@ -53,7 +49,7 @@ def show(
 
     A gateway that serves does not mind.
     """
-    place = Folder(folder)
+    place = NodeFolder(folder)
     settings = place.load()
     held, policy = asyncio.run(_held(place, settings))
     if as_json:
@@ -85,7 +81,7 @@ def propose(
 
     Example: consentry policy propose ./node --admit "LakeMSP=Lake Clinic" --remove RidgeMSP
     """
-    place = Folder(folder)
+    place = NodeFolder(folder)
     settings = place.load()
     newcomers = [_member(place, settings, "--admit", text) for text in admit or ()]
     wanted = None if rules is None else _rules(rules)
@@ -103,7 +99,7 @@ def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) 
 
     Look at it first: `consentry policy show`.
     """
-    place = Folder(folder)
+    place = NodeFolder(folder)
     settings = place.load()
 
     policy = asyncio.run(_approve(place, settings, digest))
@@ -116,7 +112,7 @@ def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) 
 @app.command("withdraw")
 def withdraw(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) -> None:
     """Take this hospital's approval of a proposal back, while the proposal waits."""
-    place = Folder(folder)
+    place = NodeFolder(folder)
     settings = place.load()
 
     asyncio.run(_withdraw(place, settings, digest))
@@ -131,7 +127,7 @@ def name(
 
     A gateway that serves takes it in within ten seconds. Whether it is a member the policy says.
     """
-    place = Folder(folder)
+    place = NodeFolder(folder)
     settings = place.load()
     one = _member(place, settings, "MSP=NAME", member)
     place.add_member(one)
@@ -141,21 +137,18 @@ def name(
 # -- what is asked of the ledger -----------------------------------------------------------
 
 
-async def _held(place: Folder, settings: Settings) -> tuple[CurrentPolicy, Policy]:
+async def _held(place: NodeFolder, settings: NodeSettings) -> tuple[CurrentPolicy, Policy]:
     """The policy and its proposals; of an embedded ledger, from its file beside a gateway that serves."""
     if settings.ledger == "embedded":
         with open_reader(place.ledger) as reader:
             return _founded(reader.held_policy())
-    ledger = LedgerClient(open_transactions(place, settings))
-    try:
+    async with open_ledger(place, settings) as ledger:
         return _founded(await ledger.read_policy())
-    finally:
-        await ledger.close()
 
 
 async def _propose(
-    place: Folder,
-    settings: Settings,
+    place: NodeFolder,
+    settings: NodeSettings,
     admit: Sequence[str],
     remove: Sequence[str],
     rules: Sequence[PolicyRule] | None,
@@ -167,7 +160,7 @@ async def _propose(
         _print_standing(await ledger.propose_policy(following), policy)
 
 
-async def _approve(place: Folder, settings: Settings, text: str) -> Policy:
+async def _approve(place: NodeFolder, settings: NodeSettings, text: str) -> Policy:
     async with _deciding(place, settings) as (ledger, held, policy):
         digest, proposal = _proposal(held, text)
         _require_vote(settings, policy)
@@ -179,7 +172,7 @@ async def _approve(place: Folder, settings: Settings, text: str) -> Policy:
         return proposal.policy
 
 
-async def _withdraw(place: Folder, settings: Settings, text: str) -> None:
+async def _withdraw(place: NodeFolder, settings: NodeSettings, text: str) -> None:
     async with _deciding(place, settings) as (ledger, held, _):
         digest, proposal = _proposal(held, text)
         if settings.msp_id not in proposal.approvals:
@@ -192,17 +185,13 @@ async def _withdraw(place: Folder, settings: Settings, text: str) -> None:
 
 @asynccontextmanager
 async def _deciding(
-    place: Folder, settings: Settings
+    place: NodeFolder, settings: NodeSettings
 ) -> AsyncIterator[tuple[LedgerClient, CurrentPolicy, Policy]]:
-    place.check_files(settings)
-    check_formats(place, settings)
-    ledger = LedgerClient(open_transactions(place, settings))
-    try:
+    settings = usable_settings(place)
+    async with open_ledger(place, settings) as ledger:
         with _refusals(place):
             held, policy = _founded(await ledger.read_policy())
             yield ledger, held, policy
-    finally:
-        await ledger.close()
 
 
 def _founded(held: CurrentPolicy) -> tuple[CurrentPolicy, Policy]:
@@ -212,7 +201,7 @@ def _founded(held: CurrentPolicy) -> tuple[CurrentPolicy, Policy]:
 
 
 @contextmanager
-def _refusals(place: Folder) -> Iterator[None]:
+def _refusals(place: NodeFolder) -> Iterator[None]:
     look = f"look at `consentry policy show {place.path}` and call again if need be"
     try:
         yield
@@ -224,7 +213,7 @@ def _refusals(place: Folder) -> Iterator[None]:
         raise CommandError(f"{why}; {look}") from None
 
 
-def _require_vote(settings: Settings, policy: Policy) -> None:
+def _require_vote(settings: NodeSettings, policy: Policy) -> None:
     if settings.msp_id not in policy.deciding:
         raise CommandError(
             f"{settings.msp_id} has no vote on the policy; {', '.join(policy.deciding)} decide on it"
@@ -245,7 +234,7 @@ def _proposal(held: CurrentPolicy, text: str) -> tuple[str, Proposal]:
 # -- what is given -------------------------------------------------------------------------
 
 
-def _member(place: Folder, settings: Settings, option: str, text: str) -> Member:
+def _member(place: NodeFolder, settings: NodeSettings, option: str, text: str) -> Member:
     msp_id, separator, title = text.partition("=")
     if not separator or not msp_id or not title:
         raise CommandError(f"{option} {text!r} is not MSP=NAME; write for example LakeMSP='Lake Clinic'")
@@ -255,7 +244,7 @@ def _member(place: Folder, settings: Settings, option: str, text: str) -> Member
             return known
         raise CommandError(f"{msp_id} stands in {place.settings_file} already, as {known.name}")
     member = Member.named(msp_id, title)
-    if asyncio.run(_is_stored(place, member.organization)):
+    if _is_stored(place, member.organization):
         raise CommandError(
             f"Organization/{member.organization} is stored already, and consents that name it would name "
             f"{msp_id}; give another name"
@@ -263,18 +252,10 @@ def _member(place: Folder, settings: Settings, option: str, text: str) -> Member
     return member
 
 
-async def _is_stored(place: Folder, organization: str) -> bool:
-    settings = place.load()
-    place.check_files(settings)
-    check_formats(place, settings)
-    reference = References(FileVault(place.root_key).derive("references")).record(
-        "Organization", organization
-    )
-    records = Database(place.places(settings)[0], metadata, durable=True)
-    try:
-        return bool(await records.read(lambda c: documents.current(c, [reference])))
-    finally:
-        records.close()
+def _is_stored(place: NodeFolder, organization: str) -> bool:
+    with open_parts(place) as node:
+        reference = node.keys.references.record("Organization", organization)
+        return bool(asyncio.run(node.records.read(lambda c: documents.current(c, [reference]))))
 
 
 def _rules(path: Path) -> tuple[PolicyRule, ...]:
@@ -291,7 +272,7 @@ def _rules(path: Path) -> tuple[PolicyRule, ...]:
 # -- what is told --------------------------------------------------------------------------
 
 
-def _told(folder: Path, settings: Settings, held: CurrentPolicy, policy: Policy) -> Iterator[str]:
+def _told(folder: Path, settings: NodeSettings, held: CurrentPolicy, policy: Policy) -> Iterator[str]:
     titles = {one.msp_id: one.name for one in settings.members}
     votes = len(policy.deciding)
     yield f"version {policy.version} is in force; {votes // 2 + 1} of {votes} votes adopt the next one"

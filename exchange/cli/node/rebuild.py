@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-from exchange.cli.node.checking import Shown, checked_ledger
 from exchange.cli.options import FOLDER
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import WriterLock
-from exchange.node.settings import Folder
+from exchange.node.checks import checked_ledger
+from exchange.node.folder import NodeFolder
+from exchange.runtime.progress import Stages
 from exchange.store.engine.database import read_format
 from exchange.store.engine.format import check_format
 from exchange.store.log.renewal import renewing
@@ -23,20 +24,18 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     Sealed details stand in the log alone: they are copied, and the log from before is kept. Call it again
     if it was interrupted: it goes on where it was.
     """
-    place = Folder(folder)
-    settings = place.load()
-    records, listed = place.places(settings)
-    check_format(
-        read_format(records)
-    )  # a new log is of this release's format, and belongs to no older records
-    with ExitStack() as stack, Shown() as stages:
-        stack.callback(WriterLock(place.log).release)
-        renewal = stack.enter_context(renewing(listed))
-        ledger, _, reader = checked_ledger(stack, place, settings, stages.progress)
-        if reader is None:
-            raise DamagedError(f"{ledger.finding}; the log can't be rebuilt from this ledger")
-        done = build(renewal, reader, stages.progress)
-    print(f"{listed} holds {done.entries} entries and {done.details} sealed details")
+    node = NodeFolder(folder)
+    settings = node.load()
+    records, place = node.places(settings)
+    check_format(read_format(records))  # a new log has this release's format, and belongs to no older records
+    with ExitStack() as stack, Stages() as stages:
+        stack.callback(WriterLock(node.log).release)
+        renewal = stack.enter_context(renewing(place))
+        ledger = checked_ledger(stack, node, settings, stages.progress)
+        if ledger.reader is None:
+            raise DamagedError(f"{ledger.checked.finding}; the log can't be rebuilt from this ledger")
+        done = build(renewal, ledger.reader, stages.progress)
+    print(f"{place} holds {done.entries} entries and {done.details} sealed details")
     if done.kept is not None:
         print(f"the log from before is {done.kept}; remove it once `consentry verify` finds nothing")
     if done.unread:

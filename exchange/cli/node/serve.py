@@ -20,13 +20,12 @@ from exchange.api.app import create_app
 from exchange.api.http.protocol import Wire
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
-from exchange.errors import DamagedError
-from exchange.ledger.embedded.identity import load_node_key
-from exchange.node.formats import check_formats
+from exchange.node.checks import check_to_serve
+from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.node.settings import Folder, Settings
+from exchange.node.parts import usable_settings
+from exchange.node.settings import NodeSettings
 from exchange.runtime import logs
-from exchange.verify.node import check_ledger_to_serve
 
 _LOOPBACK = "127.0.0.1"
 _M_MMAP_THRESHOLD = -3  # malloc.h
@@ -41,7 +40,7 @@ def serve(folder: Annotated[Path, FOLDER]) -> None:
     logs.configure()
     sys.setswitchinterval(0.001)  # the ledger's thread and the event loop share one interpreter lock
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(Folder(folder)))
+        runner.run(_serve(NodeFolder(folder)))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -52,17 +51,10 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-async def _serve(folder: Folder) -> None:
-    settings = folder.load()
-    folder.check_files(settings)
-    check_formats(folder, settings)
+async def _serve(folder: NodeFolder) -> None:
+    settings = usable_settings(folder)
     listener = bound(settings)
-    if settings.ledger == "embedded":
-        # Opening looks at the newest block only; a gateway relies on all of them.
-        public = load_node_key(folder.node_key).public_key()
-        checked = check_ledger_to_serve(folder.ledger, public)
-        if checked.finding is not None:
-            raise DamagedError(str(checked.finding))
+    check_to_serve(folder, settings)
     async with open_node(folder) as node:
         config = uvicorn.Config(
             create_app(node.gateway, body_limit=settings.body_limit),
@@ -131,7 +123,7 @@ def metrics(port: int | None) -> Iterator[None]:
         thread.join()
 
 
-def bound(settings: Settings) -> socket.socket:
+def bound(settings: NodeSettings) -> socket.socket:
     """The listening socket of the node.
 
     Raises:

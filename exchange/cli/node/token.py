@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from pathlib import Path
 from typing import Annotated
 
 import httpx
 import typer
 
-from exchange.auth.principal import Kind, Principal
+from exchange.auth.principal import Principal
 from exchange.cli.errors import CommandError
-from exchange.cli.node.clients import tokens
 from exchange.cli.options import FOLDER
 from exchange.client.system import SystemClient, read_key
-from exchange.crypto.references import References
-from exchange.node.formats import check_formats
-from exchange.node.settings import Folder
-from exchange.store.engine.database import Database
+from exchange.node.folder import NodeFolder
+from exchange.node.parts import NodeParts, open_parts
 from exchange.store.records import subjects
-from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 
 app = typer.Typer(
     help="Print an access token: a patient's, an officer's, or the one a client gets.", no_args_is_help=True
 )
 _MINUTES = typer.Option(help="How long it holds.", min=1, max=720)
-_NO_ASSERTION = "0" * 64
 
 
 @app.command("patient")
@@ -37,36 +30,21 @@ def patient(
     minutes: Annotated[int, _MINUTES] = 60,
 ) -> None:
     """A patient's token: reads the patient's own records and log, writes the patient's consents."""
-    folder_ = Folder(folder)
-    asyncio.run(_check_known(folder_, logical_id))
-    principal = Principal(
-        kind=Kind.PATIENT,
-        client_id=f"patient-{secrets.token_hex(8)}",
-        organization=folder_.load().msp_id,
-        purpose="PATRQT",
-        scopes=("patient/*.rs", "patient/Consent.cruds"),
-        evidence=_NO_ASSERTION,
-        user=f"Patient/{logical_id}",
-        patient=logical_id,
-    )
-    print(asyncio.run(_issue(folder_, principal, minutes)))
+    with open_parts(NodeFolder(folder)) as node:
+        principal = Principal.for_patient(node.settings.msp_id, logical_id)
+        print(asyncio.run(_issue_to_patient(node, principal, minutes)))
 
 
-async def _check_known(folder: Folder, patient: str) -> None:
-    # Whoever has records here, be it without a Patient among them: also those have a log to read.
-    settings = folder.load()
-    folder.check_files(settings)
-    check_formats(folder, settings)
-    subject = References(FileVault(folder.root_key).derive("references")).subject(patient)
-    records = Database(folder.places(settings)[0], metadata, durable=True)
-    try:
-        known = await records.read(lambda c: subjects.wrapped_keys(c, [subject]))
-    finally:
-        records.close()
+async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int) -> str:
+    # Any subject of records here, be it without a Patient among them: also those have a log to read.
+    subject = node.keys.references.subject(principal.patient)
+    known = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
     if not known:
         raise CommandError(
-            f"{folder.path} has no records of Patient/{patient}; give the logical id of one that it has"
+            f"{node.folder.path} has no records of Patient/{principal.patient}; "
+            "give the logical id of one that it has"
         )
+    return await node.tokens.issue_local(principal, minutes * 60)
 
 
 @app.command("officer")
@@ -76,25 +54,9 @@ def officer(
     minutes: Annotated[int, _MINUTES] = 60,
 ) -> None:
     """A compliance officer's token: reads the access log, and each reading is logged."""
-    folder_ = Folder(folder)
-    principal = Principal(
-        kind=Kind.OFFICER,
-        client_id=f"officer-{secrets.token_hex(8)}",
-        organization=folder_.load().msp_id,
-        purpose="HOPERAT",
-        scopes=("user/AuditEvent.rs",),
-        evidence=_NO_ASSERTION,
-        user=user,
-    )
-    print(asyncio.run(_issue(folder_, principal, minutes)))
-
-
-async def _issue(folder: Folder, principal: Principal, minutes: int) -> str:
-    service, records = tokens(folder)
-    try:
-        return await service.issue_local(principal, minutes * 60)
-    finally:
-        records.close()
+    with open_parts(NodeFolder(folder)) as node:
+        principal = Principal.for_officer(node.settings.msp_id, user)
+        print(asyncio.run(node.tokens.issue_local(principal, minutes * 60)))
 
 
 @app.command("client")

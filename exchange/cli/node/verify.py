@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exchange.cli.errors import fail
-from exchange.cli.node.checking import Shown, checked_ledger, database, noted_block
+from exchange.cli.errors import CommandError, fail
 from exchange.cli.options import FOLDER
-from exchange.crypto.keys import KeyRing
-from exchange.crypto.operator_seal import OperatorSeal
-from exchange.crypto.references import References
-from exchange.node.formats import check_formats
-from exchange.node.settings import Folder
-from exchange.services.membership import Members
-from exchange.store.log import log_tables
-from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
-from exchange.verify.consents import Custody
-from exchange.verify.node import check_clients, check_documents, check_log
+from exchange.ledger.embedded.verify import Noted
+from exchange.node.checks import CheckedNode, check_node
+from exchange.node.folder import NodeFolder
+from exchange.runtime.progress import Stages
+
+_NOTED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+_NOUN = {
+    "ledger": "ledger values",
+    "log": "log entries",
+    "details": "sealed details",
+    "consents": "subjects' keys and consents",
+    "documents": "document versions",
+    "clients": "registered clients",
+}
 
 
 def verify(
@@ -38,51 +40,33 @@ def verify(
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """
-    place, seen = Folder(folder), tuple(noted_block(text) for text in noted or ())
-    settings = place.load()
-    place.check_files(settings)
-    check_formats(place, settings)
-    vault = FileVault(place.root_key)
-    with ExitStack() as stack, Shown() as stages:
-        ledger, report, reader = checked_ledger(
-            stack, place, settings, stages.progress, replay=replay, noted=seen
-        )
-        checked = [ledger]
-        kept, listed = place.places(settings)
-        records = database(stack, kept, metadata, durable=True)
-        entries = database(stack, listed, log_tables.metadata, durable=False)
-        if reader is not None:
-            custody = Custody(
-                msp_id=settings.msp_id,
-                records=records,
-                entries=entries,
-                ledger=reader,
-                ring=KeyRing(vault),
-                references=References(vault.derive("references")),
-                members=Members(settings.members).references,
-            )
-            checked.append(check_log(reader, entries, stages.progress))
-            checked.append(custody.check_details(stages.progress))
-            checked.append(custody.check_consents(stages.progress))
-        checked.append(check_documents(records, KeyRing(vault), stages.progress))
-        checked.append(check_clients(records, OperatorSeal(vault.derive("operator")), stages.progress))
-    for part in checked:
-        if part.finding is not None:
-            print(f"FOUND {part.finding}")
-    if any(part.finding is not None for part in checked):
+    seen = tuple(noted_block(text) for text in noted or ())
+    with Stages() as stages:
+        node = check_node(NodeFolder(folder), stages.progress, replay=replay, noted=seen)
+    findings = [part.finding for part in node.parts if part.finding is not None]
+    for finding in findings:
+        print(f"FOUND {finding}")
+    if findings:
         fail("the node does not verify; do not serve it: restore a backup and keep this copy", code=3)
-    counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in checked)
+    print(f"nothing is wrong: {_summary(node)}")
+
+
+def noted_block(text: str) -> Noted:
+    """Return the block that NUMBER:HASH names.
+
+    Raises:
+        CommandError: it names none.
+    """
+    found = _NOTED.fullmatch(text)
+    if found is None:
+        raise CommandError(f"--noted {text!r} is no NUMBER:HASH; `consentry verify` prints one that is")
+    return Noted(int(found[1]), found[2])
+
+
+def _summary(node: CheckedNode) -> str:
+    report = node.report
+    counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in node.parts)
     replayed = f", {report.replayed} transactions replayed" if report.replayed else ""
     first = f"; first block is {report.first.block}:{report.first.hash}" if report.first else ""
     tip = f"; newest block is {report.tip.block}:{report.tip.hash}" if report.tip else ""
-    print(f"nothing is wrong: {report.blocks} blocks, {counts}{replayed}{first}{tip}")
-
-
-_NOUN = {
-    "ledger": "ledger values",
-    "log": "log entries",
-    "details": "sealed details",
-    "consents": "subjects' keys and consents",
-    "documents": "document versions",
-    "clients": "registered clients",
-}
+    return f"{report.blocks} blocks, {counts}{replayed}{first}{tip}"

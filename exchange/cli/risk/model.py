@@ -19,7 +19,8 @@ from rich.table import Table
 
 from exchange.cli.errors import CommandError
 from exchange.fhir.code_systems import canonical
-from exchange.node.settings import Folder, Risk
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import RiskSettings
 
 app = typer.Typer(help="Risk models that are scored on ciphertext.", no_args_is_help=True)
 
@@ -203,8 +204,8 @@ def use(
     card = _card(folder)
     if parameters not in card["encrypted"]:
         raise CommandError(f"the model has the parameter sets {', '.join(card['encrypted'])}")
-    place = Folder(node)
-    risk = Risk(
+    place = NodeFolder(node)
+    risk = RiskSettings(
         evaluator=evaluator.rstrip("/"),
         parameters=parameters,  # type: ignore[arg-type]  # checked above
         authority=None if authority is None else _AUTHORITY,

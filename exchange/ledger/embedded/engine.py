@@ -7,10 +7,11 @@ answer is at hand, so a coroutine is driven to its end by one `send`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
+
+from cachetools import LRUCache
 
 from chaincode.caller import Caller
 from chaincode.errors import BadArgumentError
@@ -31,20 +32,17 @@ class View:
 
     def __init__(self, storage: Storage, before: int = LATEST) -> None:
         self._storage = storage
-        self._recent: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
+        self._recent: LRUCache[bytes, tuple[bytes, int]] = LRUCache(_KEPT)
         self.before = before
 
     def value(self, key: bytes) -> tuple[bytes, int] | None:
         """The value of `key` and the place where it was written."""
         found = self._recent.get(key)
         if found is not None:
-            self._recent.move_to_end(key)
             return found
         found = self._storage.value(key, self.before)
         if found is not None:
             self._recent[key] = found
-            if len(self._recent) > _KEPT:
-                self._recent.popitem(last=False)
         return found
 
     def range(self, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes, int]]:

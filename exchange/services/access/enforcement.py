@@ -15,11 +15,11 @@ in `docs/leakage.md`, "What a refused request tells".
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from cachetools import FIFOCache
 
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
 from chaincode.consent.obligations import admits
@@ -118,7 +118,7 @@ class Enforcement:
         self._entries = entries
         self._details = Coalescer(self._keep)
         self._nobody = references.nobody()
-        self._names: OrderedDict[tuple[bytes, str, str, str], _Names] = OrderedDict()
+        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.
@@ -222,8 +222,6 @@ class Enforcement:
             recipient = principal.organization
             names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
             self._names[name] = names
-            if len(self._names) > _REMEMBERED:
-                self._names.popitem(last=False)
         return Ask(keys.token, _request(question, keys.token, names))
 
     def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:

@@ -22,13 +22,14 @@ import hashlib
 import re
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import msgspec
+from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
@@ -98,8 +99,7 @@ class Tokens:
         self._members = members
         self._seal = seal
         self._now = clock
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._most_known = cached
+        self._known: LRUCache[bytes, _Known] = LRUCache(cached)
         self._revocations = 0
         self._decoys = _decoys()
         self._checks = asyncio.Semaphore(at_once)
@@ -170,7 +170,6 @@ class Tokens:
         digest = _digest(token)
         known = self._known.get(digest)
         if known is not None and self._now() < known.recheck:
-            self._known.move_to_end(digest)
             return known.principal
         return await self._look_up(token, digest)
 
@@ -328,8 +327,6 @@ class Tokens:
 
     def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:
         self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
-        while len(self._known) > self._most_known:
-            self._known.popitem(last=False)
 
 
 def _context(client: Client, claimed: assertions.Assertion) -> b2b.Context:

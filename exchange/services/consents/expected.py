@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
+from cachetools import FIFOCache
 
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Terms
@@ -139,9 +139,8 @@ class KnownPairs:
     """
 
     def __init__(self, capacity: int = _REMEMBERED) -> None:
-        self._capacity = capacity
-        self._open: OrderedDict[tuple[bytes, str], None] = OrderedDict()
-        self._closed: OrderedDict[bytes, set[str]] = OrderedDict()
+        self._open: FIFOCache[tuple[bytes, str], None] = FIFOCache(capacity)
+        self._closed: FIFOCache[bytes, set[str]] = FIFOCache(capacity)
         self.changes = 0
 
     def state(self, token: bytes, recipient: str) -> bool | None:
@@ -153,14 +152,10 @@ class KnownPairs:
     def set_open(self, token: bytes, recipient: str) -> None:
         """Remember that the ledger has confirmed the pair."""
         self._open[token, recipient] = None
-        if len(self._open) > self._capacity:
-            self._open.popitem(last=False)
 
     def set_closed(self, token: bytes, recipient: str) -> None:
         """Remember that there is nothing to open the pair for."""
         self._closed.setdefault(token, set()).add(recipient)
-        if len(self._closed) > self._capacity:
-            self._closed.popitem(last=False)
 
     def forget_closed(self, token: bytes | None = None) -> None:
         """Forget what was closed, of one subject or of all."""

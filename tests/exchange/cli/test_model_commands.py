@@ -28,8 +28,9 @@ from exchange.cli.errors import run
 from exchange.cli.main import build
 from exchange.demo.consortium import settings_for
 from exchange.demo.process import end, free_port
+from exchange.node.folder import NodeFolder
 from exchange.node.risk_model import open_model
-from exchange.node.settings import ConfigError, Folder, Risk, Settings, check
+from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, check
 from exchange.risk.scoring import EncryptedModel
 
 
@@ -84,8 +85,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path / "node")
+def node(tmp_path: Path) -> NodeFolder:
+    folder = NodeFolder(tmp_path / "node")
     folder.path.mkdir()
     folder.write(settings_for(8400))
     return folder
@@ -134,13 +135,13 @@ def test_an_evaluators_client_gets_a_token_of_which_only_the_digest_stays(
     assert "SHA-256" in refused("evaluator", "serve", evaluator)
 
 
-def test_a_node_is_told_to_use_a_model_once(model: Path, node: Folder, tmp_path: Path) -> None:
+def test_a_node_is_told_to_use_a_model_once(model: Path, node: NodeFolder, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("a-token\n")
     away = ("--evaluator", "https://evaluator.example:8100", "--token-file", token)
     assert "scores with" in succeeded("model", "use", node.path, model, *away)
     settings = node.load()
-    assert settings.risk == Risk(evaluator="https://evaluator.example:8100")
+    assert settings.risk == RiskSettings(evaluator="https://evaluator.example:8100")
     assert (node.path / "keys" / "evaluator.token").read_text() == "a-token"
     assert (node.path / "keys" / "evaluator.token").stat().st_mode & 0o077 == 0
     assert "a-token" not in node.settings_file.read_text()
@@ -151,9 +152,9 @@ def test_a_node_is_told_to_use_a_model_once(model: Path, node: Folder, tmp_path:
 
 @pytest.mark.parametrize("authority", [None, "risk/authority.pem"])
 def test_settings_with_a_model_survive_being_written(tmp_path: Path, authority: str | None) -> None:
-    risk = Risk("http://127.0.0.1:8100", parameters="private", seconds=2.5, authority=authority)
-    settings = Settings(**{**_fields(settings_for(8400)), "risk": risk})
-    folder = Folder(tmp_path)
+    risk = RiskSettings("http://127.0.0.1:8100", parameters="private", seconds=2.5, authority=authority)
+    settings = NodeSettings(**{**_fields(settings_for(8400)), "risk": risk})
+    folder = NodeFolder(tmp_path)
     folder.write(settings)
     assert folder.load() == settings
 
@@ -174,15 +175,15 @@ def test_settings_with_a_model_survive_being_written(tmp_path: Path, authority: 
     ],
 )
 def test_a_model_that_could_not_be_reached_safely_is_refused(changes: dict[str, str | float]) -> None:
-    risk = Risk(**({"evaluator": "https://evaluator.example"} | changes))  # type: ignore[arg-type]
+    risk = RiskSettings(**({"evaluator": "https://evaluator.example"} | changes))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="risk"):
-        check(Settings(**{**_fields(settings_for(8400)), "risk": risk}))
+        check(NodeSettings(**{**_fields(settings_for(8400)), "risk": risk}))
 
 
 def test_a_node_whose_models_files_do_not_fit_is_not_served(
-    model: Path, node: Folder, tmp_path: Path
+    model: Path, node: NodeFolder, tmp_path: Path
 ) -> None:
-    risk = Risk(evaluator="http://127.0.0.1:1")
+    risk = RiskSettings(evaluator="http://127.0.0.1:1")
     offer, card = ((model / name).read_bytes() for name in ("risk.offer", "card.json"))
     other = json.dumps(json.loads(card) | {"model": "0" * 64}).encode()
     for wrong_offer, wrong_card in ((offer[:-1], card), (b"", card), (offer, b"{}"), (offer, other)):
@@ -307,8 +308,8 @@ def test_an_authority_that_is_no_certificate_is_named(model: Path, tmp_path: Pat
         _using(tmp_path / "node", model, "https://evaluator.example", token, token)
 
 
-def _using(node: Path, model: Path, url: str, token: Path, authority: Path | None) -> Folder:
-    folder = Folder(node)
+def _using(node: Path, model: Path, url: str, token: Path, authority: Path | None) -> NodeFolder:
+    folder = NodeFolder(node)
     node.mkdir()
     folder.write(settings_for(8400))
     given = () if authority is None else ("--authority", authority)
@@ -316,7 +317,7 @@ def _using(node: Path, model: Path, url: str, token: Path, authority: Path | Non
     return folder
 
 
-async def _models(folder: Folder, *, tries: int = 200) -> tuple[str, ...]:
+async def _models(folder: NodeFolder, *, tries: int = 200) -> tuple[str, ...]:
     """Return the evaluator's list of models, when it has come up."""
     risk = folder.load().risk
     assert risk is not None
@@ -335,5 +336,5 @@ async def _models(folder: Folder, *, tries: int = 200) -> tuple[str, ...]:
         await opened.close()
 
 
-def _fields(settings: Settings) -> dict[str, object]:
+def _fields(settings: NodeSettings) -> dict[str, object]:
     return {name: getattr(settings, name) for name in settings.__struct_fields__}

@@ -16,7 +16,7 @@ import pytest
 
 from exchange import devnet
 from exchange.ledger.fabric.gateway.connection import Profile
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 
 
 def consentry(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -149,7 +149,7 @@ def test_port_in_use_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.fabric
 def test_node_takes_its_members_from_the_channel_and_its_secrets_stay_files(node: Path, root: Path) -> None:
-    settings = Folder(node).load()
+    settings = NodeFolder(node).load()
     assert [(one.msp_id, one.name) for one in settings.members] == [
         ("Hospital1MSP", "City Hospital"),
         ("Hospital2MSP", "Lake Clinic"),

@@ -15,7 +15,7 @@ import pytest
 from exchange import devnet
 from exchange.cli.main import main
 from exchange.demo.process import await_ready, end, free_port
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 
 
 class Called(NamedTuple):
@@ -76,7 +76,7 @@ def consentry(*arguments: str | Path) -> None:
 
 
 def names(node: Path) -> dict[str, str]:
-    return {one.msp_id: one.name for one in Folder(node).load().members}
+    return {one.msp_id: one.name for one in NodeFolder(node).load().members}
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_what_can_not_be_is_one_line_and_changes_nothing(
 def test_show_reads_beside_a_gateway_that_serves_and_a_change_waits_for_its_end(
     node: Path, policy: Command, refused: Command
 ) -> None:
-    port = Folder(node).load().port
+    port = NodeFolder(node).load().port
     serving = [sys.executable, "-m", "exchange.cli", "serve", str(node)]
     process = subprocess.Popen(serving, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

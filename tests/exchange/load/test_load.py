@@ -18,15 +18,16 @@ from exchange.load import Journal, Piece, Position, cut, find
 from exchange.load.load import Ingest
 from exchange.load.ordered_queue import Line, Loaded, Turn
 from exchange.load.worker import Ready
-from exchange.node.open import Node, initialise, open_node
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise
+from exchange.node.open import Node, open_node
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     await initialise(folder, settings_for(8400))
     async with open_node(folder) as node:
         yield node

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from exchange.auth.principal import Member
-from exchange.node.settings import ConfigError, Folder, Settings, check
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import ConfigError, NodeSettings, check
 
 CITY, LAKE = Member("CityMSP", "City Hospital", "city"), Member("LakeMSP", 'Łąka "Clinic" \\ 湖', "lake")
-GOOD = Settings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE))
+GOOD = NodeSettings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE))
 FABRIC = msgspec.structs.replace(
     GOOD, ledger="fabric", profile="/etc/łąka/profile.json", first_block="0f" * 32
 )
@@ -27,8 +28,8 @@ FABRIC = msgspec.structs.replace(
         FABRIC,
     ],
 )
-def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: Settings) -> None:
-    folder = Folder(tmp_path)
+def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: NodeSettings) -> None:
+    folder = NodeFolder(tmp_path)
     folder.write(settings)
     assert folder.load() == settings
     assert settings.member == CITY
@@ -77,7 +78,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path, changes: dict[str
     with pytest.raises(ConfigError, match=said):
         check(settings)
     with pytest.raises(ConfigError):
-        Folder(tmp_path).write(settings)
+        NodeFolder(tmp_path).write(settings)
     assert not any(tmp_path.iterdir())
 
 
@@ -92,7 +93,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path, changes: dict[str
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, said: str) -> None:
-    folder = Folder(tmp_path)
+    folder = NodeFolder(tmp_path)
     folder.settings_file.write_text(text, encoding="latin-1")
     with pytest.raises(ConfigError, match=said) as refused:
         folder.load()
@@ -104,11 +105,11 @@ def test_what_is_no_node_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "none", tmp_path / "file", tmp_path):
         with pytest.raises(ConfigError, match="it is no node; make one with `consentry init`"):
-            Folder(path).load()
+            NodeFolder(path).load()
 
 
 def test_a_missing_database_is_named(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = NodeFolder(tmp_path)
     for path in (folder.ledger, folder.records, folder.log):
         with pytest.raises(ConfigError, match=f"{path.name} is missing; restore it"):
             folder.check_files(GOOD)

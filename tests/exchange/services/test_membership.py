@@ -16,27 +16,29 @@ from exchange.auth.clients import Client, new_client
 from exchange.auth.principal import Member
 from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
-from exchange.node.open import Node, initialise, open_node
-from exchange.node.settings import Folder, Settings
-from exchange.services import membership
+from exchange.node.build import NodeLimits
+from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise
+from exchange.node.open import Node, open_node
+from exchange.node.settings import NodeSettings
 
 CITY = Member("CityMSP", "City", "city")
 LAKE = Member("LakeMSP", "Lake Clinic", "lake-clinic")
 RIDGE = Member("RidgeMSP", "Ridge", "ridge")
+QUICK = NodeLimits(member_poll_seconds=0.02)
 CONSENT = {**permit_consent("p", RIDGE), "id": "c"}
 
 
 @pytest.fixture
-async def folder(tmp_path: Path) -> Folder:
-    made = Folder(tmp_path / "node")
-    await initialise(made, Settings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE)))
+async def folder(tmp_path: Path) -> NodeFolder:
+    made = NodeFolder(tmp_path / "node")
+    await initialise(made, NodeSettings("CityMSP", "http://127.0.0.1:8400", (CITY, LAKE)))
     return made
 
 
 @pytest.fixture
-async def node(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
-    monkeypatch.setattr(membership, "_AGAIN", 0.02)
-    async with open_node(folder) as opened:
+async def node(folder: NodeFolder) -> AsyncIterator[Node]:
+    async with open_node(folder, QUICK) as opened:
         yield opened
 
 
@@ -74,7 +76,9 @@ async def put(node: Node, resource: dict[str, object]) -> None:
     await writing.write([prepared])
 
 
-async def test_a_member_added_to_the_settings_is_known_without_a_restart(node: Node, folder: Folder) -> None:
+async def test_a_member_added_to_the_settings_is_known_without_a_restart(
+    node: Node, folder: NodeFolder
+) -> None:
     await put(node, {"resourceType": "Patient", "id": "p"})
     with pytest.raises(BadRequestError, match="no member"):
         await node.gateway.tokens.register(client("RidgeMSP"))
@@ -97,7 +101,7 @@ async def test_an_organization_that_is_stored_stays_as_it_is(node: Node) -> None
 
 
 async def test_settings_that_can_not_be_read_are_told_and_read_again_when_they_are_mended(
-    node: Node, folder: Folder
+    node: Node, folder: NodeFolder
 ) -> None:
     whole = folder.settings_file.read_text()
     with structlog.testing.capture_logs() as told:
@@ -109,11 +113,8 @@ async def test_settings_that_can_not_be_read_are_told_and_read_again_when_they_a
     await node.gateway.tokens.register(client("RidgeMSP"))
 
 
-async def test_a_member_that_was_listed_while_the_gateway_was_off_is_introduced(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_member_that_was_listed_while_the_gateway_was_off_is_introduced(folder: NodeFolder) -> None:
     folder.add_member(RIDGE)
-    monkeypatch.setattr(membership, "_AGAIN", 0.02)
-    async with open_node(folder) as node:
+    async with open_node(folder, QUICK) as node:
         await until(lambda: "RidgeMSP" in node.membership.introduced)
         assert await stored(node, "ridge")

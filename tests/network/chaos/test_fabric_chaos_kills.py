@@ -32,8 +32,8 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.fabric.gateway.blocks import open_blocks
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
+from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.node.settings import Folder
 from tests.support.channel_writes import Written, valid_writes
 from tests.support.network import chaos_gateway
 from tests.support.network.chaos_gateway import RECIPIENT, Note, read_notes, terms
@@ -113,7 +113,7 @@ class Hospital:
     """
 
     running: devnet.Network
-    folder: Folder
+    folder: NodeFolder
     gateways: tuple[Gateway, ...]
     channel: list[Written] = field(default_factory=list)
 
@@ -145,7 +145,7 @@ def hospital(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("kills")
     with devnet.up(root / "network", programs=programs) as running:
         profile = running.folder.profiles / "hospital1.json"
-        folder = Folder(root / "node")
+        folder = NodeFolder(root / "node")
         neighbour = running.folder.profiles / "hospital3.json"
         init(folder.path, name="Hospital3", ledger=Ledger.FABRIC, profile=neighbour)
         names = [tuple(secrets.token_hex(16) for _ in range(PAIRS)) for _ in range(2)]
@@ -214,7 +214,7 @@ def test_all_peers_and_the_log_agree_once_it_is_quiet(
     assert f", {count} log entries" in capsys.readouterr().out
 
 
-async def followed(folder: Folder, count: int) -> None:
+async def followed(folder: NodeFolder, count: int) -> None:
     """Let the node come up to the channel: the other gateway went on after its log had ended."""
     async with open_node(folder), asyncio.timeout(RECOVERY):
         while len(entries(folder.log)) < count:  # noqa: ASYNC110  # the node's own task makes it so

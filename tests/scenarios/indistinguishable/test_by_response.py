@@ -22,7 +22,7 @@ import pytest
 
 from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
 from tests.support.scenarios.scenario_site import (
     CITY,
     LAKE,
@@ -108,7 +108,7 @@ def twins(
         for hidden in (True, False):
             to = tmp_path_factory.mktemp("twin") / "node"
             shutil.copytree(built, to)
-            folder = Folder(to)
+            folder = NodeFolder(to)
             demo = Demo(folder, folder.load())
             http, _, _ = stack.enter_context(opened(demo))
             sites.append(Site(demo, http, people))

@@ -25,7 +25,7 @@ from joserfc.jwk import ECKey
 from exchange.auth.assertions import public_jwk
 from exchange.auth.clients import new_client
 from exchange.auth.principal import Member
-from exchange.cli.node.clients import tokens
+from exchange.node.parts import open_parts
 from tests.support.scenarios.scenario_site import CITY, LAKE, Site, consent, in_thread
 
 pytest.importorskip("smart_fetch", reason="smart-fetch is not installed (extra `test`)")
@@ -52,11 +52,8 @@ def register(served: Site) -> Register:
         )
 
         async def add() -> None:
-            service, records = tokens(served.demo.folder)
-            try:
-                await service.register(client)
-            finally:
-                records.close()
+            with open_parts(served.demo.folder) as parts:
+                await parts.tokens.register(client)
 
         in_thread(add())
         return client.client_id, key

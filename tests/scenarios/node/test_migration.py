@@ -20,8 +20,9 @@ from exchange.cli.node.verify import verify
 from exchange.demo.consortium import CITY, LAKE, Demo
 from exchange.errors import FormatError, UnavailableError
 from exchange.ledger.errors import InUseError
+from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.node.settings import ConfigError, Folder
+from exchange.node.settings import ConfigError
 from exchange.store.engine.format import FORMAT
 from tests.frozen import facts
 from tests.support.frozen_nodes import expected, thawed
@@ -37,10 +38,10 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def frozen(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
+def frozen(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> NodeFolder:
     """The node of format 4."""
     server = request.getfixturevalue("postgres") if engine == "postgresql" else None
-    return Folder(thawed(tmp_path / "frozen", server))
+    return NodeFolder(thawed(tmp_path / "frozen", server))
 
 
 def said(command: Callable[..., None], *arguments: Any, **options: Any) -> str:
@@ -51,12 +52,12 @@ def said(command: Callable[..., None], *arguments: Any, **options: Any) -> str:
     return out.getvalue()
 
 
-def reading(folder: Folder) -> facts.Read:
+def reading(folder: NodeFolder) -> facts.Read:
     database = folder.load().database
     return facts.reading_files(folder.path) if database is None else facts.reading_schemas(database)
 
 
-def held(folder: Folder) -> dict[str, Any]:
+def held(folder: NodeFolder) -> dict[str, Any]:
     """The facts about a node of this release, but for the journal that it has no more."""
     return {
         "tables": facts.of_tables(reading(folder)),
@@ -69,19 +70,19 @@ def without(found: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in names}
 
 
-async def _open(folder: Folder) -> None:
+async def _open(folder: NodeFolder) -> None:
     async with open_node(folder):
         pass
 
 
 @pytest.fixture
-def migrated(frozen: Folder) -> Folder:
+def migrated(frozen: NodeFolder) -> NodeFolder:
     assert f"is of format {FORMAT} now; it was of 4" in said(migrate, frozen.path)
     return frozen
 
 
 def test_a_node_of_the_format_before_is_refused_with_what_to_do_and_left_as_it_is(
-    frozen: Folder, engine: str
+    frozen: NodeFolder, engine: str
 ) -> None:
     for command in (
         lambda: asyncio.run(_open(frozen)),
@@ -93,7 +94,9 @@ def test_a_node_of_the_format_before_is_refused_with_what_to_do_and_left_as_it_i
     assert facts.of_node(frozen.path, reading(frozen)) == expected(engine)
 
 
-def test_a_migrated_node_holds_what_it_held_to_the_byte_and_verifies(migrated: Folder, engine: str) -> None:
+def test_a_migrated_node_holds_what_it_held_to_the_byte_and_verifies(
+    migrated: NodeFolder, engine: str
+) -> None:
     assert held(migrated) == without(expected(engine), "journal")
     kept = reading(migrated)('SELECT fingerprint, lines, "offset", finished FROM records.load_positions')
     assert {
@@ -108,7 +111,7 @@ def test_a_migrated_node_holds_what_it_held_to_the_byte_and_verifies(migrated: F
 
 
 def test_a_migrated_node_serves_its_records_publishes_what_waited_and_goes_on(
-    migrated: Folder, engine: str
+    migrated: NodeFolder, engine: str
 ) -> None:
     before = expected(engine)
     assert len(before["tables"]["filings"]) == 2
@@ -134,21 +137,21 @@ def test_a_migrated_node_serves_its_records_publishes_what_waited_and_goes_on(
     assert said(verify, migrated.path, replay=True).startswith("nothing is wrong: ")
 
 
-def test_migrating_again_changes_nothing(migrated: Folder) -> None:
+def test_migrating_again_changes_nothing(migrated: NodeFolder) -> None:
     before = held(migrated), migrated.settings_file.read_bytes()
     assert "is of format" in (again := said(migrate, migrated.path))
     assert again.endswith("already\n")
     assert (held(migrated), migrated.settings_file.read_bytes()) == before
 
 
-def test_settings_keep_all_that_stood_in_them(frozen: Folder) -> None:
+def test_settings_keep_all_that_stood_in_them(frozen: NodeFolder) -> None:
     before = frozen.settings_file.read_text().splitlines()
     said(migrate, frozen.path)
     after = frozen.settings_file.read_text().splitlines()
     assert after == [before[0], f"format = {FORMAT}", *before[1:]]
 
 
-async def test_a_node_that_is_open_is_not_migrated(frozen: Folder, engine: str, tmp_path: Path) -> None:
+async def test_a_node_that_is_open_is_not_migrated(frozen: NodeFolder, engine: str, tmp_path: Path) -> None:
     said(migrate, frozen.path)
     async with open_node(frozen):
         with pytest.raises(InUseError):
@@ -159,7 +162,7 @@ async def test_a_node_that_is_open_is_not_migrated(frozen: Folder, engine: str, 
                 migrate(tmp_path / "standby")
 
 
-def test_a_node_of_a_newer_format_is_refused(migrated: Folder) -> None:
+def test_a_node_of_a_newer_format_is_refused(migrated: NodeFolder) -> None:
     newer = rf"of format {FORMAT + 1}, this release reads {FORMAT}: install the release that made it"
     text = migrated.settings_file.read_text()
     migrated.settings_file.write_text(text.replace(f"format = {FORMAT}", f"format = {FORMAT + 1}\nnew = 1"))
@@ -173,20 +176,20 @@ def test_a_node_of_a_newer_format_is_refused(migrated: Folder) -> None:
             command()
 
 
-def test_settings_from_before_a_migration_are_read_with_its_databases(frozen: Folder) -> None:
+def test_settings_from_before_a_migration_are_read_with_its_databases(frozen: NodeFolder) -> None:
     kept = frozen.settings_file.read_bytes()
     said(migrate, frozen.path)
     frozen.settings_file.write_bytes(kept)
     asyncio.run(_open(frozen))
 
 
-def test_a_database_that_is_missing_is_named(frozen: Folder, engine: str) -> None:
+def test_a_database_that_is_missing_is_named(frozen: NodeFolder, engine: str) -> None:
     frozen.ledger.unlink()
     with pytest.raises(ConfigError, match=r"ledger\.db is missing"):
         migrate(frozen.path)
 
 
-def _mark(folder: Folder, number: int) -> None:
+def _mark(folder: NodeFolder, number: int) -> None:
     """Say that the records are of format `number`."""
     database = folder.load().database
     if database is None:

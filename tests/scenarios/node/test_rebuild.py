@@ -28,7 +28,8 @@ from exchange.demo.nhanes import Participant
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import InUseError
-from exchange.node.settings import Folder, Settings
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import NodeSettings
 from exchange.store.engine import postgres as store
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Schema
@@ -58,8 +59,8 @@ Content = dict[str, list[Any]]
 class Node:
     """A closed node, and its log as it lies there."""
 
-    folder: Folder
-    settings: Settings
+    folder: NodeFolder
+    settings: NodeSettings
 
     @property
     def demo(self) -> Demo:
@@ -128,7 +129,7 @@ def read(new_node: Callable[[], Demo], people: tuple[Participant, ...]) -> Demo:
 def node(read: Demo, saved: None, tmp_path: Path) -> Node:
     """It, with a log that the test may damage."""
     shutil.copytree(read.folder.path, tmp_path / "node")
-    node = Node(Folder(tmp_path / "node"), read.settings)
+    node = Node(NodeFolder(tmp_path / "node"), read.settings)
     if isinstance(node.log, Schema):
         for (name,) in node.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'consentry_log%'"):
             node.run(f"DROP SCHEMA {name} CASCADE")

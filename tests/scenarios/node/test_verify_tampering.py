@@ -19,7 +19,8 @@ import pytest
 from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
 from exchange.errors import DamagedError, UnavailableError
-from exchange.node.settings import ConfigError, Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.settings import ConfigError
 from tests.support.scenarios.ledger_reader import findings
 from tests.support.scenarios.scenario_site import LAKE, SCALE, Site, consent, copied, opened
 
@@ -76,7 +77,7 @@ def small(built: Path, people: tuple[Participant, ...], tmp_path_factory: pytest
     return demo
 
 
-def path_of(folder: Folder, database: str) -> Path:
+def path_of(folder: NodeFolder, database: str) -> Path:
     return folder.path / f"{database}.db"
 
 
@@ -137,7 +138,7 @@ def write(path: Path, table: str, column: str, where: dict[str, Any], value: Any
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_change_of_any_column_is_named(small: Demo, tmp_path: Path, database: str) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     path, sound = path_of(folder, database), path_of(small.folder, database).read_bytes()
     tried: dict[tuple[str, str, str], int] = {}
     unnoticed = []
@@ -176,7 +177,7 @@ OLDEST = "DELETE FROM {0} WHERE rowid = (SELECT min(rowid) FROM {0})"
 )
 def test_rows_that_are_gone_are_missed(small: Demo, tmp_path: Path, database: str, statement: str) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     db = sqlite3.connect(path_of(folder, database))
     with db:
         assert db.execute(statement).rowcount > 0
@@ -187,7 +188,7 @@ def test_rows_that_are_gone_are_missed(small: Demo, tmp_path: Path, database: st
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_file_that_is_gone_is_missed_and_not_begun_anew(small: Demo, tmp_path: Path, database: str) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     path_of(folder, database).unlink()
     with pytest.raises(ConfigError, match="is missing; restore it"):
         findings(folder)
@@ -197,7 +198,7 @@ def test_a_file_that_is_gone_is_missed_and_not_begun_anew(small: Demo, tmp_path:
 def test_an_older_state_of_consents_is_found(small: Demo, tmp_path: Path) -> None:
     # An attacker who puts back the rows from before a revocation must not be able to hide it.
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder = Folder(tmp_path / "node")
+    folder = NodeFolder(tmp_path / "node")
     db = sqlite3.connect(folder.records)
     with db:
         for table in ("pairs", "notes"):
@@ -211,7 +212,7 @@ def test_a_flipped_byte_of_the_file_is_named_or_changes_no_row(
     small: Demo, tmp_path: Path, database: str
 ) -> None:
     shutil.copytree(small.folder.path, tmp_path / "node")
-    folder, rng = Folder(tmp_path / "node"), random.Random()
+    folder, rng = NodeFolder(tmp_path / "node"), random.Random()
     path, sound = path_of(folder, database), path_of(small.folder, database).read_bytes()
     before = protected(path, database)
     for _ in range(FILE_FLIPS):
@@ -223,7 +224,7 @@ def test_a_flipped_byte_of_the_file_is_named_or_changes_no_row(
             assert protected(path, database) == before, f"byte {at} of {database}.db"
 
 
-def checked(folder: Folder) -> bool:
+def checked(folder: NodeFolder) -> bool:
     """Check whether verify, or opening the files for it, refuses the node."""
     try:
         return bool(findings(folder))

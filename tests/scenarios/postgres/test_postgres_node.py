@@ -16,8 +16,9 @@ from exchange.demo.consortium import Demo, settings_for
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
 from exchange.errors import DamagedError, UnavailableError
-from exchange.node.open import initialise
-from exchange.node.settings import ConfigError, Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise
+from exchange.node.settings import ConfigError
 from tests.support.postgres_server import PASSWORD, Server
 from tests.support.scenarios.ledger_reader import findings
 from tests.support.scenarios.scenario_site import LAKE, POSTGRESQL, Site, consent, copied, in_thread, opened
@@ -142,7 +143,7 @@ def test_a_second_gateway_on_the_same_database_is_refused(rest: Demo, tmp_path: 
 def test_a_new_node_does_not_take_a_database_that_is_taken_and_leaves_it_as_it_is(
     rest: Demo, tmp_path: Path
 ) -> None:
-    folder = Folder(tmp_path / "new")
+    folder = NodeFolder(tmp_path / "new")
     settings = msgspec.structs.replace(settings_for(free_port()), database=rest.settings.database)
     with pytest.raises(ConfigError, match="already"):
         in_thread(initialise(folder, settings))

@@ -25,20 +25,16 @@ from analytics.data.extraction import ExtractedFeatures, extract_features
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.encrypted.headers import QueryHeader, read_header
 from analytics.model.training import margins
-from exchange.auth.principal import Principal, operator
-from exchange.crypto.keys import KeyRing
+from exchange.auth.principal import Principal
 from exchange.crypto.pseudonyms import PatientSecret
-from exchange.crypto.references import References
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
 from exchange.demo.scoring import Evaluated, Training, evaluating
 from exchange.fhir import r4
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.parts import open_parts
 from exchange.risk.risk_assessment import input_commitment, output_commitment
 from exchange.services.access.subject_keys import Keys
-from exchange.store.engine.database import Database
-from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 from tests.support.scenarios.risk_site import Between, ScoringSite
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -151,15 +147,11 @@ def probability(body: dict[str, Any]) -> float:
     return float(body["prediction"][0]["probabilityDecimal"])
 
 
-def salt_of(folder: Folder, patient: str, recipient: str) -> bytes:
-    """Return the pair's salt, as the holder of the patient's secret finds it."""
-    vault = FileVault(folder.root_key)
-    token = References(vault.derive("references")).subject(patient)
-    records = Database(folder.records, metadata, durable=True)
-    try:
-        keys = in_thread(Keys(KeyRing(vault), records).find([token]))
-    finally:
-        records.close()
+def salt_of(folder: NodeFolder, patient: str, recipient: str) -> bytes:
+    """The pair's salt, as the holder of the patient's secret finds it."""
+    with open_parts(folder) as node:
+        token = node.keys.references.subject(patient)
+        keys = in_thread(Keys(node.keys.ring, node.records).find([token]))
     return PatientSecret(keys[token].secret).salt(recipient)
 
 
@@ -388,7 +380,9 @@ def test_who_may_not_ask_at_all_is_refused_before_the_ledger(scoring: ScoringSit
         answer = scoring.assess(caller, patient)
         is_outcome(answer, 401, 403)
         assert TX not in answer.headers
-    narrow = replace_scopes(operator(CITY.msp_id, "narrow"), "system/Observation.rs", "system/Patient.rs")
+    narrow = replace_scopes(
+        Principal.for_operator(CITY.msp_id, "narrow"), "system/Observation.rs", "system/Patient.rs"
+    )
     is_outcome(scoring.assess(site.bearer(site.issue(narrow)), patient), 403)
 
 

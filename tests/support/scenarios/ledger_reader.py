@@ -22,18 +22,18 @@ from chaincode.access.log_keys import read_entry, read_log_page
 from chaincode.access.model import LogEntry
 from chaincode.consent.model import Pair, Terms
 from exchange.cli.node.verify import verify as check
-from exchange.crypto.keys import KeyRing
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Storage
 from exchange.ledger.fabric.gateway.connection import Profile
-from exchange.node.settings import Folder
+from exchange.node.folder import NodeFolder
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import open_vault
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import subjects
 from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
 
@@ -42,7 +42,7 @@ from tests.support.scenarios.scenario_site import in_thread
 class Witness:
     """The ledger in its own order: each pair's states by place, and each transaction's access entries."""
 
-    folder: Folder
+    folder: NodeFolder
     places: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[LogEntry]] = field(default_factory=dict)
     states: dict[str, list[tuple[int, Pair]]] = field(default_factory=dict)
@@ -50,12 +50,11 @@ class Witness:
     references: References = field(init=False)
 
     def __post_init__(self) -> None:
-        vault = FileVault(self.folder.root_key)
-        self.references = References(vault.derive("references"))
-        ring = KeyRing(vault)
+        keys = NodeKeys(open_vault(self.folder))
+        self.references = keys.references
         with self._database(metadata) as connection:
             for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
-                self.secrets[row.subject] = PatientSecret(ring.open(row.subject, row.wrapped).secret)
+                self.secrets[row.subject] = PatientSecret(keys.ring.open(row.subject, row.wrapped).secret)
         profile = self.folder.profile(self.folder.load())
         for place, tx, writes in _in_file(self.folder.ledger) if profile is None else _at_peer(profile):
             assert tx not in self.places, "a transaction is valid twice"
@@ -140,12 +139,12 @@ def _at_peer(path: Path) -> list[tuple[int, str, Writes]]:
     ]
 
 
-def witnessed(folder: Folder) -> Witness:
+def witnessed(folder: NodeFolder) -> Witness:
     """Return a reader of the ledger as it is now."""
     return Witness(folder)
 
 
-def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
+def verify(folder: NodeFolder, *options: str) -> tuple[int, list[str]]:
     """Return the exit code of `consentry verify`, and each line of its findings."""
     done = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "verify", str(folder.path), *options],
@@ -158,7 +157,7 @@ def verify(folder: Folder, *options: str) -> tuple[int, list[str]]:
     return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
 
 
-def findings(folder: Folder) -> list[str]:
+def findings(folder: NodeFolder) -> list[str]:
     """Return the findings of `consentry verify`, without a process of its own."""
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):

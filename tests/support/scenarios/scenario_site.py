@@ -23,13 +23,13 @@ import pytest
 
 from exchange.api.app import create_app
 from exchange.auth.principal import Kind, Member, Principal
-from exchange.cli.node.clients import tokens
 from exchange.client.system import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, RIDGE, Demo, permit_consent, settings_for
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
+from exchange.node.folder import NodeFolder
 from exchange.node.open import Node, open_node
-from exchange.node.settings import Folder
+from exchange.node.parts import open_parts
 
 PEOPLE = 4
 """Participants on the node that all copies start from."""
@@ -184,11 +184,8 @@ class Site:
         """Issue a token by the gateway itself."""
 
         async def issue() -> str:
-            service, records = tokens(self.demo.folder)
-            try:
-                return await service.issue_local(principal, seconds)
-            finally:
-                records.close()
+            with open_parts(self.demo.folder) as parts:
+                return await parts.tokens.issue_local(principal, seconds)
 
         return in_thread(issue())
 
@@ -295,7 +292,7 @@ class InProcess(httpx.BaseTransport):
 def copied(built: Path, to: Path) -> Demo:
     """Make a copy of the built node at `to`, with a port of its own."""
     shutil.copytree(built, to)
-    folder = Folder(to)
+    folder = NodeFolder(to)
     old, new = folder.load(), settings_for(free_port())
     text = folder.settings_file.read_text(encoding="utf-8")
     text = text.replace(old.base_url, new.base_url).replace(f"port = {old.port}", f"port = {new.port}")

@@ -18,7 +18,7 @@ from exchange.auth.principal import Member
 from exchange.crypto.documents import Envelope
 from exchange.demo.process import free_port
 from exchange.errors import DamagedError, FormatError, UnavailableError
-from exchange.node.settings import ConfigError, Settings, check
+from exchange.node.settings import ConfigError, NodeSettings, check
 from exchange.store.engine.database import Database
 from exchange.store.engine.dialect import WHOLE, bounded_text
 from exchange.store.engine.place import Schema
@@ -270,7 +270,7 @@ async def test_entries_that_come_twice_leave_no_gap_in_the_numbers(postgres: Ser
     ],
 )
 def test_a_url_with_a_password_or_of_another_kind_is_refused_without_being_quoted(url: str) -> None:
-    settings = Settings("A", "http://127.0.0.1:1", (Member("A", "A", "a"),), database=url)
+    settings = NodeSettings("A", "http://127.0.0.1:1", (Member("A", "A", "a"),), database=url)
     with pytest.raises(ConfigError) as refused:
         check(settings)
     assert "secret" not in str(refused.value)

@@ -1,0 +1,262 @@
+"""Builds the rooms of an open node, one function each, from the ground up.
+
+Every function takes the rooms that it stands on and returns its own. None of them starts anything;
+`exchange.node.open` does.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.embedded.reader import open_reader
+from exchange.ledger.port import Transactions
+from exchange.ledger.projection import Projection
+from exchange.node.folder import ListedMembers, NodeFolder
+from exchange.node.gateway import Gateway
+from exchange.node.interaction_table import build_capabilities, build_interactions
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import NodeParts
+from exchange.node.risk_model import open_model
+from exchange.node.settings import NodeSettings
+from exchange.runtime.quota import Budget, smallest
+from exchange.services.access.enforcement import Enforcement
+from exchange.services.access.subject_keys import Keys
+from exchange.services.audit.access_log import Audit
+from exchange.services.auth.tokens import Tokens
+from exchange.services.consents.pairs import Pairs
+from exchange.services.membership import Members, Membership
+from exchange.services.records.conditions import Conditions
+from exchange.services.records.create_update import Writing
+from exchange.services.records.history import Histories
+from exchange.services.records.prepare import Indexer
+from exchange.services.records.read import Reading
+from exchange.services.records.search import Searching
+from exchange.services.records.write_rights import WriteRights
+from exchange.services.scoring import Scoring
+from exchange.store.engine.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLimits:
+    """The bounds and pauses of an open node that are no setting: operators don't choose them, tests do.
+
+    `member_poll_seconds` lie between two looks at the settings for new members.
+    """
+
+    member_poll_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """The ground that every room stands on: settings, keys, members, databases and the ledger."""
+
+    folder: NodeFolder
+    settings: NodeSettings
+    limits: NodeLimits
+    keys: NodeKeys
+    members: Members
+    tokens: Tokens
+    records: Database
+    log: Database
+    transactions: Transactions
+    ledger: LedgerClient
+
+
+def build_foundation(
+    parts: NodeParts, limits: NodeLimits, transactions: Transactions, ledger: LedgerClient
+) -> Foundation:
+    """Open the databases, the log for this process alone."""
+    return Foundation(
+        folder=parts.folder,
+        settings=parts.settings,
+        limits=limits,
+        keys=parts.keys,
+        members=parts.members,
+        tokens=parts.tokens,
+        records=parts.records,
+        log=parts.open_log(exclusive=True),
+        transactions=transactions,
+        ledger=ledger,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRoom:
+    """Asks the ledger, and opens documents with its answers."""
+
+    subject_keys: Keys
+    pairs: Pairs
+    enforcement: Enforcement
+
+
+def build_access(ground: Foundation) -> AccessRoom:
+    """Build decisions, and the pairs that they are made on."""
+    references = ground.keys.references
+    subject_keys = Keys(ground.keys.ring, ground.records)
+    pairs = Pairs(
+        msp_id=ground.settings.msp_id,
+        members=ground.members.references,
+        directory=references.directory,
+        records=ground.records,
+        keys=subject_keys,
+        ledger=ground.ledger,
+    )
+    enforcement = Enforcement(
+        base=ground.settings.fhir_base,
+        references=references,
+        keys=subject_keys,
+        pairs=pairs,
+        ledger=ground.ledger,
+        entries=ground.log,
+    )
+    return AccessRoom(subject_keys, pairs, enforcement)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsRoom:
+    """Reads, finds, checks and writes records."""
+
+    reading: Reading
+    searching: Searching
+    indexer: Indexer
+    writing: Writing
+    histories: Histories
+    conditions: Conditions
+    rights: WriteRights
+
+
+def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
+    """Build the interactions with records."""
+    settings, keys = ground.settings, ground.keys
+    searching = Searching(
+        msp_id=settings.msp_id,
+        references=keys.references,
+        token_keys=keys.search_tokens,
+        records=ground.records,
+        pairs=access.pairs,
+        enforcement=access.enforcement,
+    )
+    indexer = Indexer(
+        base=settings.fhir_base,
+        members=ground.members.references,
+        references=keys.references,
+        token_keys=keys.search_tokens,
+    )
+    writing = Writing(
+        references=keys.references,
+        indexer=indexer,
+        records=ground.records,
+        keys=access.subject_keys,
+        pairs=access.pairs,
+    )
+    reading = Reading(references=keys.references, records=ground.records, enforcement=access.enforcement)
+    return RecordsRoom(
+        reading=reading,
+        searching=searching,
+        indexer=indexer,
+        writing=writing,
+        histories=Histories(
+            references=keys.references,
+            records=ground.records,
+            enforcement=access.enforcement,
+            reading=reading,
+        ),
+        conditions=Conditions(base=settings.fhir_base, searching=searching),
+        rights=WriteRights(msp_id=settings.msp_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRoom:
+    """Follows the ledger into the log, and answers from it."""
+
+    projection: Projection
+    audit: Audit
+
+
+def build_audit(ground: Foundation, access: AccessRoom) -> AuditRoom:
+    """Build the access log; its projection is still to be started."""
+    settings = ground.settings
+    reader = partial(open_reader, ground.folder.ledger) if settings.ledger == "embedded" else None
+    projection = Projection(
+        ground.transactions, ground.log, witness=reader, policy_changed=access.pairs.policy_changed
+    )
+    audit = Audit(
+        msp_id=settings.msp_id,
+        base=settings.fhir_base,
+        names=ground.members.names,
+        references=ground.keys.references,
+        keys=access.subject_keys,
+        enforcement=access.enforcement,
+        entries=ground.log,
+        projection=projection,
+    )
+    return AuditRoom(projection, audit)
+
+
+def build_scoring(
+    stack: AsyncExitStack, ground: Foundation, access: AccessRoom, records: RecordsRoom
+) -> Scoring | None:
+    """Open the risk model, until `stack` ends; None on a node without one."""
+    settings = ground.settings
+    if settings.risk is None:
+        return None
+    model = open_model(ground.folder, settings.risk)
+    stack.push_async_callback(model.close)
+    return Scoring(
+        model=model,
+        references=ground.keys.references,
+        records=ground.records,
+        enforcement=access.enforcement,
+        searching=records.searching,
+        writing=records.writing,
+    )
+
+
+def build_membership(ground: Foundation, records: RecordsRoom) -> Membership:
+    """Build what keeps the members in step with the settings."""
+    return Membership(
+        listed=ListedMembers(ground.folder),
+        members=ground.members,
+        references=ground.keys.references,
+        records=ground.records,
+        writing=records.writing,
+        poll_seconds=ground.limits.member_poll_seconds,
+    )
+
+
+def build_gateway(
+    ground: Foundation, records: RecordsRoom, audit: AuditRoom, scoring: Scoring | None
+) -> Gateway:
+    """Put the services that the API calls together."""
+    settings = ground.settings
+    interactions = build_interactions(
+        base=settings.fhir_base,
+        cursors=ground.keys.cursors,
+        reading=records.reading,
+        histories=records.histories,
+        searching=records.searching,
+        writing=records.writing,
+        conditions=records.conditions,
+        rights=records.rights,
+        audit=audit.audit,
+        scoring=scoring,
+    )
+    return Gateway(
+        base=settings.fhir_base,
+        member=settings.member,
+        tokens=ground.tokens,
+        interactions=interactions,
+        capabilities=build_capabilities(
+            interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url
+        ),
+        reading=records.reading,
+        writing=records.writing,
+        conditions=records.conditions,
+        rights=records.rights,
+        budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
+        scoring=scoring,
+    )

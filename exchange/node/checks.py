@@ -1,0 +1,133 @@
+"""Checks of a node's stored data, put together from its folder: before it serves, and on demand.
+
+Everything is read beside a gateway that may be serving the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from exchange.errors import DamagedError
+from exchange.ledger.embedded.identity import load_node_key
+from exchange.ledger.embedded.reader import open_reader
+from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.ledger.port import Reader
+from exchange.node.folder import NodeFolder
+from exchange.node.parts import NodeParts, naming_profile, open_parts
+from exchange.node.settings import NodeSettings
+from exchange.verify.consents import Custody
+from exchange.verify.fabric_channel import open_channel
+from exchange.verify.node import (
+    Checked,
+    Progress,
+    check_clients,
+    check_documents,
+    check_ledger,
+    check_ledger_to_serve,
+    check_log,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLedger:
+    """A verified ledger; `reader` is None if something is wrong: then it proves nothing about the rest."""
+
+    checked: Checked
+    report: Report
+    reader: Reader | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedNode:
+    """Every part of a node that was checked, and what the ledger's verifier reports."""
+
+    parts: Sequence[Checked]
+    report: Report
+
+
+def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> None:
+    """Refuse to serve on an embedded ledger that does not verify; on Fabric the peer verifies.
+
+    Opening the ledger reads its newest block alone, and a gateway relies on all of them.
+
+    Raises:
+        DamagedError: naming the first finding.
+    """
+    if settings.ledger == "embedded":
+        public = load_node_key(folder.node_key).public_key()
+        checked = check_ledger_to_serve(folder.ledger, public)
+        if checked.finding is not None:
+            raise DamagedError(str(checked.finding))
+
+
+def check_node(
+    folder: NodeFolder, progress: Progress, *, replay: bool = False, noted: tuple[Noted, ...] = ()
+) -> CheckedNode:
+    """Check the ledger, the log, consents, documents and clients of the node in `folder`.
+
+    Raises:
+        ConfigError: the folder is no node, or the connection profile can't be used.
+        UnavailableError: the peer serves no blocks, or a database can't be reached.
+    """
+    with ExitStack() as stack:
+        parts = stack.enter_context(open_parts(folder))
+        keys = parts.keys
+        ledger = checked_ledger(stack, folder, parts.settings, progress, replay=replay, noted=noted)
+        checked = [ledger.checked]
+        records = parts.records
+        if ledger.reader is not None:
+            checked += _against_the_ledger(parts, ledger.reader, progress)
+        checked.append(check_documents(records, keys.ring, progress))
+        checked.append(check_clients(records, keys.operator_seal, progress))
+        return CheckedNode(checked, ledger.report)
+
+
+def _against_the_ledger(parts: NodeParts, reader: Reader, progress: Progress) -> list[Checked]:
+    log = parts.open_log()
+    custody = Custody(
+        msp_id=parts.settings.msp_id,
+        records=parts.records,
+        entries=log,
+        ledger=reader,
+        ring=parts.keys.ring,
+        references=parts.keys.references,
+        members=parts.members.references,
+    )
+    return [
+        check_log(reader, log, progress),
+        custody.check_details(progress),
+        custody.check_consents(progress),
+    ]
+
+
+def checked_ledger(
+    stack: ExitStack,
+    folder: NodeFolder,
+    settings: NodeSettings,
+    progress: Progress,
+    *,
+    replay: bool = False,
+    noted: tuple[Noted, ...] = (),
+) -> CheckedLedger:
+    """Verify the node's ledger from its first block on; its reader stays open until `stack` ends.
+
+    Raises:
+        ConfigError: the connection profile, or a file that it names, can't be used.
+        UnavailableError: the peer serves no blocks.
+    """
+    path = folder.profile(settings)
+    if path is None:
+        public = load_node_key(folder.node_key).public_key()
+        checked, report = check_ledger(folder.ledger, public, progress, replay=replay, noted=noted)
+        if checked.finding is not None:
+            return CheckedLedger(checked, report, None)
+        return CheckedLedger(checked, report, stack.enter_context(open_reader(folder.ledger)))
+    if settings.first_block is not None:
+        noted = (Noted(0, settings.first_block), *noted)
+    with naming_profile(path):
+        channel = stack.enter_context(open_channel(Profile.read(path), progress, noted=noted))
+    checked, report = channel.check()
+    return CheckedLedger(checked, report, channel.reader if checked.finding is None else None)

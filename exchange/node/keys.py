@@ -1,0 +1,58 @@
+"""The keys of one node: every derivation from the vault's root key, named once.
+
+A purpose is a label of the derivation, so it never changes: under another one no record is found, no token
+is known and no page link holds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cached_property
+
+from exchange.crypto.cursors import Cursors
+from exchange.crypto.index_tokens import TokenKeys
+from exchange.crypto.keys import KeyRing
+from exchange.crypto.operator_seal import OperatorSeal
+from exchange.crypto.references import References
+from exchange.vault.port import Vault
+
+
+class KeyPurpose(StrEnum):
+    """The uses of the keys that are derived from the root."""
+
+    REFERENCES = "references"
+    SEARCH_TOKENS = "search-tokens"
+    OPERATOR = "operator"
+    CURSORS = "cursors"
+
+
+class NodeKeys:
+    """The parts of a node that hold a key; each is made when it is first needed, and then kept."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    @cached_property
+    def ring(self) -> KeyRing:
+        """Makes and opens the keys of subjects."""
+        return KeyRing(self._vault)
+
+    @cached_property
+    def references(self) -> References:
+        """Names records, subjects and compartments towards the database."""
+        return References(self._vault.derive(KeyPurpose.REFERENCES))
+
+    @cached_property
+    def search_tokens(self) -> TokenKeys:
+        """Names search terms towards the database."""
+        return TokenKeys(self._vault.derive(KeyPurpose.SEARCH_TOKENS))
+
+    @cached_property
+    def operator_seal(self) -> OperatorSeal:
+        """Vouches for registered clients, and seals tokens."""
+        return OperatorSeal(self._vault.derive(KeyPurpose.OPERATOR))
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """Seals the links to next pages."""
+        return Cursors(self._vault.derive(KeyPurpose.CURSORS))

@@ -1,0 +1,181 @@
+"""The parts of a node, opened one by one: vault and keys, databases, tokens, ledger.
+
+This is the one place that chooses adapters: the vault, and the ledger. Commands open some of the parts
+beside a gateway that serves the same node; `exchange.node.open` opens all of them, for itself alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from exchange.errors import DamagedError
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.embedded import EmbeddedLedger
+from exchange.ledger.embedded.identity import WriterLock
+from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.ledger.fabric.gateway.errors import GatewayError
+from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
+from exchange.ledger.port import Transactions
+from exchange.node.folder import NodeFolder
+from exchange.node.keys import NodeKeys
+from exchange.node.settings import ConfigError, NodeSettings
+from exchange.services.auth.tokens import Tokens
+from exchange.services.membership import Members
+from exchange.store.engine.database import Database, read_format
+from exchange.store.engine.format import check_format
+from exchange.store.engine.place import Place
+from exchange.store.log import log_tables
+from exchange.store.records.tables import metadata as records_metadata
+from exchange.vault.file import FileVault
+from exchange.vault.port import Vault
+
+
+class NodeParts:
+    """The parts of the node in `folder`; each is opened when it is first used, and closed with `stack`.
+
+    Raises:
+        VaultError: the root key can't be used.
+        DamagedError: a database can't be opened.
+    """
+
+    def __init__(self, folder: NodeFolder, settings: NodeSettings, stack: ExitStack) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._stack = stack
+
+    @cached_property
+    def keys(self) -> NodeKeys:
+        """Every key of the node."""
+        return NodeKeys(open_vault(self.folder))
+
+    @cached_property
+    def members(self) -> Members:
+        """The members that the settings list."""
+        return Members(self.settings.members)
+
+    @cached_property
+    def records(self) -> Database:
+        """The database of records."""
+        return self._database(self.folder.places(self.settings)[0], records_metadata, durable=True)
+
+    def open_log(self, *, exclusive: bool = False) -> Database:
+        """Open the database of the log's projection; with `exclusive`, for this process alone."""
+        place = self.folder.places(self.settings)[1]
+        if exclusive:
+            self._stack.callback(WriterLock(self.folder.log).release)
+        return self._database(place, log_tables.metadata, durable=False, exclusive=exclusive)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The token service over the database of records."""
+        return Tokens(
+            self.records,
+            self.members.by_msp,
+            base_url=self.settings.base_url,
+            seal=self.keys.operator_seal,
+        )
+
+    def _database(
+        self, place: Place, tables: MetaData, *, durable: bool, exclusive: bool = False
+    ) -> Database:
+        try:
+            database = Database(place, tables, durable=durable, exclusive=exclusive)
+        except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
+            raise DamagedError(f"{place} can't be opened as a database (its schema is damaged)") from None
+        self._stack.callback(database.close)
+        return database
+
+
+@contextmanager
+def open_parts(folder: NodeFolder) -> Iterator[NodeParts]:
+    """Open what is used of the node in `folder`, beside a gateway that may be serving it.
+
+    Raises:
+        ConfigError, FormatError: see `usable_settings`.
+    """
+    settings = usable_settings(folder)
+    with ExitStack() as stack:
+        yield NodeParts(folder, settings, stack)
+
+
+def usable_settings(folder: NodeFolder) -> NodeSettings:
+    """Return the settings of a node whose files are all there, and of this release's format.
+
+    Raises:
+        ConfigError: the folder is no node, its settings can't be used, or a database of it is missing.
+        FormatError: a database is older, and can be migrated, or newer.
+        DamagedError: a database is no database of a node.
+        UnavailableError: a database can't be reached.
+    """
+    settings = folder.load()
+    folder.check_files(settings)
+    for place in folder.places(settings):
+        check_format(read_format(place))
+    return settings
+
+
+def open_vault(folder: NodeFolder) -> Vault:
+    """Return the vault with the node's root key.
+
+    Raises:
+        VaultError: the root key can't be used.
+    """
+    return FileVault(folder.root_key)
+
+
+@asynccontextmanager
+async def open_ledger(folder: NodeFolder, settings: NodeSettings) -> AsyncIterator[LedgerClient]:
+    """Open the typed client of the node's ledger.
+
+    Raises:
+        ConfigError, DamagedError, InUseError: see `open_transactions`.
+    """
+    ledger = ledger_client(open_transactions(folder, settings), settings)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+def ledger_client(transactions: Transactions, settings: NodeSettings) -> LedgerClient:
+    """Return a client with as many transactions on their way as the kind of ledger has use for."""
+    return LedgerClient(transactions, in_flight=1 if settings.ledger == "embedded" else IN_FLIGHT)
+
+
+def open_transactions(folder: NodeFolder, settings: NodeSettings) -> Transactions:
+    """Open the way to the node's ledger; an embedded one that is not there is begun.
+
+    Raises:
+        ConfigError: the connection profile, or a file that it names, can't be used.
+        DamagedError: the embedded ledger does not verify.
+        InUseError: another process has it open.
+    """
+    path = folder.profile(settings)
+    if path is None:
+        return EmbeddedLedger.open(folder.ledger, key=folder.node_key, msp_id=settings.msp_id)
+    with naming_profile(path):
+        profile = Profile.read(path)
+        if profile.msp_id != settings.msp_id:
+            raise ConfigError(
+                f"{path} is a profile of {profile.msp_id}, and this node is {settings.msp_id}'s; "
+                "name its own in consentry.toml"
+            )
+        return FabricTransactions.open(profile, first_block=settings.first_block)
+
+
+@contextmanager
+def naming_profile(path: Path) -> Iterator[None]:
+    """Name the connection profile at `path` in errors about it and its files.
+
+    Raises:
+        ConfigError: it, or a file that it names, can't be used.
+    """
+    try:
+        yield
+    except GatewayError as why:
+        raise ConfigError(f"{why}; see to {path} and the files that it names") from None
