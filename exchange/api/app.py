@@ -25,5 +25,5 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
         return Response(b'{"status":"pass"}', media_type="application/health+json")
 
     errors.install(app)
-    app.add_middleware(Limits, max_body=body_limit, budget=gateway.budget)
+    app.add_middleware(Limits, max_body=body_limit, quota=gateway.quota)
     return app

@@ -36,12 +36,13 @@ def measure(
     nothing is compared with Concrete ML. `plot` is a folder for a picture of a sweep.
     """
     from analytics.bench.encrypted_scoring import score_rows  # noqa: PLC0415 - seconds for other benches
-    from analytics.bench.growth_chart import growth_chart  # noqa: PLC0415 - same
-    from analytics.model.charts import save_charts  # noqa: PLC0415 - same
 
     rows = _over_http(requests)
     found = score_rows(test_rows=test_rows, sweep=sweep, concrete=concrete, progress=_say)
     if plot is not None and sweep:
+        from analytics.bench.growth_chart import growth_chart  # noqa: PLC0415 - needs the extra `pictures`
+        from analytics.model.charts import save_charts  # noqa: PLC0415 - same
+
         save_charts({"score-growth": growth_chart(found)}, plot)
     return [*(_row(one) for one in found), *rows]
 

@@ -25,6 +25,7 @@ _COMMANDS = {
 _GROUPS = {
     "client": "node.clients",
     "token": "node.token",
+    "jobs": "node.jobs",
     "model": "risk.model",
     "policy": "node.policy",
     "evaluator": "risk.evaluator",

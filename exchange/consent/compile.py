@@ -58,7 +58,7 @@ _DIRECTIVES = frozenset(
 _SILENT = Rule("none")
 
 
-class ConsentDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CompiledConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A consent as compiled: it names people and places, so it is kept encrypted and never on the ledger.
 
     `status` is `unfiled` for a consent that is only drafted or proposed: no terms come of it. `root` says
@@ -98,7 +98,7 @@ def compile_consent(
     now: int,
     members: Mapping[str, str] | None = None,
     base: str = "",
-) -> ConsentDraft:
+) -> CompiledConsent:
     """What a valid R4 `Consent` decides, for whatever recipients there are.
 
     `now` is in milliseconds since 1970 UTC: a start that has passed is left out. With `members` (as in
@@ -125,17 +125,17 @@ def compile_consent(
                 _check_organizations(reader, root, members)
     if reader.problems or status is None:
         raise InvalidResourceError("the consent can't be enforced as it is", problems=reader.problems)
-    return ConsentDraft(str(logical_id), version, status, attested, rounded(root, now))
+    return CompiledConsent(str(logical_id), version, status, attested, rounded(root, now))
 
 
-def concerns(draft: ConsentDraft, recipient: str, members: Mapping[str, str]) -> bool:
+def concerns(draft: CompiledConsent, recipient: str, members: Mapping[str, str]) -> bool:
     """Whether `draft` has terms for `recipient` (an MSP id); one that is over may concern anybody."""
     if draft.status == "active":
         return _cut(draft.root, recipient, members) is not None
     return draft.status == "inactive"
 
 
-def terms_for(draft: ConsentDraft, context: PairContext) -> Terms | None:
+def terms_for(draft: CompiledConsent, context: PairContext) -> Terms | None:
     """The terms of `draft` for one pair; None where it is unfiled or nothing in it concerns the recipient."""
     if not concerns(draft, context.recipient, context.members):
         return None
@@ -149,7 +149,7 @@ def terms_for(draft: ConsentDraft, context: PairContext) -> Terms | None:
     )
 
 
-def terms_id(draft: ConsentDraft, context: PairContext) -> str:
+def terms_id(draft: CompiledConsent, context: PairContext) -> str:
     """The pseudonym that `draft` has within one pair, whether or not it has terms there."""
     return _digest(context.salt, "consent", draft.id)
 

@@ -15,14 +15,14 @@ from collections.abc import Container, Iterable, Mapping
 from chaincode.consent.limits import HELD, check_active, check_terms
 from chaincode.consent.model import ALWAYS, Provision, Terms
 from chaincode.errors import BadArgumentError
-from exchange.consent.compile import ConsentDraft, PairContext, concerns, terms_for, terms_id
+from exchange.consent.compile import CompiledConsent, PairContext, concerns, terms_for, terms_id
 from exchange.errors import Problem, TooCostlyError
 
 _SILENT = Provision("none")
 
 
-def terms_held(
-    drafts: Mapping[bytes, ConsentDraft], context: PairContext, noted: Container[bytes]
+def expected_terms(
+    drafts: Mapping[bytes, CompiledConsent], context: PairContext, noted: Container[bytes]
 ) -> dict[bytes, Terms]:
     """The terms that one pair should hold, by the reference of their consent.
 
@@ -57,7 +57,7 @@ def may_permit(held: Iterable[Terms], recipient: str, now: int) -> bool:
 
 
 def check_bounds(
-    drafts: Mapping[bytes, ConsentDraft],
+    drafts: Mapping[bytes, CompiledConsent],
     changed: Iterable[bytes],
     contexts: Iterable[PairContext],
     *,
@@ -92,7 +92,7 @@ def _too_costly(bound: str) -> TooCostlyError:
     return TooCostlyError("the consent is more than the ledger takes", problems=[problem])
 
 
-def _active(draft: ConsentDraft, context: PairContext) -> Terms | None:
+def _active(draft: CompiledConsent, context: PairContext) -> Terms | None:
     return terms_for(draft, context) if draft.status == "active" else None
 
 

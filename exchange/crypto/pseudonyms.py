@@ -2,11 +2,11 @@
 
 Every member of the consortium reads the whole ledger. A single pseudonym per patient would let a member
 that asks once recognise that patient in everybody's traffic, so each recipient gets its own, derived from
-a secret that never reaches the ledger. Who holds the secret, the custodian and the patient, can
+a secret that never reaches the ledger. The holders of the secret, the custodian and the patient, can
 enumerate all pairs; when it is destroyed, the entries mean nothing any more.
 
-Where the pair towards the recipient is not open, a request is logged under an *attempt name* instead. It
-looks like a pair that was never opened, each is another, and only who holds the secret can tell that two
+Where the pair towards the recipient is not open, a request is logged under a *one-time pseudonym* instead. It
+looks like a pair that was never opened, each is another, and only a holder of the secret can tell that two
 of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
 """
 
@@ -38,7 +38,7 @@ class PatientSecret:
 
     @classmethod
     def generate(cls) -> PatientSecret:
-        """A new secret from the operating system's randomness."""
+        """Draw a new secret from the operating system's randomness."""
         return cls(secrets.token_bytes(SECRET_BYTES))
 
     def __bytes__(self) -> bytes:
@@ -48,18 +48,20 @@ class PatientSecret:
         return "PatientSecret(...)"
 
     def pair(self, recipient: str) -> str:
-        """The pair pseudonym towards the organisation `recipient` (an MSP id): 32 hexadecimal digits.
+        """Return the pair pseudonym towards the organisation `recipient` (an MSP id): 32 hexadecimal digits.
 
         HMAC-SHA-256 (RFC 2104) cut to 128 bits, which RFC 2104 section 5 allows.
         """
         return hmac.digest(self._secret, _PAIR + recipient.encode(), "sha256")[:16].hex()
 
     def salt(self, recipient: str) -> bytes:
-        """32 bytes that salt everything else said about this patient to `recipient`: ids, users, digests."""
+        """Return 32 bytes that salt everything else about this patient to `recipient`: ids, users,
+        digests.
+        """
         return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
 
-    def attempt(self, recipient: str) -> str:
-        """A new name for one request that `recipient` makes without an open pair: 32 hexadecimal digits.
+    def one_time_pseudonym(self, recipient: str) -> str:
+        """Draw a new name for one request that `recipient` makes without an open pair: 32 hexadecimal digits.
 
         Eight random bytes and, so that the holder of the secret finds it again, eight of their
         HMAC-SHA-256. To everybody else all of it is random. Names of one patient repeat after some four
@@ -68,18 +70,18 @@ class PatientSecret:
         drawn = os.urandom(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
 
-    def is_attempt(self, name: str, recipient: str) -> bool:
-        """Whether `name` is one that `attempt` made for this patient and `recipient`.
+    def is_one_time_pseudonym(self, name: str, recipient: str) -> bool:
+        """Return whether `one_time_pseudonym` made `name` for this patient and `recipient`.
 
-        Another's name passes once in 2**64.
+        A name of another patient passes once in 2**64.
         """
         if _NAME.fullmatch(name) is None:
             return False
         raw = bytes.fromhex(name)
         return hmac.compare_digest(self._tag(raw[:_HALF], recipient), raw[_HALF:])
 
-    def attempt_salt(self, name: str) -> bytes:
-        """32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
+    def one_time_salt(self, name: str) -> bytes:
+        """Return 32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
         return hmac.digest(self._secret, _ATTEMPT_SALT + name.encode(), "sha256")
 
     def _tag(self, drawn: bytes, recipient: str) -> bytes:

@@ -17,12 +17,15 @@ from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.load import Fault, Piece
 from exchange.load.ordered_queue import Line, Loaded, Turn, Waiting
 from exchange.load.worker import Answers, Done, Seconds, Wanted, answered, message_of, serve
+from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
 from exchange.services.records.changes import RecordChange
 from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.write_rights import for_loading
+
+_QUOTA = UnboundedQuota("bulk load")
 
 
 class Ingest:
@@ -109,10 +112,11 @@ class Ingest:
 
     async def _look_up(self, references: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         # All at once, so that their decisions share a block of the ledger.
-        results = await asyncio.gather(
-            *(self._conditions.resolve(self._principal, reference) for reference in references),
-            return_exceptions=True,
-        )
+        with Reservation(_QUOTA):
+            results = await asyncio.gather(
+                *(self._conditions.resolve(self._principal, reference) for reference in references),
+                return_exceptions=True,
+            )
         found: dict[str, str] = {}
         refused: dict[str, str] = {}
         for reference, result in zip(references, results, strict=True):

@@ -21,12 +21,16 @@ from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
 from exchange.node.settings import NodeSettings
-from exchange.runtime.quota import Budget, smallest
+from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import Keys
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
+from exchange.services.jobs.kinds import JobKinds
+from exchange.services.jobs.queue import JobQueue
+from exchange.services.jobs.remove_expired import remove_expired
+from exchange.services.jobs.runner import JobRunner
 from exchange.services.membership import Members, Membership
 from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
@@ -216,6 +220,29 @@ def build_scoring(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class JobsRoom:
+    """Takes jobs and runs them."""
+
+    kinds: JobKinds
+    queue: JobQueue
+    runner: JobRunner
+
+
+def build_jobs(ground: Foundation, access: AccessRoom) -> JobsRoom:
+    """Build the jobs of the node, which share a memory quota beside that of the requests."""
+    records, seal = ground.records, ground.keys.job_seal
+    kinds = JobKinds([remove_expired(records)])
+    runner = JobRunner(
+        records=records,
+        kinds=kinds,
+        seal=seal,
+        enforcement=access.enforcement,
+        quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
+    )
+    return JobsRoom(kinds, JobQueue(records, kinds, seal), runner)
+
+
 def build_membership(ground: Foundation, records: RecordsRoom) -> Membership:
     """Build what keeps the members in step with the settings."""
     return Membership(
@@ -257,6 +284,6 @@ def build_gateway(
         writing=records.writing,
         conditions=records.conditions,
         rights=records.rights,
-        budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
+        quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
         scoring=scoring,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.auth.principal import Member
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
 from exchange.services.interactions import Interactions
@@ -20,7 +20,7 @@ from exchange.services.scoring import Scoring
 class Gateway:
     """The services that the API and commands call. `base` is the public FHIR base URL, without a last slash.
 
-    `budget` is shared by its requests; `scoring` is None on a node without a risk model.
+    `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
     """
 
     base: str
@@ -32,5 +32,5 @@ class Gateway:
     writing: Writing
     conditions: Conditions
     rights: WriteRights
-    budget: Budget
+    quota: MemoryQuota
     scoring: Scoring | None = None

@@ -18,6 +18,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
+from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
 
@@ -38,6 +39,7 @@ class Node:
     gateway: Gateway
     indexer: Indexer
     membership: Membership
+    jobs: JobQueue
     away: str | None
 
     def system(self, name: str) -> Principal:
@@ -67,12 +69,16 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         membership = build.build_membership(ground, records)
         await audit.projection.start()
         stack.push_async_callback(audit.projection.close)
+        await access.pairs.load_outbox()
         if away is None:
-            await access.pairs.recover()
-        _run(stack, "consent-outbox", access.pairs.keep_filing())
+            await access.pairs.publish_all()
+        _run(stack, "consent-outbox", access.pairs.keep_publishing())
+        jobs = build.build_jobs(ground, access)
+        await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))
+        _run(stack, "jobs", jobs.runner.keep_running())
         _run(stack, "membership", membership.keep_following())
         gateway = build.build_gateway(ground, records, audit, scoring)
-        yield Node(ground.settings, gateway, records.indexer, membership, away)
+        yield Node(ground.settings, gateway, records.indexer, membership, jobs.queue, away)
 
 
 async def _open_ground(

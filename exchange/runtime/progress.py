@@ -60,7 +60,7 @@ class Work:
         self._before: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
 
     def each(self, units: Iterable[T]) -> Iterator[T]:
-        """`units`, up to the one during which Ctrl-C was pressed."""
+        """Yield `units`, up to the one during which Ctrl-C was pressed."""
         for unit in units:
             yield unit
             if self.interrupted:
@@ -101,7 +101,7 @@ class Work:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupted = True
-        # The second Ctrl-C is for whoever handled it before. Nothing is printed from a signal handler;
+        # The second Ctrl-C is for its former handler. Nothing is printed from a signal handler;
         # the bar, where there is one, shows the new title when it next redraws itself.
         self._restore()
         if self._bar:
@@ -134,7 +134,7 @@ class Work:
 
 
 class Stages:
-    """How far each part of a check is, while it is open: bars on a terminal, and nothing elsewhere."""
+    """The progress of each part of a check, while it is open: bars on a terminal, and nothing elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         console = console or Console(stderr=True)

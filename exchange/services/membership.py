@@ -53,7 +53,7 @@ class Members:
             self.add(member)
 
     def add(self, member: Member) -> None:
-        """Know `member` from now on."""
+        """Add `member` to every view."""
         self._by_msp[member.msp_id] = member
         self._names[member.msp_id] = member.name
         self._references[f"Organization/{member.organization}"] = member.msp_id
@@ -91,7 +91,7 @@ class Membership:
         if not new:
             return
         tokens = {self._references.record("Organization", one.organization): one for one in new}
-        there = await self._records.read(lambda c: documents.current(c, list(tokens)))
+        there = await self._records.read(lambda c: documents.current(c, list(tokens), bodies=False))
         right = for_introducing_members()
         changes = [
             await self._writing.prepare(right, _organization(one), logical_id=one.organization)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,12 @@ QUERIES = {
     "checkpoints": "SELECT name, block, position FROM log.checkpoints ORDER BY name",
 }
 """What is compared, by its name in format 4."""
+RENAMED = {
+    "drafts": "SELECT subject, reference, version, sealed FROM records.compiled_consents",
+    "notes": "SELECT subject, recipient, reference FROM records.requested_consents",
+    "filings": "SELECT subject, reference FROM records.outbox WHERE topic = 'consents'",
+}
+"""The same in a node of this release, where it has another name."""
 LEDGER = ("blocks", "transactions", "versions")
 _LONG = 64
 
@@ -72,11 +78,11 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def of_tables(read: Read) -> dict[str, list[list[Any]]]:
-    """The rows of each of `QUERIES`, in one order whatever the database sorts by."""
+def of_tables(read: Read, queries: Mapping[str, str] = QUERIES) -> dict[str, list[list[Any]]]:
+    """Return the rows of each of `queries`, in one order whatever the database sorts by."""
     return {
         name: sorted(([_plain(value) for value in row] for row in read(query)), key=json.dumps)
-        for name, query in QUERIES.items()
+        for name, query in queries.items()
         if name != "search_tokens"
     } | {"search_tokens": [[_digest_of(read(QUERIES["search_tokens"]))]]}
 

@@ -13,7 +13,7 @@ import msgspec
 
 from chaincode.consent.model import Pair
 from chaincode.policy.model import Policy, PolicyRule
-from exchange.consent.compile import ConsentDraft, terms_id
+from exchange.consent.compile import CompiledConsent, terms_id
 from exchange.consent.provisions import Conditions, Named, Rule
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
@@ -24,7 +24,7 @@ from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
 from exchange.services.access.subject_keys import Keys
-from exchange.services.consents.expected import context_of, seal_draft
+from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.migrations.create import create_records
@@ -87,10 +87,10 @@ class Stalling:
         await self._ledger.close()
 
 
-def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> ConsentDraft:
+def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> CompiledConsent:
     """Return a compiled consent with these exceptions."""
     root = Rule("none", exceptions=tuple(rules))
-    return ConsentDraft(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
+    return CompiledConsent(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
 
 
 def towards(*recipients: str, effect: str = "permit", **conditions: object) -> Rule:
@@ -109,7 +109,7 @@ class Site:
         self.references = References(vault.derive("references"))
         self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
-        self.stored: dict[str, ConsentDraft] = {}
+        self.stored: dict[str, CompiledConsent] = {}
         self.restart()
 
     def restart(self) -> None:
@@ -130,7 +130,7 @@ class Site:
     def reference(self, name: str) -> bytes:
         return self.references.record("Consent", name)
 
-    async def put(self, *drafts: ConsentDraft) -> None:
+    async def put(self, *drafts: CompiledConsent) -> None:
         """Store new versions of consents and file them, as a write does."""
         keys = await self.patient()
         changes = [(keys, self.reference(one.id), one) for one in drafts]
@@ -140,8 +140,8 @@ class Site:
             for one in drafts:
                 version = self.stored[one.id].version + 1 if one.id in self.stored else 1
                 newer.append(msgspec.structs.replace(one, version=version))
-            rows = [seal_draft(keys, self.reference(one.id), one.version, one) for one in newer]
-            await self.records.write(lambda c: [store.put_draft(c, keys.token, row) for row in rows])
+            rows = [seal_consent(keys, self.reference(one.id), one.version, one) for one in newer]
+            await self.records.write(lambda c: [store.put_consent(c, keys.token, row, due=0) for row in rows])
             self.stored |= {one.id: one for one in newer}
 
         await self.pairs.change(changes, commit)

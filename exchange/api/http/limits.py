@@ -3,7 +3,7 @@
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
 length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
 too slowly, ends with 408, and an answer that nobody takes ends the connection. What requests hold together
-is bounded too (`core/budget.py`): a body that there is no memory for is refused before it is read. Each
+is bounded too (`runtime/quota.py`): a body that there is no memory for is refused before it is read. Each
 request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
 chose is not used, since it could carry anything.
 """
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exchange.errors import ThrottledError, TooCostlyError
 from exchange.fhir.outcome import MEDIA_TYPE, refusal
 from exchange.runtime.logs import request_id
-from exchange.runtime.quota import Budget, Share
+from exchange.runtime.quota import MemoryQuota, Reservation
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of the longest body that is read, unless configured otherwise."""
@@ -46,11 +46,11 @@ _THROTTLED: _Refusal = (503, "throttled", "other requests take the gateway's mem
 
 
 class Limits:
-    """ASGI middleware: bounded requests, each with an id and a share of `budget`. `max_body` is in bytes."""
+    """ASGI middleware: bounded requests, each with an id and a reservation. `max_body` is in bytes."""
 
-    def __init__(self, app: ASGIApp, budget: Budget, max_body: int = MAX_BODY) -> None:
+    def __init__(self, app: ASGIApp, quota: MemoryQuota, max_body: int = MAX_BODY) -> None:
         self._app = app
-        self._budget = budget
+        self._quota = quota
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,15 +59,15 @@ class Limits:
             await self._app(scope, receive, send)
             return
         name = os.urandom(16).hex()
-        share = Share(self._budget)
-        exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, share=share)
+        reservation = Reservation(self._quota)
+        exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, reservation=reservation)
         refused = _over(scope) or _announced(scope["headers"], self._max_body)
         if refused:
             await exchange.refuse(refused)
             return
         outer = request_id.set(name)
         try:
-            with share:
+            with reservation:
                 await exchange.run(self._app)
         finally:
             request_id.reset(outer)
@@ -81,10 +81,10 @@ class _Exchange:
     """One request and its answer: counts what comes in, names what goes out."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, name: str, most: int, share: Share
+        self, scope: Scope, receive: Receive, send: Send, *, name: str, most: int, reservation: Reservation
     ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._share = share
+        self._reservation = reservation
         self._taken = self._arrived = 0
         self._header = (b"x-request-id", name.encode())
         self._left = most
@@ -135,7 +135,7 @@ class _Exchange:
 
     def _make_room(self, size: int) -> None:
         if size > self._taken:
-            self._share.take(size - self._taken)
+            self._reservation.reserve(size - self._taken)
             self._taken = size
 
     async def _next(self) -> Message:
@@ -159,7 +159,7 @@ class _Exchange:
     async def _send_large(self, message: Message) -> None:
         # What the answer was made of is gone. Each piece waits until the one before it has been taken.
         body, more = message["body"], message.get("more_body", False)
-        self._share.hold(min(self._share.held, self._arrived + len(body)))
+        self._reservation.hold(min(self._reservation.held, self._arrived + len(body)))
         for start in range(0, len(body), PIECE):
             left = len(body) - start
             piece = {**message, "body": body[start : start + PIECE], "more_body": more or left > PIECE}

@@ -255,7 +255,7 @@ def _member(place: NodeFolder, settings: NodeSettings, option: str, text: str) -
 def _is_stored(place: NodeFolder, organization: str) -> bool:
     with open_parts(place) as node:
         reference = node.keys.references.record("Organization", organization)
-        return bool(asyncio.run(node.records.read(lambda c: documents.current(c, [reference]))))
+        return bool(asyncio.run(node.records.read(lambda c: documents.current(c, [reference], bodies=False))))
 
 
 def _rules(path: Path) -> tuple[PolicyRule, ...]:

@@ -2,14 +2,14 @@
 
 1. Every question names the principal, what it does, and the subjects whose records it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
-3. Who asked for what is sealed beside the entry before anything is released.
+3. The requester and the request are sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
 
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
-own, which only the patient's secret recognises, and decided as a pair that is not open. A request for what
-does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a hidden record
-from none, or one patient's from another's. What is left to be told by open pairs, sizes and times stands
-in `docs/leakage.md`, "What a refused request tells".
+own, which only the patient's secret recognises, and decided as a pair that is not open. A request for a
+record that does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a
+hidden record from none, or one patient's from another's. `docs/leakage.md`, "What a refused request tells",
+says which conclusions open pairs, sizes and times still allow.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.client import Ask, LedgerClient
+from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.pairs import Pairs
@@ -48,7 +49,7 @@ MOST_SUBJECTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a principal wants to do.
+    """A principal's request, as the ledger is asked for it.
 
     `interaction` is FHIR's name (`read`, `search-type` ...); `target` says of what, as asked for: it is
     sealed and may hold identifiers. `classes` are the resource types asked for. A score names its `model`
@@ -65,7 +66,7 @@ class Question:
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the ledger's entry does not say, sealed under the subject's key."""
+    """The part of a request that its entry on the ledger leaves out, sealed under the subject's key."""
 
     client: str
     organization: str
@@ -80,7 +81,7 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the ledger said: its transaction, the decision for each subject, and the Permit if any.
+    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
 
     With the transaction's id, `places` names each subject's entry in the access log.
     """
@@ -93,7 +94,7 @@ class Answer:
     keys: Mapping[bytes, SubjectKeys]
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
-        """Whether documents of exactly these `subjects` may be opened."""
+        """Return whether documents of exactly these `subjects` may be opened."""
         return self.permit is not None and self.permit.covers(tuple(subjects))
 
 
@@ -117,7 +118,7 @@ class Enforcement:
         self._ledger = ledger
         self._entries = entries
         self._details = Coalescer(self._keep)
-        self._nobody = references.nobody()
+        self._stranger = references.nobody()
         self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
@@ -132,7 +133,7 @@ class Enforcement:
         return await self._ask(question, tuple(dict.fromkeys(subjects)))
 
     async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
-        """`ask` for any number of subjects, in as many transactions as it takes."""
+        """Ask for any number of subjects, in as many transactions as it takes; see `ask`."""
         tokens = tuple(dict.fromkeys(subjects))
         count = max(1, -(-len(tokens) // MOST_SUBJECTS))
         # Of equal size: alone in its transaction, a subject's entry would name the others' (see `_detail`).
@@ -147,9 +148,9 @@ class Enforcement:
                 owners.append(keys[token])
                 asks.append(self._named(question, keys[token]))
             else:
-                # What is nobody's is the directory's, so that it takes the same steps to find nothing.
+                # A request for an unknown patient runs against the directory subject, so both cost the same.
                 owners.append(keys.get(token) or await self._directory())
-                asks.append(self._attempt(question, token, owners[-1]))
+                asks.append(self._one_time(question, token, owners[-1]))
         authorization = await self._ledger.authorize(asks)
         details: list[log_tables.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
@@ -166,11 +167,11 @@ class Enforcement:
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
     ) -> tuple[Mapping[bytes, SubjectKeys], frozenset[bytes]]:
-        """The keys of those of `tokens` that are subjects, and whose pair with who asks is open.
+        """Return the keys of those of `tokens` that are subjects, and those with a pair that is open.
 
         Until another organisation has been permitted something of them, their keys are read and unwrapped
-        each time, whether or not somebody else's request has brought them to hand; and who is nobody is
-        looked up like somebody. So neither a first request nor the next ones tell the one from the other.
+        each time, whether or not another request has brought them to hand; and an unknown patient is looked
+        up like a known one. So neither a first request nor the next ones tell the one from the other.
         """
         principal = question.principal
         recipient = principal.organization
@@ -178,21 +179,23 @@ class Enforcement:
         if known or recipient == self._ledger.msp_id:
             keys = await self._keys.find(tokens)
             return keys, await self._pairs.ensure(list(keys.values()), recipient)
-        sought = tokens or (self._nobody,)
+        sought = tokens or (self._stranger,)
         directory = await self._directory()
         keys = await self._keys.read_anew(sought, directory.token)
-        nobody = [token for token in sought if token not in keys]
-        return keys, await self._pairs.ensure(list(keys.values()), recipient, nobody=nobody)
+        strangers = [token for token in sought if token not in keys]
+        return keys, await self._pairs.ensure(list(keys.values()), recipient, strangers=strangers)
 
     async def _keep(self, details: Sequence[log_tables.DetailRow]) -> None:
         await self._entries.write(lambda c: log_tables.add_details(c, details))
 
     def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
-        """The bytes of `stored` if the answer permits it and its obligations admit it, else None.
+        """Return the bytes of `stored` if the answer permits it and its obligations admit it, else None.
 
         Raises:
             DamagedError: the stored row does not verify.
+            NoQuotaError: this task has no memory quota.
         """
+        quota.current().reserve(0)
         if answer.permit is not None and not answer.permit.fresh:
             raise UnavailableError("the request took longer than its permission holds; ask for less at once")
         if answer.permit is None or not answer.permits(stored.subjects):
@@ -224,11 +227,11 @@ class Enforcement:
             self._names[name] = names
         return Ask(keys.token, _request(question, keys.token, names))
 
-    def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
+    def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
         # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
-        name = secret.attempt(question.principal.organization)
-        names = _names(question.principal, name, secret.attempt_salt(name), self._base)
+        name = secret.one_time_pseudonym(question.principal.organization)
+        names = _names(question.principal, name, secret.one_time_salt(name), self._base)
         return Ask(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -241,12 +244,12 @@ def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
 
 
 def detail_label(tx_id: str, n: int) -> bytes:
-    """The label that binds a sealed detail to its entry."""
+    """Return the label that binds a sealed detail to its entry."""
     return f"detail/{tx_id}/{n}".encode()
 
 
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
-    """The detail that was sealed for entry `n` of `tx_id`."""
+    """Return the detail that was sealed for entry `n` of `tx_id`."""
     return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
 
 
@@ -268,7 +271,7 @@ def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
 
 
 def _without_others(target: str, patient: str) -> str:
-    # What concerns several patients may name them: each reads only that it was asked for.
+    # A request about several patients may name them: each of them reads its own part alone.
     path = target.partition("?")[0]
     match path.split("/", 2):
         case ["Patient", named, *rest] if named != patient:
@@ -282,7 +285,7 @@ def _salted(salt: bytes, kind: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """How one principal's requests about one subject are named on the ledger; the same for each of them."""
+    """The names on the ledger of one principal's requests about one subject; the same for each of them."""
 
     pair: str
     salt: bytes

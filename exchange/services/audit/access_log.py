@@ -158,7 +158,7 @@ class Audit:
         lost, self._explained = await self._entries.read(
             lambda c: log_tables.unexplained(c, self._msp_id, after=self._explained)
         )
-        attempts = {name for name, recipient in lost if secret.is_attempt(name, recipient)}
+        attempts = {name for name, recipient in lost if secret.is_one_time_pseudonym(name, recipient)}
         return [*names, *sorted(attempts)], subject
 
     async def _rows(self, answer: Answer, which: Filter, *, before: int | None, limit: int) -> list[LogRow]:

@@ -47,6 +47,7 @@ from exchange.errors import (
 )
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
+from exchange.store.records import jobs
 
 LIFETIME: Final = 300
 """Seconds that a client's access token holds."""
@@ -64,7 +65,6 @@ _decode = msgspec.json.Decoder(Principal).decode
 _CLOCKS_APART = 300
 """Seconds that a used assertion is remembered beyond its life: a process whose clock is ahead must not
 forget what another one, behind, would still accept."""
-_SWEEP = 16  # rows per issued token: more than one token adds, so old rows dwindle
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Tokens:
         return [client for client, _ in rows]
 
     async def disable(self, client_id: str) -> None:
-        """Give the client no more tokens and void those it holds.
+        """Give the client no more tokens, void those it holds and cancel its jobs.
 
         Raises:
             NotFoundError: no enabled client has this id.
@@ -239,8 +239,10 @@ class Tokens:
         client = self._checked(store.find(connection, client_id, lock=True))
         if client is None or client.disabled is not None:
             return False
-        client = msgspec.structs.replace(client, disabled=_ms(self._now()))
+        now = _ms(self._now())
+        client = msgspec.structs.replace(client, disabled=now)
         store.disable(connection, client, self._seal.mac(client))
+        jobs.cancel_of_client(connection, client_id, now)
         return True
 
     async def _authenticate(self, claimed: assertions.Assertion) -> Client:
@@ -308,7 +310,6 @@ class Tokens:
         until = claimed.expires + _CLOCKS_APART
         if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):
             raise OAuthError("invalid_client", "this assertion has been used; sign a new one with a new jti")
-        store.sweep(connection, _ms(self._now()), limit=_SWEEP)
 
     async def _look_up(self, token: str, digest: bytes) -> Principal:
         self._known.pop(digest, None)

@@ -90,7 +90,7 @@ class Conditions:
         if not query.clauses:
             raise BadRequestError("a condition needs at least one search parameter")
         query = msgspec.structs.replace(query, count=2)
-        with quota.current().passing():
+        with quota.current().temporarily():
             found = await self._searching.search(principal, query, target=f"{resource_type}?{condition}")
         if len(found.resources) > 1:
             raise PreconditionError("the condition matches more than one record")

@@ -23,8 +23,9 @@ from exchange.crypto.references import References
 from exchange.errors import ConflictError, NotFoundError, PreconditionError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import Keys
-from exchange.services.consents.expected import seal_draft
+from exchange.services.consents.expected import seal_consent
 from exchange.services.consents.pairs import Change, Pairs
+from exchange.services.consents.publish import LEFT_TO_WRITER_MS
 from exchange.services.interactions import Outcome
 from exchange.services.records.changes import (
     Deletion,
@@ -235,8 +236,8 @@ class _Commit:
                     return
         if record.draft is not None:
             draft = msgspec.structs.replace(record.draft, version=version)
-            row = seal_draft(owners[0], reference, version, draft)
-            subjects.put_draft(self._connection, owners[0].token, row)
+            row = seal_consent(owners[0], reference, version, draft)
+            subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)
         body = with_identity(record.body, logical_id=record.logical_id, version=version, written=self._now)
         envelope = self._seal(owners, reference, version, content, body, tokens=record.tokens)
         self.new.append(NewVersion(envelope, record.subjects, self._now, deleted=False, tokens=record.tokens))

@@ -15,7 +15,7 @@ from exchange.auth.principal import Kind, Principal
 from exchange.crypto.references import References
 from exchange.errors import ForbiddenError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.runtime import quota
-from exchange.runtime.quota import COPIES
+from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.services.records.read import HIDDEN, Reading, Released, subjects_of
 from exchange.services.records.search import MOST_BYTES
@@ -97,12 +97,12 @@ class Histories:
         question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
         scan = _Scan(question, await self._reading.current(reference), limit)
         position = below
-        share = quota.current()
-        before = share.held
+        reservation = quota.current()
+        before = reservation.held
         while True:
             found = await self._fetch(scan, reference, position)
             answer = await self._release(scan, found.rows)
-            share.hold(before + COPIES * scan.size)
+            reservation.hold(before + COPIES_IN_MEMORY * scan.size)
             ended = len(found.rows) <= limit and not found.cut
             if scan.is_over or ended or answer.permit is None:
                 break
@@ -118,7 +118,7 @@ class Histories:
             reference=reference,
             below=position,
             limit=scan.limit + 1,
-            take=quota.current().take,
+            take=quota.current().reserve,
         )
         try:
             return await self._records.read(find)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange.consent.compile import ConsentDraft, compile_consent
+from exchange.consent.compile import CompiledConsent, compile_consent
 from exchange.crypto.index_tokens import TokenKeys
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
@@ -50,7 +50,7 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     patients: tuple[str, ...]
     subjects: tuple[bytes, ...]
     tokens: bytes
-    draft: ConsentDraft | None = None
+    draft: CompiledConsent | None = None
 
 
 def new_id() -> str:
@@ -143,7 +143,7 @@ class Indexer:
             self._owners[patient] = known
         return known
 
-    def _draft(self, resource: dict[str, Any], patients: tuple[str, ...], patient: str) -> ConsentDraft:
+    def _draft(self, resource: dict[str, Any], patients: tuple[str, ...], patient: str) -> CompiledConsent:
         if len(patients) != 1:
             problem = Problem("Consent.patient", "must name one patient of this server", "value")
             raise InvalidResourceError("a consent belongs to one patient", problems=[problem])

@@ -56,7 +56,7 @@ async def with_body(records: Database, answer: Answer, stored: Stored) -> Stored
     """
     if stored.envelope.sealed or not answer.permits(stored.subjects):
         return stored
-    reference, number, take = stored.envelope.reference, stored.version, quota.current().take
+    reference, number, take = stored.envelope.reference, stored.version, quota.current().reserve
     return await records.read(lambda c: documents.version(c, reference, number, take=take))
 
 
@@ -87,7 +87,7 @@ class Reading:
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
         )
         if version is not None:
-            take = quota.current().take
+            take = quota.current().reserve
             try:
                 stored = await self._records.read(
                     lambda c: documents.version(c, reference, version, take=take)
@@ -140,7 +140,7 @@ class Reading:
         if stored.deleted:
             if not answer.permits(stored.subjects):
                 return None  # without looking further, as for what does not exist
-            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().take
+            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().reserve
             deleted = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
             if deleted is None or self._enforcement.release(answer, deleted) is None:
                 return None

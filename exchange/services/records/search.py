@@ -34,7 +34,7 @@ from exchange.fhir.bundle import FoundResource
 from exchange.fhir.compartment import DIRECTORY_TYPES
 from exchange.fhir.search import Query
 from exchange.runtime import quota
-from exchange.runtime.quota import COPIES, PAGE
+from exchange.runtime.quota import COPIES_IN_MEMORY, PAGE_LIMIT
 from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
@@ -43,8 +43,8 @@ from exchange.store.records.documents import Clause, Stored, Taken, Within
 
 MOST_SCANNED = 20_000
 """Candidates that one page looks at."""
-MOST_BYTES = PAGE
-"""As `PAGE`; only what may be seen counts."""
+MOST_BYTES = PAGE_LIMIT
+"""As `PAGE_LIMIT`; only what may be seen counts."""
 MOST_ASKED = 2_000
 """Subjects that one page asks the ledger for."""
 _CHUNK = 200
@@ -196,7 +196,7 @@ class Searching:
             within=Within([subject], [self._references.compartment(subject)]),
             newest_first=True,
             limit=limit,
-            take=quota.current().take,
+            take=quota.current().reserve,
         )
         return await self._records.read(find)
 
@@ -239,8 +239,8 @@ class Searching:
     async def _scan(self, source: _Source, wanted: _Wanted) -> FoundPage:
         page = _Page(wanted)
         position, scanned = wanted.after, 0
-        share = quota.current()
-        before = share.held
+        reservation = quota.current()
+        before = reservation.held
         while source.within is None or source.within.subjects:
             find = partial(
                 documents.search,
@@ -250,12 +250,12 @@ class Searching:
                 after=position,
                 newest_first=wanted.newest_first,
                 limit=(size := page.next_size),
-                take=share.take,
+                take=reservation.reserve,
             )
             taken = await self._records.read(find)
             chunk = taken.rows
             page.add(await source.open(chunk))
-            share.hold(before + COPIES * page.size)
+            reservation.hold(before + COPIES_IN_MEMORY * page.size)
             scanned += len(chunk)
             if len(chunk) < size and not taken.cut:
                 break

@@ -293,10 +293,10 @@ class _Reads:
         try:
             if self._left <= 0:
                 raise TooCostlyError("the bundle reads too much at once; ask for the rest in another one")
-            share = quota.current()
-            with share.passing():
+            reservation = quota.current()
+            with reservation.temporarily():
                 found = await step.row.handle(principal, step.interaction, b"")
-            share.take(len(found.body))
+            reservation.reserve(len(found.body))
         except ExchangeError as refused:
             return _refused(refused)
         self._left -= len(found.body)

@@ -183,6 +183,14 @@ def sweep(connection: Connection, now: int, *, limit: int) -> int:
     return gone.rowcount + used.rowcount
 
 
+def has_expired(connection: Connection, now: int) -> bool:
+    """Return whether `sweep` would delete anything."""
+    return any(
+        connection.execute(_oldest(table, now, 1)).first() is not None
+        for table in (access_tokens, used_assertions)
+    )
+
+
 def _oldest(table: Table, now: int, limit: int) -> Any:
     expires = table.c.expires
     return select(*table.primary_key).where(expires <= now).order_by(expires).limit(limit)

@@ -34,7 +34,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.crypto.documents import Envelope
 from exchange.errors import DamagedError
-from exchange.runtime.quota import LOOK
+from exchange.runtime.quota import FETCH_LIMIT
 from exchange.store.engine.dialect import WHOLE, insert_many, is_postgres, run
 from exchange.store.records.schema import metadata
 
@@ -86,7 +86,7 @@ MOST_WITHIN = 50_000
 """Documents up to which `search` looks at all that is `within` before anything else."""
 
 
-MOST_READ = LOOK
+MOST_READ = FETCH_LIMIT
 LARGE = 256 << 10
 """Bytes of a sealed body beyond which `current` leaves it out: `version` reads it, and accounts for it."""
 Take = Callable[[int], None]

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exchange.cli.errors import run
 from exchange.demo.process import await_ready, end, free_port
 from tests.support.shared_data import SHARED
 
@@ -306,3 +307,25 @@ def test_the_synthea_sample_loads_without_a_fault(node: Path) -> None:
     done = consentry("load", node, *first, *some, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     assert " 0 faults" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("dask.distributed", "cohorts"),
+        ("xgboost", "training"),
+        ("psycopg", "postgresql"),
+        ("uvicorn", "gateway"),
+    ],
+)
+def test_a_module_that_is_not_installed_names_the_extra_that_installs_it(
+    capsys: pytest.CaptureFixture[str], module: str, extra: str
+) -> None:
+    def command() -> None:
+        raise ModuleNotFoundError(name=module)
+
+    with pytest.raises(SystemExit, match="1"):
+        run(command)
+    assert capsys.readouterr().err == (
+        f"error: this command needs {module}, which is not installed; install consentry[{extra}]\n"
+    )

@@ -30,7 +30,7 @@ def test_a_missing_package_is_told_with_its_extra(missing: str) -> None:
     with pytest.raises(CommandError) as refused, needs_extra("demo"):
         raise ModuleNotFoundError(name=missing)
     assert str(refused.value) == (
-        f"this command needs the extra demo: {missing} is not installed; run pip install 'consentry[demo]'"
+        f"this command needs {missing}, which is not installed; install consentry[demo]"
     )
 
 

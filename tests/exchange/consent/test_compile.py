@@ -8,7 +8,7 @@ import pytest
 from chaincode.consent import limits
 from chaincode.consent.model import Actor, Condition, Period, Provision, Reference
 from exchange.consent.compile import (
-    ConsentDraft,
+    CompiledConsent,
     PairContext,
     compile_consent,
     concerns,
@@ -648,7 +648,7 @@ def test_a_salt_has_32_bytes_and_is_not_shown():
 
 def test_a_draft_survives_its_encoding():
     draft = compiled(SHARED)
-    assert msgspec.json.decode(msgspec.json.encode(draft), type=ConsentDraft) == draft
+    assert msgspec.json.decode(msgspec.json.encode(draft), type=CompiledConsent) == draft
     assert msgspec.structs.replace(draft, version=2).version == 2
 
 

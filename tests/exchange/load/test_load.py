@@ -21,6 +21,7 @@ from exchange.load.worker import Ready
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
 from exchange.node.open import Node, open_node
+from exchange.runtime.quota import Reservation, UnboundedQuota
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 
@@ -51,7 +52,8 @@ async def load(node: Node, *paths: Path, journal: Journal | None = None) -> list
 
 
 async def stored(node: Node, resource_type: str, logical_id: str) -> dict[str, Any]:
-    released = await node.gateway.reading.read(node.system("test"), resource_type, logical_id)
+    with Reservation(UnboundedQuota("test")):
+        released = await node.gateway.reading.read(node.system("test"), resource_type, logical_id)
     found: dict[str, Any] = json.loads(released.body)
     return found
 

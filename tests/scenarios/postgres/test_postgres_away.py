@@ -175,7 +175,7 @@ def test_nothing_is_released_while_the_log_takes_no_details(
     assert seen(site, patient).json()["entry"]
 
 
-@pytest.mark.parametrize("table", ["documents", "drafts", "filings", "notes"])
+@pytest.mark.parametrize("table", ["documents", "compiled_consents", "outbox", "requested_consents"])
 def test_a_revocation_that_the_server_refuses_holds_once_it_was_acknowledged(
     site: Site, patient: str, connection: psycopg.Connection[Any], table: str
 ) -> None:

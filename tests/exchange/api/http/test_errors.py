@@ -34,7 +34,7 @@ from exchange.errors import (
     UnavailableError,
 )
 from exchange.runtime import logs
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 
 SECRET = "Erika Mustermann 1964-08-12"
 LIMIT = 1000
@@ -102,7 +102,7 @@ def application() -> FastAPI:
 
     app.add_middleware(Faulty)
     errors.install(app)
-    app.add_middleware(Limits, budget=Budget(1 << 30), max_body=LIMIT)
+    app.add_middleware(Limits, quota=MemoryQuota(1 << 30), max_body=LIMIT)
     return app
 
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from exchange.api.http import limits
 from exchange.api.http.limits import Limits
 from exchange.api.http.protocol import LONGEST_HEAD, Wire
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 
 QUICK = 0.3
 
@@ -39,7 +39,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(limits, "SLOWEST", 4 * QUICK)
     app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
     config = uvicorn.Config(
-        Limits(app, Budget(1 << 30), max_body=10_000),
+        Limits(app, MemoryQuota(1 << 30), max_body=10_000),
         http=Hasty,
         log_config=None,
         lifespan="off",

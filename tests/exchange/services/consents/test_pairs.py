@@ -25,6 +25,7 @@ from exchange.services.consents import pairs, publish
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log
+from exchange.store.records import outbox
 from exchange.store.records import subjects as store
 from tests.support.pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
 
@@ -410,13 +411,13 @@ async def test_an_opening_that_the_contract_refuses_counts_as_closed(site: Site,
 
 async def test_one_opening_of_many_that_is_refused_leaves_the_others(site: Site, monkeypatch: Any) -> None:
     patients = [await site.patient(name) for name in ("q", "r", "p")]
-    seen = publish.Holdings.opening
+    seen = publish.DesiredConsents.opening
 
     def broken(self: Any, recipient: str) -> Any:
         opening = seen(self, recipient)
         return opening if self.keys is not patients[2] else type(opening)("no name", recipient, "patient")
 
-    monkeypatch.setattr(publish.Holdings, "opening", broken)
+    monkeypatch.setattr(publish.DesiredConsents, "opening", broken)
     assert await site.pairs.ensure(patients, A) == {keys.token for keys in patients[:2]}
 
 
@@ -431,7 +432,7 @@ async def test_a_refused_filing_stops_requests_of_that_recipient_alone(site: Sit
     assert await site.ensure(A)
     assert await site.ensure(C)
     assert await states(site, C) == [("inactive", 2)]
-    assert await site.pairs.recover() == 0
+    assert await site.pairs.publish_all() == 0
     await site.put(draft("c", [large(100)]))
     assert await site.ensure(B)
 
@@ -468,7 +469,7 @@ async def test_a_change_that_waits_is_known_after_a_restart(site: Site) -> None:
     await revoked_without_answer(site)
     site.restart()
     site.ledger.fates.append("never")
-    assert await site.pairs.recover() == 0
+    assert await site.pairs.publish_all() == 0
     await site.ensure(B)
     assert await states(site, B) == [("inactive", 2)]
 
@@ -514,11 +515,11 @@ async def test_a_change_goes_on_when_its_caller_is_gone(site: Site) -> None:
 
 async def test_nothing_is_left_in_the_outbox(site: Site) -> None:
     await revoked_without_answer(site)
-    keeping = asyncio.create_task(site.pairs.keep_filing())
-    assert await site.pairs.recover() == 1
+    keeping = asyncio.create_task(site.pairs.keep_publishing())
+    assert await site.pairs.publish_all() == 1
     keeping.cancel()
-    assert await site.records.read(store.unfiled_subjects) == []
-    assert await site.pairs.recover() == 0
+    assert await site.records.read(lambda c: outbox.count(c, store.CONSENTS)) == 0
+    assert await site.pairs.publish_all() == 0
 
 
 def test_every_member_of_the_tests_is_one() -> None:
