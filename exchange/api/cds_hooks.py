@@ -114,8 +114,8 @@ class _Services:
         return {"label": f"Consentry at {self._gateway.member.name}", "url": self._gateway.base}
 
     def _card(self, assessed: Assessed) -> dict[str, Any]:
-        model, judgement = self._scoring.model, assessed.judgement
-        compared = f"{judgement.relative:g} times the share in {model.title}"
+        model, qualitative_risk = self._scoring.model, assessed.qualitative_risk
+        compared = f"{qualitative_risk.relative:g} times the share in {model.title}"
         lines = [
             f"{model.outcome['text']}: {assessed.probability:.1%}, {compared}.",
             "An estimate to draw attention, computed on encrypted features. It is no diagnosis.",
@@ -123,11 +123,11 @@ class _Services:
         if assessed.missing:
             lines.append(f"Not recorded, so not used: {', '.join(assessed.missing)}.")
         place = f"RiskAssessment/{assessed.written.logical_id}"
-        summary = f"Risk {assessed.probability:.0%} ({judgement.code}): {model.outcome['text']}"
+        summary = f"Risk {assessed.probability:.0%} ({qualitative_risk.code}): {model.outcome['text']}"
         return {
             "uuid": str(uuid4()),
             "summary": _cut(summary),
-            "indicator": _INDICATORS[judgement.code],
+            "indicator": _INDICATORS[qualitative_risk.code],
             "detail": "\n\n".join(lines),
             "source": self._source(),
             "links": [

@@ -69,7 +69,7 @@ class _Tour:
         print(f"{self._step:2}. {text}", flush=True)
 
     def run(self) -> None:
-        """All steps in order."""
+        """Tell all steps in order."""
         training = Training(self._folder.with_name("model"))  # meanwhile, in a process of its own
         try:
             demo = asyncio.run(self._build(free_port()))
@@ -103,7 +103,7 @@ class _Tour:
         return await build(self._folder, port, self._people)
 
     def _disturb(self, story: _Story) -> None:
-        """Nothing can be lost that one process holds."""
+        """Leave everything in place: a ledger in the gateway's process can't be cut off."""
 
     def _verify(self) -> None:
         code, said = _consentry("verify", str(self._folder))
@@ -205,7 +205,7 @@ class _Story:
         return len(answer.json().get("entry", [])), self._note(answer, "any")
 
     def store(self) -> None:
-        """The hospital's own system adds a record and reads it back."""
+        """Add a record as the hospital's own system, and read it back."""
         body = {
             "resourceType": "Observation",
             "status": "final",
@@ -227,7 +227,7 @@ class _Story:
         self._say(f"created and read by {CITY.name} itself, transaction {self._note(read, 'permit')}")
 
     def refused_read(self) -> None:
-        """Another member asks without a consent."""
+        """Ask as another member, without a consent."""
         answer = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
         _expect(answer.status_code == 404, f"an unpermitted read answered {answer.status_code}")
         nothing = self._lake.call(self._http, "GET", "Observation/00000000-0000-4000-8000-000000000000")
@@ -258,12 +258,12 @@ class _Story:
             self._consent = answer.json()["id"]
 
     def grant(self) -> None:
-        """The patient permits."""
+        """Permit, as the patient."""
         self._put("active", {})
         self._say(f"granted: the patient lets {LAKE.name} read for treatment")
 
     def permitted_read(self) -> None:
-        """The same request, now permitted; for another purpose it is not."""
+        """Ask the same, now permitted; and once more for another purpose, which is not."""
         answer = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
         _expect(answer.status_code == 200, f"a permitted read answered {answer.status_code}")
         self._say(f"permitted: the same read, transaction {self._note(answer, 'permit')}")
@@ -273,13 +273,13 @@ class _Story:
         self._say(f"refused: the same read for research, transaction {self._note(refused, 'deny')}")
 
     def refused_score(self) -> None:
-        """Another member asks for the patient's risk without a consent."""
+        """Ask for the patient's risk as another member, without a consent."""
         answer = self._lake.call(self._http, "POST", f"Patient/{self._patient}/$assess-risk")
         _expect(answer.status_code == 404, f"an unpermitted score answered {answer.status_code}")
         self._say(f"refused: {LAKE.name} asks for the patient's risk, {self._note(answer, 'deny')}")
 
     def score(self) -> None:
-        """The same question, now permitted: asked, computed on ciphertext, committed to, stored, shown."""
+        """Ask for the risk once more: permitted, computed on ciphertext, committed to, stored, shown."""
         answer = self._lake.call(self._http, "POST", f"Patient/{self._patient}/$assess-risk")
         _expect(answer.status_code == 200, f"a score answered {answer.status_code}: {answer.text[:300]}")
         risk = answer.json()
@@ -297,7 +297,7 @@ class _Story:
         self._say(f"stored: RiskAssessment/{risk['id']}, read back in {self._note(again, 'permit')}")
 
     def narrow(self) -> None:
-        """The patient withholds one kind of record."""
+        """Withhold one kind of record, as the patient."""
         before, _ = self._search(self._lake)
         codes = [{"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}]
         self._put("active", {"provision": [{"type": "deny", "code": codes}]})
@@ -309,7 +309,7 @@ class _Story:
         self._say(f"narrowed: heart rates are withheld, {before} matches become {after}, transaction {tx}")
 
     def revoke(self) -> None:
-        """The patient revokes, and the next read is refused."""
+        """Revoke as the patient, and see the next read refused."""
         self._put("inactive", {})
         answer = self._lake.call(self._http, "GET", f"Observation/{self._observation}")
         _expect(answer.status_code == 404, "a read after the revocation was released")
@@ -318,7 +318,7 @@ class _Story:
         self._say(f"revoked: the next read is refused, transaction {self._note(answer, 'deny')}")
 
     def read_the_log(self) -> None:
-        """The patient and the officer read what happened."""
+        """Read the log as the patient and as the officer."""
         token = self._token("patient", str(self._demo.folder.path), self._patient)
         events = self._events(token, "AuditEvent?_count=200")
         shown = {_transaction(event): event for event in events}
@@ -339,7 +339,7 @@ class _Story:
         self._say(f"reviewed: the officer sees {len(refusals)} refusals; this reading is logged as well")
 
     def refused_without_ledger(self) -> None:
-        """The hospital's peer is gone: nothing is released, to nobody."""
+        """Ask while the hospital's peer is gone: nothing is released, not to the hospital itself."""
         answer = self._city.call(self._http, "GET", f"Observation/{self._observation}")
         _expect(answer.status_code == 503, f"a read without the ledger answered {answer.status_code}")
         _expect("retry-after" in answer.headers, "the answer does not say when to come again")
@@ -347,7 +347,7 @@ class _Story:
         self._say(f"cut off: {CITY.name}'s peer is killed, and its own read is refused with 503")
 
     def answered_again(self) -> None:
-        """The peer is back, and so is the gateway, by itself."""
+        """Ask until the peer is back, and with it the gateway, by itself."""
         started = time.monotonic()
         while True:
             answer = self._city.call(self._http, "GET", f"Observation/{self._observation}")

@@ -186,7 +186,7 @@ def build_audit(ground: Foundation, access: AccessRoom) -> AuditRoom:
     settings = ground.settings
     reader = partial(open_reader, ground.folder.ledger) if settings.ledger == "embedded" else None
     projection = Projection(
-        ground.transactions, ground.log, witness=reader, policy_changed=access.pairs.policy_changed
+        ground.transactions, ground.log, open_reader=reader, policy_changed=access.pairs.policy_changed
     )
     audit = Audit(
         msp_id=settings.msp_id,
@@ -281,6 +281,7 @@ def build_gateway(
             interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url
         ),
         reading=records.reading,
+        histories=records.histories,
         writing=records.writing,
         conditions=records.conditions,
         rights=records.rights,

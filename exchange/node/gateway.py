@@ -11,6 +11,7 @@ from exchange.services.capabilities import Capabilities
 from exchange.services.interactions import Interactions
 from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
+from exchange.services.records.history import Histories
 from exchange.services.records.read import Reading
 from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
@@ -18,7 +19,7 @@ from exchange.services.scoring import Scoring
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The services that the API and commands call. `base` is the public FHIR base URL, without a last slash.
+    """The services that the API and commands call. `base` is the FHIR base URL without a trailing slash.
 
     `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
     """
@@ -29,6 +30,7 @@ class Gateway:
     interactions: Interactions
     capabilities: Capabilities
     reading: Reading
+    histories: Histories
     writing: Writing
     conditions: Conditions
     rights: WriteRights

@@ -14,7 +14,7 @@ import msgspec
 from chaincode.consent.model import Pair
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import CompiledConsent, terms_id
-from exchange.consent.provisions import Conditions, Named, Rule
+from exchange.consent.provisions import NamedCondition, NamedEntity, NamedProvision
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -22,7 +22,7 @@ from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
@@ -80,23 +80,25 @@ class Stalling:
     async def evaluate(self, function: str, args: bytes) -> bytes:
         return await self._ledger.evaluate(function, args)
 
-    def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+    def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         return self._ledger.events(after)
 
     async def close(self) -> None:
         await self._ledger.close()
 
 
-def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> CompiledConsent:
+def draft(
+    name: str, rules: Iterable[NamedProvision], status: str = "active", version: int = 1
+) -> CompiledConsent:
     """Return a compiled consent with these exceptions."""
-    root = Rule("none", exceptions=tuple(rules))
+    root = NamedProvision("none", exceptions=tuple(rules))
     return CompiledConsent(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
 
 
-def towards(*recipients: str, effect: str = "permit", **conditions: object) -> Rule:
+def towards(*recipients: str, effect: str = "permit", **conditions: object) -> NamedProvision:
     """Return a rule about these organisations."""
-    actors = tuple(Named("organization", f"Organization/{name}") for name in recipients)
-    return Rule(effect, Conditions(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
+    actors = tuple(NamedEntity("organization", f"Organization/{name}") for name in recipients)
+    return NamedProvision(effect, NamedCondition(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
 
 
 class Site:

@@ -20,7 +20,7 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError, TooCostlyError
 from exchange.fhir import search
-from exchange.fhir.audit_event import Who, actions_of, audit_event, parse_event_id
+from exchange.fhir.audit_event import EntryDetail, actions_of, audit_event, parse_event_id
 from exchange.fhir.bundle import FoundResource
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
@@ -182,7 +182,7 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
-        who = Who(
+        who = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,

@@ -1,9 +1,9 @@
-"""Who is asking: access tokens for assertions, and principals for access tokens.
+"""Access tokens for client assertions, and principals for access tokens.
 
 Rules:
 - an assertion is worth one token, once: its `jti` is used up in the transaction that keeps the token;
 - whether a client exists shows neither in the answer nor in the work done: an unknown client's
-  assertion is checked against a key of ours that nobody holds, and refused in the same words;
+  assertion is checked against a key of ours whose private half is gone, and refused in the same words;
 - a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
   and is kept sealed under the token and a key of this gateway together;
 - a client's row that is not as it was registered here gets no token and ends in an error;
@@ -107,7 +107,7 @@ class Tokens:
         self._most_checking = at_once + waiting
 
     async def exchange_assertion(self, form: Sequence[tuple[str, str]]) -> TokenResponse:
-        """An access token for the client assertion in `form`, the decoded fields of a token request.
+        """Issue an access token for the client assertion in `form`, the decoded fields of a token request.
 
         Raises:
             OAuthError: the request is refused, and says why as far as the sender may know.
@@ -133,7 +133,7 @@ class Tokens:
         return TokenResponse(access_token=token, expires_in=LIFETIME, scope=" ".join(principal.scopes))
 
     async def recognise(self, text: str, *, url: str, user: str) -> Principal:
-        """Who calls the CDS service at `url` with the JWT `text`, to treat, on behalf of `user`.
+        """Return the principal that calls the CDS service at `url` with the JWT `text`, to treat, for `user`.
 
         The JWT is worth one request. It reaches what the client was registered for; `user` is what the
         request says, on the word of the client that signed it.
@@ -161,7 +161,7 @@ class Tokens:
         )
 
     async def resolve(self, token: str) -> Principal:
-        """Whom `token` stands for.
+        """Return the principal that `token` stands for.
 
         Raises:
             UnauthenticatedError: it is unknown, expired or revoked.
@@ -174,7 +174,7 @@ class Tokens:
         return await self._look_up(token, digest)
 
     async def issue_local(self, principal: Principal, lifetime: int) -> str:
-        """A token for `principal` that holds `lifetime` seconds, on the word of this gateway's operator.
+        """Issue a token for `principal` that holds `lifetime` seconds, on the operator's word.
 
         Raises:
             BadRequestError: the lifetime is not 1 second to 12 hours.
@@ -210,7 +210,7 @@ class Tokens:
         await self._records.write(lambda c: store.register(c, client, self._seal.mac(client)))
 
     async def registered(self) -> list[Client]:
-        """All registered clients, disabled ones included."""
+        """Return all registered clients, disabled ones included."""
         rows = await self._records.read(lambda c: list(store.everyone(c)))
         for client, mac in rows:
             self._seal.check(client, mac)

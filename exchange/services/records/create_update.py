@@ -123,8 +123,12 @@ class Writing:
         )
         return Prepared(right, record, if_match, must_exist=replaces and bool(right.patient))
 
-    async def write(self, changes: Sequence[RecordChange]) -> list[WriteResult]:
+    async def write(
+        self, changes: Sequence[RecordChange], *, also: Callable[[Connection], None] | None = None
+    ) -> list[WriteResult]:
         """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
+
+        What `also` writes is in the same transaction.
 
         Raises:
             PreconditionError: an `If-Match` names another version than the current one.
@@ -145,8 +149,14 @@ class Writing:
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
 
+        def work(connection: Connection) -> list[WriteResult]:
+            results = self._commit(connection, changes, keys)
+            if also is not None:
+                also(connection)
+            return results
+
         async def commit() -> list[WriteResult]:
-            return await self._records.write(lambda c: self._commit(c, changes, keys))
+            return await self._records.write(work)
 
         consents = self._consents(changes, keys)
         results = await self._pairs.change(consents, commit) if consents else await commit()

@@ -6,16 +6,16 @@ import pytest
 from fabric_protos.peer.transaction_pb2 import MVCC_READ_CONFLICT, VALID
 
 from exchange.errors import DamagedError
-from exchange.ledger.fabric.gateway.announced import announced
-from exchange.ledger.port import Checkpoint, Event
+from exchange.ledger.fabric.gateway.block_events import announced
+from exchange.ledger.port import Checkpoint, LedgerEvent
 from tests.support.ledger.simulated_blocks import CHAINCODE, whole
 
 
 def test_events_of_valid_transactions_are_numbered_from_zero() -> None:
     block = whole(7, [("aa", VALID, "one"), ("bb", MVCC_READ_CONFLICT, "two"), ("cc", VALID, "three")])
     assert list(announced(block, CHAINCODE)) == [
-        Event(Checkpoint(7, 0), "aa", "done", b"one", ((b"k", b"one"),)),
-        Event(Checkpoint(7, 1), "cc", "done", b"three", ((b"k", b"three"),)),
+        LedgerEvent(Checkpoint(7, 0), "aa", "done", b"one", ((b"k", b"one"),)),
+        LedgerEvent(Checkpoint(7, 1), "cc", "done", b"three", ((b"k", b"three"),)),
     ]
 
 
