@@ -7,7 +7,7 @@ from fastapi import FastAPI, Response
 from exchange.api import cds_hooks
 from exchange.api.fhir import routes
 from exchange.api.http import errors
-from exchange.api.http.limits import Limits
+from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.smart import token
 from exchange.node.gateway import Gateway
 
@@ -25,5 +25,5 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
         return Response(b'{"status":"pass"}', media_type="application/health+json")
 
     errors.install(app)
-    app.add_middleware(Limits, max_body=body_limit, quota=gateway.quota)
+    app.add_middleware(RequestLimits, quota=gateway.quota, limits=BodyLimits(body=body_limit))
     return app

@@ -73,7 +73,7 @@ def next_policy(
     left = (known | set(admit)) - set(remove)
     voters = set(current.voters) - set(remove)
     if not left or (current.voters and not voters):
-        raise BadRequestError("no voter would be left to decide on the next version")
+        raise BadRequestError("nobody would be left to decide on the next version")
     following = msgspec.structs.replace(
         current,
         version=current.version + 1,

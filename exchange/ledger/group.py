@@ -25,7 +25,7 @@ from exchange.ledger.errors import RefusedError
 from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
 from exchange.ledger.port import Committed
 
-_LEAST_SHARE = 256
+_LEAST_BATCH = 256
 """Requests; below that, the cost of one more transaction outweighs the gain of sharing. On Fabric it was
 about the cost of a hundred requests (three organisations on 2 cores), and one batch of 256 took less time
 than two of 128."""
@@ -109,21 +109,21 @@ class GroupCommit:
             self._start()
 
     async def _work(self) -> None:
-        while batch := self._take():
+        while batch := self._next_batch():
             self._idle -= 1
             try:
                 await self._commit(batch)
             finally:
                 self._idle += 1
 
-    def _take(self) -> list[_Call]:
+    def _next_batch(self) -> list[_Call]:
         batch: list[_Call] = []
         size = 0
         stale = time.perf_counter() - self._timeout
-        share = BATCH_LIMIT
+        most = BATCH_LIMIT
         if self._idle > 1:
             waiting = sum(len(call.requests) for call in self._waiting)
-            share = max(_LEAST_SHARE, -(-waiting // self._idle))
+            most = max(_LEAST_BATCH, -(-waiting // self._idle))
         while self._waiting:
             call = self._waiting[0]
             if call.arrived < stale:
@@ -132,7 +132,7 @@ class GroupCommit:
                 self._waiting.popleft()
                 continue
             size += len(call.requests)
-            if size > BATCH_LIMIT or (batch and size > share):
+            if size > BATCH_LIMIT or (batch and size > most):
                 break
             batch.append(self._waiting.popleft())
         return batch

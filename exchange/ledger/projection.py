@@ -31,7 +31,7 @@ from exchange.store.log import log_tables
 
 _BATCH = 500
 _PAUSE = 0.25
-_REMEMBERED = 5_000
+_CACHE_SIZE = 5_000
 _REACHED_TIMEOUT = 30.0
 _DRAIN_TIMEOUT = 3.0
 _DRAINED_SECONDS = 0.1  # without an event: then all have come
@@ -66,7 +66,7 @@ class Projection:
         self._entries = entries
         self._open_reader = open_reader
         self._policy_changed = policy_changed
-        self._seen: FIFOCache[str, None] = FIFOCache(_REMEMBERED)
+        self._seen: FIFOCache[str, None] = FIFOCache(_CACHE_SIZE)
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

@@ -93,7 +93,7 @@ class Custody:
                 raise WrongError("grants", "a row belongs to no subject and member")
         newest = self._newest_consents(connection)
         for row in connection.execute(select(subjects.compiled_consents)):
-            keys = self._keys(row.subject, wrapped, "drafts")
+            keys = self._keys(row.subject, wrapped, "compiled_consents")
             consent = open_consent(keys, subjects.CompiledRow(row.reference, row.version, row.sealed))
             if not row.version == consent.version == newest.pop(row.reference, 0):
                 raise WrongError("compiled_consents", "a consent is not compiled from its newest version")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -112,6 +113,7 @@ class Site:
         self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
         self.stored: dict[str, CompiledConsent] = {}
+        self.later = 0.0  # seconds by which the clock of its pairs is turned forward
         self.restart()
 
     def restart(self) -> None:
@@ -123,6 +125,7 @@ class Site:
             records=self.records,
             keys=self.keys,
             ledger=self.client,
+            clock=lambda: time.monotonic() + self.later,
         )
 
     async def patient(self, name: str = "p") -> SubjectKeys:

@@ -50,7 +50,7 @@ _log = structlog.get_logger()
 def install(app: FastAPI) -> None:
     """Answer every refusal and failure of `app` with an OperationOutcome.
 
-    Add middlewares that may fail before this one, and `limits.Limits` after it.
+    Add middlewares that may fail before this one, and `limits.RequestLimits` after it.
     """
     app.add_exception_handler(ExchangeError, _refused)
     app.add_exception_handler(HTTPException, _refused_by_http)

@@ -24,7 +24,7 @@ from exchange.ledger.embedded.block import (
 )
 from exchange.ledger.embedded.storage import LATEST, Storage
 
-_KEPT = 4096  # values of recently read keys: pairs and the policy
+_CACHE_SIZE = 4096  # values of recently read keys: pairs and the policy
 
 
 class View:
@@ -32,17 +32,17 @@ class View:
 
     def __init__(self, storage: Storage, before: int = LATEST) -> None:
         self._storage = storage
-        self._recent: LRUCache[bytes, tuple[bytes, int]] = LRUCache(_KEPT)
+        self._cache: LRUCache[bytes, tuple[bytes, int]] = LRUCache(_CACHE_SIZE)
         self.before = before
 
     def value(self, key: bytes) -> tuple[bytes, int] | None:
         """Return the value of `key` and the place where it was written."""
-        found = self._recent.get(key)
+        found = self._cache.get(key)
         if found is not None:
             return found
         found = self._storage.value(key, self.before)
         if found is not None:
-            self._recent[key] = found
+            self._cache[key] = found
         return found
 
     def range(self, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes, int]]:
@@ -52,11 +52,11 @@ class View:
     def forget(self, keys: Sequence[bytes]) -> None:
         """Forget these keys, which were written, so that they are read anew."""
         for key in keys:
-            self._recent.pop(key, None)
+            self._cache.pop(key, None)
 
     def forget_all(self) -> None:
         """Forget every key, because a block was dropped."""
-        self._recent.clear()
+        self._cache.clear()
 
 
 class Execution:

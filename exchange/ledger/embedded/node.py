@@ -64,7 +64,7 @@ class EmbeddedLedger:
         self._writer = Writer(self._writable, tip, key=key, msp_id=msp_id, clock=clock, deliver=self._deliver)
         # One thread for reads: a connection serves one at a time, and a snapshot each.
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
-        self._recent = EventCache(self._readable.newest_place())
+        self._cache = EventCache(self._readable.newest_place())
         self._grown: set[asyncio.Event] = set()
         self._closed = False
         self._writer.start()
@@ -127,7 +127,7 @@ class EmbeddedLedger:
             while not self._closed:
                 grown.clear()
                 before = place
-                found = self._recent.after(place)
+                found = self._cache.after(place)
                 page, place = found if found is not None else await self._read(self._events, place)
                 for event in page:
                     yield event
@@ -158,7 +158,7 @@ class EmbeddedLedger:
 
     def _resolve(self, settled: Settled) -> None:
         if settled.newest >= 0:
-            self._recent.add(settled.events, settled.newest)
+            self._cache.add(settled.events, settled.newest)
         for future, outcome in settled.outcomes:
             if future.done():
                 continue

@@ -100,11 +100,11 @@ class Writer:
     def _work(self) -> None:
         more = True
         while more:
-            group, more = self._take()
+            group, more = self._next_group()
             if group:
                 self._deliver(self._settle(group))
 
-    def _take(self) -> tuple[list[Submission], bool]:
+    def _next_group(self) -> tuple[list[Submission], bool]:
         """Wait for one submission and take all that wait with it; False once `stop` was reached."""
         group: list[Submission] = []
         waiting = self._queue.get()

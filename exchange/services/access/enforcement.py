@@ -1,6 +1,6 @@
 """The only way to a document: ask the ledger, keep the trace, then open.
 
-1. Every question names the principal, what it does, and the subjects whose records it would touch.
+1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
 3. The requester and the request are sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
@@ -110,7 +110,7 @@ class ScoreAnswer(Answer):
 
 
 class Enforcement:
-    """Asks the ledger for one custodian's gateway and opens documents with its answers."""
+    """The questions of one custodian's gateway to the ledger, and the documents opened with its answers."""
 
     def __init__(
         self,

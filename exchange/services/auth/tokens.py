@@ -22,7 +22,6 @@ import hashlib
 import re
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,7 +32,7 @@ from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
-from exchange.auth import assertions, b2b, scopes
+from exchange.auth import assertions, scopes
 from exchange.auth.clients import Client
 from exchange.auth.oauth import OAuthError, TokenResponse
 from exchange.auth.principal import Kind, Member, Principal
@@ -45,6 +44,7 @@ from exchange.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from exchange.services.auth.token_request import business_context, read_form
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
 from exchange.store.records import jobs
@@ -113,7 +113,7 @@ class Tokens:
             OAuthError: the request is refused, and says why as far as the sender may know.
             UnavailableError: the database can't be reached; nothing was issued.
         """
-        fields = _fields(form)
+        fields = read_form(form)
         claimed = assertions.read_assertion(
             fields["client_assertion"], token_url=self.token_url, now=self._now()
         )
@@ -262,7 +262,7 @@ class Tokens:
         return client
 
     def _principal(self, client: Client, claimed: assertions.Assertion, scope: str) -> Principal:
-        context = _context(client, claimed)
+        context = business_context(client, claimed)
         member = self._members.get(client.organization)
         if member is None or context.organization_id not in self._names(member):
             message = (
@@ -328,27 +328,6 @@ class Tokens:
 
     def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:
         self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
-
-
-def _context(client: Client, claimed: assertions.Assertion) -> b2b.Context:
-    if client.purpose and b2b.says_nothing(claimed.extensions):
-        return b2b.Context(client.organization, client.purpose, user="", user_name="", role="")
-    return b2b.read_context(claimed.extensions)
-
-
-def _fields(form: Sequence[tuple[str, str]]) -> dict[str, str]:
-    fields = {name: value for name, value in form if value}  # RFC 6749, 3.2: empty counts as omitted
-    if any(count > 1 for count in Counter(name for name, _ in form).values()):
-        raise OAuthError("invalid_request", "each parameter may be sent once")
-    if "grant_type" not in fields:
-        raise OAuthError("invalid_request", "grant_type is missing")
-    if fields["grant_type"] != "client_credentials":
-        raise OAuthError("unsupported_grant_type", "grant_type must be client_credentials")
-    if fields.get("client_assertion_type") != assertions.ASSERTION_TYPE:
-        raise OAuthError("invalid_request", f"client_assertion_type must be {assertions.ASSERTION_TYPE}")
-    if "client_assertion" not in fields:
-        raise OAuthError("invalid_request", "client_assertion is missing")
-    return fields
 
 
 def _draw() -> tuple[str, bytes]:

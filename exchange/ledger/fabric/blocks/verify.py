@@ -3,8 +3,8 @@
 Blocks are handed in one after the other, so that a ledger of any length streams through. Nothing here
 does I/O but for the temporary database that holds the state.
 
-The first block has no signature: it is the one that an organisation received when it joined. An operator who
-noted its hash, or that of a later block, hands it in as `pinned`; without that, the report's `first` is to be
+The first block has no signature: it is the one that an organisation received when it joined. An operator that
+pinned its hash, or that of a later block, passes it as `pinned`; without that, the report's `first` is to be
 compared.
 """
 
@@ -45,7 +45,7 @@ _HONEST = frozenset(
 class ChannelVerifier:
     """Checks the blocks of one channel, in order; `close` it, or use it as a context manager.
 
-    `pinned` are blocks that somebody saw before: another block in the place of one of them is a finding.
+    `pinned` are blocks that were seen before: another block in the place of one of them is a finding.
     After a finding nothing more is checked.
     """
 

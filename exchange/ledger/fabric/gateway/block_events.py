@@ -1,4 +1,4 @@
-"""The events of a chaincode as whole blocks hold them, each with what its transaction wrote.
+"""The events of a chaincode as whole blocks hold them, each with the writes of its transaction.
 
 The Gateway's own stream of events leaves out the writes, so that a chaincode would have to repeat them in
 the event. Events are numbered as in that stream: those of VALID transactions, from 0 in each block.
@@ -18,7 +18,7 @@ from exchange.ledger.fabric.blocks.layout import EndorsedCall, endorsed, propose
 from exchange.ledger.port import Checkpoint, LedgerEvent
 
 
-def announced(block: Any, chaincode: str) -> Iterator[LedgerEvent]:
+def chaincode_events(block: Any, chaincode: str) -> Iterator[LedgerEvent]:
     """Yield the events of `chaincode` in `block`, in order. Nothing about the block is verified.
 
     Raises:

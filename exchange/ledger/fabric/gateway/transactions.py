@@ -15,7 +15,7 @@ from chaincode.errors import ContractError, from_code
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
 from exchange.ledger.fabric.blocks.layout import block_hash
-from exchange.ledger.fabric.gateway.block_events import announced
+from exchange.ledger.fabric.gateway.block_events import chaincode_events
 from exchange.ledger.fabric.gateway.blocks import BlockSource
 from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
@@ -122,7 +122,7 @@ class FabricTransactions:
         await self._recognise()
         try:
             async for block in self._follower.blocks(after.block if after else 0):
-                for event in announced(block, self._gateway.chaincode):
+                for event in chaincode_events(block, self._gateway.chaincode):
                     if after is None or event.checkpoint > after:
                         yield event
         except GatewayError as why:

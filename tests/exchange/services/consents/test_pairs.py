@@ -22,6 +22,7 @@ from exchange.consent.provisions import NamedCondition, NamedProvision
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
+from exchange.services.consents.pairs import POLICY_SECONDS
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log
@@ -125,7 +126,7 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
     changed = msgspec.structs.replace(policy, version=2, rules=(health,))
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": changed})))
     assert not await site.ensure(B)
-    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    site.later += POLICY_SECONDS
     assert await site.ensure(B)
 
 
@@ -137,12 +138,13 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
     held = await site.client.read_policy()
     without = Policy(version=2, members=(A, C), rules=())
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": without})))
-    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    site.later += POLICY_SECONDS
     calls(site)
     assert not await site.ensure(B)
     assert calls(site) == []  # nothing is asked that the contract would refuse
     assert await site.ensure(A)
     monkeypatch.setattr(site.client, "read_policy", _answer(held))
+    site.later += POLICY_SECONDS
     assert await site.ensure(B)
     assert await states(site, B) == [("active", 1)]
 
@@ -188,9 +190,7 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(site: Site, 
 
 
 @pytest.mark.parametrize("fate", ["never", "answer-lost"])
-async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
-    fate: Any, monkeypatch: Any
-) -> None:
+async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(fate: Any) -> None:
     async with opened_site(voters=(A,)) as site:
         await site.put(draft("c", [towards(B, C)]))
         site.ledger.fates.append(fate)
@@ -203,7 +203,7 @@ async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
         if fate == "answer-lost":
             assert await states(site, B) == [("inactive", 2)]
         await site.client.propose_policy(Policy(version=3, members=(A, B, C), voters=(A,), rules=()))
-        monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+        site.later += POLICY_SECONDS
         assert await site.ensure(B)
         assert await states(site, B) == [("inactive", 2)]  # as it should be by now
 
