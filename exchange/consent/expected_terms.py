@@ -1,11 +1,11 @@
-"""The terms that one pair should hold, worked out from all compiled consents of its subject; no I/O.
+"""The terms that one pair is expected to hold of all consents of its subject; pure functions.
 
-1. A consent that is active for the recipient is held with its terms.
-2. A consent that is not (any more), and of which the pair may hold a version, is held as ended. The pair
-   may hold one if it was ever requested on the ledger, whatever became of that request.
-3. Any other consent is none of the pair's: writing it there would only join the pairs of one patient.
+1. A consent that is active for the recipient is expected with its terms.
+2. A consent that is not active (any more), and of which the pair may hold a version, is expected as ended.
+   The pair may hold one if it was ever requested on the ledger, with any result.
+3. Any other consent is not expected: writing it there would only link the pairs of one patient.
 
-The terms of every pair are measured, with the contract's own bounds, before a consent is stored.
+The expected terms of a pair are measured, with the contract's own bounds, before a consent is stored.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ _SILENT = Provision("none")
 def expected_terms(
     consents: Mapping[bytes, CompiledConsent], context: PairContext, requested: Container[bytes]
 ) -> dict[bytes, Terms]:
-    """Return the terms that one pair should hold, by the reference of their consent.
+    """Return the terms that one pair is expected to hold, by the reference of their consent.
 
-    `consents` are all consents of the subject, by reference; `requested` are those that were ever requested
-    for this pair on the ledger.
+    `consents` are all of the subject, by reference; `requested` are those that were ever requested on the
+    ledger for this pair.
     """
-    held = {}
+    expected = {}
     for reference, consent in consents.items():
         terms = _active(consent, context)
         if terms is not None:
-            held[reference] = terms
+            expected[reference] = terms
         elif reference in requested:
-            held[reference] = Terms(
+            expected[reference] = Terms(
                 id=terms_id(consent, context),
                 version=consent.version,
                 status="inactive",
                 attested=consent.attested,
                 root=_SILENT,
             )
-    return held
+    return expected
 
 
-def may_permit(held: Iterable[Terms], recipient: str, now: int) -> bool:
-    """Return whether `held` could permit `recipient` anything, at `now` (ms since 1970 UTC) or later.
+def may_permit(terms: Iterable[Terms], recipient: str, now: int) -> bool:
+    """Return whether `terms` could permit `recipient` anything, at `now` (ms since 1970 UTC) or later.
 
-    It errs on the side of yes, but for terms that plainly permit nothing: ended, expired, denied as a whole.
+    When in doubt the answer is yes; it is no for terms that are ended, expired or denied as one.
     """
-    active = [terms.root for terms in held if terms.status == "active"]
+    active = [one.root for one in terms if one.status == "active"]
     return not any(_denies_all(root, recipient) for root in active) and any(
         _permits(root, recipient, now) for root in active
     )
@@ -65,12 +65,11 @@ def check_bounds(
 ) -> None:
     """Refuse consents of one subject that some pair could not hold, before they are stored.
 
-    `consents` are all of them as they would be, `changed` the references of those that are new or changed,
-    `contexts` one for each recipient that there may be. Ending a consent is never refused; their number is
-    bounded where one is `added`.
+    `consents` are all of them after the change, `changed` the references of new or changed ones, `contexts`
+    one for each possible recipient. Ending a consent is never refused; their number counts if one is `added`.
 
     Raises:
-        TooCostlyError: naming the bound.
+        TooCostlyError: a bound is exceeded; the message names it.
     """
     if added and len(consents) > HELD:
         raise _too_costly(f"a patient has more than {HELD} consents, those that are over included")
@@ -119,8 +118,7 @@ def _denies_all(rule: Provision, recipient: str) -> bool:
             )
         ):
             return False
-    # Whatever it says apart, an exception that denies all decides; and of what denies, only an exception
-    # could make something else.
+    # An exception that denies all decides, and only an exception can change a rule that denies.
     return any(_denies_all(exception, recipient) for exception in rule.exceptions) or (
         rule.effect == "deny" and not rule.exceptions
     )

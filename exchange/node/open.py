@@ -21,6 +21,7 @@ from exchange.node.settings import NodeSettings
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
+from exchange.store.engine.database import Database
 
 _LEDGER_TIMEOUT = 3.0
 """Seconds that a ledger has to answer when a node opens, before it counts as away."""
@@ -38,6 +39,7 @@ class Node:
     settings: NodeSettings
     gateway: Gateway
     indexer: Indexer
+    records: Database
     membership: Membership
     jobs: JobQueue
     away: str | None
@@ -78,7 +80,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         _run(stack, "jobs", jobs.runner.keep_running())
         _run(stack, "membership", membership.keep_following())
         gateway = build.build_gateway(ground, records, audit, scoring)
-        yield Node(ground.settings, gateway, records.indexer, membership, jobs.queue, away)
+        yield Node(ground.settings, gateway, records.indexer, ground.records, membership, jobs.queue, away)
 
 
 async def _open_ground(

@@ -1,4 +1,4 @@
-"""Opens the risk model that a node's settings name."""
+"""The opening of the risk model that a node's settings name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exchange.risk.port import RiskModel
 
 
 def open_model(folder: NodeFolder, risk: RiskSettings) -> RiskModel:
-    """The model of the node in `folder`, with a secret key of its own; the evaluator is not asked yet.
+    """Open the model of the node in `folder`, with a secret key of its own; the evaluator is not asked yet.
 
     Raises:
         ConfigError: a file is missing or can't be used, or what scoring needs is not installed.
@@ -22,7 +22,7 @@ def open_model(folder: NodeFolder, risk: RiskSettings) -> RiskModel:
         # Only a node that scores needs what this imports, or waits a second for it.
         from exchange.risk.scoring import EncryptedModel, ModelError  # noqa: PLC0415
     except ImportError as why:
-        raise ConfigError(f"{why.name} is not installed; install consentry[analytics], or {where}") from None
+        raise ConfigError(f"{why.name} is not installed; install consentry[scoring], or {where}") from None
     try:
         offer, card = ((folder.path / name).read_bytes() for name in (risk.offer, risk.card))
         authority = None if risk.authority is None else (folder.path / risk.authority).read_text("ascii")

@@ -171,7 +171,7 @@ def _check_risk(risk: RiskSettings) -> None:
         usable = usable and bool(parts.hostname) and parts.port != 0 and parts.username is None
     except ValueError:
         usable = False
-    # Ciphertext hides the patient from whoever listens; only TLS keeps them from changing the answer.
+    # Ciphertext hides the patient from eavesdroppers; only TLS keeps them from changing the answer.
     if not usable or not risk.evaluator.isprintable():
         raise ConfigError("risk.evaluator is the evaluator's URL, by https unless it is on this machine")
     paths = (risk.offer, risk.card, risk.token, risk.authority)

@@ -29,7 +29,7 @@ _EVERY = 10.0
 """Seconds between two plain lines."""
 
 
-class Work:
+class TrackedWork:
     """One long piece of work: shows its progress while it is open, and how it ended when it closes.
 
     `total` is in the steps that `advance` counts (bytes, say); the rate is of what it counts as done,
@@ -77,7 +77,7 @@ class Work:
             self._told = self._clock()
             self._say(f"{self._title} {self._share():.0%}: {self._rated()}{self._left()}")
 
-    def __enter__(self) -> Work:
+    def __enter__(self) -> TrackedWork:
         self._started = self._told = self._clock()
         if self._console.is_terminal:
             progress = _bars(self._console)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def reading_files(folder: Path) -> Read:
     """Reads the databases of a node on SQLite."""
 
     def read(query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(":memory:") as connection:
+        with closing(sqlite3.connect(":memory:")) as connection:
             for name in ("records", "log"):
                 connection.execute(f"ATTACH ? AS {name}", (f"{(folder / name).absolute()}.db",))
             return connection.execute(query).fetchall()
@@ -94,7 +95,7 @@ def _digest_of(rows: list[tuple[Any, ...]]) -> str:
 
 def of_ledger(path: Path) -> dict[str, Any]:
     """The digest of each block's header, and of all that the ledger's tables hold."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         found: dict[str, Any] = {
             name: _digest_of(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in LEDGER
         }
@@ -106,7 +107,7 @@ def of_ledger(path: Path) -> dict[str, Any]:
 def terms(path: Path) -> dict[str, Any]:
     """Each pair on the ledger as it stands, as the JSON that the contract keeps."""
     latest = "SELECT key, value, max(place) FROM versions WHERE hex(key) LIKE ? GROUP BY key ORDER BY key"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(latest, (f"%{b'pair'.hex().upper()}%",)).fetchall()
     return {key.hex(): json.loads(value) for key, value, _ in rows if key.strip(b"\0").startswith(b"pair\0")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,7 +15,7 @@ import msgspec
 from chaincode.consent.model import Pair
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import CompiledConsent, terms_id
-from exchange.consent.provisions import Conditions, Named, Rule
+from exchange.consent.provisions import NamedCondition, NamedEntity, NamedProvision
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -22,7 +23,7 @@ from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
@@ -80,23 +81,25 @@ class Stalling:
     async def evaluate(self, function: str, args: bytes) -> bytes:
         return await self._ledger.evaluate(function, args)
 
-    def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+    def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         return self._ledger.events(after)
 
     async def close(self) -> None:
         await self._ledger.close()
 
 
-def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> CompiledConsent:
+def draft(
+    name: str, rules: Iterable[NamedProvision], status: str = "active", version: int = 1
+) -> CompiledConsent:
     """Return a compiled consent with these exceptions."""
-    root = Rule("none", exceptions=tuple(rules))
+    root = NamedProvision("none", exceptions=tuple(rules))
     return CompiledConsent(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
 
 
-def towards(*recipients: str, effect: str = "permit", **conditions: object) -> Rule:
+def towards(*recipients: str, effect: str = "permit", **conditions: object) -> NamedProvision:
     """Return a rule about these organisations."""
-    actors = tuple(Named("organization", f"Organization/{name}") for name in recipients)
-    return Rule(effect, Conditions(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
+    actors = tuple(NamedEntity("organization", f"Organization/{name}") for name in recipients)
+    return NamedProvision(effect, NamedCondition(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
 
 
 class Site:
@@ -110,6 +113,7 @@ class Site:
         self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
         self.stored: dict[str, CompiledConsent] = {}
+        self.later = 0.0  # seconds by which the clock of its pairs is turned forward
         self.restart()
 
     def restart(self) -> None:
@@ -121,6 +125,7 @@ class Site:
             records=self.records,
             keys=self.keys,
             ledger=self.client,
+            clock=lambda: time.monotonic() + self.later,
         )
 
     async def patient(self, name: str = "p") -> SubjectKeys:

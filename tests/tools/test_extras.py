@@ -39,9 +39,9 @@ ROLES = {
     "gateway": ["exchange.api.app", "exchange.cli.main", "exchange.node.open", "exchange.cli.node.*"],
     "gateway,postgresql": ["exchange.store.engine.postgres", "psycopg"],
     "gateway,scoring": ["exchange.risk.scoring"],
-    "evaluator": ["analytics.service", "exchange.cli.risk.evaluator"],
-    "training": ["analytics.training", "analytics.workbench"],
-    "pictures": ["analytics.charts"],
+    "evaluator": ["analytics.evaluator.app", "exchange.cli.risk.evaluator"],
+    "training": ["analytics.model.training", "analytics.model.workbench"],
+    "pictures": ["analytics.model.charts"],
     "cohorts": ["analytics.cohort"],
     "demo": ["exchange.cli.main", "exchange.cli.*", "exchange.bench.*", "exchange.demo.*", "analytics.bench"],
 }

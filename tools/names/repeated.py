@@ -17,7 +17,6 @@ MODULES: dict[str, str] = {
     "limits": "the bounds of a room: a contract, HTTP",
     "load": "the load of files, and its command",
     "metrics": "the Prometheus metrics of a room",
-    "migrate": "the migration of the databases, of a node, and the command",
     "model": "the types of a contract; the command about risk models",
     "network": "a network for development, and its command",
     "node": "the embedded ledger's node, and the checks of a whole node",

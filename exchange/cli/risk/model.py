@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ class Data(StrEnum):
 
 
 class Role(StrEnum):
-    """Who gets which artefacts."""
+    """The roles that artefacts are handed out to."""
 
     EVALUATOR = "evaluator"
     HOSPITAL = "hospital"
@@ -63,7 +64,14 @@ def train(
     depth: Annotated[int, typer.Option(help="Depth of each tree.", min=1, max=4)] = 3,
     bins: Annotated[int, typer.Option(help="Public bins of each feature.", min=2, max=64)] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the split in training and test rows.")] = 0,
-    pictures: Annotated[bool, typer.Option(help="Draw ROC, calibration, bins and importance.")] = True,
+    pictures: Annotated[
+        bool | None,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Draw ROC, calibration, bins and importance; if what draws is installed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train, compile for all parameter sets, measure on held-out rows, and write card and pictures.
 
@@ -71,14 +79,19 @@ def train(
     """
     if folder.exists() and any(folder.iterdir()):
         raise CommandError(f"{folder} is not empty; choose a new folder")
+    drawing = all(find_spec(module) is not None for module in ("altair", "vl_convert"))
+    if pictures and not drawing:
+        raise CommandError("pictures need altair and vl_convert; install consentry[pictures]")
     from analytics.model.training import TrainingSettings  # noqa: PLC0415 - seconds for others
     from analytics.model.workbench import build_model, export_model  # noqa: PLC0415 - same
 
     with _refusals():
         built = build_model(data.value, TrainingSettings(trees=trees, depth=depth, max_bins=bins, seed=seed))
-        written = export_model(built, folder, pictures=pictures)
+        written = export_model(built, folder, pictures=drawing if pictures is None else pictures)
     _show(built.card.content, Console())
     print(f"wrote {len(written)} files to {folder}; card {built.card.digest[:12]}")
+    if pictures is None and not drawing:
+        print("pictures are left out; install consentry[pictures] to have them drawn")
 
 
 @app.command("inspect")
@@ -86,7 +99,7 @@ def inspect(
     folder: Annotated[Path, _MODEL],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card itself.")] = False,
 ) -> None:
-    """What a model is worth and for whom, and that its artefacts belong together."""
+    """Show a model's card, and check that its artefacts belong together."""
     from analytics.model.exported import read_model, read_offer  # noqa: PLC0415 - seconds for other commands
 
     card = _card(folder)

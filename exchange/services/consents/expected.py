@@ -11,7 +11,7 @@ from chaincode.consent.calls import Opening
 from chaincode.consent.model import Terms
 from exchange.consent.compile import CompiledConsent, PairContext
 from exchange.consent.expected_terms import expected_terms, may_permit
-from exchange.crypto.documents import open_side, seal_side
+from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.store.records.subjects import CompiledRow, PairRow, SubjectSnapshot
@@ -23,7 +23,7 @@ def _label(reference: bytes) -> bytes:
 
 def seal_consent(keys: SubjectKeys, reference: bytes, version: int, consent: CompiledConsent) -> CompiledRow:
     """Encrypt a compiled consent for the store."""
-    sealed = seal_side(keys, _label(reference), msgspec.json.encode(consent))
+    sealed = seal_metadata(keys, _label(reference), msgspec.json.encode(consent))
     return CompiledRow(reference, version, sealed)
 
 
@@ -33,7 +33,7 @@ def open_consent(keys: SubjectKeys, row: CompiledRow) -> CompiledConsent:
     Raises:
         DamagedError: the row does not verify.
     """
-    return msgspec.json.decode(open_side(keys, _label(row.reference), row.sealed), type=CompiledConsent)
+    return msgspec.json.decode(open_metadata(keys, _label(row.reference), row.sealed), type=CompiledConsent)
 
 
 def context_of(keys: SubjectKeys, recipient: str, members: Mapping[str, str]) -> PairContext:

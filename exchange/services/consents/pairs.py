@@ -22,7 +22,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -43,7 +43,8 @@ from exchange.store.records import outbox
 from exchange.store.records import subjects as store
 
 _OPEN_LIMIT = 500
-_POLICY_AGAIN = 10.0
+POLICY_SECONDS: Final = 10.0
+"""Seconds after which the policy is read again, in case no event announced a change."""
 _IN_THREAD = 8  # consents of one subject from which on measuring them would keep the loop waiting
 _log = structlog.get_logger()
 
@@ -68,8 +69,10 @@ class Pairs:
         records: Database,
         keys: Keys,
         ledger: LedgerClient,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._msp_id = msp_id
+        self._clock = clock
         self._members = members
         self._directory = directory
         self._records = records
@@ -209,14 +212,14 @@ class Pairs:
         self._policy_read = float("-inf")
 
     async def _follow_policy(self) -> None:
-        if time.monotonic() - self._policy_read < _POLICY_AGAIN:
+        if self._clock() - self._policy_read < POLICY_SECONDS:
             return
         async with self._policy_lock:
-            if time.monotonic() - self._policy_read >= _POLICY_AGAIN:  # the last holder did not read it
+            if self._clock() - self._policy_read >= POLICY_SECONDS:  # the last holder did not read it
                 await self._read_policy()
 
     async def _read_policy(self) -> None:
-        now, changes = time.monotonic(), self._policy_changes
+        now, changes = self._clock(), self._policy_changes
         policy = (await self._ledger.read_policy()).policy
         permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules

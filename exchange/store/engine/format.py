@@ -13,17 +13,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from exchange.errors import FormatError
 
-Begin = Callable[[Connection], None]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection  # an evaluator's commands know nodes' formats and have no database
+
+Begin: TypeAlias = "Callable[[Connection], None]"
 """Makes the tables of a new database, which is of `FORMAT` then."""
 
 FORMAT: Final = 6
-"""What this release reads and writes; `exchange.store.migrations` has the way to it from each older one."""
+"""The one format that this release reads and writes; `exchange.store.migrations` leads to it."""
 OLDEST: Final = 4
 """The format of the last release without migrations, from which the first migration starts."""
 

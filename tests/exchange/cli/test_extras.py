@@ -1,4 +1,4 @@
-"""What production commands leave alone, and what a command says where its extra is not installed."""
+"""Production commands load neither demo nor benches, and a command names the extra that is missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_missing_package_is_told_with_its_extra(missing: str) -> None:
     with pytest.raises(CommandError) as refused, needs_extra("demo"):
         raise ModuleNotFoundError(name=missing)
     assert str(refused.value) == (
-        f"this command needs the extra demo: {missing} is not installed; run pip install 'consentry[demo]'"
+        f"this command needs {missing}, which is not installed; install consentry[demo]"
     )
 
 

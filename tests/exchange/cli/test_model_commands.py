@@ -338,3 +338,24 @@ async def _models(folder: NodeFolder, *, tries: int = 200) -> tuple[str, ...]:
 
 def _fields(settings: NodeSettings) -> dict[str, object]:
     return {name: getattr(settings, name) for name in settings.__struct_fields__}
+
+
+def test_pictures_that_can_not_be_drawn_are_refused_before_a_model_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.cli.risk.model.find_spec", lambda _: None)
+    done = consentry("model", "train", tmp_path / "model", "--pictures")
+    assert done.returncode == 1
+    assert done.stderr == "error: pictures need altair and vl_convert; install consentry[pictures]\n"
+    assert not (tmp_path / "model").exists()
+
+
+def test_without_what_draws_a_model_is_trained_and_the_pictures_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.cli.risk.model.find_spec", lambda _: None)
+    done = consentry("model", "train", tmp_path / "model", "--trees", "2")
+    assert done.returncode == 0, done.stderr
+    assert "install consentry[pictures]" in done.stdout
+    assert (tmp_path / "model" / "card.json").exists()
+    assert not (tmp_path / "model" / "pictures").exists()

@@ -45,7 +45,7 @@ def demo(new_node: Callable[[], Demo]) -> Demo:
 def site(demo: Demo, people: tuple[Participant, ...]) -> Iterator[Site]:
     """The node, which waits for no lock for long; nothing may be wrong with it when all is over."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postgres, "_PATIENCE", "300ms")
+        patch.setattr(postgres, "_LOCK_TIMEOUT", "300ms")
         with opened(demo) as (http, _, _):
             yield Site(demo, http, people)
     assert findings(demo.folder) == []

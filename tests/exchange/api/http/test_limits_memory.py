@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.api.http import limits
-from exchange.api.http.limits import Limits
+from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.http.protocol import Wire
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY, FREE_BYTES, MemoryQuota
@@ -49,12 +48,15 @@ class Server:
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setattr(limits, "STALL", QUICK)
+async def server() -> AsyncIterator[Server]:
     shared = MemoryQuota(LIMIT)
     app = Starlette(routes=[Route("/x", echo, methods=["POST"]), Route("/large", large)])
     config = uvicorn.Config(
-        Limits(app, shared, max_body=LARGE), http=Wire, port=0, log_config=None, lifespan="off"
+        RequestLimits(app, shared, BodyLimits(body=LARGE, pause_seconds=QUICK)),
+        http=Wire,
+        port=0,
+        log_config=None,
+        lifespan="off",
     )
     served = uvicorn.Server(config)
     serving = asyncio.create_task(served.serve())

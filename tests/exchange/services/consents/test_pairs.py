@@ -18,10 +18,11 @@ from chaincode.consent.limits import CONSENTS, HELD, PROVISIONS, TERMS
 from chaincode.consent.model import Period
 from chaincode.encoding import decode
 from chaincode.policy.model import Policy, PolicyRule
-from exchange.consent.provisions import Conditions, Rule
+from exchange.consent.provisions import NamedCondition, NamedProvision
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
+from exchange.services.consents.pairs import POLICY_SECONDS
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log
@@ -72,8 +73,8 @@ async def test_a_pair_opens_at_the_first_request_that_its_terms_might_permit(sit
         [draft("c", [towards(B)], status="unfiled")],
         [draft("c", [towards(B, period=Period(end=NOW - 1))])],
         [draft("c", [towards(B)]), draft("d", [towards(B, effect="deny")])],
-        [draft("c", [towards(B)]), draft("d", [Rule("deny")])],
-        [draft("c", [Rule("permit", exceptions=(towards(B, effect="deny"),))])],
+        [draft("c", [towards(B)]), draft("d", [NamedProvision("deny")])],
+        [draft("c", [NamedProvision("permit", exceptions=(towards(B, effect="deny"),))])],
     ],
     ids=["denied", "ended", "proposed", "expired", "denied beside", "denied to all", "denied within"],
 )
@@ -87,13 +88,13 @@ async def test_no_pair_opens_for_a_recipient_to_whom_nothing_is_permitted(site: 
     "rule",
     [
         towards(B, period=Period(start=NOW + 10**9)),
-        Rule("permit", exceptions=(towards(B, effect="deny", purposes=("HRESCH",)),)),
-        Rule("permit", exceptions=(towards(C, effect="deny"),)),
-        Rule("deny", exceptions=(towards(B),)),
+        NamedProvision("permit", exceptions=(towards(B, effect="deny", purposes=("HRESCH",)),)),
+        NamedProvision("permit", exceptions=(towards(C, effect="deny"),)),
+        NamedProvision("deny", exceptions=(towards(B),)),
     ],
     ids=["later", "denied in part", "denied to another", "permitted within"],
 )
-async def test_a_pair_opens_where_something_may_be_permitted(site: Site, rule: Rule) -> None:
+async def test_a_pair_opens_where_something_may_be_permitted(site: Site, rule: NamedProvision) -> None:
     await site.put(draft("c", [rule]))
     assert await site.ensure(B)
 
@@ -125,7 +126,7 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
     changed = msgspec.structs.replace(policy, version=2, rules=(health,))
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": changed})))
     assert not await site.ensure(B)
-    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    site.later += POLICY_SECONDS
     assert await site.ensure(B)
 
 
@@ -137,12 +138,13 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
     held = await site.client.read_policy()
     without = Policy(version=2, members=(A, C), rules=())
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": without})))
-    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    site.later += POLICY_SECONDS
     calls(site)
     assert not await site.ensure(B)
     assert calls(site) == []  # nothing is asked that the contract would refuse
     assert await site.ensure(A)
     monkeypatch.setattr(site.client, "read_policy", _answer(held))
+    site.later += POLICY_SECONDS
     assert await site.ensure(B)
     assert await states(site, B) == [("active", 1)]
 
@@ -188,9 +190,7 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(site: Site, 
 
 
 @pytest.mark.parametrize("fate", ["never", "answer-lost"])
-async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
-    fate: Any, monkeypatch: Any
-) -> None:
+async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(fate: Any) -> None:
     async with opened_site(voters=(A,)) as site:
         await site.put(draft("c", [towards(B, C)]))
         site.ledger.fates.append(fate)
@@ -203,7 +203,7 @@ async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
         if fate == "answer-lost":
             assert await states(site, B) == [("inactive", 2)]
         await site.client.propose_policy(Policy(version=3, members=(A, B, C), voters=(A,), rules=()))
-        monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+        site.later += POLICY_SECONDS
         assert await site.ensure(B)
         assert await states(site, B) == [("inactive", 2)]  # as it should be by now
 
@@ -314,15 +314,17 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
 # -- what is refused before it is stored -----------------------------------------
 
 
-def large(size: int) -> Rule:
+def large(size: int) -> NamedProvision:
     """Return a rule for B that takes about `size` bytes."""
     return towards(B, codes=("urn:x|" + "1" * size,))
 
 
-def wide(provisions: int) -> Rule:
+def wide(provisions: int) -> NamedProvision:
     """Return a rule for B with so many provisions in it."""
-    denied = tuple(Rule("deny", Conditions(classes=(f"Class{n}",))) for n in range(provisions - 1))
-    return Rule("permit", towards(B).when, denied)
+    denied = tuple(
+        NamedProvision("deny", NamedCondition(classes=(f"Class{n}",))) for n in range(provisions - 1)
+    )
+    return NamedProvision("permit", towards(B).when, denied)
 
 
 async def refused(site: Site, *drafts: Any) -> str:
@@ -373,10 +375,10 @@ async def test_consents_trade_places_in_one_write(site: Site) -> None:
 
 
 async def test_a_full_patient_takes_no_more_consents_but_every_change_and_end(site: Site) -> None:
-    active = [draft(f"c{n}", [Rule("permit")]) for n in range(CONSENTS)]
+    active = [draft(f"c{n}", [NamedProvision("permit")]) for n in range(CONSENTS)]
     await site.put(*active)
     assert await site.ensure(B)
-    assert str(CONSENTS) in await refused(site, draft("more", [Rule("permit")]))
+    assert str(CONSENTS) in await refused(site, draft("more", [NamedProvision("permit")]))
     over = [draft(f"d{n}", [], status="inactive") for n in range(HELD - CONSENTS)]
     await site.put(*over)
     for status in ("inactive", "unfiled", "active"):
