@@ -34,11 +34,12 @@ from chaincode.access.model import (
     AccessRequest,
     Action,
     Decision,
+    Denied,
     LogEntry,
     LogEntryValue,
     Reason,
 )
-from chaincode.access.scores import check_score, rests_on
+from chaincode.access.scores import check_score, permitting_position, rests_on
 from chaincode.consent.model import Pair
 from chaincode.consent.periods import next_boundary
 from chaincode.consent.rules import decide
@@ -81,8 +82,10 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     for request in requests:
         _check(request)
     pairs = [pair_key(request.pair) for request in requests]
-    permitted = [log_page_key(_permission(request)) for request in requests if request.result is not None]
-    names = [POLICY_KEY, *dict.fromkeys(pairs + permitted)]
+    permitting_pages = [
+        log_page_key(place) for place in map(permitting_position, requests) if place is not None
+    ]
+    names = [POLICY_KEY, *dict.fromkeys(pairs + permitting_pages)]
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
@@ -90,10 +93,9 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     decisions, entries = [], []
     for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
-        if request.result is not None and decision.outcome == "permit":
-            before = _permitting_entry(values, _permission(request))
-            if before is None or not rests_on(request, before, now=now, caller=caller):
-                decision = Decision(outcome="deny", reason=Reason.NO_SCORE, epoch=decision.epoch)
+        place = permitting_position(request)
+        if place is not None:
+            decision = _confirmed(decision, request, place, values, now=now, caller=caller)
         decisions.append(decision)
         entries.append(_entry(request, decision, custodian=caller))
         ledger.put(index_key(request.pair, LogPosition(now, ledger.tx_id, n)), INDEX_VALUE)
@@ -122,20 +124,26 @@ async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
     return PairLog(entries=tuple(entries), bookmark=page.bookmark)
 
 
-def _permission(request: AccessRequest) -> LogPosition:
-    # The position of the entry that the request's result rests on.
-    result = request.result
-    if result is None:
-        raise ValueError("only a request with a result rests on another")
-    return LogPosition(result.time, result.tx, result.n)
-
-
-def _permitting_entry(values: Mapping[str, bytes | None], position: LogPosition) -> LogEntry | None:
+def _confirmed(
+    decision: Decision,
+    request: AccessRequest,
+    place: LogPosition,
+    values: Mapping[str, bytes | None],
+    *,
+    now: int,
+    caller: str,
+) -> Decision:
+    # The decision on the result of a score, which must rest on the permitted score at `place`.
+    if isinstance(decision, Denied):
+        return decision
     try:
-        value = find_entry(position, values[log_page_key(position)])
-        return None if value is None else read_entry(position, value)
+        value = find_entry(place, values[log_page_key(place)])
+        before = None if value is None else read_entry(place, value)
     except BadArgumentError:
-        return None  # of a newer release: refuses the one request that rests on it, and no other
+        before = None  # of a newer release: refuses the one request that rests on it, and no other
+    if before is None or not rests_on(request, before, now=now, caller=caller):
+        return Denied(reason=Reason.NO_SCORE, epoch=decision.epoch)
+    return decision
 
 
 def _indexed_entry(pages: Mapping[str, bytes | None], position: LogPosition) -> LogEntry:
@@ -177,9 +185,9 @@ def _decide(
             pair = decode_pair(value)
         except (BadArgumentError, ConflictError):
             # Terms of a newer release deny this request; the rest of the batch is decided all the same.
-            return Decision(outcome="deny", reason=Reason.UNREADABLE)
+            return Denied(reason=Reason.UNREADABLE)
     decision = decide(policy, pair, request, now=now, caller=caller)
-    if pair is None or decision.outcome == "deny":
+    if pair is None or isinstance(decision, Denied):
         return decision
     until = next_boundary(pair, now)
     return decision if until is None else msgspec.structs.replace(decision, until=until)

@@ -98,31 +98,45 @@ class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     result: ScoreResult | None = None
 
 
-class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The answer to one request, as the ledger gives it.
-
-    `basis` is the consent (its id in this pair, with its version) or the policy rule (its id, with the
-    policy's version) that the outcome rests on; empty for a Deny that rests on none. `obligations` are
-    the conditions left to check on each record: a record may be released when no tree in it denies the
-    record and at least one permits it (`chaincode.consent.obligations`). A Permit always has a tuple, of
-    which an empty one permits every record, and a Deny has None: another value can't be made or decoded.
-
-    A Permit that rests on terms with periods holds `until` the first of them begins or ends, in ms since
-    1970 UTC.
-    """
-
-    outcome: Literal["permit", "deny"]
+class _DecisionBase(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="outcome"):
     reason: str
     basis: str = ""
     basis_version: int = 0
     epoch: int = 0
-    obligations: tuple[Provision, ...] | None = None
+
+
+class Permitted(_DecisionBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="permit"):
+    """The decision that permits a request.
+
+    `basis` is the consent (its id in this pair, with its version) or the policy rule (its id, with the
+    policy's version) that it rests on. `obligations` are the conditions left to check on each record: a
+    record may be released when no tree in it denies the record and at least one permits it
+    (`chaincode.consent.obligations`). Without any, every record may be released.
+
+    A decision that rests on terms with periods holds `until` the first of them begins or ends, in ms since
+    1970 UTC.
+    """
+
+    obligations: tuple[Provision, ...]
     until: int | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse a Deny with obligations and a Permit without (ValueError; ValidationError when decoded)."""
-        if (self.outcome == "permit") is (self.obligations is None):
-            raise ValueError("a Permit has obligations, perhaps none left, and a Deny has no obligations")
+    @property
+    def outcome(self) -> Literal["permit"]:
+        """Return the outcome as log entries have it."""
+        return "permit"
+
+
+class Denied(_DecisionBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="deny"):
+    """The decision that denies a request; `basis` as for `Permitted`, empty where it rests on none."""
+
+    @property
+    def outcome(self) -> Literal["deny"]:
+        """Return the outcome as log entries have it."""
+        return "deny"
+
+
+Decision = Permitted | Denied
+"""The answer to one request; in JSON, `outcome` tells one from the other."""
 
 
 class LogEntryValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

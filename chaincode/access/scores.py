@@ -13,6 +13,7 @@ Both are entries of the log, refused or not. A gateway shows nothing of a score 
 
 from __future__ import annotations
 
+from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import BATCH_LIMIT, AccessRequest, Action, LogEntry
 from chaincode.errors import BadArgumentError
 from chaincode.identifiers import DIGEST, require
@@ -38,6 +39,12 @@ def check_score(request: AccessRequest) -> None:
     require(DIGEST, result.output, "result.output")
     if not 0 <= result.n < BATCH_LIMIT:
         raise BadArgumentError("result.n is the number of an entry")
+
+
+def permitting_position(request: AccessRequest) -> LogPosition | None:
+    """Return the position of the entry that the request's result names; None for a request without one."""
+    result = request.result
+    return None if result is None else LogPosition(result.time, result.tx, result.n)
 
 
 def rests_on(request: AccessRequest, before: LogEntry, *, now: int, caller: str) -> bool:

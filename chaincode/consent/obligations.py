@@ -74,14 +74,11 @@ class RecordFacts(msgspec.Struct, frozen=True, kw_only=True):
     authors: frozenset[str]
 
 
-def admits(obligations: tuple[Provision, ...] | None, facts: RecordFacts) -> bool:
-    """Return whether a record may be released under the `obligations` of one decision.
+def admits(obligations: tuple[Provision, ...], facts: RecordFacts) -> bool:
+    """Return whether a record may be released under the `obligations` of one permit.
 
-    `()` comes from a Permit without conditions and releases every record; None comes from a Deny and
-    releases none. `Decision` can't hold the one in place of the other.
+    Without any, every record may be released; a `Denied` has no obligations to ask about.
     """
-    if obligations is None:
-        return False
     opinions = {opinion(tree, facts) for tree in obligations}
     return "deny" not in opinions and ("permit" in opinions or not obligations)
 

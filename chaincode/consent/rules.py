@@ -36,7 +36,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from chaincode.access.model import CONSENT_ACTION, AccessRequest, Decision, Reason
+from chaincode.access.model import CONSENT_ACTION, AccessRequest, Decision, Denied, Permitted, Reason
 from chaincode.consent.model import (
     ALWAYS,
     PURPOSES,
@@ -60,22 +60,22 @@ def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
     submits. `policy` and `pair` are None where the ledger holds none.
     """
     if policy is None:
-        return _refused(Reason.NO_POLICY)
+        return Denied(reason=Reason.NO_POLICY)
     if not understands_policy(policy):
-        return _refused(Reason.UNREADABLE)
+        return Denied(reason=Reason.UNREADABLE)
     action = CONSENT_ACTION.get(request.action)
     if action is None or request.purpose not in PURPOSES or "" in request.classes:
-        return _refused(Reason.UNKNOWN_CODE)
+        return Denied(reason=Reason.UNKNOWN_CODE)
     if request.recipient not in policy.members:
-        return _refused(Reason.NOT_A_MEMBER)
+        return Denied(reason=Reason.NOT_A_MEMBER)
     if pair is None:
-        return _refused(Reason.PAIR_NOT_OPEN)
+        return Denied(reason=Reason.PAIR_NOT_OPEN)
     if pair.custodian != caller or pair.recipient != request.recipient:
-        return _refused(Reason.WRONG_PARTY)
+        return Denied(reason=Reason.WRONG_PARTY)
     if pair.custodian not in policy.members:
-        return _refused(Reason.NOT_A_MEMBER, epoch=pair.epoch)
+        return Denied(reason=Reason.NOT_A_MEMBER, epoch=pair.epoch)
     if not understands_pair(pair):
-        return _refused(Reason.UNREADABLE, epoch=pair.epoch)
+        return Denied(reason=Reason.UNREADABLE, epoch=pair.epoch)
     return _combined(list(_applicable_rules(policy, pair, request, action, now)), request, pair.epoch)
 
 
@@ -214,8 +214,7 @@ def _combined(applicable: list[_ApplicableRule], request: AccessRequest, epoch: 
     denying = [known for known, may in zip(applicable, outcomes, strict=True) if may.denies]
     if permitting:
         basis = min(permitting, key=_precedence)
-        return Decision(
-            outcome="permit",
+        return Permitted(
             reason=basis.reason,
             basis=basis.name,
             basis_version=basis.version,
@@ -224,8 +223,8 @@ def _combined(applicable: list[_ApplicableRule], request: AccessRequest, epoch: 
         )
     if denying:
         basis = min(denying, key=_precedence)
-        return _refused(Reason.REFUSED, basis.name, basis.version, epoch=epoch)
-    return _refused(Reason.NO_CONSENT, epoch=epoch)
+        return Denied(reason=Reason.REFUSED, basis=basis.name, basis_version=basis.version, epoch=epoch)
+    return Denied(reason=Reason.NO_CONSENT, epoch=epoch)
 
 
 def _obligations(applicable: list[_ApplicableRule]) -> tuple[Provision, ...]:
@@ -241,10 +240,6 @@ def _precedence(known: _ApplicableRule) -> tuple[bool, bool, str, int]:
     # The basis of a decision: a rule about every record before one about some, a consent before the policy,
     # and then the first by name, so that order never matters.
     return (known.rule.when != ALWAYS, known.reason is Reason.POLICY, known.name, known.version)
-
-
-def _refused(reason: Reason, basis: str = "", version: int = 0, *, epoch: int = 0) -> Decision:
-    return Decision(outcome="deny", reason=reason, basis=basis, basis_version=version, epoch=epoch)
 
 
 _PERMIT = Provision("permit")

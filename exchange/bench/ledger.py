@@ -28,7 +28,7 @@ from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.encoding import encode
 from exchange import devnet
 from exchange.bench.report import Row, percentile
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
@@ -147,7 +147,7 @@ class _Load:
     async def grouped(self) -> None:
         """Ask as the gateway does."""
         request = self._request()
-        answer = await self.client.authorize([Ask(bytes.fromhex(request.pair), request)])
+        answer = await self.client.authorize([SubjectRequest(bytes.fromhex(request.pair), request)])
         if answer.permit is None:
             raise RuntimeError("the bench's own consents do not permit")
 

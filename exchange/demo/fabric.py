@@ -15,7 +15,7 @@ from exchange.demo.consortium import CITY, LAKE, MEMBERS
 from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.errors import CommitError
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 
 _SUFFIX = "MSP"
 
@@ -47,7 +47,7 @@ async def _write_alone(running: devnet.Network, call: bytes) -> str | None:
     async with AsyncExitStack() as stack:
         channel = connect(thief)
         stack.push_async_callback(channel.close)
-        identity = Identity.from_files(thief.msp_id, thief.certificate, thief.key)
+        identity = SigningIdentity.from_files(thief.msp_id, thief.certificate, thief.key)
         gateway = GatewayClient(channel, identity, thief.channel, thief.chaincode)
         try:
             await gateway.submit("consent:open", call, organisations=[thief.msp_id])

@@ -21,7 +21,7 @@ from fabric_protos.discovery.protocol_pb2_grpc import DiscoveryStub
 from fabric_protos.peer.proposal_response_pb2 import ChaincodeCall, ChaincodeInterest
 
 from exchange.ledger.fabric.gateway.connection import Profile, credentials
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 
 _PAUSE = 0.05
 
@@ -32,7 +32,7 @@ def can_endorse(profile: Profile, *, seconds: float) -> bool:
     This blocks, and runs in a thread: an event loop of its own for each question would leave gRPC with
     loops that have ended.
     """
-    identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+    identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
     interest = ChaincodeInterest(chaincodes=[ChaincodeCall(name=profile.chaincode)])
     request = Request(
         authentication=AuthInfo(client_identity=identity.creator),

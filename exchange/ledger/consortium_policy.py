@@ -1,4 +1,4 @@
-"""The consortium's policy as people decide on it: the first one, the next one, and what would change."""
+"""The consortium's policy as people decide on it: the first one, the next one, and their differences."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CARE = ("ETREAT", "HOPERAT", "HPAYMT", "TREAT")
 
 
 def founding_policy(members: Iterable[str], *, voters: Iterable[str] = ()) -> Policy:
-    """The policy that members found the channel with; a majority of the voters can change it on the ledger.
+    """Return the founding policy of a channel; a majority of the voters can change it on the ledger.
 
     Voters are all members where none is named. A hospital may use its own records for treatment, payment
-    and operations, and for what the patient asks. What by its type names no patient (organisations,
-    practitioners, places, terms) every member may read for any purpose. Other records that name no patient
+    and operations, and for a patient's own requests. Records of types that name no patient (organisations,
+    practitioners, locations, terms) every member may read for any purpose. Other records that name no patient
     may still be about one, in words or by a group: they serve the hospital's own care and nothing else
     (`docs/adr/0017-the-directory.md`).
     """
@@ -54,14 +54,14 @@ def next_policy(
     remove: Sequence[str] = (),
     rules: Sequence[PolicyRule] | None = None,
 ) -> Policy:
-    """The version after `current`: with members (MSP ids) admitted and removed, and with other `rules`.
+    """Return the version after `current`, with members (MSP ids) admitted and removed, and other `rules`.
 
-    Who is admitted has a vote where every member has one. The same change gives the same policy whoever
-    makes it, so that two organisations that propose it approve the same bytes.
+    An admitted member has a vote where every member has one. The same change gives the same policy in each
+    organisation, so that two organisations that propose it approve the same bytes.
 
     Raises:
-        BadRequestError: who is admitted is a member, who is removed is none, nobody would be left to decide,
-            or nothing would change.
+        BadRequestError: an admitted organisation is a member already, a removed one is not, no voter would
+            be left, or nothing would change.
     """
     known = set(current.members)
     for member in admit:
@@ -86,12 +86,12 @@ def next_policy(
     return following
 
 
-def differences(held: Policy, proposed: Policy) -> Iterator[str]:
-    """What `proposed` changes, a line each: `+` comes, `-` goes; a rule that changes does both."""
-    yield from _listed("member", held.members, proposed.members)
-    if held.voters or proposed.voters:
-        yield from _listed("vote of", held.deciding, proposed.deciding)
-    rules = {rule.id: rule for rule in held.rules}
+def differences(current: Policy, proposed: Policy) -> Iterator[str]:
+    """Yield the changes of `proposed`, a line each: `+` comes, `-` goes; a rule that changes does both."""
+    yield from _listed("member", current.members, proposed.members)
+    if current.voters or proposed.voters:
+        yield from _listed("vote of", current.deciding, proposed.deciding)
+    rules = {rule.id: rule for rule in current.rules}
     wanted = {rule.id: rule for rule in proposed.rules}
     for name in [*rules, *(name for name in wanted if name not in rules)]:
         before, after = rules.get(name), wanted.get(name)
@@ -105,7 +105,7 @@ def differences(held: Policy, proposed: Policy) -> Iterator[str]:
 
 
 def describe(rule: PolicyRule, *, most: int | None = None) -> str:
-    """One line that says what `rule` lets happen without asking the patient; of long lists `most` codes."""
+    """Return one line about the accesses that `rule` permits without consent; of long lists `most` codes."""
     who = "the custodian" if rule.relation == "custodian" else "any member"
     whose = "patients' records" if rule.subject == "patient" else "records that name no patient"
     limits = [f" {word} {_some(codes, most)}" for word, codes in _lists(rule) if codes]

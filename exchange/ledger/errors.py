@@ -1,12 +1,12 @@
-"""What can go wrong between the gateway and its ledger.
+"""Failures between the gateway and its ledger.
 
 ```
 ExchangeError
 ├── RefusedError            500  the contract refused the call; `reason` says with which contract error
 ├── NodeKeyError            500  this node's key is missing, unreadable, or not the ledger's
 └── UnavailableError        503
-    ├── VoidedError         503  what the transaction read had changed before it committed
-    ├── UnknownOutcomeError 503  whether the transaction committed is not known
+    ├── VoidedError         503  a key that the transaction read had changed before it committed
+    ├── UnknownOutcomeError 503  it is not known whether the transaction committed
     └── InUseError          503  another process has the ledger's file open
 ```
 
@@ -36,11 +36,11 @@ class NodeKeyError(ExchangeError):
 
 
 class VoidedError(UnavailableError):
-    """What the transaction read had changed before it committed: nothing was written, submit it anew."""
+    """A key that the transaction read had changed before the commit: nothing was written, submit it anew."""
 
 
 class UnknownOutcomeError(UnavailableError):
-    """Whether the transaction committed is not known; nothing may be released on it."""
+    """It is not known whether the transaction committed; nothing may be released on it."""
 
 
 class InUseError(UnavailableError):

@@ -1,6 +1,6 @@
-"""Group commit: one transaction decides for everybody who waits.
+"""Group commit: one transaction decides for all waiting callers.
 
-While transactions are in flight, calls queue; each new transaction takes all that wait, up to the
+While transactions are in flight, calls queue; each new transaction takes all waiting calls, up to the
 contract's limit. A call that comes alone goes at once. The requests of one call stay together, so a
 caller has one transaction to point to.
 
@@ -25,15 +25,15 @@ from exchange.ledger.errors import RefusedError
 from exchange.ledger.metrics import BATCH_REQUESTS, COMMIT_SECONDS, WAIT_SECONDS
 from exchange.ledger.port import Committed
 
-_LEAST_SHARE = 256
-"""Requests; below that, what a transaction costs by itself outweighs what sharing gains: on Fabric that was
-about what a hundred requests cost (three organisations on 2 cores), and one batch of 256 took less time than
-two of 128."""
+_LEAST_BATCH = 256
+"""Requests; below that, the cost of one more transaction outweighs the gain of sharing. On Fabric it was
+about the cost of a hundred requests (three organisations on 2 cores), and one batch of 256 took less time
+than two of 128."""
 
 _decisions = msgspec.json.Decoder(Decisions)
 
 
-class Share(msgspec.Struct, frozen=True):
+class BatchPart(msgspec.Struct, frozen=True):
     """One call's part of a committed transaction; `first` is its first request's number in the batch."""
 
     committed: Committed
@@ -44,32 +44,32 @@ class Share(msgspec.Struct, frozen=True):
 class _Call:
     __slots__ = ("arrived", "future", "requests")
 
-    def __init__(self, requests: Sequence[bytes], future: asyncio.Future[Share]) -> None:
+    def __init__(self, requests: Sequence[bytes], future: asyncio.Future[BatchPart]) -> None:
         self.requests, self.future, self.arrived = requests, future, time.perf_counter()
 
 
 class GroupCommit:
-    """Gathers calls of `access:authorize`. `submit` runs one transaction on the encoded batch.
+    """The queue of calls of `access:authorize`. `submit` runs one transaction on the encoded batch.
 
     `in_flight` transactions may run at once: 1 where the ledger writes one block at a time, a few where
     a commit takes several network round trips. `submit` ends each within a bound of its own, so one clock
-    per transaction serves all callers; a call that queued longer than `patience` seconds is given up.
+    per transaction serves all callers; a call that queued longer than `timeout` seconds is given up.
     """
 
     def __init__(
-        self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int, patience: float
+        self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int, timeout: float
     ) -> None:
-        self._submit, self._free, self._patience = submit, in_flight, patience
+        self._submit, self._free, self._timeout = submit, in_flight, timeout
         self._idle = in_flight
         self._waiting: deque[_Call] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def authorize(self, requests: Sequence[bytes]) -> Share:
-        """Have these canonical `Request`s decided in one transaction, together with whatever else waits.
+    async def authorize(self, requests: Sequence[bytes]) -> BatchPart:
+        """Have these canonical `AccessRequest`s decided in one transaction, together with other calls.
 
         A caller that is cancelled before its transaction starts leaves no trace on the ledger; after
-        that, its requests are decided and logged, and nobody else notices.
+        that, its requests are decided and logged, without an effect on others.
 
         Raises:
             TooCostlyError: more requests than one transaction takes.
@@ -87,7 +87,7 @@ class GroupCommit:
         return await call.future
 
     async def close(self) -> None:
-        """Let what was taken finish."""
+        """Let the accepted calls finish."""
         self._closed = True
         while self._running:
             await asyncio.wait(self._running)
@@ -102,28 +102,28 @@ class GroupCommit:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._free += 1
         self._running.discard(task)
-        if task.cancelled():  # the loop is shutting down: nobody may wait for ever
+        if task.cancelled():  # the loop is shutting down: no caller may wait for ever
             _fail(self._waiting, UnavailableError("the ledger client was stopped"))
             self._waiting.clear()
         elif self._waiting:  # came after the task had looked for the last time
             self._start()
 
     async def _work(self) -> None:
-        while batch := self._take():
+        while batch := self._next_batch():
             self._idle -= 1
             try:
                 await self._commit(batch)
             finally:
                 self._idle += 1
 
-    def _take(self) -> list[_Call]:
+    def _next_batch(self) -> list[_Call]:
         batch: list[_Call] = []
         size = 0
-        stale = time.perf_counter() - self._patience
-        share = BATCH_LIMIT
+        stale = time.perf_counter() - self._timeout
+        most = BATCH_LIMIT
         if self._idle > 1:
             waiting = sum(len(call.requests) for call in self._waiting)
-            share = max(_LEAST_SHARE, -(-waiting // self._idle))
+            most = max(_LEAST_BATCH, -(-waiting // self._idle))
         while self._waiting:
             call = self._waiting[0]
             if call.arrived < stale:
@@ -132,7 +132,7 @@ class GroupCommit:
                 self._waiting.popleft()
                 continue
             size += len(call.requests)
-            if size > BATCH_LIMIT or (batch and size > share):
+            if size > BATCH_LIMIT or (batch and size > most):
                 break
             batch.append(self._waiting.popleft())
         return batch
@@ -159,11 +159,11 @@ class GroupCommit:
             for call in batch:
                 end = first + len(call.requests)
                 if not call.future.done():
-                    call.future.set_result(Share(committed, first, decisions[first:end]))
+                    call.future.set_result(BatchPart(committed, first, decisions[first:end]))
                 first = end
 
     async def _separate(self, batch: list[_Call], refusal: RefusedError) -> None:
-        """One bad request refuses a whole batch: find whose it is, so that the others are decided."""
+        """Submit each call by itself, so that one bad request does not refuse those of other callers."""
         if len(batch) == 1:
             _fail(batch, refusal)
             return

@@ -1,4 +1,4 @@
-"""How long the ledger takes and how well requests are grouped, for Prometheus."""
+"""Prometheus metrics of the ledger: its latency, and the size of request batches."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from chaincode.consent.model import Pair
 class Committed(msgspec.Struct, frozen=True):
     """A transaction that committed as VALID.
 
-    `time` is the transaction's, in milliseconds since 1970 UTC; `result` is what the contract returned.
+    `time` is the transaction's, in milliseconds since 1970 UTC; `result` is the contract's answer.
     """
 
     tx_id: str
@@ -30,16 +30,16 @@ class Checkpoint(msgspec.Struct, frozen=True, order=True):
     index: int
 
 
-class Found(NamedTuple):
-    """One record of the access log as it stands on the ledger: its event's place, its own, its bytes."""
+class LoggedEntry(NamedTuple):
+    """One entry of the access log as the ledger holds it: its event's checkpoint, its position, its bytes."""
 
     checkpoint: Checkpoint
-    place: LogPosition
-    record: bytes
+    position: LogPosition
+    value: bytes
 
 
-class Event(msgspec.Struct, frozen=True):
-    """What one committed transaction announced, and the keys and values that it wrote, in no set order.
+class LedgerEvent(msgspec.Struct, frozen=True):
+    """The event of one committed transaction, and the keys and values that it wrote, in no set order.
 
     `checkpoint` continues the stream after it.
     """
@@ -55,8 +55,8 @@ class Transactions(Protocol):
     """Transactions of this organisation on the channel's chaincode.
 
     Errors of every method: `RefusedError` where the contract refuses, `UnavailableError` (or one of its
-    children in `exchange.ledger.errors`) where the ledger can't be reached, `DamagedError` where what it
-    holds does not verify.
+    children in `exchange.ledger.errors`) where the ledger can't be reached, `DamagedError` where its data
+    does not verify.
     """
 
     @property
@@ -66,42 +66,42 @@ class Transactions(Protocol):
     async def submit(
         self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
     ) -> Committed:
-        """Run `function` and commit what it writes; returns once that is durable and VALID.
+        """Run `function` and commit its writes; return once they are durable and VALID.
 
-        `transient` is what contracts may see and no block holds.
+        `transient` is data that contracts may see and no block holds.
         """
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
-        """Run `function` on the committed state and keep nothing; the result of the contract."""
+        """Run `function` on the committed state, keep nothing, and return the contract's result."""
 
-    def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
-        """Every event after `after` (from the first block on for None), in order, and then as they come."""
+    def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
+        """Yield every event after `after` (None: from the first block on), in order and as they come."""
 
     async def close(self) -> None:
-        """Finish what was submitted and let go of the ledger."""
+        """Finish the submitted transactions and let go of the ledger."""
 
 
-class Reader(Protocol):
-    """A verified ledger's state, for comparing something with it. Methods block.
+class LedgerReader(Protocol):
+    """The state of a verified ledger, to compare a copy with it. Methods block.
 
     A place in the stream of events is a `Checkpoint`'s block and index.
     """
 
     def catch_up(self) -> None:
-        """See everything that is committed by now.
+        """Read all blocks that are committed by now.
 
         Raises:
-            DamagedError: what came since does not verify.
+            DamagedError: a new block does not verify.
         """
 
-    def record(self, place: LogPosition) -> tuple[bytes, int] | None:
-        """One record of the access log, as it stands on the ledger, and its block, or None."""
+    def entry(self, position: LogPosition) -> tuple[bytes, int] | None:
+        """Return one encoded entry of the access log and its block, or None."""
 
-    def records(self, after: Checkpoint | None) -> Iterator[Found]:
-        """Every record behind an event, in the order in which they were decided."""
+    def entries(self, after: Checkpoint | None) -> Iterator[LoggedEntry]:
+        """Yield every log entry behind an event, in the order in which they were decided."""
 
     def has_place(self, block: int, index: int) -> bool:
-        """Whether there is an event `index` in `block`."""
+        """Return whether there is an event `index` in `block`."""
 
     def pairs(self) -> Iterator[tuple[str, Pair]]:
-        """Every pair's pseudonym, and the pair as it stands."""
+        """Yield every pair's pseudonym with the pair in its present state."""

@@ -1,8 +1,8 @@
 """The access log in the gateway's own database, followed from the ledger's events.
 
 It goes on from a checkpoint that is stored with the rows, so that an event counts once however often it
-arrives, and the whole projection can be thrown away and built again. Under load it writes in batches;
-who needs to see a certain transaction waits for it.
+arrives, and the whole projection can be thrown away and built again. Under load it writes in batches; a
+caller that needs a certain transaction waits for it.
 
 Each batch is written only behind the one before it. Commits to the log do not wait for the disk, so a
 database's server that crashed, while this process did not, may come back without the last of them: then the
@@ -25,33 +25,33 @@ from chaincode.access.log_keys import ACCESS, LogPosition, read_log_page
 from chaincode.access.model import LogEntryValue
 from chaincode.encoding import composite_key
 from exchange.errors import DamagedError, UnavailableError
-from exchange.ledger.port import Checkpoint, Event, Reader, Transactions
+from exchange.ledger.port import Checkpoint, LedgerEvent, LedgerReader, Transactions
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 
 _BATCH = 500
 _PAUSE = 0.25
-_REMEMBERED = 5_000
-_PATIENCE = 30.0
-_FAREWELL = 3.0
-_QUIET = 0.1
-_AGAIN = 2.0
+_CACHE_SIZE = 5_000
+_REACHED_TIMEOUT = 30.0
+_DRAIN_TIMEOUT = 3.0
+_DRAINED_SECONDS = 0.1  # without an event: then all have come
+_RETRY_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
 _record = msgspec.json.Decoder(LogEntryValue)
-_SHEETS = composite_key(ACCESS).encode()
+_LOG_PAGES = composite_key(ACCESS).encode()
 
 
-Witness = Callable[[], AbstractContextManager[Reader]]
-"""Opens a reader of the ledger."""
+OpenReader = Callable[[], AbstractContextManager[LedgerReader]]
+"""Opening a reader of the ledger."""
 
 
 class Projection:
-    """Follows one ledger into one database, from `start` until `close`.
+    """The access log of one ledger in one database, followed from `start` until `close`.
 
-    `witness` looks into a ledger that is a file of this node, which somebody may have put back to an older
-    copy; no one node does that to a channel. `policy_changed` is called when the ledger announces that.
+    `open_reader` opens a ledger that is a file of this node, which may have been replaced by an older copy;
+    no single node can do that to a channel. `policy_changed` is called when the ledger announces a policy.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Projection:
         transactions: Transactions,
         entries: Database,
         *,
-        witness: Witness | None = None,
+        open_reader: OpenReader | None = None,
         policy_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._transactions = transactions
         self._entries = entries
-        self._witness = witness
+        self._open_reader = open_reader
         self._policy_changed = policy_changed
-        self._seen: FIFOCache[str, None] = FIFOCache(_REMEMBERED)
+        self._seen: FIFOCache[str, None] = FIFOCache(_CACHE_SIZE)
         self._waiting: dict[str, asyncio.Event] = {}
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -79,23 +79,23 @@ class Projection:
         Raises:
             DamagedError: the log is ahead of its ledger, or is that of another one.
         """
-        witness = self._witness
-        if witness is not None:
-            await self._entries.read(lambda c: _check_holds(witness, c))
+        open_reader = self._open_reader
+        if open_reader is not None:
+            await self._entries.read(lambda c: _check_holds(open_reader, c))
         place = await self._entries.read(log_tables.checkpoint)
         after = None if place is None else Checkpoint(*place)
         self._task = asyncio.create_task(self._follow(after), name="projection")
 
     async def close(self) -> None:
-        """Write what has come, and stop following; what is missing comes again at the next start."""
+        """Write the events that have come, and stop; missing ones come again at the next start."""
         if self._task is not None:
             self._closing = True
             self._hurry.set()
             clock = asyncio.get_running_loop().time
-            end, self._last = clock() + _FAREWELL, clock()
-            # What ends the wait is that nothing comes any more, which no event tells.
-            while not self._task.done() and clock() < min(end, self._last + _QUIET):  # noqa: ASYNC110
-                await asyncio.sleep(_QUIET / 10)
+            end, self._last = clock() + _DRAIN_TIMEOUT, clock()
+            # The wait ends when no event comes any more, and no event tells that.
+            while not self._task.done() and clock() < min(end, self._last + _DRAINED_SECONDS):  # noqa: ASYNC110
+                await asyncio.sleep(_DRAINED_SECONDS / 10)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -113,7 +113,7 @@ class Projection:
         waiter = self._waiting.setdefault(tx_id, asyncio.Event())
         self._hurry.set()
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_REACHED_TIMEOUT):
                 await waiter.wait()
         except TimeoutError:
             raise UnavailableError("the access log is behind the ledger; try again") from None
@@ -127,8 +127,8 @@ class Projection:
             _log.warning("log.again", block=None if after is None else after.block)
 
     async def _follow_behind(self, after: Checkpoint | None) -> Checkpoint | None:
-        """Project what comes behind `after`, until the database is elsewhere; returns where that is."""
-        queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=_BATCH)
+        """Project the events behind `after` until the database is at another checkpoint, and return that."""
+        queue: asyncio.Queue[LedgerEvent] = asyncio.Queue(maxsize=_BATCH)
         reader = asyncio.create_task(self._read(after, queue), name="projection-events")
         try:
             while True:
@@ -149,7 +149,7 @@ class Projection:
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
 
-    async def _read(self, after: Checkpoint | None, queue: asyncio.Queue[Event]) -> None:
+    async def _read(self, after: Checkpoint | None, queue: asyncio.Queue[LedgerEvent]) -> None:
         while True:
             try:
                 async for event in self._transactions.events(after):
@@ -159,11 +159,11 @@ class Projection:
                     after = event.checkpoint
                 return
             except UnavailableError as why:
-                # A peer that is away comes back, and a certificate is renewed; nobody has to restart this.
+                # A peer that is away comes back, a certificate is renewed: this node needs no restart for it.
                 _log.warning("log.behind", reason=str(why))
-                await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _next(self, queue: asyncio.Queue[Event], reader: asyncio.Task[None]) -> Event:
+    async def _next(self, queue: asyncio.Queue[LedgerEvent], reader: asyncio.Task[None]) -> LedgerEvent:
         getter = asyncio.create_task(queue.get())
         try:
             await asyncio.wait({getter, reader}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,16 +174,18 @@ class Projection:
         finally:
             getter.cancel()
 
-    async def _project_surely(self, events: Sequence[Event], after: Checkpoint | None) -> Checkpoint | None:
-        # A database that can't commit now may do so later; twice is as once.
+    async def _project_surely(
+        self, events: Sequence[LedgerEvent], after: Checkpoint | None
+    ) -> Checkpoint | None:
+        # A database that can't commit now may do so later; projecting is idempotent.
         while True:
             try:
                 return await self._project(events, after)
             except UnavailableError:
                 await asyncio.sleep(_PAUSE)
 
-    async def _project(self, events: Sequence[Event], after: Checkpoint | None) -> Checkpoint | None:
-        """Add `events` if the database is at `after`; returns where it is then."""
+    async def _project(self, events: Sequence[LedgerEvent], after: Checkpoint | None) -> Checkpoint | None:
+        """Add `events` if the database is at `after`, and return its checkpoint then."""
         rows = [row for event in events if event.name == ACCESS for row in _rows(event)]
         self._last = asyncio.get_running_loop().time()
         last = events[-1].checkpoint
@@ -191,7 +193,7 @@ class Projection:
         def work(connection: Connection) -> Checkpoint | None:
             place = log_tables.checkpoint(connection)
             stored = None if place is None else Checkpoint(*place)
-            if stored != after:  # or at `last`, where a commit was kept whose answer was lost
+            if stored != after:  # or at `last`, where only the answer to a commit was lost
                 return stored
             log_tables.project(connection, rows, last.block, last.index)
             return last
@@ -201,7 +203,7 @@ class Projection:
             self._tell(events)
         return stored
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    def _tell(self, events: Sequence[LedgerEvent]) -> None:
         for event in events:
             self._seen[event.tx_id] = None
             waiter = self._waiting.get(event.tx_id)
@@ -209,11 +211,11 @@ class Projection:
                 waiter.set()
 
 
-def _check_holds(witness: Witness, connection: Connection) -> None:
+def _check_holds(open_reader: OpenReader, connection: Connection) -> None:
     place, newest = log_tables.checkpoint(connection), log_tables.newest(connection)
     if place is None:
         return
-    with witness() as ledger:
+    with open_reader() as ledger:
         if not ledger.has_place(*place):
             raise DamagedError(
                 f"the access log is ahead of its ledger, which ends before block {place[0]}: "
@@ -221,27 +223,27 @@ def _check_holds(witness: Witness, connection: Connection) -> None:
             )
         if newest is None:
             return
-        if ledger.record(LogPosition(newest.time, newest.tx, newest.n)) != (newest.record, newest.block):
+        if ledger.entry(LogPosition(newest.time, newest.tx, newest.n)) != (newest.record, newest.block):
             raise DamagedError(
                 f"the access log's newest entry, in block {newest.block}, is not on the ledger: "
                 "the two are not of the same node, or the ledger was written anew"
             )
 
 
-def _rows(event: Event) -> list[log_tables.EntryRow]:
-    sheets = (read_log_page(key.decode(), value) for key, value in event.written if key.startswith(_SHEETS))
-    records = sorted(record for sheet in sheets for record in sheet)
-    return [projected(place, record, event.checkpoint.block) for place, record in records]
+def _rows(event: LedgerEvent) -> list[log_tables.EntryRow]:
+    pages = (read_log_page(key.decode(), value) for key, value in event.written if key.startswith(_LOG_PAGES))
+    entries = sorted(entry for page in pages for entry in page)
+    return [projected(position, entry, event.checkpoint.block) for position, entry in entries]
 
 
-def projected(place: LogPosition, value: bytes, block: int) -> log_tables.EntryRow:
-    """The row of one record of the ledger, given as it stands there."""
+def projected(position: LogPosition, value: bytes, block: int) -> log_tables.EntryRow:
+    """Return the row of one log entry of the ledger."""
     record = _record.decode(value)
     return log_tables.EntryRow(
-        tx=place.tx,
-        n=place.n,
+        tx=position.tx,
+        n=position.n,
         block=block,
-        time=place.time,
+        time=position.time,
         pair=record.pair,
         custodian=record.custodian,
         recipient=record.recipient,

@@ -175,7 +175,7 @@ def build_audit(ground: Foundation, access: AccessRoom) -> AuditRoom:
     settings = ground.settings
     reader = partial(open_reader, ground.folder.ledger) if settings.ledger == "embedded" else None
     projection = Projection(
-        ground.transactions, ground.log, witness=reader, policy_changed=access.pairs.policy_changed
+        ground.transactions, ground.log, open_reader=reader, policy_changed=access.pairs.policy_changed
     )
     audit = Audit(
         msp_id=settings.msp_id,

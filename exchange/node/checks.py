@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.reader import open_reader
-from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock
 from exchange.ledger.fabric.gateway.connection import Profile
-from exchange.ledger.port import Reader
+from exchange.ledger.port import LedgerReader
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, naming_profile, open_parts
 from exchange.node.settings import NodeSettings
@@ -36,8 +36,8 @@ class CheckedLedger:
     """A verified ledger; `reader` is None if something is wrong: then it proves nothing about the rest."""
 
     checked: Checked
-    report: Report
-    reader: Reader | None
+    report: LedgerReport
+    reader: LedgerReader | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CheckedNode:
     """Every part of a node that was checked, and what the ledger's verifier reports."""
 
     parts: Sequence[Checked]
-    report: Report
+    report: LedgerReport
 
 
 def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> None:
@@ -64,7 +64,7 @@ def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> None:
 
 
 def check_node(
-    folder: NodeFolder, progress: Progress, *, replay: bool = False, noted: tuple[Noted, ...] = ()
+    folder: NodeFolder, progress: Progress, *, replay: bool = False, noted: tuple[PinnedBlock, ...] = ()
 ) -> CheckedNode:
     """Check the ledger, the log, consents, documents and clients of the node in `folder`.
 
@@ -85,7 +85,7 @@ def check_node(
         return CheckedNode(checked, ledger.report)
 
 
-def _against_the_ledger(parts: NodeParts, reader: Reader, progress: Progress) -> list[Checked]:
+def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progress) -> list[Checked]:
     log = parts.open_log()
     custody = Custody(
         msp_id=parts.settings.msp_id,
@@ -110,7 +110,7 @@ def checked_ledger(
     progress: Progress,
     *,
     replay: bool = False,
-    noted: tuple[Noted, ...] = (),
+    noted: tuple[PinnedBlock, ...] = (),
 ) -> CheckedLedger:
     """Verify the node's ledger from its first block on; its reader stays open until `stack` ends.
 
@@ -121,13 +121,13 @@ def checked_ledger(
     path = folder.profile(settings)
     if path is None:
         public = load_node_key(folder.node_key).public_key()
-        checked, report = check_ledger(folder.ledger, public, progress, replay=replay, noted=noted)
+        checked, report = check_ledger(folder.ledger, public, progress, replay=replay, pinned=noted)
         if checked.finding is not None:
             return CheckedLedger(checked, report, None)
         return CheckedLedger(checked, report, stack.enter_context(open_reader(folder.ledger)))
     if settings.first_block is not None:
-        noted = (Noted(0, settings.first_block), *noted)
+        noted = (PinnedBlock(0, settings.first_block), *noted)
     with naming_profile(path):
-        channel = stack.enter_context(open_channel(Profile.read(path), progress, noted=noted))
+        channel = stack.enter_context(open_channel(Profile.read(path), progress, pinned=noted))
     checked, report = channel.check()
     return CheckedLedger(checked, report, channel.reader if checked.finding is None else None)

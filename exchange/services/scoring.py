@@ -38,7 +38,7 @@ from exchange.risk.risk_assessment import (
     output_commitment,
     risk_assessment,
 )
-from exchange.services.access.enforcement import Answer, Enforcement, Question
+from exchange.services.access.enforcement import Answer, Enforcement, ScoreAnswer, ScoreQuestion
 from exchange.services.records.create_update import Writing, Written
 from exchange.services.records.prepare import new_id
 from exchange.services.records.read import HIDDEN, whole
@@ -123,11 +123,12 @@ class Scoring:
         if principal.kind is not Kind.SYSTEM or principal.purpose != _PURPOSE:
             raise ForbiddenError(f"a risk score is for members' systems that ask for {_PURPOSE}")
         target = f"Patient/{patient}/$assess-risk"
-        question = Question(principal, Action.SCORE, "assess-risk", target, CLASSES, model=self.model.digest)
+        digest = self.model.digest
+        question = ScoreQuestion(principal, Action.SCORE, "assess-risk", target, CLASSES, model=digest)
         reference = self._references.record("Patient", patient)
         stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
         subjects = (self._references.subject(patient),) if stored is None else stored.subjects
-        answer = await self._enforcement.ask(question, subjects)
+        answer = await self._enforcement.ask_score(question, subjects)
         try:
             return await self._assess(question, answer, stored, patient, stated)
         except (ConflictError, UnscorableError, UnavailableError) as refused:
@@ -136,8 +137,8 @@ class Scoring:
 
     async def _assess(
         self,
-        question: Question,
-        answer: Answer,
+        question: ScoreQuestion,
+        answer: ScoreAnswer,
         stored: Stored | None,
         patient: str,
         stated: Mapping[str, Any] | None,
@@ -252,8 +253,8 @@ class Scoring:
 
     async def _commit(
         self,
-        question: Question,
-        answer: Answer,
+        question: ScoreQuestion,
+        answer: ScoreAnswer,
         found: _Found,
         query: str,
         output: Callable[[bytes], str],
@@ -261,13 +262,13 @@ class Scoring:
         """Ask again, with what came of it; `output` is the commitment to it under a pair's salt."""
         features = {feature.name: feature.value for feature in found.features}
         results: dict[bytes, ScoreResult] = {}
-        for subject, entry in answer.places.items():
+        for subject, entry in answer.entries.items():
             secret = PatientSecret(answer.keys[subject].secret)
             salt = secret.salt(question.principal.organization)
             results[subject] = ScoreResult(
-                tx=answer.tx_id,
-                time=answer.time,
-                n=entry,
+                tx=entry.tx,
+                time=entry.time,
+                n=entry.n,
                 input=input_commitment(
                     salt, model=self.model.digest, transaction=answer.tx_id, features=features, query=query
                 ),

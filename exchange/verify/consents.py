@@ -18,7 +18,7 @@ from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import DamagedError
-from exchange.ledger.port import Reader
+from exchange.ledger.port import LedgerReader
 from exchange.services.access.enforcement import open_detail
 from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
@@ -42,7 +42,7 @@ class Custody:
         msp_id: str,
         records: Database,
         entries: Database,
-        ledger: Reader,
+        ledger: LedgerReader,
         ring: KeyRing,
         references: References,
         members: Mapping[str, str],
@@ -93,7 +93,7 @@ class Custody:
                 raise WrongError("grants", "a row belongs to no subject and member")
         newest = self._newest_consents(connection)
         for row in connection.execute(select(subjects.compiled_consents)):
-            keys = self._keys(row.subject, wrapped, "drafts")
+            keys = self._keys(row.subject, wrapped, "compiled_consents")
             consent = open_consent(keys, subjects.CompiledRow(row.reference, row.version, row.sealed))
             if not row.version == consent.version == newest.pop(row.reference, 0):
                 raise WrongError("compiled_consents", "a consent is not compiled from its newest version")

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Protocol
 
 from exchange.errors import DamagedError
-from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock
 from exchange.ledger.fabric.blocks.state import ChannelReader
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
 from exchange.ledger.fabric.gateway.blocks import open_blocks
@@ -42,8 +42,8 @@ class Channel:
         self._verifier, self._height = verifier, 0
         self.reader = ChannelReader(verifier.state, self._advance)
 
-    def check(self) -> tuple[Checked, Report]:
-        """Return every block, signature, verdict and transaction so far.
+    def check(self) -> tuple[Checked, LedgerReport]:
+        """Check every block, signature, verdict and transaction so far.
 
         Raises:
             UnavailableError: the peer serves no blocks.
@@ -67,20 +67,22 @@ class Channel:
             if self._verifier.blocks % _EVERY == 0:
                 self._progress("ledger", self._verifier.blocks, self._height)
 
-    def _report(self) -> Report:
+    def _report(self) -> LedgerReport:
         return self._verifier.finish(self._height)
 
 
 @contextmanager
-def open_channel(profile: Profile, progress: Progress, *, noted: tuple[Noted, ...] = ()) -> Iterator[Channel]:
-    """Open the channel that `profile` leads to, for verification; `noted` are blocks that were seen before.
+def open_channel(
+    profile: Profile, progress: Progress, *, pinned: tuple[PinnedBlock, ...] = ()
+) -> Iterator[Channel]:
+    """Open the channel that `profile` leads to, for verification; `pinned` are blocks that were seen before.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
     """
     with (
         asyncio.Runner() as runner,
-        ChannelVerifier(profile.channel, profile.chaincode, noted=noted) as verifier,
+        ChannelVerifier(profile.channel, profile.chaincode, pinned=pinned) as verifier,
     ):
         stack = AsyncExitStack()
         source = runner.run(stack.enter_async_context(open_blocks(profile)))

@@ -22,8 +22,8 @@ from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import DamagedError
-from exchange.ledger.embedded.verify import Noted, Report, verify
-from exchange.ledger.port import Checkpoint, Reader
+from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock, verify
+from exchange.ledger.port import Checkpoint, LedgerReader
 from exchange.store.engine.database import Database
 from exchange.store.engine.dialect import is_postgres
 from exchange.store.log import log_tables
@@ -105,33 +105,38 @@ def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> Checked:
 
 
 def check_ledger(
-    path: Path, key: Ed25519PublicKey, progress: Progress, *, replay: bool, noted: tuple[Noted, ...] = ()
-) -> tuple[Checked, Report]:
-    """Return every block, signature, transaction and state row of the embedded ledger."""
-    report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay, noted=noted)
+    path: Path,
+    key: Ed25519PublicKey,
+    progress: Progress,
+    *,
+    replay: bool,
+    pinned: tuple[PinnedBlock, ...] = (),
+) -> tuple[Checked, LedgerReport]:
+    """Check every block, signature, transaction and state row of the embedded ledger."""
+    report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay, pinned=pinned)
     return checked_ledger(report), report
 
 
-def checked_ledger(report: Report) -> Checked:
+def checked_ledger(report: LedgerReport) -> Checked:
     """Return the report of a ledger's verifier as that of a part of the node."""
     found = report.finding
     finding = None if found is None else Finding("ledger", f"{found.table} {found.row}", found.what)
     return Checked("ledger", report.values, finding)
 
 
-def check_log(ledger: Reader, entries: Database, progress: Progress) -> Checked:
-    """Return every projected entry against the ledger's own record, and that none is missing."""
+def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Checked:
+    """Check every projected entry against the ledger's own record, and that none is missing."""
     with snapshot(entries) as connection:
         return run("log", _log(connection, ledger), progress, lambda: log_tables.count(connection))
 
 
-def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
+def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
     _check_pages(connection)
     ledger.catch_up()  # a gateway that serves goes on: the ledger must not be the older of the two
     statement = (
         select(log_tables.entries).order_by(log_tables.entries.c.sequence).execution_options(yield_per=1_000)
     )
-    recorded = ledger.records(None)
+    recorded = ledger.entries(None)
     count, last = 0, Checkpoint(0, 0)
     with connection.execute(statement) as rows:
         for row in rows:
@@ -141,11 +146,11 @@ def _log(connection: Connection, ledger: Reader) -> Iterator[None]:
             found = next(recorded, None)
             if (
                 found is None
-                or (row.time, row.tx, row.n) != found.place
+                or (row.time, row.tx, row.n) != found.position
                 or row.block != found.checkpoint.block
             ):
                 raise WrongError(name, "is not the next that the ledger holds")
-            if row.record != found.record:
+            if row.record != found.value:
                 raise WrongError(name, "not as on the ledger")
             record = _record.decode(row.record)
             if any(getattr(record, column) != getattr(row, column) for column in _COLUMNS):

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.errors import DamagedError, FormatError, UnavailableError
-from exchange.ledger.port import Checkpoint, Reader
+from exchange.ledger.port import Checkpoint, LedgerReader
 from exchange.ledger.projection import projected
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place
@@ -40,7 +40,7 @@ class Rebuilt:
     kept: Place | None
 
 
-def rebuild(renewal: Renewal, ledger: Reader, progress: Progress) -> Rebuilt:
+def rebuild(renewal: Renewal, ledger: LedgerReader, progress: Progress) -> Rebuilt:
     """Put a projection of `ledger` in place of the log that is renewed.
 
     Raises:
@@ -71,7 +71,7 @@ def rebuild(renewal: Renewal, ledger: Reader, progress: Progress) -> Rebuilt:
     return Rebuilt(entries, details, unread, renewal.replace())
 
 
-def _add_entries(database: Database, fresh: Place, ledger: Reader, progress: Progress) -> None:
+def _add_entries(database: Database, fresh: Place, ledger: LedgerReader, progress: Progress) -> None:
     with database.engine.connect() as connection:
         reached = log_tables.checkpoint(connection)
         done = log_tables.count(connection)
@@ -80,12 +80,12 @@ def _add_entries(database: Database, fresh: Place, ledger: Reader, progress: Pro
     last = None if reached is None else Checkpoint(*reached)
     if last is not None and not ledger.has_place(last.block, last.index):
         raise DamagedError(f"a rebuilding that was begun belongs to another ledger; remove {fresh}")
-    for event, place, record in ledger.records(last):
+    for event, position, entry in ledger.entries(last):
         if len(rows) >= _BATCH and last is not None and event != last:  # an event's records stay together
             done += _write(database, rows, last)
             progress("entries", done, done)
             rows = []
-        rows.append(projected(place, record, event.block))
+        rows.append(projected(position, entry, event.block))
         last = event
     if last is not None:
         _write(database, rows, last)

@@ -33,14 +33,14 @@ from chaincode.ledger import StateEntry, StatePage
 from chaincode.policy.model import Policy
 from chaincode.router import Router
 from exchange import devnet
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, VoidedError
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.blocks import open_blocks
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
-from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
 
 HOSPITALS = ("HospitalA", "HospitalB", "HospitalC", "HospitalD", "HospitalE")
 A, B, C = "HospitalAMSP", "HospitalBMSP", "HospitalCMSP"
@@ -77,7 +77,7 @@ class Simulated:
 
     clock: Clock
     state: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    stream: list[Event] = field(default_factory=list)
+    stream: list[LedgerEvent] = field(default_factory=list)
     blocks: int = 0
     grown: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -142,14 +142,16 @@ class SimulatedMember:
         async with channel.grown:
             if proposal.event:
                 written = tuple((key.encode(), value) for key, value in proposal.writes.items())
-                channel.stream.append(Event(Checkpoint(block, 0), proposal.tx_id, *proposal.event, written))
+                channel.stream.append(
+                    LedgerEvent(Checkpoint(block, 0), proposal.tx_id, *proposal.event, written)
+                )
             channel.grown.notify_all()
         return Committed(proposal.tx_id, block, proposal.timestamp, result)
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
         return await self._run(Proposal(self._channel, self.msp_id, {}), function, args)
 
-    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         for place in itertools.count():
             async with self._channel.grown:
                 await self._channel.grown.wait_for(lambda: len(self._channel.stream) > place)  # noqa: B023
@@ -169,7 +171,7 @@ class FabricMember(FabricTransactions):
 
     began: Checkpoint | None = None
 
-    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         async for event in super().events(after or self.began):
             yield event
 
@@ -318,8 +320,8 @@ class Make:
         return AccessRequest(**(fields | changes))
 
     @classmethod
-    def ask(cls, pair: str, **changes: Any) -> Ask:
-        return Ask(bytes.fromhex(pair), cls.request(pair, **changes))
+    def ask(cls, pair: str, **changes: Any) -> SubjectRequest:
+        return SubjectRequest(bytes.fromhex(pair), cls.request(pair, **changes))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
 from chaincode.access.log_keys import LogPosition, index_key, read_entry, read_log_page
-from chaincode.access.model import Decision, LogEntry
+from chaincode.access.model import Denied, LogEntry, Permitted
 from chaincode.consent.model import Condition, Period, Provision
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ClockError, NotFoundError
@@ -18,7 +18,7 @@ from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
-from exchange.ledger.port import Event
+from exchange.ledger.port import LedgerEvent
 
 
 async def refusal(call: Any) -> Exception:
@@ -33,7 +33,7 @@ async def opened(ledger: LedgerClient, make: Any, *terms: Any) -> str:
     return pair
 
 
-async def announced(ledger: LedgerClient, tx_id: str) -> Event:
+async def announced(ledger: LedgerClient, tx_id: str) -> LedgerEvent:
     """Return the event of one transaction."""
     async for event in ledger.events(None):
         if event.tx_id == tx_id:
@@ -41,12 +41,12 @@ async def announced(ledger: LedgerClient, tx_id: str) -> Event:
     raise AssertionError("the events ended")
 
 
-def log_pages(event: Event) -> list[tuple[bytes, bytes]]:
+def log_pages(event: LedgerEvent) -> list[tuple[bytes, bytes]]:
     """Return the log pages that a transaction wrote, in the order of their keys."""
     return sorted((key, value) for key, value in event.written if key.startswith(b"\0access\0"))
 
 
-def on_ledger(event: Event) -> list[LogEntry]:
+def on_ledger(event: LedgerEvent) -> list[LogEntry]:
     """Return the entries that a transaction wrote, in their order."""
     found = [place for key, value in log_pages(event) for place in read_log_page(key.decode(), value)]
     return [read_entry(place, said) for place, said in found]
@@ -101,7 +101,7 @@ async def test_a_denial_is_logged_like_a_permit(
     pair = await opened(ledger, make, make.grant())
     answer = await ledger.authorize([make.ask(pair, **changes)])
     assert answer.permit is None
-    assert answer.entries[0].decision.obligations is None
+    assert isinstance(answer.entries[0].decision, Denied)
     (record,) = (await ledger.pair_log(pair)).entries
     assert (record.outcome, record.reason, record.tx) == ("deny", reason, answer.tx_id)
 
@@ -324,8 +324,7 @@ async def test_a_permit_says_when_the_first_period_of_its_terms_turns(
     async def until(at: int) -> int | None:
         channel.clock.now = at
         (entry,) = (await ledger.authorize([make.ask(pair)])).entries
-        decision: Decision = entry.decision
-        return decision.until
+        return entry.decision.until if isinstance(entry.decision, Permitted) else None
 
     assert await until(now) == now + 7000
     assert await until(now + 6999) == now + 7000

@@ -20,7 +20,7 @@ from chaincode.consent.calls import Opening
 from chaincode.consent.model import Condition, Provision, Terms, ended
 from chaincode.errors import ConflictError
 from chaincode.policy.model import Policy
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.verify import verify
@@ -114,7 +114,7 @@ class Consents(RuleBasedStateMachine):
     @rule(asked=st.lists(st.tuples(pairs, PURPOSES), min_size=1, max_size=6, unique_by=lambda one: one[0]))
     def authorize(self, asked: list[tuple[str, str]]) -> None:
         asks = [
-            Ask(
+            SubjectRequest(
                 bytes.fromhex(pair),
                 AccessRequest(pair, B, purpose, "read", "0a" * 16, secrets.token_hex(32), "0c" * 32),
             )

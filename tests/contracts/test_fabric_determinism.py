@@ -23,7 +23,7 @@ from chaincode.encoding import encode
 from exchange import devnet
 from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from tests.support.ledger import consent_cases as cases
 
 pytestmark = pytest.mark.fabric
@@ -41,7 +41,7 @@ async def endorsed_by_all(running: devnet.Network, chaincode: str, calls: Callab
     profile = running.profile("HospitalA")
     everybody = [one.msp_id for one in running.topology.organisations]
     channel = connect(profile)
-    identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+    identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
     gateway = GatewayClient(channel, identity, profile.channel, chaincode)
 
     async def submit(function: str, argument: msgspec.Struct) -> bytes:

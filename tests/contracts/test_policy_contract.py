@@ -58,7 +58,7 @@ async def test_nobody_decides_before_a_policy_is_founded(channel: Any, make: Any
 async def test_founding_makes_the_policy_and_happens_once(channel: Any, make: Any) -> None:
     client = LedgerClient(channel.member(make.A))
     first = policy(members=(make.A, make.B))
-    standing = (await client.found_policy(first)).standing
+    standing = (await client.found_policy(first)).state
     assert standing.adopted
     assert standing.digest == sha256(encode(first)).hexdigest()
     assert (await client.read_policy()).policy == first
@@ -72,16 +72,16 @@ async def test_only_a_member_of_it_founds(channel: Any, make: Any) -> None:
 
 async def test_a_majority_adopts_and_half_does_not(clients: dict[str, LedgerClient]) -> None:
     second = policy(2, (*FOUR, "HospitalEMSP"))
-    proposed = (await clients["HospitalAMSP"].propose_policy(second)).standing
+    proposed = (await clients["HospitalAMSP"].propose_policy(second)).state
     await seen_by_all(clients, "HospitalAMSP")
     assert (proposed.adopted, proposed.approvals) == (False, ("HospitalAMSP",))
-    half = (await clients["HospitalCMSP"].approve_policy(proposed.digest)).standing
+    half = (await clients["HospitalCMSP"].approve_policy(proposed.digest)).state
     await seen_by_all(clients, "HospitalCMSP")
     assert (half.adopted, half.approvals) == (False, ("HospitalAMSP", "HospitalCMSP"))
     held = await clients["HospitalBMSP"].read_policy()
     assert held.policy == policy()
     assert held.proposals[proposed.digest].approvals == ("HospitalAMSP", "HospitalCMSP")
-    adopted = (await clients["HospitalBMSP"].approve_policy(proposed.digest)).standing
+    adopted = (await clients["HospitalBMSP"].approve_policy(proposed.digest)).state
     assert adopted.adopted
     held = await clients["HospitalBMSP"].read_policy()
     assert held.policy == second
@@ -89,10 +89,10 @@ async def test_a_majority_adopts_and_half_does_not(clients: dict[str, LedgerClie
 
 
 async def test_approving_twice_counts_once(clients: dict[str, LedgerClient]) -> None:
-    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).state.digest
     for _ in range(3):
-        standing = (await clients["HospitalAMSP"].approve_policy(digest)).standing
-    again = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing
+        standing = (await clients["HospitalAMSP"].approve_policy(digest)).state
+    again = (await clients["HospitalAMSP"].propose_policy(policy(2))).state
     assert (standing.adopted, standing.approvals) == (False, ("HospitalAMSP",))
     assert again == standing
 
@@ -104,21 +104,21 @@ async def test_votes_for_other_bytes_do_not_count(clients: dict[str, LedgerClien
     await seen_by_all(clients, "HospitalAMSP")
     await clients["HospitalBMSP"].propose_policy(other)
     await seen_by_all(clients, "HospitalBMSP")
-    standing = (await clients["HospitalCMSP"].propose_policy(one)).standing
+    standing = (await clients["HospitalCMSP"].propose_policy(one)).state
     assert (standing.adopted, standing.approvals) == (False, ("HospitalAMSP", "HospitalCMSP"))
 
 
 async def test_a_stranger_neither_proposes_nor_approves(clients: dict[str, LedgerClient]) -> None:
-    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).state.digest
     await seen_by_all(clients, "HospitalAMSP")
     assert isinstance(await refusal(clients["HospitalEMSP"].propose_policy(policy(2))), ForbiddenError)
     assert isinstance(await refusal(clients["HospitalEMSP"].approve_policy(digest)), ForbiddenError)
 
 
 async def test_adoption_voids_every_other_proposal(clients: dict[str, LedgerClient]) -> None:
-    loser = (await clients["HospitalDMSP"].propose_policy(policy(2, ("HospitalDMSP",)))).standing.digest
+    loser = (await clients["HospitalDMSP"].propose_policy(policy(2, ("HospitalDMSP",)))).state.digest
     await seen_by_all(clients, "HospitalDMSP")
-    winner = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    winner = (await clients["HospitalAMSP"].propose_policy(policy(2))).state.digest
     before = "HospitalAMSP"
     for name in ("HospitalBMSP", "HospitalCMSP"):
         await seen_by_all(clients, before)
@@ -132,7 +132,7 @@ async def test_adoption_voids_every_other_proposal(clients: dict[str, LedgerClie
 async def test_who_left_has_no_vote(clients: dict[str, LedgerClient]) -> None:
     digest = (
         await clients["HospitalAMSP"].propose_policy(policy(2, ("HospitalAMSP", "HospitalBMSP")))
-    ).standing.digest
+    ).state.digest
     before = "HospitalAMSP"
     for name in ("HospitalBMSP", "HospitalCMSP"):
         await seen_by_all(clients, before)
@@ -150,7 +150,7 @@ async def test_only_voters_decide_where_some_are_named(channel: Any, make: Any) 
     """An embedded ledger has one caller: with a vote for it alone, it can still change its policy."""
     client = LedgerClient(channel.member(make.A))
     await client.found_policy(policy(members=(make.A, make.B, make.C), voters=(make.A,)))
-    standing = (await client.propose_policy(policy(2, (make.A, make.B), voters=(make.A,)))).standing
+    standing = (await client.propose_policy(policy(2, (make.A, make.B), voters=(make.A,)))).state
     assert (standing.adopted, standing.approvals) == (True, (make.A,))
     held = await client.read_policy()
     assert held.policy == policy(2, (make.A, make.B), voters=(make.A,))
@@ -161,7 +161,7 @@ async def test_a_member_without_a_vote_neither_proposes_approves_nor_counts(cons
     voters = FOUR[:3]
     await clients["HospitalAMSP"].found_policy(policy(voters=voters))
     await seen_by_all(clients, "HospitalAMSP")
-    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).state.digest
     await seen_by_all(clients, "HospitalAMSP")
     for call in (
         clients["HospitalDMSP"].approve_policy(digest),
@@ -169,21 +169,21 @@ async def test_a_member_without_a_vote_neither_proposes_approves_nor_counts(cons
         clients["HospitalDMSP"].withdraw_policy(digest),
     ):
         assert isinstance(await refusal(call), ForbiddenError)
-    assert (await clients["HospitalBMSP"].approve_policy(digest)).standing.adopted  # two of three
+    assert (await clients["HospitalBMSP"].approve_policy(digest)).state.adopted  # two of three
 
 
 async def test_an_approval_is_taken_back_while_the_proposal_waits(clients: dict[str, LedgerClient]) -> None:
     a, b, c = (clients[name] for name in FOUR[:3])
-    digest = (await a.propose_policy(policy(2))).standing.digest
+    digest = (await a.propose_policy(policy(2))).state.digest
     await seen_by_all(clients, "HospitalAMSP")
     assert isinstance(await refusal(b.withdraw_policy(digest)), ConflictError)
     await b.approve_policy(digest)
     await seen_by_all(clients, "HospitalBMSP")
-    assert (await a.withdraw_policy(digest)).standing.approvals == ("HospitalBMSP",)
+    assert (await a.withdraw_policy(digest)).state.approvals == ("HospitalBMSP",)
     await seen_by_all(clients, "HospitalAMSP")
-    assert not (await c.approve_policy(digest)).standing.adopted  # two of four: the withdrawn one is gone
+    assert not (await c.approve_policy(digest)).state.adopted  # two of four: the withdrawn one is gone
     await seen_by_all(clients, "HospitalCMSP")
-    assert (await a.approve_policy(digest)).standing.adopted
+    assert (await a.approve_policy(digest)).state.adopted
     assert isinstance(await refusal(a.withdraw_policy(digest)), ConflictError)
 
 
@@ -191,13 +191,13 @@ async def test_a_proposal_that_everybody_left_is_as_if_nobody_had_made_it(
     clients: dict[str, LedgerClient],
 ) -> None:
     a, b = clients["HospitalAMSP"], clients["HospitalBMSP"]
-    digest = (await a.propose_policy(policy(2))).standing.digest
-    assert (await a.withdraw_policy(digest)).standing.approvals == ()
+    digest = (await a.propose_policy(policy(2))).state.digest
+    assert (await a.withdraw_policy(digest)).state.approvals == ()
     await seen_by_all(clients, "HospitalAMSP")
     assert (await b.read_policy()).proposals == {}
     assert isinstance(await refusal(b.approve_policy(digest)), NotFoundError)
     assert isinstance(await refusal(a.withdraw_policy(digest)), NotFoundError)
-    assert (await b.propose_policy(policy(2))).standing.approvals == ("HospitalBMSP",)
+    assert (await b.propose_policy(policy(2))).state.approvals == ("HospitalBMSP",)
 
 
 RULE = PolicyRule(id="own", relation="custodian", subject="patient", purposes=("TREAT",))
@@ -228,7 +228,7 @@ async def test_a_policy_out_of_bounds_is_refused(clients: dict[str, LedgerClient
 
 async def test_two_approvals_at_once_both_count(clients: dict[str, LedgerClient]) -> None:
     """The second of two transactions that read the same approvals is voided, and tried again."""
-    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).standing.digest
+    digest = (await clients["HospitalAMSP"].propose_policy(policy(2))).state.digest
     await seen_by_all(clients, "HospitalAMSP")
     both = [clients[name] for name in ("HospitalBMSP", "HospitalCMSP")]
     approved = await asyncio.gather(*(client.approve_policy(digest) for client in both))

@@ -14,7 +14,7 @@ from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError
 from chaincode.policy.model import Policy
-from exchange.ledger.client import Ask, Authorization, LedgerClient
+from exchange.ledger.client import Authorization, LedgerClient, SubjectRequest
 from exchange.ledger.errors import RefusedError
 
 MODEL = "1d" * 32
@@ -30,7 +30,7 @@ def using(make: Any, **changes: Any) -> Terms:
     )
 
 
-def score(make: Any, pair: str, **changes: Any) -> Ask:
+def score(make: Any, pair: str, **changes: Any) -> SubjectRequest:
     fields = {"action": "score", "model": MODEL, "user": USER, "evidence": EVIDENCE}
     return make.ask(pair, **(fields | changes))
 
@@ -52,7 +52,7 @@ async def opened(ledger: LedgerClient, make: Any) -> str:
     return pair
 
 
-async def reason(ledger: LedgerClient, ask: Ask) -> str:
+async def reason(ledger: LedgerClient, ask: SubjectRequest) -> str:
     answer = await ledger.authorize([ask])
     assert (answer.permit is None) is (answer.entries[0].decision.outcome == "deny")
     return answer.entries[0].decision.reason

@@ -24,7 +24,7 @@ from chaincode.consent.calls import Opening
 from chaincode.consent.model import ACTIONS, PURPOSES, Actor, Condition, Provision, Reference, Terms
 from chaincode.policy.model import Policy
 from exchange.crypto.pseudonyms import PatientSecret
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.block import decode_transaction
 from exchange.ledger.embedded.reader import open_reader
@@ -78,7 +78,7 @@ class Patient:
             self.secret.pair(recipient), recipient, "patient", (terms,), (salted(salt, "passkey"),)
         )
 
-    def ask(self, recipient: str, chance: random.Random) -> Ask:
+    def ask(self, recipient: str, chance: random.Random) -> SubjectRequest:
         """Return a request towards a recipient: under its open pair, or under a one-time pseudonym."""
         pair, salt = self.secret.pair(recipient), self.secret.salt(recipient)
         if recipient not in OPEN:
@@ -96,7 +96,7 @@ class Patient:
             person=salted(salt, "Dr. Grey")[:32],
             classes=("Observation",),
         )
-        return Ask(self.name.encode(), request)
+        return SubjectRequest(self.name.encode(), request)
 
 
 async def traffic(folder: Path, chance: random.Random) -> tuple[list[Patient], dict[str, int]]:
@@ -188,7 +188,7 @@ def chance() -> random.Random:
 def entries_on(path: Path) -> list[dict[str, Any]]:
     """Return every entry of the access log, in the order of the ledger."""
     with open_reader(path) as reader:
-        return [msgspec.json.decode(found.record) for found in reader.records(None)]
+        return [msgspec.json.decode(found.value) for found in reader.entries(None)]
 
 
 def names_on(path: Path) -> list[tuple[str, str]]:

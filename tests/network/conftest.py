@@ -14,7 +14,7 @@ from exchange import devnet
 from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.events import Follower
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from tests.support.network import probe_contract
 
@@ -62,20 +62,20 @@ class Clients:
         self,
         profile: Profile | None = None,
         *,
-        identity: Identity | None = None,
+        identity: SigningIdentity | None = None,
         deadlines: Deadlines | None = None,
     ) -> GatewayClient:
         profile = profile or self.network.profile("Hospital1")
         channel = connect(profile)
         self._stack.push_async_callback(channel.close)
-        identity = identity or Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        identity = identity or SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
         return GatewayClient(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
 
     def follower(self, organisation: str = "Hospital1", profile: Profile | None = None) -> Follower:
         profile = profile or self.network.profile(organisation)
         channel = connect(profile)
         self._stack.push_async_callback(channel.close)
-        identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
         return Follower(channel, identity, profile.channel)
 
 

@@ -16,7 +16,7 @@ from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.errors import ClockError, ConflictError, ContractError
 from chaincode.policy.model import Policy
 from exchange import devnet
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
@@ -55,7 +55,7 @@ async def opened(ledger: LedgerClient) -> str:
     return pair
 
 
-def ask(pair: str, **changes: Any) -> Ask:
+def ask(pair: str, **changes: Any) -> SubjectRequest:
     fields: dict[str, Any] = {
         "pair": pair,
         "recipient": RECIPIENT,
@@ -65,7 +65,7 @@ def ask(pair: str, **changes: Any) -> Ask:
         "digest": secrets.token_hex(32),
         "evidence": "0c" * 32,
     }
-    return Ask(bytes.fromhex(pair), AccessRequest(**(fields | changes)))
+    return SubjectRequest(bytes.fromhex(pair), AccessRequest(**(fields | changes)))
 
 
 async def test_granted_access_is_permitted_logged_and_announced(ledger):

@@ -161,15 +161,15 @@ def test_another_channels_first_block_is_named(folder, capsys):
             verify(folder.path)
     finally:
         folder.settings_file.write_text(settings)
-    assert "FOUND ledger: blocks block 0: is not the block that was noted" in capsys.readouterr().out
+    assert "FOUND ledger: blocks block 0: is not the block that was pinned" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         verify(folder.path, noted=["0:" + "f" * 64])
-    assert "is not the block that was noted" in capsys.readouterr().out
+    assert "is not the block that was pinned" in capsys.readouterr().out
 
 
 def test_peer_that_is_away_ends_in_one_line(running, folder, monkeypatch):
-    monkeypatch.setattr(blocks.BlockSource.__init__, "__kwdefaults__", {"patience": 1.0})
-    monkeypatch.setattr(blocks.open_blocks.__wrapped__, "__kwdefaults__", {"patience": 1.0})
+    monkeypatch.setattr(blocks.BlockSource.__init__, "__kwdefaults__", {"read_timeout": 1.0})
+    monkeypatch.setattr(blocks.open_blocks.__wrapped__, "__kwdefaults__", {"read_timeout": 1.0})
     running.stop("peer.hospital1")
     try:
         with pytest.raises(UnavailableError, match="the peer serves no blocks: it does not answer"):

@@ -245,8 +245,8 @@ async def admitted(running: devnet.Network) -> None:
     one = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
     two = LedgerClient(FabricTransactions.open(running.profile("Hospital2")))
     proposed = await one.propose_policy(Policy(version=2, members=(*MEMBERS, "Hospital3MSP"), rules=()))
-    assert not proposed.standing.adopted
-    assert (await two.approve_policy(proposed.standing.digest)).standing.adopted
+    assert not proposed.state.adopted
+    assert (await two.approve_policy(proposed.state.digest)).state.adopted
     await one.close()
     await two.close()
 

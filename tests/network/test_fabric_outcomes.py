@@ -31,7 +31,7 @@ from exchange.ledger.fabric.gateway.errors import (
     EventsError,
     OutcomeUnknownError,
 )
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import Advice, advise
 
 pytestmark = pytest.mark.fabric
@@ -296,23 +296,27 @@ async def refused_at_once(gateway: GatewayClient) -> None:
 
 
 async def test_certificate_of_an_unknown_ca_is_refused_at_once(clients):
-    await refused_at_once(clients.gateway(identity=Identity.from_pem("Hospital1MSP", *issued("ca", 30))))
+    await refused_at_once(
+        clients.gateway(identity=SigningIdentity.from_pem("Hospital1MSP", *issued("ca", 30)))
+    )
 
 
 async def test_expired_certificate_is_refused_at_once(clients):
-    await refused_at_once(clients.gateway(identity=Identity.from_pem("Hospital1MSP", *issued("ca", -1))))
+    await refused_at_once(
+        clients.gateway(identity=SigningIdentity.from_pem("Hospital1MSP", *issued("ca", -1)))
+    )
 
 
 async def test_certificate_of_another_organisation_is_refused_at_once(fabric, clients):
     other = fabric.profile("Hospital2")
-    identity = Identity.from_files("Hospital1MSP", other.certificate, other.key)
+    identity = SigningIdentity.from_files("Hospital1MSP", other.certificate, other.key)
     await refused_at_once(clients.gateway(identity=identity))
 
 
 async def test_signature_of_another_key_is_refused_at_once(fabric, clients):
     mine, other = fabric.profile("Hospital1"), fabric.profile("Hospital2")
-    foreign = Identity.from_files(other.msp_id, other.certificate, other.key)
-    forged = Identity(mine.msp_id, mine.certificate.read_bytes(), foreign.sign)
+    foreign = SigningIdentity.from_files(other.msp_id, other.certificate, other.key)
+    forged = SigningIdentity(mine.msp_id, mine.certificate.read_bytes(), foreign.sign)
     await refused_at_once(clients.gateway(identity=forged))
 
 

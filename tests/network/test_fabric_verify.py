@@ -49,15 +49,15 @@ from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.errors import DamagedError
-from exchange.ledger.client import Ask, LedgerClient
-from exchange.ledger.embedded.verify import Noted
+from exchange.ledger.client import LedgerClient, SubjectRequest
+from exchange.ledger.embedded.verify import PinnedBlock
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
 from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.connection import connect
 from exchange.ledger.fabric.gateway.errors import CommitError
 from exchange.ledger.fabric.gateway.events import Follower
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.ledger.port import Checkpoint
 from exchange.ledger.projection import Projection
@@ -78,7 +78,7 @@ MEMBERS = ("Hospital1MSP", "Hospital2MSP", "Hospital3MSP")
 GRANT = Terms("1" * 32, 1, "active", "patient", Provision("permit", when=Condition(purposes=("TREAT",))))
 
 
-def ask(pair: str) -> Ask:
+def ask(pair: str) -> SubjectRequest:
     request = AccessRequest(
         pair=pair,
         recipient=MEMBERS[1],
@@ -88,7 +88,7 @@ def ask(pair: str) -> Ask:
         digest=secrets.token_hex(32),
         evidence="0c" * 32,
     )
-    return Ask(bytes.fromhex(pair), request)
+    return SubjectRequest(bytes.fromhex(pair), request)
 
 
 async def live(running: devnet.Network) -> list[bytes]:
@@ -107,7 +107,7 @@ async def live(running: devnet.Network) -> list[bytes]:
     await asyncio.gather(*filing, return_exceptions=True)  # they read the same epoch: one at a time is valid
     await client.authorize([ask(name) for name in names])
     channel = connect(profile)
-    who = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+    who = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
     gateway = GatewayClient(channel, who, profile.channel, profile.chaincode)
     endorsed = await gateway.endorse("consent:file", filed(names[1], ended[0]))
     await gateway.settle(endorsed)
@@ -167,7 +167,7 @@ def test_each_organisations_peer_serves_the_same_sound_channel(running, forger, 
         checked, report = channel.check()
         assert checked.finding is None
         assert report.tip == verified(forger.blocks).tip
-        assert report.first == Noted(0, layout.block_hash(forger.blocks[0].header).hex())
+        assert report.first == PinnedBlock(0, layout.block_hash(forger.blocks[0].header).hex())
         channel.reader.catch_up()
         assert len(list(channel.reader.pairs())) == 3
 
@@ -181,10 +181,10 @@ def test_reader_counts_events_as_clients_do(forger):
             number, _ = forger.find(lambda call: any(b"access" in key for key in call.writes))
             assert channel.reader.has_place(number, 0)
             behind = Checkpoint(number, 0)
-            later = list(channel.reader.records(behind))
-            every = list(channel.reader.records(None))
+            later = list(channel.reader.entries(behind))
+            every = list(channel.reader.entries(None))
             assert later == [found for found in every if found.checkpoint > behind] != []
-            assert channel.reader.record(every[0].place) == (every[0].record, every[0].checkpoint.block)
+            assert channel.reader.entry(every[0].position) == (every[0].value, every[0].checkpoint.block)
             assert not channel.reader.has_place(number, 999)
             assert not channel.reader.has_place(10**9, 0)
 
@@ -224,7 +224,7 @@ def test_projection_is_compared_with_the_channel_and_rebuilt_from_it(running, fo
     path = tmp_path / "log.db"
     with open_channel(running.profile("Hospital1"), lambda *_: None) as channel:
         assert channel.check()[0].finding is None
-        total = sum(1 for _ in channel.reader.records(None))
+        total = sum(1 for _ in channel.reader.entries(None))
         asyncio.run(projected(running, path, total))
         before = rows(path)
         assert len(before) == total
@@ -266,7 +266,7 @@ def test_each_byte_of_each_block_is_found_or_means_nothing(forger):
     start = random.randrange(STRIDE)
     for number, raw in enumerate(forger.raw):
         if number == 0:
-            continue  # taken as given: see the test of noted blocks
+            continue  # taken as given: see the test of pinned blocks
         before = meaning(Block.FromString(raw))
         for at in range(start, len(raw), STRIDE):
             damaged = bytearray(raw)
@@ -290,9 +290,11 @@ def test_each_byte_of_each_block_is_found_or_means_nothing(forger):
 
 
 def test_first_block_is_the_one_that_was_noted(forger):
-    genesis = Noted(0, layout.block_hash(forger.blocks[0].header).hex())
-    assert verified(forger.blocks, noted=(genesis,)).finding is None
-    assert "block 0: is not the block that was noted" in problem(forger.blocks, noted=(Noted(0, "0" * 64),))
+    genesis = PinnedBlock(0, layout.block_hash(forger.blocks[0].header).hex())
+    assert verified(forger.blocks, pinned=(genesis,)).finding is None
+    assert "block 0: is not the block that was pinned" in problem(
+        forger.blocks, pinned=(PinnedBlock(0, "0" * 64),)
+    )
 
 
 @pytest.mark.parametrize("number", [1, 4, -2])
@@ -305,7 +307,7 @@ def test_missing_block_is_named(forger, number):
 def test_blocks_cut_from_the_end_are_found_by_the_height_or_a_note(forger):
     whole, cut = verified(forger.blocks), forger.blocks[:-1]
     assert f"block {len(cut)}: is missing" in problem(cut, height=len(cut) + 1)
-    assert f"block {len(cut)}: was noted and is not there" in problem(cut, noted=(whole.tip,))
+    assert f"block {len(cut)}: was pinned and is missing" in problem(cut, pinned=(whole.tip,))
 
 
 def test_swapped_blocks_and_transactions_are_named(forger):

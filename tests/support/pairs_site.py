@@ -23,7 +23,7 @@ from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.ledger.port import Checkpoint, Committed, Event, Transactions
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
@@ -81,7 +81,7 @@ class Stalling:
     async def evaluate(self, function: str, args: bytes) -> bytes:
         return await self._ledger.evaluate(function, args)
 
-    def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+    def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         return self._ledger.events(after)
 
     async def close(self) -> None:

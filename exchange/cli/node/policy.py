@@ -20,7 +20,8 @@ from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.principal import Member
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
-from exchange.ledger.client import LedgerClient, PolicySet
+from exchange.ledger.client import LedgerClient
+from exchange.ledger.client.policy import PolicyChange
 from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
@@ -142,7 +143,7 @@ async def _read(node: NodeFolder, settings: NodeSettings) -> tuple[CurrentPolicy
     """Read the policy and its proposals; of an embedded ledger, beside a gateway that serves."""
     if settings.ledger == "embedded":
         with open_reader(node.ledger) as reader:
-            return _founded(reader.held_policy())
+            return _founded(reader.current_policy())
     async with open_ledger(node, settings) as ledger:
         return _founded(await ledger.read_policy())
 
@@ -180,7 +181,7 @@ async def _withdraw(node: NodeFolder, settings: NodeSettings, text: str) -> None
             raise CommandError(
                 f"{settings.msp_id} does not approve that proposal; there is nothing to withdraw"
             )
-        left = ", ".join((await ledger.withdraw_policy(digest)).standing.approvals)
+        left = ", ".join((await ledger.withdraw_policy(digest)).state.approvals)
         print(f"withdrawn; approved by {left} still" if left else "withdrawn; nobody proposes it any more")
 
 
@@ -314,8 +315,8 @@ def _print_proposal(digest: str, policy: Policy, proposed: Policy) -> None:
         print(f"  {line}")
 
 
-def _print_state(done: PolicySet, policy: Policy) -> None:
-    state = done.standing
+def _print_state(done: PolicyChange, policy: Policy) -> None:
+    state = done.state
     if state.adopted:
         print(f"version {state.version} is adopted (transaction {done.tx_id})")
     else:

@@ -10,7 +10,7 @@ import typer
 
 from exchange.cli.errors import CommandError, fail
 from exchange.cli.options import FOLDER
-from exchange.ledger.embedded.verify import Noted
+from exchange.ledger.embedded.verify import PinnedBlock
 from exchange.node.checks import CheckedNode, check_node
 from exchange.node.folder import NodeFolder
 from exchange.runtime.progress import Stages
@@ -51,7 +51,7 @@ def verify(
     print(f"nothing is wrong: {_summary(node)}")
 
 
-def noted_block(text: str) -> Noted:
+def noted_block(text: str) -> PinnedBlock:
     """Return the block that NUMBER:HASH names.
 
     Raises:
@@ -60,7 +60,7 @@ def noted_block(text: str) -> Noted:
     found = _NOTED.fullmatch(text)
     if found is None:
         raise CommandError(f"--noted {text!r} is no NUMBER:HASH; `consentry verify` prints one that is")
-    return Noted(int(found[1]), found[2])
+    return PinnedBlock(int(found[1]), found[2])
 
 
 def _summary(node: CheckedNode) -> str:

@@ -1,4 +1,4 @@
-"""What a block of the embedded ledger is, byte by byte: the format that is hashed and signed.
+"""The blocks of the embedded ledger, byte by byte: the format that is hashed and signed.
 
 Transactions and headers are MessagePack arrays in the order of the fields below (msgspec writes every
 value in its shortest form, so one value has one encoding). Digests are SHA-256.
@@ -9,7 +9,7 @@ value in its shortest form, so one value has one encoding). Digests are SHA-256.
 - block hash = SHA-256(header); each header carries the hash of the one before (32 zero bytes first);
 - signature = Ed25519 over a domain prefix and the header.
 
-A transaction carries the digest of each value that it wrote; the values stand once, in the table of
+A transaction carries the digest of each value that it wrote; the values are stored once, in the table of
 versions. Frozen by `tests/contracts/vectors`.
 """
 
@@ -23,7 +23,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 FORMAT = 1
-"""Version of everything in this module."""
+"""Version of all formats in this module."""
 
 VALID = 0
 """The validation code of a transaction that took effect, as Fabric numbers it."""
@@ -42,7 +42,7 @@ _SIGNED = b"consentry embedded block v1\0"
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
-    """What was asked: everything that the contract's answer depends on, but for the state.
+    """One call of a contract: everything that its answer depends on, but for the state.
 
     `transient` says that transient data was given, which no block holds.
     """
@@ -56,14 +56,14 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True):
-    """The transaction's event. `payload` is None where there is none: what it wrote says everything."""
+    """The transaction's event. `payload` is None where there is none: its writes say everything."""
 
     name: str
     payload: bytes | None
 
 
 class Effect(msgspec.Struct, frozen=True, array_like=True):
-    """What came of it: `reads` are (key, version) and `writes` (key, digest of the value), in order."""
+    """The effect of a call: `reads` are (key, version), `writes` (key, digest of the value), in order."""
 
     result: bytes
     reads: tuple[tuple[bytes, int], ...]
@@ -72,7 +72,7 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):
-    """One transaction as it stands in its block."""
+    """One transaction as its block holds it."""
 
     tx_id: bytes
     call: Call
@@ -99,7 +99,7 @@ _headers = msgspec.msgpack.Decoder(Header)
 
 
 def encode(value: Transaction | Header) -> bytes:
-    """The one encoding of a transaction or a header."""
+    """Return the one encoding of a transaction or a header."""
     return _encoder.encode(value)
 
 
@@ -124,30 +124,30 @@ def decode_header(header: bytes) -> Header:
 
 
 def creator(msp_id: str, public_key: bytes) -> bytes:
-    """Who submits, as transaction ids are taken over it."""
+    """Return the submitter's identity, as it goes into transaction ids."""
     return msp_id.encode() + b"\0" + public_key
 
 
 def transaction_id(nonce: bytes, by: bytes) -> bytes:
-    """The id of the transaction that `by` submits with this nonce."""
+    """Return the id of the transaction that `by` submits with this nonce."""
     return sha256(nonce + by).digest()
 
 
 def data_hash(bodies: Iterable[bytes]) -> bytes:
-    """One digest over all of a block's transactions."""
+    """Return one digest over all of a block's transactions."""
     return sha256(b"".join(sha256(body).digest() for body in bodies)).digest()
 
 
 def block_hash(header: bytes) -> bytes:
-    """What the next block names."""
+    """Return the hash by which the next block names this one."""
     return sha256(header).digest()
 
 
 def sign(key: Ed25519PrivateKey, header: bytes) -> bytes:
-    """The node's signature over a header."""
+    """Return the node's signature over a header."""
     return key.sign(_SIGNED + header)
 
 
 def check_signature(key: Ed25519PublicKey, signature: bytes, header: bytes) -> None:
-    """Pass where the signature holds; `cryptography.exceptions.InvalidSignature` otherwise."""
+    """Check the signature; raise `cryptography.exceptions.InvalidSignature` where it does not hold."""
     key.verify(signature, _SIGNED + header)

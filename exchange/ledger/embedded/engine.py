@@ -1,6 +1,6 @@
-"""Runs the real contracts on stored state, one transaction at a time, with Fabric's rules.
+"""The engine that runs the real contracts on stored state, one transaction at a time, by Fabric's rules.
 
-A transaction reads what was committed before it and never its own writes; what it writes is kept until
+A transaction reads the state committed before it and never its own writes; its writes are kept until
 the contract returns. Contracts are coroutines because a Fabric peer answers over a stream; here every
 answer is at hand, so a coroutine is driven to its end by one `send`.
 """
@@ -24,7 +24,7 @@ from exchange.ledger.embedded.block import (
 )
 from exchange.ledger.embedded.storage import LATEST, Storage
 
-_KEPT = 4096  # values of recently read keys: pairs and the policy
+_CACHE_SIZE = 4096  # values of recently read keys: pairs and the policy
 
 
 class View:
@@ -32,35 +32,35 @@ class View:
 
     def __init__(self, storage: Storage, before: int = LATEST) -> None:
         self._storage = storage
-        self._recent: LRUCache[bytes, tuple[bytes, int]] = LRUCache(_KEPT)
+        self._cache: LRUCache[bytes, tuple[bytes, int]] = LRUCache(_CACHE_SIZE)
         self.before = before
 
     def value(self, key: bytes) -> tuple[bytes, int] | None:
-        """The value of `key` and the place where it was written."""
-        found = self._recent.get(key)
+        """Return the value of `key` and the place where it was written."""
+        found = self._cache.get(key)
         if found is not None:
             return found
         found = self._storage.value(key, self.before)
         if found is not None:
-            self._recent[key] = found
+            self._cache[key] = found
         return found
 
     def range(self, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes, int]]:
-        """Up to `limit` of (key, value, place)."""
+        """Return up to `limit` of (key, value, place)."""
         return self._storage.range(start, end, limit, self.before)
 
     def forget(self, keys: Sequence[bytes]) -> None:
-        """Read these keys anew: they were written."""
+        """Forget these keys, which were written, so that they are read anew."""
         for key in keys:
-            self._recent.pop(key, None)
+            self._cache.pop(key, None)
 
     def forget_all(self) -> None:
-        """Read every key anew: a block was dropped."""
-        self._recent.clear()
+        """Forget every key, because a block was dropped."""
+        self._cache.clear()
 
 
 class Execution:
-    """One transaction at work; it fits `chaincode.ledger.Ledger`."""
+    """One running transaction; it fits `chaincode.ledger.Ledger`."""
 
     __slots__ = ("_caller", "_reads", "_timestamp", "_transient", "_tx_id", "_view", "event", "writes")
 
@@ -90,15 +90,15 @@ class Execution:
 
     @property
     def transient(self) -> Mapping[str, bytes]:
-        """What the client handed over beside the arguments."""
+        """The data that the client handed over beside the arguments."""
         return self._transient
 
     async def get(self, key: str) -> bytes | None:
-        """The committed value of `key`."""
+        """Return the committed value of `key`."""
         return self._get(key.encode())
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The committed values of `keys`."""
+        """Return the committed values of `keys`."""
         return [self._get(key.encode()) for key in keys]
 
     def _get(self, key: bytes) -> bytes | None:
@@ -116,7 +116,7 @@ class Execution:
         self.writes[key.encode()] = value
 
     async def range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
-        """Up to `limit` entries; the bookmark is the key that the next page starts with, as in Fabric."""
+        """Return up to `limit` entries; the bookmark is the next page's first key, as in Fabric."""
         found = self._view.range((bookmark or start).encode(), end.encode(), limit + 1)
         for key, _, place in found[:limit]:
             self._reads[key] = place
@@ -131,11 +131,11 @@ class Execution:
 
     @property
     def reads(self) -> dict[bytes, int]:
-        """The place where each key that was read had been written; `NEVER` for one that held nothing."""
+        """The place of the last write of each key that was read; `NEVER` for a key that held nothing."""
         return self._reads
 
     def effect(self, result: bytes) -> Effect:
-        """What this transaction did, as its block tells it."""
+        """Return the effect of this transaction, as its block tells it."""
         return Effect(
             result=sha256(result).digest(),
             reads=tuple(self._reads.items()),
@@ -151,7 +151,7 @@ class Execution:
 
 
 def run(router: Router, execution: Execution, function: str, args: bytes) -> bytes:
-    """The contract's result; `execution` then holds what is to be written.
+    """Run a call and return the contract's result; `execution` then holds the writes.
 
     Raises:
         ContractError: the contract refused.
@@ -160,7 +160,7 @@ def run(router: Router, execution: Execution, function: str, args: bytes) -> byt
 
 
 def drive(coroutine: Coroutine[Any, Any, bytes]) -> bytes:
-    """Run a coroutine that waits for nothing to its end."""
+    """Run to its end a coroutine that waits for nothing."""
     try:
         coroutine.send(None)
     except StopIteration as done:

@@ -1,4 +1,4 @@
-"""What makes this process the ledger's one node: its signing key, and the lock against a second writer."""
+"""The identity of the ledger's one node: its signing key, and the lock against a second writer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exchange.ledger.errors import InUseError, NodeKeyError
 
 
 def create_node_key(path: Path) -> Ed25519PrivateKey:
-    """A new Ed25519 key, written to `path` as PKCS #8 in PEM, readable by its owner only.
+    """Create an Ed25519 key and write it to `path` as PKCS #8 in PEM, readable by its owner only.
 
     Raises:
         NodeKeyError: there is a file already; a key is never written over.
@@ -38,7 +38,7 @@ def create_node_key(path: Path) -> Ed25519PrivateKey:
 
 
 def load_node_key(path: Path) -> Ed25519PrivateKey:
-    """The node's key from `path`.
+    """Load the node's key from `path`.
 
     Raises:
         NodeKeyError: there is no file, or it holds no Ed25519 key.

@@ -19,14 +19,14 @@ from chaincode.errors import ContractError
 from chaincode.router import Router
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded import block
-from exchange.ledger.embedded.check import MismatchError, check_tip, read_header
+from exchange.ledger.embedded.block_checks import MismatchError, check_tip, read_header
 from exchange.ledger.embedded.engine import Execution, View, run
+from exchange.ledger.embedded.event_cache import EventCache
 from exchange.ledger.embedded.identity import WriterLock, create_node_key, load_node_key
-from exchange.ledger.embedded.recent import Recent
 from exchange.ledger.embedded.storage import LATEST, UNREADABLE, Storage
 from exchange.ledger.embedded.writer import Settled, Submission, Tip, Writer
 from exchange.ledger.errors import NodeKeyError, RefusedError
-from exchange.ledger.port import Checkpoint, Committed, Event
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 def system_clock() -> int:
-    """Milliseconds since 1970 UTC."""
+    """Return milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
 
 
@@ -64,7 +64,7 @@ class EmbeddedLedger:
         self._writer = Writer(self._writable, tip, key=key, msp_id=msp_id, clock=clock, deliver=self._deliver)
         # One thread for reads: a connection serves one at a time, and a snapshot each.
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
-        self._recent = Recent(self._readable.newest_place())
+        self._cache = EventCache(self._readable.newest_place())
         self._grown: set[asyncio.Event] = set()
         self._closed = False
         self._writer.start()
@@ -73,7 +73,7 @@ class EmbeddedLedger:
     def open(
         cls, path: Path, *, key: Path, msp_id: str, clock: Callable[[], int] = system_clock
     ) -> EmbeddedLedger:
-        """Open the ledger at `path` for writing, after checking that its newest block holds.
+        """Open the ledger at `path` for writing, after a check of its newest block.
 
         Where there is no file, a new ledger is begun. `key` is the file of the node's signing key. Call it
         in the event loop that the ledger is to serve.
@@ -101,7 +101,7 @@ class EmbeddedLedger:
     async def submit(
         self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
     ) -> Committed:
-        """Run `function` and commit what it writes; on disk when this returns (see the port)."""
+        """Run `function` and commit its writes; they are on disk when this returns (see the port)."""
         if self._closed:
             raise UnavailableError("the ledger is closed")
         future: asyncio.Future[Committed] = self._loop.create_future()
@@ -113,8 +113,8 @@ class EmbeddedLedger:
         """Run `function` on the committed state and keep nothing (see the port)."""
         return await self._read(self._evaluate, (function, args))
 
-    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
-        """Every event after `after`, in order, and then as they come (see the port).
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
+        """Yield every event after `after`, in order, and then as they come (see the port).
 
         Raises:
             DamagedError: the ledger ends before `after`: blocks that were there are gone.
@@ -127,7 +127,7 @@ class EmbeddedLedger:
             while not self._closed:
                 grown.clear()
                 before = place
-                found = self._recent.after(place)
+                found = self._cache.after(place)
                 page, place = found if found is not None else await self._read(self._events, place)
                 for event in page:
                     yield event
@@ -137,7 +137,7 @@ class EmbeddedLedger:
             self._grown.discard(grown)
 
     async def close(self) -> None:
-        """Finish what was submitted and let go of the file."""
+        """Finish the submitted transactions and close the file."""
         if self._closed:
             return
         self._closed = True
@@ -151,14 +151,14 @@ class EmbeddedLedger:
     # -- called in the writer's thread ----------------------------------------
 
     def _deliver(self, settled: Settled) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and all waiting callers with it
             self._loop.call_soon_threadsafe(self._resolve, settled)
 
     # -- called in the event loop ---------------------------------------------
 
     def _resolve(self, settled: Settled) -> None:
         if settled.newest >= 0:
-            self._recent.add(settled.events, settled.newest)
+            self._cache.add(settled.events, settled.newest)
         for future, outcome in settled.outcomes:
             if future.done():
                 continue
@@ -202,8 +202,8 @@ class EmbeddedLedger:
         if place >= 0 and not any(self._readable.transactions(place, place + 1)):
             raise DamagedError(f"the ledger ends before block {place // block.BLOCK_LIMIT}, which was there")
 
-    def _events(self, place: int) -> tuple[list[Event], int]:
-        """The events of the next transactions after `place`, and the place reached."""
+    def _events(self, place: int) -> tuple[list[LedgerEvent], int]:
+        """Return the events of the next transactions after `place`, and the place reached."""
         found = []
         self._readable.snapshot()
         try:
@@ -217,7 +217,7 @@ class EmbeddedLedger:
                 keys = (key for key, _ in transaction.effect.writes)
                 written = tuple((key, self._readable.written(key, where)) for key in keys)
                 tx_id, payload = transaction.tx_id.hex(), announced.payload or b""
-                found.append(Event(checkpoint, tx_id, announced.name, payload, written))
+                found.append(LedgerEvent(checkpoint, tx_id, announced.name, payload, written))
         finally:
             self._readable.rollback()
         return found, rows[-1][0] if rows else place

@@ -1,4 +1,4 @@
-"""Looks into a ledger's file beside the node that has it open: its policy, and each access record."""
+"""A reader of a ledger's file beside the node that has it open: its policy, its log and its pairs."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from chaincode.router import Router
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
-from exchange.ledger.port import Checkpoint, Found
+from exchange.ledger.port import Checkpoint, LoggedEntry
 
 _PLACE_BITS = 16
 _INDEX = (1 << _PLACE_BITS) - 1
 _PAGE = 1_000
 
-SHEETS = tuple(text.encode() for text in prefix_range(ACCESS))
-"""Start (inclusive) and end (exclusive) of the keys of the access log's sheets."""
+LOG_PAGES = tuple(text.encode() for text in prefix_range(ACCESS))
+"""Start (inclusive) and end (exclusive) of the keys of the log pages."""
 
 
-class LedgerReader:
-    """Read-only access to what the ledger holds. Blocks; belongs to one thread."""
+class EmbeddedReader:
+    """Read-only access to the ledger's state. Blocks; belongs to one thread."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def catch_up(self) -> None:
-        """Nothing to do: every read sees what is committed."""
+        """Do nothing: every read sees the committed state."""
 
-    def held_policy(self) -> CurrentPolicy:
-        """The policy in force and the proposals that wait, as the contract reads them."""
+    def current_policy(self) -> CurrentPolicy:
+        """Return the policy in force and the proposals that wait, as the contract reads them."""
         execution = Execution(
             View(self._storage),
             tx_id="",
@@ -53,35 +53,35 @@ class LedgerReader:
             self._storage.rollback()
         return msgspec.json.decode(found, type=CurrentPolicy)
 
-    def record(self, place: LogPosition) -> tuple[bytes, int] | None:
-        """The record at `place` and its block, or None."""
+    def entry(self, position: LogPosition) -> tuple[bytes, int] | None:
+        """Return the encoded entry at `position` and its block, or None."""
         try:
-            found = self._storage.value(log_page_key(place).encode())
-            record = None if found is None else find_entry(place, found[0])
+            found = self._storage.value(log_page_key(position).encode())
+            entry = None if found is None else find_entry(position, found[0])
         except BadArgumentError:
-            return None  # no record can stand there
-        return None if found is None or record is None else (record, found[1] >> _PLACE_BITS)
+            return None  # no entry can be there
+        return None if found is None or entry is None else (entry, found[1] >> _PLACE_BITS)
 
-    def records(self, after: Checkpoint | None) -> Iterator[Found]:
-        """Every record behind an event, in the order in which they were decided."""
+    def entries(self, after: Checkpoint | None) -> Iterator[LoggedEntry]:
+        """Yield every log entry behind an event, in the order in which they were decided."""
         behind = -1 if after is None else (after.block << _PLACE_BITS) | after.index
         written = self._storage.execute(
             "SELECT place, key, value FROM versions WHERE place > ? AND +key >= ? AND +key < ? ORDER BY seq",
-            (behind, *SHEETS),
+            (behind, *LOG_PAGES),
         )
         for place, key, value in written:
             event = Checkpoint(place >> _PLACE_BITS, place & _INDEX)
-            yield from on_ledger(event, key, value)
+            yield from entries_on_page(event, key, value)
 
     def has_place(self, block: int, index: int) -> bool:
-        """Whether there is a transaction `index` in `block`."""
+        """Return whether there is a transaction `index` in `block`."""
         if not 0 <= index < 1 << _PLACE_BITS:
             return False
         place = (block << _PLACE_BITS) | index
         return any(self._storage.transactions(place, place + 1))
 
     def pairs(self) -> Iterator[tuple[str, Pair]]:
-        """Every pair's pseudonym, and the pair as it stands."""
+        """Yield every pair's pseudonym with the pair in its present state."""
         at, end = (text.encode() for text in prefix_range("pair"))
         while page := self._storage.range(at, end, _PAGE):
             for key, value, _ in page:
@@ -89,30 +89,30 @@ class LedgerReader:
             at = page[-1][0] + b"\0"
 
 
-def on_ledger(event: Checkpoint, key: bytes, value: bytes) -> Iterator[Found]:
-    """The records of a sheet that the transaction behind `event` wrote.
+def entries_on_page(event: Checkpoint, key: bytes, value: bytes) -> Iterator[LoggedEntry]:
+    """Yield the entries of a log page that the transaction behind `event` wrote.
 
     Raises:
-        DamagedError: it is no sheet.
+        DamagedError: the value is not a log page.
     """
     try:
-        records = read_log_page(key.decode(), value)
+        entries = read_log_page(key.decode(), value)
     except (BadArgumentError, ValueError):
-        raise DamagedError(f"what block {event.block} says of accesses can't be read") from None
-    for place, record in records:
-        yield Found(event, place, record)
+        raise DamagedError(f"a page of the access log in block {event.block} can't be read") from None
+    for position, entry in entries:
+        yield LoggedEntry(event, position, entry)
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[LedgerReader]:
+def open_reader(path: Path) -> Iterator[EmbeddedReader]:
     """Open the ledger at `path` for reading.
 
     Raises:
         UnavailableError: there is no such file, or it can't be opened.
-        DamagedError: it is no ledger's file.
+        DamagedError: it is not a ledger's file.
     """
     storage = Storage.open(path, writable=False)
     try:
-        yield LedgerReader(storage)
+        yield EmbeddedReader(storage)
     finally:
         storage.close()

@@ -1,4 +1,4 @@
-"""Runs a committed transaction again on the state that it found, and compares what comes of it."""
+"""The replay of committed transactions on the state that each of them found, compared with its block."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
 from exchange.ledger.embedded.block import Call, Transaction
-from exchange.ledger.embedded.check import MismatchError, name_of, printable
+from exchange.ledger.embedded.block_checks import MismatchError, name_of, printable
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 
 
 class Replay:
-    """Replays the transactions of one ledger; they must come in the order of their places."""
+    """The replay of one ledger's transactions; they must come in the order of their places."""
 
     def __init__(self, storage: Storage) -> None:
         self._view = View(storage)
@@ -21,10 +21,10 @@ class Replay:
         self._router = Router(lambda: self._now)
 
     def check(self, place: int, transaction: Transaction) -> None:
-        """Pass when the contracts do today what the block says that they did.
+        """Check that the contracts have the same effect today as the block says.
 
         Raises:
-            MismatchError: naming the transaction and what differs.
+            MismatchError: naming the transaction and the difference.
         """
         call, effect = transaction.call, transaction.effect
         try:
@@ -35,16 +35,16 @@ class Replay:
         if again == effect:
             return
         if again.reads != effect.reads:
-            raise _differs(place, "the state that it read is not what was there")
+            raise _differs(place, "the state that it read is not the one that was there")
         if again.result != effect.result:
             raise _differs(place, "the contract's result is another")
-        for (key, digest), (held, held_digest) in zip(again.writes, effect.writes, strict=False):
-            if (key, digest) != (held, held_digest):
-                raise _differs(place, f"the contract writes another value to {printable(held)}")
+        for (key, digest), (written, written_digest) in zip(again.writes, effect.writes, strict=False):
+            if (key, digest) != (written, written_digest):
+                raise _differs(place, f"the contract writes another value to {printable(written)}")
         raise _differs(place, "the contract writes other keys or announces another event")
 
     def run(self, place: int, tx_id: str, caller: Caller, call: Call) -> tuple[bytes, Execution]:
-        """What the contracts return to `call` today on the state before `place`, and what they do.
+        """Run `call` today on the state before `place`; return the result and the execution with its effect.
 
         Raises:
             ContractError: the contract refuses.
@@ -56,5 +56,5 @@ class Replay:
         return result, execution
 
 
-def _differs(place: int, what: str) -> MismatchError:
-    return MismatchError("transactions", name_of(place), what)
+def _differs(place: int, difference: str) -> MismatchError:
+    return MismatchError("transactions", name_of(place), difference)

@@ -1,8 +1,8 @@
 """The embedded ledger's file: SQLite tables that only grow.
 
 - `blocks`: header and signature of each block;
-- `transactions`: one body each; `place` is block * 65536 + index, which is also the version of what
-  it wrote;
+- `transactions`: one body each; `place` is block * 65536 + index, which is also the version of its
+  writes;
 - `versions`: every value ever written, in the order of writing. The latest version of a key is its
   state, all of them are its history.
 
@@ -27,7 +27,7 @@ LATEST = 2**62
 """A place after every other."""
 
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What reading a damaged file ends in; the second where SQLite's message quotes damaged text."""
+"""Errors of reading a damaged file; the second where SQLite's message quotes damaged text."""
 
 SCHEMA = (
     "CREATE TABLE blocks (number INTEGER PRIMARY KEY, header BLOB NOT NULL, signature BLOB NOT NULL) STRICT",
@@ -65,7 +65,7 @@ class Storage:
 
     @classmethod
     def create(cls, path: Path) -> None:
-        """Make an empty ledger at `path`, all at once: a file that is half made never has that name."""
+        """Create an empty ledger at `path` atomically: a file that is half made never has that name."""
         partial = path.with_name(path.name + ".new")
         partial.unlink(missing_ok=True)
         db = sqlite3.connect(partial, isolation_level=None)
@@ -94,7 +94,7 @@ class Storage:
             DamagedError: it is not a ledger's file, or of a newer release, or cut off.
         """
         if not path.is_file():
-            raise UnavailableError("the ledger's file is not there")
+            raise UnavailableError("the ledger's file does not exist")
         mode = "rw" if writable else "ro"
         try:
             db = sqlite3.connect(
@@ -142,7 +142,7 @@ class Storage:
     # -- reading -------------------------------------------------------------
 
     def value(self, key: bytes, before: int = LATEST) -> tuple[bytes, int] | None:
-        """The value of `key` as written before place `before`, and where it was written."""
+        """Return the value of `key` as written before place `before`, and the place of that write."""
         found: tuple[bytes, int] | None = self.execute(
             "SELECT value, place FROM versions WHERE key = ? AND place < ? ORDER BY place DESC LIMIT 1",
             (key, before),
@@ -152,7 +152,7 @@ class Storage:
     def range(
         self, start: bytes, end: bytes, limit: int, before: int = LATEST
     ) -> list[tuple[bytes, bytes, int]]:
-        """Up to `limit` of (key, value, place) with `start <= key < end`, in the order of keys."""
+        """Return up to `limit` of (key, value, place) with `start <= key < end`, in the order of keys."""
         # SQLite takes the bare column `value` from the row that holds max(place).
         return self.execute(
             "SELECT key, value, max(place) FROM versions WHERE key >= ? AND key < ? AND place < ?"
@@ -161,40 +161,40 @@ class Storage:
         ).fetchall()
 
     def written(self, key: bytes, place: int) -> bytes:
-        """The value that the transaction at `place` wrote to `key`."""
+        """Return the value that the transaction at `place` wrote to `key`."""
         found: tuple[bytes] | None = self.execute(
             "SELECT value FROM versions WHERE key = ? AND place = ?", (key, place)
         ).fetchone()
         if found is None:
-            raise DamagedError(f"a value written in block {place >> 16} is not there")
+            raise DamagedError(f"a value written in block {place >> 16} is missing")
         return found[0]
 
     def block(self, number: int) -> Block | None:
-        """The block of this number."""
+        """Return the block of this number."""
         found = self.execute("SELECT * FROM blocks WHERE number = ?", (number,)).fetchone()
         return None if found is None else Block(*found)
 
     def tip(self) -> Block | None:
-        """The newest block; None in an empty ledger."""
+        """Return the newest block; None in an empty ledger."""
         found = self.execute("SELECT * FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
         return None if found is None else Block(*found)
 
     def transactions(self, start: int, end: int, limit: int = -1) -> Iterator[tuple[int, bytes]]:
-        """(place, body) with `start <= place < end`, in order."""
+        """Yield (place, body) with `start <= place < end`, in order."""
         return self.execute(
             "SELECT place, body FROM transactions WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
             (start, end, limit),
         )
 
     def newest_place(self) -> int:
-        """The place of the newest transaction; -1 in an empty ledger."""
+        """Return the place of the newest transaction; -1 in an empty ledger."""
         (place,) = self.execute("SELECT max(place) FROM transactions").fetchone()
         return -1 if place is None else int(place)
 
     # -- writing -------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start a block: what follows is kept together or not at all."""
+        """Start a block: all that follows is kept together or not at all."""
         self.execute("BEGIN IMMEDIATE")
 
     def add_transaction(self, place: int, body: bytes, writes: Iterable[tuple[bytes, bytes]]) -> None:

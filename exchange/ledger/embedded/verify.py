@@ -1,16 +1,16 @@
-"""Reads a whole ledger again and says whether every byte is what its blocks and signatures say.
+"""The verification of a whole ledger: every byte is compared with its blocks and signatures.
 
 1. Each block follows the one before it, is signed with the node's key, and its transactions give its
    data hash.
-2. Each row of the versions, in the order of writing, is the next thing that a transaction says it wrote,
-   and there is no other row: so the state and the history of every key are those of the blocks.
+2. Each row of the versions, in the order of writing, is the next write of a transaction, and there is no
+   other row: so the state and the history of every key are those of the blocks.
 3. SQLite's own check covers the rest of the file: the index agrees with the table, pages hang together.
 4. With `replay`, each transaction is run again by the contracts on the state that it found, and must
    give the same result, reads, writes and event: the rules themselves gave every permit. (Rules of a
    newer release may decide otherwise today; replay with the release that wrote the ledger.)
 
-What no file can say of itself is that its newest blocks were cut away. Whoever noted blocks' numbers
-and hashes before can hand them in as `noted`.
+A file can't show by itself that its newest blocks were cut away. Blocks that were pinned before, by number
+and hash, are compared with it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchange.errors import DamagedError
 from exchange.ledger.embedded import block
-from exchange.ledger.embedded.check import (
-    Finding,
+from exchange.ledger.embedded.block_checks import (
+    LedgerFinding,
     MismatchError,
     check_header,
     check_signature,
@@ -38,24 +38,24 @@ from exchange.ledger.embedded.replay import Replay
 from exchange.ledger.embedded.storage import LATEST, SCHEMA, UNREADABLE, Block, Storage, Version
 
 Progress = Callable[[int, int], None]
-"""Called now and then with how many values were checked, and how many there are."""
+"""Called now and then with the number of checked values, and of all values."""
 
 _MAPPED_BYTES = 2**31 - 65536
 
 
-class Noted(msgspec.Struct, frozen=True):
-    """A block that was seen before: its number, and its hash in hexadecimal."""
+class PinnedBlock(msgspec.Struct, frozen=True):
+    """A block that was pinned before: its number, and its hash in hexadecimal."""
 
     block: int
     hash: str
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What was checked; `finding` is the first thing that is wrong, `tip` the newest sound block.
+class LedgerReport(msgspec.Struct, frozen=True):
+    """The outcome of a verification; `finding` is the first fault, `tip` the newest sound block.
 
     `replayed` counts transactions that were run again; `unreplayable` those that could not be, because
-    they were given transient data, which no block holds. `first` is the block that all rests on, where
-    nobody signed it.
+    they were given transient data, which no block holds. `first` is the block that everything rests on, where
+    it is not signed.
     """
 
     blocks: int
@@ -63,14 +63,14 @@ class Report(msgspec.Struct, frozen=True):
     values: int
     replayed: int
     unreplayable: int
-    tip: Noted | None
-    finding: Finding | None
+    tip: PinnedBlock | None
+    finding: LedgerFinding | None
     seconds: float
-    first: Noted | None = None
+    first: PinnedBlock | None = None
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was found to be wrong."""
+        """True where no fault was found."""
         return self.finding is None
 
 
@@ -79,26 +79,26 @@ def verify(
     public_key: Ed25519PublicKey,
     progress: Progress | None = None,
     *,
-    noted: tuple[Noted, ...] = (),
+    pinned: tuple[PinnedBlock, ...] = (),
     replay: bool = False,
     every_signature: bool = True,
-) -> Report:
+) -> LedgerReport:
     """Check the ledger at `path`, which a node may have open, against `public_key`. Blocks; CPU bound.
 
-    The newest block's signature speaks for all blocks before it, whose hashes it holds. Without
-    `every_signature` no other one is checked, which takes most of the time where blocks are small; what is
-    not found then is that an older signature itself was altered.
+    The newest block's signature vouches for all blocks before it through their hashes. Without
+    `every_signature` no other signature is checked, which takes most of the time where blocks are small; an
+    altered older signature is not found then.
 
     Raises:
         UnavailableError: there is no such file, or it can't be opened.
     """
     started = time.perf_counter()
-    run = _Run(public_key, progress, noted, every_signature=every_signature)
-    finding: Finding | None = None
+    run = _Run(public_key, progress, pinned, every_signature=every_signature)
+    finding: LedgerFinding | None = None
     try:
         storage = Storage.open(path, writable=False)
     except DamagedError as why:
-        finding = Finding("file", "header", str(why))
+        finding = LedgerFinding("file", "header", str(why))
     else:
         try:
             storage.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
@@ -107,10 +107,10 @@ def verify(
         except MismatchError as wrong:
             finding = wrong.finding
         except UNREADABLE as why:
-            finding = Finding("file", f"after block {run.blocks - 1}", f"can't be read: {why}")
+            finding = LedgerFinding("file", f"after block {run.blocks - 1}", f"can't be read: {why}")
         finally:
             storage.close()
-    return Report(
+    return LedgerReport(
         blocks=run.blocks,
         transactions=run.transactions,
         values=run.values,
@@ -129,18 +129,18 @@ class _Run:
         self,
         key: Ed25519PublicKey,
         progress: Progress | None,
-        noted: tuple[Noted, ...],
+        pinned: tuple[PinnedBlock, ...],
         *,
         every_signature: bool,
     ) -> None:
         self._key, self._progress = key, progress
-        self._noted = noted
+        self._pinned = pinned
         self._every_signature = every_signature
         self.blocks = self.transactions = self.values = self.replayed = self.unreplayable = 0
-        self.tip: Noted | None = None
+        self.tip: PinnedBlock | None = None
 
     def check(self, storage: Storage, replay: Replay | None) -> None:
-        """Raise `MismatchError` at the first thing that is wrong."""
+        """Raise `MismatchError` at the first fault."""
         _check_schema(storage)
         (total,) = storage.execute("SELECT max(seq) FROM versions").fetchone()
         bodies = storage.transactions(-LATEST, LATEST)
@@ -152,10 +152,10 @@ class _Run:
             rows = [one for _, one in zip(range(header.count), bodies, strict=False)]
             self._check_block(header, rows, versions, replay)
             previous = block.block_hash(row[1])
-            self.tip = Noted(self.blocks, previous.hex())
+            self.tip = PinnedBlock(self.blocks, previous.hex())
             self.blocks += 1
-            if any(one.block == self.tip.block and one != self.tip for one in self._noted):
-                raise MismatchError("blocks", f"block {self.tip.block}", "is not the block that was noted")
+            if any(one.block == self.tip.block and one != self.tip for one in self._pinned):
+                raise MismatchError("blocks", f"block {self.tip.block}", "is not the block that was pinned")
             if self._progress and not self.blocks % 64:
                 self._progress(self.values, total)
         if newest is not None and not self._every_signature:
@@ -193,9 +193,9 @@ class _Run:
             raise MismatchError("transactions", name_of(place), "belongs to no block")
         for seq, *_ in versions:
             raise MismatchError("versions", str(seq), "was written by no transaction")
-        for number in sorted(one.block for one in self._noted):
+        for number in sorted(one.block for one in self._pinned):
             if number >= self.blocks:
-                raise MismatchError("blocks", f"block {number}", "was noted and is not there")
+                raise MismatchError("blocks", f"block {number}", "was pinned and is missing")
         for (message,) in storage.execute("PRAGMA integrity_check(1)").fetchall():
             if message != "ok":
                 raise MismatchError("file", "pages", message)
@@ -204,4 +204,4 @@ class _Run:
 def _check_schema(storage: Storage) -> None:
     found = [sql for (sql,) in storage.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")]
     if found != list(SCHEMA):
-        raise MismatchError("file", "schema", "the tables are not defined as they should be")
+        raise MismatchError("file", "schema", "the tables are not defined as this release defines them")

@@ -1,6 +1,6 @@
-"""The one thread that writes: it takes everything that waits, and makes one block of it.
+"""The one thread that writes: it takes all waiting submissions, and makes one block of them.
 
-Each transaction runs on the state that the ones before it left, so nothing is ever voided. One SQLite
+Each transaction runs on the state that the ones before it left, so none is ever voided. One SQLite
 transaction, one fsync and one call into the event loop serve the whole block; a transaction that comes
 alone goes at once.
 """
@@ -26,7 +26,7 @@ from exchange.ledger.embedded import block
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Block, Storage
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
-from exchange.ledger.port import Checkpoint, Committed, Event
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _GROUP = 256  # transactions in one block; each may hold hundreds of records
 
 
 class Submission(NamedTuple):
-    """A transaction that waits, and the future of whoever submitted it."""
+    """A transaction that waits, and the future of its submitter."""
 
     nonce: bytes
     function: str
@@ -47,15 +47,15 @@ Outcome = tuple[asyncio.Future[Committed], Committed | Exception]
 
 
 class Settled(NamedTuple):
-    """What became of a group of submissions, and the events and last place of the block made of it."""
+    """The outcomes of a group of submissions, and the events and last place of the block made of it."""
 
     outcomes: list[Outcome]
-    events: Sequence[Event] = ()
+    events: Sequence[LedgerEvent] = ()
     newest: int = -1
 
 
 class Tip(NamedTuple):
-    """Where the chain stands: the number of its newest block (-1 for none), its hash and its time."""
+    """The end of the chain: the number of its newest block (-1 for none), its hash and its time."""
 
     number: int
     hash: bytes
@@ -63,7 +63,7 @@ class Tip(NamedTuple):
 
 
 class Writer:
-    """Owns the writable connection and the chain's tip."""
+    """The owner of the writable connection and of the chain's tip."""
 
     def __init__(
         self,
@@ -93,25 +93,25 @@ class Writer:
         self._queue.put(submission)
 
     def stop(self) -> None:
-        """Finish what was queued and end the thread. Blocks."""
+        """Finish the queue and end the thread. Blocks."""
         self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         more = True
         while more:
-            group, more = self._take()
+            group, more = self._next_group()
             if group:
                 self._deliver(self._settle(group))
 
-    def _take(self) -> tuple[list[Submission], bool]:
+    def _next_group(self) -> tuple[list[Submission], bool]:
         """Wait for one submission and take all that wait with it; False once `stop` was reached."""
         group: list[Submission] = []
         waiting = self._queue.get()
         while True:
             if waiting is None:
                 return group, False
-            # Whoever gave up before anything ran gets nothing written.
+            # A submitter that gave up before the transaction ran gets nothing written.
             if not waiting.future.cancelled():
                 group.append(waiting)
             if len(group) == _GROUP:
@@ -127,7 +127,7 @@ class Writer:
             return Settled([(one.future, UnavailableError(stopped)) for one in group])
         try:
             return self._commit(group)
-        except Exception as why:  # noqa: BLE001  # whatever it is, nobody may wait for ever
+        except Exception as why:  # noqa: BLE001  # no error may leave a submitter waiting for ever
             # Only the error's kind: a traceback could hold values.
             logger.error("ledger_write_failed", extra={"reason": type(why).__name__})  # noqa: TRY400  # see above
             # Whether a failed COMMIT is on disk shows only on reading the file again, so this writer ends.
@@ -141,7 +141,7 @@ class Writer:
         number, time = self._tip.number + 1, max(self._clock(), self._tip.time)
         outcomes: list[Outcome] = []
         bodies: list[bytes] = []
-        events: list[Event] = []
+        events: list[LedgerEvent] = []
         self._storage.begin()
         for one in group:
             tx_id = block.transaction_id(one.nonce, self._creator)
@@ -169,7 +169,7 @@ class Writer:
             self._view.forget(list(execution.writes))
             if execution.event is not None:
                 checkpoint, written = Checkpoint(number, len(bodies)), tuple(execution.writes.items())
-                events.append(Event(checkpoint, tx_id.hex(), *execution.event, written))
+                events.append(LedgerEvent(checkpoint, tx_id.hex(), *execution.event, written))
             bodies.append(body)
             outcomes.append((one.future, Committed(tx_id.hex(), number, time, result)))
         if not bodies:

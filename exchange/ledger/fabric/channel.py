@@ -12,7 +12,7 @@ from exchange.ledger.fabric.blocks.layout import block_hash, parse, proposed
 from exchange.ledger.fabric.gateway.blocks import BlockSource, open_blocks
 from exchange.ledger.fabric.gateway.connection import Profile
 
-_PATIENCE = 10.0
+_READ_TIMEOUT = 10.0
 
 
 class ChannelFacts(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ async def survey(profile: Profile) -> ChannelFacts:
         DamagedError: what it serves is no channel.
         ProfileError, IdentityError: the profile's files can't be used.
     """
-    async with open_blocks(profile, patience=_PATIENCE) as source:
+    async with open_blocks(profile, read_timeout=_READ_TIMEOUT) as source:
         height = await source.height()
         first = await _block(source, 0)
         newest = await _block(source, height - 1)

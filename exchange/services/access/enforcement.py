@@ -1,6 +1,6 @@
 """The only way to a document: ask the ledger, keep the trace, then open.
 
-1. Every question names the principal, what it does, and the subjects whose records it would touch.
+1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
 3. The requester and the request are sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import msgspec
 from cachetools import FIFOCache
 
+from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
 from chaincode.consent.obligations import admits
 from exchange.auth.principal import Principal
@@ -32,7 +33,7 @@ from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import Keys
@@ -49,11 +50,10 @@ MOST_SUBJECTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A principal's request, as the ledger is asked for it.
+    """A principal's request for records, as the ledger is asked about it.
 
-    `interaction` is FHIR's name (`read`, `search-type` ...); `target` says of what, as asked for: it is
-    sealed and may hold identifiers. `classes` are the resource types asked for. A score names its `model`
-    by digest and, the second time, its `results` by subject (`chaincode.access.scores`).
+    `interaction` is FHIR's name (`read`, `search-type` ...); `target` is the address as it was asked for:
+    it is sealed and may hold identifiers. `classes` are the resource types asked for.
     """
 
     principal: Principal
@@ -61,7 +61,16 @@ class Question:
     interaction: str
     target: str
     classes: tuple[str, ...] = ()
-    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreQuestion(Question):
+    """A question for a score: its `model` by digest and, the second time, its `results` by subject.
+
+    `chaincode.access.scores` says why it is asked twice.
+    """
+
+    model: str
     results: Mapping[bytes, ScoreResult] = field(default_factory=dict)
 
 
@@ -81,15 +90,10 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
-
-    With the transaction's id, `places` names each subject's entry in the access log.
-    """
+    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any."""
 
     tx_id: str
-    time: int
     decisions: Mapping[bytes, Decision]
-    places: Mapping[bytes, int]
     permit: Permit | None
     keys: Mapping[bytes, SubjectKeys]
 
@@ -98,8 +102,15 @@ class Answer:
         return self.permit is not None and self.permit.covers(tuple(subjects))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreAnswer(Answer):
+    """The answer to a score's question; its result rests on `entries`, the log entries by subject."""
+
+    entries: Mapping[bytes, LogPosition]
+
+
 class Enforcement:
-    """Asks the ledger for one custodian's gateway and opens documents with its answers."""
+    """The questions of one custodian's gateway to the ledger, and the documents opened with its answers."""
 
     def __init__(
         self,
@@ -130,18 +141,26 @@ class Enforcement:
         """
         if len(subjects) > MOST_SUBJECTS:
             raise TooCostlyError(f"the request concerns more than {MOST_SUBJECTS} patients; narrow it")
-        return await self._ask(question, tuple(dict.fromkeys(subjects)))
+        answer, _ = await self._ask(question, tuple(dict.fromkeys(subjects)))
+        return answer
+
+    async def ask_score(self, question: ScoreQuestion, subjects: Sequence[bytes]) -> ScoreAnswer:
+        """Ask as `ask` does, and tell where the log's entries are."""
+        answer, entries = await self._ask(question, tuple(dict.fromkeys(subjects)))
+        return ScoreAnswer(answer.tx_id, answer.decisions, answer.permit, answer.keys, entries=entries)
 
     async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
-        """Ask for any number of subjects, in as many transactions as it takes; see `ask`."""
+        """Ask as `ask` does for any number of subjects, in as many transactions as it takes."""
         tokens = tuple(dict.fromkeys(subjects))
         count = max(1, -(-len(tokens) // MOST_SUBJECTS))
         # Of equal size: alone in its transaction, a subject's entry would name the others' (see `_detail`).
-        return [await self._ask(question, tokens[part::count]) for part in range(count)]
+        return [(await self._ask(question, tokens[part::count]))[0] for part in range(count)]
 
-    async def _ask(self, question: Question, tokens: tuple[bytes, ...]) -> Answer:
+    async def _ask(
+        self, question: Question, tokens: tuple[bytes, ...]
+    ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
         keys, opened = await self._look_up(question, tokens)
-        asks: list[Ask] = []
+        asks: list[SubjectRequest] = []
         owners: list[SubjectKeys] = []
         for token in tokens or (self._references.directory,):
             if token in opened:
@@ -154,15 +173,16 @@ class Enforcement:
         authorization = await self._ledger.authorize(asks)
         details: list[log_tables.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
+        positions: dict[bytes, LogPosition] = {}
         for ask, owner, entry in zip(asks, owners, authorization.entries, strict=True):
             decisions[ask.subject] = entry.decision
+            positions[ask.subject] = LogPosition(authorization.time, authorization.tx_id, entry.n)
             detail = _detail(question, owner.name, alone=len(asks) == 1)
             sealed = seal_metadata(owner, detail_label(authorization.tx_id, entry.n), detail)
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
-        places = {ask.subject: entry.n for ask, entry in zip(asks, authorization.entries, strict=True)}
-        return Answer(authorization.tx_id, authorization.time, decisions, places, authorization.permit, keys)
+        return Answer(authorization.tx_id, decisions, authorization.permit, keys), positions
 
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
@@ -216,7 +236,7 @@ class Enforcement:
         facts = facts_of(resource, salt=salt, reference=own, base=self._base)
         return admits(answer.permit.obligations[keys.token], facts)
 
-    def _named(self, question: Question, keys: SubjectKeys) -> Ask:
+    def _named(self, question: Question, keys: SubjectKeys) -> SubjectRequest:
         principal = question.principal
         name = _name(principal, keys.token)
         names = self._names.get(name)
@@ -225,14 +245,14 @@ class Enforcement:
             recipient = principal.organization
             names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
             self._names[name] = names
-        return Ask(keys.token, _request(question, keys.token, names))
+        return SubjectRequest(keys.token, _request(question, keys.token, names))
 
-    def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> Ask:
+    def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
         # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
         names = _names(question.principal, name, secret.one_time_salt(name), self._base)
-        return Ask(token, _request(question, token, names))
+        return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
         token = self._references.directory
@@ -309,7 +329,7 @@ def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
 
 def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
     principal = question.principal
-    return AccessRequest(
+    request = AccessRequest(
         pair=names.pair,
         recipient=principal.organization,
         purpose=principal.purpose,
@@ -321,6 +341,8 @@ def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
         classes=question.classes,
         digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
         evidence=names.evidence,
-        model=question.model,
-        result=question.results.get(token),
     )
+    if isinstance(question, ScoreQuestion):
+        result = question.results.get(token)
+        return msgspec.structs.replace(request, model=question.model, result=result)
+    return request

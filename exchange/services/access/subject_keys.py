@@ -13,7 +13,7 @@ from exchange.store.records import subjects as store
 
 
 class Keys:
-    """Opens and creates the keys of subjects by their tokens."""
+    """The keys of subjects by their tokens: opened from cache or store, or created."""
 
     def __init__(self, ring: KeyRing, records: Database) -> None:
         self._ring = ring

@@ -97,6 +97,9 @@ class JobRunner:
                 found = await self.run_next()
             except UnavailableError:
                 found = False
+            except Exception as why:  # noqa: BLE001 - a defect with one job must not end the others
+                _log.error("jobs.defect", error=type(why).__name__)
+                found = False
             if not found:
                 await asyncio.sleep(self._poll)
 

@@ -93,10 +93,6 @@ Take = Callable[[int], None]
 """Accounts for the bytes of a sealed body, and raises where there is no room for it."""
 
 
-def _freely(_size: int) -> None:
-    """Accept any size: work outside of requests has no quota."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One version as read: where it stands, whose it is, and its envelope. Times are ms since 1970 UTC."""
@@ -209,7 +205,7 @@ def current(
     return found
 
 
-def version(connection: Connection, reference: bytes, number: int, *, take: Take = _freely) -> Stored | None:
+def version(connection: Connection, reference: bytes, number: int, *, take: Take) -> Stored | None:
     """Return version `number` of `reference`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference, documents.c.version == number)
     row = connection.execute(statement).first()
@@ -257,9 +253,7 @@ def _sealed(connection: Connection, sequence: int) -> bytes:
     return body
 
 
-def versions(
-    connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take = _freely
-) -> Taken:
+def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take) -> Taken:
     """Return up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference)
     if below is not None:
@@ -325,7 +319,7 @@ def search(
     after: int | None = None,
     newest_first: bool = False,
     limit: int,
-    take: Take = _freely,
+    take: Take,
 ) -> Taken:
     """Return up to `limit` current documents that meet all `clauses`, in order of their sequence.
 

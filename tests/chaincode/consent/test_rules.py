@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from chaincode.access.model import AccessRequest, Action, Decision, Reason
+from chaincode.access.model import AccessRequest, Action, Decision, Denied, Permitted, Reason
 from chaincode.consent.model import DEPTH, PURPOSES, Actor, Condition, Pair, Period, Provision, Terms
 from chaincode.consent.rules import decide
 from chaincode.encoding import decode, encode
@@ -49,21 +49,19 @@ def reason(*args, **kwargs):
 
 
 def test_without_consent_and_policy_rule_the_answer_is_no():
-    assert ask() == Decision(outcome="deny", reason="no-consent", epoch=7)
+    assert ask() == Denied(reason="no-consent", epoch=7)
 
 
 def test_an_unconditional_permit_leaves_no_obligation_and_names_its_consent():
-    assert ask(consent(permit(), version=4)) == Decision(
-        outcome="permit", reason="consent", basis=f"{1:032x}", basis_version=4, epoch=7, obligations=()
+    assert ask(consent(permit(), version=4)) == Permitted(
+        reason="consent", basis=f"{1:032x}", basis_version=4, epoch=7, obligations=()
     )
 
 
 def test_a_policy_rule_permits_the_custodian_and_is_named():
     policy = msgspec.structs.replace(POLICY, rules=(OWN_CARE,))
     decision = ask(policy=policy, recipient="AlphaMSP")
-    assert decision == Decision(
-        outcome="permit", reason="policy", basis="own-care", basis_version=3, epoch=7, obligations=()
-    )
+    assert decision == Permitted(reason="policy", basis="own-care", basis_version=3, epoch=7, obligations=())
     assert ask(policy=policy, recipient="BetaMSP").reason == "no-consent"
 
 
@@ -97,7 +95,7 @@ def test_a_patients_deny_binds_the_custodian_too():
 
 
 def test_no_policy_permits_nothing():
-    assert ask(permit(), policy=None) == Decision(outcome="deny", reason="no-policy")
+    assert ask(permit(), policy=None) == Denied(reason="no-policy")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +132,7 @@ def test_only_members_ask_and_hold():
 
 def test_a_pair_that_is_not_open_permits_nothing():
     decision = decide(POLICY, None, request(), now=0, caller="AlphaMSP")
-    assert decision == Decision(outcome="deny", reason="pair-not-open")
+    assert decision == Denied(reason="pair-not-open")
 
 
 def test_only_the_custodian_decides_and_only_for_the_pairs_recipient():
@@ -357,13 +355,23 @@ def test_the_basis_is_the_broadest_then_the_patients_then_the_first_by_name(swap
     assert basis(deny(), deny(codes=("s|1",)), permit()) == f"{1:032x}"
 
 
-def test_a_deny_can_not_carry_obligations_nor_a_permit_lack_them():
-    with pytest.raises(ValueError, match="obligations"):
-        Decision(outcome="deny", reason="x", obligations=())
-    with pytest.raises(ValueError, match="obligations"):
-        Decision(outcome="permit", reason="x")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b'{"outcome":"deny","reason":"x","obligations":[]}',
+        b'{"outcome":"permit","reason":"consent"}',
+        b'{"outcome":"permit","reason":"consent","obligations":null}',
+        b'{"outcome":"maybe","reason":"x"}',
+        b'{"reason":"x"}',
+    ],
+)
+def test_a_deny_can_not_carry_obligations_nor_a_permit_lack_them(wrong):
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b'{"outcome":"permit","reason":"consent"}', type=Decision)
+        msgspec.json.decode(wrong, type=Decision)
+    with pytest.raises(TypeError, match="obligations"):
+        Denied(reason="x", obligations=())
+    with pytest.raises(TypeError, match="obligations"):
+        Permitted(reason="x")
 
 
 @pytest.mark.parametrize("decision", [ask(), ask(permit()), ask(permit(deny(codes=("s|1",))))])

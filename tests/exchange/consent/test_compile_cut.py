@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Actor, Condition, Pair, Period, Provision, Reference, Terms
-from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import PairContext, compile_consent, person_digest, reference_digest, terms_for
 from exchange.consent.record_facts import facts_of
 from exchange.consent.rounding import MINUTE
+from tests.support.ledger.consent_cases import releases
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 V3 = "http://terminology.hl7.org/CodeSystem/v3-"
@@ -222,7 +222,7 @@ def released(policy, consents, recipient, rng_request, now, facts):
     request = AccessRequest("0" * 32, recipient, "TREAT", "read", "", "", "", **rng_request)
     decision = decide(policy, pair, request, now=now, caller="AlphaMSP")
     assert decision.reason != "terms-not-understood"
-    return [admits(decision.obligations, one) for one in facts]
+    return [releases(decision, one) for one in facts]
 
 
 def requester(rng):

@@ -160,7 +160,7 @@ def _users(name: str) -> list[tuple[str, str]]:
 
 
 def test_only_the_ledger_client_takes_the_issuer_of_permits() -> None:
-    client = "exchange/ledger/client.py"
+    client = "exchange/ledger/client/access.py"
     assert _users("take_issuer") == [(client, "import"), (client, "use")]
     assert {module for module, _ in _users("_permit_issuer")} == {"exchange/crypto/permit.py"}
     with pytest.raises(RuntimeError, match="has been taken"):

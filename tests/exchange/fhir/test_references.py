@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Pair
-from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.b2b import read_context
@@ -30,6 +29,7 @@ from exchange.consent.compile import (
     terms_for,
 )
 from exchange.consent.record_facts import facts_of
+from tests.support.ledger.consent_cases import releases
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 BASE = "https://city.example/fhir"
@@ -294,10 +294,7 @@ def shown(
     decision = decide(POLICY, pair, question, now=NOW, caller="CityMSP")
     assert decision.reason != "terms-not-understood"
     return [
-        admits(
-            decision.obligations,
-            facts_of(one, salt=SALT, reference=f"Observation/{one['id']}", base=BASE),
-        )
+        releases(decision, facts_of(one, salt=SALT, reference=f"Observation/{one['id']}", base=BASE))
         for one in records
     ]
 

@@ -15,10 +15,10 @@ from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.policy.model import Policy
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
-from exchange.ledger.embedded.verify import Report, verify
+from exchange.ledger.embedded.verify import LedgerReport, verify
 
 A, B = "HospitalAMSP", "HospitalBMSP"
 GRANT = Terms("1" * 32, 1, "active", "patient", Provision("permit", when=Condition(purposes=("TREAT",))))
@@ -80,10 +80,10 @@ class Node:
         return AccessRequest(**(fields | changes))
 
     @classmethod
-    def ask(cls, pair: str, **changes: Any) -> Ask:
-        return Ask(bytes.fromhex(pair), cls.request(pair, **changes))
+    def ask(cls, pair: str, **changes: Any) -> SubjectRequest:
+        return SubjectRequest(bytes.fromhex(pair), cls.request(pair, **changes))
 
-    def verify(self, **options: Any) -> Report:
+    def verify(self, **options: Any) -> LedgerReport:
         return verify(self.path, self.public_key, **options)
 
 

@@ -7,13 +7,14 @@ import pytest
 
 from chaincode.access.model import AccessRequest, Action, Decision
 from chaincode.consent.model import PURPOSES, Pair
-from chaincode.consent.obligations import RecordFacts, admits
+from chaincode.consent.obligations import RecordFacts
 from chaincode.consent.rules import decide
 from chaincode.policy.model import PolicyRule, understands_policy
 from exchange.errors import BadRequestError
 from exchange.fhir.compartment import DIRECTORY_TYPES
 from exchange.fhir.search.parameters import resource_types
 from exchange.ledger.consortium_policy import describe, differences, founding_policy, next_policy
+from tests.support.ledger.consent_cases import releases
 
 POLICY = founding_policy(["BetaMSP", "AlphaMSP"])
 CARE = {"ETREAT", "HOPERAT", "HPAYMT", "TREAT"}
@@ -41,7 +42,7 @@ def released(subject: str, recipient: str, purpose: str, kind: str, *asked: str)
         links=frozenset({""}),
         authors=frozenset({""}),
     )
-    return admits(decision(subject, recipient, purpose, *asked).obligations, facts)
+    return releases(decision(subject, recipient, purpose, *asked), facts)
 
 
 def test_it_is_understood_and_names_the_members() -> None:

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from chaincode.access.calls import Authorize, Decisions
-from chaincode.access.model import Decision
+from chaincode.access.model import Permitted
 from chaincode.errors import BadArgumentError
 from exchange.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError, VoidedError
 from exchange.ledger.port import Committed
 
-PERMIT = Decision(outcome="permit", reason="consent", obligations=())
+PERMIT = Permitted(reason="consent", obligations=())
 
 
 class Gate:
@@ -216,7 +216,7 @@ async def test_a_voided_transaction_is_tried_anew(gate: Gate, node: Any) -> None
 
 
 async def test_a_ledger_that_does_not_answer_releases_nothing(gate: Gate, node: Any) -> None:
-    client = LedgerClient(gate, patience=0.05)
+    client = LedgerClient(gate, timeout=0.05)
     tasks = [start(client, node.ask(secrets.token_hex(16)))]
     await settle()
     tasks += [start(client, node.ask(secrets.token_hex(16))) for _ in range(3)]
@@ -280,7 +280,7 @@ async def test_nobody_waits_for_ever_when_the_work_is_cancelled(gate: Gate, node
 
 async def test_a_call_that_comes_as_the_last_batch_ends_is_not_forgotten(gate: Gate, node: Any) -> None:
     """The worker has looked into an empty queue but is not yet done: the next call starts another."""
-    client = LedgerClient(gate, patience=5)
+    client = LedgerClient(gate, timeout=5)
     keeper = asyncio.create_task(gate.keep_open())
     for turns in range(30):
         first = start(client, node.ask(secrets.token_hex(16)))

@@ -49,7 +49,7 @@ from exchange.ledger.fabric.gateway.errors import (
     SubmitError,
 )
 from exchange.ledger.fabric.gateway.events import Follower
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import Advice, advise
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from tests.support.channel_writes import valid_writes
@@ -191,7 +191,7 @@ async def test_nobody_founds_the_consortium_again(thief: LedgerClient) -> None:
 
 def issued(
     authority: Path, *, end: datetime.timedelta = AN_HOUR, unit: str = "client", forged: bool = False
-) -> Identity:
+) -> SigningIdentity:
     """Return a user's certificate from Hospital 1's CA, or from one that only bears its name.
 
     It begins with the CA's, some minutes ago: Fabric looks whether the CA was valid by then, too.
@@ -225,7 +225,7 @@ def issued(
     pem = own.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return Identity.from_pem("Hospital1MSP", made.public_bytes(serialization.Encoding.PEM), pem)
+    return SigningIdentity.from_pem("Hospital1MSP", made.public_bytes(serialization.Encoding.PEM), pem)
 
 
 CERTIFICATES = {
@@ -281,7 +281,7 @@ async def test_wrong_certificate_writes_and_reads_nothing(
 
 
 @asynccontextmanager
-async def following(profile: Profile, identity: Identity) -> AsyncIterator[Follower]:
+async def following(profile: Profile, identity: SigningIdentity) -> AsyncIterator[Follower]:
     channel = connect(profile)
     try:
         yield Follower(channel, identity, profile.channel)
@@ -304,7 +304,7 @@ async def test_wrong_certificate_can_not_send_what_another_had_endorsed(
 
 
 async def relabelled(
-    endorsed: EndorsedTransaction, creator: Identity, signer: Identity
+    endorsed: EndorsedTransaction, creator: SigningIdentity, signer: SigningIdentity
 ) -> EndorsedTransaction:
     """Return an endorsed transaction in the name of `creator`, signed by `signer`."""
 
@@ -322,7 +322,9 @@ async def test_gateway_can_not_call_in_the_name_of_another(
 ) -> None:
     """Hospital 3's key under Hospital 1's certificate, at each of the peers."""
     one, three = keys.users[0], keys.users[2]
-    forged = Identity("Hospital1MSP", consortium.profile("Hospital1").certificate.read_bytes(), three.sign)
+    forged = SigningIdentity(
+        "Hospital1MSP", consortium.profile("Hospital1").certificate.read_bytes(), three.sign
+    )
     assert forged.creator == one.creator
     async with unwritten(consortium, pair):
         for number in (1, 2, 3):
@@ -393,7 +395,7 @@ def permitted_instead(call: Call) -> None:
 
 
 async def forged(
-    endorsed: EndorsedTransaction, creator: Identity, endorsers: list[Identity] | None
+    endorsed: EndorsedTransaction, creator: SigningIdentity, endorsers: list[SigningIdentity] | None
 ) -> EndorsedTransaction:
     def change() -> bytes:
         call = Call(endorsed.envelope, 0)

@@ -66,7 +66,7 @@ async def test_a_hospital_and_an_orderer_cut_off_refuse_and_the_others_go_on(
     hospitals: Hospitals, between: Lines, orderer: str
 ) -> None:
     """Whichever orderer is with it, be it the leader: most of the others are on the other side."""
-    alone, others = hospitals.client(1, patience=3.0), hospitals.client(2)
+    alone, others = hospitals.client(1, timeout=3.0), hospitals.client(2)
     pair, theirs = await opened(alone), await opened(others)
     with between.cut(*ALONE, orderer):
         before = await alone.read_pair(pair)
@@ -90,7 +90,7 @@ async def test_most_hospitals_without_most_orderers_get_nothing_committed(
     hospitals: Hospitals, between: Lines
 ) -> None:
     """They endorse each other's transactions, and none is ordered; the side that orders can't endorse."""
-    alone, others = hospitals.client(1, patience=3.0), hospitals.client(2, patience=3.0)
+    alone, others = hospitals.client(1, timeout=3.0), hospitals.client(2, timeout=3.0)
     pair, theirs = await opened(alone), await opened(others)
     with between.cut(*ALONE, *ORDERERS[:2]):
         await refused(alone.authorize([ask(pair)]), others.authorize([ask(theirs)]))
@@ -103,7 +103,7 @@ async def test_hospitals_that_see_orderers_alone_get_nothing_endorsed(
     hospitals: Hospitals, between: Lines
 ) -> None:
     """One hospital's line to the others is cut; what they commit reaches it through its orderer."""
-    alone, others = hospitals.client(1, patience=3.0), hospitals.client(2)
+    alone, others = hospitals.client(1, timeout=3.0), hospitals.client(2)
     pair, theirs = await opened(alone), await opened(others)
     with between.cut(*ALONE, towards=OTHERS):
         await refused(alone.authorize([ask(pair)]))

@@ -79,7 +79,7 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
     hospitals: Hospitals, cut: Any
 ) -> None:
     """Alone with the orderer, a hospital neither reads nor writes; the other two see each other, and do."""
-    alone, others = hospitals.client(1, patience=3.0), hospitals.client(2)
+    alone, others = hospitals.client(1, timeout=3.0), hospitals.client(2)
     pair, theirs = await opened(alone), await opened(others)
     assert (await alone.authorize([ask(pair)])).permit
     with cut(hospitals.running, PEERS[1:]):
@@ -187,7 +187,7 @@ async def test_a_peer_that_lags_holds_nobody_up_and_catches_up(hospitals: Hospit
 
 
 async def test_without_the_orderer_nothing_is_released_and_nothing_is_forgotten(hospitals: Hospitals) -> None:
-    hasty, client = hospitals.client(1, patience=2.0), hospitals.client(1)
+    hasty, client = hospitals.client(1, timeout=2.0), hospitals.client(1)
     pair = await opened(client)
     with unreachable(hospitals.running, ["orderer1"]):
         with pytest.raises(UnavailableError):

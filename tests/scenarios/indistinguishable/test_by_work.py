@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, event
 
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.services.auth import tokens
 from exchange.vault.file import FileVault
 from tests.support.scenarios.scenario_site import LAKE, RIDGE, SCALE, Caller, Site, consent, fresh_id
@@ -48,7 +48,7 @@ def counted() -> Iterator[Counter[str]]:
         work["unwrap"] += 1
         return unwrap(self, wrapped, bound_to=bound_to)
 
-    async def counting_authorize(self: LedgerClient, asks: list[Ask]) -> Any:
+    async def counting_authorize(self: LedgerClient, asks: list[SubjectRequest]) -> Any:
         work["transaction"] += 1
         work["entry"] += len(asks)
         work["bytes"] += sum(len(msgspec.json.encode(ask.request)) for ask in asks)

@@ -1,6 +1,6 @@
 """Random consents, policies, requests and records from a small world, so that they often meet."""
 
-from chaincode.access.model import AccessRequest
+from chaincode.access.model import AccessRequest, Permitted
 from chaincode.consent.model import (
     CONFIDENTIALITY_SYSTEM,
     DEPTH,
@@ -12,7 +12,7 @@ from chaincode.consent.model import (
     Reference,
     Terms,
 )
-from chaincode.consent.obligations import RecordFacts
+from chaincode.consent.obligations import RecordFacts, admits
 from chaincode.policy.model import Policy, PolicyRule
 
 MEMBERS = ("AlphaMSP", "BetaMSP", "GammaMSP")
@@ -170,6 +170,11 @@ def facts(one):
         links=frozenset("" if digest is None else digest for digest in one["refers"]),
         authors=frozenset("" if digest is None else digest for digest in one["written"]),
     )
+
+
+def releases(decision, known):
+    """Return whether a record with the facts `known` may be released on `decision`."""
+    return isinstance(decision, Permitted) and admits(decision.obligations, known)
 
 
 def rule(*exceptions, **when):

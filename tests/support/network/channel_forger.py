@@ -31,17 +31,19 @@ from fabric_protos.peer.proposal_response_pb2 import Endorsement, ProposalRespon
 from fabric_protos.peer.transaction_pb2 import ChaincodeActionPayload, Transaction
 
 from exchange.devnet import Network
-from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 
 CHANNEL = CHAINCODE = "consentry"
 
 
-def verified(blocks: Sequence[Block], *, noted: tuple[Noted, ...] = (), height: int | None = None) -> Report:
+def verified(
+    blocks: Sequence[Block], *, pinned: tuple[PinnedBlock, ...] = (), height: int | None = None
+) -> LedgerReport:
     """Return the verifier's report on these blocks."""
-    with ChannelVerifier(CHANNEL, CHAINCODE, noted=noted) as verifier:
+    with ChannelVerifier(CHANNEL, CHAINCODE, pinned=pinned) as verifier:
         for block in blocks:
             if not verifier.check(block):
                 break
@@ -69,10 +71,10 @@ class Recorded:
             yield block
 
 
-def identity(msp_id: str, msp: Path) -> Identity:
+def identity(msp_id: str, msp: Path) -> SigningIdentity:
     (certificate,) = (msp / "signcerts").iterdir()
     (key,) = (msp / "keystore").iterdir()
-    return Identity.from_files(msp_id, certificate, key)
+    return SigningIdentity.from_files(msp_id, certificate, key)
 
 
 class Forger:
@@ -104,7 +106,7 @@ class Forger:
 
     # -- what a dishonest orderer does --------------------------------------------------
 
-    def seal(self, blocks: list[Block], start: int, *, signer: Identity | None = None) -> list[Block]:
+    def seal(self, blocks: list[Block], start: int, *, signer: SigningIdentity | None = None) -> list[Block]:
         """Give every block from `start` on the hashes that fit, and an orderer's signature."""
         for number in range(start, len(blocks)):
             block = blocks[number]
@@ -115,7 +117,7 @@ class Forger:
                 self.sign(block, signer or self.orderer)
         return blocks
 
-    def sign(self, block: Block, signer: Identity, *, last_config: int | None = None) -> None:
+    def sign(self, block: Block, signer: SigningIdentity, *, last_config: int | None = None) -> None:
         """Sign a block anew."""
         old = Metadata.FromString(block.metadata.metadata[SIGNATURES])
         if last_config is not None:
@@ -157,8 +159,8 @@ class Call:
         self.response = ProposalResponsePayload.FromString(self.body.action.proposal_response_payload)
         self.action = ChaincodeAction.FromString(self.response.extension)
         self.sets = TxReadWriteSet.FromString(self.action.results)
-        self.creator: Identity | None = None
-        self.endorsers: list[Identity] | None = None
+        self.creator: SigningIdentity | None = None
+        self.endorsers: list[SigningIdentity] | None = None
 
     @property
     def chaincode(self) -> str:
@@ -215,5 +217,5 @@ class Call:
         return bytes(self.envelope.SerializeToString())
 
 
-def signed(signer: Identity, message: bytes) -> bytes:
+def signed(signer: SigningIdentity, message: bytes) -> bytes:
     return asyncio.run(signer.sign(message))

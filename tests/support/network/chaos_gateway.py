@@ -26,7 +26,7 @@ from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Condition, Provision, Terms
 from chaincode.errors import ConflictError
 from exchange.errors import UnavailableError
-from exchange.ledger.client import Ask, LedgerClient
+from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
@@ -72,7 +72,7 @@ def terms(version: int, *, permits: bool) -> Terms:
     return Terms(CONSENT, version, "active" if permits else "inactive", "patient", ROOT)
 
 
-def ask(pair: str, purpose: str = "TREAT") -> Ask:
+def ask(pair: str, purpose: str = "TREAT") -> SubjectRequest:
     """Return the request of a user at the recipient to read."""
     request = AccessRequest(
         pair=pair,
@@ -83,7 +83,7 @@ def ask(pair: str, purpose: str = "TREAT") -> Ask:
         digest=secrets.token_hex(32),
         evidence=secrets.token_hex(32),
     )
-    return Ask(bytes.fromhex(pair), request)
+    return SubjectRequest(bytes.fromhex(pair), request)
 
 
 class Load:

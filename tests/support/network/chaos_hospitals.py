@@ -21,7 +21,7 @@ from exchange.ledger.fabric.gateway.blocks import open_blocks
 from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import EndorseError
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
 from tests.support.channel_writes import valid_writes
 from tests.support.network.channel_forger import verified
@@ -44,10 +44,10 @@ class Hospitals:
     def __init__(self, running: devnet.Network, stack: AsyncExitStack) -> None:
         self.running, self._stack = running, stack
 
-    def client(self, number: int, *, patience: float = 15.0) -> LedgerClient:
-        deadlines = Deadlines(endorse=patience)
+    def client(self, number: int, *, timeout: float = 15.0) -> LedgerClient:
+        deadlines = Deadlines(endorse=timeout)
         transactions = FabricTransactions.open(self.running.profile(f"Hospital{number}"), deadlines=deadlines)
-        client = LedgerClient(transactions, in_flight=IN_FLIGHT, patience=patience)
+        client = LedgerClient(transactions, in_flight=IN_FLIGHT, timeout=timeout)
         self._stack.push_async_callback(client.close)
         return client
 
@@ -56,7 +56,7 @@ class Hospitals:
         profile, other = (self.running.profile(f"Hospital{one}") for one in (number, through))
         channel = connect(msgspec.structs.replace(profile, peer=other.peer, tls_ca=other.tls_ca))
         self._stack.push_async_callback(channel.close)
-        identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
         return GatewayClient(channel, identity, profile.channel, profile.chaincode)
 
     async def meet(self) -> None:

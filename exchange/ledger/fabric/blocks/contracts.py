@@ -11,7 +11,7 @@ from typing import Any
 from chaincode.errors import ContractError
 from chaincode.shim.proposal import caller_of
 from exchange.ledger.embedded.block import BLOCK_LIMIT, NEVER, Call
-from exchange.ledger.embedded.check import printable
+from exchange.ledger.embedded.block_checks import printable
 from exchange.ledger.embedded.engine import Execution
 from exchange.ledger.embedded.replay import Replay
 from exchange.ledger.fabric.blocks.errors import BlockError

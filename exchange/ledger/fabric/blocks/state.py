@@ -16,10 +16,10 @@ from fabric_protos.peer.lifecycle.db_pb2 import StateData
 from fabric_protos.peer.policy_pb2 import ApplicationPolicy
 
 from exchange.ledger.embedded.block import BLOCK_LIMIT
-from exchange.ledger.embedded.reader import SHEETS, LedgerReader, on_ledger
+from exchange.ledger.embedded.reader import LOG_PAGES, EmbeddedReader, entries_on_page
 from exchange.ledger.embedded.storage import SCHEMA, Storage
 from exchange.ledger.fabric.blocks.layout import ProposedCall, parse
-from exchange.ledger.port import Checkpoint, Found
+from exchange.ledger.port import Checkpoint, LoggedEntry
 
 LIFECYCLE = "_lifecycle"
 _CACHE_KIB = 64 * 1024
@@ -115,7 +115,7 @@ class ChannelState:
         return self._policy
 
 
-class ChannelReader(LedgerReader):
+class ChannelReader(EmbeddedReader):
     """The state that verified blocks built, as the checks of a node's databases ask for it.
 
     A place in the stream of events is a block and the event's number in it, as Fabric's clients count.
@@ -130,18 +130,18 @@ class ChannelReader(LedgerReader):
         """Verify and see every block that the peer holds by now."""
         self._advance()
 
-    def records(self, after: Checkpoint | None) -> Iterator[Found]:
-        """Yield every record behind an event, in the order in which they were decided."""
+    def entries(self, after: Checkpoint | None) -> Iterator[LoggedEntry]:
+        """Yield every log entry behind an event, in the order in which they were decided."""
         found = after and self._place(after.block, after.index)
         behind = -1 if found is None else found
-        # Fabric orders a transaction's writes by key, and so its sheets by their numbers.
+        # Fabric orders a transaction's writes by key, and so its log pages by their numbers.
         written = self._state.storage.execute(
             "SELECT block, position, key, value FROM versions JOIN events USING (place)"
             " WHERE place > ? AND +key >= ? AND +key < ? ORDER BY seq",
-            (behind, *SHEETS),
+            (behind, *LOG_PAGES),
         )
         for block, position, key, value in written:
-            yield from on_ledger(Checkpoint(block, position), key, value)
+            yield from entries_on_page(Checkpoint(block, position), key, value)
 
     def has_place(self, block: int, index: int) -> bool:
         """Return whether there is an event `index` in `block`."""

@@ -3,8 +3,8 @@
 Blocks are handed in one after the other, so that a ledger of any length streams through. Nothing here
 does I/O but for the temporary database that holds the state.
 
-The first block has no signature: it is the one that an organisation received when it joined. An operator who
-noted its hash, or that of a later block, hands it in as `noted`; without that, the report's `first` is to be
+The first block has no signature: it is the one that an organisation received when it joined. An operator that
+pinned its hash, or that of a later block, passes it as `pinned`; without that, the report's `first` is to be
 compared.
 """
 
@@ -25,8 +25,8 @@ from fabric_protos.peer.transaction_pb2 import TxValidationCode
 from google.protobuf.message import DecodeError
 
 from exchange.ledger.embedded.block import BLOCK_LIMIT
-from exchange.ledger.embedded.check import Finding, MismatchError
-from exchange.ledger.embedded.verify import Noted, Report
+from exchange.ledger.embedded.block_checks import LedgerFinding, MismatchError
+from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.config import ChannelConfig
 from exchange.ledger.fabric.blocks.contracts import Contracts
@@ -45,17 +45,17 @@ _HONEST = frozenset(
 class ChannelVerifier:
     """Checks the blocks of one channel, in order; `close` it, or use it as a context manager.
 
-    `noted` are blocks that somebody saw before: another block in the place of one of them is a finding.
+    `pinned` are blocks that were seen before: another block in the place of one of them is a finding.
     After a finding nothing more is checked.
     """
 
-    def __init__(self, channel: str, chaincode: str, *, noted: tuple[Noted, ...] = ()) -> None:
+    def __init__(self, channel: str, chaincode: str, *, pinned: tuple[PinnedBlock, ...] = ()) -> None:
         self.state = ChannelState(chaincode)
         self.blocks = self.transactions = self.values = self.replayed = 0
-        self.first: Noted | None = None
-        self.tip: Noted | None = None
-        self.finding: Finding | None = None
-        self._channel, self._noted = channel, noted
+        self.first: PinnedBlock | None = None
+        self.tip: PinnedBlock | None = None
+        self.finding: LedgerFinding | None = None
+        self._channel, self._pinned = channel, pinned
         self._contracts = Contracts(self.state)
         self._config: ChannelConfig | None = None
         self._previous, self._last_config = b"", 0
@@ -69,17 +69,17 @@ class ChannelVerifier:
             except MismatchError as wrong:
                 self.finding = wrong.finding
             except (BlockError, UnreadableError, DecodeError) as why:
-                self.finding = Finding("blocks", f"block {self.blocks}", str(why))
+                self.finding = LedgerFinding("blocks", f"block {self.blocks}", str(why))
         return self.finding is None
 
-    def finish(self, blocks: int) -> Report:
+    def finish(self, blocks: int) -> LedgerReport:
         """Return the summary of a ledger that the peer says holds so many blocks."""
         if self.finding is None and self.blocks < blocks:
-            self.finding = Finding("blocks", f"block {self.blocks}", "is missing")
-        for number in sorted(one.block for one in self._noted):
+            self.finding = LedgerFinding("blocks", f"block {self.blocks}", "is missing")
+        for number in sorted(one.block for one in self._pinned):
             if self.finding is None and number >= self.blocks:
-                self.finding = Finding("blocks", f"block {number}", "was noted and is not there")
-        return Report(
+                self.finding = LedgerFinding("blocks", f"block {number}", "was pinned and is missing")
+        return LedgerReport(
             blocks=self.blocks,
             transactions=self.transactions,
             values=self.values,
@@ -111,9 +111,9 @@ class ChannelVerifier:
             raise BlockError("does not follow the block before it")
         if not 0 < len(bodies) < BLOCK_LIMIT or layout.data_hash(bodies) != header.data_hash:
             raise BlockError("its transactions do not give its data hash")
-        tip = Noted(number, layout.block_hash(header).hex())
-        if any(one.block == number and one != tip for one in self._noted):
-            raise BlockError("is not the block that was noted")
+        tip = PinnedBlock(number, layout.block_hash(header).hex())
+        if any(one.block == number and one != tip for one in self._pinned):
+            raise BlockError("is not the block that was pinned")
         self._check_transactions(block)
         self._previous, self.tip = bytes.fromhex(tip.hash), tip
         self.first = self.first or tip

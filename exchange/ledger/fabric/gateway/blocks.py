@@ -16,7 +16,7 @@ from exchange.errors import UnavailableError
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import CallError
 from exchange.ledger.fabric.gateway.events import Follower
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import row
 
 T = TypeVar("T")
@@ -25,11 +25,11 @@ T = TypeVar("T")
 class BlockSource:
     """Reads whole blocks in one identity's name.
 
-    Every method raises `UnavailableError` if the peer refuses, or says nothing for `patience` seconds.
+    Every method raises `UnavailableError` if the peer refuses, or says nothing for `read_timeout` seconds.
     """
 
-    def __init__(self, follower: Follower, *, patience: float = 30.0) -> None:
-        self._follower, self._patience = follower, patience
+    def __init__(self, follower: Follower, *, read_timeout: float = 30.0) -> None:
+        self._follower, self._read_timeout = follower, read_timeout
 
     async def height(self) -> int:
         """Return how many blocks the peer holds."""
@@ -46,7 +46,7 @@ class BlockSource:
 
     async def _within(self, call: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._read_timeout):
                 return await call
         except CallError as why:
             found = row(why)
@@ -57,15 +57,15 @@ class BlockSource:
 
 
 @asynccontextmanager
-async def open_blocks(profile: Profile, *, patience: float = 30.0) -> AsyncIterator[BlockSource]:
-    """Open a connection to the profile's peer, for reading its blocks; `patience` as for `BlockSource`.
+async def open_blocks(profile: Profile, *, read_timeout: float = 30.0) -> AsyncIterator[BlockSource]:
+    """Open a connection to the profile's peer, for reading its blocks; `read_timeout` as for `BlockSource`.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
     """
-    identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+    identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
     channel = connect(profile)
     try:
-        yield BlockSource(Follower(channel, identity, profile.channel), patience=patience)
+        yield BlockSource(Follower(channel, identity, profile.channel), read_timeout=read_timeout)
     finally:
         await channel.close()

@@ -40,7 +40,7 @@ from exchange.ledger.fabric.gateway.errors import (
     call_error,
     commit_error,
 )
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import Advice, advise
 from exchange.ledger.port import Committed
 
@@ -81,7 +81,7 @@ class GatewayClient:
     def __init__(
         self,
         channel: grpc.aio.Channel,
-        identity: Identity,
+        identity: SigningIdentity,
         channel_id: str,
         chaincode: str,
         *,

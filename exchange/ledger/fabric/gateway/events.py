@@ -28,7 +28,7 @@ from fabric_protos.orderer.ab_pb2 import SeekInfo, SeekNewest, SeekPosition, See
 from fabric_protos.peer.events_pb2_grpc import DeliverStub
 
 from exchange.ledger.fabric.gateway.errors import CallError, EventsError, Stage, call_error
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.proposal import signature_header
 from exchange.ledger.fabric.gateway.retries import Advice, advise
 
@@ -57,7 +57,7 @@ class ChaincodeEvent(msgspec.Struct, frozen=True):
 class Follower:
     """Reads the streams of one channel in one identity's name."""
 
-    def __init__(self, channel: grpc.aio.Channel, identity: Identity, channel_id: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, identity: SigningIdentity, channel_id: str) -> None:
         self._gateway, self._deliver = GatewayStub(channel), DeliverStub(channel)
         self._identity, self._channel_id = identity, channel_id
 

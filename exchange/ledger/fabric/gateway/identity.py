@@ -40,7 +40,7 @@ ORDERS = {
 """The orders of the curves that Fabric signs on; of two signatures it takes the one with lower s."""
 
 
-class Identity:
+class SigningIdentity:
     """Signs messages in an organisation's name.
 
     Raises:
@@ -61,7 +61,7 @@ class Identity:
             raise IdentityError("Fabric signs with ECDSA on P-256 or P-384, or with Ed25519")
 
     @classmethod
-    def from_pem(cls, msp_id: str, certificate: bytes, key: bytes) -> Identity:
+    def from_pem(cls, msp_id: str, certificate: bytes, key: bytes) -> SigningIdentity:
         """Return an identity whose key is in this process.
 
         Raises:
@@ -84,7 +84,7 @@ class Identity:
         return cls(msp_id, certificate, sign)
 
     @classmethod
-    def from_files(cls, msp_id: str, certificate: Path, key: Path) -> Identity:
+    def from_files(cls, msp_id: str, certificate: Path, key: Path) -> SigningIdentity:
         """Read an identity from two files; otherwise as `from_pem`.
 
         Raises:

@@ -15,7 +15,7 @@ from chaincode.errors import ContractError, from_code
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
 from exchange.ledger.fabric.blocks.layout import block_hash
-from exchange.ledger.fabric.gateway.announced import announced
+from exchange.ledger.fabric.gateway.block_events import chaincode_events
 from exchange.ledger.fabric.gateway.blocks import BlockSource
 from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.connection import Profile, connect
@@ -28,9 +28,9 @@ from exchange.ledger.fabric.gateway.errors import (
     Refusal,
 )
 from exchange.ledger.fabric.gateway.events import Follower
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import row
-from exchange.ledger.port import Checkpoint, Committed, Event
+from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 R = TypeVar("R")
 
@@ -69,7 +69,7 @@ class FabricTransactions:
         Raises:
             ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
         """
-        identity = Identity.from_files(profile.msp_id, profile.certificate, profile.key)
+        identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
         channel = connect(profile)
         gateway = GatewayClient(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
         return cls(channel, gateway, first_block=first_block)
@@ -111,7 +111,7 @@ class FabricTransactions:
         await self._recognise()
         return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
 
-    async def events(self, after: Checkpoint | None) -> AsyncIterator[Event]:
+    async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         """Yield every event after `after` (from the first block on for None), in order, and then as they
         come.
 
@@ -122,7 +122,7 @@ class FabricTransactions:
         await self._recognise()
         try:
             async for block in self._follower.blocks(after.block if after else 0):
-                for event in announced(block, self._gateway.chaincode):
+                for event in chaincode_events(block, self._gateway.chaincode):
                     if after is None or event.checkpoint > after:
                         yield event
         except GatewayError as why:
@@ -144,7 +144,7 @@ class FabricTransactions:
         await asyncio.shield(self._recognition)
 
     async def _read_first(self) -> None:
-        source = BlockSource(self._follower, patience=_RECOGNITION)
+        source = BlockSource(self._follower, read_timeout=_RECOGNITION)
         async for block in source.blocks(0, 1):
             if block_hash(block.header).hex() != self._unrecognised:
                 raise DamagedError("the channel is not the one that this node was made on")

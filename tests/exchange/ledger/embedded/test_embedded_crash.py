@@ -26,7 +26,7 @@ WRITER = textwrap.dedent(
 
     from chaincode.access.model import AccessRequest
     from chaincode.consent.calls import Opening
-    from exchange.ledger.client import Ask, LedgerClient
+    from exchange.ledger.client import LedgerClient, SubjectRequest
     from exchange.ledger.embedded import EmbeddedLedger
 
     path, key = Path(sys.argv[1]), Path(sys.argv[2])
@@ -40,7 +40,7 @@ WRITER = textwrap.dedent(
             pairs = [secrets.token_hex(16) for _ in range(batch)]
             await client.open_pairs([Opening(pair, "HospitalBMSP", "patient") for pair in pairs])
             asks = [
-                Ask(
+                SubjectRequest(
                     bytes.fromhex(pair),
                     AccessRequest(pair, "HospitalBMSP", "TREAT", "read", "0a" * 16, "0b" * 32, "0c" * 32),
                 )

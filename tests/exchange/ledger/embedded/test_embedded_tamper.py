@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchange.ledger.embedded import block as blocks
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.storage import Storage
-from exchange.ledger.embedded.verify import Noted, verify
+from exchange.ledger.embedded.verify import PinnedBlock, verify
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 STRIDE = max(1, round(10 / SCALE))
@@ -199,13 +199,13 @@ async def test_another_signers_ledger_is_found(small: Any) -> None:
 async def test_a_history_that_was_signed_anew_is_found_by_whoever_noted_a_block(small: Any) -> None:
     """The node itself can rewrite its file; a hash that somebody kept tells."""
     before = small.verify().tip
-    assert small.verify(noted=(before,)).sound
+    assert small.verify(pinned=(before,)).sound
     shutil.move(small.path, small.folder / "old.db")
     await small.fill(pairs=2, accesses=3)
     assert small.verify().sound
-    finding = small.verify(noted=(before,)).finding
+    finding = small.verify(pinned=(before,)).finding
     assert finding is not None
-    assert "noted" in finding.what
+    assert "pinned" in finding.what
 
 
 async def test_blocks_cut_from_the_end_are_found_by_whoever_noted_one(small: Any) -> None:
@@ -218,10 +218,10 @@ async def test_blocks_cut_from_the_end_are_found_by_whoever_noted_one(small: Any
     )
     db.close()
     assert small.verify().sound, "no file knows what came after its end"
-    finding = small.verify(noted=(tip,)).finding
+    finding = small.verify(pinned=(tip,)).finding
     assert finding is not None
-    assert (finding.row, finding.what) == (f"block {last}", "was noted and is not there")
-    assert not small.verify(noted=(Noted(last - 1, "0" * 64),)).sound
+    assert (finding.row, finding.what) == (f"block {last}", "was pinned and is missing")
+    assert not small.verify(pinned=(PinnedBlock(last - 1, "0" * 64),)).sound
 
 
 def forge(node: Any, number: int, before: bytes, after: bytes) -> None:

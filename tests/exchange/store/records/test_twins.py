@@ -195,10 +195,12 @@ class Twins(RuleBasedStateMachine):
 
     @rule(reference=name, number=WHOLE, below=st.none() | WHOLE, limit=st.integers(0, 3), most=bound)
     def history(self, reference: bytes, number: int, below: int | None, limit: int, most: int) -> None:
-        self.of_records(lambda c: documents.version(c, reference, number))
+        self.of_records(lambda c: documents.version(c, reference, number, take=[].append))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(documents, "MOST_READ", most)
-            self.of_records(lambda c: documents.versions(c, reference, below=below, limit=limit))
+            self.of_records(
+                lambda c: documents.versions(c, reference, below=below, limit=limit, take=[].append)
+            )
 
     @rule(
         driver=union,
@@ -215,7 +217,7 @@ class Twins(RuleBasedStateMachine):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(documents, "MOST_READ", most)
             patch.setattr(documents, "MOST_WITHIN", 1 if narrow else 1000)
-            self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], **asked))
+            self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], take=[].append, **asked))
 
     @rule()
     def check_documents(self) -> None:

@@ -35,7 +35,7 @@ from exchange.ledger.fabric.blocks.errors import UnreadableError
 from exchange.ledger.fabric.blocks.members import Msp, MspMember, MspMembers, MspRole
 from exchange.ledger.fabric.blocks.policies import satisfied, signed
 from exchange.ledger.fabric.gateway.errors import IdentityError
-from exchange.ledger.fabric.gateway.identity import ORDERS, Identity
+from exchange.ledger.fabric.gateway.identity import ORDERS, SigningIdentity
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -149,7 +149,7 @@ def test_certificate_with_any_byte_changed_is_no_member_and_no_surprise(flip):
         with suppress(ProposalError):
             assert caller_of(identity).msp_id == "AMSP"  # of a peer that has checked it
         with suppress(IdentityError):
-            Identity("AMSP", pem, lambda digest: digest)
+            SigningIdentity("AMSP", pem, lambda digest: digest)
 
 
 def test_authorities_and_other_organisations_are_no_members():
@@ -198,7 +198,7 @@ def test_only_the_low_form_of_a_signature_counts():
     member = MspMembers([organisation(ROOT)]).find(holder.serialized())
     assert member is not None
     key = holder.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    signature = asyncio.run(Identity.from_pem("AMSP", holder.pem, key).sign(b"message"))
+    signature = asyncio.run(SigningIdentity.from_pem("AMSP", holder.pem, key).sign(b"message"))
     assert member.signed(b"message", signature)
     assert not member.signed(b"another", signature)
     r, s = decode_dss_signature(signature)

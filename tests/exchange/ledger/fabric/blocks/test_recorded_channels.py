@@ -15,7 +15,7 @@ import pytest
 from fabric_protos.common.common_pb2 import CONFIG, ENDORSER_TRANSACTION, TRANSACTIONS_FILTER, Block
 from fabric_protos.peer.transaction_pb2 import TxValidationCode
 
-from exchange.ledger.embedded.verify import Report
+from exchange.ledger.embedded.verify import LedgerReport
 from exchange.ledger.fabric.blocks import layout
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
 
@@ -28,7 +28,7 @@ def blocks(recording: Path) -> list[Block]:
     ]
 
 
-def verified(held: list[Block]) -> Report:
+def verified(held: list[Block]) -> LedgerReport:
     with ChannelVerifier("consentry", "consentry") as verifier:
         for block in held:
             if not verifier.check(block):

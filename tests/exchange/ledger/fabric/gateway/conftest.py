@@ -53,7 +53,7 @@ from google.rpc.status_pb2 import Status as RpcStatus
 
 from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
 from exchange.ledger.fabric.gateway.events import Follower
-from exchange.ledger.fabric.gateway.identity import Identity
+from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from tests.support.ledger.simulated_blocks import CHAINCODE, CHANNEL, whole  # beside this file
 
 
@@ -275,20 +275,20 @@ class Stage:
     gateway: GatewayClient
     follower: Follower
     channel: grpc.aio.Channel
-    identity: Identity
+    identity: SigningIdentity
 
 
 QUICK = Deadlines(evaluate=2, endorse=2, submit=0.5, commit_status=0.3, outcome=1.5, resend=0.1)
 
 
 @pytest.fixture(scope="session")
-def identity() -> Identity:
+def identity() -> SigningIdentity:
     key = ec.generate_private_key(ec.SECP256R1())
-    return Identity.from_pem("HospitalMSP", issue(key), private_pem(key))
+    return SigningIdentity.from_pem("HospitalMSP", issue(key), private_pem(key))
 
 
 @pytest.fixture
-async def staged(identity: Identity) -> AsyncIterator[Callable[..., Any]]:
+async def staged(identity: SigningIdentity) -> AsyncIterator[Callable[..., Any]]:
     """Opens stages; hypothesis needs a fresh one for each example."""
     async with AsyncExitStack() as stack:
 

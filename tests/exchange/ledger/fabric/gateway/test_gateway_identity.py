@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.errors import IdentityError
-from exchange.ledger.fabric.gateway.identity import ORDERS, Identity, low_s
+from exchange.ledger.fabric.gateway.identity import ORDERS, SigningIdentity, low_s
 
 CURVES = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
 
@@ -29,7 +29,7 @@ CURVES = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
 @pytest.mark.parametrize("curve", CURVES)
 async def test_every_signature_verifies_and_is_low_s(issue_certificate, pem, curve):
     key = ec.generate_private_key(CURVES[curve])
-    identity = Identity.from_pem("A", issue_certificate(key), pem(key))
+    identity = SigningIdentity.from_pem("A", issue_certificate(key), pem(key))
     for number in range(40):  # half of all signatures come out high
         signature = await identity.sign(b"%d" % number)
         key.public_key().verify(signature, b"%d" % number, ec.ECDSA(hashes.SHA256()))
@@ -58,7 +58,7 @@ async def test_key_elsewhere_is_asked_with_a_digest_only(issue_certificate):
         asked.append(digest)
         return key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256())))
 
-    identity = Identity("A", issue_certificate(key), token)
+    identity = SigningIdentity("A", issue_certificate(key), token)
     signature = await identity.sign(b"a message")
     assert asked == [sha256(b"a message").digest()]
     key.public_key().verify(signature, b"a message", ec.ECDSA(hashes.SHA256()))
@@ -66,7 +66,7 @@ async def test_key_elsewhere_is_asked_with_a_digest_only(issue_certificate):
 
 async def test_ed25519_signs_the_message_itself(issue_certificate, pem):
     key = ed25519.Ed25519PrivateKey.generate()
-    identity = Identity.from_pem("A", issue_certificate(key), pem(key))
+    identity = SigningIdentity.from_pem("A", issue_certificate(key), pem(key))
     key.public_key().verify(await identity.sign(b"a message"), b"a message")
 
 
@@ -76,32 +76,32 @@ async def test_signer_that_returns_no_signature_is_found_out(issue_certificate):
 
     certificate = issue_certificate(ec.generate_private_key(ec.SECP256R1()))
     with pytest.raises(IdentityError, match="DER"):
-        await Identity("A", certificate, broken).sign(b"a message")
+        await SigningIdentity("A", certificate, broken).sign(b"a message")
 
 
 def test_key_of_another_certificate_is_refused(issue_certificate, pem):
     one, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     with pytest.raises(IdentityError, match="not the certificate's"):
-        Identity.from_pem("A", issue_certificate(one), pem(other))
+        SigningIdentity.from_pem("A", issue_certificate(one), pem(other))
 
 
 def test_unreadable_material_is_refused(issue_certificate, pem, tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = issue_certificate(key)
     with pytest.raises(IdentityError, match="certificate"):
-        Identity.from_pem("A", b"nothing", pem(key))
+        SigningIdentity.from_pem("A", b"nothing", pem(key))
     with pytest.raises(IdentityError, match="not encrypted"):
-        Identity.from_pem("A", certificate, pem(key, b"password"))
+        SigningIdentity.from_pem("A", certificate, pem(key, b"password"))
     with pytest.raises(IdentityError, match="private key"):
-        Identity.from_pem("A", certificate, b"nothing")
+        SigningIdentity.from_pem("A", certificate, b"nothing")
     with pytest.raises(IdentityError, match="No such file"):
-        Identity.from_files("A", tmp_path / "certificate", tmp_path / "key")
+        SigningIdentity.from_files("A", tmp_path / "certificate", tmp_path / "key")
 
 
 def test_kinds_of_key_that_fabric_does_not_know_are_refused(issue_certificate, pem):
     for key in (ec.generate_private_key(ec.SECP521R1()), rsa.generate_private_key(65537, 2048)):
         with pytest.raises(IdentityError, match="P-256"):
-            Identity.from_pem("A", issue_certificate(key), pem(key))
+            SigningIdentity.from_pem("A", issue_certificate(key), pem(key))
 
 
 def test_expiry_is_the_certificates(identity):

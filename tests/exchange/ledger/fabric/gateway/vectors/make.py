@@ -42,7 +42,7 @@ from google.protobuf.internal import well_known_types
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.events import EventPosition, Follower
-from exchange.ledger.fabric.gateway.identity import ORDERS, Identity, low_s
+from exchange.ledger.fabric.gateway.identity import ORDERS, SigningIdentity, low_s
 
 HERE = Path(__file__).parent
 NOW = 1_800_000_000_123
@@ -73,7 +73,7 @@ def signer(key: ec.EllipticCurvePrivateKey, raw: list[bytes]) -> Callable[[bytes
 async def signatures(curve: str) -> list[dict[str, str]]:
     """Return a message with its signature as it comes, and one with the larger s."""
     key, raw, found = ec.derive_private_key(SECRET, CURVES[curve]), list[bytes](), {}
-    identity = Identity("HospitalMSP", certificate(key), signer(key, raw))
+    identity = SigningIdentity("HospitalMSP", certificate(key), signer(key, raw))
     for number in range(64):
         message = f"message {number}".encode()
         given = await identity.sign(message)
@@ -171,7 +171,7 @@ class Stream:
 async def messages() -> dict[str, Any]:
     """Make every call of the client once, and return all that it keeps."""
     key, recorder = ec.derive_private_key(SECRET, CURVES["secp256r1"]), Recorder()
-    identity = Identity("HospitalMSP", certificate(key), signer(key, []))
+    identity = SigningIdentity("HospitalMSP", certificate(key), signer(key, []))
     client = GatewayClient(recorder, identity, "records", "ledger")
     await client.evaluate("consent:read", b'{"pair":"00"}', organisations=["HospitalMSP"])
     endorsed = await client.endorse(

@@ -1,4 +1,4 @@
-"""Whether one block is what its hashes and signature say: shared by opening and by full verification."""
+"""Checks of one block against its hashes and signature: shared by opening and by full verification."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from exchange.ledger.embedded import block
 from exchange.ledger.embedded.storage import LATEST, Block, Storage, Version
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """The first thing that is wrong: in which table, at which row, and what differs there."""
+class LedgerFinding(msgspec.Struct, frozen=True):
+    """The first fault: its table, its row, and the difference there."""
 
     table: str
     row: str
@@ -25,19 +25,19 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class MismatchError(Exception):
-    """A row is not what it should be."""
+    """A row differs from the block that it belongs to."""
 
     def __init__(self, table: str, row: str, what: str) -> None:
-        self.finding = Finding(table, row, what)
+        self.finding = LedgerFinding(table, row, what)
         super().__init__(str(self.finding))
 
 
 def check_header(
     row: Block, number: int, previous: bytes, key: Ed25519PublicKey, *, signature: bool = True
 ) -> block.Header:
-    """The header, when it is the next in the chain and signed with `key`.
+    """Check that a header is the next in the chain and signed with `key`, and return it.
 
-    Without `signature` it is left to the caller to check that of a block behind it.
+    Without `signature` the caller has to check the signature of a later block.
 
     Raises:
         MismatchError: naming the block.
@@ -60,7 +60,7 @@ def check_header(
 
 
 def check_signature(row: Block, key: Ed25519PublicKey) -> None:
-    """Pass when the block's header is signed with `key`.
+    """Check that the block's header is signed with `key`.
 
     Raises:
         MismatchError: naming the block.
@@ -72,7 +72,7 @@ def check_signature(row: Block, key: Ed25519PublicKey) -> None:
 
 
 def read_header(row: Block) -> block.Header:
-    """The header of a row of `blocks`."""
+    """Return the header of a row of `blocks`."""
     if type(row.header) is not bytes or type(row.signature) is not bytes:
         raise MismatchError("blocks", f"block {row.number}", "its header or signature is not bytes")
     try:
@@ -84,10 +84,10 @@ def read_header(row: Block) -> block.Header:
 def check_transactions(
     header: block.Header, rows: Sequence[tuple[int, bytes]], creator: bytes
 ) -> list[block.Transaction]:
-    """The block's transactions, when they are those that its data hash was taken over.
+    """Check that `rows` are those of the block's data hash, and return their transactions.
 
     Raises:
-        MismatchError: naming the block, and the transaction where that can be told.
+        MismatchError: naming the block, and the transaction where it can be determined.
     """
     first = header.number * block.BLOCK_LIMIT
     for index in range(header.count):
@@ -105,7 +105,7 @@ def check_transactions(
         except block.BlockFormatError:
             raise MismatchError("transactions", name_of(place), "is not readable") from None
         if transaction.tx_id != block.transaction_id(transaction.call.nonce, creator):
-            raise MismatchError("transactions", name_of(place), "has not the id that its nonce gives")
+            raise MismatchError("transactions", name_of(place), "does not have the id that its nonce gives")
         if transaction.call.time != header.time or transaction.code != block.VALID:
             raise MismatchError("transactions", name_of(place), "does not fit its block")
         transactions.append(transaction)
@@ -113,7 +113,7 @@ def check_transactions(
 
 
 def _culprit(rows: Sequence[tuple[int, bytes]], creator: bytes) -> str:
-    """Where a block's transactions do not hash to what they should: the row that shows it, or all."""
+    """Name the transaction that spoils a block's data hash, or the block where none shows it."""
     if len(rows) == 1:
         return name_of(rows[0][0])
     for place, body in rows:
@@ -130,7 +130,7 @@ def _culprit(rows: Sequence[tuple[int, bytes]], creator: bytes) -> str:
 
 
 def check_versions(place: int, seq: int, transaction: block.Transaction, rows: Sequence[Version]) -> None:
-    """Pass when `rows` are exactly what the transaction at `place` wrote, numbered from `seq` on.
+    """Check that `rows` are exactly the writes of the transaction at `place`, numbered from `seq` on.
 
     Raises:
         MismatchError: naming the row and its key.
@@ -138,7 +138,7 @@ def check_versions(place: int, seq: int, transaction: block.Transaction, rows: S
     writes = transaction.effect.writes
     if _same(place, seq, writes, rows):
         return
-    # The whole comparison at once above; one row at a time only where it fails.
+    # All rows are compared at once above; one row at a time only where that fails.
     for n, (key, digest) in enumerate(writes):
         row = f"{seq + n} (key {printable(key)}, {name_of(place)})"
         if n == len(rows) or rows[n][0] != seq + n:
@@ -149,7 +149,7 @@ def check_versions(place: int, seq: int, transaction: block.Transaction, rows: S
         if found_place != place:
             raise MismatchError("versions", row, "says that another transaction wrote it")
         if type(value) is not bytes or sha256(value).digest() != digest:
-            raise MismatchError("versions", row, "its value is not what the block says was written")
+            raise MismatchError("versions", row, "its value is not the one that the block says was written")
 
 
 def _same(place: int, seq: int, writes: tuple[tuple[bytes, bytes], ...], rows: Sequence[Version]) -> bool:
@@ -158,7 +158,7 @@ def _same(place: int, seq: int, writes: tuple[tuple[bytes, bytes], ...], rows: S
     seqs, places, keys, values = zip(*rows, strict=True)
     try:
         digests = [sha256(value).digest() for value in values]
-    except TypeError:  # a flipped type: no bytes
+    except TypeError:  # a value of another type than bytes
         return False
     return (
         writes == tuple(zip(keys, digests, strict=True))
@@ -168,7 +168,7 @@ def _same(place: int, seq: int, writes: tuple[tuple[bytes, bytes], ...], rows: S
 
 
 def check_tip(storage: Storage, key: Ed25519PublicKey) -> block.Header | None:
-    """The newest block's header, when that block and what it wrote hold: the cheap check on opening.
+    """Check the newest block and its writes, and return its header: the cheap check on opening.
 
     Raises:
         MismatchError: naming the row.
@@ -206,10 +206,10 @@ def _check_run(transactions: Iterator[tuple[int, block.Transaction]], rows: list
 
 
 def printable(key: bytes) -> str:
-    """A composite key as `kind~part~part`, for messages."""
+    """Return a composite key as `kind~part~part`, for messages."""
     return key.decode(errors="replace").strip("\0").replace("\0", "~")
 
 
 def name_of(place: int) -> str:
-    """A transaction's place, for messages."""
+    """Return a transaction's place in words, for messages."""
     return f"block {place // block.BLOCK_LIMIT}, transaction {place % block.BLOCK_LIMIT}"

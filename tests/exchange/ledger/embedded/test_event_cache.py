@@ -5,27 +5,28 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.ledger.embedded import recent
+from exchange.ledger.embedded import event_cache
 from exchange.ledger.embedded.block import BLOCK_LIMIT
-from exchange.ledger.embedded.recent import Recent
-from exchange.ledger.port import Checkpoint, Event
+from exchange.ledger.port import Checkpoint, LedgerEvent
 
 BLOCKS = st.lists(st.lists(st.booleans(), min_size=1, max_size=4), min_size=1, max_size=30)
 
 
-def _place(event: Event) -> int:
+def _place(event: LedgerEvent) -> int:
     return event.checkpoint.block * BLOCK_LIMIT + event.checkpoint.index
 
 
 @given(blocks=BLOCKS, start=st.integers(-1, 40), bound=st.sampled_from([0, 30, 1000]))
 def test_what_is_at_hand_has_no_gap(blocks: list[list[bool]], start: int, bound: int) -> None:
-    most, recent._MOST_BYTES = recent._MOST_BYTES, bound
+    most, event_cache._MOST_BYTES = event_cache._MOST_BYTES, bound
     try:
-        kept = Recent(-1)
-        everything: list[Event] = []
+        kept = event_cache.EventCache(-1)
+        everything: list[LedgerEvent] = []
         for number, announces in enumerate(blocks):
             events = [
-                Event(Checkpoint(number, index), f"{number}/{index}", "access", b"x" * 4, ((b"k", b"y" * 5),))
+                LedgerEvent(
+                    Checkpoint(number, index), f"{number}/{index}", "access", b"x" * 4, ((b"k", b"y" * 5),)
+                )
                 for index, does in enumerate(announces)
                 if does
             ]
@@ -40,4 +41,4 @@ def test_what_is_at_hand_has_no_gap(blocks: list[list[bool]], start: int, bound:
         else:
             assert len(behind) * 10 > bound or place < -1
     finally:
-        recent._MOST_BYTES = most
+        event_cache._MOST_BYTES = most

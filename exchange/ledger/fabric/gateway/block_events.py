@@ -1,4 +1,4 @@
-"""The events of a chaincode as whole blocks hold them, each with what its transaction wrote.
+"""The events of a chaincode as whole blocks hold them, each with the writes of its transaction.
 
 The Gateway's own stream of events leaves out the writes, so that a chaincode would have to repeat them in
 the event. Events are numbered as in that stream: those of VALID transactions, from 0 in each block.
@@ -15,10 +15,10 @@ from fabric_protos.peer.transaction_pb2 import VALID
 from exchange.errors import DamagedError
 from exchange.ledger.fabric.blocks.errors import InvalidError, UnreadableError
 from exchange.ledger.fabric.blocks.layout import EndorsedCall, endorsed, proposed
-from exchange.ledger.port import Checkpoint, Event
+from exchange.ledger.port import Checkpoint, LedgerEvent
 
 
-def announced(block: Any, chaincode: str) -> Iterator[Event]:
+def chaincode_events(block: Any, chaincode: str) -> Iterator[LedgerEvent]:
     """Yield the events of `chaincode` in `block`, in order. Nothing about the block is verified.
 
     Raises:
@@ -35,7 +35,7 @@ def announced(block: Any, chaincode: str) -> Iterator[Event]:
         except (UnreadableError, InvalidError) as why:
             raise DamagedError(f"block {number} of the channel can't be read: {why}") from None
         if call is not None and call.chaincode == chaincode and call.event is not None:
-            yield Event(Checkpoint(number, index), headers.tx_id, *call.event, _written(call))
+            yield LedgerEvent(Checkpoint(number, index), headers.tx_id, *call.event, _written(call))
             index += 1
 
 

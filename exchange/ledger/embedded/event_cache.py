@@ -1,4 +1,4 @@
-"""The newest events at hand, so that who follows the ledger need not read back what was just written."""
+"""A cache of the newest events, so that followers of the ledger need not read them back from the file."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections import deque
 from collections.abc import Sequence
 
 from exchange.ledger.embedded import block
-from exchange.ledger.port import Event
+from exchange.ledger.port import LedgerEvent
 
 _MOST_BYTES = 4 << 20
 
 
-class Recent:
-    """Every event of the transactions behind place `since`, up to the newest."""
+class EventCache:
+    """All events of the transactions behind place `since`, up to the newest."""
 
     def __init__(self, since: int) -> None:
         self._since = self._newest = since
-        self._events: deque[tuple[int, Event]] = deque()
+        self._events: deque[tuple[int, LedgerEvent]] = deque()
         self._bytes = 0
 
-    def add(self, events: Sequence[Event], newest: int) -> None:
-        """`events` came, in order; the last transaction of theirs and of the silent ones is at `newest`."""
+    def add(self, events: Sequence[LedgerEvent], newest: int) -> None:
+        """Add the next `events`, in order; the last transaction, with or without an event, is at `newest`."""
         for event in events:
             self._events.append((event.checkpoint.block * block.BLOCK_LIMIT + event.checkpoint.index, event))
             self._bytes += _size(event)
@@ -29,8 +29,8 @@ class Recent:
             self._since, dropped = self._events.popleft()
             self._bytes -= _size(dropped)
 
-    def after(self, place: int) -> tuple[list[Event], int] | None:
-        """The events behind `place` and the place reached; None if some of them are no longer at hand."""
+    def after(self, place: int) -> tuple[list[LedgerEvent], int] | None:
+        """Return the events behind `place` and the place reached; None if some of them were dropped."""
         if place < self._since:
             return None
         if place >= self._newest:
@@ -43,5 +43,5 @@ class Recent:
         return found[::-1], self._newest
 
 
-def _size(event: Event) -> int:
+def _size(event: LedgerEvent) -> int:
     return len(event.payload) + sum(len(key) + len(value) for key, value in event.written)

@@ -1,0 +1,57 @@
+"""Pairs and their terms: open a pair, publish terms to it, read it and its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaincode.consent.calls import (
+    HISTORY_LIMIT,
+    CurrentPair,
+    OpenedPairs,
+    Opening,
+    OpenPairs,
+    PairHistory,
+    PublishedTerms,
+    PublishTerms,
+    ReadHistory,
+    ReadPair,
+    TermsUpdate,
+)
+from chaincode.consent.model import Pair, Terms
+from exchange.ledger.client.contract_calls import ContractCalls, LedgerChange, decode_result
+
+
+class TermsChange(LedgerChange, frozen=True):
+    """The transaction that published terms, with the epoch that each update gave its pair."""
+
+    epochs: tuple[int, ...]
+
+
+class ConsentCalls(ContractCalls):
+    """Calls of the consent contract."""
+
+    async def open_pairs(self, openings: Sequence[Opening]) -> tuple[str, ...]:
+        """Open up to 500 pairs with the terms that hold now; a pair that is open stays as it was.
+
+        Returns for each opening `opened` or `already-open`.
+        """
+        committed = await self._submit("consent:open", OpenPairs(tuple(openings)))
+        return decode_result(committed.result, OpenedPairs).outcomes
+
+    async def publish_terms(self, updates: Sequence[tuple[str, Terms]]) -> TermsChange:
+        """Grant, change or revoke: up to 500 (pair, terms), each a newer version of one consent.
+
+        One patient's pairs belong in separate calls: a transaction that holds two would join them.
+        """
+        args = PublishTerms(tuple(TermsUpdate(pair, terms) for pair, terms in updates))
+        committed = await self._submit("consent:file", args)
+        result = decode_result(committed.result, PublishedTerms)
+        return TermsChange(committed.tx_id, committed.block, committed.time, result.epochs)
+
+    async def read_pair(self, pair: str) -> Pair | None:
+        """Return a pair in its present state; None where it is not open."""
+        return (await self._evaluate("consent:read", ReadPair(pair), CurrentPair)).pair
+
+    async def pair_history(self, pair: str, *, limit: int = HISTORY_LIMIT, bookmark: str = "") -> PairHistory:
+        """Return one page of the states that a pair had, the newest first."""
+        return await self._evaluate("consent:history", ReadHistory(pair, limit, bookmark), PairHistory)
