@@ -24,7 +24,6 @@ from uuid import uuid4
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from exchange.api.fhir.risk import require_scopes
 from exchange.api.http.negotiation import TX_HEADER, media_type
 from exchange.auth.principal import Principal
 from exchange.errors import (
@@ -35,8 +34,10 @@ from exchange.errors import (
     UnscorableError,
     UnsupportedMediaError,
 )
+from exchange.fhir.interaction import Interaction
 from exchange.fhir.references import ID
 from exchange.node.gateway import Gateway
+from exchange.services.risk_interactions import ASSESS_RISK
 from exchange.services.scoring import Assessed, Scoring
 
 SERVICE_ID: Final = "consentry-risk"
@@ -94,7 +95,9 @@ class _Services:
             raise UnsupportedMediaError("send application/json")
         hook = _read(body, self._gateway.base)
         principal = msgspec.structs.replace(who, user=hook.context.user_id)
-        require_scopes(principal)
+        patient = hook.context.patient_id
+        asked = Interaction(ASSESS_RISK, "Patient", patient, method="POST")
+        self._gateway.interactions.authorise(principal, asked)
         return await self._cards(principal, hook)
 
     async def _cards(self, principal: Principal, hook: _Hook) -> Response:

@@ -60,7 +60,7 @@ async def _measure(folder: NodeFolder, source: Path, name: str, database: str | 
             msp_id=node.settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
-            bundles=node.gateway.bundles,
+            conditions=node.gateway.conditions,
             records=node.records,
         ) as ingest:
             before = time.process_time()

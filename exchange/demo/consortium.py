@@ -105,7 +105,7 @@ async def build(
             msp_id=settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
-            bundles=node.gateway.bundles,
+            conditions=node.gateway.conditions,
             records=node.records,
         ) as bulk:
             await _load(bulk, people)

@@ -15,12 +15,11 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
 from exchange.load import Chunk, LoadFault
-from exchange.load.ordered_queue import Change, LoadedBatch, OrderedQueue, Slot, WaitingBatch
+from exchange.load.ordered_queue import LoadedBatch, OrderedQueue, Slot, WaitingBatch
 from exchange.load.positions import FilePosition, read_positions, write_positions
 from exchange.load.worker import (
     ChunkDone,
     FoundReferences,
-    LoadWorkerSetup,
     WantedReferences,
     WorkerSeconds,
     answered,
@@ -29,14 +28,18 @@ from exchange.load.worker import (
 )
 from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
+from exchange.services.records.changes import RecordChange
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import Indexer
-from exchange.services.records.transaction import Bundles
+from exchange.services.records.write_rights import for_loading
 from exchange.store.engine.database import Database
 
 Ends = Sequence[tuple[str, FilePosition]]
 """Fingerprints of files, and where each is left."""
 
+_Change = tuple[RecordChange, LoadedBatch]
+"""A change and the batch that it is counted for."""
 _QUOTA = UnboundedQuota("bulk load")
 
 
@@ -49,16 +52,17 @@ class BulkLoad:
         msp_id: str,
         indexer: Indexer,
         writing: Writing,
-        bundles: Bundles,
+        conditions: Conditions,
         records: Database,
         workers: int = 2,
     ) -> None:
         self._principal = Principal.for_operator(msp_id, "consentry-load")
         self._writing = writing
-        self._bundles = bundles
+        self._conditions = conditions
+        self._right = for_loading()
         self._records = records
         self._workers = workers
-        self._processes = Processes(workers, serve, LoadWorkerSetup(indexer, self._principal))
+        self._processes = Processes(workers, serve, indexer)
         self.seconds = WorkerSeconds()
         """Processor seconds of the worker processes."""
 
@@ -141,7 +145,7 @@ class BulkLoad:
         # All at once, so that their decisions share a block of the ledger.
         with Reservation(_QUOTA):
             results = await asyncio.gather(
-                *(self._bundles.resolve(self._principal, reference) for reference in references),
+                *(self._conditions.resolve(self._principal, reference) for reference in references),
                 return_exceptions=True,
             )
         found: dict[str, str] = {}
@@ -171,7 +175,7 @@ class BulkLoad:
         changes = [
             (change, loaded)
             for batch, loaded in zip(batches, loads, strict=True)
-            for change, _ in batch.changes()
+            for change, _ in batch.changes(self._right)
         ]
         *before, last = _apart(changes) or [[]]
         for group in before:
@@ -179,7 +183,7 @@ class BulkLoad:
         await self._write(last, ends=_ends(batches))
         return loads
 
-    async def _write(self, group: Sequence[tuple[Change, LoadedBatch]], *, ends: Ends = ()) -> None:
+    async def _write(self, group: Sequence[_Change], *, ends: Ends = ()) -> None:
         changes = [change for change, _ in group]
         results = await self._writing.write(changes, also=lambda c: write_positions(c, ends))
         for (_, loaded), result in zip(group, results, strict=True):
@@ -192,7 +196,7 @@ class BulkLoad:
             loaded.faults.append(LoadFault(source, None, str(refused)))
             await self._write([], ends=_ends([batch]))
             return loaded
-        for change, place in batch.changes():
+        for change, place in batch.changes(self._right):
             try:
                 await self._write([(change, loaded)])
             except ExchangeError as why:
@@ -221,9 +225,11 @@ def _is_ours(error: ExchangeError) -> bool:
     return isinstance(error, UnavailableError | DamagedError)
 
 
-def _apart(changes: Iterable[tuple[Change, LoadedBatch]]) -> list[list[tuple[Change, LoadedBatch]]]:
+def _apart(
+    changes: Iterable[tuple[RecordChange, LoadedBatch]],
+) -> list[list[tuple[RecordChange, LoadedBatch]]]:
     """Split `changes` into groups in which no record occurs twice; each keeps the order of its changes."""
-    groups: list[list[tuple[Change, LoadedBatch]]] = []
+    groups: list[list[_Change]] = []
     depth: dict[tuple[str, str], int] = {}
     for change, loaded in changes:
         name = (change.resource_type, change.logical_id)

@@ -11,12 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from exchange.auth.write_right import WriteRight
 from exchange.load import Chunk, FilePosition, LoadFault
 from exchange.load.worker import PreparedBatch, SourcePlace
-from exchange.services.records.create_update import Deletion
-from exchange.services.records.prepare import Prepared
-
-Change = Prepared | Deletion
+from exchange.services.records.changes import Deletion, Prepared, RecordChange
 
 _MOST_CHUNKS = 64
 _MOST_BYTES = 16 << 20
@@ -66,12 +64,13 @@ class WaitingBatch:
     ready: PreparedBatch
     size: int
 
-    def changes(self) -> Iterator[tuple[Change, SourcePlace]]:
-        """Yield the changes to write, each with its place in the file."""
+    def changes(self, right: WriteRight) -> Iterator[tuple[RecordChange, SourcePlace]]:
+        """Yield the changes to write under `right`, each with its place in the file."""
         ready = self.ready
-        yield from zip(ready.prepared, ready.prepared_at, strict=True)
+        for record, place in zip(ready.prepared, ready.prepared_at, strict=True):
+            yield Prepared(right, record, skip_equal=True), place
         for removal, place in zip(ready.removals, ready.removals_at, strict=True):
-            yield Deletion(removal.resource_type, removal.logical_id, skip_absent=True), place
+            yield Deletion(right, removal.resource_type, removal.logical_id, skip_absent=True), place
 
     def loaded(self) -> LoadedBatch:
         """Return the batch as it stands before anything is written."""

@@ -11,17 +11,15 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import msgspec
 
-from exchange.auth.principal import Principal
 from exchange.errors import ExchangeError
 from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
 from exchange.fhir.references import ID
 from exchange.load import Batch, Chunk, FilePosition, SourceDocument, take_apart
-from exchange.services.records.prepare import Indexer, Prepared
+from exchange.services.records.prepare import IndexedRecord, Indexer
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
 _RECORD = re.compile(rf"([A-Za-z]{{1,64}})/({ID})")
@@ -74,7 +72,7 @@ class PreparedBatch(msgspec.Struct, frozen=True, tag="ready"):
     size: int
     documents: tuple[SourcePlace, ...]
     refused: list[RefusedDocument]
-    prepared: list[Prepared] = []
+    prepared: list[IndexedRecord] = []
     prepared_at: list[SourcePlace] = []
     removals: list[Removal] = []
     removals_at: list[SourcePlace] = []
@@ -110,20 +108,12 @@ answered: Callable[[FoundReferences], bytes] = _encode
 _answers_of = msgspec.msgpack.Decoder(FoundReferences).decode
 
 
-@dataclass(frozen=True, slots=True)
-class LoadWorkerSetup:
-    """All that a worker process needs to prepare records, and the principal that loads them."""
-
-    indexer: Indexer
-    principal: Principal
-
-
-def serve(connection: Connection, work: LoadWorkerSetup) -> None:
+def serve(connection: Connection, indexer: Indexer) -> None:
     """Answer each `Chunk` with its batches as `PreparedBatch`, in order, and then `ChunkDone`.
 
     `WantedReferences` is a question in between.
     """
-    checker = LoadWorker(work)
+    checker = LoadWorker(indexer)
 
     def ask(wanted: set[str]) -> FoundReferences:
         connection.send_bytes(_encode(WantedReferences(sorted(wanted))))
@@ -138,9 +128,8 @@ def serve(connection: Connection, work: LoadWorkerSetup) -> None:
 class LoadWorker:
     """Prepares what is in chunks; what conditional references stand for it keeps from chunk to chunk."""
 
-    def __init__(self, work: LoadWorkerSetup) -> None:
-        self._indexer = work.indexer
-        self._principal = work.principal
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
         self._resolved: dict[str, str] = {}
 
     def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
@@ -200,14 +189,12 @@ class LoadWorker:
             if why := next((unresolved[name] for name in sorted(references) if name in unresolved), None):
                 ready.refused.append(RefusedDocument(place, why))
                 continue
-            whole = rewrite_conditionals(body, self._resolved) if references else body
+            resolved = rewrite_conditionals(body, self._resolved) if references else body
             try:
-                prepared = self._indexer.prepare(
-                    self._principal,
-                    whole if document.id is not None else _named(whole, logical_id),
+                prepared = self._indexer.index(
+                    resolved if document.id is not None else _named(resolved, logical_id),
                     resource_type=document.type,
                     logical_id=logical_id,
-                    skip_equal=True,
                 )
             except ExchangeError as why_not:
                 ready.refused.append(RefusedDocument(place, _reason(why_not)))

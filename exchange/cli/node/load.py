@@ -51,7 +51,7 @@ async def _load(folder: NodeFolder, paths: list[Path]) -> bool:
                 msp_id=node.settings.msp_id,
                 indexer=node.indexer,
                 writing=node.gateway.writing,
-                bundles=node.gateway.bundles,
+                conditions=node.gateway.conditions,
                 records=node.records,
                 workers=os.cpu_count() or 2,
             ) as bulk,

@@ -41,7 +41,7 @@ async def loading(node: Node, workers: int = 2) -> AsyncIterator[BulkLoad]:
         msp_id=node.settings.msp_id,
         indexer=node.indexer,
         writing=node.gateway.writing,
-        bundles=node.gateway.bundles,
+        conditions=node.gateway.conditions,
         records=node.records,
         workers=workers,
     ) as ingest:

@@ -12,12 +12,13 @@ from exchange.auth.principal import Member
 from exchange.node import settings_file
 from exchange.node.folder import NodeFolder
 from exchange.node.settings import ConfigError, RiskSettings
+from exchange.store.engine.format import FORMAT
 
 RIDGE = Member("RidgeMSP", "Ridge", "ridge")
 RISK = RiskSettings("https://evaluator.example", authority="risk/authority.pem", seconds=3.0)
 WRITTEN = """\
 # our node; ask o.reyes before you change it
-format = 5
+format = NUMBER
 msp_id = 'CityMSP'   # as on the channel
 base_url = "https://fhir.city.example"
 memory_limit = 268_435_456  # 256 MiB
@@ -32,16 +33,16 @@ organization = "city"
 msp_id = "LakeMSP"
 name = "Lake"
 organization = "lake"
-"""
+""".replace("NUMBER", str(FORMAT))
 INLINE = """\
-format = 5
+format = NUMBER
 msp_id = "CityMSP"
 base_url = "http://127.0.0.1:8400"
 members = [
     { msp_id = "CityMSP", name = "City", organization = "city" },  # us
 ]
 port = 8400
-"""
+""".replace("NUMBER", str(FORMAT))
 
 
 @pytest.fixture

@@ -73,7 +73,8 @@ async def put(node: Node, resource: dict[str, object]) -> None:
     body = msgspec.json.encode(resource)
     kind, name = str(resource["resourceType"]), str(resource["id"])
     writing = node.gateway.writing
-    prepared = await writing.prepare(node.system("test"), body, resource_type=kind, logical_id=name)
+    right = node.gateway.rights.grant(node.system("test"), kind)
+    prepared = await writing.prepare(right, body, logical_id=name)
     await writing.write([prepared])
 
 

@@ -19,7 +19,7 @@ from exchange.api.app import create_app
 from exchange.auth.principal import Member
 from exchange.node.open import Node
 from exchange.runtime.quota import MemoryQuota, Reservation
-from exchange.services.records import read, search
+from exchange.services.records import history, search
 from exchange.store.records import documents
 from tests.support.scenarios.scenario_site import CITY, LAKE, Loop, Site, copied, is_outcome, opened
 
@@ -89,7 +89,7 @@ def asking(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[As
             assert site.city.post("DocumentReference", document()).status_code == 201
         patch.setattr(documents, "MOST_READ", 2 * MIB)
         patch.setattr(search, "MOST_BYTES", 4 * MIB)
-        patch.setattr(read, "MOST_BYTES", 4 * MIB)
+        patch.setattr(history, "MOST_BYTES", 4 * MIB)
         yield Asking(site, node, loop, limit=LIMIT)
 
 

@@ -22,10 +22,13 @@ async def test_documents_are_opened_within_a_quota_alone(tmp_path: Path) -> None
     async with open_node(folder) as node:
         asked = node.system("test"), "Organization", CITY.organization
         reading = node.gateway.reading
-        for unbounded in (reading.read(*asked), reading.read(*asked, 1)):
+        histories = node.gateway.histories
+        for unbounded in (
+            reading.read(*asked),
+            reading.read(*asked, 1),
+            histories.history(*asked, below=None, limit=5),
+        ):
             with pytest.raises(NoQuotaError):
                 await unbounded
-        with pytest.raises(NoQuotaError):
-            await reading.history(*asked, below=None, limit=5)
         with Reservation(UnboundedQuota("test")):
             assert CITY.name.encode() in (await reading.read(*asked)).body
