@@ -54,6 +54,8 @@ lint: $(VENV)/.test  ## style, types, the direction of imports, names, prose and
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.names
+	@$(BIN)/python -m tools.prose
 	@$(BIN)/python tools/licences.py --check
 
 format: $(VENV)/.test  ## the style that lint asks for
