@@ -1,15 +1,15 @@
-"""A patient's risk: asked for, computed from what may be seen, committed to, stored, and only then shown.
+"""A patient's risk score: permitted, computed from visible records, committed to, stored, and then shown.
 
 1. The ledger is asked with action `score` and the model's digest before any record is opened.
-2. Features come from the patient's own records, released one by one like any read: what the requester may
-   not see does not enter its score. Without the Patient itself there is nothing, as for a read.
+2. Features come from the patient's own records, released one by one like any read: a record that is hidden
+   from the requester does not enter its score. A hidden Patient is not found, as for a read.
 3. The evaluator computes on ciphertext (`exchange.risk`).
-4. The ledger is asked again, with commitments to what went in and what came out. It decides on the terms
-   that hold by then; what was used is released anew under that decision, or nothing is shown.
+4. The ledger is asked again, with commitments to input and output. It decides on the terms that hold by
+   then. The records used are released anew under that decision, or no score is shown.
 5. The RiskAssessment is stored as a record of the patient and released like one.
 
 An answer of the evaluator that holds no score is committed to as well, so that the log, which others read,
-does not tell the evaluator which of its answers could be opened.
+does not tell the evaluator whether its answers could be opened.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import MOST_READ, Stored, Taken
 
-MOST_LOOKED_AT: Final = 5_000
-"""Records of one type that one score looks at: those that were written last."""
+MOST_RECORDS: Final = 5_000
+"""Most records of one type that one score fetches: those that were written last."""
 
 CLASSES: Final = ("Condition", "Observation", "Patient", "RiskAssessment")
-"""The resource types that a score concerns: it is made of the first three and is the fourth."""
+"""The resource types that a score concerns: its input is of the first three, its output of the fourth."""
 
 _PURPOSE = "TREAT"
-_SAME = ("birthDate", "gender")
+_COMPARED = ("birthDate", "gender")
 """Elements in which a Patient that the requester sent must agree with the stored one, where it has them."""
 
 
@@ -101,7 +101,7 @@ class Scoring:
         self._searching = searching
         self._writing = writing
         self._right = for_scoring()
-        # What a model wants never changes, so neither do these.
+        # A model's searches never change, so they are parsed once.
         self._queries = [
             search.parse(kind, [parameter], lenient=False) for kind, parameter in model.searches.items()
         ]
@@ -109,16 +109,16 @@ class Scoring:
     async def assess(
         self, principal: Principal, patient: str, *, stated: Mapping[str, Any] | None = None
     ) -> Assessed:
-        """The risk of the Patient with the logical id `patient`, as a stored RiskAssessment.
+        """Assess the risk of the Patient with the logical id `patient`, and store the RiskAssessment.
 
         `stated` is a Patient that the requester holds under the same id, if it sent one: it is compared, so
-        that nobody is shown the risk of somebody else.
+        that the requester does not get another patient's risk.
 
         Raises:
             ForbiddenError: the principal is no member's system, or asks for another purpose than treatment.
             NotFoundError: there is no such patient, or the score is not permitted; `tx_id` names the entry.
             ConflictError: `stated` has another birth date or gender.
-            UnscorableError: too little is recorded that may be used; the problems name the features.
+            UnscorableError: the visible records hold too little; the problems name the features.
             UnavailableError: ledger, store or evaluator can't be reached, or the answer can't be used.
         """
         if principal.kind is not Kind.SYSTEM or principal.purpose != _PURPOSE:
@@ -151,7 +151,7 @@ class Scoring:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         subject = self._references.subject(patient)
         candidates = [
-            await self._searching.sealed(query, subject, limit=MOST_LOOKED_AT) for query in self._queries
+            await self._searching.sealed(query, subject, limit=MOST_RECORDS) for query in self._queries
         ]
         moment = datetime.now(UTC)
         found = await asyncio.to_thread(self._features, answer, stored, candidates, moment, stated)
@@ -193,12 +193,12 @@ class Scoring:
         moment: datetime,
         stated: Mapping[str, Any] | None,
     ) -> _Found:
-        """In a thread: open what may be seen and take the features from it."""
+        """Open the visible records and extract the features; runs in a thread."""
         released = self._enforcement.release(answer, stored)
         if released is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         patient = msgspec.json.decode(released)
-        if stated is not None and any(stated.get(k, patient.get(k)) != patient.get(k) for k in _SAME):
+        if stated is not None and any(stated.get(k, patient.get(k)) != patient.get(k) for k in _COMPARED):
             raise ConflictError("the Patient that was sent differs from the one stored under this id")
         visible: dict[str, tuple[Stored, Mapping[str, Any]]] = {_reference(patient): (stored, patient)}
         for one in (one for kind in candidates for one in kind.rows):
@@ -212,7 +212,7 @@ class Scoring:
         return _Found(
             features,
             {source: visible[source] for source in sources},
-            all_seen=all(len(kind.rows) < MOST_LOOKED_AT and not kind.cut for kind in candidates),
+            all_seen=all(len(kind.rows) < MOST_RECORDS and not kind.cut for kind in candidates),
         )
 
     def _body(
@@ -226,7 +226,7 @@ class Scoring:
         moment: datetime,
     ) -> bytes:
         model = self.model
-        most = f"{MOST_LOOKED_AT} records or {MOST_READ >> 20} MiB"
+        most = f"{MOST_RECORDS} records or {MOST_READ >> 20} MiB"
         remark = f"Only the last {most} of each kind that were written were looked at."
         return risk_assessment(
             logical_id=new_id(),
@@ -258,7 +258,7 @@ class Scoring:
         query: str,
         output: Callable[[bytes], str],
     ) -> Answer:
-        """Ask again, with what came of it; `output` is the commitment to it under a pair's salt."""
+        """Ask the ledger again, with the results; `output` commits to the output under a pair's salt."""
         features = {feature.name: feature.value for feature in found.features}
         results: dict[bytes, ScoreResult] = {}
         for subject, entry in answer.entries.items():
