@@ -3,10 +3,10 @@
 - `GET /cds-services` tells of the service; it needs no token, as the specification has it.
 - `POST /cds-services/{id}` needs the JWT of a registered client, signed for exactly this address and good
   for one request. On its word `context.userId` is who looks; the purpose of the hook is treatment.
-- The patient's id is one of this server: a request that names another `fhirServer` is refused, for the same
-  id may be somebody else's there. A Patient that comes along in `prefetch` must be the same one.
-- What the gateway hides (no such patient, no permission) is no card, and the answer is the same for both.
-  Too little data is a card that says so. What failed is an error: no card is no news.
+- The patient's id is one of this server: a request that names another `fhirServer` is refused, because the
+  same id may be another person's there. A Patient that comes along in `prefetch` must be the same one.
+- Where there is no such patient, or no permission, there is no card, and the answer is the same for both.
+  Too little data is a card that says so. A failure is an error: no card is no news.
 
 Records are read here and nowhere else, under the ledger's decision, so an access token that a request may
 bring along (`fhirAuthorization`) is neither used nor kept.
@@ -82,11 +82,11 @@ class _Services:
         self._offered = msgspec.json.encode({"services": [_service(scoring)]})
 
     async def discover(self, _request: Request) -> Response:
-        """What services there are."""
+        """Tell of the service."""
         return Response(self._offered, media_type="application/json")
 
     async def call(self, request: Request) -> Response:
-        """The cards for one opened chart."""
+        """Answer with the cards for one opened chart."""
         text = _bearer(request)
         body = await request.body()
         # The signature comes before everything that the body says is wrong with it.

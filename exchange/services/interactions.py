@@ -6,8 +6,8 @@
    their own alone. A row may also be for one record that is not stored.
 3. A token's scopes are checked here and nowhere else, before a body is read or a lock is taken. An
    interaction with a condition needs the scope to search, too.
-4. What has no row is refused by its name, before anything is asked of the ledger: with 405 and `Allow` where
-   the address supports another method, otherwise with 404.
+4. An interaction without a row is refused by its name, before anything is asked of the ledger: with 405 and
+   `Allow` where the address supports another method, otherwise with 404.
 5. Parameters and conditions that a row does not name are refused, so that no request is answered as another.
 
 The API encodes an `Outcome` as a response, `services/records/transaction.py` as an entry of a Bundle.
@@ -95,7 +95,7 @@ class InteractionRow:
     - `parameters` are those that it takes, None where the handler tells; `conditions` are the headers.
     - `method` and `on_instance` say how an operation is called.
     - `writes` marks the rows that change a record, `optional_body` those that work without a body as well.
-    - `refusal` is why nobody may do this, though the interaction is one of FHIR's.
+    - `refusal` is the reason to refuse every principal, though the interaction is one of FHIR's.
     - `declares` is for the CapabilityStatement: more members of the type's entry; an operation's
       `definition`; the parameters that a search finds by.
     """
@@ -173,7 +173,7 @@ class Interactions:
 
         Raises:
             MethodNotAllowedError, NotSupportedError: see `find`.
-            ForbiddenError: the scopes do not reach it, or nobody may do it.
+            ForbiddenError: the scopes do not reach it, or the row refuses every principal.
             BadRequestError: a parameter or a condition is none that the interaction takes.
         """
         row = self.find(interaction)

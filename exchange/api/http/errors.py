@@ -1,7 +1,7 @@
 """Every refusal as an OperationOutcome, and no failure with words that could be a patient's.
 
-`install` covers what routes raise; the middleware it adds is the last resort for everything else. A
-failure that nobody expected is answered with 500 and the request's id, and logged by class and place:
+`install` covers the errors that routes raise; the middleware it adds is the last resort for all others. An
+unexpected failure is answered with 500 and the request's id, and logged by class and place:
 it never reaches the server's own handler, which would print its message.
 """
 
@@ -61,7 +61,7 @@ def install(app: FastAPI) -> None:
 
 
 def respond(error: ExchangeError, headers: Headers) -> Response:
-    """The answer to a request with `headers` that was refused with `error`."""
+    """Return the answer to a request with `headers` that was refused with `error`."""
     answer = {"Cache-Control": "no-store"}  # a refusal may turn into a permission at any moment
     if isinstance(error, UnauthenticatedError):
         held = ', error="invalid_token"' if "authorization" in headers else ""
@@ -78,7 +78,7 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
 
 
 class LastResort:
-    """ASGI middleware: what nobody caught becomes 500, is logged without its message, and ends here."""
+    """ASGI middleware: an error that is caught nowhere else is logged without its message, as 500."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,9 +1,10 @@
-"""How much a stranger may send before anyone looks at it, and a name for each request.
+"""Bounds on a request that is not authenticated yet, and a name for each request.
 
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
 length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
-too slowly, ends with 408, and an answer that nobody takes ends the connection. What requests hold together
-is bounded too (`runtime/quota.py`): a body that there is no memory for is refused before it is read. Each
+too slowly, ends with 408, and an answer that the client does not take ends the connection. The memory that
+requests hold together is bounded too (`runtime/quota.py`): a body is refused before it is read where there is
+no memory for it. Each
 request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
 chose is not used, since it could carry anything.
 """
@@ -160,7 +161,7 @@ class _Exchange:
             return await self._receive()
 
     async def _named(self, message: Message) -> None:
-        # Whatever the application makes of a body that was cut: the answer is ours, unless one had begun.
+        # The answer to a body that was cut is this one, not the application's, unless that had begun.
         if self._cut is not None and not self._started:
             return
         if message["type"] == "http.response.start":
@@ -172,7 +173,7 @@ class _Exchange:
             await self._send(message)
 
     async def _send_large(self, message: Message) -> None:
-        # What the answer was made of is gone. Each piece waits until the one before it has been taken.
+        # The answer's records are gone. Each piece waits until the one before it has been taken.
         body, more = message["body"], message.get("more_body", False)
         self._reservation.hold(min(self._reservation.held, self._arrived + len(body)))
         for start in range(0, len(body), PIECE):

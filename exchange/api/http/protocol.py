@@ -1,7 +1,7 @@
 """Connections that end: requests whose head is too long, does not come, or is no HTTP.
 
-What reaches the application has a whole head, and `limits` bounds the rest. Before that the server's own
-protocol would wait and collect for as long as a stranger likes.
+A request that reaches the application has a whole head, and `limits` bounds the rest. Before that the
+server's own protocol would wait and collect for as long as a stranger likes.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Wire(HttpToolsProtocol):
                 self._refuse(431, "too-long", "the address or the headers are over the limit")
 
     def on_message_begin(self) -> None:
-        """A request begins: its head has to come."""
+        """Wait for the head of a request that begins."""
         super().on_message_begin()
         self._waits, self._collected = True, 0
         self._expect()
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """End the wait: the head is complete."""
         self._waits = False
         super().on_headers_complete()
 

@@ -1,4 +1,4 @@
-"""How a system gets a token and shows it: SMART Backend Services over HTTP.
+"""SMART Backend Services over HTTP: the token endpoint, and the bearer tokens of requests.
 
 Source: SMART App Launch 2.2, "Backend Services" and "Conformance"; RFC 6749, 6750.
 """
@@ -63,10 +63,10 @@ def add_routes(app: FastAPI, tokens: Tokens) -> None:
 
 
 def authenticate(tokens: Tokens) -> Callable[[Request], Awaitable[Principal]]:
-    """The dependency that tells a route who is asking, by the bearer token of the request.
+    """Return the function that finds the principal of a request by its bearer token.
 
-    What it hands back raises UnauthenticatedError if there is no token, or not one, or it does not hold,
-    and UnavailableError if the database that knows it can't be reached.
+    It raises UnauthenticatedError if there is no token, or more than one, or it does not hold, and
+    UnavailableError if the database that knows it can't be reached.
     """
 
     async def principal(request: Request) -> Principal:

@@ -128,7 +128,7 @@ class Writing:
     ) -> list[WriteResult]:
         """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
 
-        What `also` writes is in the same transaction.
+        The rows that `also` writes are in the same transaction.
 
         Raises:
             PreconditionError: an `If-Match` names another version than the current one.

@@ -4,7 +4,7 @@
    own scope, and to write its own right. All are checked before a lock is taken or the ledger is asked.
 2. A transaction stores all of its writes or none. References between its entries (`urn:uuid:...`) become the
    ids that the entries get; conditional references are looked up under the caller's own permission.
-3. What a transaction reads is read after its writes, each read asked for on the ledger like any other. By
+3. The reads of a transaction come after its writes, each of them asked for on the ledger like any other. By
    then the writes stand, so a read that finds nothing says so in its own entry.
 4. In a batch each entry stands alone, and so does its refusal.
 """
