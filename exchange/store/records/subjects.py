@@ -131,6 +131,13 @@ def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes,
     return found
 
 
+def every_wrapped_key(connection: Connection) -> dict[bytes, bytes]:
+    """Return the wrapped keys of all subjects."""
+    return {
+        row.subject: row.wrapped for row in connection.execute(select(subjects.c.subject, subjects.c.wrapped))
+    }
+
+
 def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]]) -> None:
     """Add (token, wrapped keys, time in ms) of new subjects."""
     connection.execute(
