@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, func, or_, select
 
@@ -64,7 +65,7 @@ def check_ledger(
 def checked_ledger(report: LedgerReport) -> CheckedPart:
     """Return the report of a ledger's verifier as that of a part of the node."""
     found = report.finding
-    finding = None if found is None else Finding("ledger", f"{found.table} {found.row}", found.what)
+    finding = None if found is None else NodeFinding("ledger", f"{found.table} {found.row}", found.what)
     return CheckedPart("ledger", report.values, finding)
 
 
