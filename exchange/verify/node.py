@@ -29,6 +29,7 @@ from exchange.store.records import clients, documents
 from exchange.store.records.subjects import every_wrapped_key
 from exchange.verify.reports import (
     CheckedPart,
+    NodeFinding,
     Progress,
     WrongError,
     check_part,
