@@ -62,7 +62,7 @@ class ConsentChecks:
         if kept.finding is not None:
             return kept
         return CheckedPart(
-            "consents", kept.count, check_part("consents", self._filed(), progress, lambda: 1).finding
+            "consents", kept.count, check_part("consents", self._published(), progress, lambda: 1).finding
         )
 
     def check_details(self, progress: Progress) -> CheckedPart:
@@ -124,7 +124,7 @@ class ConsentChecks:
         except DamagedError:
             raise WrongError(table, "a row belongs to no subject") from None
 
-    def _filed(self) -> Iterator[None]:
+    def _published(self) -> Iterator[None]:
         # A gateway that serves may be between a commit here and one there: only what stays wrong is.
         wrong = self._differences()
         for _ in range(_LOOKS - 1):
