@@ -18,24 +18,23 @@ from exchange.ledger.port import LedgerReader
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, naming_profile, open_parts
 from exchange.node.settings import NodeSettings
-from exchange.verify.consents import Custody
+from exchange.verify.consents import ConsentChecks
 from exchange.verify.fabric_channel import open_channel
 from exchange.verify.node import (
-    Checked,
-    Progress,
     check_clients,
     check_documents,
     check_ledger,
     check_ledger_to_serve,
     check_log,
 )
+from exchange.verify.reports import CheckedPart, Progress
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedLedger:
     """A verified ledger; `reader` is None if something is wrong: then it proves nothing about the rest."""
 
-    checked: Checked
+    checked: CheckedPart
     report: LedgerReport
     reader: LedgerReader | None
 
@@ -44,7 +43,7 @@ class CheckedLedger:
 class CheckedNode:
     """Every part of a node that was checked, and what the ledger's verifier reports."""
 
-    parts: Sequence[Checked]
+    parts: Sequence[CheckedPart]
     report: LedgerReport
 
 
@@ -85,9 +84,9 @@ def check_node(
         return CheckedNode(checked, ledger.report)
 
 
-def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progress) -> list[Checked]:
+def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progress) -> list[CheckedPart]:
     log = parts.open_log()
-    custody = Custody(
+    consents = ConsentChecks(
         msp_id=parts.settings.msp_id,
         records=parts.records,
         entries=log,
@@ -98,8 +97,8 @@ def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progre
     )
     return [
         check_log(reader, log, progress),
-        custody.check_details(progress),
-        custody.check_consents(progress),
+        consents.check_details(progress),
+        consents.check_consents(progress),
     ]
 
 

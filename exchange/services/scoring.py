@@ -38,6 +38,7 @@ from exchange.risk.risk_assessment import (
     output_commitment,
     risk_assessment,
 )
+from exchange.runtime.quota import FETCH_LIMIT
 from exchange.services.access.enforcement import Answer, Enforcement, ScoreAnswer, ScoreQuestion
 from exchange.services.records.changes import WriteResult
 from exchange.services.records.create_update import Writing
@@ -47,7 +48,7 @@ from exchange.services.records.search import Searching
 from exchange.services.records.write_rights import for_scoring
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
-from exchange.store.records.documents import MOST_READ, Stored, Taken
+from exchange.store.records.documents import FetchedVersions, StoredVersion
 
 MOST_RECORDS: Final = 5_000
 """Most records of one type that one score fetches: those that were written last."""
@@ -77,7 +78,7 @@ class _Found:
     """The features, and the stored records behind them with their content, by reference."""
 
     features: tuple[ModelFeature, ...]
-    used: Mapping[str, tuple[Stored, Mapping[str, Any]]]
+    used: Mapping[str, tuple[StoredVersion, Mapping[str, Any]]]
     all_seen: bool
 
 
@@ -140,7 +141,7 @@ class Scoring:
         self,
         question: ScoreQuestion,
         answer: ScoreAnswer,
-        stored: Stored | None,
+        stored: StoredVersion | None,
         patient: str,
         stated: Mapping[str, Any] | None,
     ) -> Assessed:
@@ -188,8 +189,8 @@ class Scoring:
     def _features(
         self,
         answer: Answer,
-        stored: Stored,
-        candidates: Sequence[Taken],
+        stored: StoredVersion,
+        candidates: Sequence[FetchedVersions],
         moment: datetime,
         stated: Mapping[str, Any] | None,
     ) -> _Found:
@@ -200,7 +201,7 @@ class Scoring:
         patient = msgspec.json.decode(released)
         if stated is not None and any(stated.get(k, patient.get(k)) != patient.get(k) for k in _COMPARED):
             raise ConflictError("the Patient that was sent differs from the one stored under this id")
-        visible: dict[str, tuple[Stored, Mapping[str, Any]]] = {_reference(patient): (stored, patient)}
+        visible: dict[str, tuple[StoredVersion, Mapping[str, Any]]] = {_reference(patient): (stored, patient)}
         for one in (one for kind in candidates for one in kind.rows):
             body = self._enforcement.release(answer, one)
             if body is not None:
@@ -226,7 +227,7 @@ class Scoring:
         moment: datetime,
     ) -> bytes:
         model = self.model
-        most = f"{MOST_RECORDS} records or {MOST_READ >> 20} MiB"
+        most = f"{MOST_RECORDS} records or {FETCH_LIMIT >> 20} MiB"
         remark = f"Only the last {most} of each kind that were written were looked at."
         return risk_assessment(
             logical_id=new_id(),
@@ -275,7 +276,7 @@ class Scoring:
             )
         return await self._enforcement.ask(replace(question, results=results), list(results))
 
-    def _still_released(self, shown: Answer, used: Iterable[Stored]) -> bool:
+    def _still_released(self, shown: Answer, used: Iterable[StoredVersion]) -> bool:
         return all(self._enforcement.release(shown, stored) is not None for stored in used)
 
     async def _release_new(self, shown: Answer, logical_id: str) -> bytes:

@@ -24,13 +24,13 @@ from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import documents, outbox, subjects
-from exchange.verify.node import Checked, Progress, WrongError, open_keys, run, snapshot, wrapped_keys
+from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
 _LOOKS = 4
 _PAUSE = 0.25
 
 
-class Custody:
+class ConsentChecks:
     """The checks of one node's databases against its ledger, of which it is the custodian `msp_id`.
 
     `members` maps the names that consents use.
@@ -55,21 +55,23 @@ class Custody:
         self._references = references
         self._members = members
 
-    def check_consents(self, progress: Progress) -> Checked:
+    def check_consents(self, progress: Progress) -> CheckedPart:
         """Check every subject's key, pair and consent, and that the ledger permits nothing else."""
         with snapshot(self._records) as connection:
-            kept = run("consents", self._kept(connection), progress, lambda: _subjects(connection))
+            kept = check_part("consents", self._kept(connection), progress, lambda: _subjects(connection))
         if kept.finding is not None:
             return kept
-        return Checked("consents", kept.count, run("consents", self._filed(), progress, lambda: 1).finding)
+        return CheckedPart(
+            "consents", kept.count, check_part("consents", self._published(), progress, lambda: 1).finding
+        )
 
-    def check_details(self, progress: Progress) -> Checked:
+    def check_details(self, progress: Progress) -> CheckedPart:
         """Check the sealed details: each opens with its subject's key, for its own entry alone."""
         with snapshot(self._records) as connection:
-            wrapped = wrapped_keys(connection)
+            wrapped = subjects.every_wrapped_key(connection)
         with snapshot(self._entries) as connection:
             total = select(func.count()).select_from(log_tables.details)
-            return run(
+            return check_part(
                 "details",
                 self._details(connection, wrapped),
                 progress,
@@ -77,7 +79,7 @@ class Custody:
             )
 
     def _kept(self, connection: Connection) -> Iterator[None]:
-        wrapped = wrapped_keys(connection)
+        wrapped = subjects.every_wrapped_key(connection)
         for token in wrapped:
             try:
                 open_keys(self._ring, token, wrapped)
@@ -122,7 +124,7 @@ class Custody:
         except DamagedError:
             raise WrongError(table, "a row belongs to no subject") from None
 
-    def _filed(self) -> Iterator[None]:
+    def _published(self) -> Iterator[None]:
         # A gateway that serves may be between a commit here and one there: only what stays wrong is.
         wrong = self._differences()
         for _ in range(_LOOKS - 1):
@@ -138,7 +140,7 @@ class Custody:
     def _differences(self) -> dict[tuple[str, int], str]:
         found: dict[tuple[str, int], str] = {}
         with snapshot(self._records) as connection:
-            wrapped = wrapped_keys(connection)
+            wrapped = subjects.every_wrapped_key(connection)
             rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
             waiting = outbox.all_waiting(connection, subjects.CONSENTS)
             requested = {tuple(row) for row in connection.execute(select(subjects.requested_consents))}

@@ -17,7 +17,8 @@ from exchange.ledger.fabric.blocks.state import ChannelReader
 from exchange.ledger.fabric.blocks.verify import ChannelVerifier
 from exchange.ledger.fabric.gateway.blocks import open_blocks
 from exchange.ledger.fabric.gateway.connection import Profile
-from exchange.verify.node import Checked, Progress, checked_ledger
+from exchange.verify.node import checked_ledger
+from exchange.verify.reports import CheckedPart, Progress
 
 _EVERY = 16
 
@@ -42,7 +43,7 @@ class Channel:
         self._verifier, self._height = verifier, 0
         self.reader = ChannelReader(verifier.state, self._advance)
 
-    def check(self) -> tuple[Checked, LedgerReport]:
+    def check(self) -> tuple[CheckedPart, LedgerReport]:
         """Check every block, signature, verdict and transaction so far.
 
         Raises:

@@ -7,19 +7,17 @@ entries, are checked in `exchange.verify.consents`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, func, or_, select
-from sqlalchemy.exc import DatabaseError
 
 from chaincode.access.model import LogEntryValue
 from exchange.crypto.documents import is_sound
-from exchange.crypto.keys import KeyRing, SubjectKeys
+from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock, verify
@@ -27,73 +25,21 @@ from exchange.ledger.port import Checkpoint, LedgerReader
 from exchange.store.engine.database import Database
 from exchange.store.engine.dialect import is_postgres
 from exchange.store.log import log_tables
-from exchange.store.records import clients, documents, subjects
-
-Progress = Callable[[str, int, int], None]
-"""Called now and then with the part being checked, how much is done and how much there is."""
-
-UNREADABLE = (DatabaseError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError)
-"""The errors of reading a row, the bytes of which are not of the kind that they should be."""
-
-_EVERY = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The first thing that is wrong in one part of a node."""
-
-    part: str
-    place: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.part}: {self.place}: {self.problem}"
+from exchange.store.records import clients, documents
+from exchange.store.records.subjects import every_wrapped_key
+from exchange.verify.reports import (
+    CheckedPart,
+    NodeFinding,
+    Progress,
+    WrongError,
+    check_part,
+    open_keys,
+    snapshot,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The result of checking a part: how much of it was checked, and the first thing that is wrong."""
-
-    part: str
-    count: int
-    finding: Finding | None
-
-
-class WrongError(Exception):
-    """A row is not what it should be; ends the check of its part."""
-
-    def __init__(self, place: str, problem: str) -> None:
-        super().__init__(f"{place}: {problem}")
-        self.place, self.problem = place, problem
-
-
-def run(part: str, check: Iterator[None], progress: Progress, total: Callable[[], int]) -> Checked:
-    """Run `check`, which yields once for each thing that holds and raises at the first that does not."""
-    count = 0
-    try:
-        of = total()
-        for _ in check:
-            count += 1
-            if count % _EVERY == 0:
-                progress(part, count, of)
-    except WrongError as wrong:
-        return Checked(part, count, Finding(part, wrong.place, wrong.problem))
-    except DamagedError as why:
-        return Checked(part, count, Finding(part, f"after {count} sound ones", str(why)))
-    except UNREADABLE as why:
-        problem = f"can't be read ({type(why).__name__})"
-        return Checked(part, count, Finding(part, f"after {count} sound ones", problem))
-    return Checked(part, count, None)
-
-
-def snapshot(database: Database) -> Connection:
-    """Return one state of the database to read from, without holding up who writes to it."""
-    return database.engine.execution_options(read_only=True).connect()
-
-
-def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> Checked:
-    """Return whether a gateway may rely on the embedded ledger: everything but the signatures of older
-    blocks.
+def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> CheckedPart:
+    """Check all that a gateway relies on in the embedded ledger: everything but older blocks' signatures.
 
     Those are looked at where something is wrong, to name the block.
     """
@@ -111,23 +57,23 @@ def check_ledger(
     *,
     replay: bool,
     pinned: tuple[PinnedBlock, ...] = (),
-) -> tuple[Checked, LedgerReport]:
+) -> tuple[CheckedPart, LedgerReport]:
     """Check every block, signature, transaction and state row of the embedded ledger."""
     report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay, pinned=pinned)
     return checked_ledger(report), report
 
 
-def checked_ledger(report: LedgerReport) -> Checked:
+def checked_ledger(report: LedgerReport) -> CheckedPart:
     """Return the report of a ledger's verifier as that of a part of the node."""
     found = report.finding
-    finding = None if found is None else Finding("ledger", f"{found.table} {found.row}", found.what)
-    return Checked("ledger", report.values, finding)
+    finding = None if found is None else NodeFinding("ledger", f"{found.table} {found.row}", found.what)
+    return CheckedPart("ledger", report.values, finding)
 
 
-def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Checked:
+def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> CheckedPart:
     """Check every projected entry against the ledger's own record, and that none is missing."""
     with snapshot(entries) as connection:
-        return run("log", _log(connection, ledger), progress, lambda: log_tables.count(connection))
+        return check_part("log", _log(connection, ledger), progress, lambda: log_tables.count(connection))
 
 
 def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
@@ -174,10 +120,10 @@ _record = msgspec.json.Decoder(LogEntryValue)
 _COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
 
 
-def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:
+def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> CheckedPart:
     """Return every registered client against the MAC that it was registered with."""
     with snapshot(records) as connection:
-        return run("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
+        return check_part("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
 
 
 def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
@@ -189,21 +135,21 @@ def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
         yield
 
 
-def check_documents(records: Database, ring: KeyRing, progress: Progress) -> Checked:
+def check_documents(records: Database, ring: KeyRing, progress: Progress) -> CheckedPart:
     """Return every version of every document, its row, and the index that finds it."""
     with snapshot(records) as connection:
-        checked = run(
+        checked = check_part(
             "documents", _documents(connection, ring), progress, lambda: documents.count(connection)
         )
         if checked.finding is not None:
             return checked
-        stray = run("documents", _index(connection), progress, lambda: 1)
-        return Checked("documents", checked.count, stray.finding)
+        stray = check_part("documents", _index(connection), progress, lambda: 1)
+        return CheckedPart("documents", checked.count, stray.finding)
 
 
 def _documents(connection: Connection, ring: KeyRing) -> Iterator[None]:
     _check_frame(connection)
-    wrapped = wrapped_keys(connection)
+    wrapped = every_wrapped_key(connection)
     expected = 1
     for stored, is_current, newest in documents.every_version(connection):
         place = f"row {stored.sequence}"
@@ -251,20 +197,3 @@ def _index(connection: Connection) -> Iterator[None]:
     if stray is not None:
         raise WrongError(stray, "the search index differs")
     yield
-
-
-def wrapped_keys(connection: Connection) -> dict[bytes, bytes]:
-    """Return the wrapped keys of all subjects."""
-    columns = subjects.subjects.c
-    return {row.subject: row.wrapped for row in connection.execute(select(columns.subject, columns.wrapped))}
-
-
-def open_keys(ring: KeyRing, token: bytes, wrapped: dict[bytes, bytes]) -> SubjectKeys:
-    """Return the keys of the subject `token`.
-
-    Raises:
-        DamagedError: there is no such subject, or its wrapped key was changed.
-    """
-    if token not in wrapped:
-        raise DamagedError("no such subject")
-    return ring.cached(token) or ring.open(token, wrapped[token])

@@ -22,7 +22,7 @@ from exchange.store.engine.place import Place
 from exchange.store.log import log_tables
 from exchange.store.log.renewal import Renewal
 from exchange.store.migrations.create import create_log
-from exchange.verify.node import Progress
+from exchange.verify.reports import Progress
 
 _BATCH = 5_000
 

@@ -38,7 +38,7 @@ QUERIES = {
     "details": "SELECT tx, n, subject, attempt, sealed FROM log.details ORDER BY tx, n",
     "checkpoints": "SELECT name, block, position FROM log.checkpoints ORDER BY name",
 }
-"""What is compared, by its name in format 4."""
+"""The rows that are compared, by their names in format 4."""
 RENAMED = {
     "drafts": "SELECT subject, reference, version, sealed FROM records.compiled_consents",
     "notes": "SELECT subject, recipient, reference FROM records.requested_consents",
@@ -50,7 +50,7 @@ _LONG = 64
 
 
 def reading_files(folder: Path) -> Read:
-    """Reads the databases of a node on SQLite."""
+    """Return a reader of the databases of a node on SQLite."""
 
     def read(query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(":memory:")) as connection:
@@ -62,7 +62,7 @@ def reading_files(folder: Path) -> Read:
 
 
 def reading_schemas(url: str) -> Read:
-    """Reads the schemas of a node on PostgreSQL."""
+    """Return a reader of the schemas of a node on PostgreSQL."""
 
     def read(query: str) -> list[tuple[Any, ...]]:
         query = query.replace("records.", "consentry_records.").replace("log.", "consentry_log.")
@@ -94,7 +94,7 @@ def _digest_of(rows: list[tuple[Any, ...]]) -> str:
 
 
 def of_ledger(path: Path) -> dict[str, Any]:
-    """The digest of each block's header, and of all that the ledger's tables hold."""
+    """Return the digest of each block's header, and of all that the ledger's tables hold."""
     with closing(sqlite3.connect(path)) as connection:
         found: dict[str, Any] = {
             name: _digest_of(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in LEDGER
@@ -105,7 +105,7 @@ def of_ledger(path: Path) -> dict[str, Any]:
 
 
 def terms(path: Path) -> dict[str, Any]:
-    """Each pair on the ledger as it stands, as the JSON that the contract keeps."""
+    """Return each pair on the ledger as it stands, as the JSON that the contract keeps."""
     latest = "SELECT key, value, max(place) FROM versions WHERE hex(key) LIKE ? GROUP BY key ORDER BY key"
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(latest, (f"%{b'pair'.hex().upper()}%",)).fetchall()
@@ -113,7 +113,7 @@ def terms(path: Path) -> dict[str, Any]:
 
 
 def positions(journal: Path) -> dict[str, Any]:
-    """Where a load of format 4 stopped in each file, by fingerprint, as its journal has it."""
+    """Return where a load of format 4 stopped in each file, by fingerprint, as its journal has it."""
     found: dict[str, Any] = {}
     for line in journal.read_text().splitlines()[1:]:
         done = json.loads(line)["done"]
@@ -122,7 +122,7 @@ def positions(journal: Path) -> dict[str, Any]:
 
 
 def of_node(folder: Path, read: Read) -> dict[str, Any]:
-    """All of the facts about the node in `folder`, which is of format 4 and not open."""
+    """Return all of the facts about the node in `folder`, which is of format 4 and not open."""
     return {
         "tables": of_tables(read),
         "ledger": of_ledger(folder / "ledger.db"),

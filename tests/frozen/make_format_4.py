@@ -1,8 +1,8 @@
 """Makes the frozen nodes of format 4: `PYTHONPATH=CHECKOUT python tests/frozen/make_format_4.py CHECKOUT`.
 
 CHECKOUT is the repository at commit 5dc700e, the last one before migrations; no other commit makes these
-files. The nodes are made once: keys and ciphertext are random, so a second run makes others. What is in them
-is written to `expected.json` by `facts.py`, from the databases alone.
+files. The nodes are made once: keys and ciphertext are random, so a second run makes others. Their content is
+written to `format_4_*.json` by `facts.py`, from the databases alone.
 
 One node has SQLite files, the other PostgreSQL; both have an embedded ledger, six patients with records of
 many types, versions and deletions, consents that were granted, narrowed and revoked, one that waits to be
@@ -312,7 +312,7 @@ def pack(root: Path, name: str) -> None:
 
 
 def dumped(server: postgres_server.Server, url: str) -> str:
-    """The two schemas as SQL, without what belongs to the server that they were on."""
+    """Return the two schemas as SQL, without what belongs to the server that they were on."""
     command = [
         server.bin / "pg_dump",
         "--no-owner",

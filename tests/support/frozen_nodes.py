@@ -20,13 +20,13 @@ OLDEST, NEWEST = 4, 4
 
 
 def expected(name: str, number: int = OLDEST) -> dict[str, Any]:
-    """The facts about a frozen node, as they were when it was frozen."""
+    """Return the facts about a frozen node, as they were when it was frozen."""
     facts: dict[str, Any] = msgspec.json.decode((FROZEN / f"format_{number}_{name}.json").read_bytes())
     return facts
 
 
 def thawed(to: Path, server: Server | None = None, number: int = OLDEST) -> Path:
-    """The folder of the frozen node, in `to`; with a `server` that of the one on PostgreSQL."""
+    """Return the folder of the frozen node, in `to`; with a `server` that of the one on PostgreSQL."""
     name = "sqlite" if server is None else "postgresql"
     with tarfile.open(FROZEN / f"format_{number}_{name}.tar.xz") as packed:
         packed.extractall(to, filter="data")
@@ -41,7 +41,9 @@ def thawed(to: Path, server: Server | None = None, number: int = OLDEST) -> Path
 
 
 def schema_of_file(path: Path) -> dict[str, Any]:
-    """Each table of a SQLite file with its columns and indexes, in no certain order of its statements."""
+    """Return each table of a SQLite file with its columns and indexes, in no certain order of its
+    statements.
+    """
     with closing(sqlite3.connect(path)) as connection:
         names = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -66,7 +68,7 @@ def _table(connection: sqlite3.Connection, name: str) -> dict[str, Any]:
 
 
 def schema_of_server(url: str, schema: str) -> dict[str, Any]:
-    """Each column, constraint and index of a PostgreSQL schema."""
+    """Return each column, constraint and index of a PostgreSQL schema."""
     queries = {
         "columns": "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, "
         "column_default, collation_name FROM information_schema.columns WHERE table_schema = %s",

@@ -1,7 +1,7 @@
 """Migrates a frozen node once for each call that it makes into the system, killed before that call.
 
 `python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and
-gets a copy for each call; with ADMIN_URL its database, which nobody may use, is the template of a new one.
+gets a copy for each call; with ADMIN_URL its database, which must be unused, is the template of a new one.
 Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. It
 forks, so it is a process of its own, with one thread.
 """
@@ -32,7 +32,7 @@ from tests.support.killing import run_until
 
 @contextmanager
 def copy_of(node: Path, admin: str | None) -> Iterator[NodeFolder]:
-    """Another node like `node`, with files or a database of its own."""
+    """Make another node like `node`, with files or a database of its own."""
     folder = NodeFolder(node.with_name("copy"))
     copytree(node, folder.path)
     database = folder.load().database
@@ -54,7 +54,7 @@ def schema_of(place: Place) -> dict[str, Any]:
 
 
 class Judge:
-    """What a node is of the old format, and of this one; anything else is neither."""
+    """The content of the node in the old format and in this one, to compare others with."""
 
     def __init__(self, node: Path, admin: str | None) -> None:
         with copy_of(node, admin) as folder:
@@ -68,7 +68,7 @@ class Judge:
             assert self._facts(folder, FORMAT) == self.facts
 
     def number(self, folder: NodeFolder) -> int:
-        """The format of a node that was left somewhere; every part of it has to fit."""
+        """Return the format of a node that was left somewhere; every part of it has to fit."""
         records, log = (read_format(place) for place in folder.places(folder.load()))
         assert records == log, f"the records are of format {records}, the log is of {log}"
         assert records in {OLDEST, FORMAT}
@@ -97,7 +97,7 @@ class Judge:
 
 
 def bring(folder: NodeFolder) -> None:
-    """Migrate `folder`, once the server has missed whoever was killed."""
+    """Migrate `folder`, once the server has missed the client that was killed."""
     end = time.monotonic() + 20
     while True:
         try:

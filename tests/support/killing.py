@@ -1,7 +1,7 @@
 """Ends a process at the nth call into the system that could leave a trace: on a disk, or at a server.
 
 The work runs in a child that is traced and stopped before each such call, so that nothing of the code under
-test takes part. What the child had not told the system until then is lost, as with `kill -9`.
+test takes part. All that the child had not told the system until then is lost, as with `kill -9`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _libc.ptrace.restype = ctypes.c_long
 
 
 def can_trace() -> bool:
-    """Whether this machine lets a process trace its child, and is of the kind whose calls are known here."""
+    """Return whether this machine lets a process trace its child, and is of the kind whose calls are known
+    here.
+    """
     if platform.machine() != "x86_64" or sys.platform != "linux":
         return False
     try:

@@ -40,7 +40,7 @@ from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records.documents import Stored
+from exchange.store.records.documents import StoredVersion
 
 _REMEMBERED = 10_000
 
@@ -208,7 +208,7 @@ class Enforcement:
     async def _keep(self, details: Sequence[log_tables.DetailRow]) -> None:
         await self._entries.write(lambda c: log_tables.add_details(c, details))
 
-    def release(self, answer: Answer, stored: Stored, *, reference: str = "") -> bytes | None:
+    def release(self, answer: Answer, stored: StoredVersion, *, reference: str = "") -> bytes | None:
         """Return the bytes of `stored` if the answer permits it and its obligations admit it, else None.
 
         Raises:

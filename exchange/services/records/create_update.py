@@ -38,7 +38,7 @@ from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import HIDDEN
 from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
-from exchange.store.records.documents import NewVersion, Stored
+from exchange.store.records.documents import NewVersion, StoredVersion
 
 _OFFLOADED = 100_000
 """Bytes from which work on them is done in a thread."""
@@ -212,7 +212,7 @@ class Writing:
         return commit.results
 
 
-def _check_owner(change: Prepared, before: Stored | None) -> None:
+def _check_owner(change: Prepared, before: StoredVersion | None) -> None:
     # Before any condition of the request: another patient's consent answers as none does.
     if before is None:
         if change.must_exist:
@@ -231,7 +231,7 @@ class _Commit:
         self.new: list[NewVersion] = []
         self.results: list[WriteResult] = []
 
-    def put(self, change: Prepared, reference: bytes, before: Stored | None) -> None:
+    def put(self, change: Prepared, reference: bytes, before: StoredVersion | None) -> None:
         record = change.record
         owners = [self._keys[token] for token in record.subjects]
         content = digest(owners, record.body)
@@ -255,7 +255,7 @@ class _Commit:
             WriteResult(record.resource_type, record.logical_id, version, self._now, outcome, body)
         )
 
-    def delete(self, change: Deletion, reference: bytes, before: Stored | None) -> None:
+    def delete(self, change: Deletion, reference: bytes, before: StoredVersion | None) -> None:
         if before is None:
             if not change.skip_absent:
                 raise NotFoundError(HIDDEN)
@@ -281,7 +281,7 @@ class _Commit:
         )
 
     def _unchanged(
-        self, change: RecordChange, before: Stored, outcome: Literal["unchanged", "deleted"]
+        self, change: RecordChange, before: StoredVersion, outcome: Literal["unchanged", "deleted"]
     ) -> None:
         self.results.append(
             WriteResult(change.resource_type, change.logical_id, before.version, before.written, outcome, b"")

@@ -21,7 +21,7 @@ from exchange.services.records.read import HIDDEN, Reading, Released, subjects_o
 from exchange.services.records.search import MOST_BYTES
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
-from exchange.store.records.documents import Stored, Taken
+from exchange.store.records.documents import FetchedVersions, StoredVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Scan:
     """The versions released so far, and the answer that permitted them."""
 
     question: Question
-    current: Stored | None
+    current: StoredVersion | None
     limit: int
     answer: Answer | None = None
     tx_id: str = ""
@@ -112,13 +112,13 @@ class Histories:
             raise NotFoundError(HIDDEN, tx_id=scan.tx_id)
         return scan.page()
 
-    async def _fetch(self, scan: _Scan, reference: bytes, position: int | None) -> Taken:
+    async def _fetch(self, scan: _Scan, reference: bytes, position: int | None) -> FetchedVersions:
         find = partial(
             documents.versions,
             reference=reference,
             below=position,
             limit=scan.limit + 1,
-            take=quota.current().reserve,
+            reserve=quota.current().reserve,
         )
         try:
             return await self._records.read(find)
@@ -127,10 +127,10 @@ class Histories:
                 await self._reading.check_visible(scan.question, scan.current)
             raise
 
-    async def _release(self, scan: _Scan, rows: Sequence[Stored]) -> Answer:
+    async def _release(self, scan: _Scan, rows: Sequence[StoredVersion]) -> Answer:
         """Release the visible ones of `rows` to the scan, and return the answer that decided on them."""
         current, question = scan.current, scan.question
-        visible: list[Stored] = []
+        visible: list[StoredVersion] = []
         if current is not None and self._reading.may_see(question, [current]):
             visible = [stored for stored in rows if self._reading.may_see(question, [stored])]
         newest = [current] if visible and current is not None else []

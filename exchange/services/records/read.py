@@ -18,7 +18,7 @@ from exchange.runtime.batching import Coalescer
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
-from exchange.store.records.documents import Stored
+from exchange.store.records.documents import StoredVersion
 
 HIDDEN = "no such record, or none that you may read"
 """The one wording for a record that is not there and for one that is not permitted."""
@@ -46,7 +46,7 @@ def may_ever_see(principal: Principal, references: References, subjects: tuple[b
     return principal.kind is Kind.SYSTEM
 
 
-async def with_body(records: Database, answer: Answer, stored: Stored) -> Stored | None:
+async def with_body(records: Database, answer: Answer, stored: StoredVersion) -> StoredVersion | None:
     """Return `stored` with its body, read now if that is `LARGE` and `answer` permits it.
 
     It is read only then: a requester that may not see it must not be told that there was no room for it.
@@ -56,8 +56,8 @@ async def with_body(records: Database, answer: Answer, stored: Stored) -> Stored
     """
     if stored.envelope.sealed or not answer.permits(stored.subjects):
         return stored
-    reference, number, take = stored.envelope.reference, stored.version, quota.current().reserve
-    return await records.read(lambda c: documents.version(c, reference, number, take=take))
+    reference, number, reserve = stored.envelope.reference, stored.version, quota.current().reserve
+    return await records.read(lambda c: documents.version(c, reference, number, reserve=reserve))
 
 
 class Reading:
@@ -87,10 +87,10 @@ class Reading:
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
         )
         if version is not None:
-            take = quota.current().reserve
+            reserve = quota.current().reserve
             try:
                 stored = await self._records.read(
-                    lambda c: documents.version(c, reference, version, take=take)
+                    lambda c: documents.version(c, reference, version, reserve=reserve)
                 )
             except (ThrottledError, TooCostlyError):
                 await self.check_visible(question, current)
@@ -102,15 +102,15 @@ class Reading:
             raise GoneError("the record was deleted", tx_id=answer.tx_id)
         return Released(body, stored.version, stored.written, deleted=False, tx_id=answer.tx_id)
 
-    async def current(self, reference: bytes) -> Stored | None:
+    async def current(self, reference: bytes) -> StoredVersion | None:
         """Return the current version of a record, sealed; reads at the same time share one query."""
         return (await self._current.share([reference])).get(reference)
 
-    async def _fetch_current(self, references: Sequence[bytes]) -> dict[bytes, Stored]:
+    async def _fetch_current(self, references: Sequence[bytes]) -> dict[bytes, StoredVersion]:
         return await self._records.read(lambda c: documents.current(c, references))
 
     async def _ask_and_open(
-        self, question: Question, stored: Stored | None, current: Stored | None
+        self, question: Question, stored: StoredVersion | None, current: StoredVersion | None
     ) -> tuple[Answer, bytes | None]:
         if stored is None or current is None or not self.may_see(question, (stored, current)):
             return await self._enforcement.ask(question, ()), None
@@ -119,7 +119,7 @@ class Reading:
             return answer, None
         return answer, await self.release(answer, stored)
 
-    async def check_visible(self, question: Question, current: Stored | None) -> None:
+    async def check_visible(self, question: Question, current: StoredVersion | None) -> None:
         """Refuse a hidden record as missing: that there was no room for it would tell that it is here.
 
         Raises:
@@ -129,25 +129,31 @@ class Reading:
         if body is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
 
-    def may_see(self, question: Question, versions: Sequence[Stored]) -> bool:
+    def may_see(self, question: Question, versions: Sequence[StoredVersion]) -> bool:
         """Check whether the question's principal may ever see all `versions`."""
         return all(may_ever_see(question.principal, self._references, stored.subjects) for stored in versions)
 
-    async def release(self, answer: Answer, stored: Stored) -> bytes | None:
+    async def release(self, answer: Answer, stored: StoredVersion) -> bytes | None:
         """Return the bytes of a version if the answer permits it and its obligations admit it, else None."""
         # A tombstone says nothing that an obligation could go by, so it goes with the version before it: a
         # requester that might not see that one is not told that it is gone either.
         if stored.deleted:
             if not answer.permits(stored.subjects):
                 return None  # without looking further, as for what does not exist
-            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().reserve
-            deleted = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
+            reference, version, reserve = (
+                stored.envelope.reference,
+                stored.version - 1,
+                quota.current().reserve,
+            )
+            deleted = await self._records.read(
+                lambda c: documents.version(c, reference, version, reserve=reserve)
+            )
             if deleted is None or self._enforcement.release(answer, deleted) is None:
                 return None
         read = await with_body(self._records, answer, stored)
         return None if read is None else self._enforcement.release(answer, read)
 
 
-def subjects_of(versions: Sequence[Stored]) -> tuple[bytes, ...]:
+def subjects_of(versions: Sequence[StoredVersion]) -> tuple[bytes, ...]:
     """Return the subjects of `versions`, each once."""
     return tuple(dict.fromkeys(token for stored in versions for token in stored.subjects))

@@ -39,7 +39,7 @@ from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcem
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
-from exchange.store.records.documents import Clause, Stored, Taken, Within
+from exchange.store.records.documents import Clause, FetchedVersions, StoredVersion, Within
 
 MOST_SCANNED = 20_000
 """Candidates that one page looks at."""
@@ -114,7 +114,7 @@ class _Source(Protocol):
     def tx_id(self) -> str:
         """The first transaction that decided."""
 
-    async def open(self, chunk: Sequence[Stored]) -> list[_Visible]:
+    async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
         """Open those in `chunk` that may be seen."""
 
 
@@ -184,7 +184,7 @@ class Searching:
         source = await self._source(question, [subject])
         return await self._scan(source, _Wanted(clauses, count, after=after))
 
-    async def sealed(self, query: Query, subject: bytes, *, limit: int) -> Taken:
+    async def sealed(self, query: Query, subject: bytes, *, limit: int) -> FetchedVersions:
         """Return up to `limit` records of `subject` that `query` may find, the last first, still sealed.
 
         They are fewer where they are too large to be taken at once. Nothing is asked of the ledger here: the
@@ -196,7 +196,7 @@ class Searching:
             within=Within([subject], [self._references.compartment(subject)]),
             newest_first=True,
             limit=limit,
-            take=quota.current().reserve,
+            reserve=quota.current().reserve,
         )
         return await self._records.read(find)
 
@@ -250,7 +250,7 @@ class Searching:
                 after=position,
                 newest_first=wanted.newest_first,
                 limit=(size := page.next_size),
-                take=reservation.reserve,
+                reserve=reservation.reserve,
             )
             taken = await self._records.read(find)
             chunk = taken.rows
@@ -351,7 +351,7 @@ class _Permitted:
             subjects, [references.compartment(subject) for subject in subjects]
         )
 
-    async def open(self, chunk: Sequence[Stored]) -> list[_Visible]:
+    async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
         """Open those whose subjects have all permitted it, as far as their obligations admit them."""
         found: list[_Visible] = []
         for stored in chunk:
@@ -384,7 +384,7 @@ class _Own:
         self.tx_id = ""
         self.within: Within | None = None
 
-    async def open(self, chunk: Sequence[Stored]) -> list[_Visible]:
+    async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
         """Open those that are permitted, after asking for the subjects that no earlier chunk had."""
         new = [stored.subjects for stored in chunk if stored.subjects not in self._answers]
         if new or not self.tx_id:

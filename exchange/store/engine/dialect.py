@@ -17,7 +17,7 @@ from exchange.store.engine.rows import insert
 
 IN_BYTE_ORDER = String(collation="C")
 """PostgreSQL's type for texts that are compared as SQLite compares them."""
-WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+BIGINT = BigInteger().with_variant(Integer(), "sqlite")
 """A signed number of 64 bits, such as a time in milliseconds; SQLite's INTEGER is one."""
 
 

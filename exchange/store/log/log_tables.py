@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from chaincode.access.log_keys import LogPosition
-from exchange.store.engine.dialect import WHOLE, bounded_text, columns, insert_many, is_postgres, run, unnest
+from exchange.store.engine.dialect import BIGINT, bounded_text, columns, insert_many, is_postgres, run, unnest
 
 metadata = MetaData()
 
@@ -39,11 +39,11 @@ _REFUSED = "outcome = 'deny'"
 entries = Table(
     "entries",
     metadata,
-    Column("sequence", WHOLE, primary_key=True),
+    Column("sequence", BIGINT, primary_key=True),
     Column("tx", bounded_text(64), nullable=False),
-    Column("n", WHOLE, nullable=False),
-    Column("block", WHOLE, nullable=False),
-    Column("time", WHOLE, nullable=False),
+    Column("n", BIGINT, nullable=False),
+    Column("block", BIGINT, nullable=False),
+    Column("time", BIGINT, nullable=False),
     Column("pair", bounded_text(32), nullable=False),
     Column("custodian", bounded_text(255), nullable=False),
     Column("recipient", bounded_text(255), nullable=False),
@@ -62,7 +62,7 @@ details = Table(
     "details",
     metadata,
     Column("tx", bounded_text(64), primary_key=True),
-    Column("n", WHOLE, primary_key=True),
+    Column("n", BIGINT, primary_key=True),
     Column("subject", LargeBinary(16), nullable=False),
     Column("attempt", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
@@ -75,8 +75,8 @@ checkpoints = Table(
     "checkpoints",
     metadata,
     Column("name", bounded_text(32), primary_key=True),
-    Column("block", WHOLE, nullable=False),
-    Column("position", WHOLE, nullable=False),
+    Column("block", BIGINT, nullable=False),
+    Column("position", BIGINT, nullable=False),
 )
 
 

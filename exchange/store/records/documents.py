@@ -35,7 +35,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from exchange.crypto.documents import Envelope
 from exchange.errors import DamagedError
 from exchange.runtime.quota import FETCH_LIMIT
-from exchange.store.engine.dialect import WHOLE, insert_many, is_postgres, run
+from exchange.store.engine.dialect import BIGINT, insert_many, is_postgres, run
 from exchange.store.records.schema import metadata
 
 TOKEN_BYTES = 16
@@ -43,11 +43,11 @@ TOKEN_BYTES = 16
 documents = Table(
     "documents",
     metadata,
-    Column("sequence", WHOLE, primary_key=True),
+    Column("sequence", BIGINT, primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
-    Column("version", WHOLE, nullable=False),
+    Column("version", BIGINT, nullable=False),
     Column("subjects", LargeBinary, nullable=False),
-    Column("written", WHOLE, nullable=False),
+    Column("written", BIGINT, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("digest", LargeBinary, nullable=False),
@@ -61,7 +61,7 @@ search_tokens = Table(
     "search_tokens",
     metadata,
     Column("token", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("sequence", WHOLE, primary_key=True),
+    Column("sequence", BIGINT, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -84,17 +84,14 @@ class Within:
 _ESTIMATE_LIMIT = 2_000
 MOST_WITHIN = 50_000
 """Documents up to which `search` looks at all that is `within` before anything else."""
-
-
-MOST_READ = FETCH_LIMIT
 LARGE = 256 << 10
 """Bytes of a sealed body beyond which `current` leaves it out: `version` reads it, and accounts for it."""
-Take = Callable[[int], None]
+Reserve = Callable[[int], None]
 """Accounts for the bytes of a sealed body, and raises where there is no room for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredVersion:
     """One version as read: where it stands, whose it is, and its envelope. Times are ms since 1970 UTC."""
 
     sequence: int
@@ -142,7 +139,7 @@ _COLUMNS = (
     documents.c.sealed,
     documents.c.tokens,
 )
-_TOGETHER = 64 << 10  # bytes; 201 rows of 64 KiB stay below MOST_READ (16 MiB)
+_TOGETHER = 64 << 10  # bytes; 201 rows of 64 KiB stay below FETCH_LIMIT (16 MiB)
 # PostgreSQL's driver fetches all rows of an answer at once, so larger bodies are read one by one.
 _COLUMNS_APART = (
     *(
@@ -175,24 +172,24 @@ def _split(tokens: bytes) -> tuple[bytes, ...]:
     return tuple(tokens[at : at + TOKEN_BYTES] for at in range(0, len(tokens), TOKEN_BYTES))
 
 
-def _stored(row: Sequence[Any]) -> Stored:
+def _stored(row: Sequence[Any]) -> StoredVersion:
     sequence, reference, version, packed, written, deleted, digest, sealed, tokens = row
     if written < 0 or version < 1:
         raise DamagedError("a stored document does not verify; run `consentry verify`")
     subjects = _split(packed)
     bound = binding(written=written, deleted=bool(deleted), subjects=subjects, tokens=tokens)
     envelope = Envelope(reference, version, digest, bound, sealed)
-    return Stored(sequence, subjects, written, bool(deleted), envelope)
+    return StoredVersion(sequence, subjects, written, bool(deleted), envelope)
 
 
 def current(
     connection: Connection, references: Sequence[bytes], *, bodies: bool = True
-) -> dict[bytes, Stored]:
+) -> dict[bytes, StoredVersion]:
     """Return the newest version of each of `references`, deletions included; what never was is left out.
 
     A body that is `LARGE`, and without `bodies` any, is left empty, and can't be opened so.
     """
-    found: dict[bytes, Stored] = {}
+    found: dict[bytes, StoredVersion] = {}
     sealed = _NONE
     if bodies:
         sealed = f"CASE WHEN length(sealed) > {LARGE} THEN {_NONE} ELSE sealed END AS sealed"
@@ -205,45 +202,47 @@ def current(
     return found
 
 
-def version(connection: Connection, reference: bytes, number: int, *, take: Take) -> Stored | None:
+def version(
+    connection: Connection, reference: bytes, number: int, *, reserve: Reserve
+) -> StoredVersion | None:
     """Return version `number` of `reference`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference, documents.c.version == number)
     row = connection.execute(statement).first()
     if row is None:
         return None
     stored = _stored(row)
-    take(len(stored.envelope.sealed))
+    reserve(len(stored.envelope.sealed))
     return stored
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The rows of one fetch, in order. It is `cut` where `MOST_READ` ended it: there may be more behind."""
+class FetchedVersions:
+    """The rows of one fetch, in order. It is `cut` where `FETCH_LIMIT` ended it: there may be more behind."""
 
-    rows: list[Stored]
+    rows: list[StoredVersion]
     cut: bool
 
 
-def _take(connection: Connection, statement: Select[Any], take: Take) -> Taken:
+def _fetch(connection: Connection, statement: Select[Any], reserve: Reserve) -> FetchedVersions:
     """Return the rows of `statement`, which selects `_COLUMNS`, as far as one fetch goes."""
     apart = is_postgres(connection)
     if apart:
         statement = statement.with_only_columns(*_COLUMNS_APART, maintain_column_froms=True)
-    taken: list[Stored] = []
+    fetched: list[StoredVersion] = []
     size = 0
     rows = connection.execute(statement)
     for row in rows:
         length = row.length if apart else len(row.sealed)
-        take(length)
+        reserve(length)
         one = _stored(row[:-1] if apart else row)
         if apart and length > _TOGETHER:
             one = replace(one, envelope=replace(one.envelope, sealed=_sealed(connection, one.sequence)))
-        taken.append(one)
+        fetched.append(one)
         size += length
-        if size > MOST_READ:
+        if size > FETCH_LIMIT:
             rows.close()
-            return Taken(taken, cut=True)
-    return Taken(taken, cut=False)
+            return FetchedVersions(fetched, cut=True)
+    return FetchedVersions(fetched, cut=False)
 
 
 def _sealed(connection: Connection, sequence: int) -> bytes:
@@ -253,12 +252,14 @@ def _sealed(connection: Connection, sequence: int) -> bytes:
     return body
 
 
-def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take) -> Taken:
+def versions(
+    connection: Connection, reference: bytes, *, below: int | None, limit: int, reserve: Reserve
+) -> FetchedVersions:
     """Return up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference)
     if below is not None:
         statement = statement.where(documents.c.version < below)
-    return _take(connection, statement.order_by(documents.c.version.desc()).limit(limit), take)
+    return _fetch(connection, statement.order_by(documents.c.version.desc()).limit(limit), reserve)
 
 
 def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
@@ -319,8 +320,8 @@ def search(
     after: int | None = None,
     newest_first: bool = False,
     limit: int,
-    take: Take,
-) -> Taken:
+    reserve: Reserve,
+) -> FetchedVersions:
     """Return up to `limit` current documents that meet all `clauses`, in order of their sequence.
 
     `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
@@ -329,7 +330,7 @@ def search(
     at: neither they nor their number cost time.
     """
     if not all(clauses):
-        return Taken([], cut=False)  # a clause without alternatives is met by nothing
+        return FetchedVersions([], cut=False)  # a clause without alternatives is met by nothing
     at = documents.c.sequence
     statement: Select[Any] = select(*_COLUMNS).where(documents.c.current)
     if within is not None and _estimate(connection, within.compartments, MOST_WITHIN + 1) <= MOST_WITHIN:
@@ -358,7 +359,7 @@ def search(
     if after is not None:
         statement = statement.where(at < after if newest_first else at > after)
     statement = statement.order_by(at.desc() if newest_first else at.asc()).limit(limit)
-    return _take(connection, statement, take)
+    return _fetch(connection, statement, reserve)
 
 
 def _belongs(within: Within) -> ColumnElement[bool]:
@@ -399,7 +400,7 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(documents)).scalar_one())
 
 
-def every_version(connection: Connection) -> Iterator[tuple[Stored, bool, bool]]:
+def every_version(connection: Connection) -> Iterator[tuple[StoredVersion, bool, bool]]:
     """Yield each version in order of its sequence, whether it is marked current, and whether it is the
     newest.
     """

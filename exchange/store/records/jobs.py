@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 
 from exchange.errors import DamagedError
-from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
+from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
 MOST_LOSSES: Final = 5
@@ -64,19 +64,19 @@ jobs = Table(
     Column("client_id", bounded_text(255), nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("state", bounded_text(16), nullable=False),
-    Column("step", WHOLE, nullable=False),
+    Column("step", BIGINT, nullable=False),
     Column("cursor", LargeBinary, nullable=False),
-    Column("done", WHOLE, nullable=False),
-    Column("total", WHOLE),
+    Column("done", BIGINT, nullable=False),
+    Column("total", BIGINT),
     Column("owner", bounded_text(64), nullable=False),
-    Column("fence", WHOLE, nullable=False),
-    Column("lease", WHOLE, nullable=False),
-    Column("attempts", WHOLE, nullable=False),
-    Column("losses", WHOLE, nullable=False),
+    Column("fence", BIGINT, nullable=False),
+    Column("lease", BIGINT, nullable=False),
+    Column("attempts", BIGINT, nullable=False),
+    Column("losses", BIGINT, nullable=False),
     Column("error", bounded_text(255), nullable=False),
-    Column("created", WHOLE, nullable=False),
-    Column("due", WHOLE, nullable=False),
-    Column("changed", WHOLE, nullable=False),
+    Column("created", BIGINT, nullable=False),
+    Column("due", BIGINT, nullable=False),
+    Column("changed", BIGINT, nullable=False),
     Index(None, "state", "due"),
 )
 

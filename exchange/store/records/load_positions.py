@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Boolean, Column, Connection, Table, select
 
-from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
+from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
 load_positions = Table(
     "load_positions",
     metadata,
     Column("fingerprint", bounded_text(32), primary_key=True),
-    Column("lines", WHOLE, nullable=False),
-    Column("offset", WHOLE, nullable=False),
+    Column("lines", BIGINT, nullable=False),
+    Column("offset", BIGINT, nullable=False),
     Column("finished", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -30,20 +30,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from exchange.store.engine.dialect import WHOLE, bounded_text
+from exchange.store.engine.dialect import BIGINT, bounded_text
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
 
 outbox = Table(
     "outbox",
     metadata,
-    Column("sequence", WHOLE, primary_key=True),
+    Column("sequence", BIGINT, primary_key=True),
     Column("topic", bounded_text(64), nullable=False),
     Column("subject", LargeBinary(TOKEN_BYTES), nullable=False),
     Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
-    Column("attempts", WHOLE, nullable=False),
-    Column("due", WHOLE, nullable=False),
+    Column("attempts", BIGINT, nullable=False),
+    Column("due", BIGINT, nullable=False),
     UniqueConstraint("topic", "subject", "reference"),
     Index(None, "topic", "due"),
     sqlite_autoincrement=True,  # a sequence that was removed must not come again

@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
+from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
 from exchange.store.records import outbox
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.outbox import OutboxEntry
@@ -47,7 +47,7 @@ subjects = Table(
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
-    Column("created", WHOLE, nullable=False),
+    Column("created", BIGINT, nullable=False),
 )
 
 pairs = Table(
@@ -66,7 +66,7 @@ compiled_consents = Table(
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("version", WHOLE, nullable=False),
+    Column("version", BIGINT, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -129,6 +129,13 @@ def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes,
         rows = connection.execute(select(subjects.c.subject, subjects.c.wrapped).where(wanted))
         found |= {row.subject: row.wrapped for row in rows}
     return found
+
+
+def every_wrapped_key(connection: Connection) -> dict[bytes, bytes]:
+    """Return the wrapped keys of all subjects."""
+    return {
+        row.subject: row.wrapped for row in connection.execute(select(subjects.c.subject, subjects.c.wrapped))
+    }
 
 
 def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]]) -> None:

@@ -171,7 +171,7 @@ async def test_records_and_how_far_their_file_is_done_are_written_together_or_no
         assert await ingest.positions() == {}
     with pytest.raises(NotFoundError):
         await stored(node, "Location", "l2")
-    # What comes twice in a file takes two commits; the position stands in the last.
+    # A record that comes twice in a file takes two commits; the position stands in the last.
     assert counts(await load(node, tmp_path, again=False))[2] == 0
     assert (await stored(node, "Location", "l2"))["id"] == "l2"
     assert await load(node, tmp_path, again=False) == []

@@ -64,7 +64,7 @@ Positions = dict[str, FilePosition]
 
 
 def read(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Batch]:
-    """The plan's files in order, cut and taken apart in this process."""
+    """Yield the plan's files in order, cut and taken apart in this process."""
     for chunk in cut(plan, limits):
         yield from take_apart(chunk, limits)
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def killed_everywhere(root: Path, *admin: str) -> tuple[int, int]:
-    """How often a node killed in its migration was of the old format after that, and how often of the new."""
+    """Return how often a node killed in its migration was of the old format then, and how often new."""
     command = [sys.executable, "-m", "tests.support.killed_migrations", str(root), *admin]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -87,7 +87,7 @@ def asking(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[As
         site = Site(demo, http, ())
         for _ in range(RECORDS):
             assert site.city.post("DocumentReference", document()).status_code == 201
-        patch.setattr(documents, "MOST_READ", 2 * MIB)
+        patch.setattr(documents, "FETCH_LIMIT", 2 * MIB)
         patch.setattr(search, "MOST_BYTES", 4 * MIB)
         patch.setattr(history, "MOST_BYTES", 4 * MIB)
         yield Asking(site, node, loop, limit=LIMIT)

@@ -153,7 +153,7 @@ def test_reading_one_record_at_a_time_finds_the_same(
     """As where each is too large for two of them to be in memory at once."""
     asked = path.format(patient)
     whole = [pages(caller, asked) for caller in (site.lake, site.city)]
-    monkeypatch.setattr(documents, "MOST_READ", 1)
+    monkeypatch.setattr(documents, "FETCH_LIMIT", 1)
     again = [pages(caller, asked) for caller in (site.lake, site.city)]
     assert [[matches(page) for page in found] for found in again] == [
         [matches(page) for page in found] for found in whole
@@ -173,7 +173,7 @@ def test_a_history_ends_where_its_versions_are_large_and_links_to_the_next(
         body = {**stored, "valueQuantity": {"value": value}}
         assert site.city.put(f"Observation/{stored['id']}", body).status_code == 200
     monkeypatch.setattr(history, "MOST_BYTES", bytes_)
-    monkeypatch.setattr(documents, "MOST_READ", most_read)
+    monkeypatch.setattr(documents, "FETCH_LIMIT", most_read)
     found = pages(site.city, f"Observation/{stored['id']}/_history?_count=5")
     versions = [[entry["resource"]["meta"]["versionId"] for entry in page.get("entry", [])] for page in found]
     assert [one for page in versions for one in page] == list("87654321")

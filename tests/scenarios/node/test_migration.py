@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import re
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
+from exchange.cli.node.load import load
 from exchange.cli.node.migrate import migrate
 from exchange.cli.node.rebuild import rebuild
 from exchange.cli.node.verify import verify
 from exchange.demo.consortium import CITY, LAKE, Demo
 from exchange.errors import FormatError, UnavailableError
 from exchange.ledger.errors import InUseError
+from exchange.load.positions import fingerprint
 from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
 from exchange.node.settings import ConfigError
@@ -40,13 +45,13 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def frozen(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> NodeFolder:
-    """The node of format 4."""
+    """Return the node of format 4."""
     server = request.getfixturevalue("postgres") if engine == "postgresql" else None
     return NodeFolder(thawed(tmp_path / "frozen", server))
 
 
 def said(command: Callable[..., None], *arguments: Any, **options: Any) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         command(*arguments, **options)
@@ -59,7 +64,7 @@ def reading(folder: NodeFolder) -> facts.Read:
 
 
 def held(folder: NodeFolder) -> dict[str, Any]:
-    """The facts about a node of this release, but for the journal that it has no more."""
+    """Return the facts about a node of this release, but for the journal that it has no more."""
     return {
         "tables": facts.of_tables(reading(folder), NOW),
         "ledger": facts.of_ledger(folder.ledger),
@@ -136,6 +141,35 @@ def test_a_migrated_node_serves_its_records_publishes_what_waited_and_goes_on(
         assert site.new_patient()
     assert facts.of_tables(reading(migrated), NOW)["filings"] == []
     assert said(verify, migrated.path, replay=True).startswith("nothing is wrong: ")
+
+
+def test_a_load_that_was_stopped_before_goes_on_after(frozen: NodeFolder) -> None:
+    export = frozen.path.parent / "export"
+    done = relocated(frozen.journal, sorted(export.iterdir()))
+    said(migrate, frozen.path)
+    stored = re.fullmatch(
+        r"(\d+) resources stored, 0 unchanged, 0 faults\n", said(load, frozen.path, [export])
+    )
+    assert stored is not None
+    assert done + int(stored[1]) == 120
+    assert said(load, frozen.path, [export]) == "0 resources stored, 0 unchanged, 0 faults\n"
+
+
+def relocated(journal: Path, files: list[Path]) -> int:
+    """Name `files`, in their order, in the journal; return how many documents it has as read."""
+    header, *lines = journal.read_bytes().splitlines(keepends=True)
+    names: dict[str, str] = {}
+    done = 0
+    for n, line in enumerate(lines):
+        entry = msgspec.json.decode(line)["done"]
+        if entry["file"] not in names:
+            names[entry["file"]] = fingerprint(files[len(names)])
+        done += entry["items"]
+        entry["file"] = names[entry["file"]]
+        framed = msgspec.json.encode(entry)
+        lines[n] = msgspec.json.encode({"check": zlib.crc32(framed), "done": msgspec.Raw(framed)}) + b"\n"
+    journal.write_bytes(header + b"".join(lines))
+    return done
 
 
 def test_migrating_again_changes_nothing(migrated: NodeFolder) -> None:

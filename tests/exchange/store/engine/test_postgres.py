@@ -20,7 +20,7 @@ from exchange.demo.process import free_port
 from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.node.settings import ConfigError, NodeSettings, check
 from exchange.store.engine.database import Database
-from exchange.store.engine.dialect import WHOLE, bounded_text
+from exchange.store.engine.dialect import BIGINT, bounded_text
 from exchange.store.engine.place import Schema
 from exchange.store.engine.postgres import open_engine, remove, taken
 from exchange.store.log import log_tables
@@ -34,7 +34,7 @@ METADATA = MetaData()
 NUMBERS = Table(
     "numbers",
     METADATA,
-    Column("n", WHOLE, primary_key=True),
+    Column("n", BIGINT, primary_key=True),
     Column("name", bounded_text(8)),
     Column("bytes", LargeBinary),
 )
@@ -143,12 +143,12 @@ def test_a_look_fetches_no_large_body_that_it_does_not_take(
                 version = documents.NewVersion(envelope, (token,), 1_000, False, documents.pack([token]))
                 documents.write(connection, [version])
         event.listen(database.engine, "after_cursor_execute", count)
-        monkeypatch.setattr(documents, "MOST_READ", 2 * len(body))
+        monkeypatch.setattr(documents, "FETCH_LIMIT", 2 * len(body))
         for newest_first, expected in ((False, [1, 2, 3, 4]), (True, [20, 19, 18])):
             fetched = 0
             with database.engine.connect() as connection:
                 found = documents.search(
-                    connection, [[[[token]]]], newest_first=newest_first, limit=20, take=[].append
+                    connection, [[[[token]]]], newest_first=newest_first, limit=20, reserve=[].append
                 )
             assert found.cut
             assert [one.sequence for one in found.rows] == expected

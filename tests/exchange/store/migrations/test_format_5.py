@@ -22,7 +22,7 @@ Kept = dict[str, tuple[int, int, bool]]
 
 
 def line(file: str, lines: int, offset: int, *, finished: bool = False) -> bytes:
-    """One line of a journal, as releases of format 4 wrote it."""
+    """Return one line of a journal, as releases of format 4 wrote it."""
     end: dict[str, int | bool] = {"lines": lines, "offset": offset, "whole": finished}
     done = msgspec.json.encode({"file": file, "end": end, "items": lines, "faults": 0})
     return msgspec.json.encode({"check": zlib.crc32(done), "done": msgspec.Raw(done)}) + b"\n"
@@ -32,12 +32,12 @@ LINES = [line(f"f{n % 3}", n, n * 100, finished=n > 6) for n in range(1, 9)]
 
 
 def held(count: int) -> Kept:
-    """What the first so many lines say."""
+    """Return the positions in the first so many lines."""
     return {f"f{n % 3}": (n, n * 100, n > 6) for n in range(1, count + 1)}
 
 
 def taken_in(folder: Path, journal: bytes | None) -> Kept:
-    """What stands in the database of a node of which the journal was this."""
+    """Return the positions in the database of a node with this journal."""
     (folder / "records.db").unlink(missing_ok=True)
     (folder / "load.journal").unlink(missing_ok=True)
     if journal is not None:

@@ -195,11 +195,11 @@ class Twins(RuleBasedStateMachine):
 
     @rule(reference=name, number=WHOLE, below=st.none() | WHOLE, limit=st.integers(0, 3), most=bound)
     def history(self, reference: bytes, number: int, below: int | None, limit: int, most: int) -> None:
-        self.of_records(lambda c: documents.version(c, reference, number, take=[].append))
+        self.of_records(lambda c: documents.version(c, reference, number, reserve=[].append))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(documents, "MOST_READ", most)
+            patch.setattr(documents, "FETCH_LIMIT", most)
             self.of_records(
-                lambda c: documents.versions(c, reference, below=below, limit=limit, take=[].append)
+                lambda c: documents.versions(c, reference, below=below, limit=limit, reserve=[].append)
             )
 
     @rule(
@@ -215,9 +215,9 @@ class Twins(RuleBasedStateMachine):
     )
     def search(self, driver: list[bytes], clauses: list[Any], narrow: bool, most: int, **asked: Any) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(documents, "MOST_READ", most)
+            patch.setattr(documents, "FETCH_LIMIT", most)
             patch.setattr(documents, "MOST_WITHIN", 1 if narrow else 1000)
-            self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], take=[].append, **asked))
+            self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], reserve=[].append, **asked))
 
     @rule()
     def check_documents(self) -> None:
