@@ -16,7 +16,6 @@ from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.node.folder import ListedMembers, NodeFolder
 from exchange.node.gateway import Gateway
-from exchange.node.interaction_table import build_capabilities, build_interactions
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
@@ -27,6 +26,7 @@ from exchange.services.access.subject_keys import Keys
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
+from exchange.services.interaction_table import build_capabilities, build_interactions
 from exchange.services.jobs.kinds import JobKinds
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.jobs.remove_expired import remove_expired

@@ -60,7 +60,10 @@ class RecordInteractions:
 
     def rows(self) -> Iterator[InteractionRow]:
         """Yield the rows, in the order in which a CapabilityStatement tells of them."""
-        every = EVERY_TYPE
+        yield from self._of_resources(EVERY_TYPE)
+        yield from self._operations(EVERY_TYPE)
+
+    def _of_resources(self, every: str) -> Iterator[InteractionRow]:
         yield InteractionRow(code="read", resource_type=every, handle=self._read, parameters=_SHAPE)
         yield InteractionRow(code="vread", resource_type=every, handle=self._read, parameters=_SHAPE)
         yield InteractionRow(
@@ -102,6 +105,8 @@ class RecordInteractions:
             parameters=None,
             search_parameters=search.capability,
         )
+
+    def _operations(self, every: str) -> Iterator[InteractionRow]:
         yield InteractionRow(
             code="$everything",
             resource_type="Patient",

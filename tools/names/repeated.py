@@ -2,6 +2,7 @@
 
 MODULES: dict[str, str] = {
     "__main__": "Python's name of a package's command",
+    "access": "the accesses that a ledger client asks for, and the bench of them",
     "app": "the ASGI application of a service: gateway, evaluator",
     "calls": "the published calls of a contract",
     "client": "the client of a service, or its role in an encryption scheme",
@@ -21,6 +22,7 @@ MODULES: dict[str, str] = {
     "network": "a network for development, and its command",
     "node": "the embedded ledger's node, and the checks of a whole node",
     "parameters": "search parameters of FHIR, encryption parameters",
+    "policy": "the consortium's policy: calls of the ledger client, command",
     "port": "the protocol that a room offers to its adapters",
     "proposal": "a Fabric proposal, made by the client and read by the shim",
     "rebuild": "the rebuild of the log, and its command",
