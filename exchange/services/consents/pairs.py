@@ -22,7 +22,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -35,6 +35,7 @@ from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.expected import DesiredConsents, context_of, open_consent
+from exchange.services.consents.followed_policy import FollowedPolicy
 from exchange.services.consents.known_pairs import KnownPairs
 from exchange.services.consents.publish import ConsentPublisher
 from exchange.services.outbox_delivery import OutboxDelivery
@@ -43,8 +44,6 @@ from exchange.store.records import outbox
 from exchange.store.records import subjects as store
 
 _OPEN_LIMIT = 500
-POLICY_SECONDS: Final = 10.0
-"""Seconds after which the policy is read again, in case no event announced a change."""
 _IN_THREAD = 8  # consents of one subject from which on measuring them would keep the loop waiting
 _log = structlog.get_logger()
 
@@ -72,23 +71,17 @@ class Pairs:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._msp_id = msp_id
-        self._clock = clock
         self._members = members
         self._directory = directory
         self._records = records
         self._keys = keys
-        self._ledger = ledger
         self._publisher = ConsentPublisher(records, ledger)
         self._delivery = OutboxDelivery(records, store.CONSENTS, self._deliver)
         self._known = KnownPairs()
         self._not_published: set[bytes] = set()
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._policy_permits = False
-        self._policy_members: frozenset[str] = frozenset()
-        self._policy_read = float("-inf")
-        self._policy_changes = 0
-        self._policy_lock = asyncio.Lock()
+        self._policy = FollowedPolicy(ledger, clock)
 
     # -- before a request ------------------------------------------------------
 
@@ -105,8 +98,8 @@ class Pairs:
         Raises:
             UnavailableError: the ledger can't be reached, or a change that was stored can't be published.
         """
-        if recipient != self._msp_id:
-            await self._follow_policy()
+        if recipient != self._msp_id and await self._policy.follow():
+            self._known.forget_closed()
         todo = {
             keys.token: keys
             for keys in subjects
@@ -162,7 +155,7 @@ class Pairs:
         if recipient == self._msp_id:
             if len(rest) > 1:
                 await self._open_together(rest)
-        elif not self._policy_permits:
+        elif not self._policy.permits:
             # Most patients have no consent: one look-up settles that for all of them.
             tokens = [*(keys.token for keys in rest if keys.token != self._directory), *strangers]
             concerned = await self._records.read(lambda c: store.with_consents(c, recipient, tokens))
@@ -182,9 +175,9 @@ class Pairs:
             raise UnavailableError("a change of consent is not on the ledger yet")
         if self._known.state(keys.token, recipient) is None:
             desired = await self._desired(keys)
-            if recipient != self._msp_id and recipient not in self._policy_members:
+            if recipient != self._msp_id and recipient not in self._policy.members:
                 self._known.set_closed(keys.token, recipient)  # the contract would refuse to open it
-            elif self._policy_permits or desired.should_open(recipient, now=time.time_ns() // 1_000_000):
+            elif self._policy.permits or desired.should_open(recipient, now=time.time_ns() // 1_000_000):
                 await self._open([desired], recipient)
             else:
                 self._known.set_closed(keys.token, recipient)
@@ -208,28 +201,7 @@ class Pairs:
 
     def policy_changed(self) -> None:
         """Read the policy before the next request; without being told, that is done now and then."""
-        self._policy_changes += 1
-        self._policy_read = float("-inf")
-
-    async def _follow_policy(self) -> None:
-        if self._clock() - self._policy_read < POLICY_SECONDS:
-            return
-        async with self._policy_lock:
-            if self._clock() - self._policy_read >= POLICY_SECONDS:  # the last holder did not read it
-                await self._read_policy()
-
-    async def _read_policy(self) -> None:
-        now, changes = self._clock(), self._policy_changes
-        policy = (await self._ledger.read_policy()).policy
-        permits = policy is not None and any(
-            rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
-        )
-        members = frozenset(() if policy is None else policy.members)
-        if (permits, members) != (self._policy_permits, self._policy_members):
-            self._policy_permits, self._policy_members = permits, members
-            self._known.forget_closed()
-        if changes == self._policy_changes:  # otherwise the answer may be outdated
-            self._policy_read = now
+        self._policy.changed()
 
     # -- a change of consent ---------------------------------------------------
 

@@ -140,21 +140,13 @@ def add(
         "kind": kind,
         "client_id": client_id,
         "sealed": sealed,
-        "state": JobState.QUEUED.value,
-        "step": 0,
         "cursor": cursor,
-        "done": 0,
-        "total": None,
+        "state": JobState.QUEUED.value,
         "owner": "",
-        "fence": 0,
-        "lease": 0,
-        "attempts": 0,
-        "losses": 0,
         "error": "",
-        "created": now,
-        "due": now,
-        "changed": now,
     }
+    values |= dict.fromkeys(("step", "done", "fence", "lease", "attempts", "losses"), 0)
+    values |= dict.fromkeys(("created", "due", "changed"), now)
     if again:
         connection.execute(delete(jobs).where(jobs.c.id == id_, jobs.c.state.in_(_FINAL)))
     statement = upsert(connection, jobs).values(values).on_conflict_do_nothing().returning(jobs.c.id)
@@ -258,8 +250,7 @@ def end(connection: Connection, held: Holding, state: JobState, *, error: str = 
     Raises:
         LeaseLostError: the job is another runner's, or ended.
     """
-    values = _ended(state, error, now)
-    _change(connection, held, values)
+    _change(connection, held, _ended(state, error, now))
 
 
 def cancel(connection: Connection, id_: str, now: int) -> bool:

@@ -22,7 +22,7 @@ from exchange.consent.provisions import NamedCondition, NamedProvision
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
-from exchange.services.consents.pairs import POLICY_SECONDS
+from exchange.services.consents.followed_policy import POLICY_SECONDS
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log
