@@ -206,7 +206,6 @@ async def test_a_failure_that_may_pass_is_tried_again_later_and_later(
             f"{error.code}: not now",
         )
         pauses.append(row.due - began)
-        assert not await runner_of(database, kind_of(step)).run_next() or pauses[-1] < 100
         await change(database, job, due=0)
     assert pauses[0] >= 50
     assert pauses[1] >= 100
