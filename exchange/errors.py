@@ -81,7 +81,7 @@ class ForbiddenError(ExchangeError):
 
 
 class NotFoundError(ExchangeError):
-    """Nothing here that the requester may read; the same answer whether or not a record exists."""
+    """The record does not exist or is hidden from the requester; both get the same answer."""
 
     code, status = "not-found", 404
 

@@ -7,7 +7,7 @@ Every function takes the rooms that it stands on and returns its own. None of th
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from exchange.ledger.client import LedgerClient
@@ -35,6 +35,7 @@ from exchange.services.membership import Members, Membership
 from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
 from exchange.services.records.history import Histories
+from exchange.services.records.limits import RecordLimits
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import Reading
 from exchange.services.records.search import Searching
@@ -47,9 +48,11 @@ from exchange.store.engine.database import Database
 class NodeLimits:
     """The bounds and pauses of an open node that are no setting: operators don't choose them, tests do.
 
-    `member_poll_seconds` lie between two looks at the settings for new members.
+    `records` bounds searches and histories. `member_poll_seconds` lie between two looks at the settings for
+    new members.
     """
 
+    records: RecordLimits = field(default_factory=RecordLimits)
     member_poll_seconds: float = 5.0
 
 
@@ -142,6 +145,7 @@ def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
         records=ground.records,
         pairs=access.pairs,
         enforcement=access.enforcement,
+        limits=ground.limits.records,
     )
     indexer = Indexer(
         base=settings.fhir_base,
@@ -167,6 +171,7 @@ def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
             records=ground.records,
             enforcement=access.enforcement,
             reading=reading,
+            limits=ground.limits.records,
         ),
         conditions=Conditions(base=settings.fhir_base, searching=searching),
         rights=WriteRights(msp_id=settings.msp_id),

@@ -17,8 +17,8 @@ from exchange.errors import ForbiddenError, NotFoundError, ThrottledError, TooCo
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import Answer, Enforcement, Question
+from exchange.services.records.limits import RecordLimits
 from exchange.services.records.read import HIDDEN, Reading, Released, subjects_of
-from exchange.services.records.search import MOST_BYTES
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import FetchedVersions, StoredVersion
@@ -40,6 +40,7 @@ class _Scan:
     question: Question
     current: StoredVersion | None
     limit: int
+    most_bytes: int
     answer: Answer | None = None
     tx_id: str = ""
     released: list[Released] = field(default_factory=list)
@@ -48,18 +49,18 @@ class _Scan:
     @property
     def is_over(self) -> bool:
         """True if there is more than one page takes."""
-        return len(self.released) > self.limit or self.size > MOST_BYTES
+        return len(self.released) > self.limit or self.size > self.most_bytes
 
     def page(self) -> History:
-        """Return as many of the versions as one page takes: `limit` and `MOST_BYTES`, but one at least."""
+        """Return as many of the versions as one page takes: `limit` and `most_bytes`, but one at least."""
         page: list[Released] = []
         size = 0
         for version in self.released[: self.limit]:
             size += len(version.body)
-            if page and size > MOST_BYTES:
+            if page and size > self.most_bytes:
                 break
             page.append(version)
-        over = len(self.released) > len(page) or self.size > MOST_BYTES
+        over = len(self.released) > len(page) or self.size > self.most_bytes
         return History(tuple(page), self.tx_id, page[-1].version if over else None)
 
 
@@ -67,8 +68,15 @@ class Histories:
     """The histories of one custodian's records."""
 
     def __init__(
-        self, *, references: References, records: Database, enforcement: Enforcement, reading: Reading
+        self,
+        *,
+        references: References,
+        records: Database,
+        enforcement: Enforcement,
+        reading: Reading,
+        limits: RecordLimits,
     ) -> None:
+        self._limits = limits
         self._references = references
         self._records = records
         self._enforcement = enforcement
@@ -95,7 +103,7 @@ class Histories:
         reference = self._references.record(resource_type, logical_id)
         target = f"{resource_type}/{logical_id}/_history"
         question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
-        scan = _Scan(question, await self._reading.current(reference), limit)
+        scan = _Scan(question, await self._reading.current(reference), limit, self._limits.page_bytes)
         position = below
         reservation = quota.current()
         before = reservation.held

@@ -12,8 +12,8 @@ Nothing that is asked of the ledger follows from a hidden record, since the requ
    after, which costs the ledger far less, and the ledger tells them nothing that they don't hold.
 
 A page depends on the visible records alone: hidden ones leave no total, no gap and no `next`
-link behind. The one exception is a search that passes over `MOST_SCANNED` candidates: its page ends there,
-however short, and links to the next. Every page asks the ledger anew.
+link behind. The one exception is a search that passes over `RecordLimits.scanned` candidates: its page ends
+there, however short, and links to the next. Every page asks the ledger anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -34,20 +34,13 @@ from exchange.fhir.bundle import FoundResource
 from exchange.fhir.compartment import DIRECTORY_TYPES
 from exchange.fhir.search import Query
 from exchange.runtime import quota
-from exchange.runtime.quota import COPIES_IN_MEMORY, PAGE_LIMIT
+from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
 from exchange.services.consents.pairs import Pairs
+from exchange.services.records.limits import RecordLimits
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import Clause, FetchedVersions, StoredVersion, Within
-
-MOST_SCANNED = 20_000
-"""Candidates that one page looks at."""
-MOST_BYTES = PAGE_LIMIT
-"""As `PAGE_LIMIT`; only what may be seen counts."""
-MOST_ASKED = 2_000
-"""Subjects that one page asks the ledger for."""
-_CHUNK = 200
 
 
 class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -130,7 +123,9 @@ class Searching:
         records: Database,
         pairs: Pairs,
         enforcement: Enforcement,
+        limits: RecordLimits,
     ) -> None:
+        self.limits: Final = limits
         self._msp_id = msp_id
         self._references = references
         self._token_keys = token_keys
@@ -230,14 +225,14 @@ class Searching:
         if not named:
             if DIRECTORY_TYPES.issuperset(question.classes):
                 return [self._references.directory]
-            opened = await self._pairs.open_towards(principal.organization, limit=MOST_ASKED + 2)
+            opened = await self._pairs.open_towards(principal.organization, limit=self.limits.asked + 2)
             named = [token for token in opened if token != self._references.directory]
-        if len(named) > MOST_ASKED:
-            raise TooCostlyError(f"the search concerns more than {MOST_ASKED} patients; name fewer")
+        if len(named) > self.limits.asked:
+            raise TooCostlyError(f"the search concerns more than {self.limits.asked} patients; name fewer")
         return named
 
     async def _scan(self, source: _Source, wanted: _Wanted) -> FoundPage:
-        page = _Page(wanted)
+        page = _Page(wanted, self.limits)
         position, scanned = wanted.after, 0
         reservation = quota.current()
         before = reservation.held
@@ -261,7 +256,7 @@ class Searching:
                 break
             position = chunk[-1].sequence
             del taken, chunk  # not beside what the next look takes
-            if page.is_full or scanned >= MOST_SCANNED:
+            if page.is_full or scanned >= self.limits.scanned:
                 return page.found(source.tx_id, stopped_at=position)
         return page.found(source.tx_id, stopped_at=None)
 
@@ -271,6 +266,7 @@ class _Page:
     """The records found so far."""
 
     wanted: _Wanted
+    limits: RecordLimits
     looked: bool = False
     seen: int = 0
     resources: list[FoundResource] = field(default_factory=list)
@@ -296,7 +292,8 @@ class _Page:
     @property
     def next_size(self) -> int:
         """The number of candidates to look at next: at first about as many as the page may have."""
-        return _CHUNK if self.looked or self.counts else min(_CHUNK, self.wanted.count + 2)
+        chunk = self.limits.chunk
+        return chunk if self.looked or self.counts else min(chunk, self.wanted.count + 2)
 
     def add(self, visible: Sequence[_Visible]) -> None:
         """Take in the records that were opened."""
@@ -304,7 +301,7 @@ class _Page:
         self.seen += len(visible)
         for sequence, resource in visible[: self.wanted.count - len(self.resources)]:
             size = len(resource.body)
-            self.cut = self.cut or (bool(self.resources) and self.size + size > MOST_BYTES)
+            self.cut = self.cut or (bool(self.resources) and self.size + size > self.limits.page_bytes)
             if self.cut:
                 break
             self.size += size

@@ -16,7 +16,7 @@ from exchange.auth.principal import Principal
 from exchange.errors import TooCostlyError
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.search import Query, ordered
-from exchange.services.records.search import MOST_BYTES, FoundPage, Searching
+from exchange.services.records.search import FoundPage, Searching
 
 MOST_SORTED = 1_000
 """Visible matches that are put in order."""
@@ -44,8 +44,8 @@ async def search_in_order(
     found = await searching.search(principal, everything, target=target)
     if found.more_after is not None:
         raise TooCostlyError(
-            f"more than {MOST_SORTED} matches, or {MOST_BYTES >> 20} MiB of them, can't be sorted; "
-            "narrow the search, or sort by _lastUpdated",
+            f"more than {MOST_SORTED} matches, or {searching.limits.page_bytes >> 20} MiB of them, "
+            "can't be sorted; narrow the search, or sort by _lastUpdated",
             tx_id=found.tx_id,
         )
     resources = await asyncio.to_thread(_sorted, query, found.resources)

@@ -17,9 +17,10 @@ import pytest
 
 from exchange.api.app import create_app
 from exchange.auth.principal import Member
+from exchange.node.build import NodeLimits
 from exchange.node.open import Node
 from exchange.runtime.quota import MemoryQuota, Reservation
-from exchange.services.records import history, search
+from exchange.services.records.limits import RecordLimits
 from exchange.store.records import documents
 from tests.support.scenarios.scenario_site import CITY, LAKE, Loop, Site, copied, is_outcome, opened
 
@@ -83,13 +84,12 @@ class Asking:
 @pytest.fixture(scope="module")
 def asking(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     demo = copied(built, tmp_path_factory.mktemp("memory") / "node")
-    with opened(demo) as (http, node, loop), pytest.MonkeyPatch.context() as patch:
+    limits = NodeLimits(records=RecordLimits(page_bytes=4 * MIB))
+    with opened(demo, limits) as (http, node, loop), pytest.MonkeyPatch.context() as patch:
         site = Site(demo, http, ())
         for _ in range(RECORDS):
             assert site.city.post("DocumentReference", document()).status_code == 201
         patch.setattr(documents, "FETCH_LIMIT", 2 * MIB)
-        patch.setattr(search, "MOST_BYTES", 4 * MIB)
-        patch.setattr(history, "MOST_BYTES", 4 * MIB)
         yield Asking(site, node, loop, limit=LIMIT)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from exchange.services.records import history, search
 from exchange.store.records import documents
 from tests.support.scenarios.scenario_site import LAKE, Caller, Site, consent, is_outcome
 
@@ -39,9 +39,9 @@ def patient(site: Site) -> str:
 
 
 @pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "MOST_SCANNED", 10)
-    monkeypatch.setattr(search, "_CHUNK", 5)
+def narrow(site: Site, patient: str) -> Iterator[None]:
+    with site.limited(scanned=10, chunk=5):
+        yield
 
 
 def pages(caller: Caller, path: str) -> list[dict[str, Any]]:
@@ -124,12 +124,12 @@ def test_without_being_asked_a_total_is_told_where_all_is_on_one_page(site: Site
 @pytest.mark.parametrize("bytes_", [1, 900])
 @pytest.mark.parametrize("extra", ["", "&_total=accurate", "&_count=2"])
 def test_a_page_ends_where_its_records_are_large_and_links_to_the_next(
-    site: Site, patient: str, monkeypatch: pytest.MonkeyPatch, bytes_: int, extra: str
+    site: Site, patient: str, bytes_: int, extra: str
 ):
     path = f"Observation?patient={patient}{extra}"
     whole = [one for page in pages(site.lake, path) for one in matches(page)]
-    monkeypatch.setattr(search, "MOST_BYTES", bytes_)
-    found = pages(site.lake, path)
+    with site.limited(page_bytes=bytes_):
+        found = pages(site.lake, path)
     assert [one for page in found for one in matches(page)] == whole
     assert len(whole) == VISIBLE
     assert len(found) == VISIBLE if bytes_ == 1 else 1 < len(found) < VISIBLE
@@ -172,9 +172,9 @@ def test_a_history_ends_where_its_versions_are_large_and_links_to_the_next(
     for value in range(7):
         body = {**stored, "valueQuantity": {"value": value}}
         assert site.city.put(f"Observation/{stored['id']}", body).status_code == 200
-    monkeypatch.setattr(history, "MOST_BYTES", bytes_)
     monkeypatch.setattr(documents, "FETCH_LIMIT", most_read)
-    found = pages(site.city, f"Observation/{stored['id']}/_history?_count=5")
+    with site.limited(page_bytes=bytes_):
+        found = pages(site.city, f"Observation/{stored['id']}/_history?_count=5")
     versions = [[entry["resource"]["meta"]["versionId"] for entry in page.get("entry", [])] for page in found]
     assert [one for page in versions for one in page] == list("87654321")
     if bytes_ == 1:

@@ -18,7 +18,6 @@ from chaincode.access.model import LogEntry
 from exchange.demo.consortium import MEMBERS
 from exchange.demo.nhanes import Participant
 from exchange.services.access import enforcement
-from exchange.services.records import search
 from tests.support.scenarios.ledger_reader import Witness, findings, witnessed
 from tests.support.scenarios.scenario_site import (
     LAKE,
@@ -208,18 +207,18 @@ def test_directory_types_are_searched_without_asking_for_patients(site: Site):
     assert asked.pair == directory.pair(RIDGE.msp_id)
 
 
-def test_more_open_pairs_than_one_search_asks_for_want_names(site: Site, monkeypatch: pytest.MonkeyPatch):
+def test_more_open_pairs_than_one_search_asks_for_want_names(site: Site):
     patients = [site.new_patient() for _ in range(3)]
     for patient in patients:
         assert site.city.post("Consent", consent(patient, LAKE)).status_code == 201
         site.observation(patient)
     assert site.lake.get("Observation").status_code == 200
-    monkeypatch.setattr(search, "MOST_ASKED", 2)
-    refused = site.lake.get("Observation")
-    assert refused.status_code == 422
-    assert "name" in refused.text
-    assert site.lake.get(f"Observation?code=none&identifier={fresh_id()}").content == refused.content
-    assert site.lake.get(f"Observation?patient={','.join(patients[:2])}").status_code == 200
+    with site.limited(asked=2):
+        refused = site.lake.get("Observation")
+        assert refused.status_code == 422
+        assert "name" in refused.text
+        assert site.lake.get(f"Observation?code=none&identifier={fresh_id()}").content == refused.content
+        assert site.lake.get(f"Observation?patient={','.join(patients[:2])}").status_code == 200
 
 
 def test_a_search_over_several_transactions_finds_everything_once(

@@ -13,7 +13,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,9 +27,11 @@ from exchange.client.system import FHIR_JSON, SystemClient
 from exchange.demo.consortium import CITY, LAKE, RIDGE, Demo, permit_consent, settings_for
 from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
+from exchange.node.build import NodeLimits
 from exchange.node.folder import NodeFolder
 from exchange.node.open import Node, open_node
 from exchange.node.parts import open_parts
+from exchange.services.records.limits import RecordLimits
 
 PEOPLE = 4
 """Participants on the node that all copies start from."""
@@ -120,6 +122,11 @@ class Site:
     @property
     def base(self) -> str:
         return self.demo.settings.fhir_base
+
+    def limited(self, **limits: int) -> AbstractContextManager[None]:
+        """Have the node in this process bound its records by `limits` inside (see `RecordLimits`)."""
+        assert isinstance(self.http, OpenedClient)
+        return self.http.limited(NodeLimits(records=RecordLimits(**limits)))
 
     def system(
         self, member: Member, purpose: str = "TREAT", *, user: str = "", role: str = "", scope: str = ""
@@ -275,8 +282,12 @@ class InProcess(httpx.BaseTransport):
     """Requests to an ASGI application that lives on another thread's loop; bodies arrive whole."""
 
     def __init__(self, app: Any, loop: Loop) -> None:
-        self._asgi = httpx.ASGITransport(app)
         self._loop = loop
+        self.serve(app)
+
+    def serve(self, app: Any) -> None:
+        """Answer with `app` from now on."""
+        self._asgi = httpx.ASGITransport(app)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._loop.run(self._answer(request))
@@ -300,15 +311,44 @@ def copied(built: Path, to: Path) -> Demo:
     return Demo(folder, folder.load())
 
 
+class OpenedClient(httpx.Client):
+    """The HTTP client of a node in this process, which can be opened anew with other limits."""
+
+    def __init__(self, demo: Demo, limits: NodeLimits | None = None) -> None:
+        self._demo, self.loop = demo, Loop()
+        self._stack = AsyncExitStack()
+        self._inside = InProcess(None, self.loop)
+        super().__init__(transport=self._inside)
+        self.node = self._open(limits)
+
+    def _open(self, limits: NodeLimits | None) -> Node:
+        node: Node = self.loop.run(self._stack.enter_async_context(open_node(self._demo.folder, limits)))
+        self._inside.serve(create_app(node.gateway, body_limit=node.settings.body_limit))
+        return node
+
+    def end(self) -> None:
+        """Close the node and its loop."""
+        self.loop.run(self._stack.aclose())
+        self.loop.close()
+
+    @contextmanager
+    def limited(self, limits: NodeLimits) -> Iterator[None]:
+        """Have the node open with `limits` inside, and as it was afterwards."""
+        self.loop.run(self._stack.aclose())
+        self.node = self._open(limits)
+        try:
+            yield
+        finally:
+            self.loop.run(self._stack.aclose())
+            self.node = self._open(None)
+
+
 @contextmanager
-def opened(demo: Demo) -> Iterator[tuple[httpx.Client, Node, Loop]]:
+def opened(demo: Demo, limits: NodeLimits | None = None) -> Iterator[tuple[OpenedClient, Node, Loop]]:
     """Open the node of `demo` in this process, with its HTTP client and the loop that it lives on."""
-    loop, stack = Loop(), AsyncExitStack()
+    http = OpenedClient(demo, limits)
     try:
-        node = loop.run(stack.enter_async_context(open_node(demo.folder)))
-        app = create_app(node.gateway, body_limit=node.settings.body_limit)
-        with httpx.Client(transport=InProcess(app, loop)) as http:
-            yield http, node, loop
+        with http:
+            yield http, http.node, http.loop
     finally:
-        loop.run(stack.aclose())
-        loop.close()
+        http.end()
