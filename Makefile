@@ -49,7 +49,7 @@ test-pythons:  ## a quick part on each other Python, 3.11 to 3.13, that the mach
 postgresql:  ## the system's PostgreSQL, which tests start; as root from apt, and never a cluster of its own
 	@sh tools/postgresql.sh
 
-lint: $(VENV)/.test  ## style, types, the direction of imports, and the licences of what is installed
+lint: $(VENV)/.test  ## style, types, the direction of imports, names, prose and licences
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

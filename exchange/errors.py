@@ -7,6 +7,8 @@ ExchangeError
 ├── UnauthenticatedError     401  no token, or one that does not hold
 ├── ForbiddenError           403  the token's scope does not reach this
 ├── NotFoundError            404  nothing here that you may read
+├── NotSupportedError        404  no interaction that this server supports is at the address
+├── MethodNotAllowedError    405  the address supports other methods (Allow names them)
 ├── GoneError                410  the record was deleted, and you may know that
 ├── ConflictError            409  the request does not fit what is stored
 ├── PreconditionError        412  If-Match or a conditional request does not hold
@@ -82,6 +84,24 @@ class NotFoundError(ExchangeError):
     """Nothing here that the requester may read; the same answer whether or not a record exists."""
 
     code, status = "not-found", 404
+
+
+class NotSupportedError(ExchangeError):
+    """No interaction that this server supports is at the address, whether or not FHIR has one there."""
+
+    code, status = "not-supported", 404
+
+
+class MethodNotAllowedError(ExchangeError):
+    """The address supports other methods; `allow` names them."""
+
+    code, status = "not-supported", 405
+
+    def __init__(
+        self, message: str, *, problems: Sequence[Problem] = (), tx_id: str = "", allow: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, problems=problems, tx_id=tx_id)
+        self.allow = tuple(allow)
 
 
 class GoneError(ExchangeError):

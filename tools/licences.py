@@ -23,12 +23,12 @@ PAGE = ROOT / "docs" / "licences.md"
 LOCKS = {
     "The runtime": (
         "requirements.lock",
-        "Everything that a node, a contract, an evaluator or a model's owner runs.",
+        "The packages of a node, a contract, an evaluator and a model's owner.",
     ),
-    "The demo besides": ("requirements-demo.lock", "What `make demo` and `make tour` install in addition."),
+    "The demo besides": ("requirements-demo.lock", "The additional packages of `make demo` and `make tour`."),
     "Tools and tests besides": (
         "requirements-test.lock",
-        "What `make test` installs in addition. It is not handed on with this program.",
+        "The additional packages of `make test`, which are not handed on with this program.",
     ),
 }
 JUDGED = frozenset({"requirements.lock", "requirements-demo.lock"})
@@ -64,7 +64,7 @@ SPELLINGS = {
     "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
     "python software foundation license": "PSF-2.0",
 }
-"""What metadata say in words, as SPDX has it. BSD alone leaves open which of the variants it is."""
+"""SPDX names for the words that metadata use. BSD alone leaves open which of the variants it is."""
 
 STATED = {
     "colorama": "BSD-3-Clause",  # Windows alone

@@ -5,26 +5,25 @@ from __future__ import annotations
 from fastapi import FastAPI, Response
 
 from exchange.api import cds_hooks
-from exchange.api.fhir import risk, routes
+from exchange.api.fhir import routes
 from exchange.api.http import errors
-from exchange.api.http.limits import Limits
+from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.smart import token
 from exchange.node.gateway import Gateway
 
 
 def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
-    """The application over services that are already open. `body_limit` is in bytes."""
+    """Return the application over services that are already open. `body_limit` is in bytes."""
     # No redirects to addresses with or without a slash: they would repeat the query in a header.
     app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     token.add_routes(app, gateway.tokens)  # first: its well-known address lies under /fhir
-    risk.add_routes(app, gateway, "/fhir")  # before the records, among which its definition lies
-    cds_hooks.add_routes(app, gateway)
     routes.add_routes(app, gateway, "/fhir")
+    cds_hooks.add_routes(app, gateway)
 
     @app.get("/health")
     async def health() -> Response:
         return Response(b'{"status":"pass"}', media_type="application/health+json")
 
     errors.install(app)
-    app.add_middleware(Limits, max_body=body_limit, budget=gateway.budget)
+    app.add_middleware(RequestLimits, quota=gateway.quota, limits=BodyLimits(body=body_limit))
     return app

@@ -24,7 +24,6 @@ from uuid import uuid4
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from exchange.api.fhir.risk import require_scopes
 from exchange.api.http.negotiation import TX_HEADER, media_type
 from exchange.auth.principal import Principal
 from exchange.errors import (
@@ -35,8 +34,10 @@ from exchange.errors import (
     UnscorableError,
     UnsupportedMediaError,
 )
+from exchange.fhir.interaction import Interaction
 from exchange.fhir.references import ID
 from exchange.node.gateway import Gateway
+from exchange.services.risk_interactions import ASSESS_RISK
 from exchange.services.scoring import Assessed, Scoring
 
 SERVICE_ID: Final = "consentry-risk"
@@ -94,7 +95,9 @@ class _Services:
             raise UnsupportedMediaError("send application/json")
         hook = _read(body, self._gateway.base)
         principal = msgspec.structs.replace(who, user=hook.context.user_id)
-        require_scopes(principal)
+        patient = hook.context.patient_id
+        asked = Interaction(ASSESS_RISK, "Patient", patient, method="POST")
+        self._gateway.interactions.authorise(principal, asked)
         return await self._cards(principal, hook)
 
     async def _cards(self, principal: Principal, hook: _Hook) -> Response:
@@ -111,8 +114,8 @@ class _Services:
         return {"label": f"Consentry at {self._gateway.member.name}", "url": self._gateway.base}
 
     def _card(self, assessed: Assessed) -> dict[str, Any]:
-        model, judgement = self._scoring.model, assessed.judgement
-        compared = f"{judgement.relative:g} times the share in {model.title}"
+        model, qualitative_risk = self._scoring.model, assessed.qualitative_risk
+        compared = f"{qualitative_risk.relative:g} times the share in {model.title}"
         lines = [
             f"{model.outcome['text']}: {assessed.probability:.1%}, {compared}.",
             "An estimate to draw attention, computed on encrypted features. It is no diagnosis.",
@@ -120,11 +123,11 @@ class _Services:
         if assessed.missing:
             lines.append(f"Not recorded, so not used: {', '.join(assessed.missing)}.")
         place = f"RiskAssessment/{assessed.written.logical_id}"
-        summary = f"Risk {assessed.probability:.0%} ({judgement.code}): {model.outcome['text']}"
+        summary = f"Risk {assessed.probability:.0%} ({qualitative_risk.code}): {model.outcome['text']}"
         return {
             "uuid": str(uuid4()),
             "summary": _cut(summary),
-            "indicator": _INDICATORS[judgement.code],
+            "indicator": _INDICATORS[qualitative_risk.code],
             "detail": "\n\n".join(lines),
             "source": self._source(),
             "links": [

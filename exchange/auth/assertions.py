@@ -2,7 +2,7 @@
 
 Reading is split in two, because of what each part may tell a stranger. `read_assertion` looks at what the
 sender wrote and at public settings only, so its refusals can be precise. `verifies` needs the
-registered key; whoever calls it must refuse in one and the same way whether the client is unknown, the
+registered key; its caller must refuse in one and the same way whether the client is unknown, the
 key is unknown or the signature is wrong.
 
 Two algorithms only, ES384 and RS384, each tied to its own kind of key, so that neither `none` nor a
@@ -100,7 +100,7 @@ class Assertion(msgspec.Struct, frozen=True):
 
 
 def read_assertion(text: str, *, token_url: str, now: float) -> Assertion:
-    """What `text` claims, checked as far as that needs no key; `now` is in seconds since 1970 UTC.
+    """Read the claims of `text`, checked as far as that needs no key; `now` is in seconds since 1970 UTC.
 
     Raises:
         OAuthError: `invalid_client`, saying which header parameter or claim is wrong.
@@ -122,7 +122,7 @@ def read_assertion(text: str, *, token_url: str, now: float) -> Assertion:
 
 
 def read_hook_token(text: str, *, url: str, now: float) -> Assertion:
-    """What the JWT of a CDS Hooks request to the service at `url` claims; `now` is in seconds since 1970 UTC.
+    """Read the JWT of a CDS Hooks request to the service at `url`; `now` is in seconds since 1970 UTC.
 
     The issuer is the client_id of a registered system. A `jku` may be there, as the specification has it,
     and is not followed: the key is the registered one with that `kid`.
@@ -207,7 +207,7 @@ _registry.max_header_length = LONGEST
 
 
 def verifies(assertion: Assertion, jwk: Mapping[str, str]) -> bool:
-    """Whether `assertion` is signed by the owner of `jwk`, a public key that `core.clients` accepted."""
+    """Check that `assertion` is signed by the owner of `jwk`, a public key that `auth.clients` accepted."""
     kind: type[ECKey | RSAKey] = ECKey if assertion.algorithm == "ES384" else RSAKey
     try:
         key = kind.import_key(dict(jwk))
@@ -218,7 +218,7 @@ def verifies(assertion: Assertion, jwk: Mapping[str, str]) -> bool:
 
 
 def public_jwk(key: PrivateKey) -> dict[str, str]:
-    """The public half of a client's `key`, to be registered; its `kid` is the RFC 7638 thumbprint."""
+    """Return the public half of a client's `key`, to be registered; its `kid` is the RFC 7638 thumbprint."""
     held = _held(key)
     public = {name: str(value) for name, value in held.as_dict(private=False).items()}
     return public | {"kid": held.thumbprint(), "alg": _algorithm(key), "use": "sig"}
@@ -237,7 +237,7 @@ def sign_assertion(
     jti: str = "",
     now: float | None = None,
 ) -> str:
-    """An assertion as a real client sends it, signed with a P-384 or RSA `key` (see `public_jwk`).
+    """Sign an assertion as a real client sends it, with a P-384 or RSA `key` (see `public_jwk`).
 
     `purpose` is a bare PurposeOfUse code; `subject_role` is `system#code`; `now` is in seconds since
     1970 UTC, this moment if not given; without `jti` a random one is drawn.
@@ -267,7 +267,7 @@ def sign_assertion(
 def sign_hook_token(
     key: PrivateKey, *, client_id: str, url: str, jti: str = "", now: float | None = None
 ) -> str:
-    """The JWT that a CDS Hooks client sends to the service at `url` (see `sign_assertion`)."""
+    """Sign the JWT that a CDS Hooks client sends to the service at `url` (see `sign_assertion`)."""
     issued = int(time.time() if now is None else now)
     claims = {
         "iss": client_id,

@@ -25,11 +25,11 @@ PURPOSE_SYSTEM: Final = "urn:oid:2.16.840.1.113883.5.8"
 
 _LONGEST = 255
 _ROLE = re.compile(r"[!-~]{1,256}")
-"""What the ledger takes for a role."""
+"""The form of a role on the ledger."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the extension says: `user` is empty where a system asks for itself; `role` is `system|code`."""
+    """The extension's content: `user` is empty for a system's own request; `role` is `system|code`."""
 
     organization_id: str
     purpose: str
@@ -39,7 +39,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 def says_nothing(extensions: Any) -> bool:
-    """Whether `extensions`, as decoded from JSON, has no `hl7-b2b`: an assertion of plain SMART."""
+    """Check whether `extensions`, as decoded from JSON, lacks `hl7-b2b`: an assertion of plain SMART."""
     return extensions is None or (isinstance(extensions, dict) and "hl7-b2b" not in extensions)
 
 
@@ -57,7 +57,7 @@ class _Extensions(msgspec.Struct, frozen=True):
 
 
 def read_context(extensions: Any) -> Context:
-    """The context in the `extensions` claim of an assertion, as decoded from JSON.
+    """Read the context in the `extensions` claim of an assertion, as decoded from JSON.
 
     Raises:
         OAuthError: `invalid_grant`; the extension is missing, or does not say all that is needed.

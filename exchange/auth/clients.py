@@ -47,7 +47,7 @@ class Client(msgspec.Struct, frozen=True):
     purpose: str = ""
 
     def key(self, kid: str, algorithm: str) -> dict[str, str] | None:
-        """The key named `kid`, if it is one for `algorithm`."""
+        """Return the key named `kid`, if it is one for `algorithm`."""
         for key in self.keys:
             if key["kid"] == kid and key["alg"] == algorithm:
                 return key
@@ -64,7 +64,7 @@ def new_client(
     created: int,
     purpose: str = "",
 ) -> Client:
-    """A client to register, with `jwks` a JSON Web Key Set and `allowed` the scopes it may be granted.
+    """Check and return a client to register; `jwks` is a JSON Web Key Set, `allowed` bounds its scopes.
 
     `purpose` is a code such as TREAT, or empty (see `Client`).
 
@@ -86,7 +86,7 @@ def new_client(
 
 
 def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
-    """The keys of a JSON Web Key Set, reduced to what a signature check needs.
+    """Read the keys of a JSON Web Key Set, reduced to the members that a signature check needs.
 
     Raises:
         BadRequestError: it is a URL, holds a private key, or a key that can't be used; says which.

@@ -1,4 +1,4 @@
-"""What the token endpoint answers: an access token, or one of OAuth's errors.
+"""The answers of the token endpoint: an access token, or one of OAuth's errors.
 
 Source: RFC 6749 sections 5.1 and 5.2; `temporarily_unavailable` is borrowed from its section 4.1.2.1.
 """

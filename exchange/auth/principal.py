@@ -1,4 +1,4 @@
-"""Who is asking: members of the consortium, and the principal behind an access token."""
+"""Members of the consortium, and the principal behind an access token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Member(msgspec.Struct, frozen=True):
 
     @classmethod
     def named(cls, msp_id: str, name: str) -> Member:
-        """The hospital, its resource's id made of its name, or of its MSP id where no letter may stand."""
+        """Return the hospital; its resource's id is made of its name, or else of its MSP id."""
         return cls(msp_id, name, _slug(name) or _slug(msp_id))
 
 
@@ -30,7 +30,7 @@ def _slug(name: str) -> str:
 
 
 class Kind(StrEnum):
-    """Which sort of principal a token stands for; what each may do is decided in the services."""
+    """The sort of principal that a token stands for; the services decide the rights of each."""
 
     SYSTEM = "system"
     PATIENT = "patient"

@@ -1,4 +1,4 @@
-"""What a token's scopes reach: SMART scopes of version 1 and 2; what is not understood grants nothing.
+"""The rights of a token: SMART scopes of version 1 and 2; one that is not understood grants nothing.
 
 Rules:
 - a scope is `level/Type.permissions`; the level is `system`, `patient` or `user`, the type a resource
@@ -53,11 +53,11 @@ class Scope:
     permissions: str
 
     def covers(self, other: Scope) -> bool:
-        """Whether all that `other` reaches is reached by this scope too."""
+        """Check whether this scope grants everything that `other` does."""
         return self.overlap(other) == other
 
     def overlap(self, other: Scope) -> Scope | None:
-        """What both reach, or None."""
+        """Return the scope that both grant, or None."""
         if self.level != other.level:
             return None
         if self.resource_type in ("*", other.resource_type):
@@ -75,7 +75,7 @@ class Scope:
 
 
 def parse(text: str) -> Scope | None:
-    """The scope that `text` writes in version 1 or 2 form; None for anything else."""
+    """Return the scope that `text` writes in version 1 or 2 form; None for anything else."""
     match = _GRAMMAR.fullmatch(text)
     if match is None:
         return None
@@ -84,7 +84,7 @@ def parse(text: str) -> Scope | None:
 
 
 def grant(requested: Iterable[str], allowed: Iterable[str], *, level: str) -> tuple[str, ...]:
-    """The scopes to grant at `level`: what is asked for as far as `allowed` reaches.
+    """Return the scopes to grant at `level`: those asked for, as far as `allowed` allows.
 
     A scope that is allowed as a whole keeps its wording, so that a client finds it in the answer; one
     that is allowed in part is answered by those parts. Unknown scopes and other levels are left out.
@@ -103,7 +103,7 @@ def grant(requested: Iterable[str], allowed: Iterable[str], *, level: str) -> tu
 
 
 def allows(scopes: tuple[str, ...], level: str, interaction: str, resource_type: str) -> bool:
-    """Whether `scopes` reach `interaction` on `resource_type` at `level`.
+    """Check whether `scopes` permit `interaction` on `resource_type` at `level`.
 
     `interaction` is a code of `PERMISSION`; `resource_type` is `*` for an interaction with the whole
     system, which only a scope on all types reaches. Unknown values are not reached by anything.

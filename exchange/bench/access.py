@@ -30,7 +30,7 @@ _PEOPLE = 20
 
 
 def measure(*, seconds: float, database: str | None = None) -> list[Row]:
-    """Rounds of every number of connections on all servers, taken in turns; medians of the rounds.
+    """Measure every number of connections on all servers, in turns; rows are medians of the rounds.
 
     The URL of an empty `database` on PostgreSQL gives another node, whose rows are named after it.
     """
@@ -48,7 +48,7 @@ def measure(*, seconds: float, database: str | None = None) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """Where one Observation is read, with which token, and what comes."""
+    """A server with one Observation: port and path, the token to read with, and the body that comes."""
 
     port: int
     path: str
@@ -57,7 +57,7 @@ class _Server:
 
 
 def _gateway(stack: ExitStack, folder: Path, database: str | None) -> _Server:
-    """A gateway that serves as long as `stack` is open, with a patient who permits Lake Clinic to read."""
+    """Serve a gateway until `stack` ends, with a patient that permits Lake Clinic to read."""
     demo = asyncio.run(build(folder, free_port(), _PEOPLE, database=database))
     person = next(iter(participants(1)))
     observation = next(str(r["id"]) for r in person.records if r["resourceType"] == "Observation")

@@ -15,7 +15,7 @@ from exchange.store.engine.place import Schema
 
 @contextmanager
 def emptied(database: str | None) -> Iterator[None]:
-    """A PostgreSQL database that holds no node, neither before nor after.
+    """Check that a PostgreSQL database holds no node, and leave none in it.
 
     Raises:
         ConfigError: it holds one, which stays.
@@ -33,7 +33,7 @@ def emptied(database: str | None) -> Iterator[None]:
 
 
 def records_bytes(database: str) -> int:
-    """What the records of the node on `database` take on disk, with their indexes."""
+    """Return the bytes on disk of the records of the node on `database`, with their indexes."""
     engine = postgres.open_engine(Schema(database, SCHEMAS[0]), durable=False)
     try:
         with engine.connect() as connection:

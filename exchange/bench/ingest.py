@@ -17,7 +17,7 @@ from exchange.bench.database import emptied, records_bytes
 from exchange.bench.report import Row
 from exchange.demo.consortium import settings_for
 from exchange.load import cut, find
-from exchange.load.load import Ingest
+from exchange.load.load import BulkLoad
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
 from exchange.node.open import open_node
@@ -56,17 +56,18 @@ async def _measure(folder: NodeFolder, source: Path, name: str, database: str | 
     await initialise(folder, msgspec.structs.replace(settings_for(8400), database=database))
     async with open_node(folder) as node:
         stored = faults = 0
-        async with Ingest(
+        async with BulkLoad(
             msp_id=node.settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
-            bundles=node.gateway.bundles,
+            conditions=node.gateway.conditions,
+            records=node.records,
         ) as ingest:
             before = time.process_time()
             started = time.perf_counter()
-            async for units in ingest.load(cut(find([source]))):
-                stored += sum(unit.stored for unit in units)
-                faults += sum(len(unit.faults) for unit in units)
+            async for batches in ingest.load(cut(find([source]))):
+                stored += sum(batch.stored for batch in batches)
+                faults += sum(len(batch.faults) for batch in batches)
             elapsed = time.perf_counter() - started
             main = time.process_time() - before
         writing = node.gateway.writing

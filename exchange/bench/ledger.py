@@ -43,7 +43,7 @@ _GRANT = Terms("1" * 32, 1, "active", "patient", Provision("permit", when=Condit
 
 
 def measure(*, fabric: bool, organisations: Sequence[int], seconds: float, grown: int = 0) -> list[Row]:
-    """All rows of one ledger; on Fabric the first number of `organisations` has them all, others the growth.
+    """Measure one ledger; on Fabric all rows for the first of `organisations`, the growth for the others.
 
     `seconds` is for each measurement. With `grown`, so many accesses are put on the first ledger behind
     that, to see what its size costs. Needs Fabric's programs for `fabric`.
@@ -130,7 +130,7 @@ class _Load:
     pairs: tuple[str, ...]
     recipient: str
     ratio: str
-    """What group commit should gain; nothing in particular where the ledger groups transactions itself."""
+    """The target of group commit's gain; empty where the ledger groups transactions itself."""
 
     def _request(self) -> AccessRequest:
         return AccessRequest(
@@ -145,18 +145,18 @@ class _Load:
         )
 
     async def grouped(self) -> None:
-        """As the gateway does it."""
+        """Ask as the gateway does."""
         request = self._request()
         answer = await self.client.authorize([SubjectRequest(bytes.fromhex(request.pair), request)])
         if answer.permit is None:
             raise RuntimeError("the bench's own consents do not permit")
 
     async def single(self) -> None:
-        """The same with a transaction of its own."""
+        """Ask with a transaction of its own."""
         await self.transactions.submit("access:authorize", encode(Authorize((self._request(),))))
 
     async def evaluated(self) -> None:
-        """A question that nothing is written for."""
+        """Ask a question that writes nothing."""
         await self.transactions.evaluate("consent:read", encode(ReadPair(secrets.choice(self.pairs))))
 
 
@@ -180,7 +180,7 @@ class _Measured:
 
 
 async def _concurrently(call: Callable[[], Awaitable[None]], count: int, seconds: float) -> _Measured:
-    """`count` callers, each with its next call as soon as the last is answered."""
+    """Run `count` callers, each with its next call as soon as the last is answered."""
     taken: list[float] = []
     started = time.perf_counter()
     end = started + seconds
@@ -205,17 +205,17 @@ class _Costs:
     data: dict[str, Path]
 
     def cpu(self) -> dict[str, float]:
-        """Seconds of processor time so far."""
+        """Return the seconds of processor time so far."""
         return {
             kind: sum(sum(one.cpu_times()[:2]) for one in found) for kind, found in self.processes.items()
         }
 
     def memory(self) -> dict[str, float]:
-        """Bytes resident: of the largest process of each kind."""
+        """Return the resident bytes of the largest process of each kind."""
         return {kind: max(one.memory_info().rss for one in found) for kind, found in self.processes.items()}
 
     def disk(self) -> dict[str, int]:
-        """Bytes of files, without what is only set aside for later."""
+        """Return the bytes of files, without space that is only allocated in advance."""
         return {kind: _size(path) for kind, path in self.data.items()}
 
 
@@ -288,7 +288,7 @@ async def _all(load: _Load, seconds: float, costs: _Costs) -> list[Row]:
 
 
 async def _grown(load: _Load, accesses: int, seconds: float) -> list[Row]:
-    """Accesses a second with an eighth, a quarter, half and all of `accesses` on the ledger besides."""
+    """Measure with an eighth, a quarter, half and all of `accesses` on the ledger besides."""
     most, done = CONCURRENT[-1], 0
     rows: list[Row] = []
     for mark in (accesses // 8, accesses // 4, accesses // 2, accesses) if accesses else ():

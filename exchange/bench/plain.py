@@ -19,7 +19,7 @@ def create(path: Path, records: dict[str, bytes]) -> None:
 
 
 def app(path: Path) -> FastAPI:
-    """The unprotected route over the database at `path`."""
+    """Make the unprotected route over the database at `path`."""
     connection = sqlite3.connect(path, check_same_thread=False)
     plain = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 

@@ -1,4 +1,4 @@
-"""How a bench answers: rows, the machine's load, and one JSON object."""
+"""The answer of a bench: rows, the machine's load, and one JSON object."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` (0 to 1) of `values` do not exceed."""
+    """Return the value that `share` (0 to 1) of `values` do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def machine() -> dict[str, object]:
-    """What else this machine is doing, and what it is."""
+    """Describe the machine: its load, its cores, and its Python."""
     one, five, _ = os.getloadavg()
     return {
         "load_1": round(one, 2),

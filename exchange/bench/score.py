@@ -32,7 +32,7 @@ _AT_LEAST = ("exact_rows", "cohort_per_s", "ratio_concrete")
 def measure(
     *, test_rows: int | None, sweep: bool, concrete: Path | None, plot: Path | None, requests: int = 60
 ) -> list[Row]:
-    """All rows. `concrete` is a folder for Concrete ML's own environment, made there if need be; without it
+    """Measure all rows. `concrete` is a folder for Concrete ML's own environment, made if need be; without it
     nothing is compared with Concrete ML. `plot` is a folder for a picture of a sweep.
     """
     from analytics.bench.encrypted_scoring import score_rows  # noqa: PLC0415 - seconds for other benches

@@ -14,7 +14,7 @@ from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.verify import LedgerReport, verify
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 _BATCH = 250
 _ALONE = 50  # a fiftieth of the records: each has a block, and a flush to disk, of its own
@@ -56,7 +56,7 @@ def _each(report: LedgerReport) -> float:
 async def _write(path: Path, key: Path, records: int, *, together: int = _BATCH) -> None:
     client = LedgerClient(EmbeddedLedger.open(path, key=key, msp_id=_MSP))
     await client.found_policy(founding_policy([_MSP]))
-    with Work("writing", total=records, go_on="start again", counted="records") as work:
+    with TrackedWork("writing", total=records, go_on="start again", counted="records") as work:
         at_once = 4 if together > 1 else 1  # what is asked at once shares a block
         for start in range(0, records, together * at_once):
             end = min(start + together * at_once, records)

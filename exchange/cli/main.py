@@ -25,6 +25,7 @@ _COMMANDS = {
 _GROUPS = {
     "client": "node.clients",
     "token": "node.token",
+    "jobs": "node.jobs",
     "model": "risk.model",
     "policy": "node.policy",
     "evaluator": "risk.evaluator",
@@ -44,7 +45,7 @@ def _tell_version(asked: bool) -> None:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The command for `arguments`: with only the group that they name, or with all of them for its help."""
+    """Build the command for `arguments`: with the group that they name, or with all of them for its help."""
     app = typer.Typer(
         name="consentry",
         help=_HELP,
@@ -75,7 +76,7 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the `consentry` command."""
+    """Run the `consentry` command: its entry point."""
     run(_command)
 
 

@@ -1,4 +1,4 @@
-"""What several commands take: the node's folder, and the kind of its ledger."""
+"""Options of several commands: the node's folder, and the kind of its ledger."""
 
 from __future__ import annotations
 

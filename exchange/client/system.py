@@ -23,7 +23,7 @@ class ClientError(ExchangeError):
 
 
 def read_key(path: Path) -> PrivateKey:
-    """The private key in a PEM file.
+    """Read the private key in a PEM file.
 
     Raises:
         ClientError: the file holds no P-384 or RSA key.
@@ -62,7 +62,7 @@ class SystemClient:
     _expires: float = 0.0
 
     def token(self, http: httpx.Client) -> str:
-        """An access token that holds for at least another half minute.
+        """Return an access token that holds for at least another half minute.
 
         Raises:
             ClientError: the gateway refused.

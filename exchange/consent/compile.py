@@ -1,12 +1,12 @@
-"""From a FHIR `Consent` to the terms that the ledger holds, one set per recipient that it concerns.
+"""The compiler from a FHIR `Consent` to terms on the ledger, one set per recipient that it concerns.
 
-1. Compiling reads all of a consent into a draft, or refuses it: nothing in it is dropped in silence.
-2. A draft is kept encrypted. From it the terms of one pair are made, with only what concerns that
-   recipient, and with pseudonyms and digests that hold for that pair alone.
-3. What the way from consent to terms leaves out or rounds never widens. A rule that names only others has
-   no effect for this recipient, and its exceptions have none either. Times are rounded to the minute so
-   that two pairs share no unusual value: what permits gets shorter, what denies gets longer, and where a
-   rule does both, the broken minute is denied.
+1. Compiling reads all of a consent, or refuses it: no part of it is dropped in silence.
+2. A compiled consent is kept encrypted. The terms of one pair are made from it, with only the rules that
+   concern that recipient, and with pseudonyms and digests that hold for that pair alone.
+3. Omissions and rounding never widen a consent. A rule that names only others has no effect for this
+   recipient, and its exceptions have none either. Times are rounded to the minute so that two pairs share
+   no unusual value: a permission gets shorter, a denial gets longer, and where a rule does both, the broken
+   minute is denied.
 
 `docs/consent.md` defines the meaning of a consent.
 
@@ -24,7 +24,15 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chaincode.consent.model import Actor, Condition, Effect, Provision, Reference, Terms
-from exchange.consent.provisions import ACT_CODE, PERSON_TYPES, Named, Reader, Rule, denies, is_certain
+from exchange.consent.provisions import (
+    ACT_CODE,
+    PERSON_TYPES,
+    ConsentReader,
+    NamedEntity,
+    NamedProvision,
+    denies,
+    is_certain,
+)
 from exchange.consent.rounding import rounded
 from exchange.errors import InvalidResourceError
 from exchange.fhir.code_systems import canonical
@@ -34,7 +42,7 @@ SALT_BYTES: Final = 32
 
 SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope|patient-privacy"
 CATEGORY: Final = "http://loinc.org|59284-0"
-"""LOINC "Patient Consent", the category that a consent which decides must have."""
+"""LOINC "Patient Consent", the category that an active consent must have."""
 
 _OTHER_CATEGORIES = frozenset({"http://loinc.org|64292-6", f"{ACT_CODE}|IDSCL", f"{ACT_CODE}|INFA"})
 _STATUS: Mapping[str, Literal["active", "inactive", "unfiled"]] = {
@@ -54,31 +62,31 @@ _DIRECTIVES = frozenset(
         *("OPTIN", "OPTINR", "OPTOUT", "OPTOUTE"),
     }
 )
-"""Consent directives of v3 ActCode: who states one by another code system meant something by it."""
-_SILENT = Rule("none")
+"""Consent directives of v3 ActCode, which are not ignored under another code system either."""
+_SILENT = NamedProvision("none")
 
 
-class ConsentDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A consent as compiled: it names people and places, so it is kept encrypted and never on the ledger.
+class CompiledConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A compiled consent: it names people and places, so it is kept encrypted and never on the ledger.
 
-    `status` is `unfiled` for a consent that is only drafted or proposed: no terms come of it. `root` says
-    nothing unless the consent is active.
+    `status` is `unfiled` for a consent that is only drafted or proposed: it has no terms and is not
+    published. `root` has a meaning for an active consent only.
     """
 
     id: str
     version: int
     status: Literal["active", "inactive", "unfiled"]
     attested: Literal["patient", "organization"]
-    root: Rule
+    root: NamedProvision
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PairContext:
-    """What terms for one pair are made with.
+    """The recipient, salt and members that the terms of one pair are made with.
 
     `salt` is the pair's secret of 32 bytes. `members` maps each name that a consent may give an
     organisation, a reference or an identifier (`system|value`), to its MSP id. Names of organisations that
-    left stay in it: a name that is not in it might be anybody's, and is read so.
+    left stay in it: a name that is not in it might be any organisation's, and is read so.
     """
 
     recipient: str
@@ -98,17 +106,17 @@ def compile_consent(
     now: int,
     members: Mapping[str, str] | None = None,
     base: str = "",
-) -> ConsentDraft:
-    """What a valid R4 `Consent` decides, for whatever recipients there are.
+) -> CompiledConsent:
+    """Compile a valid R4 `Consent` for all recipients.
 
     `now` is in milliseconds since 1970 UTC: a start that has passed is left out. With `members` (as in
-    `PairContext`), an organisation that none of them is refuses the consent. `base` is this server's FHIR
+    `PairContext`), a consent that names another organisation is refused. `base` is this server's FHIR
     base URL: references under it count as relative.
 
     Raises:
-        InvalidResourceError: something is unsupported, unknown or can't be resolved; each with its path.
+        InvalidResourceError: elements are unsupported, unknown or can't be resolved; each with its path.
     """
-    reader = Reader(base)
+    reader = ConsentReader(base)
     logical_id = resource.get("id")
     if not isinstance(logical_id, str) or not logical_id:
         reader.wrong("Consent.id", "is missing", "required")
@@ -116,7 +124,7 @@ def compile_consent(
     root = _SILENT
     if status is None:
         reader.wrong("Consent.status", "is not a status that is supported", "code-invalid")
-    elif status != "inactive":  # what is over may be over in any words: taking back never fails
+    elif status != "inactive":  # an ended consent may have any content: revoking never fails
         for path in _modifiers("Consent", resource):
             reader.wrong(path, "changes the meaning in a way that is not understood")
         if status == "active":
@@ -125,55 +133,56 @@ def compile_consent(
                 _check_organizations(reader, root, members)
     if reader.problems or status is None:
         raise InvalidResourceError("the consent can't be enforced as it is", problems=reader.problems)
-    return ConsentDraft(str(logical_id), version, status, attested, rounded(root, now))
+    return CompiledConsent(str(logical_id), version, status, attested, rounded(root, now))
 
 
-def concerns(draft: ConsentDraft, recipient: str, members: Mapping[str, str]) -> bool:
-    """Whether `draft` has terms for `recipient` (an MSP id); one that is over may concern anybody."""
-    if draft.status == "active":
-        return _cut(draft.root, recipient, members) is not None
-    return draft.status == "inactive"
+def concerns(consent: CompiledConsent, recipient: str, members: Mapping[str, str]) -> bool:
+    """Return whether a consent has terms for `recipient` (an MSP id); an ended one may concern anyone."""
+    if consent.status == "active":
+        return _cut(consent.root, recipient, members) is not None
+    return consent.status == "inactive"
 
 
-def terms_for(draft: ConsentDraft, context: PairContext) -> Terms | None:
-    """The terms of `draft` for one pair; None where it is unfiled or nothing in it concerns the recipient."""
-    if not concerns(draft, context.recipient, context.members):
+def terms_for(consent: CompiledConsent, context: PairContext) -> Terms | None:
+    """Return the terms for one pair; None where a consent is unfiled or does not concern the recipient."""
+    if not concerns(consent, context.recipient, context.members):
         return None
-    root = _cut(draft.root, context.recipient, context.members)
+    root = _cut(consent.root, context.recipient, context.members)
     return Terms(
-        id=terms_id(draft, context),
-        version=draft.version,
-        status="active" if draft.status == "active" else "inactive",
-        attested=draft.attested,
+        id=terms_id(consent, context),
+        version=consent.version,
+        status="active" if consent.status == "active" else "inactive",
+        attested=consent.attested,
         root=_pseudonymous(root or _SILENT, context.salt),
     )
 
 
-def terms_id(draft: ConsentDraft, context: PairContext) -> str:
-    """The pseudonym that `draft` has within one pair, whether or not it has terms there."""
-    return _digest(context.salt, "consent", draft.id)
+def terms_id(consent: CompiledConsent, context: PairContext) -> str:
+    """Return a consent's pseudonym within one pair, whether or not it has terms there."""
+    return _digest(context.salt, "consent", consent.id)
 
 
 def person_digest(salt: bytes, person: str) -> str:
-    """How a pair's terms and requests name `person`, a reference as `person_named` gives it: 32 hex digits.
+    """Return the digest of `person` in a pair's terms and requests: 32 hexadecimal digits.
 
-    Anything else does not say who it is: the digest is empty, and the rules take that for unstated.
+    `person` is a reference as from `person_named`. Any other text names no person: the digest is empty, and
+    the rules take that for unstated.
     """
     return _digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
 
 
 def person_named(user: str, base: str) -> tuple[str, bool]:
-    """The person that a request's `user` names, and whether other names may be that person's too.
+    """Return the person that a request's `user` names, and whether that person may have other names.
 
-    Consents name people by reference, so a user is compared only if given as one: `Practitioner/1`, be it
-    under `base`, this server's FHIR base URL. What is no reference gives an empty name.
+    Consents name people by reference, so a user is compared only if given as a reference: `Practitioner/1`,
+    also under `base`, this server's FHIR base URL. The name is empty for any other text.
     """
     name = literal(user, base)
     return (name, not is_certain(name)) if _PERSON.fullmatch(name) else ("", False)
 
 
 def reference_digest(salt: bytes, reference: str) -> str:
-    """How a pair's terms name the record `reference` (`Type/id`): 32 hexadecimal digits."""
+    """Return the digest of the record `reference` (`Type/id`) in a pair's terms: 32 hexadecimal digits."""
     return _digest(salt, "reference", reference)
 
 
@@ -184,7 +193,7 @@ def _digest(salt: bytes, kind: str, text: str) -> str:
 # --- Reading -------------------------------------------------------------------------------------------
 
 
-def _base_rule(reader: Reader, resource: dict[str, Any]) -> Rule:
+def _base_rule(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvision:
     if resource.get("implicitRules") is not None:
         reader.wrong("Consent.implicitRules", "changes the meaning in a way that is not understood")
     if set(reader.concept("Consent.scope", resource.get("scope"))) - {SCOPE}:
@@ -206,11 +215,11 @@ def _base_rule(reader: Reader, resource: dict[str, Any]) -> Rule:
     return _root(reader, resource)
 
 
-def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
+def _root(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvision:
     opted = _opted(reader, resource.get("policyRule"))
     provision = resource.get("provision")
     if provision is None:
-        return Rule(_BASE.get(opted, "none"))
+        return NamedProvision(_BASE.get(opted, "none"))
     typed = isinstance(provision, dict) and "type" in provision
     nested = isinstance(provision, dict) and bool(provision.get("provision"))
     base: Effect = "none" if opted == "OPTOUT" and nested else _BASE.get(opted, "none")
@@ -226,13 +235,13 @@ def _root(reader: Reader, resource: dict[str, Any]) -> Rule:
     return root
 
 
-def _opted(reader: Reader, policy_rule: Any) -> str:
+def _opted(reader: ConsentReader, policy_rule: Any) -> str:
     codings = policy_rule.get("coding", ()) if isinstance(policy_rule, dict) else ()
     opted = set()
     for n, coding in enumerate(codings):
         code = str(coding.get("code", "")).strip()
         if canonical(str(coding.get("system", ""))) != ACT_CODE:
-            known = code.upper() not in _DIRECTIVES  # a policy by its name gives no opinion
+            known = code.upper() not in _DIRECTIVES  # the name of a policy neither opts in nor out
         else:
             known = code in _BASE
             opted.add(code)
@@ -258,7 +267,7 @@ def _modifiers(path: str, value: Any) -> Iterator[str]:
 
 
 def _check_organizations(
-    reader: Reader, rule: Rule, members: Mapping[str, str], path: str = "Consent.provision"
+    reader: ConsentReader, rule: NamedProvision, members: Mapping[str, str], path: str = "Consent.provision"
 ) -> None:
     if any(actor.kind == "organization" and actor.name not in members for actor in rule.when.actors):
         reader.wrong(f"{path}.actor", "names an organization that is not known here", "not-found")
@@ -269,16 +278,16 @@ def _check_organizations(
 # --- What concerns one recipient -----------------------------------------------------------------------
 
 
-def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
-    """`rule` as it is for `recipient`, the only organisation left in it; None where it has no effect."""
+def _cut(rule: NamedProvision, recipient: str, members: Mapping[str, str]) -> NamedProvision | None:
+    """Cut `rule` to `recipient`, the only organisation left in it; None where it has no effect."""
     actors = rule.when.actors
     names = [actor.name for actor in actors if actor.kind == "organization"]
     if any(members.get(name) == recipient for name in names):
-        actors = (Named("organization", recipient),)
+        actors = (NamedEntity("organization", recipient),)
     elif any(name not in members for name in names):
-        # It might be the recipient under a name that nobody told us: then it may deny, and not permit.
+        # It might be the recipient under an unknown name: then it may deny, and not permit.
         when = msgspec.structs.replace(rule.when, actors=())
-        return Rule(rule.effect, when, (Rule("deny"),)) if denies(rule) else None
+        return NamedProvision(rule.effect, when, (NamedProvision("deny"),)) if denies(rule) else None
     elif names:
         actors = tuple(actor for actor in actors if actor.kind != "organization")
         if not actors:
@@ -287,10 +296,10 @@ def _cut(rule: Rule, recipient: str, members: Mapping[str, str]) -> Rule | None:
     exceptions = tuple(exception for exception in cut if exception is not None)
     if rule.effect == "none" and not exceptions:
         return None
-    return Rule(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
+    return NamedProvision(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
 
 
-def _pseudonymous(rule: Rule, salt: bytes) -> Provision:
+def _pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
     when = rule.when
     return Provision(
         rule.effect,
@@ -315,13 +324,13 @@ def _pseudonymous(rule: Rule, salt: bytes) -> Provision:
     )
 
 
-def _actor(actor: Named, salt: bytes) -> Actor:
+def _actor(actor: NamedEntity, salt: bytes) -> Actor:
     if actor.kind == "person":
         return Actor("person", person_digest(salt, actor.name))
     return Actor("role" if actor.kind == "role" else "organization", actor.name)
 
 
-def _reference(named: Named, salt: bytes) -> Reference:
+def _reference(named: NamedEntity, salt: bytes) -> Reference:
     digest = reference_digest(salt, named.name)
     if named.kind == "dependents":
         return Reference("dependents", digest)

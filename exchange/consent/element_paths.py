@@ -1,4 +1,4 @@
-"""Where each resource type keeps what consent asks about: what it is of, when it was, who wrote it.
+"""The element paths of each resource type that consent rules need: codes, times and authors.
 
 Paths are of FHIR R4 elements below the resource; `[x]` is a choice of types, a pair is a start and an end.
 

@@ -1,11 +1,11 @@
-"""What one pair should hold of all consents of its subject: pure, from drafts to terms.
+"""The terms that one pair is expected to hold of all consents of its subject; pure functions.
 
-1. A consent that is active for the recipient is held with its terms.
-2. A consent that is not (any more), and of which the pair may hold a version, is held as ended. The pair
-   may hold one if the ledger was ever asked to put one there, whatever became of that.
-3. Any other consent is none of the pair's: writing it there would only join the pairs of one patient.
+1. A consent that is active for the recipient is expected with its terms.
+2. A consent that is not active (any more), and of which the pair may hold a version, is expected as ended.
+   The pair may hold one if it was ever requested on the ledger, with any result.
+3. Any other consent is not expected: writing it there would only link the pairs of one patient.
 
-What a pair would have to hold is measured, with the contract's own bounds, before a consent is stored.
+The expected terms of a pair are measured, with the contract's own bounds, before a consent is stored.
 """
 
 from __future__ import annotations
@@ -15,49 +15,49 @@ from collections.abc import Container, Iterable, Mapping
 from chaincode.consent.limits import HELD, check_active, check_terms
 from chaincode.consent.model import ALWAYS, Provision, Terms
 from chaincode.errors import BadArgumentError
-from exchange.consent.compile import ConsentDraft, PairContext, concerns, terms_for, terms_id
+from exchange.consent.compile import CompiledConsent, PairContext, concerns, terms_for, terms_id
 from exchange.errors import Problem, TooCostlyError
 
 _SILENT = Provision("none")
 
 
-def terms_held(
-    drafts: Mapping[bytes, ConsentDraft], context: PairContext, noted: Container[bytes]
+def expected_terms(
+    consents: Mapping[bytes, CompiledConsent], context: PairContext, requested: Container[bytes]
 ) -> dict[bytes, Terms]:
-    """The terms that one pair should hold, by the reference of their consent.
+    """Return the terms that one pair is expected to hold, by the reference of their consent.
 
-    `drafts` are all consents of the subject, by reference; `noted` are those that the ledger was ever asked
-    to put into this pair.
+    `consents` are all of the subject, by reference; `requested` are those that were ever requested on the
+    ledger for this pair.
     """
-    held = {}
-    for reference, draft in drafts.items():
-        terms = _active(draft, context)
+    expected = {}
+    for reference, consent in consents.items():
+        terms = _active(consent, context)
         if terms is not None:
-            held[reference] = terms
-        elif reference in noted:
-            held[reference] = Terms(
-                id=terms_id(draft, context),
-                version=draft.version,
+            expected[reference] = terms
+        elif reference in requested:
+            expected[reference] = Terms(
+                id=terms_id(consent, context),
+                version=consent.version,
                 status="inactive",
-                attested=draft.attested,
+                attested=consent.attested,
                 root=_SILENT,
             )
-    return held
+    return expected
 
 
-def may_permit(held: Iterable[Terms], recipient: str, now: int) -> bool:
-    """Whether `held` could permit `recipient` anything, at `now` (ms since 1970 UTC) or later.
+def may_permit(terms: Iterable[Terms], recipient: str, now: int) -> bool:
+    """Return whether `terms` could permit `recipient` anything, at `now` (ms since 1970 UTC) or later.
 
-    It errs on the side of yes, but for what plainly permits nothing: ended, expired, denied as a whole.
+    When in doubt the answer is yes; it is no for terms that are ended, expired or denied as one.
     """
-    active = [terms.root for terms in held if terms.status == "active"]
+    active = [one.root for one in terms if one.status == "active"]
     return not any(_denies_all(root, recipient) for root in active) and any(
         _permits(root, recipient, now) for root in active
     )
 
 
 def check_bounds(
-    drafts: Mapping[bytes, ConsentDraft],
+    consents: Mapping[bytes, CompiledConsent],
     changed: Iterable[bytes],
     contexts: Iterable[PairContext],
     *,
@@ -65,20 +65,19 @@ def check_bounds(
 ) -> None:
     """Refuse consents of one subject that some pair could not hold, before they are stored.
 
-    `drafts` are all of them as they would be, `changed` the references of those that are new or changed,
-    `contexts` one for each recipient that there may be. Ending a consent is never refused; what is `added`
-    counts.
+    `consents` are all of them after the change, `changed` the references of new or changed ones, `contexts`
+    one for each possible recipient. Ending a consent is never refused; their number counts if one is `added`.
 
     Raises:
-        TooCostlyError: naming the bound.
+        TooCostlyError: a bound is exceeded; the message names it.
     """
-    if added and len(drafts) > HELD:
+    if added and len(consents) > HELD:
         raise _too_costly(f"a patient has more than {HELD} consents, those that are over included")
-    growing = [drafts[reference] for reference in changed if drafts[reference].status == "active"]
+    growing = [consents[reference] for reference in changed if consents[reference].status == "active"]
     for context in contexts:
-        if not any(concerns(draft, context.recipient, context.members) for draft in growing):
+        if not any(concerns(consent, context.recipient, context.members) for consent in growing):
             continue
-        active = [terms for terms in (_active(draft, context) for draft in drafts.values()) if terms]
+        active = [terms for terms in (_active(consent, context) for consent in consents.values()) if terms]
         try:
             for terms in active:
                 check_terms(terms)
@@ -92,8 +91,8 @@ def _too_costly(bound: str) -> TooCostlyError:
     return TooCostlyError("the consent is more than the ledger takes", problems=[problem])
 
 
-def _active(draft: ConsentDraft, context: PairContext) -> Terms | None:
-    return terms_for(draft, context) if draft.status == "active" else None
+def _active(consent: CompiledConsent, context: PairContext) -> Terms | None:
+    return terms_for(consent, context) if consent.status == "active" else None
 
 
 def _permits(rule: Provision, recipient: str, now: int) -> bool:
@@ -119,8 +118,7 @@ def _denies_all(rule: Provision, recipient: str) -> bool:
             )
         ):
             return False
-    # Whatever it says apart, an exception that denies all decides; and of what denies, only an exception
-    # could make something else.
+    # An exception that denies all decides, and only an exception can change a rule that denies.
     return any(_denies_all(exception, recipient) for exception in rule.exceptions) or (
         rule.effect == "deny" and not rule.exceptions
     )

@@ -1,7 +1,7 @@
-"""Reading the provisions of a FHIR `Consent`: every element is understood, or the consent is refused.
+"""The reader of a FHIR `Consent`'s provisions: every element is understood, or the consent is refused.
 
-What comes out names organisations, people and records as the consent does. `exchange.consent.compile` makes
-from it what the ledger may see.
+The result names organisations, people and records as the consent does. `exchange.consent.compile` turns it
+into terms that the ledger may see.
 
 Source: https://hl7.org/fhir/R4/consent.html and the code systems that it binds.
 """
@@ -38,13 +38,13 @@ RECIPIENT_ROLES = frozenset(
     {f"{V3}ParticipationType|{code}" for code in ("IRCP", "NOT", "PRCP", "REFB", "REFT", "TRC")}
     | {f"{V3}RoleCode|{code}" for code in ("DELEGATEE", "GRANTEE")}
 )
-"""Roles that make an actor of a provision one who receives: v3 `IRCP` with all below it, and grantees."""
+"""Roles that make an actor of a provision a recipient: v3 `IRCP` with all below it, and grantees."""
 
 PERSON_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson"})
 """Resource types that stand for a person when an actor refers to them."""
 
 NOT_ONE_PERSON = ("CareTeam/", "PractitionerRole/")
-"""How references to a role or a team begin: the people in them have names of their own too."""
+"""Beginnings of references to a role or a team: the people in them have names of their own too."""
 
 _LOCAL = re.compile(rf"({TYPE})/{ID}")
 _ELSEWHERE = re.compile(rf"https?://\S+/({TYPE})/{ID}")
@@ -57,54 +57,54 @@ _RULE_PARTS = frozenset(
 )
 
 
-class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NamedEntity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An actor or a record by the name that the consent gives it.
 
     `kind` is an actor's kind or the meaning of a data reference. `name` is a reference (`Practitioner/1`),
-    or `system|value` for what is named by identifier.
+    or `system|value` where the consent gives an identifier.
     """
 
     kind: Literal["organization", "role", "person", "instance", "dependents", "authoredby"]
     name: str
 
 
-class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class NamedCondition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """As `chaincode.consent.model.Condition`, with names in place of pseudonyms and digests."""
 
     period: Period | None = None
-    actors: tuple[Named, ...] = ()
+    actors: tuple[NamedEntity, ...] = ()
     actions: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     data_period: Period | None = None
-    references: tuple[Named, ...] = ()
+    references: tuple[NamedEntity, ...] = ()
 
 
-class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class NamedProvision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """As `chaincode.consent.model.Provision`, with names in place of pseudonyms and digests."""
 
     effect: Effect
-    when: Conditions = Conditions()
-    exceptions: tuple[Rule, ...] = ()
+    when: NamedCondition = NamedCondition()
+    exceptions: tuple[NamedProvision, ...] = ()
 
 
-def denies(rule: Rule) -> bool:
-    """Whether `rule` or any exception in it denies."""
+def denies(rule: NamedProvision) -> bool:
+    """Return whether `rule` or any exception in it denies."""
     return rule.effect == "deny" or any(denies(exception) for exception in rule.exceptions)
 
 
 def is_certain(person: str) -> bool:
-    """Whether the reference `person` is the one name that its human goes by here.
+    """Return whether the reference `person` is the only name of its human on this server.
 
-    A role is held by somebody who has a name too, and another server's names may be of people known here.
+    The holder of a role has a name too, and another server's names may be of people known here.
     """
     return _LOCAL.fullmatch(person) is not None and not person.startswith(NOT_ONE_PERSON)
 
 
-class Reader:
-    """Collects what is wrong with one consent while its parts are read."""
+class ConsentReader:
+    """The reader of one consent, with the problems found so far."""
 
     def __init__(self, base: str = "") -> None:
         self._base = base
@@ -112,17 +112,17 @@ class Reader:
         self._rules = 0
 
     def wrong(self, path: str, message: str, code: str = "not-supported") -> None:
-        """Note that the element at `path` refuses the consent."""
+        """Add a problem of the element at `path`, for which the consent is refused."""
         self.problems.append(Problem(path, message, code))
 
-    def rule(self, path: str, resource: Any, *, base: Effect | None = None, depth: int = 1) -> Rule:
-        """The rule that a `provision` element states; `base` is the effect of a root without a type."""
+    def rule(self, path: str, resource: Any, *, base: Effect | None = None, depth: int = 1) -> NamedProvision:
+        """Read the rule of a `provision` element; `base` is the effect of a root without a type."""
         self._rules += 1
         if depth > MOST_DEPTH or self._rules > MOST_PROVISIONS:
             if not self.problems or self.problems[-1].code != "too-costly":
                 limits = f"at most {MOST_PROVISIONS} provisions, nested at most {MOST_DEPTH} deep"
                 self.wrong(path, limits, "too-costly")
-            return Rule("deny")
+            return NamedProvision("deny")
         element = self._object(path, resource, _RULE_PARTS)
         effect: Effect = "none"
         stated = element.get("type")
@@ -139,14 +139,14 @@ class Reader:
             self.rule(where, nested, depth=depth + 1)
             for where, nested in self._items(f"{path}.provision", element.get("provision"))
         )
-        rule = Rule(effect, conditions, exceptions)
+        rule = NamedProvision(effect, conditions, exceptions)
         if denies(rule):
             self._check_denied(path, conditions)
         return rule
 
-    def _check_denied(self, path: str, when: Conditions) -> None:
-        # Whoever asks or wrote under one name may be the same human under another, so who is denied must be
-        # certain: also where a rule permits somebody and denies a part of it again.
+    def _check_denied(self, path: str, when: NamedCondition) -> None:
+        # A requester or author may be the same human under another name, so a denied person must be certain:
+        # also where a rule permits a person and denies a part of it again.
         if any(actor.kind == "person" and not is_certain(actor.name) for actor in when.actors):
             self.wrong(
                 f"{path}.actor",
@@ -154,17 +154,17 @@ class Reader:
                 "to deny all others at a place, name the Organization",
             )
         if any(one.kind == "authoredby" and one.name.startswith(NOT_ONE_PERSON) for one in when.references):
-            self.wrong(f"{path}.data", "a denial by author names no role or team, but who is in it")
+            self.wrong(f"{path}.data", "a denial by author names no role or team, but the people in it")
 
-    def _conditions(self, path: str, element: dict[str, Any]) -> Conditions:
+    def _conditions(self, path: str, element: dict[str, Any]) -> NamedCondition:
         def each(name: str) -> Iterator[tuple[str, Any]]:
             return self._items(f"{path}.{name}", element.get(name))
 
         actions = _sorted(self._action(where, item) for where, item in each("action"))
         if actions and not _EXERCISED.intersection(actions):
             exercised = ", ".join(sorted(_EXERCISED))
-            self.wrong(f"{path}.action", f"nothing is done here that this is about: name one of {exercised}")
-        return Conditions(
+            self.wrong(f"{path}.action", f"names no action that is done here: name one of {exercised}")
+        return NamedCondition(
             period=self._period(f"{path}.period", element.get("period")),
             actors=_unique(self._actor(where, item) for where, item in each("actor")),
             actions=actions,
@@ -179,7 +179,7 @@ class Reader:
         )
 
     def concept(self, path: str, item: Any) -> list[str]:
-        """The codes (`system|code`) of a CodeableConcept, which are translations of one another."""
+        """Read the codes (`system|code`) of a CodeableConcept, which are translations of one another."""
         element = self._object(path, item, frozenset({"id", "coding", "text"}))
         codes = [
             self.coding(where, one) for where, one in self._items(f"{path}.coding", element.get("coding"))
@@ -189,7 +189,7 @@ class Reader:
         return [code for code in codes if code]
 
     def coding(self, path: str, item: Any) -> str:
-        """`system|code` of a Coding in its one spelling; empty, and noted, where it can't be matched."""
+        """Read a Coding as canonical `system|code`; empty, with a problem, where it can't be matched."""
         stated = self._stated(path, item)
         text = coded(*stated.split("|")) if stated else ""
         if not is_known(text):
@@ -254,7 +254,7 @@ class Reader:
             self.wrong(path, "needs a start or an end", "required")
         return found
 
-    def _actor(self, path: str, item: Any) -> Named | None:
+    def _actor(self, path: str, item: Any) -> NamedEntity | None:
         element = self._object(path, item, frozenset({"id", "role", "reference"}))
         for role in self.concept(f"{path}.role", element.get("role", {})):
             if role not in RECIPIENT_ROLES:
@@ -265,17 +265,17 @@ class Reader:
             return None
         target, name, by_identifier = reference
         if target == "Organization":
-            return Named("organization", name)
+            return NamedEntity("organization", name)
         if target == "PractitionerRole" and by_identifier:
-            return Named("role", name)
+            return NamedEntity("role", name)
         if target in PERSON_TYPES and not by_identifier:
-            return Named("person", name)
+            return NamedEntity("person", name)
         self.wrong(
             path, "an actor is an Organization, a person by reference or a PractitionerRole by identifier"
         )
         return None
 
-    def _data(self, path: str, item: Any) -> Named | None:
+    def _data(self, path: str, item: Any) -> NamedEntity | None:
         element = self._object(path, item, frozenset({"id", "meaning", "reference"}))
         meaning = element.get("meaning")
         reference = self._reference(f"{path}.reference", element.get("reference"))
@@ -288,10 +288,10 @@ class Reader:
         if by_identifier or _LOCAL.fullmatch(name) is None:
             self.wrong(f"{path}.reference", "names a record of this server: Type/id")
             return None
-        return Named(meaning, name)
+        return NamedEntity(meaning, name)
 
     def _reference(self, path: str, item: Any) -> tuple[str, str, bool] | None:
-        # The type of the target, its name, and whether that is an identifier.
+        # Returns the type of the target, its name, and whether that is an identifier.
         if item is None:
             self.wrong(path, "is missing", "required")
             return None
@@ -302,7 +302,7 @@ class Reader:
             return None
         if identifier is not None:
             return self._identified(path, identifier, kind)
-        # A version of a record is less than the record: to permit that much would permit too much.
+        # A version is less than its record, so a permission for the record would permit too much.
         name = literal(text, self._base) if isinstance(text, str) and "/_history/" not in text else ""
         match = _LOCAL.fullmatch(name) or _ELSEWHERE.fullmatch(name)
         if not match:
@@ -335,7 +335,7 @@ class Reader:
             self.wrong(path, "is an object", "structure")
             return {}
         for name in value:
-            if name not in parts and name != "modifierExtension":  # those are looked for everywhere
+            if name not in parts and name != "modifierExtension":  # checked for everywhere
                 self.wrong(f"{path}.{name}", "is not supported in a consent that decides", "not-supported")
         return value
 
@@ -347,5 +347,5 @@ def _sorted(values: Iterator[str]) -> tuple[str, ...]:
     return tuple(sorted({value for value in values if value}))
 
 
-def _unique(values: Iterator[Named | None]) -> tuple[Named, ...]:
+def _unique(values: Iterator[NamedEntity | None]) -> tuple[NamedEntity, ...]:
     return tuple(sorted({value for value in values if value is not None}, key=lambda v: (v.kind, v.name)))

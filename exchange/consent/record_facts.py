@@ -1,20 +1,20 @@
-"""What one record is, for the rules of consent: its codes, labels, time, links and authors.
+"""The facts of one record for the rules of consent: its codes, labels, time, links and authors.
 
-Where a record leaves something open, that is said too (see
-`chaincode.consent.obligations.RecordFacts`), for a rule that denies reaches what it might be about:
+A rule that denies applies to every record that it might be about. So facts that a record leaves open are
+given as open (see `chaincode.consent.obligations.RecordFacts`):
 
-- what it is about might have any code where that is not said, kept in another record, or of a code system
-  whose OID nobody here knows; and so might all else that should have a code and is given in words alone;
+- the subject matter might have any code where the code is missing, kept in another record, or of a code
+  system with an unknown OID; the same holds for any other concept that is given in words alone;
 - a code of a system that is not recognised might be that code of any system, and the case of a code might
   be wrong;
-- a label without a system, or of one that holds no security labels, might be any label; one that is broad
+- a label without a system, or of a system that holds no security labels, might be any label; a broad label
   (`BH`) might mean each of those below it (`PSY`);
-- a link that is no `Type/id` of this server might lead to any record, and what is contained might be one;
-- an author might be anybody where none is stated, or where it is a role or a team;
-- a time with an offset might be meant by the clock on the wall: it counts by that and by the instant.
+- a link that is no `Type/id` of this server might lead to any record, and a contained resource might be one;
+- an author might be any person where none is stated, or where the author is a role or a team;
+- a time with an offset might be meant by local time: it counts by that and by the instant.
 
-The record's labels are those of `meta.security`, wherever they stand in it, those of documents it
-describes, a composition's confidentiality, and labels on single elements (DS4P): a record goes as a whole.
+The record's labels are those of `meta.security` at any depth, those of documents that it describes, a
+composition's confidentiality, and labels on single elements (DS4P), because a record is disclosed as one.
 So its classes are its own type and those of the records within it, but for types of the directory.
 """
 
@@ -52,26 +52,26 @@ _FREE_TEXT = (
     "Annotation",
     "identifier.type",
 )
-"""How names of elements end that may look like a concept in words and are no concept."""
+"""Endings of the names of elements that look like a concept in words and are none."""
 _INLINE_LABEL = "/extension-inline-sec-label"
 _LABEL_SYSTEMS = frozenset(
     {CONFIDENTIALITY_SYSTEM, ACT_CODE, f"{V3}ActReason", f"{V3}ObservationValue", f"{V3}ActUSPrivacyLaw"}
 )
 """Code systems of security labels: those of FHIR's value set `security-labels`, and privacy law."""
 _TIMELESS = ("Age", "Range", "String", "CodeableConcept")
-"""Types in which a choice of time may end and tell no time, as `onsetAge` does."""
+"""Types of a choice of time that have no time, as in `onsetAge`."""
 _OFFSET = re.compile(r"(T.*)[+-]\d\d:\d\d")
 
 
 def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str = "") -> RecordFacts:
-    """The facts of a valid R4 `resource`, whose own reference (`Type/id`) is `reference`.
+    """Return the facts of a valid R4 `resource` with the reference (`Type/id`) `reference`.
 
     `salt` is that of the pair for which it may be released (`exchange.consent.compile.PairContext`).
     `base` is this server's FHIR base URL: references under it count as relative.
     """
     kind = str(resource["resourceType"])
     found = _Findings(salt, base)
-    found.look_into(resource)
+    found.visit(resource)
     concepts = [_codes(concept) for concept in _concepts(kind, resource)]
     mentions = found.mentions
     for concept in concepts:
@@ -92,7 +92,7 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str
 
 
 class _Findings:
-    """What is found on a walk through the whole record, contained resources and entries included."""
+    """The findings of a walk through a record, contained resources and entries included."""
 
     def __init__(self, salt: bytes, base: str) -> None:
         self.classes: set[str] = set()
@@ -100,18 +100,18 @@ class _Findings:
         self.labels: set[str] = set()
         self.links: set[str] = set()
         self.words = False
-        """Whether something that should have a code is given in words alone."""
+        """True if a concept that should have a code is given in words alone."""
         self._salt, self._base = salt, base
 
-    def look_into(self, value: Any, name: str = "") -> None:
+    def visit(self, value: Any, name: str = "") -> None:
         if isinstance(value, list):
             for item in value:
-                self.look_into(item, name)
+                self.visit(item, name)
         elif isinstance(value, dict):
             self._note(value, name)
             for key, item in value.items():
                 if isinstance(item, dict | list):
-                    self.look_into(item, f"{name}.{key}" if name == "identifier" else key)
+                    self.visit(item, f"{name}.{key}" if name == "identifier" else key)
 
     def _note(self, value: dict[str, Any], name: str) -> None:
         if "resourceType" in value:
@@ -154,7 +154,7 @@ class _Findings:
             self.labels.update(_labels(coding))
 
     def _link(self, text: str) -> None:
-        if not text.startswith("#"):  # what is contained counts by itself
+        if not text.startswith("#"):  # a contained resource counts by itself
             match = _LOCAL.fullmatch(literal(text, self._base))
             self.links.add(reference_digest(self._salt, match[1]) if match else UNKNOWN)
 
@@ -167,7 +167,7 @@ def _stated(value: dict[str, Any]) -> tuple[str, str]:
 
 
 def _mentions(value: dict[str, Any]) -> Iterator[str]:
-    """All that a Coding might be, for rules that deny."""
+    """Yield every code that a Coding might be, for rules that deny."""
     system, code = _stated(value)
     for case in {code, code.upper(), code.lower()}:
         yield f"{system}|{case}"
@@ -195,7 +195,7 @@ def _concepts(kind: str, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _codes(concept: dict[str, Any]) -> frozenset[str]:
-    # A concept in words alone has no codes; nor does a coding in words alone help to tell what it is.
+    # A concept in words alone has no codes, and a coding in words alone adds none.
     return frozenset("|".join(_stated(coding)) for coding in concept.get("coding", ())) - {_ANYTHING}
 
 
@@ -225,7 +225,7 @@ def _all_of(values: list[tuple[str, Any]]) -> Period | None:
 
 
 def _from_to(starts: list[tuple[str, Any]], ends: list[tuple[str, Any]]) -> Period | None:
-    # What began and is not said to have ended goes on.
+    # A period that began without a stated end goes on.
     first, last = _all_of(starts) if starts else Period(), _all_of(ends) if ends else Period()
     if first is None or last is None:
         return None
@@ -239,7 +239,7 @@ def _span(name: str, value: Any) -> Period | None:
     datatype = "dateTime"
     if isinstance(value, dict):
         datatype = "Timing" if name.endswith("Timing") else "Period"
-    instant, wall = span(datatype, value), span(datatype, _by_the_clock(value))
+    instant, wall = span(datatype, value), span(datatype, _local_time(value))
     if instant is None or wall is None or instant == wall:
         return instant
     return Period(
@@ -248,13 +248,13 @@ def _span(name: str, value: Any) -> Period | None:
     )
 
 
-def _by_the_clock(value: Any) -> Any:
-    """`value` with all its times as the clock on the wall showed them, without their offset."""
+def _local_time(value: Any) -> Any:
+    """Return `value` with all its times as local times, without their offset."""
     if isinstance(value, str):
         return _OFFSET.sub(r"\1Z", value)
     if isinstance(value, dict):
-        return {name: _by_the_clock(item) for name, item in value.items()}
-    return [_by_the_clock(item) for item in value] if isinstance(value, list) else value
+        return {name: _local_time(item) for name, item in value.items()}
+    return [_local_time(item) for item in value] if isinstance(value, list) else value
 
 
 def _authors(kind: str, resource: dict[str, Any], salt: bytes, base: str) -> Iterator[str]:
@@ -273,7 +273,7 @@ def _authors(kind: str, resource: dict[str, Any], salt: bytes, base: str) -> Ite
 
 
 def _at(element: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The values at `path` with the names that they have in JSON, where a choice ends in its type."""
+    """Yield the values at `path` with their names in JSON, where a choice ends in its type."""
     step, _, rest = path.partition(".")
     if not step or not isinstance(element, dict):
         return

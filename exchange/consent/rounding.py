@@ -1,7 +1,7 @@
-"""Times of a consent to the minute, and never wider: what two pairs hold then shares no unusual value.
+"""The rounding of a consent's times to the minute, never wider: two pairs then share no unusual value.
 
-The second at which a patient said yes would tell that two pairs, of which the ledger shows nothing else in
-common, are hers. So periods are rounded:
+The second of a patient's consent would link two pairs of hers that have nothing else in common on the
+ledger. So periods are rounded:
 
 - a start that has passed is left out, since it has no effect any more;
 - a rule that with its exceptions only permits starts a little later and ends a little earlier;
@@ -15,38 +15,38 @@ from __future__ import annotations
 import msgspec
 
 from chaincode.consent.model import Period
-from exchange.consent.provisions import Conditions, Rule
+from exchange.consent.provisions import NamedCondition, NamedProvision
 
 MINUTE = 60_000
 """Milliseconds."""
 
-_DENY = Rule("deny")
+_DENY = NamedProvision("deny")
 
 
-def rounded(root: Rule, now: int) -> Rule:
-    """The whole consent with its times rounded; `now` in milliseconds since 1970 UTC."""
+def rounded(root: NamedProvision, now: int) -> NamedProvision:
+    """Round all times of a consent; `now` in milliseconds since 1970 UTC."""
     rules = _rounded(_handed_down(root) if root.effect == "none" else root, now)
     if len(rules) == 1:
         return rules[0]
-    return Rule("none", exceptions=tuple(rules))
+    return NamedProvision("none", exceptions=tuple(rules))
 
 
-def _handed_down(root: Rule) -> Rule:
+def _handed_down(root: NamedProvision) -> NamedProvision:
     period = root.when.period
     if period is None:
         return root
-    exceptions: list[Rule] = []
+    exceptions: list[NamedProvision] = []
     for exception in root.exceptions:
         both = _intersection(period, exception.when.period)
         if both is not None:
             exceptions.append(_at(exception, both))
-    return Rule("none", msgspec.structs.replace(root.when, period=None), tuple(exceptions))
+    return NamedProvision("none", msgspec.structs.replace(root.when, period=None), tuple(exceptions))
 
 
-def _rounded(rule: Rule, now: int) -> list[Rule]:
-    """What `rule` becomes: itself, with a rule for each broken minute, or nothing if no time is left."""
+def _rounded(rule: NamedProvision, now: int) -> list[NamedProvision]:
+    """Round `rule`: the rule itself and one for each broken minute, or none if no time is left."""
     exceptions = tuple(part for exception in rule.exceptions for part in _rounded(exception, now))
-    rule = Rule(rule.effect, rule.when, exceptions)
+    rule = NamedProvision(rule.effect, rule.when, exceptions)
     period = _without_past_start(rule.when.period, now)
     if period is None:
         return [_at(rule, None)]
@@ -72,16 +72,16 @@ def _rounded(rule: Rule, now: int) -> list[Rule]:
     return [_at(rule, shorter), *denied]
 
 
-def _denied(rule: Rule, period: Period | None) -> Rule:
-    # Denies wherever the rule would apply. The rule's effect stays, for it says how labels are read.
-    return _at(Rule(rule.effect, rule.when, (_DENY,)), period)
+def _denied(rule: NamedProvision, period: Period | None) -> NamedProvision:
+    # Denies wherever the rule would apply. The rule's effect stays, because labels are read by it.
+    return _at(NamedProvision(rule.effect, rule.when, (_DENY,)), period)
 
 
-def _at(rule: Rule, period: Period | None) -> Rule:
+def _at(rule: NamedProvision, period: Period | None) -> NamedProvision:
     if rule.when.period == period:
         return rule
-    when: Conditions = msgspec.structs.replace(rule.when, period=period)
-    return Rule(rule.effect, when, rule.exceptions)
+    when: NamedCondition = msgspec.structs.replace(rule.when, period=period)
+    return NamedProvision(rule.effect, when, rule.exceptions)
 
 
 def _without_past_start(period: Period | None, now: int) -> Period | None:
@@ -94,7 +94,7 @@ def _is_over(period: Period, now: int) -> bool:
     return period.end is not None and period.end <= now
 
 
-def _effects(rule: Rule) -> set[str]:
+def _effects(rule: NamedProvision) -> set[str]:
     return {rule.effect}.union(*(_effects(exception) for exception in rule.exceptions))
 
 

@@ -1,4 +1,4 @@
-"""What a security label about sensitivity includes: the hierarchy of v3 ActCode.
+"""The hierarchy of sensitivity labels in v3 ActCode.
 
 Source: https://terminology.hl7.org/CodeSystem-v3-ActCode.html, InformationSensitivityPolicy.
 """
@@ -24,5 +24,5 @@ SENSITIVITY: Mapping[str, tuple[str, ...]] = {
 
 
 def with_all_below(code: str) -> list[str]:
-    """The sensitivity `code` with all that it includes; any other code alone."""
+    """Return the sensitivity `code` with all that it includes; any other code alone."""
     return [code, *(lower for below in SENSITIVITY.get(code, ()) for lower in with_all_below(below))]

@@ -1,4 +1,4 @@
-"""FHIR's dates and periods as half-open spans of milliseconds, the way terms of consent hold time.
+"""FHIR's dates and periods as half-open spans of milliseconds, the form of time in terms of consent.
 
 A date without a time zone counts as a day in UTC, in consents and in records alike, so that the two are
 compared day by day.
@@ -13,12 +13,12 @@ from exchange.fhir.search.types import intervals
 
 
 def span(datatype: str, value: Any) -> Period | None:
-    """What a `date`, `dateTime`, `instant`, `Period` or `Timing` covers; None where it says no limit.
+    """Return the span of a `date`, `dateTime`, `instant`, `Period` or `Timing`; None without any limit.
 
     A FHIR period includes all of its end, so `2026-01-31` ends when February starts.
 
     Raises:
-        ValueError: it is no FHIR time, or ends before it starts.
+        ValueError: the value is no FHIR time, or ends before it starts.
     """
     try:
         ends = intervals.covered(datatype, value)

@@ -1,1 +1,1 @@
-"""Keys, sealed documents and search tokens; nothing here opens a document without a Permit."""
+"""Keys, sealed documents and search tokens; no document is opened without a Permit."""

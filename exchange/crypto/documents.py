@@ -1,12 +1,10 @@
-"""Seals document versions, and opens them for those who hold a Permit.
+"""Sealed document versions, which only a Permit opens.
 
 A version's key is HKDF-Expand(subject's data key, reference token and version); a record that concerns
 several patients takes all their keys, so that erasing any one of them erases it. The associated data are
-the reference token, the version, the content digest and whatever else the row says of the version (when
-it was written, whose it is, how it is found), so no row can stand in for another and none can be changed
-unseen. The digest
-is keyed by the subject: equal to that of an equal body of the same subject, and a guess at a body can't
-be tested without the key.
+the reference token, the version, the content digest and the rest of the row (time, subjects, index terms),
+so that no row can replace another and no change goes unnoticed. The digest is keyed by the subject: equal
+bodies of one subject have equal digests, and a guess at a body can't be tested without the key.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ class PermitError(Exception):
 class Envelope:
     """A sealed version as the store keeps it.
 
-    `digest` is the keyed content digest, `bound` what the row says beside it, as one canonical text of
-    bytes (the store's `binding`), and `sealed` the nonce and ciphertext.
+    `digest` is the keyed content digest, `bound` the rest of the row as canonical bytes (the store's
+    `binding`), and `sealed` the nonce and ciphertext.
     """
 
     reference: bytes
@@ -55,7 +53,7 @@ def _material(subjects: Sequence[SubjectKeys]) -> bytes:
 
 
 def _expand(material: bytes, info: bytes) -> bytes:
-    # HKDF-Expand with SHA-256 (RFC 5869, section 2.3), of which one block is all that is needed.
+    # HKDF-Expand with SHA-256 (RFC 5869, section 2.3), of which one block is enough.
     return hmac.digest(material, info + b"\x01", "sha256")
 
 
@@ -68,7 +66,7 @@ def _associated(reference: bytes, version: int, content_digest: bytes, bound: by
 
 
 def digest(subjects: Sequence[SubjectKeys], body: bytes) -> bytes:
-    """The 32-byte content digest of `body` as received."""
+    """Return the 32-byte content digest of `body` as received."""
     return hmac.digest(_material(subjects), b"consentry/digest/1" + body, "sha256")
 
 
@@ -91,7 +89,7 @@ def seal(
 
 
 def open_document(permit: Permit, subjects: Sequence[SubjectKeys], envelope: Envelope) -> bytes:
-    """The bytes that were sealed, for the holder of a Permit that covers every one of `subjects`.
+    """Open a document for the holder of a Permit that covers every one of `subjects`.
 
     Raises:
         PermitError: the permit is missing, stale or does not cover all subjects.
@@ -103,7 +101,7 @@ def open_document(permit: Permit, subjects: Sequence[SubjectKeys], envelope: Env
 
 
 def is_sound(subjects: Sequence[SubjectKeys], envelope: Envelope) -> bool:
-    """Whether a stored version verifies, for `consentry verify`: tells that and nothing of its content."""
+    """Return whether a stored version verifies, and nothing of its content, for `consentry verify`."""
     try:
         _open(subjects, envelope)
     except DamagedError:
@@ -122,18 +120,18 @@ def _open(subjects: Sequence[SubjectKeys], envelope: Envelope) -> bytes:
         raise DamagedError("a stored document does not verify; run `consentry verify`") from None
 
 
-def seal_side(keys: SubjectKeys, label: bytes, data: bytes) -> bytes:
-    """Encrypt what is kept about a subject beside its documents: compiled terms, details of log entries.
+def seal_metadata(keys: SubjectKeys, label: bytes, data: bytes) -> bytes:
+    """Encrypt metadata of a subject, such as compiled consents and details of log entries.
 
     `label` names the row that the bytes belong to; no other row's label opens them.
     """
     nonce = os.urandom(_NONCE_BYTES)
-    return nonce + AESGCM(keys.side).encrypt(nonce, data, label)
+    return nonce + AESGCM(keys.metadata).encrypt(nonce, data, label)
 
 
-def open_side(keys: SubjectKeys, label: bytes, sealed: bytes) -> bytes:
-    """Open what `seal_side` gave; such data are about a document, never a document."""
+def open_metadata(keys: SubjectKeys, label: bytes, sealed: bytes) -> bytes:
+    """Open sealed metadata of a subject, which are never a document."""
     try:
-        return AESGCM(keys.side).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
+        return AESGCM(keys.metadata).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
     except (InvalidTag, ValueError):
         raise DamagedError("stored data about a subject do not verify; run `consentry verify`") from None

@@ -19,14 +19,14 @@ from exchange.crypto.index_tokens import TOKEN_BYTES
 from exchange.vault.port import Vault
 
 _HALF = 32
-_SIDE_LABEL = b"consentry/side/1"
+_METADATA_LABEL = b"consentry/side/1"
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectKeys:
     """A subject's store token (16 bytes), data key and ledger secret (32 bytes each).
 
-    `side` is derived from the data key, for what is kept about the subject beside its documents.
+    `metadata` is derived from the data key and seals the subject's data other than documents.
     `name` is the patient's logical id, empty for the directory; it is kept inside the wrapped bytes, so
     that the log can name the patient and the database can't.
     """
@@ -35,11 +35,11 @@ class SubjectKeys:
     name: str = field(repr=False)
     data: bytes = field(repr=False)
     secret: bytes = field(repr=False)
-    side: bytes = field(repr=False)
+    metadata: bytes = field(repr=False)
 
 
 class KeyRing:
-    """Makes, wraps and opens subject keys, and keeps the opened ones it used last.
+    """Subject keys, made, wrapped and opened; the last used ones stay opened.
 
     The cache is bounded to `capacity` subjects (about 400 bytes each).
     """
@@ -49,17 +49,17 @@ class KeyRing:
         self._opened: LRUCache[bytes, SubjectKeys] = LRUCache(capacity)
 
     def create(self, token: bytes, name: str) -> bytes:
-        """New random keys for the subject `name` with `token`: the wrapped bytes to store."""
+        """Make random keys for the subject `name` with `token`, and return the wrapped bytes to store."""
         if len(token) != TOKEN_BYTES:
             raise ValueError("a subject token has 16 bytes")
         return self._vault.wrap(os.urandom(2 * _HALF) + name.encode(), bound_to=token)
 
     def cached(self, token: bytes) -> SubjectKeys | None:
-        """The keys of `token` if they were used lately."""
+        """Return the keys of `token` if they are cached."""
         return self._opened.get(token)
 
     def open(self, token: bytes, wrapped: bytes) -> SubjectKeys:
-        """The keys that `wrapped` holds for `token`.
+        """Unwrap the keys of `token`.
 
         Raises:
             VaultError: the bytes were changed, or belong to another subject or root key.
@@ -67,8 +67,8 @@ class KeyRing:
         material = self._vault.unwrap(wrapped, bound_to=token)
         name = material[2 * _HALF :].decode()
         data, secret = material[:_HALF], material[_HALF : 2 * _HALF]
-        side = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_SIDE_LABEL).derive(data)
-        keys = SubjectKeys(token, name, data, secret, side)
+        metadata = HKDFExpand(algorithm=hashes.SHA256(), length=_HALF, info=_METADATA_LABEL).derive(data)
+        keys = SubjectKeys(token, name, data, secret, metadata)
         self._opened[token] = keys
         return keys
 

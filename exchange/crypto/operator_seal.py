@@ -1,9 +1,9 @@
-"""Authenticates what stands in the database on the operator's word: clients, and tokens that were issued.
+"""The authentication of rows that the operator wrote to the database: clients, and issued tokens.
 
-The database keeps a token's digest and what it stands for, sealed under the token and a key of this
-gateway together: whoever reads the database learns neither, and whoever writes to it can make no token
-and let none live longer. A client's row carries a MAC under another such key, so none can be added,
-changed or enabled again by writing to the database alone.
+The database keeps a token's digest and its grant, sealed under the token and a key of this gateway
+together: a reader of the database learns neither, and a writer can make no token and extend none. A
+client's row carries a MAC under another such key, so none can be added, changed or enabled again by
+writing to the database alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CLIENT = b"consentry/client/1\0"
 
 
 class OperatorSeal:
-    """Seals tokens and vouches for clients with the 32 bytes of `key`, which never leave this object."""
+    """Seals of tokens and MACs of clients under the 32 bytes of `key`, which never leave this object."""
 
     __slots__ = ("_key",)
 
@@ -37,7 +37,7 @@ class OperatorSeal:
         return nonce + self._cipher(token).encrypt(nonce, data, _label(expires))
 
     def open_bearer(self, token: str, sealed: bytes, *, expires: int) -> bytes:
-        """What `seal_bearer` was given for `token`.
+        """Return the data that were sealed for `token`.
 
         Raises:
             DamagedError: the bytes or the time were changed, or belong to another token or gateway.
@@ -48,14 +48,14 @@ class OperatorSeal:
             raise DamagedError("a stored access token does not verify; ask for a new one") from None
 
     def mac(self, client: Client) -> bytes:
-        """The 32 bytes that vouch for every field of `client`: HMAC-SHA-256 over its canonical JSON."""
+        """Return the MAC over every field of `client`: HMAC-SHA-256 (32 bytes) over its canonical JSON."""
         return hmac.digest(self._key, _CLIENT + msgspec.json.encode(client), "sha256")
 
     def check(self, client: Client, mac: bytes) -> None:
-        """Refuse a client whose row is not as it was registered here.
+        """Check that a client's row is as it was registered here.
 
         Raises:
-            DamagedError: naming no field of it.
+            DamagedError: the row was changed; the message names no field.
         """
         if not hmac.compare_digest(self.mac(client), mac):
             raise DamagedError("a registered client does not verify; run `consentry verify`")

@@ -1,7 +1,7 @@
-"""The one key that opens documents.
+"""The Permit, without which no document is opened.
 
-A `Permit` says that a committed ledger transaction allowed one principal to see records of certain
-subjects. `exchange.crypto` opens nothing without one, so a code path that forgot to ask can't
+A `Permit` is the proof that a committed ledger transaction allowed one principal to see records of certain
+subjects. `exchange.crypto` opens no document without one, so a code path that skipped the ledger can't
 disclose. Only `exchange.ledger.client` can make one: it takes the issuer below when it is imported,
 and the issuer can be taken once.
 """
@@ -18,11 +18,11 @@ LIFETIME = 30.0
 
 
 class Permit:
-    """A committed permission: which subjects' records may be opened, and under what obligations.
+    """A committed permission: the subjects of records that may be opened, each with its obligations.
 
-    `tx_id` is the transaction that decided and logged, `recipient` the MSP id of the organisation that
-    asked. `obligations` maps each permitted subject (its 16-byte store token) to the provisions that each
-    of its records must still pass.
+    `tx_id` is the transaction that decided and logged, `recipient` the MSP id of the requesting
+    organisation. `obligations` maps each permitted subject (its 16-byte store token) to the provisions
+    that each of its records must still pass.
     """
 
     __slots__ = ("_expires", "obligations", "recipient", "tx_id")
@@ -36,11 +36,11 @@ class Permit:
 
     @property
     def fresh(self) -> bool:
-        """Whether it still opens documents: the terms that it rests on have not ended by the clock."""
+        """Return whether it still opens documents: the terms that it rests on have not ended by the clock."""
         return time.monotonic() <= self._expires
 
     def covers(self, subjects: tuple[bytes, ...]) -> bool:
-        """Whether every one of `subjects` is permitted and the permit is still fresh; no subject is no."""
+        """Return whether all `subjects` are permitted and the permit is still fresh; False without any."""
         if not subjects or not self.fresh:
             return False
         return self.obligations.keys() >= set(subjects)
@@ -54,7 +54,7 @@ Issuer = Callable[[str, str, Mapping[bytes, tuple[Provision, ...]], int | None],
 def _issue(
     tx_id: str, recipient: str, obligations: Mapping[bytes, tuple[Provision, ...]], until: int | None
 ) -> Permit:
-    # `until` is when the terms end that it rests on, in ms since 1970 UTC.
+    # `until` is the end of the terms that the permit rests on, in ms since 1970 UTC.
     permit = object.__new__(Permit)
     permit.tx_id = tx_id
     permit.recipient = recipient

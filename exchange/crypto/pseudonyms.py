@@ -1,13 +1,13 @@
-"""Names for a patient that mean something to one recipient only (design: one key per pair).
+"""Pseudonyms of a patient, one for each recipient (design: one key per pair).
 
 Every member of the consortium reads the whole ledger. A single pseudonym per patient would let a member
-that asks once recognise that patient in everybody's traffic, so each recipient gets its own, derived from
-a secret that never reaches the ledger. Who holds the secret, the custodian and the patient, can
-enumerate all pairs; when it is destroyed, the entries mean nothing any more.
+that asks once recognise that patient in all members' traffic, so each recipient gets its own, derived from
+a secret that never reaches the ledger. The custodian and the patient hold the secret and can enumerate all
+pairs; when it is destroyed, the entries lose their meaning.
 
-Where the pair towards the recipient is not open, a request is logged under an *attempt name* instead. It
-looks like a pair that was never opened, each is another, and only who holds the secret can tell that two
-of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
+Where the pair towards the recipient is not open, a request is logged under a *one-time pseudonym* instead.
+It looks like a pair that was never opened, and each is different. Only a holder of the secret can tell that
+two of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import secrets
 
 _PAIR = b"consentry pair v1\0"
 _SALT = b"consentry salt v1\0"
-_ATTEMPT = b"consentry attempt v1\0"
-_ATTEMPT_SALT = b"consentry attempt salt v1\0"
+_ONE_TIME = b"consentry attempt v1\0"
+_ONE_TIME_SALT = b"consentry attempt salt v1\0"
 _HALF = 8
 _NAME = re.compile(r"[0-9a-f]{32}")
 SECRET_BYTES = 32
@@ -38,7 +38,7 @@ class PatientSecret:
 
     @classmethod
     def generate(cls) -> PatientSecret:
-        """A new secret from the operating system's randomness."""
+        """Make a new secret from the operating system's randomness."""
         return cls(secrets.token_bytes(SECRET_BYTES))
 
     def __bytes__(self) -> bytes:
@@ -48,39 +48,39 @@ class PatientSecret:
         return "PatientSecret(...)"
 
     def pair(self, recipient: str) -> str:
-        """The pair pseudonym towards the organisation `recipient` (an MSP id): 32 hexadecimal digits.
+        """Return the pair pseudonym for the organisation `recipient` (an MSP id): 32 hexadecimal digits.
 
         HMAC-SHA-256 (RFC 2104) cut to 128 bits, which RFC 2104 section 5 allows.
         """
         return hmac.digest(self._secret, _PAIR + recipient.encode(), "sha256")[:16].hex()
 
     def salt(self, recipient: str) -> bytes:
-        """32 bytes that salt everything else said about this patient to `recipient`: ids, users, digests."""
+        """Return the 32-byte salt of ids, users and digests that `recipient` sees of this patient."""
         return hmac.digest(self._secret, _SALT + recipient.encode(), "sha256")
 
-    def attempt(self, recipient: str) -> str:
-        """A new name for one request that `recipient` makes without an open pair: 32 hexadecimal digits.
+    def one_time_pseudonym(self, recipient: str) -> str:
+        """Make a pseudonym for one request of `recipient` without an open pair: 32 hexadecimal digits.
 
-        Eight random bytes and, so that the holder of the secret finds it again, eight of their
-        HMAC-SHA-256. To everybody else all of it is random. Names of one patient repeat after some four
-        billion of them.
+        It has eight random bytes and, so that the holder of the secret finds it again, eight bytes of their
+        HMAC-SHA-256. Without the secret all of it looks random. Pseudonyms of one patient repeat after some
+        four billion of them.
         """
         drawn = os.urandom(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
 
-    def is_attempt(self, name: str, recipient: str) -> bool:
-        """Whether `name` is one that `attempt` made for this patient and `recipient`.
+    def is_one_time_pseudonym(self, name: str, recipient: str) -> bool:
+        """Return whether `name` is a one-time pseudonym of this patient for `recipient`.
 
-        Another's name passes once in 2**64.
+        Another patient's passes once in 2**64.
         """
         if _NAME.fullmatch(name) is None:
             return False
         raw = bytes.fromhex(name)
         return hmac.compare_digest(self._tag(raw[:_HALF], recipient), raw[_HALF:])
 
-    def attempt_salt(self, name: str) -> bytes:
-        """32 bytes that salt everything else said in the entry `name`; no other entry has the same."""
-        return hmac.digest(self._secret, _ATTEMPT_SALT + name.encode(), "sha256")
+    def one_time_salt(self, name: str) -> bytes:
+        """Return the 32-byte salt of all else in the entry of the one-time pseudonym `name` alone."""
+        return hmac.digest(self._secret, _ONE_TIME_SALT + name.encode(), "sha256")
 
     def _tag(self, drawn: bytes, recipient: str) -> bytes:
-        return hmac.digest(self._secret, _ATTEMPT + drawn + recipient.encode(), "sha256")[:_HALF]
+        return hmac.digest(self._secret, _ONE_TIME + drawn + recipient.encode(), "sha256")[:_HALF]

@@ -1,6 +1,6 @@
-"""Names that the database may see: keyed tokens for references, subjects and compartments.
+"""Keyed tokens that stand for references, subjects and compartments in the database.
 
-Without the index key nobody can tell which patient or record a token stands for, or test a guess.
+Without the index key a token can't be traced to its patient or record, and no guess can be tested.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ class References:
     def __init__(self, index_key: bytes) -> None:
         self._key = index_key
         self.directory = self._token(b"directory", "")
-        """The subject that records without a patient belong to."""
+        """The subject of records without a patient."""
 
     def _token(self, kind: bytes, text: str) -> bytes:
         message = b"consentry/reference/1\0" + kind + b"\0" + text.encode()
         return hmac.digest(self._key, message, "sha256")[:TOKEN_BYTES]
 
     def record(self, resource_type: str, logical_id: str) -> bytes:
-        """The token of the record `resource_type/logical_id`."""
+        """Return the token of the record `resource_type/logical_id`."""
         return self._token(b"record", f"{resource_type}/{logical_id}")
 
     def subject(self, patient: str) -> bytes:
-        """The token of the patient with logical id `patient` as a subject."""
+        """Return the token of the patient with logical id `patient` as a subject."""
         return self._token(b"subject", patient)
 
     def of_type(self, resource_type: str) -> bytes:
-        """The search token that every current record of a type carries."""
+        """Return the search token of every current record of a type."""
         return self._token(b"type", resource_type)
 
     def compartment(self, subject: bytes) -> bytes:
-        """The search token that every current record in a subject's compartment carries."""
+        """Return the search token of every current record in a subject's compartment."""
         return self._token(b"compartment", subject.hex())
 
-    def nobody(self) -> bytes:
-        """The token of a subject that there is not, for requests that concern none."""
+    def unknown_subject(self) -> bytes:
+        """Return the token of a subject that does not exist, for requests that concern none."""
         return self._token(b"nobody", "")

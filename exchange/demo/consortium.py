@@ -18,13 +18,13 @@ from exchange.auth.clients import new_client
 from exchange.auth.principal import Member
 from exchange.client.system import SystemClient, read_key, write_key
 from exchange.demo.nhanes import participants
-from exchange.load import Piece, Position
-from exchange.load.load import Ingest
+from exchange.load import Chunk, FilePosition
+from exchange.load.load import BulkLoad
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise, survey_channel
 from exchange.node.open import open_node
 from exchange.node.settings import NodeSettings
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 CITY = Member.named("CityHospitalMSP", "City Hospital")
 LAKE = Member.named("LakeClinicMSP", "Lake Clinic")
@@ -32,7 +32,7 @@ RIDGE = Member.named("RidgeInstituteMSP", "Ridge Research Institute")
 MEMBERS = (CITY, LAKE, RIDGE)
 
 _AT_ONCE = 40
-"""Participants in one unit of loading."""
+"""Participants in one batch of loading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Demo:
     settings: NodeSettings
 
     def key_file(self, member: Member) -> Path:
-        """The private key of the member's demo client."""
+        """Return the private key file of the member's demo client."""
         return self.folder.path / "clients" / f"{client_id(member)}.pem"
 
     def client(
         self, member: Member, purpose: str = "TREAT", *, user: str = "", name: str = ""
     ) -> SystemClient:
-        """The member's system, ready to call."""
+        """Return the member's system, ready to call."""
         return SystemClient(
             self.settings.base_url,
             client_id(member),
@@ -62,12 +62,12 @@ class Demo:
 
 
 def client_id(member: Member) -> str:
-    """The id of the member's demo client."""
+    """Return the id of the member's demo client."""
     return f"{member.organization}-ehr"
 
 
 def settings_for(port: int) -> NodeSettings:
-    """The demo node's settings on `port` of this machine."""
+    """Return the demo node's settings on `port` of this machine."""
     return NodeSettings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
 
 
@@ -101,43 +101,44 @@ async def build(
                 created=time.time_ns() // 1_000_000,
             )
             await node.gateway.tokens.register(client)
-        async with Ingest(
+        async with BulkLoad(
             msp_id=settings.msp_id,
             indexer=node.indexer,
             writing=node.gateway.writing,
-            bundles=node.gateway.bundles,
-        ) as ingest:
-            await _load(ingest, people)
+            conditions=node.gateway.conditions,
+            records=node.records,
+        ) as bulk:
+            await _load(bulk, people)
     return demo
 
 
-async def _load(ingest: Ingest, people: int) -> None:
+async def _load(bulk: BulkLoad, people: int) -> None:
     go_on = "remove the folder and start again"
-    with Work("loading", total=people, go_on=go_on, counted="resources") as work:
-        async with aclosing(ingest.load(_pieces(people))) as loads:
+    with TrackedWork("loading", total=people, go_on=go_on, counted="resources") as work:
+        async with aclosing(bulk.load(_chunks(people))) as loads:
             left = people
-            async for units in loads:
-                if faults := [fault for unit in units for fault in unit.faults]:
+            async for batches in loads:
+                if faults := [fault for batch in batches for fault in batch.faults]:
                     raise RuntimeError(f"the demo's own data were refused: {faults[0].reason}")
-                some = min(left, _AT_ONCE * len(units))
-                work.advance(some, count=sum(unit.stored for unit in units))
+                some = min(left, _AT_ONCE * len(batches))
+                work.advance(some, count=sum(batch.stored for batch in batches))
                 left -= some
                 if work.interrupted:
                     raise KeyboardInterrupt
 
 
-def _pieces(people: int) -> Iterator[Piece]:
-    """The participants as lines of a file that is never written: what is loaded at once is one unit."""
+def _chunks(people: int) -> Iterator[Chunk]:
+    """Yield the participants as lines of a file that is never written, each chunk one batch."""
     survey = iter(participants(people))
-    nowhere = Position()
+    nowhere = FilePosition()
     while some := list(islice(survey, _AT_ONCE)):
         records = (record for one in some for record in (one.patient, *one.records))
         text = b"\n".join(msgspec.json.encode(record) for record in records)
-        yield Piece(Path("nhanes"), "nhanes", nowhere, nowhere, len(text), text)
+        yield Chunk(Path("nhanes"), "nhanes", nowhere, nowhere, len(text), text)
 
 
 def permit_consent(patient: str, recipient: Member, *, status: str = "active") -> dict[str, Any]:
-    """A FHIR Consent by which `patient` lets `recipient` read all records for treatment."""
+    """Return a FHIR Consent by which `patient` lets `recipient` read all records for treatment."""
     terminology = "http://terminology.hl7.org/CodeSystem"
     return {
         "resourceType": "Consent",

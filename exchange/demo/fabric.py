@@ -21,7 +21,7 @@ _SUFFIX = "MSP"
 
 
 def organisation(member: Member) -> str:
-    """A member's name on the network."""
+    """Return a member's name on the network."""
     return member.msp_id.removesuffix(_SUFFIX)
 
 
@@ -29,14 +29,14 @@ OPTIONS = devnet.Options(names=tuple(organisation(member) for member in MEMBERS)
 
 
 def profile(running: devnet.Network, member: Member) -> Path:
-    """The member's connection profile."""
+    """Return the member's connection profile."""
     return running.folder.profiles / f"{organisation(member).lower()}.json"
 
 
 def write_alone(running: devnet.Network) -> str | None:
-    """Have one member's peer endorse a consent that nobody else saw; the channel's verdict on it.
+    """Have one member's peer alone endorse a consent, and return the channel's verdict on it.
 
-    It is what stolen credentials of one hospital reach. None would be a consent that holds.
+    Stolen credentials of one hospital can do that much. None would be a consent that holds.
     """
     opening = Opening(pair=secrets.token_hex(16), recipient=LAKE.msp_id, subject="patient", terms=())
     return asyncio.run(_write_alone(running, encode(OpenPairs((opening,)))))
@@ -57,5 +57,5 @@ async def _write_alone(running: devnet.Network, call: bytes) -> str | None:
 
 
 def city_peer(running: devnet.Network) -> str:
-    """The name of the process that is City Hospital's peer."""
+    """Return the name of the process that is City Hospital's peer."""
     return running.topology.organisation(organisation(CITY)).peer

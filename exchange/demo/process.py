@@ -21,7 +21,7 @@ class GatewayStartError(Exception):
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on just now."""
+    """Return a port of this machine that nothing listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(folder: Path, base_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A gateway process over `folder`, ready to answer; ended cleanly afterwards.
+    """Start a gateway process over `folder`, ready to answer; end it cleanly afterwards.
 
     Raises:
         GatewayStartError: it ended before it answered, or took longer than half a minute.

@@ -50,7 +50,7 @@ class Training:
         )
 
     def finished(self) -> Evaluated:
-        """The trained model, handed out to an evaluator and a hospital.
+        """Return the trained model, handed out to an evaluator and a hospital.
 
         Raises:
             GatewayStartError: training failed, or took more than five minutes.
@@ -77,7 +77,7 @@ class Training:
 
 @contextmanager
 def evaluating(evaluated: Evaluated, *, workers: int = 1) -> Iterator[subprocess.Popen[bytes]]:
-    """The evaluator as a process, ready to answer; ended cleanly afterwards.
+    """Start the evaluator as a process, ready to answer; end it cleanly afterwards.
 
     Raises:
         GatewayStartError: it ended before it answered, or took longer than half a minute.

@@ -1,4 +1,4 @@
-"""What each variable of the survey is in LOINC, SNOMED CT and UCUM: the table behind `exchange.demo.nhanes`.
+"""The survey's variables in LOINC, SNOMED CT and UCUM: the table behind `exchange.demo.nhanes`.
 
 The codes' meanings were checked against LOINC's and SNOMED's published names, and the survey's units are
 already those of UCUM, so nothing is converted. Waist circumference has several LOINC codes that differ
@@ -18,19 +18,19 @@ SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 
 PAGES = "https://wwwn.cdc.gov/Nchs/Nhanes/2017-2018"
-"""Where the National Center for Health Statistics documents the survey's files, one page a file."""
+"""The National Center for Health Statistics' pages about the survey's files, one a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """Where a value comes from: the column of the table, and the survey's own name and file for it."""
+    """The source of a value: the column of the table, and the survey's own name and file for it."""
 
     column: str
     name: str
     file: str
 
     def coding(self) -> dict[str, Any]:
-        """The variable as a coding in the system of the page that documents it."""
+        """Return the variable as a coding in the system of the page that documents it."""
         return {"system": f"{PAGES}/{self.file}_J.htm", "code": self.name}
 
 
@@ -43,12 +43,12 @@ class Concept:
     system: str = LOINC
 
     def coding(self) -> dict[str, Any]:
-        """The concept as a FHIR Coding."""
+        """Return the concept as a FHIR Coding."""
         return {"system": self.system, "code": self.code, "display": self.display}
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class SurveyUnit:
     """A unit as people write it and as UCUM does."""
 
     text: str
@@ -66,7 +66,7 @@ class Measure:
 
     source: Variable
     concept: Concept
-    unit: Unit
+    unit: SurveyUnit
     category: str
     decimals: int = 0
     narrower: Concept | None = None
@@ -88,11 +88,11 @@ class Told:
     active: bool = False
 
 
-KG, CM, BMI = Unit("kg", "kg"), Unit("cm", "cm"), Unit("kg/m2", "kg/m2")
-PERCENT, HOURS, RATE = Unit("%", "%"), Unit("h", "h"), Unit("beats/minute", "/min")
-MG_DL, UG_DL, UG_L = Unit("mg/dL", "mg/dL"), Unit("ug/dL", "ug/dL"), Unit("ug/L", "ug/L")
-YEARS, MM_HG, SCORE = Unit("years", "a"), Unit("mmHg", "mm[Hg]"), Unit("{score}", "{score}")
-CIGARETTES = Unit("cigarettes/day", "{cigarettes}/d")
+KG, CM, BMI = SurveyUnit("kg", "kg"), SurveyUnit("cm", "cm"), SurveyUnit("kg/m2", "kg/m2")
+PERCENT, HOURS, RATE = SurveyUnit("%", "%"), SurveyUnit("h", "h"), SurveyUnit("beats/minute", "/min")
+MG_DL, UG_DL, UG_L = SurveyUnit("mg/dL", "mg/dL"), SurveyUnit("ug/dL", "ug/dL"), SurveyUnit("ug/L", "ug/L")
+YEARS, MM_HG, SCORE = SurveyUnit("years", "a"), SurveyUnit("mmHg", "mm[Hg]"), SurveyUnit("{score}", "{score}")
+CIGARETTES = SurveyUnit("cigarettes/day", "{cigarettes}/d")
 
 _HEIGHT = Concept("8302-2", "Body height")
 _HEART_RATE = Concept("8867-4", "Heart rate")

@@ -1,7 +1,7 @@
 """One access-log entry as a FHIR `AuditEvent`, after IHE BALP (Basic Audit Log Patterns).
 
-What the ledger says comes from the ledger's record; who and what in clear comes from the sealed detail
-where the reader may have it, and is left out where there is none.
+The ledger's part comes from its record. Requester and target in clear come from the sealed detail where
+the reader may have it, and are left out otherwise.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _ID_DIGITS = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """What the sealed detail adds to an entry."""
+class EntryDetail:
+    """The sealed detail of an entry: the requester and the target in clear."""
 
     client: str
     user: str
@@ -43,7 +43,7 @@ class Who:
 
 
 def event_id(tx: str, n: int) -> str:
-    """The AuditEvent's logical id: the first 48 digits of the transaction id, and the entry's number."""
+    """Return the AuditEvent's logical id: 48 digits of the transaction id, and the entry's number."""
     return f"{tx[:_ID_DIGITS]}-{n}"
 
 
@@ -52,14 +52,14 @@ _EXECUTES = frozenset({"search", "export", "log", "score", "train"})
 
 
 def actions_of(code: str) -> list[str]:
-    """The log's actions that an AuditEvent `action` code (`R`, `E`) stands for."""
+    """Return the log's actions that an AuditEvent `action` code (`R`, `E`) stands for."""
     if code == "E":
         return sorted(_EXECUTES)
     return ["read", "history"] if code == "R" else ["none"]
 
 
 def parse_event_id(text: str) -> tuple[str, int] | None:
-    """The start of the transaction id and the entry number of an AuditEvent id, or None."""
+    """Return the start of the transaction id and the entry number of an AuditEvent id, or None."""
     tx, _, n = text.partition("-")
     if len(tx) != _ID_DIGITS or not set(tx) <= set("0123456789abcdef"):
         return None
@@ -68,8 +68,8 @@ def parse_event_id(text: str) -> tuple[str, int] | None:
     return tx, int(n)
 
 
-def audit_event(record: LogEntry, who: Who | None, names: Mapping[str, str]) -> bytes:
-    """The AuditEvent of `record` as JSON; `names` maps MSP ids to hospital names."""
+def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> bytes:
+    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to hospital names."""
     permitted = record.outcome == "permit"
     agents = [_requestor(record, who, names), _custodian(record, names)]
     resource: dict[str, Any] = {
@@ -100,7 +100,7 @@ def _interaction(name: str) -> str:
     return "operation" if name in _OPERATIONS else name
 
 
-def _requestor(record: LogEntry, who: Who | None, names: Mapping[str, str]) -> dict[str, Any]:
+def _requestor(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> dict[str, Any]:
     agent: dict[str, Any] = {
         "type": {"coding": [{"system": _DICOM, "code": "110152", "display": "Destination Role ID"}]},
         "who": {"identifier": {"system": "urn:consentry:user-pseudonym", "value": record.user}},
@@ -143,7 +143,7 @@ def _score_details(record: LogEntry) -> list[dict[str, str]]:
     return [{"type": name, "valueString": value} for name, value in details.items()]
 
 
-def _entities(record: LogEntry, who: Who | None) -> list[dict[str, Any]]:
+def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]:
     entities: list[dict[str, Any]] = [
         {
             "what": {"identifier": {"system": TRANSACTION_SYSTEM, "value": record.tx}},

@@ -6,7 +6,7 @@ Resources inside stay the bytes they were; only the frame around them is built h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +20,7 @@ MOST_ENTRIES = 20_000
 
 
 class EntryRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """`Bundle.entry.request`: what to do with an entry (FHIR R4 section 3.1.0.11)."""
+    """`Bundle.entry.request`: the interaction that an entry asks for (FHIR R4 section 3.1.0.11)."""
 
     method: str
     url: str
@@ -30,7 +30,7 @@ class EntryRequest(msgspec.Struct, frozen=True, rename="camel"):
     if_modified_since: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, rename="camel"):
+class BundleEntry(msgspec.Struct, frozen=True, rename="camel"):
     """One entry of a received Bundle; `resource` is the bytes as received, empty where there is none."""
 
     full_url: str = ""
@@ -38,20 +38,20 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
     request: EntryRequest | None = None
 
 
-class Received(msgspec.Struct, frozen=True, rename={"resource_type": "resourceType"}):
+class ReceivedBundle(msgspec.Struct, frozen=True, rename={"resource_type": "resourceType"}):
     """A received Bundle's frame."""
 
     resource_type: Literal["Bundle"]
     type: str
-    entry: tuple[Entry, ...] = ()
+    entry: tuple[BundleEntry, ...] = ()
 
 
-_decoder = msgspec.json.Decoder(Received)
+_decoder = msgspec.json.Decoder(ReceivedBundle)
 _encode = msgspec.json.Encoder().encode
 
 
-def entries_of(body: bytes) -> Received:
-    """The frame of a Bundle whose content has been checked as R4 already.
+def entries_of(body: bytes) -> ReceivedBundle:
+    """Return the frame of a Bundle whose content has been checked as R4 already.
 
     Raises:
         BadRequestError: it has too many entries, or is no Bundle.
@@ -68,8 +68,8 @@ def entries_of(body: bytes) -> Received:
 _STAND_IN = b'{"resourceType":"Basic","code":{"text":"-"}}'
 
 
-def frame_of(body: bytes, received: Received) -> bytes:
-    """`body` with a small valid resource in place of each entry's: what is around them, to check by itself.
+def frame_of(body: bytes, received: ReceivedBundle) -> bytes:
+    """Return `body` with a small valid resource in place of each entry's, to check the frame by itself.
 
     Together with each resource alone that checks all of it, a piece at a time.
     """
@@ -84,42 +84,12 @@ def frame_of(body: bytes, received: Received) -> bytes:
     return b"".join((*parts, body[at:]))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a GET entry asks for: a search of `resource_type` by `query`, or one record or version of it."""
-
-    resource_type: str
-    logical_id: str = ""
-    version: str = ""
-    query: str = ""
-
-    @property
-    def interaction(self) -> Literal["search-type", "read", "vread"]:
-        """FHIR's name for it."""
-        if not self.logical_id:
-            return "search-type"
-        return "vread" if self.version else "read"
-
-
-def asked_for(url: str) -> Asked | None:
-    """What the relative `url` of a GET entry asks for, or None where a Bundle can't ask so."""
-    path, _, query = url.partition("?")
-    match path.strip("/").split("/"):
-        case [resource_type]:
-            return Asked(resource_type, query=query)
-        case [resource_type, logical_id] if not query:
-            return Asked(resource_type, logical_id)
-        case [resource_type, logical_id, "_history", version] if not query:
-            return Asked(resource_type, logical_id, version)
-    return None
-
-
 _URN = re.compile(rb'"(urn:(?:uuid|oid):[^"\\]{1,200})"')
 _CONDITIONAL = re.compile(rb'("reference"\s*:\s*)"([A-Z][A-Za-z]+\?[^"\\]{1,2000})"')
 
 
 def rewrite_urns(body: bytes, places: Mapping[str, str]) -> bytes:
-    """`body` with every string that is a `fullUrl` of the transaction replaced by its `Type/id`."""
+    """Return `body` with every string that is a `fullUrl` of the transaction replaced by its `Type/id`."""
 
     def place(match: re.Match[bytes]) -> bytes:
         target = places.get(match[1].decode())
@@ -129,12 +99,12 @@ def rewrite_urns(body: bytes, places: Mapping[str, str]) -> bytes:
 
 
 def conditional_references(body: bytes) -> set[str]:
-    """The conditional references in `body`, such as `Practitioner?identifier=...`."""
+    """Return the conditional references in `body`, such as `Practitioner?identifier=...`."""
     return {match[2].decode() for match in _CONDITIONAL.finditer(body)}
 
 
 def rewrite_conditionals(body: bytes, places: Mapping[str, str]) -> bytes:
-    """`body` with its conditional references replaced by what they were resolved to."""
+    """Return `body` with its conditional references replaced by those they were resolved to."""
 
     def place(match: re.Match[bytes]) -> bytes:
         return match[1] + _encode(places[match[2].decode()])
@@ -143,38 +113,44 @@ def rewrite_conditionals(body: bytes, places: Mapping[str, str]) -> bytes:
 
 
 def with_id(body: bytes, logical_id: str) -> bytes:
-    """`body` with its `id` set, all other members as they were."""
+    """Return `body` with its `id` set, all other members as they were."""
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     members["id"] = msgspec.Raw(_encode(logical_id))
     return _encode(members)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One resource of a search set; an outcome has no address of its own."""
+class FoundResource(msgspec.Struct, frozen=True):
+    """One resource of a search set; `version` is 0 where it has none, as an outcome that the search tells."""
 
-    full_url: str
     body: bytes
+    version: int = 0
     mode: Literal["match", "include", "outcome"] = "match"
 
 
-def search_set(matches: Sequence[Match], *, links: Mapping[str, str], total: int | None) -> bytes:
-    """A Bundle of type `searchset`; `links` maps relations (`self`, `next`) to absolute URLs."""
+def search_set(
+    found: Iterable[FoundResource], *, base: str, links: Mapping[str, str], total: int | None
+) -> bytes:
+    """Return a Bundle of type `searchset`; `links` maps relations (`self`, `next`) to absolute URLs."""
     frame: dict[str, object] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:
         frame["total"] = total
     frame["link"] = _links(links)
-    if matches:
-        frame["entry"] = [
-            ({"fullUrl": match.full_url} if match.full_url else {})
-            | {"resource": msgspec.Raw(match.body), "search": {"mode": match.mode}}
-            for match in matches
-        ]
+    entries: list[dict[str, object]] = []
+    for one in found:
+        entry: dict[str, object] = {}
+        if one.mode != "outcome":
+            identity = identity_of(one.body)
+            entry["fullUrl"] = f"{base}/{identity.resource_type}/{identity.id}"
+        entry["resource"] = msgspec.Raw(one.body)
+        entry["search"] = {"mode": one.mode}
+        entries.append(entry)
+    if entries:
+        frame["entry"] = entries
     return _encode(frame)
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class HistoryEntry:
     """One version in a history Bundle; a deletion has no body."""
 
     full_url: str
@@ -185,8 +161,8 @@ class Past:
     last_modified: str
 
 
-def history_set(versions: Sequence[Past], *, links: Mapping[str, str]) -> bytes:
-    """A Bundle of type `history`, the newest version first."""
+def history_set(versions: Sequence[HistoryEntry], *, links: Mapping[str, str]) -> bytes:
+    """Return a Bundle of type `history`, the newest version first."""
     frame: dict[str, object] = {"resourceType": "Bundle", "type": "history", "link": _links(links)}
     entries: list[dict[str, object]] = []
     for past in versions:
@@ -203,7 +179,7 @@ def history_set(versions: Sequence[Past], *, links: Mapping[str, str]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class EntryResponse:
     """The answer to one entry of a transaction or batch; `tx_id` where the ledger was asked for it."""
 
     status: str
@@ -215,8 +191,8 @@ class Response:
     tx_id: str = ""
 
 
-def response_set(kind: Literal["transaction", "batch"], responses: Sequence[Response]) -> bytes:
-    """A Bundle of type `transaction-response` or `batch-response`, in the order of the request."""
+def response_set(kind: Literal["transaction", "batch"], responses: Sequence[EntryResponse]) -> bytes:
+    """Return a Bundle of type `transaction-response` or `batch-response`, in the order of the request."""
     entries: list[dict[str, object]] = []
     for response in responses:
         optional = {
@@ -244,16 +220,16 @@ def _links(links: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"relation": relation, "url": url} for relation, url in links.items()]
 
 
-class Identity(msgspec.Struct, frozen=True, rename={"resource_type": "resourceType"}):
+class ResourceIdentity(msgspec.Struct, frozen=True, rename={"resource_type": "resourceType"}):
     """Type and id of a stored resource, read without parsing the rest."""
 
     resource_type: str
     id: str
 
 
-identity_of: Callable[[bytes], Identity] = msgspec.json.Decoder(Identity).decode
+identity_of: Callable[[bytes], ResourceIdentity] = msgspec.json.Decoder(ResourceIdentity).decode
 
 
 def entry_problem(index: int, message: str, *, code: str = "value") -> Problem:
-    """A problem with the request of entry `index`."""
+    """Return a problem with the request of entry `index`."""
     return Problem(f"Bundle.entry[{index}].request", message, code)

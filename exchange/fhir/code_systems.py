@@ -1,9 +1,9 @@
-"""One spelling for each code system, so that a rule meets what it is about however either was written.
+"""The canonical form of code systems, so that a rule matches a record in whatever form both were written.
 
 OIDs become URLs by the official definitions of R4 (`code_systems.json`), and for systems that HL7 does not
 define by its registry of their names (`external_systems.json`, which has their former URLs too). Earlier
-forms of HL7's own URLs become the present one. What stays an OID is known to nobody here: it may be any
-code system.
+forms of HL7's own URLs become the present one. An OID without a URL is unknown: it may be any code
+system.
 
 Source: CodeSystem identifiers of the R4 definitions; NamingSystems of HL7 Terminology;
 https://hl7.org/fhir/R4/terminologies-systems.html.
@@ -28,7 +28,7 @@ def _table(name: str) -> dict[str, str]:
 
 
 def _address(url: str) -> str:
-    """What of a web address tells it from others: no scheme, no `www.`, no slash at the end."""
+    """Return a web address without scheme, `www.` and slash at the end, to compare addresses by."""
     parts = urlsplit(url)
     host = parts.netloc.lower().removeprefix("www.")
     rest = f"?{parts.query}" if parts.query else ""
@@ -58,7 +58,7 @@ _CASELESS = frozenset(
 )
 """Systems that tell no codes apart by case; in all others `a` and `A` are two codes."""
 
-_LONGEST_KEPT = 2048
+_LONGEST_CACHED = 2048
 _DIGITS = re.compile(r"[0-2](?:\.[0-9]+)+")
 _FORMER = (
     (re.compile(r"//hl7\.org/fhir/v3/(?:vs/)?([^/]+)"), "v3-"),
@@ -69,9 +69,9 @@ _SNOMED: Final = "http://snomed.info/sct"
 
 
 def canonical(system: str) -> str:
-    """The one spelling of `system` that terms, facts and requests use."""
-    # What is longer than any name is not kept at hand: a few of them would fill the memory.
-    return _canonical(system) if len(system) <= _LONGEST_KEPT else _canonical.__wrapped__(system)
+    """Return the canonical form of `system`, which terms, facts and requests use."""
+    # Longer texts than any name are not cached: a few of them would fill the memory.
+    return _canonical(system) if len(system) <= _LONGEST_CACHED else _canonical.__wrapped__(system)
 
 
 @lru_cache(maxsize=4096)
@@ -85,17 +85,17 @@ def _canonical(system: str) -> str:
 
 
 def is_known(system: str) -> bool:
-    """Whether a canonical `system` says which it is; an OID without a URL may be any under another name."""
+    """Return whether a canonical `system` is known; an OID without a URL may be any system."""
     return not system.startswith(_OID)
 
 
 def is_recognised(system: str) -> bool:
-    """Whether HL7 defines or names a canonical `system`; any other may be one of those misspelt."""
+    """Return whether HL7 defines or names a canonical `system`; any other may be one of those misspelt."""
     return system in _RECOGNISED
 
 
 def coded(system: str, code: str) -> str:
-    """`system|code` in the one spelling of both; a code keeps its case where the system has case."""
+    """Return the canonical `system|code`; a code keeps its case where the system has case."""
     url = canonical(system)
     code = code.strip()
     return f"{url}|{code.upper() if url in _CASELESS else code}"

@@ -1,8 +1,8 @@
-"""Whose record it is: the patients in whose compartment a resource lies, and the types that have none.
+"""The Patient compartment: the patients of a resource, and the resource types that have none.
 
 By the official CompartmentDefinition of Patient. Beyond it, types that it leaves out count by their own
 references to a Patient (`Device.patient`, `GuidanceResponse.subject`), so that no record about a person
-passes for a record about nobody.
+passes for a record without a patient.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PATIENT = re.compile(rf"Patient/({ID})")
 
 
 def patient_paths(resource_type: str) -> tuple[str, ...]:
-    """The dotted paths of the references that place a resource of this type in a patient's compartment."""
+    """Return the dotted paths of the references that place a resource in a patient's compartment."""
     return _DEFINITION.paths.get(resource_type) or _DEFINITION.beyond.get(resource_type, ())
 
 
@@ -46,7 +46,7 @@ def _steps(resource_type: str) -> tuple[tuple[str, ...], ...]:
 
 
 def patients_of(resource_type: str, resource: dict[str, Any], *, base: str = "") -> tuple[str, ...]:
-    """The logical ids of the patients whose record a valid `resource` is; sorted, each once.
+    """Return the logical ids of the patients with a valid `resource` in their compartment, sorted.
 
     A Patient is in its own compartment, and in that of each Patient it links to. References to other
     servers don't count; those under `base`, the URL of this server, count as relative. Empty for a

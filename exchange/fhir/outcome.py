@@ -1,8 +1,8 @@
-"""OperationOutcome bodies: what FHIR clients read when something is refused, or when `$validate` is done.
+"""OperationOutcome bodies: the answers to refused requests and to `$validate`.
 
-Only messages, codes and element paths of this program go in, never a value from a request. The models
-are imported with the first outcome, since importing them takes half a second that a command or a test
-without outcomes need not wait for.
+They hold only messages, codes and element paths of this program, never a value from a request. The models
+are imported with the first outcome, because the import takes half a second that a command or a test
+without outcomes does not have to wait.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from exchange.errors import ExchangeError, Problem
 MEDIA_TYPE = "application/fhir+json"
 
 ALL_CLEAR = "No problems were found"
-"""Diagnostics of the outcome of a validation that found nothing."""
+"""Diagnostics of the outcome of a validation without problems."""
 
 _MOST_ISSUES = 100
 _LONGEST = 1000
 
 
 def outcome(error: ExchangeError) -> bytes:
-    """The OperationOutcome for `error`: one issue for each of its problems, or one for its message."""
+    """Return the OperationOutcome for `error`: an issue for each of its problems, or one for its message."""
     if not error.problems:
         return refusal(error.code, str(error))
     return _render(_issue("error", p.code, p.message, p.path) for p in error.problems)
 
 
 def refusal(code: str, message: str) -> bytes:
-    """An OperationOutcome of one error with the issue-type `code`, for refusals of the HTTP layer."""
+    """Return an OperationOutcome of one error with the issue-type `code`, for the HTTP layer's refusals."""
     return _render([_issue("error", code, message)])
 
 
 def warning(code: str, message: str) -> bytes:
-    """An OperationOutcome of one warning, for an answer that is right and lacks something."""
+    """Return an OperationOutcome of one warning, for an answer that is right but incomplete."""
     return _render([_issue("warning", code, message)])
 
 
 def validation(errors: Sequence[Problem] = (), warnings: Sequence[Problem] = ()) -> bytes:
-    """The answer to `$validate`: the errors, then the warnings, or one informational all-clear."""
+    """Return the answer to `$validate`: the errors, then the warnings, or one informational all-clear."""
     found = [_issue("error", p.code, p.message, p.path) for p in errors]
     found += [_issue("warning", p.code, p.message, p.path) for p in warnings]
     return _render(found or [_issue("information", "informational", ALL_CLEAR)])
@@ -56,9 +56,9 @@ def _issue(severity: str, code: str, message: str, path: str = "") -> dict[str, 
     return issue
 
 
-def _text(told: str) -> str:
-    # A refusal must not itself fail, whatever it is given to say.
-    return told[:_LONGEST].encode(errors="replace").decode()
+def _text(text: str) -> str:
+    # A refusal must not itself fail, so any text is shortened and encoded.
+    return text[:_LONGEST].encode(errors="replace").decode()
 
 
 def _render(issues: Iterable[dict[str, Any]]) -> bytes:

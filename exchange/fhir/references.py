@@ -33,7 +33,7 @@ def literal(reference: str, base: str) -> str:
         return reference
     if base and reference.startswith(base + "/") and _PLAIN.fullmatch(reference, len(base) + 1):
         return reference[len(base) + 1 :]
-    # What is longer than any address is not kept at hand: a few of them would fill the memory.
+    # Longer texts than any address are not cached: a few of them would fill the memory.
     written = (_normal if len(reference) <= _LONGEST_KEPT else _normal.__wrapped__)(reference)
     if base and written.startswith(_normal(base) + "/"):
         return written[len(_normal(base)) + 1 :]

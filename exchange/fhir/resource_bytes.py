@@ -19,9 +19,9 @@ _decoder = msgspec.json.Decoder(_Members)
 _encode = msgspec.json.Encoder().encode
 
 
-@lru_cache(maxsize=64)  # what is written together has one time
+@lru_cache(maxsize=64)  # records written together have one time
 def instant(milliseconds: int) -> str:
-    """`milliseconds` since 1970 UTC as a FHIR instant, such as `2026-01-31T08:15:30.250Z`."""
+    """Format `milliseconds` since 1970 UTC as a FHIR instant, such as `2026-01-31T08:15:30.250Z`."""
     moment = datetime.datetime.fromtimestamp(milliseconds // 1000, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
@@ -34,7 +34,7 @@ def _members(body: bytes | msgspec.Raw) -> _Members:
 
 
 def with_identity(body: bytes, *, logical_id: str, version: int, written: int) -> bytes:
-    """`body` with `id`, `meta.versionId` and `meta.lastUpdated` set; all else byte for byte.
+    """Return `body` with `id`, `meta.versionId` and `meta.lastUpdated` set; all else byte for byte.
 
     `written` is in milliseconds since 1970 UTC.
     """
@@ -48,7 +48,7 @@ def with_identity(body: bytes, *, logical_id: str, version: int, written: int) -
 
 
 def pick(body: bytes, keep: Callable[[str], bool]) -> bytes:
-    """`body` with only the top-level members that `keep` names, tagged SUBSETTED in `meta.tag`."""
+    """Return `body` with only the top-level members that `keep` accepts, tagged SUBSETTED in `meta.tag`."""
     members = {name: raw for name, raw in _members(body).items() if keep(name)}
     meta = members.get("meta")
     inner: _Members = _members(meta) if meta is not None else {}

@@ -1,14 +1,14 @@
-"""Where a record names its patient in a way that leads to no `Patient` of this server.
+"""The refusal of records that name their patient without a `Patient` of this server.
 
-Such a record would lie in the directory, outside the consent of whom it is about. So it is refused when it
-is written. Three things can be told of a reference that is no `Patient/id` of this server:
+Such a record would belong to the directory, outside the consent of its patient. So it is refused when it is
+written. A reference that is no `Patient/id` of this server is of one of three kinds:
 
-- it leads to a patient: to another server's, to a contained one, or it says so by its `type`. Where the
-  element says whose record it is, that refuses the record; where it says who took part, only if the record
-  names no patient of this server besides;
-- it leads to something else, by the same signs: that is fine;
-- nothing, of an identifier, words, or a UUID: that counts as a patient in the elements that say whose the
-  record is, if it names no patient of this server besides.
+- it leads to a patient: to another server's, to a contained one, or by its `type`. In an element for the
+  record's subject that refuses the record; in an element for participants only if the record names no
+  patient of this server besides;
+- it leads to another type, by the same signs: that is allowed;
+- its target is unknown: an identifier, words, or a UUID. In an element for the record's subject that counts
+  as a patient, if the record names no patient of this server besides.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from exchange.fhir.compartment import patient_paths
 from exchange.fhir.r4.definitions import RESOURCES
 from exchange.fhir.references import ID, literal
 
-_WHOSE: Final = frozenset(
+_SUBJECT_PATHS: Final = frozenset(
     {
         *("subject", "patient", "individual", "candidate", "beneficiary", "for", "deliverTo"),
         *("actor", "participant.actor", "member.entity", "collection.source", "securityContext"),
     }
 )
-"""Of the elements that place a record in a patient's compartment, those that say whose it is."""
+"""Of the elements that place a record in a patient's compartment, those for its subject."""
 
 _PATIENT = re.compile(rf"Patient/{ID}")
 _TYPED = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)(?:/{ID}(?:/_history/{ID})?/?|\?.*)")
@@ -39,27 +39,29 @@ _MESSAGE: Final = (
 
 
 def unplaced(resource_type: str, resource: dict[str, Any], *, placed: bool, base: str = "") -> list[Problem]:
-    """What keeps a valid `resource` from being placed; empty where it names patients here, or none at all.
+    """Return the problems of a valid `resource` with its patients; none if it names patients here or none.
 
-    `placed` says that it has patients (`exchange.fhir.compartment.patients_of`); `base` is the URL of this
+    `placed` is whether it has patients (`exchange.fhir.compartment.patients_of`); `base` is the URL of this
     server: references under it are its own.
     """
     contained = {f"#{one.get('id')}": str(one.get("resourceType")) for one in resource.get("contained", ())}
     problems = []
     for path in patient_paths(resource_type):
-        whose = path in _WHOSE
+        is_subject = path in _SUBJECT_PATHS
         strangers = {
             _leads_to(reference, contained)
             for reference in _at(resource, path.split("."))
             if _PATIENT.fullmatch(literal(reference.get("reference", ""), base)) is None
         }
-        if ("Patient" in strangers and (whose or not placed)) or ("" in strangers and whose and not placed):
+        if ("Patient" in strangers and (is_subject or not placed)) or (
+            "" in strangers and is_subject and not placed
+        ):
             problems.append(Problem(f"{resource_type}.{path}", _MESSAGE, "not-found"))
     return problems
 
 
 def _leads_to(reference: dict[str, Any], contained: dict[str, str]) -> str:
-    """The type of what `reference` leads to; empty where it names something and does not tell."""
+    """Return the type of the target of `reference`; empty where the target is unknown."""
     text = reference.get("reference", "")
     if text.startswith("#"):
         return contained.get(text, "")

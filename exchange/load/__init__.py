@@ -1,38 +1,35 @@
-"""FHIR files become units of work that can be loaded, named when broken, and gone on with after a stop.
+"""FHIR files become batches of work that can be loaded, named when broken, and gone on with after a stop.
 
 ```python
-with Journal(state / "load.journal") as journal:
-    plan = find([Path("exports")], journal)
-    for unit in read(plan):
-        ...               # store unit.items, tell of unit.faults
-        journal.done(unit)
+async with BulkLoad(...) as load:
+    plan = find([Path("exports")], await load.positions())
+    async for batches in load.load(cut(plan)):
+        ...               # they are stored, and so is how far their files are done; tell of their faults
 ```
 
-`files` finds files and puts them in order, `pieces` cuts them with bounded memory, `units` takes a piece
-apart and `items` one JSON document, `journal` remembers how far a load got. A load over several processes
-cuts in one and takes apart in the others; `read` does both. Nothing here raises for what a file contains: a
-broken line or file is a `Fault` with its place, and the rest goes on.
+`files` finds files and puts them in order, `chunks` cuts them with bounded memory, `batches` takes a chunk
+apart and `documents` one JSON document. `load` cuts in one process and stores there in the order of the
+`ordered_queue`; each `worker` is a process that takes apart, checks and indexes. `positions` are how far
+files are done. Nothing here raises for the content of a file: a broken line or file is a `LoadFault` with its
+place, and the rest goes on.
 """
 
-from exchange.load.batches import Unit, read, take_apart
-from exchange.load.chunks import Limits, Piece, cut
-from exchange.load.documents import Fault, Item
-from exchange.load.files import Plan, SourceFile, find
-from exchange.load.journal import Journal, JournalError, Position
+from exchange.load.batches import Batch, take_apart
+from exchange.load.chunks import Chunk, ChunkLimits, cut
+from exchange.load.documents import LoadFault, SourceDocument
+from exchange.load.files import LoadPlan, SourceFile, find
+from exchange.load.positions import FilePosition
 
 __all__ = [
-    "Fault",
-    "Item",
-    "Journal",
-    "JournalError",
-    "Limits",
-    "Piece",
-    "Plan",
-    "Position",
+    "Batch",
+    "Chunk",
+    "ChunkLimits",
+    "FilePosition",
+    "LoadFault",
+    "LoadPlan",
+    "SourceDocument",
     "SourceFile",
-    "Unit",
     "cut",
     "find",
-    "read",
     "take_apart",
 ]

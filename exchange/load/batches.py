@@ -1,8 +1,8 @@
-"""Pieces of files taken apart into units that are loaded, or not, as a whole.
+"""Chunks of files taken apart into batches that are loaded, or not, as a whole.
 
-A unit is one `.json` file (a resource, or a Bundle with all its entries), one Bundle that stands on a
-line, or a run of lines. What can't be read becomes a `Fault` in a unit: a bad line alone, or the rest of
-a file that breaks off.
+A batch is one `.json` file (a resource, or a Bundle with all its entries), one Bundle that stands on a
+line, or a run of lines. A part that can't be read becomes a `LoadFault` in a batch: a bad line
+alone, or the rest of a file that breaks off.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exchange.load.chunks import Limits, Piece, cut
-from exchange.load.documents import Fault, Item, Parsed, parse
-from exchange.load.files import READ_ERRORS, Plan, opened, reason
-from exchange.load.journal import Position
+from exchange.load.chunks import Chunk, ChunkLimits
+from exchange.load.documents import LoadFault, Parsed, SourceDocument, parse
+from exchange.load.files import READ_ERRORS, opened, reason
+from exchange.load.positions import FilePosition
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
@@ -22,55 +22,51 @@ _AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """What is loaded as a whole: items that belong together, and what could not be read among them.
+class Batch:
+    """The unit of loading: documents that belong together, and the faults among them.
 
-    `bundle` is the type of the Bundle that the items are entries of; a `transaction` must succeed or fail
-    as one. `end` is where the next unit of the file starts, `size` the bytes on disk that were read for
-    this unit.
+    `bundle` is the type of the Bundle that the documents are entries of; a `transaction` must succeed or fail
+    as one. `end` is where the next batch of the file starts, `size` the bytes on disk that were read for
+    this batch.
     """
 
     source: Path
     fingerprint: str
     bundle: str | None
-    items: tuple[Item, ...]
-    faults: tuple[Fault, ...]
-    end: Position
+    documents: tuple[SourceDocument, ...]
+    faults: tuple[LoadFault, ...]
+    end: FilePosition
     size: int
 
 
-def read(plan: Plan, limits: Limits | None = None) -> Iterator[Unit]:
-    """Read the plan's files in order, from where each was left, in this process."""
-    for piece in cut(plan, limits):
-        yield from take_apart(piece, limits)
-
-
-def take_apart(piece: Piece, limits: Limits | None = None) -> Iterator[Unit]:
-    """Take `piece` apart; the `end` of the last unit is the piece's, unless a document is no use at all."""
-    if piece.text is None:
-        yield _document(piece, limits or Limits())
+def take_apart(chunk: Chunk, limits: ChunkLimits | None = None) -> Iterator[Batch]:
+    """Take `chunk` apart; the `end` of the last batch is the chunk's, unless a document is no use at all."""
+    if chunk.text is None:
+        yield _document(chunk, limits or ChunkLimits())
     else:
-        yield from _Lines(piece, piece.text).units()
+        yield from _Lines(chunk, chunk.text).batches()
 
 
-def _document(piece: Piece, limits: Limits) -> Unit:
+def _document(chunk: Chunk, limits: ChunkLimits) -> Batch:
     try:
-        body = _whole(piece.source, limits.document)
+        body = _whole(chunk.source, limits.document)
     except READ_ERRORS as why:
-        return _unread(piece, reason(why))
+        return _unread(chunk, reason(why))
     if body is None:
-        return _unread(piece, f"more than {limits.document} bytes in one document")
+        return _unread(chunk, f"more than {limits.document} bytes in one document")
     if not body.strip(_SPACE):
-        return _unread(piece, "the file is empty")
-    parsed = parse(body, piece.source)
+        return _unread(chunk, "the file is empty")
+    parsed = parse(body, chunk.source)
     # A document of which nothing can be loaded is not done: the next run names it again.
-    end = piece.end if parsed.items or not parsed.faults else piece.start
-    return Unit(piece.source, piece.fingerprint, parsed.bundle, parsed.items, parsed.faults, end, piece.size)
+    end = chunk.end if parsed.documents or not parsed.faults else chunk.start
+    return Batch(
+        chunk.source, chunk.fingerprint, parsed.bundle, parsed.documents, parsed.faults, end, chunk.size
+    )
 
 
-def _unread(piece: Piece, why: str) -> Unit:
-    fault = Fault(piece.source, None, why)
-    return Unit(piece.source, piece.fingerprint, None, (), (fault,), piece.start, piece.size)
+def _unread(chunk: Chunk, why: str) -> Batch:
+    fault = LoadFault(chunk.source, None, why)
+    return Batch(chunk.source, chunk.fingerprint, None, (), (fault,), chunk.start, chunk.size)
 
 
 def _whole(path: Path, most: int) -> bytes | None:
@@ -87,16 +83,16 @@ def _whole(path: Path, most: int) -> bytes | None:
 
 
 class _Lines:
-    """The lines of one piece, and how far they have been taken apart."""
+    """The lines of one chunk, and how far they have been taken apart."""
 
-    def __init__(self, piece: Piece, text: bytes) -> None:
-        self._piece = piece
+    def __init__(self, chunk: Chunk, text: bytes) -> None:
+        self._chunk = chunk
         self._text = text
-        self._at = piece.start
+        self._at = chunk.start
         self._run = _Run()
-        self._size = piece.size
+        self._size = chunk.size
 
-    def units(self) -> Iterator[Unit]:
+    def batches(self) -> Iterator[Batch]:
         told = False
         for parsed, before in self._documents():
             if not parsed.bundle:
@@ -104,14 +100,14 @@ class _Lines:
                 continue
             if self._run.lines:
                 yield self._taken(before)
-            yield self._unit(parsed.bundle, parsed.items, parsed.faults, self._at)
+            yield self._batch(parsed.bundle, parsed.documents, parsed.faults, self._at)
             told = True
-        self._run.faults += self._piece.faults
-        if self._run.lines or self._run.faults or self._piece.end.whole or not told:
-            yield self._taken(self._piece.end)
+        self._run.faults += self._chunk.faults
+        if self._run.lines or self._run.faults or self._chunk.end.finished or not told:
+            yield self._taken(self._chunk.end)
 
-    def _documents(self) -> Iterator[tuple[Parsed, Position]]:
-        """Each line that is not blank, taken apart, and where it starts; `_at` moves past it."""
+    def _documents(self) -> Iterator[tuple[Parsed, FilePosition]]:
+        """Yield each line that is not blank, taken apart, and where it starts; `_at` moves past it."""
         text, at = self._text, 0
         while at < len(text):
             end = text.find(b"\n", at) + 1 or len(text)
@@ -119,31 +115,35 @@ class _Lines:
             if self._at.offset == 0:
                 line = line.removeprefix(_BOM)
             before = self._at
-            self._at = Position(before.lines + 1, before.offset + end - at)
+            self._at = FilePosition(before.lines + 1, before.offset + end - at)
             at = end
             if stripped := line.strip(_SPACE):
-                yield parse(stripped, self._piece.source, self._at.lines), before
+                yield parse(stripped, self._chunk.source, self._at.lines), before
 
-    def _taken(self, end: Position) -> Unit:
+    def _taken(self, end: FilePosition) -> Batch:
         run, self._run = self._run, _Run()
-        return self._unit(None, tuple(run.items), tuple(run.faults), end)
+        return self._batch(None, tuple(run.documents), tuple(run.faults), end)
 
-    def _unit(
-        self, bundle: str | None, items: tuple[Item, ...], faults: tuple[Fault, ...], end: Position
-    ) -> Unit:
-        size, self._size = self._size, 0  # the first unit counts for the whole piece
-        return Unit(self._piece.source, self._piece.fingerprint, bundle, items, faults, end, size)
+    def _batch(
+        self,
+        bundle: str | None,
+        documents: tuple[SourceDocument, ...],
+        faults: tuple[LoadFault, ...],
+        end: FilePosition,
+    ) -> Batch:
+        size, self._size = self._size, 0  # the first batch counts for the whole chunk
+        return Batch(self._chunk.source, self._chunk.fingerprint, bundle, documents, faults, end, size)
 
 
 @dataclass(slots=True)
 class _Run:
-    """Lines that will make one unit."""
+    """Lines that will make one batch."""
 
-    items: list[Item] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    documents: list[SourceDocument] = field(default_factory=list)
+    faults: list[LoadFault] = field(default_factory=list)
     lines: int = 0
 
     def add(self, parsed: Parsed) -> None:
-        self.items.extend(parsed.items)
+        self.documents.extend(parsed.documents)
         self.faults.extend(parsed.faults)
         self.lines += 1

@@ -1,7 +1,7 @@
-"""Files cut into pieces, so that one process reads what several take apart.
+"""Files cut into chunks, so that one process reads what several take apart.
 
-A piece is one document, which whoever takes it opens, or some lines, whose bytes it carries. Cutting looks
-for ends of lines and nothing else, and holds no more than one piece in memory whatever a file holds.
+A chunk is one document, to be opened by the process that takes it apart, or some lines with their bytes.
+Cutting looks for ends of lines and nothing else, and holds no more than one chunk in memory.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.load.documents import Fault
-from exchange.load.files import READ_ERRORS, Plan, SourceFile, opened, reason
-from exchange.load.journal import Position
+from exchange.load.documents import LoadFault
+from exchange.load.files import READ_ERRORS, LoadPlan, SourceFile, opened, reason
+from exchange.load.positions import FilePosition
 
 _SPACE = b" \t\r\n"
-_PIECE = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ChunkLimits:
     """Bounds on memory: bytes of a document and of a line, decompressed, and how long a run of lines gets."""
 
     document: int = 256 << 20
@@ -30,7 +30,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """A part of a file: the lines in `text`, or the one document that the file is (then `text` is none).
 
     `start` and `end` are where it lies in the file, `size` the bytes on disk that are read for it, and
@@ -39,29 +39,29 @@ class Piece:
 
     source: Path
     fingerprint: str
-    start: Position
-    end: Position
+    start: FilePosition
+    end: FilePosition
     size: int
     text: bytes | None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[LoadFault, ...] = ()
 
 
-def cut(plan: Plan, limits: Limits | None = None) -> Iterator[Piece]:
-    """The plan's files in order, each from where it was left.
+def cut(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Chunk]:
+    """Yield the plan's files in order, each from where it was left.
 
     A file that breaks off is never `whole`, so the next run tries the rest again.
     """
-    limits = limits or Limits()
+    limits = limits or ChunkLimits()
     for file in plan.files:
         if not file.lines:
-            whole = Position(whole=True)
-            yield Piece(file.path, file.fingerprint, file.start, whole, file.size, None)
+            whole = FilePosition(finished=True)
+            yield Chunk(file.path, file.fingerprint, file.start, whole, file.size, None)
             continue
         try:
             raw = file.path.open("rb")
         except OSError as why:
-            fault = Fault(file.path, None, reason(why))
-            yield Piece(file.path, file.fingerprint, file.start, file.start, file.size, b"", (fault,))
+            fault = LoadFault(file.path, None, reason(why))
+            yield Chunk(file.path, file.fingerprint, file.start, file.start, file.size, b"", (fault,))
             continue
         with raw, opened(file.path, raw) as stream:
             yield from _Lines(file, raw, stream, limits).cut()
@@ -71,7 +71,7 @@ class _Lines:
     """One open file of lines, and how far it has been cut."""
 
     def __init__(
-        self, file: SourceFile, raw: io.BufferedReader, stream: io.BufferedIOBase, limits: Limits
+        self, file: SourceFile, raw: io.BufferedReader, stream: io.BufferedIOBase, limits: ChunkLimits
     ) -> None:
         self._file = file
         self._raw = raw
@@ -81,7 +81,7 @@ class _Lines:
         self._lines: list[bytes] = []
         self._told = 0
 
-    def cut(self) -> Iterator[Piece]:
+    def cut(self) -> Iterator[Chunk]:
         limits = self._limits
         filled = size = 0
         try:
@@ -90,36 +90,38 @@ class _Lines:
             while line := self._stream.readline(limits.line + 1):
                 if len(line) > limits.line and not line.endswith(b"\n"):
                     if self._lines:
-                        yield self._piece()
+                        yield self._chunk()
                     yield self._too_long(line)
                     filled = size = 0
                     continue
                 self._lines.append(line)
-                self._at = Position(self._at.lines + 1, self._at.offset + len(line))
+                self._at = FilePosition(self._at.lines + 1, self._at.offset + len(line))
                 filled += bool(line.strip(_SPACE))
                 size += len(line)
                 if filled >= limits.run_lines or size >= limits.run_bytes:
-                    yield self._piece()
+                    yield self._chunk()
                     filled = size = 0
         except READ_ERRORS as why:
-            yield self._piece(Fault(self._file.path, self._at.lines + 1, reason(why)))
+            yield self._chunk(LoadFault(self._file.path, self._at.lines + 1, reason(why)))
             return
-        self._at = Position(self._at.lines, self._at.offset, whole=True)
-        yield self._piece()
+        self._at = FilePosition(self._at.lines, self._at.offset, finished=True)
+        yield self._chunk()
 
-    def _too_long(self, line: bytes) -> Piece:
+    def _too_long(self, line: bytes) -> Chunk:
         size = len(line)
-        while rest := self._stream.readline(_PIECE):
+        while rest := self._stream.readline(_READ_BYTES):
             size += len(rest)
             if rest.endswith(b"\n"):
                 break
-        fault = Fault(self._file.path, self._at.lines + 1, f"more than {self._limits.line} bytes in one line")
-        self._at = Position(self._at.lines + 1, self._at.offset + size)
-        return self._piece(fault)
+        fault = LoadFault(
+            self._file.path, self._at.lines + 1, f"more than {self._limits.line} bytes in one line"
+        )
+        self._at = FilePosition(self._at.lines + 1, self._at.offset + size)
+        return self._chunk(fault)
 
-    def _piece(self, *faults: Fault) -> Piece:
+    def _chunk(self, *faults: LoadFault) -> Chunk:
         text, self._lines = b"".join(self._lines), []
         start, self._start = self._start, self._at
         told, self._told = self._told, self._raw.tell()
         size = self._told - told
-        return Piece(self._file.path, self._file.fingerprint, start, self._at, size, text, faults)
+        return Chunk(self._file.path, self._file.fingerprint, start, self._at, size, text, faults)

@@ -5,9 +5,9 @@ wraps its entries. Whether a resource is valid R4 is for `exchange.fhir.r4`, on 
 
 | Bundle.type | becomes |
 | --- | --- |
-| transaction | one item an entry; all or nothing, so one bad entry leaves no item |
-| batch, collection, searchset | one item an entry; a bad entry is a fault and the others stay |
-| document, message | one item, the Bundle itself: it is signed and kept as a whole |
+| transaction | one document an entry; all or nothing, so one bad entry leaves no document |
+| batch, collection, searchset | one document an entry; a bad entry is a fault and the others stay |
+| document, message | one document, the Bundle itself: it is signed and kept as a whole |
 | any other | a fault: it holds outcomes or versions, not records to load |
 """
 
@@ -29,7 +29,7 @@ _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SourceDocument:
     """One resource to load, or one deletion that a Bundle asks for (then `body` is empty).
 
     `line` is the line of an NDJSON file, from 1; `entry` the index in `Bundle.entry`, from 0; each is
@@ -49,8 +49,8 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What could not be read, and where; `reason` names elements and byte offsets, never values."""
+class LoadFault:
+    """A part that could not be read; `reason` names elements and byte offsets, never values."""
 
     source: Path
     line: int | None
@@ -65,11 +65,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What one document held; `bundle` is the type of the Bundle that was taken apart, if it was one."""
+    """The content of one document; `bundle` is the type of the Bundle that was taken apart, if it was one."""
 
     bundle: str | None
-    items: tuple[Item, ...]
-    faults: tuple[Fault, ...]
+    documents: tuple[SourceDocument, ...]
+    faults: tuple[LoadFault, ...]
 
 
 class _Head(msgspec.Struct, rename="camel"):
@@ -103,14 +103,14 @@ class _BadError(Exception):
 
 
 def parse(body: bytes, source: Path, line: int | None = None) -> Parsed:
-    """Take one document apart; `source` and `line` are where it stood, for items and faults to carry."""
+    """Take one document apart; `source` and `line` are where it stood, for documents and faults to carry."""
     try:
         return _parsed(body, source, line)
     except UnicodeDecodeError as why:
         reason = f"not UTF-8 (byte {why.start})"
     except _BadError as why:
         reason = str(why)
-    return Parsed(None, (), (Fault(source, line, reason),))
+    return Parsed(None, (), (LoadFault(source, line, reason),))
 
 
 def _parsed(body: bytes, source: Path, line: int | None) -> Parsed:
@@ -123,8 +123,8 @@ def _parsed(body: bytes, source: Path, line: int | None) -> Parsed:
             return _entries(bundle, source, line)
         if bundle.type not in _KEPT_WHOLE:
             raise _BadError("a Bundle of this type holds no records to load")
-    item = Item(source, line, None, body, head.resource_type, head.id)
-    return Parsed(None, (item,), ())
+    document = SourceDocument(source, line, None, body, head.resource_type, head.id)
+    return Parsed(None, (document,), ())
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
@@ -140,30 +140,30 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
 
 
 def _entries(bundle: _Bundle, source: Path, line: int | None) -> Parsed:
-    items: list[Item] = []
-    faults: list[Fault] = []
+    documents: list[SourceDocument] = []
+    faults: list[LoadFault] = []
     for index, raw in enumerate(bundle.entry):
         try:
             entry = _decode(_entry, raw)
             # A server's remarks on a search are not records of the patient.
             if entry.search is None or entry.search.mode != "outcome":
-                items.append(_from_entry(entry, source, line, index))
+                documents.append(_from_entry(entry, source, line, index))
         except _BadError as why:
-            faults.append(Fault(source, line, str(why), index))
+            faults.append(LoadFault(source, line, str(why), index))
     if faults and bundle.type == "transaction":
-        items.clear()
-    return Parsed(bundle.type, tuple(items), tuple(faults))
+        documents.clear()
+    return Parsed(bundle.type, tuple(documents), tuple(faults))
 
 
-def _from_entry(entry: _Entry, source: Path, line: int | None, index: int) -> Item:
+def _from_entry(entry: _Entry, source: Path, line: int | None, index: int) -> SourceDocument:
     request = entry.request
     if request is not None and request.method not in _WRITES:
         raise _BadError("the request's method is none of POST, PUT, PATCH and DELETE")
     body = bytes(entry.resource)
     if request is not None and request.method == "DELETE":
         kind = request.url.partition("?")[0].partition("/")[0]
-        return Item(source, line, index, b"", kind, None, entry.full_url, request)
+        return SourceDocument(source, line, index, b"", kind, None, entry.full_url, request)
     if not body:
         raise _BadError("the entry has no resource")
     head = _decode(_head, body)
-    return Item(source, line, index, body, head.resource_type, head.id, entry.full_url, request)
+    return SourceDocument(source, line, index, body, head.resource_type, head.id, entry.full_url, request)

@@ -1,4 +1,4 @@
-"""Which files hold FHIR, and in which order they are read, so that what others refer to comes first.
+"""The files that hold FHIR, in the order in which they are read: records that others refer to come first.
 
 A file is taken by its name: `.json` is one document, `.ndjson` or `.jsonl` one a line, either of them
 plain or compressed (`.gz`, `.bz2`, `.xz`). In folders, other names, hidden files and linked folders are
@@ -19,12 +19,12 @@ import lzma
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.load.documents import Fault
-from exchange.load.journal import Journal, Position, fingerprint
+from exchange.load.documents import LoadFault
+from exchange.load.positions import FilePosition, fingerprint
 
 _DOCUMENT = frozenset({".json"})
 _LINES = frozenset({".ndjson", ".jsonl"})
@@ -35,7 +35,7 @@ _COMPRESSED: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
 }
 
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What reading a file can raise, compressed or not."""
+"""The errors of reading a file, compressed or not."""
 
 _LOOK = 64 * 1024
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
@@ -64,15 +64,15 @@ class SourceFile:
     lines: bool
     size: int
     fingerprint: str
-    start: Position
+    start: FilePosition
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a load will read, in order; `faults` are what can't be, `done` counts files finished before."""
+class LoadPlan:
+    """The files that a load will read, in order; `faults` are those it can't, `done` counts finished ones."""
 
     files: tuple[SourceFile, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[LoadFault, ...]
     done: int
 
     @property
@@ -81,9 +81,9 @@ class Plan:
         return sum(file.size for file in self.files)
 
 
-def find(paths: Iterable[Path], journal: Journal | None = None) -> Plan:
-    """Find the FHIR files at `paths` (files or folders) that `journal` does not have as done, in order."""
-    faults: list[Fault] = []
+def find(paths: Iterable[Path], positions: Mapping[str, FilePosition] | None = None) -> LoadPlan:
+    """Find the FHIR files at `paths` (files or folders) that `positions` do not have as done, in order."""
+    faults: list[LoadFault] = []
     ranked: list[tuple[int, Path, SourceFile]] = []
     done = 0
     seen: set[Path] = set()
@@ -93,30 +93,30 @@ def find(paths: Iterable[Path], journal: Journal | None = None) -> Plan:
                 continue
             seen.add(real)
             try:
-                source = _source(file, journal)
+                source = _source(file, positions or {})
             except OSError as why:
-                faults.append(Fault(file, None, reason(why)))
+                faults.append(LoadFault(file, None, reason(why)))
                 continue
-            if source.start.whole:
+            if source.start.finished:
                 done += 1
             else:
                 ranked.append((_rank(source), file, source))
     ranked.sort(key=lambda entry: entry[:2])
-    return Plan(tuple(source for *_, source in ranked), tuple(faults), done)
+    return LoadPlan(tuple(source for *_, source in ranked), tuple(faults), done)
 
 
-def _walk(path: Path, faults: list[Fault]) -> Iterator[Path]:
+def _walk(path: Path, faults: list[LoadFault]) -> Iterator[Path]:
     if not path.is_dir():
         if not path.exists():
-            faults.append(Fault(path, None, "no such file or folder"))
+            faults.append(LoadFault(path, None, "no such file or folder"))
         elif _form(path) is None:
-            faults.append(Fault(path, None, "neither .json nor .ndjson, plain or as .gz, .bz2 or .xz"))
+            faults.append(LoadFault(path, None, "neither .json nor .ndjson, plain or as .gz, .bz2 or .xz"))
         else:
             yield path
         return
 
     def refused(why: OSError) -> None:
-        faults.append(Fault(Path(why.filename), None, reason(why)))
+        faults.append(LoadFault(Path(why.filename), None, reason(why)))
 
     for folder, folders, names in os.walk(path, onerror=refused):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -127,7 +127,7 @@ def _walk(path: Path, faults: list[Fault]) -> Iterator[Path]:
 
 
 def _form(path: Path) -> tuple[bool, str] | None:
-    """(one document a line?, suffix of the compression) by the file's name, or none for another kind."""
+    """Return whether it has one document a line, and the suffix of its compression; none for another kind."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = suffixes.pop() if suffixes and suffixes[-1] in _COMPRESSED else ""
     last = suffixes[-1] if suffixes else ""
@@ -136,15 +136,15 @@ def _form(path: Path) -> tuple[bool, str] | None:
     return None
 
 
-def _source(path: Path, journal: Journal | None) -> SourceFile:
+def _source(path: Path, positions: Mapping[str, FilePosition]) -> SourceFile:
     form = _form(path)
     mark = fingerprint(path)
-    start = journal.position(mark) if journal else Position()
+    start = positions.get(mark, FilePosition())
     return SourceFile(path, form is not None and form[0], path.stat().st_size, mark, start)
 
 
 def opened(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
-    """The stream of `raw`'s content, decompressed as the name of `path` says."""
+    """Return the stream of `raw`'s content, decompressed as the name of `path` says."""
     form = _form(path)
     compression = form[1] if form else ""
     return _COMPRESSED[compression](raw) if compression else raw
@@ -160,7 +160,7 @@ def _rank(source: SourceFile) -> int:
 
 
 def reason(why: BaseException) -> str:
-    """What went wrong in reading, without the path (the fault has it) and without content."""
+    """Say why reading failed, without the path (the fault has it) and without content."""
     if isinstance(why, EOFError):
         return "the compressed data ends early"
     if isinstance(why, OSError) and why.errno is not None:

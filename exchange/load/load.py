@@ -1,9 +1,9 @@
 """Loading files in bulk: worker processes read, check and index; this one seals and writes, in order.
 
-What a unit holds is stored as one: a transaction wholly or not at all, otherwise every item that is valid.
-Units are written in the order of the files, so of a record that occurs twice the later one stands; those
-that are ready together share a commit. Ids are kept, and an item without one gets an id that depends on its
-place alone, so loading a file again changes nothing.
+A batch is stored as one: a transaction wholly or not at all, otherwise every valid document. Batches are
+written in the order of the files, so of a record that occurs twice the later one stands. Those that are ready
+together share a commit, in which also stands how far their files are done. Ids are kept, and a document
+without one gets an id that depends on its place alone, so loading a file again changes nothing.
 """
 
 from __future__ import annotations
@@ -14,102 +14,140 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
 from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
-from exchange.load import Fault, Piece
-from exchange.load.ordered_queue import Change, Line, Loaded, Turn, Waiting
-from exchange.load.worker import Answers, Done, Seconds, Wanted, Work, answered, message_of, serve
+from exchange.load import Chunk, LoadFault
+from exchange.load.ordered_queue import LoadedBatch, OrderedQueue, Slot, WaitingBatch
+from exchange.load.positions import FilePosition, read_positions, write_positions
+from exchange.load.worker import (
+    ChunkDone,
+    FoundReferences,
+    WantedReferences,
+    WorkerSeconds,
+    answered,
+    message_of,
+    serve,
+)
+from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
+from exchange.services.records.changes import RecordChange
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import Indexer
-from exchange.services.records.transaction import Bundles
+from exchange.services.records.write_rights import for_loading
+from exchange.store.engine.database import Database
+
+Ends = Sequence[tuple[str, FilePosition]]
+"""Fingerprints of files, and where each is left."""
+
+_Change = tuple[RecordChange, LoadedBatch]
+"""A change and the batch that it is counted for."""
+_QUOTA = UnboundedQuota("bulk load")
 
 
-class Ingest:
+class BulkLoad:
     """Loads files into one gateway's records; `async with` starts the worker processes and ends them."""
 
     def __init__(
-        self, *, msp_id: str, indexer: Indexer, writing: Writing, bundles: Bundles, workers: int = 2
+        self,
+        *,
+        msp_id: str,
+        indexer: Indexer,
+        writing: Writing,
+        conditions: Conditions,
+        records: Database,
+        workers: int = 2,
     ) -> None:
         self._principal = Principal.for_operator(msp_id, "consentry-load")
         self._writing = writing
-        self._bundles = bundles
+        self._conditions = conditions
+        self._right = for_loading()
+        self._records = records
         self._workers = workers
-        self._processes = Processes(workers, serve, Work(indexer, self._principal))
-        self.seconds = Seconds()
+        self._processes = Processes(workers, serve, indexer)
+        self.seconds = WorkerSeconds()
         """Processor seconds of the worker processes."""
 
-    async def __aenter__(self) -> Ingest:
+    async def __aenter__(self) -> BulkLoad:
         await self._processes.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self._processes.close)
 
-    async def load(self, pieces: Iterable[Piece]) -> AsyncGenerator[list[Loaded]]:
-        """Store what is valid in `pieces`, in order; what is not comes back as faults.
+    async def positions(self) -> dict[str, FilePosition]:
+        """Read where each file was left by the loads before, by its fingerprint.
 
-        Units come when they are durable, those of one commit together. A few pieces are read ahead of the one
-        that is being written; what is not written when the caller stops was not loaded.
+        Raises:
+            UnavailableError: the store can't be reached.
+        """
+        return await self._records.read(read_positions)
+
+    async def load(self, chunks: Iterable[Chunk]) -> AsyncGenerator[list[LoadedBatch]]:
+        """Store what is valid in `chunks`, in order; what is not comes back as faults.
+
+        Batches come when they are durable, those of one commit together. A few chunks are read ahead of the
+        one that is being written; a batch that is not written when the caller stops was not loaded.
 
         Raises:
             UnavailableError: the store or the ledger can't be reached, or a worker process died.
         """
-        line = Line()
-        tasks = [asyncio.create_task(self._feed(iter(pieces), line))]
+        queue = OrderedQueue()
+        tasks = [asyncio.create_task(self._feed(iter(chunks), queue))]
         try:
-            while not line.ended:
-                units = line.ready()
-                if not units:
-                    await line.news()
+            while not queue.ended:
+                batches = queue.ready()
+                if not batches:
+                    await queue.changed()
                     continue
-                loads = await self._store(units)
-                line.leave(units)
+                loads = await self._store(batches)
+                queue.leave(batches)
                 yield loads
         finally:
-            tasks += line.readers
+            tasks += queue.readers
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _feed(self, pieces: Iterator[Piece], line: Line) -> None:
+    async def _feed(self, chunks: Iterator[Chunk], queue: OrderedQueue) -> None:
         try:
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                turn = line.enter(piece)
-                line.readers.append(asyncio.create_task(self._read(turn, line)))
-                await line.room(self._workers + 1)
-        except Exception as why:  # noqa: BLE001 - carried to whoever waits at the head of the line
-            line.close(why)
+            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+                slot = queue.enter(chunk)
+                queue.readers.append(asyncio.create_task(self._read(slot, queue)))
+                await queue.space(self._workers + 1)
+        except Exception as why:  # noqa: BLE001 - carried to the caller that waits for the first slot
+            queue.close(why)
         else:
-            line.close()
+            queue.close()
 
-    async def _read(self, turn: Turn, line: Line) -> None:
+    async def _read(self, slot: Slot, queue: OrderedQueue) -> None:
         try:
             async with self._processes.conversation() as process:
-                await process.send(pickle.dumps(turn.piece))
-                while not isinstance(message := message_of(said := await process.receive()), Done):
-                    if isinstance(message, Wanted):
-                        await process.send(answered(await self._resolve(message.references, turn, line)))
+                await process.send(pickle.dumps(slot.chunk))
+                while not isinstance(message := message_of(said := await process.receive()), ChunkDone):
+                    if isinstance(message, WantedReferences):
+                        await process.send(answered(await self._resolve(message.references, slot, queue)))
                     else:
                         self.seconds += message.seconds
-                        line.add(turn, message, size=len(said))
-            line.end(turn)
-        except Exception as why:  # noqa: BLE001 - carried to whoever waits at the head of the line
-            line.end(turn, why)
+                        queue.add(slot, message, size=len(said))
+            queue.end(slot)
+        except Exception as why:  # noqa: BLE001 - carried to the caller that waits for the first slot
+            queue.end(slot, why)
 
-    async def _resolve(self, references: Sequence[str], turn: Turn, line: Line) -> Answers:
-        early = not line.is_head(turn)
+    async def _resolve(self, references: Sequence[str], slot: Slot, queue: OrderedQueue) -> FoundReferences:
+        early = not queue.is_first(slot)
         found, refused = await self._look_up(references)
         if refused and early:
-            await line.head(turn)  # what comes before it may bring what it refers to
+            await queue.first(slot)  # what comes before it may bring what it refers to
             later, refused = await self._look_up(list(refused))
             found |= later
-        return Answers(found, refused)
+        return FoundReferences(found, refused)
 
     async def _look_up(self, references: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         # All at once, so that their decisions share a block of the ledger.
-        results = await asyncio.gather(
-            *(self._bundles.resolve(self._principal, reference) for reference in references),
-            return_exceptions=True,
-        )
+        with Reservation(_QUOTA):
+            results = await asyncio.gather(
+                *(self._conditions.resolve(self._principal, reference) for reference in references),
+                return_exceptions=True,
+            )
         found: dict[str, str] = {}
         refused: dict[str, str] = {}
         for reference, result in zip(references, results, strict=True):
@@ -121,55 +159,77 @@ class Ingest:
                 raise result
         return found, refused
 
-    async def _store(self, units: Sequence[Waiting]) -> list[Loaded]:
-        """Write what is in `units`; where the store refuses a change, the others are written without it."""
+    async def _store(self, batches: Sequence[WaitingBatch]) -> list[LoadedBatch]:
+        """Write what is in `batches`; where the store refuses a change, the others are written without it."""
         try:
-            return await self._store_together(units)
+            return await self._store_together(batches)
         except ExchangeError as refused:
             if _is_ours(refused):
                 raise
-            if len(units) == 1:
-                return [await self._store_apart(units[0], refused)]
-        return [loaded for unit in units for loaded in await self._store([unit])]
+            if len(batches) == 1:
+                return [await self._store_apart(batches[0], refused)]
+        return [loaded for batch in batches for loaded in await self._store([batch])]
 
-    async def _store_together(self, units: Sequence[Waiting]) -> list[Loaded]:
-        loads = [unit.loaded() for unit in units]
+    async def _store_together(self, batches: Sequence[WaitingBatch]) -> list[LoadedBatch]:
+        loads = [batch.loaded() for batch in batches]
         changes = [
             (change, loaded)
-            for unit, loaded in zip(units, loads, strict=True)
-            for change, _ in unit.changes()
+            for batch, loaded in zip(batches, loads, strict=True)
+            for change, _ in batch.changes(self._right)
         ]
-        for group in _apart(changes):
-            results = await self._writing.write([change for change, _ in group])
-            for (_, loaded), result in zip(group, results, strict=True):
-                loaded.count(result.outcome)
+        *before, last = _apart(changes) or [[]]
+        for group in before:
+            await self._write(group)
+        await self._write(last, ends=_ends(batches))
         return loads
 
-    async def _store_apart(self, unit: Waiting, refused: ExchangeError) -> Loaded:
-        loaded = unit.loaded()
-        source = unit.turn.piece.source
-        if unit.ready.bundle == "transaction":
-            loaded.faults.append(Fault(source, None, str(refused)))
+    async def _write(self, group: Sequence[_Change], *, ends: Ends = ()) -> None:
+        changes = [change for change, _ in group]
+        results = await self._writing.write(changes, also=lambda c: write_positions(c, ends))
+        for (_, loaded), result in zip(group, results, strict=True):
+            loaded.count(result.outcome)
+
+    async def _store_apart(self, batch: WaitingBatch, refused: ExchangeError) -> LoadedBatch:
+        loaded = batch.loaded()
+        source = batch.slot.chunk.source
+        if batch.ready.bundle == "transaction":
+            loaded.faults.append(LoadFault(source, None, str(refused)))
+            await self._write([], ends=_ends([batch]))
             return loaded
-        for change, place in unit.changes():
+        for change, place in batch.changes(self._right):
             try:
-                (result,) = await self._writing.write([change])
-                loaded.count(result.outcome)
+                await self._write([(change, loaded)])
             except ExchangeError as why:
                 if _is_ours(why):
                     raise
-                loaded.faults.append(Fault(source, place.line, str(why), place.entry))
+                loaded.faults.append(LoadFault(source, place.line, str(why), place.entry))
+        await self._write([], ends=_ends([batch]))
         return loaded
 
 
+def _ends(batches: Sequence[WaitingBatch]) -> Ends:
+    """Name where the files of `batches` are left behind them.
+
+    A batch that moves nothing on, such as a file that could not be read at all, is left out: the next run
+    tries it again.
+    """
+    return [
+        (batch.slot.chunk.fingerprint, batch.ready.end)
+        for batch in batches
+        if batch.ready.end != batch.slot.chunk.start
+    ]
+
+
 def _is_ours(error: ExchangeError) -> bool:
-    """Whether an error is about this server's state, and no fault of what is loaded."""
+    """Return whether an error is about this server's state, and no fault of what is loaded."""
     return isinstance(error, UnavailableError | DamagedError)
 
 
-def _apart(changes: Iterable[tuple[Change, Loaded]]) -> list[list[tuple[Change, Loaded]]]:
-    """`changes` in groups in which no record occurs twice, in an order that keeps each record's own."""
-    groups: list[list[tuple[Change, Loaded]]] = []
+def _apart(
+    changes: Iterable[tuple[RecordChange, LoadedBatch]],
+) -> list[list[tuple[RecordChange, LoadedBatch]]]:
+    """Split `changes` into groups in which no record occurs twice; each keeps the order of its changes."""
+    groups: list[list[_Change]] = []
     depth: dict[tuple[str, str], int] = {}
     for change, loaded in changes:
         name = (change.resource_type, change.logical_id)

@@ -1,7 +1,7 @@
-"""What a worker process of a load does: takes a piece of a file apart, checks and indexes what is in it.
+"""A worker process of a load, which takes chunks of files apart, and checks and indexes what is in them.
 
-It holds the index keys and no others: what it gives back is sealed and written by the process that it works
-for. That one also answers what only the store can tell, which record a conditional reference stands for.
+It holds the index keys and no others: the process that it works for seals and writes its results, and
+resolves the conditional references in them, which takes the store.
 """
 
 from __future__ import annotations
@@ -11,34 +11,32 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import msgspec
 
-from exchange.auth.principal import Principal
 from exchange.errors import ExchangeError
 from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
 from exchange.fhir.references import ID
-from exchange.load import Item, Piece, Position, Unit, take_apart
-from exchange.services.records.prepare import Indexer, Prepared
+from exchange.load import Batch, Chunk, FilePosition, SourceDocument, take_apart
+from exchange.services.records.prepare import IndexedRecord, Indexer
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
 _RECORD = re.compile(rf"([A-Za-z]{{1,64}})/({ID})")
 _SHOWN = 3
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where in its file something stood: line from 1, index of the entry from 0, none where there is none."""
+class SourcePlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A place in a file: the line from 1, the index of the entry from 0, none where there is none."""
 
     line: int | None
     entry: int | None
 
 
-class Refused(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What can't be loaded, and why; the reason names elements, never values."""
+class RefusedDocument(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A document that can't be loaded; the reason names elements, never values."""
 
-    place: Place
+    place: SourcePlace
     reason: str
 
 
@@ -49,139 +47,137 @@ class Removal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     logical_id: str
 
 
-class Seconds(msgspec.Struct, array_like=True, gc=False):
+class WorkerSeconds(msgspec.Struct, array_like=True, gc=False):
     """Processor seconds that went into reading, checking and indexing."""
 
     read: float = 0.0
     check: float = 0.0
     index: float = 0.0
 
-    def __iadd__(self, other: Seconds) -> Seconds:
+    def __iadd__(self, other: WorkerSeconds) -> WorkerSeconds:
         self.read += other.read
         self.check += other.check
         self.index += other.index
         return self
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """One unit as it can be written: `prepared` and `removals`, each with its place in the same order.
+class PreparedBatch(msgspec.Struct, frozen=True, tag="ready"):
+    """One batch as it can be written: `prepared` and `removals`, each with its place in the same order.
 
     Of a transaction with anything `refused`, nothing is left to write.
     """
 
     bundle: str | None
-    end: Position
+    end: FilePosition
     size: int
-    items: tuple[Place, ...]
-    refused: list[Refused]
-    prepared: list[Prepared] = []
-    prepared_at: list[Place] = []
+    documents: tuple[SourcePlace, ...]
+    refused: list[RefusedDocument]
+    prepared: list[IndexedRecord] = []
+    prepared_at: list[SourcePlace] = []
     removals: list[Removal] = []
-    removals_at: list[Place] = []
-    seconds: Seconds = msgspec.field(default_factory=Seconds)
+    removals_at: list[SourcePlace] = []
+    seconds: WorkerSeconds = msgspec.field(default_factory=WorkerSeconds)
 
 
-class Wanted(msgspec.Struct, frozen=True, tag="wanted"):
-    """Conditional references that must be known before the unit can go on."""
+class WantedReferences(msgspec.Struct, frozen=True, tag="wanted"):
+    """Conditional references that must be known before the batch can go on."""
 
     references: list[str]
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The piece has no more units."""
+class ChunkDone(msgspec.Struct, frozen=True, tag="done"):
+    """The chunk has no more batches."""
 
 
-class Answers(msgspec.Struct, frozen=True):
+class FoundReferences(msgspec.Struct, frozen=True):
     """For each reference that was wanted, the `Type/id` that it stands for, or why there is none."""
 
     found: dict[str, str]
     refused: dict[str, str]
 
 
-Message = Ready | Wanted | Done
-Ask = Callable[[set[str]], Answers]
+Message = PreparedBatch | WantedReferences | ChunkDone
+Ask = Callable[[set[str]], FoundReferences]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 message_of: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
-"""What a worker process says."""
-answered: Callable[[Answers], bytes] = _encode
-"""What it is told when it has asked."""
-_answers_of = msgspec.msgpack.Decoder(Answers).decode
+"""Decodes a worker's message."""
+answered: Callable[[FoundReferences], bytes] = _encode
+"""Encodes the answer to a worker's question."""
+_answers_of = msgspec.msgpack.Decoder(FoundReferences).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a worker process has to begin with: all that it takes to prepare, and for whom."""
+def serve(connection: Connection, indexer: Indexer) -> None:
+    """Answer each `Chunk` with its batches as `PreparedBatch`, in order, and then `ChunkDone`.
 
-    indexer: Indexer
-    principal: Principal
+    `WantedReferences` is a question in between.
+    """
+    checker = LoadWorker(indexer)
 
-
-def serve(connection: Connection, work: Work) -> None:
-    """Answer each `Piece` with its units as `Ready`, in order, and then `Done`; `Wanted` is a question."""
-    checker = Checker(work)
-
-    def ask(wanted: set[str]) -> Answers:
-        connection.send_bytes(_encode(Wanted(sorted(wanted))))
+    def ask(wanted: set[str]) -> FoundReferences:
+        connection.send_bytes(_encode(WantedReferences(sorted(wanted))))
         return _answers_of(connection.recv_bytes())
 
     while True:
-        for ready in checker.units(pickle.loads(connection.recv_bytes()), ask):  # noqa: S301 - our own process
+        for ready in checker.batches(pickle.loads(connection.recv_bytes()), ask):  # noqa: S301 - our own process
             connection.send_bytes(_encode(ready))
-        connection.send_bytes(_encode(Done()))
+        connection.send_bytes(_encode(ChunkDone()))
 
 
-class Checker:
-    """Prepares what is in pieces; what conditional references stand for it keeps from piece to piece."""
+class LoadWorker:
+    """Prepares what is in chunks; what conditional references stand for it keeps from chunk to chunk."""
 
-    def __init__(self, work: Work) -> None:
-        self._indexer = work.indexer
-        self._principal = work.principal
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
         self._resolved: dict[str, str] = {}
 
-    def units(self, piece: Piece, ask: Ask) -> Iterator[Ready]:
-        """Each unit of `piece`, with what can be written of it prepared."""
+    def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
+        """Yield each batch of `chunk`, with what can be written of it prepared."""
         indexer = self._indexer
-        units = take_apart(piece)
+        batches = take_apart(chunk)
         while True:
             started = time.thread_time()
             checking, indexing = indexer.seconds_checking, indexer.seconds_indexing
-            unit = next(units, None)
-            if unit is None:
+            batch = next(batches, None)
+            if batch is None:
                 return
-            ready = self._ready(unit, ask)
+            ready = self._ready(batch, ask)
             seconds = ready.seconds
             seconds.check = indexer.seconds_checking - checking
             seconds.index = indexer.seconds_indexing - indexing
             seconds.read = time.thread_time() - started - seconds.check - seconds.index
             yield ready
 
-    def _ready(self, unit: Unit, ask: Ask) -> Ready:
-        at = tuple(Place(item.line, item.entry) for item in unit.items)
-        refused = [Refused(Place(fault.line, fault.entry), fault.reason) for fault in unit.faults]
-        ready = Ready(unit.bundle, unit.end, unit.size, at, refused)
-        bodies: list[tuple[Item, str, Place, bytes]] = []
-        ids = [_id_of(unit, item, index) for index, item in enumerate(unit.items)]
+    def _ready(self, batch: Batch, ask: Ask) -> PreparedBatch:
+        at = tuple(SourcePlace(document.line, document.entry) for document in batch.documents)
+        refused = [
+            RefusedDocument(SourcePlace(fault.line, fault.entry), fault.reason) for fault in batch.faults
+        ]
+        ready = PreparedBatch(batch.bundle, batch.end, batch.size, at, refused)
+        bodies: list[tuple[SourceDocument, str, SourcePlace, bytes]] = []
+        ids = [_id_of(batch, document, index) for index, document in enumerate(batch.documents)]
         urns = {
-            item.full_url: f"{item.type}/{logical_id}"
-            for item, logical_id in zip(unit.items, ids, strict=True)
-            if item.full_url is not None and item.full_url.startswith("urn:")
+            document.full_url: f"{document.type}/{logical_id}"
+            for document, logical_id in zip(batch.documents, ids, strict=True)
+            if document.full_url is not None and document.full_url.startswith("urn:")
         }
-        for item, logical_id, place in zip(unit.items, ids, at, strict=True):
-            method = item.request.method if item.request is not None else "PUT"
+        for document, logical_id, place in zip(batch.documents, ids, at, strict=True):
+            method = document.request.method if document.request is not None else "PUT"
             if method in {"POST", "PUT"}:
-                body = rewrite_urns(item.body, urns) if urns else item.body
-                bodies.append((item, logical_id, place, body))
+                body = rewrite_urns(document.body, urns) if urns else document.body
+                bodies.append((document, logical_id, place, body))
             else:
-                _remove(ready, item, place)
+                _remove(ready, document, place)
         self._prepare(ready, bodies, ask)
-        if unit.bundle == "transaction" and refused:
+        if batch.bundle == "transaction" and refused:
             for left in (ready.prepared, ready.prepared_at, ready.removals, ready.removals_at):
                 left.clear()
         return ready
 
-    def _prepare(self, ready: Ready, bodies: Sequence[tuple[Item, str, Place, bytes]], ask: Ask) -> None:
+    def _prepare(
+        self, ready: PreparedBatch, bodies: Sequence[tuple[SourceDocument, str, SourcePlace, bytes]], ask: Ask
+    ) -> None:
         wanted = [conditional_references(body) for *_, body in bodies]
         unknown = set().union(*wanted) - self._resolved.keys()
         unresolved: dict[str, str] = {}
@@ -189,46 +185,46 @@ class Checker:
             answers = ask(unknown)
             self._resolved |= answers.found
             unresolved = answers.refused
-        for (item, logical_id, place, body), references in zip(bodies, wanted, strict=True):
+        for (document, logical_id, place, body), references in zip(bodies, wanted, strict=True):
             if why := next((unresolved[name] for name in sorted(references) if name in unresolved), None):
-                ready.refused.append(Refused(place, why))
+                ready.refused.append(RefusedDocument(place, why))
                 continue
-            whole = rewrite_conditionals(body, self._resolved) if references else body
+            resolved = rewrite_conditionals(body, self._resolved) if references else body
             try:
-                prepared = self._indexer.prepare(
-                    self._principal,
-                    whole if item.id is not None else _named(whole, logical_id),
-                    resource_type=item.type,
+                prepared = self._indexer.index(
+                    resolved if document.id is not None else _named(resolved, logical_id),
+                    resource_type=document.type,
                     logical_id=logical_id,
-                    skip_equal=True,
                 )
             except ExchangeError as why_not:
-                ready.refused.append(Refused(place, _reason(why_not)))
+                ready.refused.append(RefusedDocument(place, _reason(why_not)))
             else:
                 ready.prepared.append(prepared)
                 ready.prepared_at.append(place)
 
 
-def _remove(ready: Ready, item: Item, place: Place) -> None:
-    url = item.request.url if item.request is not None else ""
+def _remove(ready: PreparedBatch, document: SourceDocument, place: SourcePlace) -> None:
+    url = document.request.url if document.request is not None else ""
     record = _RECORD.fullmatch(url)
-    if item.request is None or item.request.method != "DELETE" or record is None:
-        ready.refused.append(Refused(place, "only POST, PUT and DELETE of Type/id can be loaded"))
+    if document.request is None or document.request.method != "DELETE" or record is None:
+        ready.refused.append(RefusedDocument(place, "only POST, PUT and DELETE of Type/id can be loaded"))
     elif record[1] == "Consent":
-        ready.refused.append(Refused(place, "a consent is never deleted; load it with the status inactive"))
+        ready.refused.append(
+            RefusedDocument(place, "a consent is never deleted; load it with the status inactive")
+        )
     else:
         ready.removals.append(Removal(record[1], record[2]))
         ready.removals_at.append(place)
 
 
-def _id_of(unit: Unit, item: Item, index: int) -> str:
-    if item.id is not None:
-        return item.id
-    return str(uuid.uuid5(_NAMESPACE, f"{unit.fingerprint}/{item.line}/{item.entry}/{index}"))
+def _id_of(batch: Batch, document: SourceDocument, index: int) -> str:
+    if document.id is not None:
+        return document.id
+    return str(uuid.uuid5(_NAMESPACE, f"{batch.fingerprint}/{document.line}/{document.entry}/{index}"))
 
 
 def _named(body: bytes, logical_id: str) -> bytes:
-    """`body`, which has no id, with one as its first member; all else byte for byte."""
+    """Return `body`, which has no id, with one as its first member; all else byte for byte."""
     inside = body[1:].lstrip()
     return b'{"id":"' + logical_id.encode() + (b'"' if inside.startswith(b"}") else b'",') + inside
 

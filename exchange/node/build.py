@@ -20,18 +20,25 @@ from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
 from exchange.node.settings import NodeSettings
-from exchange.runtime.quota import Budget, smallest
+from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import Keys
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
+from exchange.services.interaction_table import build_capabilities, build_interactions
+from exchange.services.jobs.kinds import JobKinds
+from exchange.services.jobs.queue import JobQueue
+from exchange.services.jobs.remove_expired import remove_expired
+from exchange.services.jobs.runner import JobRunner
 from exchange.services.membership import Members, Membership
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
+from exchange.services.records.history import Histories
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import Reading
 from exchange.services.records.search import Searching
-from exchange.services.records.transaction import Bundles
+from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
 from exchange.store.engine.database import Database
 
@@ -120,7 +127,9 @@ class RecordsRoom:
     searching: Searching
     indexer: Indexer
     writing: Writing
-    bundles: Bundles
+    histories: Histories
+    conditions: Conditions
+    rights: WriteRights
 
 
 def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
@@ -135,26 +144,32 @@ def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
         enforcement=access.enforcement,
     )
     indexer = Indexer(
-        msp_id=settings.msp_id,
         base=settings.fhir_base,
         members=ground.members.references,
         references=keys.references,
         token_keys=keys.search_tokens,
     )
     writing = Writing(
-        msp_id=settings.msp_id,
         references=keys.references,
         indexer=indexer,
         records=ground.records,
         keys=access.subject_keys,
         pairs=access.pairs,
     )
+    reading = Reading(references=keys.references, records=ground.records, enforcement=access.enforcement)
     return RecordsRoom(
-        reading=Reading(references=keys.references, records=ground.records, enforcement=access.enforcement),
+        reading=reading,
         searching=searching,
         indexer=indexer,
         writing=writing,
-        bundles=Bundles(base=settings.fhir_base, writing=writing, searching=searching),
+        histories=Histories(
+            references=keys.references,
+            records=ground.records,
+            enforcement=access.enforcement,
+            reading=reading,
+        ),
+        conditions=Conditions(base=settings.fhir_base, searching=searching),
+        rights=WriteRights(msp_id=settings.msp_id),
     )
 
 
@@ -196,7 +211,6 @@ def build_scoring(
     model = open_model(ground.folder, settings.risk)
     stack.push_async_callback(model.close)
     return Scoring(
-        msp_id=settings.msp_id,
         model=model,
         references=ground.keys.references,
         records=ground.records,
@@ -206,11 +220,33 @@ def build_scoring(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class JobsRoom:
+    """Takes jobs and runs them."""
+
+    kinds: JobKinds
+    queue: JobQueue
+    runner: JobRunner
+
+
+def build_jobs(ground: Foundation, access: AccessRoom) -> JobsRoom:
+    """Build the jobs of the node, which share a memory quota beside that of the requests."""
+    records, seal = ground.records, ground.keys.job_seal
+    kinds = JobKinds([remove_expired(records)])
+    runner = JobRunner(
+        records=records,
+        kinds=kinds,
+        seal=seal,
+        enforcement=access.enforcement,
+        quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
+    )
+    return JobsRoom(kinds, JobQueue(records, kinds, seal), runner)
+
+
 def build_membership(ground: Foundation, records: RecordsRoom) -> Membership:
     """Build what keeps the members in step with the settings."""
     return Membership(
         listed=ListedMembers(ground.folder),
-        msp_id=ground.settings.msp_id,
         members=ground.members,
         references=ground.keys.references,
         records=ground.records,
@@ -224,16 +260,31 @@ def build_gateway(
 ) -> Gateway:
     """Put the services that the API calls together."""
     settings = ground.settings
+    interactions = build_interactions(
+        base=settings.fhir_base,
+        cursors=ground.keys.cursors,
+        reading=records.reading,
+        histories=records.histories,
+        searching=records.searching,
+        writing=records.writing,
+        conditions=records.conditions,
+        rights=records.rights,
+        audit=audit.audit,
+        scoring=scoring,
+    )
     return Gateway(
         base=settings.fhir_base,
         member=settings.member,
         tokens=ground.tokens,
+        interactions=interactions,
+        capabilities=build_capabilities(
+            interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url
+        ),
         reading=records.reading,
+        histories=records.histories,
         writing=records.writing,
-        searching=records.searching,
-        bundles=records.bundles,
-        audit=audit.audit,
-        cursors=ground.keys.cursors,
-        budget=Budget(settings.memory_limit, reserve=smallest(settings.body_limit)),
+        conditions=records.conditions,
+        rights=records.rights,
+        quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
         scoring=scoring,
     )

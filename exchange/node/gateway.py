@@ -5,32 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.auth.principal import Member
-from exchange.crypto.cursors import Cursors
-from exchange.runtime.quota import Budget
-from exchange.services.audit.access_log import Audit
+from exchange.runtime.quota import MemoryQuota
 from exchange.services.auth.tokens import Tokens
+from exchange.services.capabilities import Capabilities
+from exchange.services.interactions import Interactions
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
+from exchange.services.records.history import Histories
 from exchange.services.records.read import Reading
-from exchange.services.records.search import Searching
-from exchange.services.records.transaction import Bundles
+from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the API calls. `base` is the public FHIR base URL without a trailing slash.
+    """The services that the API and commands call. `base` is the FHIR base URL without a trailing slash.
 
-    `budget` is what its requests share; `scoring` is None on a node without a risk model.
+    `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
     """
 
     base: str
     member: Member
     tokens: Tokens
+    interactions: Interactions
+    capabilities: Capabilities
     reading: Reading
+    histories: Histories
     writing: Writing
-    searching: Searching
-    bundles: Bundles
-    audit: Audit
-    cursors: Cursors
-    budget: Budget
+    conditions: Conditions
+    rights: WriteRights
+    quota: MemoryQuota
     scoring: Scoring | None = None

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from exchange.crypto.cursors import Cursors
 from exchange.crypto.index_tokens import TokenKeys
+from exchange.crypto.job_seal import JobSeal
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.references import References
@@ -24,6 +25,7 @@ class KeyPurpose(StrEnum):
     SEARCH_TOKENS = "search-tokens"
     OPERATOR = "operator"
     CURSORS = "cursors"
+    JOBS = "jobs"
 
 
 class NodeKeys:
@@ -56,3 +58,8 @@ class NodeKeys:
     def cursors(self) -> Cursors:
         """Seals the links to next pages."""
         return Cursors(self._vault.derive(KeyPurpose.CURSORS))
+
+    @cached_property
+    def job_seal(self) -> JobSeal:
+        """Seals the parameters and cursors of jobs."""
+        return JobSeal(self._vault.derive(KeyPurpose.JOBS))

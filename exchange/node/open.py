@@ -18,8 +18,10 @@ from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
+from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
+from exchange.store.engine.database import Database
 
 _LEDGER_TIMEOUT = 3.0
 """Seconds that a ledger has to answer when a node opens, before it counts as away."""
@@ -37,7 +39,9 @@ class Node:
     settings: NodeSettings
     gateway: Gateway
     indexer: Indexer
+    records: Database
     membership: Membership
+    jobs: JobQueue
     away: str | None
 
     def system(self, name: str) -> Principal:
@@ -67,12 +71,16 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         membership = build.build_membership(ground, records)
         await audit.projection.start()
         stack.push_async_callback(audit.projection.close)
+        await access.pairs.load_outbox()
         if away is None:
-            await access.pairs.recover()
-        _run(stack, "consent-outbox", access.pairs.keep_filing())
+            await access.pairs.publish_all()
+        _run(stack, "consent-outbox", access.pairs.keep_publishing())
+        jobs = build.build_jobs(ground, access)
+        await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))
+        _run(stack, "jobs", jobs.runner.keep_running())
         _run(stack, "membership", membership.keep_following())
         gateway = build.build_gateway(ground, records, audit, scoring)
-        yield Node(ground.settings, gateway, records.indexer, membership, away)
+        yield Node(ground.settings, gateway, records.indexer, ground.records, membership, jobs.queue, away)
 
 
 async def _open_ground(

@@ -1,4 +1,4 @@
-"""Opens the risk model that a node's settings name."""
+"""The opening of the risk model that a node's settings name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exchange.risk.port import RiskModel
 
 
 def open_model(folder: NodeFolder, risk: RiskSettings) -> RiskModel:
-    """The model of the node in `folder`, with a secret key of its own; the evaluator is not asked yet.
+    """Open the model of the node in `folder`, with a secret key of its own; the evaluator is not asked yet.
 
     Raises:
         ConfigError: a file is missing or can't be used, or what scoring needs is not installed.

@@ -10,7 +10,7 @@ import msgspec
 
 from exchange.auth.principal import Member
 from exchange.fhir.references import ID
-from exchange.runtime.quota import smallest
+from exchange.runtime.quota import minimum_limit
 from exchange.store.engine.format import FORMAT
 
 _LONGEST_NAME = 200
@@ -116,7 +116,7 @@ def check(settings: NodeSettings) -> None:
         raise ConfigError("metrics_port is the port of the API; give the metrics one of their own")
     if not 1024 <= settings.body_limit <= 2**30:
         raise ConfigError("body_limit is 1024 bytes to 1 GiB")
-    least = smallest(settings.body_limit)
+    least = minimum_limit(settings.body_limit)
     if not least <= settings.memory_limit <= 2**40:
         raise ConfigError(
             f"memory_limit is {least} bytes to 1 TiB with this body_limit: one large search has to fit in it"
@@ -171,7 +171,7 @@ def _check_risk(risk: RiskSettings) -> None:
         usable = usable and bool(parts.hostname) and parts.port != 0 and parts.username is None
     except ValueError:
         usable = False
-    # Ciphertext hides the patient from whoever listens; only TLS keeps them from changing the answer.
+    # Ciphertext hides the patient from eavesdroppers; only TLS keeps them from changing the answer.
     if not usable or not risk.evaluator.isprintable():
         raise ConfigError("risk.evaluator is the evaluator's URL, by https unless it is on this machine")
     paths = (risk.offer, risk.card, risk.token, risk.authority)

@@ -1,5 +1,5 @@
-"""The way to risk models: what the gateway asks of one, and models whose evaluator sees ciphertext only.
+"""Risk models: the port that the gateway uses, and a model with an evaluator that sees ciphertext only.
 
-This is the only door between the gateway and `analytics`, and it is opened only where a node has a model:
-what `analytics` needs need not be installed elsewhere.
+This package is the only door between the gateway and `analytics`. It is opened only where a node has a
+model, so that other nodes need not install the libraries of `analytics`.
 """

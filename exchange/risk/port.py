@@ -1,4 +1,4 @@
-"""The port to a risk model: which records it wants, and what it makes of them."""
+"""The port to a risk model: the searches for its input, its features, and its score."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """What became of one feature: the value in `unit` and the records it is from, or why there is none.
+class ModelFeature:
+    """One feature of a patient: the value in `unit` and the records it is from, or the reason for none.
 
     `value` is NaN where it is missing; `sources` are references (`Observation/1`). A feature may have a
-    value without a source: that a condition is recorded nowhere.
+    value without a source: for a condition that no record has, the value is 0.
     """
 
     name: str
@@ -26,13 +26,13 @@ class Feature:
 
     @property
     def missing(self) -> bool:
-        """Whether there is no value."""
+        """Return whether there is no value."""
         return math.isnan(self.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A probability, and the SHA-256 of what was sent to the evaluator and of what came back."""
+class RiskScore:
+    """A probability, with the SHA-256 of the query to the evaluator and of its answer."""
 
     probability: float
     query: str
@@ -40,8 +40,8 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a probability means: a code of HL7's `risk-probability`, relative to the population."""
+class QualitativeRisk:
+    """A probability in words: a code of HL7's `risk-probability`, and the risk relative to the population."""
 
     code: str
     display: str
@@ -49,7 +49,7 @@ class Judgement:
 
 
 class UnusableAnswerError(Exception):
-    """The evaluator answered, and there is no score in the answer; `query` and `answer` are their SHA-256."""
+    """The evaluator's answer holds no score; `query` and `answer` are the SHA-256 of the two."""
 
     def __init__(self, message: str, *, query: str, answer: str) -> None:
         super().__init__(message)
@@ -57,39 +57,39 @@ class UnusableAnswerError(Exception):
 
 
 class RiskModel(Protocol):
-    """One model. Nothing that it computes in clear leaves the gateway."""
+    """One model. No value that it computes in clear leaves the gateway."""
 
     digest: str
     """The model's name on the ledger: 64 hexadecimal digits."""
 
     title: str
-    """What it is, for a clinician."""
+    """The model's title, for a clinician."""
 
     outcome: Mapping[str, Any]
-    """What it estimates the probability of: a FHIR CodeableConcept."""
+    """The estimated outcome: a FHIR CodeableConcept."""
 
-    wanted: Mapping[str, tuple[str, str]]
-    """By resource type, the search (parameter, value) that finds the records it may use."""
+    searches: Mapping[str, tuple[str, str]]
+    """By resource type, the search (parameter, value) for the records that the model may use."""
 
     def features(
         self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: date
-    ) -> tuple[Feature, ...]:
-        """The features of a patient from resources in FHIR's JSON, as of a day. Takes milliseconds.
+    ) -> tuple[ModelFeature, ...]:
+        """Compute a patient's features from resources in FHIR's JSON, as of a day. Takes milliseconds.
 
         Raises:
-            UnscorableError: too little is recorded; names what is missing.
+            UnscorableError: too little is recorded; names the missing features.
         """
 
-    async def score(self, features: Sequence[Feature]) -> Scored:
-        """The probability.
+    async def score(self, features: Sequence[ModelFeature]) -> RiskScore:
+        """Have the evaluator compute the probability.
 
         Raises:
             UnavailableError: the evaluator did not answer.
-            UnusableAnswerError: it did, and there is no score in what it said.
+            UnusableAnswerError: the answer holds no score.
         """
 
-    def judge(self, probability: float) -> Judgement:
-        """What the probability means."""
+    def qualitative_risk(self, probability: float) -> QualitativeRisk:
+        """Return the probability in words."""
 
     async def close(self) -> None:
-        """Let go of the evaluator."""
+        """Close the connection to the evaluator."""

@@ -1,9 +1,9 @@
 """A risk score as a FHIR `RiskAssessment`, and the commitments by which the ledger knows it.
 
-It says what it is made of: the records used (`basis`), what was missing (`note`), the model's digest
-(`method`), the transaction that permitted it (`identifier`), and the digests of what went to the evaluator
-and came back. It carries the security labels and the codes of the records used, so whoever is refused those
-by a label, a code or a reference is refused what was made of them.
+It names its sources: the records used (`basis`), the missing features (`note`), the model's digest
+(`method`), the transaction that permitted it (`identifier`), and the digests of the evaluator's query and
+answer. It carries the security labels and the codes of the records used, so that a recipient who is refused
+those by a label, a code or a reference is refused the assessment as well.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What was estimated: `qualitative` is (code, display) of HL7's `risk-probability`."""
+    """The estimate: `qualitative` is (code, display) of HL7's `risk-probability`."""
 
     title: str
     outcome: Mapping[str, Any]
@@ -42,10 +42,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What it rests on: the model's digest, the permitting transaction, and the records used.
+    """The evidence: the model's digest, the permitting transaction, and the records used.
 
-    `query` and `answer` are the SHA-256 of what the evaluator got and gave; `missing` and `remarks` are told
-    in notes.
+    `query` and `answer` are the SHA-256 of the evaluator's query and answer; `missing` and `remarks` become
+    notes.
     """
 
     model: str
@@ -60,7 +60,7 @@ class Evidence:
 def risk_assessment(
     *, logical_id: str, patient: str, when: str, estimate: Estimate, evidence: Evidence
 ) -> bytes:
-    """The RiskAssessment as JSON. `patient` is a logical id, `when` an instant; `used` goes by reference."""
+    """Return the RiskAssessment as JSON. `patient` is a logical id, `when` an instant."""
     code, display = estimate.qualitative
     notes = [f"Not used, because it is {one}." for one in evidence.missing]
     resource: dict[str, Any] = {
@@ -120,7 +120,7 @@ def _unique(values: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
 def input_commitment(
     salt: bytes, *, model: str, transaction: str, features: Mapping[str, float], query: str
 ) -> str:
-    """64 hexadecimal digits that commit to what was scored; whoever has the pair's `salt` can check them.
+    """Return the commitment to the input of a score (64 hexadecimal digits), checked with the pair's `salt`.
 
     HMAC-SHA-256 under the salt of the canonical JSON of model, permitting transaction, features by name (null
     where missing) and the query's digest.
@@ -131,7 +131,7 @@ def input_commitment(
 
 
 def output_commitment(salt: bytes, body: bytes) -> str:
-    """64 hexadecimal digits that commit to what is shown: all of a RiskAssessment but its `meta`.
+    """Return the commitment (64 hexadecimal digits) to all of a RiskAssessment but its `meta`.
 
     `meta` is left out because storing writes its version and time into it.
     """
@@ -142,7 +142,7 @@ def output_commitment(salt: bytes, body: bytes) -> str:
 
 
 def failure_commitment(salt: bytes, *, query: str, answer: str) -> str:
-    """What is committed to in place of an output where the answer held none; it looks like any other."""
+    """Return the commitment in place of an output where the answer held none; it looks like any other."""
     content = {"answer": answer, "query": query}
     return _commitment(salt, b"consentry/score-failure/1\0", _canonical(content))
 

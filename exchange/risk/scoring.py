@@ -1,9 +1,9 @@
-"""A risk model whose evaluator sees ciphertext: this gateway encrypts, asks, and decrypts.
+"""A risk model with an evaluator that sees ciphertext only: this gateway encrypts, asks, and decrypts.
 
 1. The model is pinned: the offer in the node's folder names it, and an answer of another one is refused.
 2. The secret key is made when the gateway starts, stays in its memory, and dies with it.
-3. Nothing that depends on a decrypted value reaches the evaluator. An answer that does not open is one bit
-   about the key, for whoever made it and sees what this gateway does next; so that key is thrown away, and
+3. Nothing that depends on a decrypted value reaches the evaluator. An answer that does not open gives one
+   bit about the key to a forger who sees the next steps of this gateway. So that key is thrown away, and
    bits about different keys don't add up.
 """
 
@@ -30,12 +30,12 @@ from analytics.errors import AnalyticsError
 from analytics.evaluator.client import EvaluatorClient
 from exchange.errors import Problem, UnavailableError, UnscorableError
 from exchange.fhir.code_systems import canonical
-from exchange.risk.port import Feature, Judgement, Scored, UnusableAnswerError
+from exchange.risk.port import ModelFeature, QualitativeRisk, RiskScore, UnusableAnswerError
 
 _OUTCOMES: Mapping[str, dict[str, str]] = {
     "diabetes": {"system": SNOMED, "code": "73211009", "display": "Diabetes mellitus"},
 }
-"""What the models of each catalogue estimate, by the catalogue's name."""
+"""The outcome that models of a catalogue estimate, by the catalogue's name."""
 _WORDS: Mapping[MissingReason, str] = {
     MissingReason.NOT_RECORDED: "not recorded",
     MissingReason.UNIT: "recorded in a unit that is not understood",
@@ -51,7 +51,7 @@ _log = structlog.get_logger()
 
 
 class ModelError(ValueError):
-    """The files of a model can't be used; the message says what to do."""
+    """The files of a model can't be used; the message names the remedy."""
 
 
 class EncryptedModel:
@@ -73,19 +73,19 @@ class EncryptedModel:
         self._offer, self._parameters, self._seconds = read, parameters, seconds
         self._http, self._evaluator = http, EvaluatorClient(http)
         self.digest: str = read.model
-        said = _card(card, read.model)
-        self._threshold: float = said["performance"]["threshold"]
-        self._prevalence: float = said["data"]["prevalence"]
-        self.title: str = said["data"]["title"]
+        content = _card(card, read.model)
+        self._threshold: float = content["performance"]["threshold"]
+        self._prevalence: float = content["data"]["prevalence"]
+        self.title: str = content["data"]["title"]
         self.outcome: Mapping[str, Any] = {
             "coding": [_OUTCOMES[self._catalogue.name]],
-            "text": said["data"]["outcome"],
+            "text": content["data"]["outcome"],
         }
-        self.wanted: Mapping[str, tuple[str, str]] = _wanted(self._catalogue)
+        self.searches: Mapping[str, tuple[str, str]] = _searches(self._catalogue)
 
     def features(
         self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: date
-    ) -> tuple[Feature, ...]:
+    ) -> tuple[ModelFeature, ...]:
         """See `RiskModel.features`."""
         titles = {feature.name: feature.title for feature in self._catalogue.features}
         try:
@@ -97,14 +97,16 @@ class EncryptedModel:
                 if a.missing
             ]
             raise UnscorableError("too little is recorded for a risk score", problems=problems) from None
-        accounts = {account.feature: account for account in found.feature_values}
-        ordered = [accounts[name] for name in self._offer.bins.features]
+        by_name = {value.feature: value for value in found.feature_values}
+        ordered = [by_name[name] for name in self._offer.bins.features]
         return tuple(
-            Feature(a.feature, titles[a.feature], a.value, a.unit, a.sources, _why(a) if a.missing else "")
+            ModelFeature(
+                a.feature, titles[a.feature], a.value, a.unit, a.sources, _why(a) if a.missing else ""
+            )
             for a in ordered
         )
 
-    async def score(self, features: Sequence[Feature]) -> Scored:
+    async def score(self, features: Sequence[ModelFeature]) -> RiskScore:
         """See `RiskModel.score`."""
         client = self._client
         try:
@@ -115,45 +117,46 @@ class EncryptedModel:
         except AnalyticsError as why:
             _log.warning("evaluator.refused", code=why.code)
             raise UnavailableError("the evaluator gave no answer; ask again") from None
-        sent, came = (hashlib.sha256(data).hexdigest() for data in (query.data, answer))
+        query_digest, answer_digest = (hashlib.sha256(data).hexdigest() for data in (query.data, answer))
         try:
             [score] = await asyncio.to_thread(client.open, query, answer)
         except AnalyticsError as why:
-            await self._forget(client)
+            await self._replace(client)
             raise UnusableAnswerError(
-                f"the answer can't be used: {why.code}", query=sent, answer=came
+                f"the answer can't be used: {why.code}", query=query_digest, answer=answer_digest
             ) from None
         if not 0 <= score.probability <= 1 or math.isnan(score.probability):
-            await self._forget(client)
-            raise UnusableAnswerError("no probability", query=sent, answer=came)
-        return Scored(score.probability, sent, came)
+            await self._replace(client)
+            raise UnusableAnswerError("no probability", query=query_digest, answer=answer_digest)
+        return RiskScore(score.probability, query_digest, answer_digest)
 
-    async def _forget(self, client: BfvClient) -> None:
-        if self._client is client:  # else another request has seen to it
+    async def _replace(self, client: BfvClient) -> None:
+        if self._client is client:  # else another request has replaced it
             self._client = await asyncio.to_thread(BfvClient.create, self._offer, self._parameters)
             _log.error("evaluator.unusable_answer", model=self.digest)
 
-    def judge(self, probability: float) -> Judgement:
-        """See `RiskModel.judge`. The threshold is where the model's card says it separates best."""
+    def qualitative_risk(self, probability: float) -> QualitativeRisk:
+        """See `RiskModel.qualitative_risk`. The model's card names the threshold that separates best."""
         code, display = "low", "Low likelihood"
         if probability >= min(_HIGH * self._threshold, (1 + self._threshold) / 2):
             code, display = "high", "High likelihood"
         elif probability >= self._threshold:
             code, display = "moderate", "Moderate likelihood"
-        return Judgement(code, display, round(probability / self._prevalence, 2))
+        return QualitativeRisk(code, display, round(probability / self._prevalence, 2))
 
     async def close(self) -> None:
         """See `RiskModel.close`."""
         await self._http.aclose()
 
 
-def _why(account: FeatureValue) -> str:
-    return _WORDS[account.reason] if account.reason is not None else "not recorded"
+def _why(value: FeatureValue) -> str:
+    return _WORDS[value.reason] if value.reason is not None else "not recorded"
 
 
-def _wanted(catalogue: FeatureCatalogue) -> dict[str, tuple[str, str]]:
-    """Searches for what a catalogue's features are made of: by the codes alone, for a search takes a code
-    system as it is written, and a record may name LOINC by its OID. `extract` tells systems apart.
+def _searches(catalogue: FeatureCatalogue) -> dict[str, tuple[str, str]]:
+    """Return searches for the records of a catalogue's features, by the codes alone: a search compares a
+    code system as it is written, and a record may name LOINC by its OID. `extract_features` tells systems
+    apart.
     """
     codes: dict[str, list[str]] = {"Observation": [], "Condition": []}
     for feature in catalogue.features:

@@ -24,7 +24,7 @@ class Coalescer(Generic[I, R]):
         self._task: asyncio.Task[None] | None = None
 
     async def share(self, items: Sequence[I]) -> R:
-        """The answer of the call that `items` went into; raises what that call raised."""
+        """Return the answer of the call that `items` went into, or raise its error."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._items.extend(items)
         self._callers.append(future)
@@ -38,7 +38,7 @@ class Coalescer(Generic[I, R]):
             callers, self._callers = self._callers, []
             try:
                 result = await self._work(items)
-            except asyncio.CancelledError:  # the loop is shutting down: nobody may wait for ever
+            except asyncio.CancelledError:  # the loop is shutting down: no caller may wait for ever
                 for caller in [*callers, *self._callers]:
                     caller.cancel()
                 raise

@@ -1,4 +1,4 @@
-"""How much memory requests hold and how often that was too much, for Prometheus."""
+"""The memory that requests hold, and refusals for want of it, for Prometheus."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _EVERY = 10.0
 """Seconds between two plain lines."""
 
 
-class Work:
+class TrackedWork:
     """One long piece of work: shows its progress while it is open, and how it ended when it closes.
 
     `total` is in the steps that `advance` counts (bytes, say); the rate is of what it counts as done,
@@ -60,7 +60,7 @@ class Work:
         self._before: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
 
     def each(self, units: Iterable[T]) -> Iterator[T]:
-        """`units`, up to the one during which Ctrl-C was pressed."""
+        """Yield `units`, up to the one during which Ctrl-C was pressed."""
         for unit in units:
             yield unit
             if self.interrupted:
@@ -77,7 +77,7 @@ class Work:
             self._told = self._clock()
             self._say(f"{self._title} {self._share():.0%}: {self._rated()}{self._left()}")
 
-    def __enter__(self) -> Work:
+    def __enter__(self) -> TrackedWork:
         self._started = self._told = self._clock()
         if self._console.is_terminal:
             progress = _bars(self._console)
@@ -101,7 +101,7 @@ class Work:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupted = True
-        # The second Ctrl-C is for whoever handled it before. Nothing is printed from a signal handler;
+        # The second Ctrl-C is for its former handler. Nothing is printed from a signal handler;
         # the bar, where there is one, shows the new title when it next redraws itself.
         self._restore()
         if self._bar:
@@ -134,7 +134,7 @@ class Work:
 
 
 class Stages:
-    """How far each part of a check is, while it is open: bars on a terminal, and nothing elsewhere."""
+    """The progress of each part of a check, while it is open: bars on a terminal, and nothing elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         console = console or Console(stderr=True)

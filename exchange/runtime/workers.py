@@ -1,7 +1,7 @@
 """Worker processes, each of which holds a conversation with this one over a pipe of its own.
 
-A conversation goes back and forth: what a process can't know it asks for, and goes on with the answer.
-Messages are bytes; what they mean is for the two sides to agree on.
+A conversation goes back and forth: a process asks for facts that it can't know, and goes on with the answer.
+Messages are bytes; their meaning is for the two sides to agree on.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Serve = Callable[[Connection, T], None]
-"""What a process does: it answers on the connection until that raises EOFError, and has what it was given."""
+"""The work of a process, with its copy of `given`: it answers on the connection until EOFError is raised."""
 
-_PATIENCE = 5.0
+_END_TIMEOUT = 5.0
 """Seconds that a process has to end."""
 
 
@@ -59,9 +59,9 @@ class Processes(Generic[T]):
 
     @asynccontextmanager
     async def conversation(self) -> AsyncIterator[Conversation]:
-        """A process that has nothing else to do; who asked first gets the next.
+        """Yield an idle process; the first to ask gets the next one.
 
-        A conversation that is broken off ends its process, as what that says next is for nobody; another
+        A conversation that is broken off ends its process, which would go on answering it; another process
         takes its place.
         """
         conversation = await self._idle.get()
@@ -82,7 +82,7 @@ class Processes(Generic[T]):
         for conversation in self._all:
             conversation.process.terminate()
         for conversation in self._all:
-            conversation.process.join(_PATIENCE)
+            conversation.process.join(_END_TIMEOUT)
         self._threads.shutdown()
         for conversation in self._all:
             conversation.connection.close()
@@ -105,7 +105,7 @@ class Conversation:
         await self._aside(lambda: self.connection.send_bytes(message))
 
     async def receive(self) -> bytes:
-        """The next message.
+        """Return the next message.
 
         Raises:
             UnavailableError: the process has died.
@@ -121,6 +121,6 @@ class Conversation:
 
 def _run(serve: Serve[T], connection: Connection, given: T) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the terminal
-    gc.freeze()  # what is there now lives as long as the process
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # nobody is there to work for
+    gc.freeze()  # the objects of this moment live as long as the process
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other side is gone
         serve(connection, given)

@@ -16,10 +16,11 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from exchange.auth.principal import Member, Principal
+from exchange.auth.principal import Member
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
 from exchange.services.records.create_update import Writing
+from exchange.services.records.write_rights import for_introducing_members
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 
@@ -52,7 +53,7 @@ class Members:
             self.add(member)
 
     def add(self, member: Member) -> None:
-        """Know `member` from now on."""
+        """Add `member` to every view."""
         self._by_msp[member.msp_id] = member
         self._names[member.msp_id] = member.name
         self._references[f"Organization/{member.organization}"] = member.msp_id
@@ -66,7 +67,6 @@ class Membership:
         self,
         *,
         listed: MemberList,
-        msp_id: str,
         members: Members,
         references: References,
         records: Database,
@@ -74,7 +74,6 @@ class Membership:
         poll_seconds: float,
     ) -> None:
         self._listed = listed
-        self._msp_id = msp_id
         self._members = members
         self._references = references
         self._records = records
@@ -92,12 +91,10 @@ class Membership:
         if not new:
             return
         tokens = {self._references.record("Organization", one.organization): one for one in new}
-        there = await self._records.read(lambda c: documents.current(c, list(tokens)))
-        system = Principal.for_operator(self._msp_id, "consentry-members")
+        there = await self._records.read(lambda c: documents.current(c, list(tokens), bodies=False))
+        right = for_introducing_members()
         changes = [
-            await self._writing.prepare(
-                system, _organization(one), resource_type="Organization", logical_id=one.organization
-            )
+            await self._writing.prepare(right, _organization(one), logical_id=one.organization)
             for token, one in tokens.items()
             if token not in there
         ]

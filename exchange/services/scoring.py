@@ -29,7 +29,7 @@ from exchange.crypto.references import References
 from exchange.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError, UnscorableError
 from exchange.fhir import search
 from exchange.fhir.resource_bytes import instant
-from exchange.risk.port import Feature, Judgement, RiskModel, Scored, UnusableAnswerError
+from exchange.risk.port import ModelFeature, QualitativeRisk, RiskModel, RiskScore, UnusableAnswerError
 from exchange.risk.risk_assessment import (
     Estimate,
     Evidence,
@@ -39,10 +39,12 @@ from exchange.risk.risk_assessment import (
     risk_assessment,
 )
 from exchange.services.access.enforcement import Answer, Enforcement, ScoreAnswer, ScoreQuestion
-from exchange.services.records.create_update import Writing, Written
+from exchange.services.records.changes import WriteResult
+from exchange.services.records.create_update import Writing
 from exchange.services.records.prepare import new_id
-from exchange.services.records.read import HIDDEN, whole
+from exchange.services.records.read import HIDDEN, with_body
 from exchange.services.records.search import Searching
+from exchange.services.records.write_rights import for_scoring
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import MOST_READ, Stored, Taken
@@ -62,11 +64,11 @@ _SAME = ("birthDate", "gender")
 class Assessed:
     """A RiskAssessment as it was stored and released; `tx_id` names the entry that committed to it."""
 
-    written: Written
+    written: WriteResult
     body: bytes
     tx_id: str
     probability: float
-    judgement: Judgement
+    qualitative_risk: QualitativeRisk
     missing: tuple[str, ...]
 
 
@@ -74,7 +76,7 @@ class Assessed:
 class _Found:
     """The features, and the stored records behind them with their content, by reference."""
 
-    features: tuple[Feature, ...]
+    features: tuple[ModelFeature, ...]
     used: Mapping[str, tuple[Stored, Mapping[str, Any]]]
     all_seen: bool
 
@@ -85,7 +87,6 @@ class Scoring:
     def __init__(
         self,
         *,
-        msp_id: str,
         model: RiskModel,
         references: References,
         records: Database,
@@ -99,10 +100,10 @@ class Scoring:
         self._enforcement = enforcement
         self._searching = searching
         self._writing = writing
-        self._scribe = Principal.for_operator(msp_id, "consentry-risk")
+        self._right = for_scoring()
         # What a model wants never changes, so neither do these.
         self._queries = [
-            search.parse(kind, [parameter], lenient=False) for kind, parameter in model.wanted.items()
+            search.parse(kind, [parameter], lenient=False) for kind, parameter in model.searches.items()
         ]
 
     async def assess(
@@ -145,7 +146,7 @@ class Scoring:
     ) -> Assessed:
         if stored is None or stored.deleted or not answer.permits(stored.subjects):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
-        stored = await whole(self._records, answer, stored)
+        stored = await with_body(self._records, answer, stored)
         if stored is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         subject = self._references.subject(patient)
@@ -162,11 +163,11 @@ class Scoring:
                 question, answer, found, sent, lambda salt: failure_commitment(salt, query=sent, answer=came)
             )
             raise UnavailableError("the evaluator's answer can't be used; nothing was stored") from None
-        judgement = self.model.judge(scored.probability)
+        qualitative_risk = self.model.qualitative_risk(scored.probability)
         body = self._body(
             found=found,
             scored=scored,
-            judgement=judgement,
+            qualitative_risk=qualitative_risk,
             patient=patient,
             transaction=answer.tx_id,
             moment=moment,
@@ -178,13 +179,11 @@ class Scoring:
         if not shown.permits(stored.subjects) or not self._still_released(shown, [stored, *used]):
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
         logical_id = msgspec.json.decode(body)["id"]
-        change = await self._writing.prepare(
-            self._scribe, body, resource_type="RiskAssessment", logical_id=logical_id
-        )
+        change = await self._writing.prepare(self._right, body, logical_id=logical_id)
         [written] = await self._writing.write([change])
         released = await self._release_new(shown, logical_id)
         missing = tuple(feature.title for feature in found.features if feature.missing)
-        return Assessed(written, released, shown.tx_id, scored.probability, judgement, missing)
+        return Assessed(written, released, shown.tx_id, scored.probability, qualitative_risk, missing)
 
     def _features(
         self,
@@ -220,8 +219,8 @@ class Scoring:
         self,
         *,
         found: _Found,
-        scored: Scored,
-        judgement: Judgement,
+        scored: RiskScore,
+        qualitative_risk: QualitativeRisk,
         patient: str,
         transaction: str,
         moment: datetime,
@@ -237,8 +236,8 @@ class Scoring:
                 model.title,
                 model.outcome,
                 scored.probability,
-                (judgement.code, judgement.display),
-                judgement.relative,
+                (qualitative_risk.code, qualitative_risk.display),
+                qualitative_risk.relative,
             ),
             evidence=Evidence(
                 model.digest,
@@ -282,7 +281,7 @@ class Scoring:
     async def _release_new(self, shown: Answer, logical_id: str) -> bytes:
         reference = self._references.record("RiskAssessment", logical_id)
         stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
-        stored = None if stored is None else await whole(self._records, shown, stored)
+        stored = None if stored is None else await with_body(self._records, shown, stored)
         body = None if stored is None else self._enforcement.release(shown, stored)
         if body is None:
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)

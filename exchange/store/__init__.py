@@ -1,1 +1,1 @@
-"""Where ciphertext and tokens are kept."""
+"""The databases of a node: ciphertext, search tokens, keys that are wrapped, and the access log."""

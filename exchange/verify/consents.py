@@ -1,7 +1,7 @@
 """Checks what stands between documents and ledger: keys, pairs, consents, and the details of log entries.
 
 The rule that matters most: every permission on the ledger is the newest version of a consent that is
-stored here and active, and noted as filed there, for the notes say what a revocation must reach. A row
+stored here and active, and recorded as requested there: these rows say where a revocation must go. A row
 that was deleted or put back to an older state could otherwise keep a revocation from reaching the ledger.
 """
 
@@ -20,10 +20,10 @@ from exchange.crypto.references import References
 from exchange.errors import DamagedError
 from exchange.ledger.port import LedgerReader
 from exchange.services.access.enforcement import open_detail
-from exchange.services.consents.expected import open_draft
+from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records import documents, subjects
+from exchange.store.records import documents, outbox, subjects
 from exchange.verify.node import Checked, Progress, WrongError, open_keys, run, snapshot, wrapped_keys
 
 _LOOKS = 4
@@ -56,7 +56,7 @@ class Custody:
         self._members = members
 
     def check_consents(self, progress: Progress) -> Checked:
-        """Every subject's key, every pair, every consent, and that the ledger permits nothing else."""
+        """Check every subject's key, pair and consent, and that the ledger permits nothing else."""
         with snapshot(self._records) as connection:
             kept = run("consents", self._kept(connection), progress, lambda: _subjects(connection))
         if kept.finding is not None:
@@ -64,7 +64,7 @@ class Custody:
         return Checked("consents", kept.count, run("consents", self._filed(), progress, lambda: 1).finding)
 
     def check_details(self, progress: Progress) -> Checked:
-        """The sealed details: each opens with its subject's key, for its own entry alone."""
+        """Check the sealed details: each opens with its subject's key, for its own entry alone."""
         with snapshot(self._records) as connection:
             wrapped = wrapped_keys(connection)
         with snapshot(self._entries) as connection:
@@ -92,22 +92,23 @@ class Custody:
             if grant.subject not in wrapped or grant.recipient not in self._members.values():
                 raise WrongError("grants", "a row belongs to no subject and member")
         newest = self._newest_consents(connection)
-        for row in connection.execute(select(subjects.drafts)):
-            keys = self._keys(row.subject, wrapped, "drafts")
-            draft = open_draft(keys, subjects.DraftRow(row.reference, row.version, row.sealed))
-            if not row.version == draft.version == newest.pop(row.reference, 0):
-                raise WrongError("drafts", "a consent is not compiled from its newest version")
+        for row in connection.execute(select(subjects.compiled_consents)):
+            keys = self._keys(row.subject, wrapped, "compiled_consents")
+            consent = open_consent(keys, subjects.CompiledRow(row.reference, row.version, row.sealed))
+            if not row.version == consent.version == newest.pop(row.reference, 0):
+                raise WrongError("compiled_consents", "a consent is not compiled from its newest version")
         if newest:
-            raise WrongError("drafts", "a stored consent has no compiled form")
-        if connection.execute(_notes_of_nothing()).scalar_one():
-            raise WrongError("notes", "a row belongs to no consent and pair")
+            raise WrongError("compiled_consents", "a stored consent has no compiled form")
+        if connection.execute(_requests_of_nothing()).scalar_one():
+            raise WrongError("requested_consents", "a row belongs to no consent and pair")
+        waiting = outbox.outbox
         unknown = (
             select(func.count())
-            .select_from(subjects.filings.outerjoin(subjects.drafts, _same_consent()))
-            .where(subjects.drafts.c.reference.is_(None))
+            .select_from(waiting.outerjoin(subjects.compiled_consents, _same_consent()))
+            .where(waiting.c.topic == subjects.CONSENTS, subjects.compiled_consents.c.reference.is_(None))
         )
         if connection.execute(unknown).scalar_one():
-            raise WrongError("filings", "a row belongs to no consent")
+            raise WrongError("outbox", "a row belongs to no consent")
 
     def _newest_consents(self, connection: Connection) -> dict[bytes, int]:
         table, tokens = documents.documents.c, documents.search_tokens
@@ -139,12 +140,12 @@ class Custody:
         with snapshot(self._records) as connection:
             wrapped = wrapped_keys(connection)
             rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
-            waiting = set(subjects.unfiled(connection, None))
-            noted = {tuple(row) for row in connection.execute(select(subjects.notes))}
-            drafts: dict[bytes, list[subjects.DraftRow]] = {}
-            for row in connection.execute(select(subjects.drafts)):
-                kept = subjects.DraftRow(row.reference, row.version, row.sealed)
-                drafts.setdefault(row.subject, []).append(kept)
+            waiting = outbox.all_waiting(connection, subjects.CONSENTS)
+            requested = {tuple(row) for row in connection.execute(select(subjects.requested_consents))}
+            consents: dict[bytes, list[subjects.CompiledRow]] = {}
+            for row in connection.execute(select(subjects.compiled_consents)):
+                kept = subjects.CompiledRow(row.reference, row.version, row.sealed)
+                consents.setdefault(row.subject, []).append(kept)
         self._ledger.catch_up()
         seen = set()
         for name, pair in self._ledger.pairs():
@@ -159,14 +160,14 @@ class Custody:
             salt = PatientSecret(keys.secret).salt(known.recipient)
             context = PairContext(recipient=known.recipient, salt=salt, members=self._members)
             held = {terms.id: terms for terms in pair.consents}
-            for kept in drafts.get(known.subject, ()):
-                draft = open_draft(keys, kept)
-                terms = held.pop(terms_id(draft, context), None)
+            for kept in consents.get(known.subject, ()):
+                consent = open_consent(keys, kept)
+                terms = held.pop(terms_id(consent, context), None)
                 if terms is None:
                     continue
-                if (known.subject, known.recipient, kept.reference) not in noted:
-                    found[name, pair.epoch] = "holds terms that no row says were filed there"
-                stale = terms.version != draft.version or draft.status != "active"
+                if (known.subject, known.recipient, kept.reference) not in requested:
+                    found[name, pair.epoch] = "holds terms that no row says were requested there"
+                stale = terms.version != consent.version or consent.status != "active"
                 if terms.status == "active" and stale and (known.subject, kept.reference) not in waiting:
                     found[name, pair.epoch] = "permits what an older version of a consent said"
             if held:
@@ -194,7 +195,7 @@ class Custody:
                     raise WrongError(place, "has a flag that is neither 0 nor 1")
                 secret = PatientSecret(keys.secret)
                 if row.pair is not None and not (
-                    secret.is_attempt(row.pair, row.recipient)
+                    secret.is_one_time_pseudonym(row.pair, row.recipient)
                     if row.attempt
                     else secret.pair(row.recipient) == row.pair
                 ):
@@ -206,16 +207,16 @@ def _subjects(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(subjects.subjects)).scalar_one())
 
 
-def _notes_of_nothing() -> Select[int]:
-    notes, drafts, pairs = subjects.notes.c, subjects.drafts.c, subjects.pairs.c
-    consent = select(drafts.version).where(
-        drafts.subject == notes.subject, drafts.reference == notes.reference
+def _requests_of_nothing() -> Select[int]:
+    requests, consents, pairs = subjects.requested_consents, subjects.compiled_consents.c, subjects.pairs.c
+    asked = requests.c
+    consent = select(consents.version).where(
+        consents.subject == asked.subject, consents.reference == asked.reference
     )
-    pair = select(pairs.pair).where(pairs.subject == notes.subject, pairs.recipient == notes.recipient)
-    return select(func.count()).select_from(subjects.notes).where(or_(~consent.exists(), ~pair.exists()))
+    pair = select(pairs.pair).where(pairs.subject == asked.subject, pairs.recipient == asked.recipient)
+    return select(func.count()).select_from(requests).where(or_(~consent.exists(), ~pair.exists()))
 
 
 def _same_consent() -> ColumnElement[bool]:
-    return (subjects.filings.c.subject == subjects.drafts.c.subject) & (
-        subjects.filings.c.reference == subjects.drafts.c.reference
-    )
+    waiting, consents = outbox.outbox.c, subjects.compiled_consents.c
+    return (waiting.subject == consents.subject) & (waiting.reference == consents.reference)

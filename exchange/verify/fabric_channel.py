@@ -23,13 +23,13 @@ _EVERY = 16
 
 
 class Source(Protocol):
-    """Where blocks come from, Fabric's `common.Block` each; nothing about them need be true."""
+    """A source of blocks, Fabric's `common.Block` each; nothing about them need be true."""
 
     async def height(self) -> int:
-        """How many blocks there are."""
+        """Return how many blocks there are."""
 
     def blocks(self, start: int, height: int) -> AsyncIterator[Any]:
-        """The blocks from number `start` on, of the first `height`."""
+        """Return the blocks from number `start` on, of the first `height`."""
 
 
 class Channel:
@@ -43,7 +43,7 @@ class Channel:
         self.reader = ChannelReader(verifier.state, self._advance)
 
     def check(self) -> tuple[Checked, LedgerReport]:
-        """Every block, signature, verdict and transaction so far.
+        """Check every block, signature, verdict and transaction so far.
 
         Raises:
             UnavailableError: the peer serves no blocks.
@@ -75,7 +75,7 @@ class Channel:
 def open_channel(
     profile: Profile, progress: Progress, *, pinned: tuple[PinnedBlock, ...] = ()
 ) -> Iterator[Channel]:
-    """The channel that `profile` leads to, for verification; `pinned` are blocks that were seen before.
+    """Open the channel that `profile` leads to, for verification; `pinned` are blocks that were seen before.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.

@@ -1,8 +1,8 @@
 """Checks a whole node without trusting it: the ledger, the projection of its log, every stored document.
 
 Each part names the first thing that is wrong. Nothing here shows a record: documents are authenticated
-and dropped. What `exchange.verify.consents` checks besides are the rows that stand between the two:
-keys, pairs, consents, details of log entries.
+and dropped. The rows that stand between the two, keys, pairs, consents and details of log
+entries, are checked in `exchange.verify.consents`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 """Called now and then with the part being checked, how much is done and how much there is."""
 
 UNREADABLE = (DatabaseError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError)
-"""What reading a row ends in when its bytes are not of the kind that they should be."""
+"""The errors of reading a row, the bytes of which are not of the kind that they should be."""
 
 _EVERY = 2_000
 
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was checked of a part, and what is wrong with it, if anything."""
+    """The result of checking a part: how much of it was checked, and the first thing that is wrong."""
 
     part: str
     count: int
@@ -87,12 +87,13 @@ def run(part: str, check: Iterator[None], progress: Progress, total: Callable[[]
 
 
 def snapshot(database: Database) -> Connection:
-    """One state of the database to read from, without holding up who writes to it."""
+    """Return one state of the database to read from, without holding up who writes to it."""
     return database.engine.execution_options(read_only=True).connect()
 
 
 def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> Checked:
-    """Whether a gateway may rely on the embedded ledger: everything but the signatures of older blocks.
+    """Return whether a gateway may rely on the embedded ledger: everything but the signatures of older
+    blocks.
 
     Those are looked at where something is wrong, to name the block.
     """
@@ -111,20 +112,20 @@ def check_ledger(
     replay: bool,
     pinned: tuple[PinnedBlock, ...] = (),
 ) -> tuple[Checked, LedgerReport]:
-    """Every block, signature, transaction and state row of the embedded ledger."""
+    """Check every block, signature, transaction and state row of the embedded ledger."""
     report = verify(path, key, lambda done, of: progress("ledger", done, of), replay=replay, pinned=pinned)
     return checked_ledger(report), report
 
 
 def checked_ledger(report: LedgerReport) -> Checked:
-    """What a verifier of the ledger reports, as a part of the node."""
+    """Return the report of a ledger's verifier as that of a part of the node."""
     found = report.finding
     finding = None if found is None else Finding("ledger", f"{found.table} {found.row}", found.what)
     return Checked("ledger", report.values, finding)
 
 
 def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Checked:
-    """Every projected entry against the ledger's own record, and that none is missing."""
+    """Check every projected entry against the ledger's own record, and that none is missing."""
     with snapshot(entries) as connection:
         return run("log", _log(connection, ledger), progress, lambda: log_tables.count(connection))
 
@@ -174,7 +175,7 @@ _COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outc
 
 
 def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> Checked:
-    """Every registered client against the MAC that it was registered with."""
+    """Return every registered client against the MAC that it was registered with."""
     with snapshot(records) as connection:
         return run("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
 
@@ -189,7 +190,7 @@ def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
 
 
 def check_documents(records: Database, ring: KeyRing, progress: Progress) -> Checked:
-    """Every version of every document, its row, and the index that finds it."""
+    """Return every version of every document, its row, and the index that finds it."""
     with snapshot(records) as connection:
         checked = run(
             "documents", _documents(connection, ring), progress, lambda: documents.count(connection)
@@ -222,7 +223,7 @@ def _documents(connection: Connection, ring: KeyRing) -> Iterator[None]:
 
 def _check_pages(connection: Connection) -> None:
     # Rows are found by one structure or another: SQLite's own check says that all of them agree. Of a
-    # PostgreSQL server it is the operator's (pg_amcheck), for it needs more than a gateway's rights.
+    # PostgreSQL server it is the operator's (pg_amcheck), because it needs more than a gateway's rights.
     if is_postgres(connection):
         return
     (message,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
@@ -253,13 +254,13 @@ def _index(connection: Connection) -> Iterator[None]:
 
 
 def wrapped_keys(connection: Connection) -> dict[bytes, bytes]:
-    """The wrapped keys of all subjects."""
+    """Return the wrapped keys of all subjects."""
     columns = subjects.subjects.c
     return {row.subject: row.wrapped for row in connection.execute(select(columns.subject, columns.wrapped))}
 
 
 def open_keys(ring: KeyRing, token: bytes, wrapped: dict[bytes, bytes]) -> SubjectKeys:
-    """The keys of the subject `token`.
+    """Return the keys of the subject `token`.
 
     Raises:
         DamagedError: there is no such subject, or its wrapped key was changed.

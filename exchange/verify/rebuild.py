@@ -2,8 +2,8 @@
 
 1. The sealed details stand nowhere else, so they are copied first, as many as can be read, and the old
    log is kept under another name: nothing here ever deletes one.
-2. The entries come from the ledger in batches, each with its checkpoint in the same commit. Whoever ends
-   this half-way calls it again: it goes on behind the checkpoint.
+2. The entries come from the ledger in batches, each with its checkpoint in the same commit. A call that
+   was interrupted is made again: it goes on behind the checkpoint.
 3. The new log takes the old one's place in one step.
 """
 
@@ -29,7 +29,7 @@ _BATCH = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What the new projection holds. `unread` says that some of the old log's details could not be read.
+    """The content of the new projection. `unread` says that some of the old log's details could not be read.
 
     `kept` is where the old log is now; None where there was none.
     """

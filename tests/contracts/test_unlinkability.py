@@ -82,8 +82,8 @@ class Patient:
         """Return a request towards a recipient: under its open pair, or under a one-time pseudonym."""
         pair, salt = self.secret.pair(recipient), self.secret.salt(recipient)
         if recipient not in OPEN:
-            pair = self.secret.attempt(recipient)
-            salt = self.secret.attempt_salt(pair)
+            pair = self.secret.one_time_pseudonym(recipient)
+            salt = self.secret.one_time_salt(pair)
         request = AccessRequest(
             pair=pair,
             recipient=recipient,
@@ -232,7 +232,7 @@ async def test_attempts_upon_a_patient_and_upon_nobody_look_alike(
     shapes: dict[bool, set[Any]] = {True: set(), False: set()}
     for entry in entries_on(tmp_path / "ledger.db"):
         if entry["recipient"] not in OPEN:
-            whose = directory.is_attempt(entry["pair"], entry["recipient"])
+            whose = directory.is_one_time_pseudonym(entry["pair"], entry["recipient"])
             lengths = {name: len(value) if isinstance(value, str) else 0 for name, value in entry.items()}
             varying = {"purpose", "action"}
             shapes[whose].add(
@@ -240,7 +240,7 @@ async def test_attempts_upon_a_patient_and_upon_nobody_look_alike(
             )
     assert shapes[True] == shapes[False]
     assert len(shapes[True]) == 1
-    drawn = [PatientSecret(chance.randbytes(32)).attempt(OPEN[0]) for _ in range(2_000)]
+    drawn = [PatientSecret(chance.randbytes(32)).one_time_pseudonym(OPEN[0]) for _ in range(2_000)]
     ones = [sum(int(name, 16) >> bit & 1 for name in drawn) for bit in range(128)]
     assert all(abs(count - 1_000) < 150 for count in ones)  # six standard deviations and more
 
@@ -275,7 +275,7 @@ async def test_with_the_secret_and_the_members_every_entry_is_found(
             page = await client.pair_log(patient.secret.pair(member))
             assert {record.recipient for record in page.entries} <= {member}
             found += len(page.entries)
-        found += sum(patient.secret.is_attempt(name, recipient) for name, recipient in everything)
+        found += sum(patient.secret.is_one_time_pseudonym(name, recipient) for name, recipient in everything)
         assert found == entries[patient.name]
     assert sum(entries.values()) == len(everything), "no entry belongs to nobody"
     await client.close()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ QUERIES = {
     "checkpoints": "SELECT name, block, position FROM log.checkpoints ORDER BY name",
 }
 """What is compared, by its name in format 4."""
+RENAMED = {
+    "drafts": "SELECT subject, reference, version, sealed FROM records.compiled_consents",
+    "notes": "SELECT subject, recipient, reference FROM records.requested_consents",
+    "filings": "SELECT subject, reference FROM records.outbox WHERE topic = 'consents'",
+}
+"""The same in a node of this release, where it has another name."""
 LEDGER = ("blocks", "transactions", "versions")
 _LONG = 64
 
@@ -46,7 +53,7 @@ def reading_files(folder: Path) -> Read:
     """Reads the databases of a node on SQLite."""
 
     def read(query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(":memory:") as connection:
+        with closing(sqlite3.connect(":memory:")) as connection:
             for name in ("records", "log"):
                 connection.execute(f"ATTACH ? AS {name}", (f"{(folder / name).absolute()}.db",))
             return connection.execute(query).fetchall()
@@ -72,11 +79,11 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def of_tables(read: Read) -> dict[str, list[list[Any]]]:
-    """The rows of each of `QUERIES`, in one order whatever the database sorts by."""
+def of_tables(read: Read, queries: Mapping[str, str] = QUERIES) -> dict[str, list[list[Any]]]:
+    """Return the rows of each of `queries`, in one order whatever the database sorts by."""
     return {
         name: sorted(([_plain(value) for value in row] for row in read(query)), key=json.dumps)
-        for name, query in QUERIES.items()
+        for name, query in queries.items()
         if name != "search_tokens"
     } | {"search_tokens": [[_digest_of(read(QUERIES["search_tokens"]))]]}
 
@@ -88,7 +95,7 @@ def _digest_of(rows: list[tuple[Any, ...]]) -> str:
 
 def of_ledger(path: Path) -> dict[str, Any]:
     """The digest of each block's header, and of all that the ledger's tables hold."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         found: dict[str, Any] = {
             name: _digest_of(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in LEDGER
         }
@@ -100,7 +107,7 @@ def of_ledger(path: Path) -> dict[str, Any]:
 def terms(path: Path) -> dict[str, Any]:
     """Each pair on the ledger as it stands, as the JSON that the contract keeps."""
     latest = "SELECT key, value, max(place) FROM versions WHERE hex(key) LIKE ? GROUP BY key ORDER BY key"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(latest, (f"%{b'pair'.hex().upper()}%",)).fetchall()
     return {key.hex(): json.loads(value) for key, value, _ in rows if key.strip(b"\0").startswith(b"pair\0")}
 

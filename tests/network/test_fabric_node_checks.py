@@ -20,7 +20,8 @@ from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import InUseError
 from exchange.ledger.fabric.gateway import blocks
 from exchange.node.folder import NodeFolder
-from exchange.node.open import open_node
+from exchange.node.open import Node, open_node
+from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from tests.support.postgres_server import Server
@@ -37,6 +38,14 @@ def running(programs: devnet.Programs, tmp_path_factory: pytest.TempPathFactory)
         yield found
 
 
+async def read_own(node: Node) -> None:
+    """Read the hospital's own Organization, which is logged."""
+    with Reservation(UnboundedQuota("test")):
+        await node.gateway.reading.read(
+            node.system("test"), "Organization", node.settings.member.organization
+        )
+
+
 def node_of(
     running: devnet.Network, organisation: str, path: Path, database: str | None = None
 ) -> NodeFolder:
@@ -47,9 +56,8 @@ def node_of(
 
     async def read() -> None:
         async with open_node(folder) as node:
-            system = node.system("test")
             for _ in range(ACCESSES):
-                await node.gateway.reading.read(system, "Organization", node.settings.member.organization)
+                await read_own(node)
 
     asyncio.run(read())
     return folder
@@ -132,10 +140,9 @@ def test_log_on_postgresql_is_rebuilt_from_the_channel(second, capsys):
 def test_node_verifies_while_it_serves_and_is_not_rebuilt_then(folder, capsys):
     async def checked() -> None:
         async with open_node(folder) as node:
-            system = node.system("test")
             checking = asyncio.create_task(asyncio.to_thread(verify, folder.path))
             while not checking.done():
-                await node.gateway.reading.read(system, "Organization", node.settings.member.organization)
+                await read_own(node)
             await checking
             with pytest.raises(InUseError):
                 rebuild(folder.path)

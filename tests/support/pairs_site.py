@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -13,8 +14,8 @@ import msgspec
 
 from chaincode.consent.model import Pair
 from chaincode.policy.model import Policy, PolicyRule
-from exchange.consent.compile import ConsentDraft, terms_id
-from exchange.consent.provisions import Conditions, Named, Rule
+from exchange.consent.compile import CompiledConsent, terms_id
+from exchange.consent.provisions import NamedCondition, NamedEntity, NamedProvision
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -24,7 +25,7 @@ from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
 from exchange.services.access.subject_keys import Keys
-from exchange.services.consents.expected import context_of, seal_draft
+from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.migrations.create import create_records
@@ -87,16 +88,18 @@ class Stalling:
         await self._ledger.close()
 
 
-def draft(name: str, rules: Iterable[Rule], status: str = "active", version: int = 1) -> ConsentDraft:
+def draft(
+    name: str, rules: Iterable[NamedProvision], status: str = "active", version: int = 1
+) -> CompiledConsent:
     """Return a compiled consent with these exceptions."""
-    root = Rule("none", exceptions=tuple(rules))
-    return ConsentDraft(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
+    root = NamedProvision("none", exceptions=tuple(rules))
+    return CompiledConsent(name, version, status, "patient", root)  # type: ignore[arg-type]  # one of three
 
 
-def towards(*recipients: str, effect: str = "permit", **conditions: object) -> Rule:
+def towards(*recipients: str, effect: str = "permit", **conditions: object) -> NamedProvision:
     """Return a rule about these organisations."""
-    actors = tuple(Named("organization", f"Organization/{name}") for name in recipients)
-    return Rule(effect, Conditions(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
+    actors = tuple(NamedEntity("organization", f"Organization/{name}") for name in recipients)
+    return NamedProvision(effect, NamedCondition(actors=actors, **conditions))  # type: ignore[arg-type]  # one of three
 
 
 class Site:
@@ -109,7 +112,8 @@ class Site:
         self.references = References(vault.derive("references"))
         self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
         self.keys = Keys(KeyRing(vault), self.records)
-        self.stored: dict[str, ConsentDraft] = {}
+        self.stored: dict[str, CompiledConsent] = {}
+        self.later = 0.0  # seconds by which the clock of its pairs is turned forward
         self.restart()
 
     def restart(self) -> None:
@@ -121,6 +125,7 @@ class Site:
             records=self.records,
             keys=self.keys,
             ledger=self.client,
+            clock=lambda: time.monotonic() + self.later,
         )
 
     async def patient(self, name: str = "p") -> SubjectKeys:
@@ -130,7 +135,7 @@ class Site:
     def reference(self, name: str) -> bytes:
         return self.references.record("Consent", name)
 
-    async def put(self, *drafts: ConsentDraft) -> None:
+    async def put(self, *drafts: CompiledConsent) -> None:
         """Store new versions of consents and file them, as a write does."""
         keys = await self.patient()
         changes = [(keys, self.reference(one.id), one) for one in drafts]
@@ -140,8 +145,8 @@ class Site:
             for one in drafts:
                 version = self.stored[one.id].version + 1 if one.id in self.stored else 1
                 newer.append(msgspec.structs.replace(one, version=version))
-            rows = [seal_draft(keys, self.reference(one.id), one.version, one) for one in newer]
-            await self.records.write(lambda c: [store.put_draft(c, keys.token, row) for row in rows])
+            rows = [seal_consent(keys, self.reference(one.id), one.version, one) for one in newer]
+            await self.records.write(lambda c: [store.put_consent(c, keys.token, row, due=0) for row in rows])
             self.stored |= {one.id: one for one in newer}
 
         await self.pairs.change(changes, commit)

@@ -40,10 +40,16 @@ ROLES = {
     "gateway,postgresql": ["exchange.store.engine.postgres", "psycopg"],
     "gateway,scoring": ["exchange.risk.scoring"],
     "evaluator": ["analytics.evaluator.app", "exchange.cli.risk.evaluator"],
-    "training": ["analytics.model.training", "analytics.model.workbench"],
+    "training": ["analytics.model.training", "analytics.model.workbench", "analytics.encrypted.bfv.server"],
     "pictures": ["analytics.model.charts"],
-    "cohorts": ["analytics.cohort"],
-    "demo": ["exchange.cli.main", "exchange.cli.*", "exchange.bench.*", "exchange.demo.*", "analytics.bench"],
+    "cohorts": ["analytics.cohort.*"],
+    "demo": [
+        "exchange.cli.main",
+        "exchange.cli.*",
+        "exchange.bench.*",
+        "exchange.demo.*",
+        "analytics.bench.encrypted_scoring",
+    ],
 }
 
 

@@ -2,6 +2,7 @@
 
 MODULES: dict[str, str] = {
     "__main__": "Python's name of a package's command",
+    "access": "the accesses that a ledger client asks for, and the bench of them",
     "app": "the ASGI application of a service: gateway, evaluator",
     "calls": "the published calls of a contract",
     "client": "the client of a service, or its role in an encryption scheme",
@@ -17,11 +18,11 @@ MODULES: dict[str, str] = {
     "limits": "the bounds of a room: a contract, HTTP",
     "load": "the load of files, and its command",
     "metrics": "the Prometheus metrics of a room",
-    "migrate": "the migration of the databases, of a node, and the command",
     "model": "the types of a contract; the command about risk models",
     "network": "a network for development, and its command",
     "node": "the embedded ledger's node, and the checks of a whole node",
     "parameters": "search parameters of FHIR, encryption parameters",
+    "policy": "the consortium's policy: calls of the ledger client, command",
     "port": "the protocol that a room offers to its adapters",
     "proposal": "a Fabric proposal, made by the client and read by the shim",
     "rebuild": "the rebuild of the log, and its command",

@@ -20,7 +20,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.api.http.limits import RETRY_AFTER
-from exchange.errors import BadRequestError, ExchangeError, Problem, UnauthenticatedError
+from exchange.errors import (
+    BadRequestError,
+    ExchangeError,
+    MethodNotAllowedError,
+    Problem,
+    UnauthenticatedError,
+)
 from exchange.fhir.outcome import MEDIA_TYPE, outcome, refusal
 
 _HTTP: Mapping[int, tuple[str, str]] = {
@@ -29,7 +35,7 @@ _HTTP: Mapping[int, tuple[str, str]] = {
     403: ("forbidden", "this is not allowed"),
     404: ("not-found", "there is nothing at this address"),
     405: ("not-supported", "this address does not support the method"),
-    406: ("not-supported", "only FHIR JSON can be answered"),
+    406: ("not-supported", "only JSON is supported"),
     408: ("timeout", "the request took too long to arrive"),
     413: ("too-long", "the body is over the limit"),
     415: ("not-supported", "the body's media type is not supported"),
@@ -44,7 +50,7 @@ _log = structlog.get_logger()
 def install(app: FastAPI) -> None:
     """Answer every refusal and failure of `app` with an OperationOutcome.
 
-    Add middlewares that may fail before this one, and `limits.Limits` after it.
+    Add middlewares that may fail before this one, and `limits.RequestLimits` after it.
     """
     app.add_exception_handler(ExchangeError, _refused)
     app.add_exception_handler(HTTPException, _refused_by_http)
@@ -62,6 +68,8 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
         answer["WWW-Authenticate"] = f'Bearer realm="FHIR"{held}'
     if error.tx_id:
         answer["X-Consentry-Tx"] = error.tx_id
+    if isinstance(error, MethodNotAllowedError):
+        answer["Allow"] = ", ".join(error.allow)
     if error.status == 503:
         answer["Retry-After"] = str(RETRY_AFTER)
     if error.status >= 500:

@@ -3,7 +3,7 @@
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
 length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
 too slowly, ends with 408, and an answer that nobody takes ends the connection. What requests hold together
-is bounded too (`core/budget.py`): a body that there is no memory for is refused before it is read. Each
+is bounded too (`runtime/quota.py`): a body that there is no memory for is refused before it is read. Each
 request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
 chose is not used, since it could carry anything.
 """
@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,18 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exchange.errors import ThrottledError, TooCostlyError
 from exchange.fhir.outcome import MEDIA_TYPE, refusal
 from exchange.runtime.logs import request_id
-from exchange.runtime.quota import Budget, Share
+from exchange.runtime.quota import MemoryQuota, Reservation
 
-MAX_BODY = 16 * 1024 * 1024
-"""Bytes of the longest body that is read, unless configured otherwise."""
 MAX_ADDRESS = 16 * 1024
 MAX_HEADERS = 32 * 1024
 MAX_HEADER_COUNT = 100
-
-STALL = 30.0
-"""Seconds that a body, or whoever takes a large answer, may pause."""
-SLOWEST = 300.0
-"""Seconds that a whole body may take."""
 
 PIECE = 256 * 1024
 """Bytes of an answer that are handed to the connection at once: it would copy a larger one whole."""
@@ -45,13 +39,26 @@ _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
 _THROTTLED: _Refusal = (503, "throttled", "other requests take the gateway's memory; try again soon")
 
 
-class Limits:
-    """ASGI middleware: bounded requests, each with an id and a share of `budget`. `max_body` is in bytes."""
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The bounds of bodies.
 
-    def __init__(self, app: ASGIApp, budget: Budget, max_body: int = MAX_BODY) -> None:
+    `body` is in bytes. A body, or the client that takes a large answer, may pause for `pause_seconds`; a
+    whole body may take `body_seconds`.
+    """
+
+    body: int = 16 * 1024 * 1024
+    pause_seconds: float = 30.0
+    body_seconds: float = 300.0
+
+
+class RequestLimits:
+    """ASGI middleware: bounded requests, each with an id and a reservation."""
+
+    def __init__(self, app: ASGIApp, quota: MemoryQuota, limits: BodyLimits | None = None) -> None:
         self._app = app
-        self._budget = budget
-        self._max_body = max_body
+        self._quota = quota
+        self._limits = limits or BodyLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -59,15 +66,15 @@ class Limits:
             await self._app(scope, receive, send)
             return
         name = os.urandom(16).hex()
-        share = Share(self._budget)
-        exchange = _Exchange(scope, receive, send, name=name, most=self._max_body, share=share)
-        refused = _over(scope) or _announced(scope["headers"], self._max_body)
+        reservation = Reservation(self._quota)
+        exchange = _Exchange(scope, receive, send, name=name, limits=self._limits, reservation=reservation)
+        refused = _over(scope) or _announced(scope["headers"], self._limits.body)
         if refused:
             await exchange.refuse(refused)
             return
         outer = request_id.set(name)
         try:
-            with share:
+            with reservation:
                 await exchange.run(self._app)
         finally:
             request_id.reset(outer)
@@ -81,13 +88,21 @@ class _Exchange:
     """One request and its answer: counts what comes in, names what goes out."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, name: str, most: int, share: Share
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        name: str,
+        limits: BodyLimits,
+        reservation: Reservation,
     ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._share = share
+        self._reservation = reservation
         self._taken = self._arrived = 0
         self._header = (b"x-request-id", name.encode())
-        self._left = most
+        self._limits = limits
+        self._left = limits.body
         self._until = 0.0
         self._whole = False
         self._cut: _Refusal | None = None
@@ -135,13 +150,13 @@ class _Exchange:
 
     def _make_room(self, size: int) -> None:
         if size > self._taken:
-            self._share.take(size - self._taken)
+            self._reservation.reserve(size - self._taken)
             self._taken = size
 
     async def _next(self) -> Message:
         now = asyncio.get_running_loop().time()
-        self._until = self._until or now + SLOWEST
-        async with asyncio.timeout_at(min(now + STALL, self._until)):
+        self._until = self._until or now + self._limits.body_seconds
+        async with asyncio.timeout_at(min(now + self._limits.pause_seconds, self._until)):
             return await self._receive()
 
     async def _named(self, message: Message) -> None:
@@ -159,12 +174,12 @@ class _Exchange:
     async def _send_large(self, message: Message) -> None:
         # What the answer was made of is gone. Each piece waits until the one before it has been taken.
         body, more = message["body"], message.get("more_body", False)
-        self._share.hold(min(self._share.held, self._arrived + len(body)))
+        self._reservation.hold(min(self._reservation.held, self._arrived + len(body)))
         for start in range(0, len(body), PIECE):
             left = len(body) - start
             piece = {**message, "body": body[start : start + PIECE], "more_body": more or left > PIECE}
             try:
-                async with asyncio.timeout(STALL):
+                async with asyncio.timeout(self._limits.pause_seconds):
                     await self._send(piece)
             except TimeoutError:
                 self._cut = _TOO_SLOW

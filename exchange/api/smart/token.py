@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi import FastAPI
+from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from exchange.api.http.limits import RETRY_AFTER
 from exchange.auth.assertions import ALGORITHMS
@@ -43,9 +45,11 @@ def add_routes(app: FastAPI, tokens: Tokens) -> None:
         }
     )
 
-    @app.get("/fhir/.well-known/smart-configuration", include_in_schema=False)
-    async def smart_configuration() -> Response:
-        return Response(configuration, media_type="application/json")
+    class SmartConfiguration(HTTPEndpoint):  # answers every method: the address lies under the FHIR base
+        async def get(self, _request: Request) -> Response:
+            return Response(configuration, media_type="application/json")
+
+    app.router.routes.append(Route("/fhir/.well-known/smart-configuration", SmartConfiguration))
 
     @app.post("/auth/token", include_in_schema=False)
     async def token(request: Request) -> Response:

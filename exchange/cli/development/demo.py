@@ -26,7 +26,7 @@ def demo(
         typer.Option("--tour", help="Tell the whole story over HTTP and end; fails at the first surprise."),
     ] = False,
 ) -> None:
-    """A running node of a three-member consortium with real, public-domain health data (CDC NHANES).
+    """Run a node of a three-member consortium with real, public-domain health data (CDC NHANES).
 
     A second call serves the node that the first one made; remove the folder to start afresh. On Fabric the
     network lies in FOLDER-network and ends with the demo; `consentry network reset` removes it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +15,11 @@ import typer
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.ledger.errors import InUseError
-from exchange.load import Journal, cut, find
-from exchange.load.load import Ingest
+from exchange.load import LoadFault, cut, find
+from exchange.load.load import BulkLoad
 from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 _SHOWN = 20
 
@@ -32,8 +33,8 @@ def load(
 ) -> None:
     """Load FHIR R4 files: resources, Bundles, NDJSON; .gz, .bz2 and .xz too.
 
-    What is not valid R4 is named with its file and line, and the rest is loaded (exit code 1). A run that
-    was interrupted goes on where it ended when it is called again.
+    Resources that are not valid R4 are named with file and line, and the rest is loaded (exit code 1). A
+    run that was interrupted goes on where it ended when it is called again.
     """
     if not asyncio.run(_load(NodeFolder(folder), paths)):
         raise SystemExit(1)
@@ -46,44 +47,52 @@ async def _load(folder: NodeFolder, paths: list[Path]) -> bool:
     try:
         async with (
             open_node(folder) as node,
-            Ingest(
+            BulkLoad(
                 msp_id=node.settings.msp_id,
                 indexer=node.indexer,
                 writing=node.gateway.writing,
-                bundles=node.gateway.bundles,
+                conditions=node.gateway.conditions,
+                records=node.records,
                 workers=os.cpu_count() or 2,
-            ) as ingest,
+            ) as bulk,
         ):
-            return await _run(ingest, folder, paths)
+            return await _run(bulk, paths)
     except InUseError:
         raise CommandError(
             f"{folder.path} is being served; end the gateway and load again, or POST Bundles to it"
         ) from None
 
 
-async def _run(ingest: Ingest, folder: NodeFolder, paths: list[Path]) -> bool:
-    stored = unchanged = faults = 0
-    with Journal(folder.path / "load.journal") as journal:
-        plan = find(paths, journal)
-        for fault in plan.faults:
-            faults += 1
-            print(f"error: {fault}", file=sys.stderr)
-        go_on = "call the same command again to go on"
-        with Work("loading", total=plan.size, go_on=go_on, counted="resources") as work:
-            async with aclosing(ingest.load(cut(plan))) as loads:
-                async for units in loads:
-                    journal.done(*units)
-                    for unit in units:
-                        stored += unit.stored
-                        unchanged += unit.unchanged
-                        for fault in unit.faults:
-                            faults += 1
-                            if faults <= _SHOWN:
-                                print(f"error: {fault}", file=sys.stderr)
-                        work.advance(unit.size, count=unit.stored + unit.unchanged)
-                    if work.interrupted:
-                        break
-        if faults > _SHOWN:
-            print(f"error: {faults - _SHOWN} more faults are not shown", file=sys.stderr)
-    print(f"{stored} resources stored, {unchanged} unchanged, {faults} faults")
-    return faults == 0 and not work.interrupted
+async def _run(bulk: BulkLoad, paths: list[Path]) -> bool:
+    stored = unchanged = 0
+    plan = find(paths, await bulk.positions())
+    shown = _Shown()
+    shown.add(plan.faults)
+    go_on = "call the same command again to go on"
+    with TrackedWork("loading", total=plan.size, go_on=go_on, counted="resources") as work:
+        async with aclosing(bulk.load(cut(plan))) as loads:
+            async for batches in loads:
+                for batch in batches:
+                    stored += batch.stored
+                    unchanged += batch.unchanged
+                    shown.add(batch.faults)
+                    work.advance(batch.size, count=batch.stored + batch.unchanged)
+                if work.interrupted:
+                    break
+    if shown.count > _SHOWN:
+        print(f"error: {shown.count - _SHOWN} more faults are not shown", file=sys.stderr)
+    print(f"{stored} resources stored, {unchanged} unchanged, {shown.count} faults")
+    return shown.count == 0 and not work.interrupted
+
+
+class _Shown:
+    """Counts faults and prints the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, faults: Iterable[LoadFault]) -> None:
+        for fault in faults:
+            self.count += 1
+            if self.count <= _SHOWN:
+                print(f"error: {fault}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from exchange.cli.options import FOLDER
 from exchange.node.folder import NodeFolder
-from exchange.node.migrate import migrate as bring
+from exchange.node.migration import migrate as bring
 from exchange.store.engine.format import FORMAT
 from exchange.store.migrations.revision import Revision
 

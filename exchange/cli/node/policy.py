@@ -46,19 +46,19 @@ def show(
         bool, typer.Option("--rules", help="Print the rules alone, as `propose --rules` takes them.")
     ] = False,
 ) -> None:
-    """The policy in force, and each proposal: what it would change, who approves, what is missing.
+    """Show the policy in force, and each proposal: its changes, its approvals, and the votes that it lacks.
 
     A gateway that serves does not mind.
     """
-    place = NodeFolder(folder)
-    settings = place.load()
-    held, policy = asyncio.run(_held(place, settings))
+    node = NodeFolder(folder)
+    settings = node.load()
+    current, policy = asyncio.run(_read(node, settings))
     if as_json:
-        print(msgspec.json.format(encode(held), indent=1).decode())
+        print(msgspec.json.format(encode(current), indent=1).decode())
     elif rules:
         print(msgspec.json.format(encode(policy.rules), indent=1).decode())
     else:
-        print("\n".join(_told(folder, settings, held, policy)))
+        print("\n".join(_description(folder, settings, current, policy)))
 
 
 @app.command("propose")
@@ -78,20 +78,21 @@ def propose(
 ) -> None:
     """Propose the next version of the policy, and approve it in this hospital's name.
 
-    Who is admitted is listed in this node's consentry.toml as well; the other hospitals call `policy name`.
+    A member that is admitted is listed in this node's consentry.toml as well; the other hospitals call
+    `policy name`.
 
     Example: consentry policy propose ./node --admit "LakeMSP=Lake Clinic" --remove RidgeMSP
     """
-    place = NodeFolder(folder)
-    settings = place.load()
-    newcomers = [_member(place, settings, "--admit", text) for text in admit or ()]
+    node = NodeFolder(folder)
+    settings = node.load()
+    newcomers = [_member(node, settings, "--admit", text) for text in admit or ()]
     wanted = None if rules is None else _rules(rules)
 
-    asyncio.run(_propose(place, settings, [one.msp_id for one in newcomers], remove or [], wanted))
+    asyncio.run(_propose(node, settings, [one.msp_id for one in newcomers], remove or [], wanted))
     for one in newcomers:
         if all(known.msp_id != one.msp_id for known in settings.members):
-            place.add_member(one)
-            print(f"{one.msp_id} stands in {place.settings_file} as {one.name}")
+            node.add_member(one)
+            print(f"{one.msp_id} stands in {node.settings_file} as {one.name}")
 
 
 @app.command("approve")
@@ -100,10 +101,10 @@ def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) 
 
     Look at it first: `consentry policy show`.
     """
-    place = NodeFolder(folder)
-    settings = place.load()
+    node = NodeFolder(folder)
+    settings = node.load()
 
-    policy = asyncio.run(_approve(place, settings, digest))
+    policy = asyncio.run(_approve(node, settings, digest))
     known = {one.msp_id for one in settings.members}
     for member in policy.members:
         if member not in known:
@@ -113,10 +114,10 @@ def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) 
 @app.command("withdraw")
 def withdraw(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) -> None:
     """Take this hospital's approval of a proposal back, while the proposal waits."""
-    place = NodeFolder(folder)
-    settings = place.load()
+    node = NodeFolder(folder)
+    settings = node.load()
 
-    asyncio.run(_withdraw(place, settings, digest))
+    asyncio.run(_withdraw(node, settings, digest))
 
 
 @app.command("name")
@@ -128,54 +129,54 @@ def name(
 
     A gateway that serves takes it in within ten seconds. Whether it is a member the policy says.
     """
-    place = NodeFolder(folder)
-    settings = place.load()
-    one = _member(place, settings, "MSP=NAME", member)
-    place.add_member(one)
-    print(f"{one.msp_id} stands in {place.settings_file} as {one.name}, Organization/{one.organization}")
+    node = NodeFolder(folder)
+    settings = node.load()
+    one = _member(node, settings, "MSP=NAME", member)
+    node.add_member(one)
+    print(f"{one.msp_id} stands in {node.settings_file} as {one.name}, Organization/{one.organization}")
 
 
-# -- what is asked of the ledger -----------------------------------------------------------
+# -- questions to the ledger -----------------------------------------------------------
 
 
-async def _held(place: NodeFolder, settings: NodeSettings) -> tuple[CurrentPolicy, Policy]:
-    """The policy and its proposals; of an embedded ledger, from its file beside a gateway that serves."""
+async def _read(node: NodeFolder, settings: NodeSettings) -> tuple[CurrentPolicy, Policy]:
+    """Read the policy and its proposals; of an embedded ledger, beside a gateway that serves."""
     if settings.ledger == "embedded":
-        with open_reader(place.ledger) as reader:
+        with open_reader(node.ledger) as reader:
             return _founded(reader.current_policy())
-    async with open_ledger(place, settings) as ledger:
+    async with open_ledger(node, settings) as ledger:
         return _founded(await ledger.read_policy())
 
 
 async def _propose(
-    place: NodeFolder,
+    node: NodeFolder,
     settings: NodeSettings,
     admit: Sequence[str],
     remove: Sequence[str],
     rules: Sequence[PolicyRule] | None,
 ) -> None:
-    async with _deciding(place, settings) as (ledger, _, policy):
+    async with _deciding(node, settings) as (ledger, _, policy):
         following = next_policy(policy, admit=admit, remove=remove, rules=rules)
         _require_vote(settings, policy)
         _print_proposal(sha256(encode(following)).hexdigest(), policy, following)
-        _print_standing(await ledger.propose_policy(following), policy)
+        _print_state(await ledger.propose_policy(following), policy)
 
 
-async def _approve(place: NodeFolder, settings: NodeSettings, text: str) -> Policy:
-    async with _deciding(place, settings) as (ledger, held, policy):
-        digest, proposal = _proposal(held, text)
+async def _approve(node: NodeFolder, settings: NodeSettings, text: str) -> Policy:
+    async with _deciding(node, settings) as (ledger, current, policy):
+        digest, proposal = _proposal(current, text)
         _require_vote(settings, policy)
         if settings.msp_id in proposal.approvals:
             missing = _missing(policy, proposal.approvals)
             raise CommandError(f"{settings.msp_id} approves that proposal already; it waits for {missing}")
         _print_proposal(digest, policy, proposal.policy)
-        _print_standing(await ledger.approve_policy(digest), policy)
+        _print_state(await ledger.approve_policy(digest), policy)
         return proposal.policy
 
 
-async def _withdraw(place: NodeFolder, settings: NodeSettings, text: str) -> None:
-    async with _deciding(place, settings) as (ledger, held, _):
-        digest, proposal = _proposal(held, text)
+async def _withdraw(node: NodeFolder, settings: NodeSettings, text: str) -> None:
+    async with _deciding(node, settings) as (ledger, current, _):
+        digest, proposal = _proposal(current, text)
         if settings.msp_id not in proposal.approvals:
             raise CommandError(
                 f"{settings.msp_id} does not approve that proposal; there is nothing to withdraw"
@@ -186,24 +187,24 @@ async def _withdraw(place: NodeFolder, settings: NodeSettings, text: str) -> Non
 
 @asynccontextmanager
 async def _deciding(
-    place: NodeFolder, settings: NodeSettings
+    node: NodeFolder, settings: NodeSettings
 ) -> AsyncIterator[tuple[LedgerClient, CurrentPolicy, Policy]]:
-    settings = usable_settings(place)
-    async with open_ledger(place, settings) as ledger:
-        with _refusals(place):
-            held, policy = _founded(await ledger.read_policy())
-            yield ledger, held, policy
+    settings = usable_settings(node)
+    async with open_ledger(node, settings) as ledger:
+        with _refusals(node):
+            current, policy = _founded(await ledger.read_policy())
+            yield ledger, current, policy
 
 
-def _founded(held: CurrentPolicy) -> tuple[CurrentPolicy, Policy]:
-    if held.policy is None:
+def _founded(current: CurrentPolicy) -> tuple[CurrentPolicy, Policy]:
+    if current.policy is None:
         raise CommandError("the ledger has no policy yet; `consentry init` of the first node founds it")
-    return held, held.policy
+    return current, current.policy
 
 
 @contextmanager
-def _refusals(place: NodeFolder) -> Iterator[None]:
-    look = f"look at `consentry policy show {place.path}` and call again if need be"
+def _refusals(node: NodeFolder) -> Iterator[None]:
+    look = f"look at `consentry policy show {node.path}` and call again if need be"
     try:
         yield
     except RefusedError as refused:
@@ -221,21 +222,21 @@ def _require_vote(settings: NodeSettings, policy: Policy) -> None:
         )
 
 
-def _proposal(held: CurrentPolicy, text: str) -> tuple[str, Proposal]:
+def _proposal(current: CurrentPolicy, text: str) -> tuple[str, Proposal]:
     if _DIGEST.fullmatch(text) is None:
         raise CommandError(f"{text!r} is no digest; give 8 to 64 of its hexadecimal digits, as `show` does")
-    found = [digest for digest in held.proposals if digest.startswith(text)]
-    if len(found) != 1:
-        waiting = ", ".join(digest[:_SHOWN] for digest in held.proposals) or "none"
-        which = "no proposal that waits" if not found else "more than one proposal"
+    matching = [digest for digest in current.proposals if digest.startswith(text)]
+    if len(matching) != 1:
+        waiting = ", ".join(digest[:_SHOWN] for digest in current.proposals) or "none"
+        which = "no proposal that waits" if not matching else "more than one proposal"
         raise CommandError(f"{text} is {which}; those that wait are: {waiting}")
-    return found[0], held.proposals[found[0]]
+    return matching[0], current.proposals[matching[0]]
 
 
-# -- what is given -------------------------------------------------------------------------
+# -- arguments -------------------------------------------------------------------------
 
 
-def _member(place: NodeFolder, settings: NodeSettings, option: str, text: str) -> Member:
+def _member(node: NodeFolder, settings: NodeSettings, option: str, text: str) -> Member:
     msp_id, separator, title = text.partition("=")
     if not separator or not msp_id or not title:
         raise CommandError(f"{option} {text!r} is not MSP=NAME; write for example LakeMSP='Lake Clinic'")
@@ -243,9 +244,9 @@ def _member(place: NodeFolder, settings: NodeSettings, option: str, text: str) -
     if known is not None:
         if option == "--admit" and known.name == title:  # listed when it was proposed before
             return known
-        raise CommandError(f"{msp_id} stands in {place.settings_file} already, as {known.name}")
+        raise CommandError(f"{msp_id} stands in {node.settings_file} already, as {known.name}")
     member = Member.named(msp_id, title)
-    if _is_stored(place, member.organization):
+    if _is_stored(node, member.organization):
         raise CommandError(
             f"Organization/{member.organization} is stored already, and consents that name it would name "
             f"{msp_id}; give another name"
@@ -253,10 +254,12 @@ def _member(place: NodeFolder, settings: NodeSettings, option: str, text: str) -
     return member
 
 
-def _is_stored(place: NodeFolder, organization: str) -> bool:
-    with open_parts(place) as node:
-        reference = node.keys.references.record("Organization", organization)
-        return bool(asyncio.run(node.records.read(lambda c: documents.current(c, [reference]))))
+def _is_stored(node: NodeFolder, organization: str) -> bool:
+    with open_parts(node) as parts:
+        reference = parts.keys.references.record("Organization", organization)
+        return bool(
+            asyncio.run(parts.records.read(lambda c: documents.current(c, [reference], bodies=False)))
+        )
 
 
 def _rules(path: Path) -> tuple[PolicyRule, ...]:
@@ -270,10 +273,12 @@ def _rules(path: Path) -> tuple[PolicyRule, ...]:
         ) from None
 
 
-# -- what is told --------------------------------------------------------------------------
+# -- answers --------------------------------------------------------------------------
 
 
-def _told(folder: Path, settings: NodeSettings, held: CurrentPolicy, policy: Policy) -> Iterator[str]:
+def _description(
+    folder: Path, settings: NodeSettings, current: CurrentPolicy, policy: Policy
+) -> Iterator[str]:
     titles = {one.msp_id: one.name for one in settings.members}
     votes = len(policy.deciding)
     yield f"version {policy.version} is in force; {votes // 2 + 1} of {votes} votes adopt the next one"
@@ -288,9 +293,9 @@ def _told(folder: Path, settings: NodeSettings, held: CurrentPolicy, policy: Pol
     yield "without a patient's consent:"
     for rule in policy.rules:
         yield f"  {describe(rule, most=_SHOWN)}"
-    if not held.proposals:
+    if not current.proposals:
         yield "nothing is proposed"
-    for digest, proposal in held.proposals.items():
+    for digest, proposal in current.proposals.items():
         yield ""
         yield f"proposal {digest}"
         yield from (f"  {line}" for line in differences(policy, proposal.policy))
@@ -310,7 +315,7 @@ def _print_proposal(digest: str, policy: Policy, proposed: Policy) -> None:
         print(f"  {line}")
 
 
-def _print_standing(done: PolicyChange, policy: Policy) -> None:
+def _print_state(done: PolicyChange, policy: Policy) -> None:
     state = done.state
     if state.adopted:
         print(f"version {state.version} is adopted (transaction {done.tx_id})")

@@ -75,7 +75,7 @@ async def _serve(folder: NodeFolder) -> None:
 
 
 def _settle_memory() -> None:
-    # What was built until here lives as long as the process: collections need not walk it again. A
+    # Objects that were built until here live as long as the process: collections need not walk them again. A
     # request leaves few cycles, so the default of one collection per 700 new objects is mostly wasted.
     gc.collect()
     gc.freeze()
@@ -98,7 +98,7 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def metrics(port: int | None) -> Iterator[None]:
-    """Prometheus' `/metrics` on `port` of this machine, for as long as the context lasts.
+    """Serve Prometheus' `/metrics` on `port` of this machine, for as long as the context lasts.
 
     Never on the public address: how many requests a batch holds tells of other callers' activity.
 
@@ -124,7 +124,7 @@ def metrics(port: int | None) -> Iterator[None]:
 
 
 def bound(settings: NodeSettings) -> socket.socket:
-    """The listening socket of the node.
+    """Bind and return the listening socket of the node.
 
     Raises:
         CommandError: the port is taken or may not be used.

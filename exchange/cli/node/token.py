@@ -29,7 +29,7 @@ def patient(
     logical_id: Annotated[str, typer.Argument(metavar="ID", help="The Patient's logical id.")],
     minutes: Annotated[int, _MINUTES] = 60,
 ) -> None:
-    """A patient's token: reads the patient's own records and log, writes the patient's consents."""
+    """Print a patient's token: it reads the patient's records and log, and writes the patient's consents."""
     with open_parts(NodeFolder(folder)) as node:
         principal = Principal.for_patient(node.settings.msp_id, logical_id)
         print(asyncio.run(_issue_to_patient(node, principal, minutes)))
@@ -53,7 +53,7 @@ def officer(
     user: Annotated[str, typer.Argument(help="The officer's user name; it stands in the log.")],
     minutes: Annotated[int, _MINUTES] = 60,
 ) -> None:
-    """A compliance officer's token: reads the access log, and each reading is logged."""
+    """Print a compliance officer's token: it reads the access log, and each reading is logged."""
     with open_parts(NodeFolder(folder)) as node:
         principal = Principal.for_officer(node.settings.msp_id, user)
         print(asyncio.run(node.tokens.issue_local(principal, minutes * 60)))
@@ -68,7 +68,7 @@ def client(
     purpose: Annotated[str, typer.Option(help="The purpose of use.")] = "TREAT",
     user: Annotated[str, typer.Option(help="The user on whose behalf it asks.")] = "",
 ) -> None:
-    """The token that a client gets from a running gateway for its signed assertion (SMART)."""
+    """Print the token that a client gets from a running gateway for its signed assertion (SMART)."""
     asking = SystemClient(url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user)
     with httpx.Client(timeout=30) as http:
         try:

@@ -76,7 +76,7 @@ def client(
 
 
 def add_client(folder: Path, name: str) -> str:
-    """A new bearer token for the client `name`, whose digest is now in the folder's list."""
+    """Make a bearer token for the client `name`, put its digest into the folder's list, and return it."""
     token = secrets.token_urlsafe(32)
     clients = _read_clients(folder) | {name: hashlib.sha256(token.encode()).hexdigest()}
     path = folder / _CLIENTS

@@ -36,7 +36,7 @@ class Data(StrEnum):
 
 
 class Role(StrEnum):
-    """Who gets which artefacts."""
+    """The roles that artefacts are handed out to."""
 
     EVALUATOR = "evaluator"
     HOSPITAL = "hospital"
@@ -99,7 +99,7 @@ def inspect(
     folder: Annotated[Path, _MODEL],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card itself.")] = False,
 ) -> None:
-    """What a model is worth and for whom, and that its artefacts belong together."""
+    """Show a model's card, and check that its artefacts belong together."""
     from analytics.model.exported import read_model, read_offer  # noqa: PLC0415 - seconds for other commands
 
     card = _card(folder)

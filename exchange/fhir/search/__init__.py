@@ -1,9 +1,9 @@
 """Search over ciphertext, the part that needs no key: records to terms, and requests to look-ups of terms.
 
-`terms` says what a record can be found by. `parse` says, for a request, which terms to look up and how to
-combine them. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
-`ordered` puts opened records in the order that was asked for. `capability` lists what `parse` accepts.
-`docs/leakage.md` tells what the tokens let a reader of the database learn.
+`terms` returns the terms by which a record can be found. `parse` returns, for a request, the terms to look
+up and their combination. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
+`ordered` sorts opened records by `_sort`. `capability` lists the parameters that `parse` accepts.
+`docs/leakage.md` tells how much a reader of the database learns from the tokens.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ __all__ = [
 
 
 def capability(resource_type: str) -> list[tuple[str, str]]:
-    """Name and type of each search parameter that `resource_type` supports, for a CapabilityStatement."""
+    """Return name and type of each search parameter of `resource_type`, for a CapabilityStatement."""
     return [(code, parameter.type) for code, parameter in sorted(table(resource_type).parameters.items())]

@@ -15,7 +15,7 @@ Union = tuple[str, ...]
 Alternative = tuple[Union, ...]
 """Unions that must all be met."""
 Alternatives = list[Alternative]
-"""At least one must be met; when there are none, nothing meets them."""
+"""At least one must be met; without any, no record meets them."""
 
 T = TypeVar("T")
 
@@ -24,22 +24,22 @@ JOIN = "\x1f"
 
 
 class ValueFormError(ValueError):
-    """A search value is not of its parameter's type; the message says what would be, never the value."""
+    """A search value is not of its parameter's type; the message names the form, never the value."""
 
 
 def any_of(texts: Iterable[str]) -> Alternatives:
-    """One union; no alternative at all when there is nothing to look up."""
+    """Return one union; no alternative at all when there is nothing to look up."""
     union = tuple(dict.fromkeys(texts))
     return [(union,)] if union else []
 
 
 def both(left: list[tuple[T, ...]], right: list[tuple[T, ...]]) -> list[tuple[T, ...]]:
-    """What meets `left` and `right`."""
+    """Combine alternatives so that `left` and `right` must both be met."""
     return [first + second for first in left for second in right]
 
 
 def joined(texts: Iterable[str], alternatives: Alternatives) -> Alternatives:
-    """`alternatives` for values that are stored joined behind one of `texts`."""
+    """Return `alternatives` for values that are stored joined behind one of `texts`."""
     heads = tuple(texts)
     return [
         tuple(tuple(head + JOIN + text for head in heads for text in union) for union in alternative)

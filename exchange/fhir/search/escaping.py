@@ -1,4 +1,4 @@
-r"""Search values taken apart at `,` `|` and `$`, where `\` makes the next one part of the value."""
+r"""Search values split at `,` `|` and `$`; a `\` makes the next of these a part of the value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _COMPARED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[0-9+\-.])")
 
 
 def split(value: str, separator: str) -> list[str]:
-    """`value` at each `separator` that is not escaped; the parts keep their escapes."""
+    """Split `value` at each `separator` that is not escaped; the parts keep their escapes."""
     parts, start, at = [], 0, 0
     while at < len(value):
         if value[at] == "\\":
@@ -24,7 +24,7 @@ def split(value: str, separator: str) -> list[str]:
 
 
 def unescape(value: str) -> str:
-    r"""`value` without its escapes.
+    r"""Return `value` without its escapes.
 
     Raises:
         ValueFormError: a `\` escapes nothing that needs it.
@@ -37,6 +37,6 @@ def unescape(value: str) -> str:
 
 
 def comparison(value: str) -> tuple[str, str]:
-    """The prefix of a number, date or quantity (`eq` if there is none), and the rest."""
+    """Return the prefix of a number, date or quantity (`eq` if there is none), and the rest."""
     match = _COMPARED.match(value)
     return (match[1], value[2:]) if match is not None else ("eq", value)

@@ -1,4 +1,4 @@
-"""The index terms of a record: what `exchange.crypto.index_tokens` turns into the tokens that find it."""
+"""The index terms of a record, which `exchange.crypto.index_tokens` turns into the tokens that find it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from exchange.fhir.search.types import codes, dates, quantities, references, str
 
 
 class Term(NamedTuple):
-    """One thing that a record can be found by: an index of its type, and the text stored there."""
+    """One term by which a record can be found: an index of its type, and the text stored there."""
 
     parameter: str
     text: str
 
 
 class _Step(NamedTuple):
-    """One member on a path: its name, whether only the first item counts, and a condition on items."""
+    """One member on a path: its name, the flag for its first item alone, and a condition on items."""
 
     name: str
     first: bool
@@ -35,7 +35,7 @@ _STEP = re.compile(r"(\w+)(\[0\])?(?:\?(\w+)=([\w\-]+))?")
 
 
 def terms(resource_type: str, resource: dict[str, Any], *, base: str = "") -> list[Term]:
-    """Every term of a valid `resource`, each once.
+    """Return every term of a valid `resource`, each once.
 
     References under `base`, the URL of this server, count as relative. Values that can't be compared (a
     day that no calendar has) give no terms.
@@ -58,12 +58,12 @@ _Extractor = Callable[[dict[str, Any], str], Iterable[str]]
 
 
 def values(resource: dict[str, Any], index: Index) -> list[tuple[Leaf, Any]]:
-    """What stands in `resource` where `index` looks, with the leaf that each value was found by."""
+    """Return the values of `resource` at the paths of `index`, each with its leaf."""
     return _values(resource, _sources(index.leaves))
 
 
 class _Compiled(NamedTuple):
-    """The indexes of a type: which concern a resource that has a member, and which concern every one."""
+    """The indexes of a type: those for resources that have a member, and those for all resources."""
 
     indexes: list[tuple[str, _Extractor]]
     by_member: dict[str, list[int]]
@@ -112,7 +112,7 @@ def _joined_extractor(index: Index) -> _Extractor:
 
 
 def _present(resource: dict[str, Any], element: str) -> bool:
-    """Whether a choice element has a value that is not `false`."""
+    """Return whether a choice element has a value that is not `false`."""
     choices = (name for name in resource if name.startswith(element) and name[len(element) :][:1].isupper())
     return any(resource[name] is not False for name in choices)
 
@@ -141,7 +141,7 @@ def _values(resource: dict[str, Any], sources: Iterable[_Source]) -> _Found:
 
 
 def _follow(resource: dict[str, Any], steps: Iterable[_Step]) -> list[Any]:
-    """What lies at the end of `steps`; lists stand for each of their items."""
+    """Return the values at the end of `steps`; lists stand for each of their items."""
     level: list[Any] = [resource]
     for name, first, key, wanted in steps:
         below: list[Any] = []
@@ -180,7 +180,7 @@ def _texts(kind: str, found: _Found, base: str) -> list[str]:
 
 
 def _comparable(texts: Callable[[], Iterable[str]]) -> list[str]:
-    """What `texts` gives, or none for a value that is well-formed and still does not exist: 30 February."""
+    """Return the texts, or none for a value that is well-formed and still does not exist: 30 February."""
     try:
         return list(texts())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Puts records in the order that `_sort` asks for, by values that only their plain text tells.
+"""The order of records by `_sort`, from values that only their plain text has.
 
 A value that a record has several of counts with its smallest where the order ascends and its largest where
 it descends (search.html#sort leaves that to the server); an interval counts with its start, a code without
@@ -21,7 +21,7 @@ _resource = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def ordered(resource_type: str, bodies: Sequence[bytes], keys: Sequence[Sort]) -> list[bytes]:
-    """`bodies`, records of one type as JSON, in the order of `keys`, the first one before the others."""
+    """Sort `bodies`, records of one type as JSON, by `keys`, of which the first counts most."""
     resources = [(body, _resource(body)) for body in bodies]
     for key in reversed(keys):  # sorting is stable, so the last sort is the first key
         have, lack = [], []
@@ -37,7 +37,7 @@ def ordered(resource_type: str, bodies: Sequence[bytes], keys: Sequence[Sort]) -
 
 
 def _texts(resource_type: str, code: str, resource: dict[str, Any]) -> Iterator[str]:
-    """The values of one parameter, as texts whose order is theirs."""
+    """Yield the values of one parameter, as texts that sort like the values."""
     if code == "_lastUpdated":
         yield intervals.instant(resource["meta"]["lastUpdated"])[0]
         return

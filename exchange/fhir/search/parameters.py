@@ -1,8 +1,8 @@
-"""What can be searched: the generated tables of indexes and parameters, read one resource type at a time.
+"""The search parameters of each resource type and their indexes, read from generated tables.
 
-An *index* names JSON paths and the datatypes they end in; its values become terms. A *parameter* is what a
-client asks by, and names the indexes that answer it. `tools.fhir_definitions.search_parameters` says how
-the two come from the official SearchParameters.
+An *index* names JSON paths and the datatypes they end in; its values become terms. A *parameter* is FHIR's
+search parameter, and names the indexes that answer it. `tools.fhir_definitions.search_parameters` makes
+both from the official SearchParameters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Component(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """Where the terms of one index come from. `many`: a resource can have several values here."""
+    """The source of one index's terms. `many`: a resource can have several values here."""
 
     kind: str
     leaves: tuple[Leaf, ...] = ()
@@ -41,7 +41,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """How one focus of a composite parameter is answered.
+    """The indexes that answer one focus of a composite parameter.
 
     Either `joined` names an index of joined values, or `indexes` has for each component the indexes that
     answer it, all of which must be met.
@@ -64,7 +64,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """All that can be searched of one resource type, and the parameters that can't with the reason."""
+    """The indexes and parameters of one resource type, and unsupported parameters with the reason."""
 
     indexes: dict[str, Index]
     parameters: dict[str, Parameter]
@@ -82,13 +82,13 @@ def _raw() -> dict[str, msgspec.Raw]:
 
 @cache
 def resource_types() -> tuple[str, ...]:
-    """Every resource type of R4, sorted."""
+    """Return every resource type of R4, sorted."""
     return tuple(name for name in _raw() if name != _COMMON)
 
 
 @cache
 def table(resource_type: str) -> Table:
-    """The table of `resource_type`, with the parameters that all types share.
+    """Return the table of `resource_type`, with the parameters that all types share.
 
     Raises:
         BadRequestError: R4 has no such type.

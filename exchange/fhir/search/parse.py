@@ -1,4 +1,4 @@
-"""From the parameters of a request to a Query, or a refusal that names the parameter and never its value."""
+"""The parser of search requests: a Query, or a refusal that names the parameter and never its value."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ class _UnsupportedError(Exception):
 def parse(
     resource_type: str, parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str = ""
 ) -> Query:
-    """The search that `parameters`, as decoded from URL and form, ask for.
+    """Parse the `parameters` of a search, as decoded from URL and form.
 
-    Repeated parameters must all be met; values with commas between them are alternatives. `lenient` leaves
-    out what this server does not support, as `Prefer: handling=lenient` asks. `base` is the URL of this
-    server, if references to it shall count as relative.
+    Repeated parameters must all be met; values with commas between them are alternatives. `lenient` ignores
+    unsupported parameters, as `Prefer: handling=lenient` asks. `base` is the URL of this server, if
+    references to it shall count as relative.
 
     Raises:
         BadRequestError: a parameter or modifier is not supported (and handling is strict), or a value is
             not of its parameter's type.
-        TooCostlyError: more parameters, values or look-ups than the limits.
+        TooCostlyError: the request has more parameters, values or look-ups than the limits.
     """
     if len(parameters) > MOST_PARAMETERS:
         raise TooCostlyError(f"a search has at most {MOST_PARAMETERS} parameters")
@@ -79,7 +79,7 @@ def parse(
 
 
 def _shown(name: str) -> str:
-    """A parameter's name for a message; what does not look like a name might be a value."""
+    """Return a parameter's name for a message; a text that does not look like a name might be a value."""
     return name if _NAMEABLE.fullmatch(name) else "a parameter"
 
 
@@ -98,7 +98,7 @@ class _Parser:
     lookups: int = 0
 
     def query(self) -> Query:
-        """What was gathered."""
+        """Return the query of all parameters added."""
         return Query(
             resource_type=self.resource_type,
             clauses=tuple(self.clauses),
@@ -109,7 +109,7 @@ class _Parser:
         )
 
     def add(self, name: str, value: str) -> None:
-        """Take in one parameter of the request."""
+        """Add one parameter of the request."""
         if len(value) > LONGEST_VALUE:
             raise TooCostlyError(f"{_shown(name)}: the value is too long")
         code, _, modifier = name.partition(":")
@@ -152,7 +152,7 @@ class _Parser:
         return modifier in (parameter.targets or resource_types())
 
     def _named(self, alternatives: Sequence[Alternative]) -> set[str]:
-        """The patients whose compartment the look-ups are about."""
+        """Return the patients that the look-ups name by their compartment."""
         paths = patient_paths(self.resource_type)
         marks = {
             name: "rPatient/"
@@ -194,7 +194,7 @@ class _Parser:
 
 
 def _write_times(value: str) -> tuple[int | None, int | None]:
-    """The half-open range, in ms since 1970 UTC, of write times that compare with `value`."""
+    """Return the half-open range, in ms since 1970 UTC, of write times that compare with `value`."""
     prefix, text = comparison(value)
     try:
         first, last = intervals.around(text) if prefix == "ap" else intervals.interval(text)

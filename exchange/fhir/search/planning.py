@@ -1,4 +1,4 @@
-"""From a parameter and its values to the terms to look up."""
+"""The planner of look-ups: from a search parameter and its values to the terms to look up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Planner:
         self._base = base
 
     def plan(self, code: str, modifier: str, values: Sequence[str]) -> tuple[Alternative, ...]:
-        """The alternatives that meet the parameter `code` with one of `values`, which keep their escapes.
+        """Plan the alternatives that meet the parameter `code` with one of `values`, still escaped.
 
         Raises:
             ValueFormError: a value is not of the parameter's type.
@@ -47,7 +47,7 @@ class Planner:
     def _over(
         self, indexes: Sequence[str], form: str, value: str, targets: Sequence[str] = ()
     ) -> list[Alternative]:
-        """What answers one value in any of `indexes`; the form must suit at least one of them."""
+        """Plan one value in any of `indexes`; the form must suit at least one of them."""
         found: list[Alternative] = []
         refusal: ValueFormError | None = None
         suited = False
@@ -67,7 +67,7 @@ class Planner:
         return found
 
     def _versioned(self, name: str, index: Index, value: str) -> list[Alternative]:
-        """`url|version` of a canonical resource, whose version is an element of its own."""
+        """Plan `url|version` of a canonical resource, which has its version in an element of its own."""
         url, _, version = value.partition("|")
         if name != "url" or "version" not in self._table.indexes or index.leaves[0].datatype != "uri":
             return []
@@ -133,7 +133,7 @@ def _terms(index: str, alternatives: Alternatives) -> list[Alternative]:
 
 
 def _merged(alternatives: list[Alternative]) -> tuple[Alternative, ...]:
-    """`alternatives`, with those that are one plain union made one; one empty union if there are none."""
+    """Merge alternatives that are one plain union into one; one empty union if there are none."""
     plain = dict.fromkeys(
         chain.from_iterable(alternative[0] for alternative in alternatives if len(alternative) == 1)
     )

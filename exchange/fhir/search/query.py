@@ -1,4 +1,4 @@
-"""A search as look-ups: what the store evaluates, and what the gateway must know to answer."""
+"""A search as look-ups for the store, with the rest that the gateway needs for its answer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Alternative = tuple[Union, ...]
 class Clause(msgspec.Struct, frozen=True):
     """One parameter of a search as asked: at least one of its `alternatives` must be met.
 
-    A search for a value that can't occur has one alternative of one empty union, which nothing meets. An
-    alternative may have terms of several indexes; each Term says which it belongs to.
+    A search for a value that can't occur has one alternative of one empty union, which no record meets. An
+    alternative may have terms of several indexes; each Term names its own.
     """
 
     parameter: str
@@ -39,7 +39,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     - `last_updated`: half-open ranges of write times in ms since 1970 UTC, None for an open side.
     - `patients`: the logical ids of patients that the search names by their compartment (`patient=23`,
       `subject=Patient/23`, `Patient?_id=23`), sorted. The gateway asks for their permission even when
-      nothing is found. A search that names patients can still find records of others, for instance when it
+      no record is found. A search that names patients can still find records of others, for instance when it
       also names a Group.
     - `count`: the most records a page shall have, 0 to ask for the total alone.
     - `ignored`: parameters left out under lenient handling, by name.
@@ -58,11 +58,11 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def newest_first(self) -> bool:
-        """Whether the order asked for is by write time, the latest first."""
+        """Return whether the order is by write time, the latest first."""
         return self.sort[:1] == (Sort("_lastUpdated", descending=True),)
 
     def matches(self, terms: Iterable[Term]) -> bool:
-        """Whether a record with these terms meets all clauses; write times are not looked at."""
+        """Return whether a record with these terms meets all clauses; write times are not compared."""
         present = frozenset(terms)
         return all(
             any(

@@ -108,7 +108,7 @@ class BlockFormatError(ValueError):
 
 
 def decode_transaction(body: bytes) -> Transaction:
-    """Decode a transaction; `BlockFormatError` where the bytes are none."""
+    """Read a transaction; `BlockFormatError` where the bytes are none."""
     try:
         return _transactions.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as why:
@@ -116,7 +116,7 @@ def decode_transaction(body: bytes) -> Transaction:
 
 
 def decode_header(header: bytes) -> Header:
-    """Decode a header; `BlockFormatError` where the bytes are none."""
+    """Read a header; `BlockFormatError` where the bytes are none."""
     try:
         return _headers.decode(header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as why:

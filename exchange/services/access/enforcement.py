@@ -2,14 +2,14 @@
 
 1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
-3. The details of the request are sealed beside the entry before anything is released.
+3. The requester and the request are sealed beside the entry before anything is released.
 4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
 
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
-own, which only the patient's secret recognises, and decided as a pair that is not open. A request for what
-does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a hidden record
-from none, or one patient's from another's. `docs/leakage.md` says how much open pairs, sizes and times
-still tell ("What a refused request tells").
+own, which only the patient's secret recognises, and decided as a pair that is not open. A request for a
+record that does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a
+hidden record from none, or one patient's from another's. `docs/leakage.md`, "What a refused request tells",
+says which conclusions open pairs, sizes and times still allow.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from chaincode.consent.obligations import admits
 from exchange.auth.principal import Principal
 from exchange.consent.compile import person_digest, person_named
 from exchange.consent.record_facts import facts_of
-from exchange.crypto.documents import open_document, open_side, seal_side
+from exchange.crypto.documents import open_document, open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.client import LedgerClient, SubjectRequest
+from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import Keys
 from exchange.services.consents.pairs import Pairs
@@ -74,7 +75,7 @@ class ScoreQuestion(Question):
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The details of a request that the ledger's entry does not hold, sealed under the subject's key."""
+    """The part of a request that its entry on the ledger leaves out, sealed under the subject's key."""
 
     client: str
     organization: str
@@ -128,7 +129,7 @@ class Enforcement:
         self._ledger = ledger
         self._entries = entries
         self._details = Coalescer(self._keep)
-        self._nobody = references.nobody()
+        self._stranger = references.unknown_subject()
         self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
@@ -166,9 +167,9 @@ class Enforcement:
                 owners.append(keys[token])
                 asks.append(self._named(question, keys[token]))
             else:
-                # An unknown patient is looked up as the directory subject, so that both cost the same.
+                # A request for an unknown patient runs against the directory subject, so both cost the same.
                 owners.append(keys.get(token) or await self._directory())
-                asks.append(self._attempt(question, token, owners[-1]))
+                asks.append(self._one_time(question, token, owners[-1]))
         authorization = await self._ledger.authorize(asks)
         details: list[log_tables.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
@@ -177,7 +178,7 @@ class Enforcement:
             decisions[ask.subject] = entry.decision
             positions[ask.subject] = LogPosition(authorization.time, authorization.tx_id, entry.n)
             detail = _detail(question, owner.name, alone=len(asks) == 1)
-            sealed = seal_side(owner, detail_label(authorization.tx_id, entry.n), detail)
+            sealed = seal_metadata(owner, detail_label(authorization.tx_id, entry.n), detail)
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
@@ -186,12 +187,11 @@ class Enforcement:
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
     ) -> tuple[Mapping[bytes, SubjectKeys], frozenset[bytes]]:
-        """Return the keys of those of `tokens` that are subjects, and the tokens with an open pair.
+        """Return the keys of those of `tokens` that are subjects, and those with a pair that is open.
 
-        The pair is the one towards the requester's organisation. Until another organisation has been
-        permitted something of a subject, its keys are read and unwrapped each time, whether or not another
-        request has cached them; and a token without a subject is looked up like one with a subject. So
-        neither a first request nor the next ones tell the one from the other.
+        Until another organisation has been permitted something of them, their keys are read and unwrapped
+        each time, whether or not another request has brought them to hand; and an unknown patient is looked
+        up like a known one. So neither a first request nor the next ones tell the one from the other.
         """
         principal = question.principal
         recipient = principal.organization
@@ -199,11 +199,11 @@ class Enforcement:
         if known or recipient == self._ledger.msp_id:
             keys = await self._keys.find(tokens)
             return keys, await self._pairs.ensure(list(keys.values()), recipient)
-        sought = tokens or (self._nobody,)
+        sought = tokens or (self._stranger,)
         directory = await self._directory()
         keys = await self._keys.read_anew(sought, directory.token)
-        nobody = [token for token in sought if token not in keys]
-        return keys, await self._pairs.ensure(list(keys.values()), recipient, nobody=nobody)
+        strangers = [token for token in sought if token not in keys]
+        return keys, await self._pairs.ensure(list(keys.values()), recipient, strangers=strangers)
 
     async def _keep(self, details: Sequence[log_tables.DetailRow]) -> None:
         await self._entries.write(lambda c: log_tables.add_details(c, details))
@@ -213,7 +213,9 @@ class Enforcement:
 
         Raises:
             DamagedError: the stored row does not verify.
+            NoQuotaError: this task has no memory quota.
         """
+        quota.current().reserve(0)
         if answer.permit is not None and not answer.permit.fresh:
             raise UnavailableError("the request took longer than its permission holds; ask for less at once")
         if answer.permit is None or not answer.permits(stored.subjects):
@@ -245,11 +247,11 @@ class Enforcement:
             self._names[name] = names
         return SubjectRequest(keys.token, _request(question, keys.token, names))
 
-    def _attempt(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
-        # No value in it occurs twice: neither two attempts nor an attempt and a pair can be joined by it.
+    def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
+        # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
         secret = PatientSecret(owner.secret)
-        name = secret.attempt(question.principal.organization)
-        names = _names(question.principal, name, secret.attempt_salt(name), self._base)
+        name = secret.one_time_pseudonym(question.principal.organization)
+        names = _names(question.principal, name, secret.one_time_salt(name), self._base)
         return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -267,8 +269,8 @@ def detail_label(tx_id: str, n: int) -> bytes:
 
 
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
-    """Open the detail that was sealed for entry `n` of `tx_id`."""
-    return msgspec.json.decode(open_side(keys, detail_label(tx_id, n), sealed), type=Detail)
+    """Return the detail that was sealed for entry `n` of `tx_id`."""
+    return msgspec.json.decode(open_metadata(keys, detail_label(tx_id, n), sealed), type=Detail)
 
 
 def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
@@ -289,7 +291,7 @@ def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
 
 
 def _without_others(target: str, patient: str) -> str:
-    # A request about several patients may name them: each of them reads only that it was made.
+    # A request about several patients may name them: each of them reads its own part alone.
     path = target.partition("?")[0]
     match path.split("/", 2):
         case ["Patient", named, *rest] if named != patient:
@@ -303,7 +305,7 @@ def _salted(salt: bytes, kind: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names of one principal's requests about one subject on the ledger; the same for each of them."""
+    """The names on the ledger of one principal's requests about one subject; the same for each of them."""
 
     pair: str
     salt: bytes

@@ -1,4 +1,4 @@
-"""Subjects' keys on demand: from the cache, from the store, or new for a patient seen for the first time."""
+"""Subjects' keys on demand: from the cache, from the store, or new for a patient without any."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Keys:
         return found
 
     async def read_anew(self, tokens: Sequence[bytes], instead: bytes) -> dict[bytes, SubjectKeys]:
-        """Return the keys of `tokens`, read and unwrapped whether or not they are cached.
+        """Return the keys of `tokens`, read and unwrapped whether or not they are at hand.
 
-        A token without a subject here takes as long as one with a subject: for each such token the keys of
-        `instead` are unwrapped once more. They are not in the answer.
+        A token of no subject takes as long as one of a subject: for each such token the keys of `instead`
+        are unwrapped once more. They are not in the answer.
         """
         wrapped = await self._records.read(lambda c: store.wrapped_keys(c, [*tokens, instead]))
         found: dict[bytes, SubjectKeys] = {}
@@ -43,7 +43,7 @@ class Keys:
         return found
 
     async def ensure(self, names: Mapping[bytes, str]) -> dict[bytes, SubjectKeys]:
-        """Return the keys of all tokens in `names`; a new token becomes a subject with that logical id."""
+        """Return the keys of all tokens in `names`; a new one becomes a subject with that logical id."""
         found = await self.find(list(names))
         missing = {token: name for token, name in names.items() if token not in found}
         if missing:

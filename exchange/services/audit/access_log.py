@@ -1,4 +1,4 @@
-"""The access log for those who may read it: officers all of it, a patient what concerns her.
+"""The access log for its readers: officers read all of it, a patient the entries about her.
 
 Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
 like any other access, and is itself the newest entry of what it shows.
@@ -20,12 +20,13 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError, TooCostlyError
 from exchange.fhir import search
-from exchange.fhir.audit_event import Who, actions_of, audit_event, parse_event_id
+from exchange.fhir.audit_event import EntryDetail, actions_of, audit_event, parse_event_id
+from exchange.fhir.bundle import FoundResource
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
 from exchange.services.access.subject_keys import Keys
 from exchange.services.records.read import HIDDEN
-from exchange.services.records.search import Found
+from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import Filter, LogRow
@@ -40,7 +41,7 @@ _ORDERS = frozenset({"-date", "-_lastUpdated"})
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LoggedEvent:
     """One AuditEvent and the transaction that logged its reading."""
 
     body: bytes
@@ -90,8 +91,8 @@ class Audit:
         *,
         after: int | None,
         lenient: bool,
-    ) -> Found:
-        """One page of entries, the newest first.
+    ) -> FoundPage:
+        """Return one page of entries, the newest first.
 
         Raises:
             ForbiddenError: the principal is neither an officer of this hospital nor a patient.
@@ -104,16 +105,17 @@ class Audit:
         if not answer.permits([subject]):
             if await self._keys.find([subject]):
                 raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
-            return Found((), None, None, answer.tx_id)  # nobody has this id, so nothing is logged of it
+            return FoundPage((), None, None, answer.tx_id)  # no patient has this id, so no entry is about it
         if patient is not None or principal.kind is Kind.PATIENT:
             which = replace(which, of=await self._of(subject))
         rows = await self._rows(answer, which, before=after, limit=count + 1)
         bodies = await self._render(rows[:count])
         more = rows[count - 1].sequence if len(rows) > count and count else None
-        return Found(tuple(bodies), more, None, answer.tx_id)
+        resources = tuple(FoundResource(body, version=1) for body in bodies)
+        return FoundPage(resources, more, None, answer.tx_id)
 
-    async def read(self, principal: Principal, logical_id: str) -> Event:
-        """The AuditEvent with `logical_id`.
+    async def read(self, principal: Principal, logical_id: str) -> LoggedEvent:
+        """Return the AuditEvent with `logical_id`.
 
         Raises:
             NotFoundError: there is none, or none that this principal may read.
@@ -129,7 +131,7 @@ class Audit:
         bodies = await self._render(rows)
         if not bodies:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
-        return Event(bodies[0], answer.tx_id)
+        return LoggedEvent(bodies[0], answer.tx_id)
 
     def _subject(self, principal: Principal, patient: str | None) -> bytes:
         if principal.organization != self._msp_id or principal.kind is Kind.SYSTEM:
@@ -146,8 +148,8 @@ class Audit:
         return await self._enforcement.ask(question, [subject])
 
     async def _of(self, subject: bytes) -> tuple[list[str], bytes]:
-        # Every member's pair, and every attempt: where the detail that says whose it was is lost, the
-        # secret still finds it.
+        # Every member's pair, and every attempt: where the detail that names the patient is lost, the secret
+        # still finds the entry.
         keys = (await self._keys.find([subject])).get(subject)
         if keys is None:
             return [], subject
@@ -156,7 +158,7 @@ class Audit:
         lost, self._explained = await self._entries.read(
             lambda c: log_tables.unexplained(c, self._msp_id, after=self._explained)
         )
-        attempts = {name for name, recipient in lost if secret.is_attempt(name, recipient)}
+        attempts = {name for name, recipient in lost if secret.is_one_time_pseudonym(name, recipient)}
         return [*names, *sorted(attempts)], subject
 
     async def _rows(self, answer: Answer, which: Filter, *, before: int | None, limit: int) -> list[LogRow]:
@@ -180,7 +182,7 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
-        who = Who(
+        who = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,

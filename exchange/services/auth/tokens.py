@@ -1,9 +1,9 @@
-"""Who is asking: access tokens for assertions, and principals for access tokens.
+"""Access tokens for client assertions, and principals for access tokens.
 
 Rules:
 - an assertion is worth one token, once: its `jti` is used up in the transaction that keeps the token;
 - whether a client exists shows neither in the answer nor in the work done: an unknown client's
-  assertion is checked against a key of ours that nobody holds, and refused in the same words;
+  assertion is checked against a key of ours whose private half is gone, and refused in the same words;
 - a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
   and is kept sealed under the token and a key of this gateway together;
 - a client's row that is not as it was registered here gets no token and ends in an error;
@@ -22,7 +22,6 @@ import hashlib
 import re
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,7 +32,7 @@ from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
-from exchange.auth import assertions, b2b, scopes
+from exchange.auth import assertions, scopes
 from exchange.auth.clients import Client
 from exchange.auth.oauth import OAuthError, TokenResponse
 from exchange.auth.principal import Kind, Member, Principal
@@ -45,8 +44,10 @@ from exchange.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from exchange.services.auth.token_request import business_context, read_form
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
+from exchange.store.records import jobs
 
 LIFETIME: Final = 300
 """Seconds that a client's access token holds."""
@@ -64,7 +65,6 @@ _decode = msgspec.json.Decoder(Principal).decode
 _CLOCKS_APART = 300
 """Seconds that a used assertion is remembered beyond its life: a process whose clock is ahead must not
 forget what another one, behind, would still accept."""
-_SWEEP = 16  # rows per issued token: more than one token adds, so old rows dwindle
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,13 @@ class Tokens:
         self._most_checking = at_once + waiting
 
     async def exchange_assertion(self, form: Sequence[tuple[str, str]]) -> TokenResponse:
-        """An access token for the client assertion in `form`, the decoded fields of a token request.
+        """Issue an access token for the client assertion in `form`, the decoded fields of a token request.
 
         Raises:
             OAuthError: the request is refused, and says why as far as the sender may know.
             UnavailableError: the database can't be reached; nothing was issued.
         """
-        fields = _fields(form)
+        fields = read_form(form)
         claimed = assertions.read_assertion(
             fields["client_assertion"], token_url=self.token_url, now=self._now()
         )
@@ -133,7 +133,7 @@ class Tokens:
         return TokenResponse(access_token=token, expires_in=LIFETIME, scope=" ".join(principal.scopes))
 
     async def recognise(self, text: str, *, url: str, user: str) -> Principal:
-        """Who calls the CDS service at `url` with the JWT `text`, to treat, on behalf of `user`.
+        """Return the principal that calls the CDS service at `url` with the JWT `text`, to treat, for `user`.
 
         The JWT is worth one request. It reaches what the client was registered for; `user` is what the
         request says, on the word of the client that signed it.
@@ -161,7 +161,7 @@ class Tokens:
         )
 
     async def resolve(self, token: str) -> Principal:
-        """Whom `token` stands for.
+        """Return the principal that `token` stands for.
 
         Raises:
             UnauthenticatedError: it is unknown, expired or revoked.
@@ -174,7 +174,7 @@ class Tokens:
         return await self._look_up(token, digest)
 
     async def issue_local(self, principal: Principal, lifetime: int) -> str:
-        """A token for `principal` that holds `lifetime` seconds, on the word of this gateway's operator.
+        """Issue a token for `principal` that holds `lifetime` seconds, on the operator's word.
 
         Raises:
             BadRequestError: the lifetime is not 1 second to 12 hours.
@@ -210,14 +210,14 @@ class Tokens:
         await self._records.write(lambda c: store.register(c, client, self._seal.mac(client)))
 
     async def registered(self) -> list[Client]:
-        """All registered clients, disabled ones included."""
+        """Return all registered clients, disabled ones included."""
         rows = await self._records.read(lambda c: list(store.everyone(c)))
         for client, mac in rows:
             self._seal.check(client, mac)
         return [client for client, _ in rows]
 
     async def disable(self, client_id: str) -> None:
-        """Give the client no more tokens and void those it holds.
+        """Give the client no more tokens, void those it holds and cancel its jobs.
 
         Raises:
             NotFoundError: no enabled client has this id.
@@ -239,8 +239,10 @@ class Tokens:
         client = self._checked(store.find(connection, client_id, lock=True))
         if client is None or client.disabled is not None:
             return False
-        client = msgspec.structs.replace(client, disabled=_ms(self._now()))
+        now = _ms(self._now())
+        client = msgspec.structs.replace(client, disabled=now)
         store.disable(connection, client, self._seal.mac(client))
+        jobs.cancel_of_client(connection, client_id, now)
         return True
 
     async def _authenticate(self, claimed: assertions.Assertion) -> Client:
@@ -260,7 +262,7 @@ class Tokens:
         return client
 
     def _principal(self, client: Client, claimed: assertions.Assertion, scope: str) -> Principal:
-        context = _context(client, claimed)
+        context = business_context(client, claimed)
         member = self._members.get(client.organization)
         if member is None or context.organization_id not in self._names(member):
             message = (
@@ -308,7 +310,6 @@ class Tokens:
         until = claimed.expires + _CLOCKS_APART
         if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):
             raise OAuthError("invalid_client", "this assertion has been used; sign a new one with a new jti")
-        store.sweep(connection, _ms(self._now()), limit=_SWEEP)
 
     async def _look_up(self, token: str, digest: bytes) -> Principal:
         self._known.pop(digest, None)
@@ -327,27 +328,6 @@ class Tokens:
 
     def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:
         self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
-
-
-def _context(client: Client, claimed: assertions.Assertion) -> b2b.Context:
-    if client.purpose and b2b.says_nothing(claimed.extensions):
-        return b2b.Context(client.organization, client.purpose, user="", user_name="", role="")
-    return b2b.read_context(claimed.extensions)
-
-
-def _fields(form: Sequence[tuple[str, str]]) -> dict[str, str]:
-    fields = {name: value for name, value in form if value}  # RFC 6749, 3.2: empty counts as omitted
-    if any(count > 1 for count in Counter(name for name, _ in form).values()):
-        raise OAuthError("invalid_request", "each parameter may be sent once")
-    if "grant_type" not in fields:
-        raise OAuthError("invalid_request", "grant_type is missing")
-    if fields["grant_type"] != "client_credentials":
-        raise OAuthError("unsupported_grant_type", "grant_type must be client_credentials")
-    if fields.get("client_assertion_type") != assertions.ASSERTION_TYPE:
-        raise OAuthError("invalid_request", f"client_assertion_type must be {assertions.ASSERTION_TYPE}")
-    if "client_assertion" not in fields:
-        raise OAuthError("invalid_request", "client_assertion is missing")
-    return fields
 
 
 def _draw() -> tuple[str, bytes]:

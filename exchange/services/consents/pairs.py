@@ -1,19 +1,19 @@
-"""Keeps the ledger's pairs in step with what patients decided.
+"""Keeps the ledger's pairs in step with the consents that are stored here.
 
 A pair stands for one subject towards one recipient. The custodian's own pair is open from the start;
 another opens at that organisation's first request that its terms might permit: a pair that is not open
 denies. A change of consent goes to every pair of the subject, one transaction after the other so that no
 transaction joins two of them, and is acknowledged when all are committed.
 
-1. What one subject's pairs hold is changed by one task at a time. A pair that opened while a revocation is
-   being filed would otherwise open with the old terms and be missed by the filing.
-2. A change is measured before it is stored, so that whatever is stored can be filed.
-3. While a change of a subject waits to be filed, no request about that subject goes on before it is.
+1. One task at a time changes the pairs of one subject. A pair that opened while a revocation is being
+   published would otherwise open with the old terms and be missed by the publication.
+2. A change is measured before it is stored, so that every stored consent can be published.
+3. While a change of a subject is in the outbox, no request about that subject goes on before it is published.
 4. Where a subject's terms permit a recipient nothing, no pair is opened: it would only tell the recipient
    that the patient is here.
 
-How a change reaches the pairs, whatever becomes of each transaction, is said in
-`exchange.services.consents.publish`.
+`exchange.services.consents.publish` says how a change reaches the pairs, whatever becomes of each
+transaction.
 """
 
 from __future__ import annotations
@@ -21,38 +21,41 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
-from typing import Any, Literal, TypeVar
+from contextlib import AsyncExitStack
+from typing import Any, Final, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 
-from exchange.consent.compile import ConsentDraft
+from exchange.consent.compile import CompiledConsent
 from exchange.consent.expected_terms import check_bounds
 from exchange.crypto.keys import SubjectKeys
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.services.access.subject_keys import Keys
-from exchange.services.consents.expected import Holdings, KnownPairs, context_of, open_draft
-from exchange.services.consents.publish import Filing
+from exchange.services.consents.expected import DesiredConsents, context_of, open_consent
+from exchange.services.consents.known_pairs import KnownPairs
+from exchange.services.consents.publish import ConsentPublisher
+from exchange.services.outbox_delivery import OutboxDelivery
 from exchange.store.engine.database import Database
+from exchange.store.records import outbox
 from exchange.store.records import subjects as store
 
 _OPEN_LIMIT = 500
-_AGAIN = 2.0
-_POLICY_AGAIN = 10.0
+POLICY_SECONDS: Final = 10.0
+"""Seconds after which the policy is read again, in case no event announced a change."""
 _IN_THREAD = 8  # consents of one subject from which on measuring them would keep the loop waiting
 _log = structlog.get_logger()
 
 T = TypeVar("T")
 
-Change = tuple[SubjectKeys, bytes, ConsentDraft]
-"""A consent about to be stored: whose, its reference, and what it was compiled to."""
+Change = tuple[SubjectKeys, bytes, CompiledConsent]
+"""A consent about to be stored: its subject, its reference and its compiled form."""
 
 
 class Pairs:
-    """Opens pairs and files consent changes for the gateway of the custodian `msp_id`.
+    """Opens pairs and publishes consent changes for the gateway of the custodian `msp_id`.
 
     `members` maps the names that consents give organisations to their MSP ids.
     """
@@ -66,16 +69,19 @@ class Pairs:
         records: Database,
         keys: Keys,
         ledger: LedgerClient,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._msp_id = msp_id
+        self._clock = clock
         self._members = members
         self._directory = directory
         self._records = records
         self._keys = keys
         self._ledger = ledger
-        self._filing = Filing(records, ledger)
+        self._publisher = ConsentPublisher(records, ledger)
+        self._delivery = OutboxDelivery(records, store.CONSENTS, self._deliver)
         self._known = KnownPairs()
-        self._unfiled: dict[bytes, None] = {}
+        self._not_published: set[bytes] = set()
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._policy_permits = False
@@ -87,16 +93,17 @@ class Pairs:
     # -- before a request ------------------------------------------------------
 
     async def ensure(
-        self, subjects: Sequence[SubjectKeys], recipient: str, *, nobody: Sequence[bytes] | None = None
+        self, subjects: Sequence[SubjectKeys], recipient: str, *, strangers: Sequence[bytes] | None = None
     ) -> frozenset[bytes]:
         """Open what should be open towards `recipient` before `subjects` are asked for.
 
-        Returns the store tokens of those whose pair is open on the ledger now, with all that was stored.
-        With `nobody`, tokens that no subject has, these are looked up as if they had one, and so is what is
-        known to be closed: a request for somebody whose pair is closed costs what one for nobody does.
+        Returns the store tokens of those with a pair that is open on the ledger now, with all their consents.
+        With `strangers`, tokens of no subject, these are looked up as if they were subjects, and so are pairs
+        that are known to be closed: a request for a patient with a closed pair costs as much as one for an
+        unknown patient.
 
         Raises:
-            UnavailableError: the ledger can't be reached, or a change that was stored can't be filed.
+            UnavailableError: the ledger can't be reached, or a change that was stored can't be published.
         """
         if recipient != self._msp_id:
             await self._follow_policy()
@@ -104,10 +111,10 @@ class Pairs:
             keys.token: keys
             for keys in subjects
             if self._is_unsettled(keys.token, recipient)
-            or (nobody is not None and not self._known.state(keys.token, recipient))
+            or (strangers is not None and not self._known.state(keys.token, recipient))
         }
-        if todo or nobody:
-            await self._settle_all(list(todo.values()), recipient, nobody or ())
+        if todo or strangers:
+            await self._settle_all(list(todo.values()), recipient, strangers or ())
         return frozenset(keys.token for keys in subjects if self._known.state(keys.token, recipient))
 
     async def open_own(self, subjects: Sequence[SubjectKeys]) -> None:
@@ -121,12 +128,12 @@ class Pairs:
             await self._settle_all(list(new.values()), self._msp_id, releases=False)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
-        """The tokens of up to `limit` subjects whose pair towards `recipient` is open, in their own order.
+        """Return the tokens of up to `limit` subjects with an open pair towards `recipient`, sorted.
 
-        What was granted and not asked for by name since is opened first.
+        Pairs of patients that granted something and were not asked for by name since are opened first.
 
         Raises:
-            UnavailableError: the ledger can't be reached, or a change that was stored can't be filed.
+            UnavailableError: the ledger can't be reached, or a change that was stored can't be published.
         """
         granted = await self._records.read(lambda c: store.granted_towards(c, recipient, limit))
         if granted:
@@ -137,29 +144,30 @@ class Pairs:
         self,
         todo: Sequence[SubjectKeys],
         recipient: str,
-        nobody: Sequence[bytes] = (),
+        strangers: Sequence[bytes] = (),
         *,
         releases: bool = True,
     ) -> None:
         changes = self._known.changes
-        tokens = [*(keys.token for keys in todo), *nobody]
+        tokens = [*(keys.token for keys in todo), *strangers]
         opened = await self._records.read(lambda c: store.opened_pairs(c, recipient, tokens))
         for token in opened:
             self._known.set_open(token, recipient)
         rest = [
             keys
             for keys in todo
-            if (releases and keys.token in self._unfiled) or not self._known.state(keys.token, recipient)
+            if (releases and keys.token in self._not_published)
+            or not self._known.state(keys.token, recipient)
         ]
         if recipient == self._msp_id:
             if len(rest) > 1:
                 await self._open_together(rest)
         elif not self._policy_permits:
-            # Most patients have no consent: one look-up settles that for all who don't.
-            tokens = [*(keys.token for keys in rest if keys.token != self._directory), *nobody]
+            # Most patients have no consent: one look-up settles that for all of them.
+            tokens = [*(keys.token for keys in rest if keys.token != self._directory), *strangers]
             concerned = await self._records.read(lambda c: store.with_consents(c, recipient, tokens))
-            if changes == self._known.changes:  # or what was read may be over
-                for token in set(tokens).difference(concerned, nobody):
+            if changes == self._known.changes:  # otherwise the answer may be outdated
+                for token in set(tokens).difference(concerned, strangers):
                     self._known.set_closed(token, recipient)
         for keys in rest:
             if self._is_unsettled(keys.token, recipient):
@@ -167,17 +175,17 @@ class Pairs:
                     await self._settle(keys, recipient)
 
     def _is_unsettled(self, token: bytes, recipient: str) -> bool:
-        return token in self._unfiled or self._known.state(token, recipient) is None
+        return token in self._not_published or self._known.state(token, recipient) is None
 
     async def _settle(self, keys: SubjectKeys, recipient: str) -> None:
-        if keys.token in self._unfiled and recipient in await self._file(keys):
+        if keys.token in self._not_published and recipient in await self._publish(keys):
             raise UnavailableError("a change of consent is not on the ledger yet")
         if self._known.state(keys.token, recipient) is None:
-            subject = await self._holdings(keys)
+            desired = await self._desired(keys)
             if recipient != self._msp_id and recipient not in self._policy_members:
                 self._known.set_closed(keys.token, recipient)  # the contract would refuse to open it
-            elif self._policy_permits or subject.should_open(recipient, now=time.time_ns() // 1_000_000):
-                await self._open([subject], recipient)
+            elif self._policy_permits or desired.should_open(recipient, now=time.time_ns() // 1_000_000):
+                await self._open([desired], recipient)
             else:
                 self._known.set_closed(keys.token, recipient)
 
@@ -191,10 +199,11 @@ class Pairs:
                 new = [
                     keys
                     for keys in chunk
-                    if keys.token not in self._unfiled and self._known.state(keys.token, self._msp_id) is None
+                    if keys.token not in self._not_published
+                    and self._known.state(keys.token, self._msp_id) is None
                 ]
                 if new:
-                    found = await asyncio.gather(*(self._holdings(keys) for keys in new))
+                    found = await asyncio.gather(*(self._desired(keys) for keys in new))
                     await self._open(found, self._msp_id)
 
     def policy_changed(self) -> None:
@@ -203,14 +212,14 @@ class Pairs:
         self._policy_read = float("-inf")
 
     async def _follow_policy(self) -> None:
-        if time.monotonic() - self._policy_read < _POLICY_AGAIN:
+        if self._clock() - self._policy_read < POLICY_SECONDS:
             return
         async with self._policy_lock:
-            if time.monotonic() - self._policy_read >= _POLICY_AGAIN:  # who held the lock did not read it
+            if self._clock() - self._policy_read >= POLICY_SECONDS:  # the last holder did not read it
                 await self._read_policy()
 
     async def _read_policy(self) -> None:
-        now, changes = time.monotonic(), self._policy_changes
+        now, changes = self._clock(), self._policy_changes
         policy = (await self._ledger.read_policy()).policy
         permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
@@ -219,16 +228,16 @@ class Pairs:
         if (permits, members) != (self._policy_permits, self._policy_members):
             self._policy_permits, self._policy_members = permits, members
             self._known.forget_closed()
-        if changes == self._policy_changes:  # or what was read may be over
+        if changes == self._policy_changes:  # otherwise the answer may be outdated
             self._policy_read = now
 
     # -- a change of consent ---------------------------------------------------
 
     async def change(self, changes: Sequence[Change], commit: Callable[[], Awaitable[T]]) -> T:
-        """Store consents with `commit`, in one commit with their places in the outbox, and file them.
+        """Store consents with `commit`, in one commit with their outbox entries, and publish them.
 
-        Returns what `commit` returned, when every pair that is concerned has them. A caller that is
-        cancelled stops waiting; what was begun goes on.
+        Returns the result of `commit` when every pair that is concerned has them. A caller that is cancelled
+        stops waiting; the change goes on.
 
         Raises:
             TooCostlyError: the ledger could not hold them; nothing is stored.
@@ -245,12 +254,12 @@ class Pairs:
             for token in sorted(owners):
                 await held.enter_async_context(self._lock(token))
             for token, keys in owners.items():
-                news = {reference: draft for whose, reference, draft in changes if whose.token == token}
-                await self._check_bounds(keys, news)
-            for token in owners:  # before the commit: whatever ends this task, nobody overlooks it
-                self._unfiled[token] = None
+                changed = {reference: one for owner, reference, one in changes if owner.token == token}
+                await self._check_bounds(keys, changed)
+            for token in owners:  # before the commit: whatever ends this task, no request overlooks it
+                self._not_published.add(token)
             result = await commit()
-            behind = [await self._file(keys) for keys in owners.values()]
+            behind = [await self._publish(keys) for keys in owners.values()]
         if any(behind):
             raise UnavailableError("the consent is stored, and not on the ledger for every recipient yet")
         return result
@@ -258,81 +267,88 @@ class Pairs:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # its caller may be gone, and then nobody else looks
+            task.exception()  # its caller may be gone, and an error that is never looked at is reported
 
-    async def _check_bounds(self, keys: SubjectKeys, news: Mapping[bytes, ConsentDraft]) -> None:
-        rows = await self._records.read(lambda c: store.drafts_of(c, keys.token))
+    async def _check_bounds(self, keys: SubjectKeys, changed: Mapping[bytes, CompiledConsent]) -> None:
+        rows = await self._records.read(lambda c: store.consents_of(c, keys.token))
         versions = {row.reference: row.version for row in rows}
 
         def check() -> None:
-            drafts = {row.reference: open_draft(keys, row) for row in rows}
-            for reference, draft in news.items():
+            consents = {row.reference: open_consent(keys, row) for row in rows}
+            for reference, consent in changed.items():
                 newer = versions.get(reference, 0) + 1
-                drafts[reference] = msgspec.structs.replace(draft, version=newer)
+                consents[reference] = msgspec.structs.replace(consent, version=newer)
             contexts = (
                 context_of(keys, recipient, self._members)
                 for recipient in sorted({self._msp_id, *self._members.values()})
             )
-            check_bounds(drafts, news, contexts, added=bool(news.keys() - versions.keys()))
+            check_bounds(consents, changed, contexts, added=bool(changed.keys() - versions.keys()))
 
-        if len(rows) + len(news) < _IN_THREAD:
+        if len(rows) + len(changed) < _IN_THREAD:
             check()
         else:
             await asyncio.to_thread(check)
 
-    async def recover(self) -> int:
-        """File what is still in the outbox; returns for how many subjects that could be done."""
-        for token in await self._records.read(store.unfiled_subjects):
-            self._unfiled.setdefault(token)
-        done = 0
-        for token, keys in (await self._keys.find(list(self._unfiled))).items():
-            # To the end: one that can't be filed must not keep the others waiting.
-            self._unfiled.pop(token, None)
-            self._unfiled[token] = None
-            try:
-                async with self._lock(token):
-                    done += not await self._file(keys)
-            except UnavailableError as why:
-                _log.warning("consent.unfiled", error=type(why).__name__)
-                break
-        return done
+    # -- consents in the outbox ------------------------------------------------
 
-    async def keep_filing(self) -> None:
-        """File what the ledger could not take at the time, again and again, until cancelled.
+    async def load_outbox(self) -> None:
+        """Learn which subjects have changes that are not published yet; call it before any request.
 
-        When it is, the changes that were begun are brought to their end first.
+        Raises:
+            UnavailableError: the store can't be reached.
+        """
+        waiting = await self._records.read(lambda c: outbox.subjects_waiting(c, store.CONSENTS))
+        self._not_published.update(waiting)
+
+    async def publish_all(self) -> int:
+        """Publish every consent in the outbox; return for how many subjects that could be done.
+
+        Raises:
+            UnavailableError: the store can't be reached.
+        """
+        await self.load_outbox()
+        return await self._delivery.deliver_all()
+
+    async def keep_publishing(self) -> None:
+        """Publish consents that the ledger could not take at the time, again and again, until cancelled.
+
+        On cancellation, changes that were begun are brought to their end first.
         """
         try:
-            while True:
-                await asyncio.sleep(_AGAIN)
-                with suppress(UnavailableError):
-                    await self.recover()
+            await self._delivery.keep_delivering()
         finally:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _file(self, keys: SubjectKeys) -> frozenset[str]:
-        """Bring what waits for `keys` to its pairs, under its lock; returns the recipients left behind."""
-        self._unfiled[keys.token] = None
+    async def _deliver(self, token: bytes) -> bool:
+        keys = (await self._keys.find([token])).get(token)
+        if keys is None:
+            return False
+        async with self._lock(token):
+            return not await self._publish(keys)
+
+    async def _publish(self, keys: SubjectKeys) -> frozenset[str]:
+        """Publish the consents of `keys` in the outbox, under its lock; return the recipients left behind."""
+        self._not_published.add(keys.token)
         self._known.forget_closed(keys.token)
-        behind = await self._filing.file(await self._holdings(keys))
+        behind = await self._publisher.publish(await self._desired(keys))
         if not behind:
-            self._unfiled.pop(keys.token, None)
+            self._not_published.discard(keys.token)
         return behind
 
-    async def _open(self, subjects: Sequence[Holdings], recipient: str) -> None:
-        opened = await self._filing.open(subjects, recipient)
-        for subject in subjects:
-            token = subject.keys.token
+    async def _open(self, subjects: Sequence[DesiredConsents], recipient: str) -> None:
+        opened = await self._publisher.open(subjects, recipient)
+        for desired in subjects:
+            token = desired.keys.token
             if token in opened:
                 self._known.set_open(token, recipient)
             else:
                 self._known.set_closed(token, recipient)
 
-    async def _holdings(self, keys: SubjectKeys) -> Holdings:
-        standing = await self._records.read(lambda c: store.standing(c, keys.token))
+    async def _desired(self, keys: SubjectKeys) -> DesiredConsents:
+        snapshot = await self._records.read(lambda c: store.snapshot(c, keys.token))
         kind: Literal["directory", "patient"] = "directory" if keys.token == self._directory else "patient"
-        return Holdings(keys, kind, self._members, standing, always=self._msp_id)
+        return DesiredConsents(keys, kind, self._members, snapshot, always=self._msp_id)
 
     def _lock(self, token: bytes) -> asyncio.Lock:
         lock = self._locks.get(token)

@@ -10,58 +10,55 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import partial
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
-from exchange.auth.principal import Principal
+from exchange.auth.write_right import WriteRight
 from exchange.crypto.documents import Envelope, digest, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import ConflictError, NotFoundError, PreconditionError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import Keys
-from exchange.services.consents.expected import seal_draft
+from exchange.services.consents.expected import seal_consent
 from exchange.services.consents.pairs import Change, Pairs
-from exchange.services.records.prepare import Indexer, Prepared
+from exchange.services.consents.publish import LEFT_TO_WRITER_MS
+from exchange.services.interactions import Outcome
+from exchange.services.records.changes import (
+    Deletion,
+    Prepared,
+    RecordChange,
+    WriteResult,
+    check_rights,
+)
+from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import HIDDEN
 from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
 from exchange.store.records.documents import NewVersion, Stored
 
-_LARGE = 100_000
-
+_OFFLOADED = 100_000
+"""Bytes from which work on them is done in a thread."""
 
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], *, size: int) -> T:
-    """What `work` returns: done at once where it reads few bytes, otherwise in a thread."""
-    return work() if size < _LARGE else await asyncio.to_thread(work)
+_STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 204}
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """A record to delete; with `skip_absent`, one that is not there, or no longer, stays unchanged."""
-
-    resource_type: str
-    logical_id: str
-    if_match: int | None = None
-    skip_absent: bool = False
+def write_outcome(result: WriteResult) -> Outcome:
+    """Return the outcome of a write, with the body that is now stored."""
+    return Outcome(
+        _STATUS[result.outcome], result.body, "", result.version, result.written, location=result.place
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did. `written` is in ms since 1970 UTC; `body` is what is now stored."""
-
-    resource_type: str
-    logical_id: str
-    version: int
-    written: int
-    outcome: Literal["created", "updated", "unchanged", "deleted"]
-    body: bytes
+async def offload(work: Callable[[], T], *, size: int) -> T:
+    """Do `work` at once where it reads few bytes, otherwise in a thread, and return its result."""
+    return work() if size < _OFFLOADED else await asyncio.to_thread(work)
 
 
 class Writing:
@@ -73,14 +70,12 @@ class Writing:
     def __init__(
         self,
         *,
-        msp_id: str,
         references: References,
         indexer: Indexer,
         records: Database,
         keys: Keys,
         pairs: Pairs,
     ) -> None:
-        self._msp_id = msp_id
         self._references = references
         self._indexer = indexer
         self._records = records
@@ -89,56 +84,51 @@ class Writing:
         self.seconds_sealing = 0.0
         self.seconds_storing = 0.0
 
-    def allow(self, principal: Principal, resource_type: str) -> None:
-        """Refuse a principal that may not write this type at all (see `Indexer.allow`)."""
-        self._indexer.allow(principal, resource_type)
-
     async def prepare(
         self,
-        principal: Principal,
+        right: WriteRight,
         body: bytes,
         *,
-        resource_type: str,
         logical_id: str | None,
         if_match: int | None = None,
         replaces: bool = False,
     ) -> Prepared:
-        """Check and index `body` (see `Indexer.prepare`), in a thread when it is large."""
+        """Check and index `body` as a record of the right's type, in a thread when it is large.
 
-        def work() -> Prepared:
-            return self.prepare_now(
-                principal,
-                body,
-                resource_type=resource_type,
-                logical_id=logical_id,
-                if_match=if_match,
-                replaces=replaces,
-            )
+        `replaces` says that the sender chose the id. A patient may not choose the id of a new record: the
+        refusal of one that is taken would tell that it is another's.
 
-        return await aside(work, size=len(body))
+        Raises:
+            ExchangeError: see `Indexer.index`.
+        """
+        return await offload(
+            partial(
+                self.prepare_now, right, body, logical_id=logical_id, if_match=if_match, replaces=replaces
+            ),
+            size=len(body),
+        )
 
     def prepare_now(
         self,
-        principal: Principal,
+        right: WriteRight,
         body: bytes,
         *,
-        resource_type: str,
         logical_id: str | None,
         if_match: int | None = None,
         replaces: bool = False,
     ) -> Prepared:
-        """`prepare` for a caller that is in a thread of its own already."""
-        return self._indexer.prepare(
-            principal,
-            body,
-            resource_type=resource_type,
-            logical_id=logical_id,
-            if_match=if_match,
-            replaces=replaces,
+        """Do as `prepare`, for a caller that is in a thread of its own already."""
+        record = self._indexer.index(
+            body, resource_type=right.resource_type, logical_id=logical_id, patient=right.patient
         )
+        return Prepared(right, record, if_match, must_exist=replaces and bool(right.patient))
 
-    async def write(self, changes: Sequence[Prepared | Deletion]) -> list[Written]:
+    async def write(
+        self, changes: Sequence[RecordChange], *, also: Callable[[Connection], None] | None = None
+    ) -> list[WriteResult]:
         """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
+
+        What `also` writes is in the same transaction.
 
         Raises:
             PreconditionError: an `If-Match` names another version than the current one.
@@ -147,36 +137,41 @@ class Writing:
             TooCostlyError: a consent is more than the ledger takes.
             UnavailableError: the store or the ledger can't be reached.
         """
+        check_rights(changes)
         wanted = {
             token: patient
             for change in changes
             if isinstance(change, Prepared)
-            for token, patient in zip(change.subjects, change.patients, strict=True)
+            for token, patient in zip(change.record.subjects, change.record.patients, strict=True)
         }
         keys = await self._keys.ensure(wanted)
         gone = [change for change in changes if isinstance(change, Deletion)]
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
 
-        async def commit() -> list[Written]:
-            return await self._records.write(lambda c: self._commit(c, changes, keys))
+        def work(connection: Connection) -> list[WriteResult]:
+            results = self._commit(connection, changes, keys)
+            if also is not None:
+                also(connection)
+            return results
+
+        async def commit() -> list[WriteResult]:
+            return await self._records.write(work)
 
         consents = self._consents(changes, keys)
         results = await self._pairs.change(consents, commit) if consents else await commit()
         await self._pairs.open_own([keys[token] for token in wanted])
         return results
 
-    def _consents(
-        self, changes: Sequence[Prepared | Deletion], keys: Mapping[bytes, SubjectKeys]
-    ) -> list[Change]:
+    def _consents(self, changes: Sequence[RecordChange], keys: Mapping[bytes, SubjectKeys]) -> list[Change]:
         return [
             (
-                keys[change.subjects[0]],
+                keys[change.record.subjects[0]],
                 self._references.record("Consent", change.logical_id),
-                change.draft,
+                change.record.draft,
             )
             for change in changes
-            if isinstance(change, Prepared) and change.draft is not None
+            if isinstance(change, Prepared) and change.record.draft is not None
         ]
 
     async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
@@ -188,9 +183,9 @@ class Writing:
     def _commit(
         self,
         connection: Connection,
-        changes: Sequence[Prepared | Deletion],
+        changes: Sequence[RecordChange],
         keys: Mapping[bytes, SubjectKeys],
-    ) -> list[Written]:
+    ) -> list[WriteResult]:
         commit = _Commit(connection, keys)
         started = time.thread_time()
         references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
@@ -222,7 +217,7 @@ def _check_owner(change: Prepared, before: Stored | None) -> None:
     if before is None:
         if change.must_exist:
             raise NotFoundError(HIDDEN)
-    elif change.draft is not None and before.subjects != change.subjects:
+    elif change.record.draft is not None and before.subjects != change.record.subjects:
         raise NotFoundError(HIDDEN)
 
 
@@ -234,11 +229,12 @@ class _Commit:
         self._keys = keys
         self._now = time.time_ns() // 1_000_000
         self.new: list[NewVersion] = []
-        self.results: list[Written] = []
+        self.results: list[WriteResult] = []
 
     def put(self, change: Prepared, reference: bytes, before: Stored | None) -> None:
-        owners = [self._keys[token] for token in change.subjects]
-        content = digest(owners, change.body)
+        record = change.record
+        owners = [self._keys[token] for token in record.subjects]
+        content = digest(owners, record.body)
         version = 1
         outcome: Literal["created", "updated"] = "created"
         if before is not None:
@@ -248,15 +244,15 @@ class _Commit:
                 if change.skip_equal and before.envelope.digest == content:
                     self._unchanged(change, before, "unchanged")
                     return
-        if change.draft is not None:
-            draft = msgspec.structs.replace(change.draft, version=version)
-            row = seal_draft(owners[0], reference, version, draft)
-            subjects.put_draft(self._connection, owners[0].token, row)
-        body = with_identity(change.body, logical_id=change.logical_id, version=version, written=self._now)
-        envelope = self._seal(owners, reference, version, content, body, tokens=change.tokens)
-        self.new.append(NewVersion(envelope, change.subjects, self._now, deleted=False, tokens=change.tokens))
+        if record.draft is not None:
+            draft = msgspec.structs.replace(record.draft, version=version)
+            row = seal_consent(owners[0], reference, version, draft)
+            subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)
+        body = with_identity(record.body, logical_id=record.logical_id, version=version, written=self._now)
+        envelope = self._seal(owners, reference, version, content, body, tokens=record.tokens)
+        self.new.append(NewVersion(envelope, record.subjects, self._now, deleted=False, tokens=record.tokens))
         self.results.append(
-            Written(change.resource_type, change.logical_id, version, self._now, outcome, body)
+            WriteResult(record.resource_type, record.logical_id, version, self._now, outcome, body)
         )
 
     def delete(self, change: Deletion, reference: bytes, before: Stored | None) -> None:
@@ -264,7 +260,7 @@ class _Commit:
             if not change.skip_absent:
                 raise NotFoundError(HIDDEN)
             self.results.append(
-                Written(change.resource_type, change.logical_id, 0, self._now, "unchanged", b"")
+                WriteResult(change.resource_type, change.logical_id, 0, self._now, "unchanged", b"")
             )
             return
         if before.deleted:
@@ -281,14 +277,14 @@ class _Commit:
         )
         self.new.append(NewVersion(envelope, before.subjects, self._now, deleted=True, tokens=b""))
         self.results.append(
-            Written(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
+            WriteResult(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
         )
 
     def _unchanged(
-        self, change: Prepared | Deletion, before: Stored, outcome: Literal["unchanged", "deleted"]
+        self, change: RecordChange, before: Stored, outcome: Literal["unchanged", "deleted"]
     ) -> None:
         self.results.append(
-            Written(change.resource_type, change.logical_id, before.version, before.written, outcome, b"")
+            WriteResult(change.resource_type, change.logical_id, before.version, before.written, outcome, b"")
         )
 
     def _seal(

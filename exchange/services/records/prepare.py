@@ -1,4 +1,4 @@
-"""From a body as received to what can be sealed and found: checked, owned, tokenised. No I/O.
+"""Checking and indexing of bodies: from bytes as received to a record that can be sealed and found. No I/O.
 
 Needs only the two index keys, so worker processes can do it as well as the gateway itself.
 """
@@ -9,12 +9,11 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from exchange.auth.principal import Kind, Principal
-from exchange.consent.compile import ConsentDraft, compile_consent
+from exchange.consent.compile import CompiledConsent, compile_consent
 from exchange.crypto.index_tokens import TokenKeys
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
@@ -27,18 +26,22 @@ from exchange.store.records.documents import pack
 MOST_PATIENTS = 8
 """Patients that one record may concern; their keys together seal it."""
 
+LOG_TYPE: Final = "AuditEvent"
+"""The type that is shown from the ledger and never stored."""
+LEDGER_ALONE: Final = "the access log is written by the ledger alone"
+
 _MOST_OWNERS = 5_000
 """Patients whose tokens are kept, about 300 bytes each."""
 
 _ID = re.compile(rf"{ID}\Z")
 
 
-class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A body that was checked and indexed, and waits for a version number.
+class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A body that was checked and indexed, and waits for the right to be stored and for a version number.
 
     `subjects` are the store tokens of `patients`, in the same order; a record without a patient has the
-    directory for its one subject. `tokens` are packed (`exchange.store.records.documents.pack`). With
-    `must_exist` it can only replace a record that is there.
+    directory for its one subject. `tokens` are packed (`exchange.store.records.documents.pack`). `draft` is
+    the consent that a Consent was compiled to.
     """
 
     resource_type: str
@@ -47,14 +50,11 @@ class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
     patients: tuple[str, ...]
     subjects: tuple[bytes, ...]
     tokens: bytes
-    draft: ConsentDraft | None = None
-    if_match: int | None = None
-    skip_equal: bool = False
-    must_exist: bool = False
+    draft: CompiledConsent | None = None
 
 
 def new_id() -> str:
-    """A logical id for a new record: a random UUID, which tells nothing about the patient."""
+    """Return a logical id for a new record: a random UUID, which tells nothing about the patient."""
     return str(uuid.uuid4())
 
 
@@ -68,70 +68,56 @@ class Indexer:
     def __init__(
         self,
         *,
-        msp_id: str,
         base: str,
         members: Mapping[str, str],
         references: References,
         token_keys: TokenKeys,
     ) -> None:
-        self._msp_id = msp_id
         self._base = base
         self._members = members
         self._references = references
         self._token_keys = token_keys
-        # What is derived again for nearly every record of a load: tokens of types, and of whose a record is.
+        # Nearly every record of a load needs these again: the tokens of its type and of its patients.
         self._types: dict[str, bytes] = {}
         self._owners: dict[str, tuple[bytes, bytes]] = {}
         self.seconds_checking = 0.0
         self.seconds_indexing = 0.0
 
-    def allow(self, principal: Principal, resource_type: str) -> None:
-        """Refuse a principal that may not write this type at all.
-
-        Raises:
-            ForbiddenError: another organisation's client, an officer, or a patient writing other types.
-        """
-        if resource_type == "AuditEvent":
-            raise ForbiddenError("the access log is written by the ledger alone")
-        if principal.kind is Kind.SYSTEM and principal.organization == self._msp_id:
-            return
-        if principal.kind is Kind.PATIENT and resource_type == "Consent":
-            return
-        raise ForbiddenError("only the custodian's own clients write here; patients write their consents")
-
-    def prepare(
-        self,
-        principal: Principal,
-        body: bytes,
-        *,
-        resource_type: str,
-        logical_id: str | None,
-        if_match: int | None = None,
-        skip_equal: bool = False,
-        replaces: bool = False,
-    ) -> Prepared:
+    def index(
+        self, body: bytes, *, resource_type: str, logical_id: str | None, patient: str = ""
+    ) -> IndexedRecord:
         """Check and index `body`; `logical_id` is the URL's, or None to have one assigned. No I/O.
 
-        `replaces` says that the sender chose the id. A patient may not choose the id of a new record: the
-        refusal of one that is taken would tell that somebody has it.
+        A Consent is the word of `patient`, or of the organization where there is none.
 
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
+            ForbiddenError: the type is never stored, or a Consent is another patient's.
             InvalidResourceError: it is not valid R4, names a patient who is not here, or is a consent that
                 this exchange can't enforce.
         """
-        self.allow(principal, resource_type)
+        if resource_type == LOG_TYPE:
+            raise ForbiddenError(LEDGER_ALONE)
         started = time.thread_time()
         resource = r4.check(body, expected=resource_type).resource
         checked = time.thread_time()
         self.seconds_checking += checked - started
-        if logical_id is None:
-            logical_id = new_id()
-        elif resource.get("id") != logical_id:
-            raise BadRequestError("the body's id is not the one in the URL")
-        if not _ID.match(logical_id):
-            raise BadRequestError("an id has 1 to 64 letters, digits, '-' or '.'")
-        resource["id"] = logical_id
+        logical_id = _identified(resource, logical_id)
+        patients = self._patients(resource_type, resource)
+        draft = self._draft(resource, patients, patient) if resource_type == "Consent" else None
+        owners = [self._owner(one) for one in patients or ("",)]
+        tokens = self._token_keys.tokens(
+            resource_type, search.terms(resource_type, resource, base=self._base)
+        )
+        tokens.append(self._type(resource_type))
+        tokens.extend(compartment for _, compartment in owners)
+        self.seconds_indexing += time.thread_time() - checked
+        subjects = tuple(subject for subject, _ in owners)
+        return IndexedRecord(
+            resource_type, logical_id, body, patients or ("",), subjects, pack(tokens), draft
+        )
+
+    def _patients(self, resource_type: str, resource: dict[str, Any]) -> tuple[str, ...]:
         patients = patients_of(resource_type, resource, base=self._base)
         if len(patients) > MOST_PATIENTS:
             problem = Problem(resource_type, f"concerns more than {MOST_PATIENTS} patients")
@@ -139,28 +125,7 @@ class Indexer:
         strangers = unplaced(resource_type, resource, placed=bool(patients), base=self._base)
         if strangers:
             raise InvalidResourceError("the record names a patient who is not here", problems=strangers)
-        draft = None
-        if resource_type == "Consent":
-            draft = self._draft(principal, resource, patients)
-        owners = [self._owner(patient) for patient in patients or ("",)]
-        tokens = self._token_keys.tokens(
-            resource_type, search.terms(resource_type, resource, base=self._base)
-        )
-        tokens.append(self._type(resource_type))
-        tokens.extend(compartment for _, compartment in owners)
-        self.seconds_indexing += time.thread_time() - checked
-        return Prepared(
-            resource_type,
-            logical_id,
-            body,
-            patients or ("",),
-            tuple(subject for subject, _ in owners),
-            pack(tokens),
-            draft,
-            if_match,
-            skip_equal,
-            must_exist=replaces and principal.kind is Kind.PATIENT,
-        )
+        return patients
 
     def _type(self, resource_type: str) -> bytes:
         if resource_type not in self._types:
@@ -168,7 +133,7 @@ class Indexer:
         return self._types[resource_type]
 
     def _owner(self, patient: str) -> tuple[bytes, bytes]:
-        """The subject token of `patient`, or of the directory for none, and the token of its compartment."""
+        """Return the subject token of `patient`, or the directory's for none, and its compartment's token."""
         known = self._owners.get(patient)
         if known is None:
             subject = self._references.subject(patient) if patient else self._references.directory
@@ -178,23 +143,32 @@ class Indexer:
             self._owners[patient] = known
         return known
 
-    def _draft(
-        self, principal: Principal, resource: dict[str, Any], patients: tuple[str, ...]
-    ) -> ConsentDraft:
+    def _draft(self, resource: dict[str, Any], patients: tuple[str, ...], patient: str) -> CompiledConsent:
         if len(patients) != 1:
             problem = Problem("Consent.patient", "must name one patient of this server", "value")
             raise InvalidResourceError("a consent belongs to one patient", problems=[problem])
-        by_patient = principal.kind is Kind.PATIENT
-        if by_patient and patients[0] != principal.patient:
+        if patient and patients[0] != patient:
             raise ForbiddenError("a patient writes no one else's consents")
         return compile_consent(
             resource,
             version=1,
-            attested="patient" if by_patient else "organization",
+            attested="patient" if patient else "organization",
             now=_now(),
             members=self._members,
             base=self._base,
         )
+
+
+def _identified(resource: dict[str, Any], logical_id: str | None) -> str:
+    """Set and return the id of `resource`: `logical_id`, which the body must agree with, or a new one."""
+    if logical_id is None:
+        logical_id = new_id()
+    elif resource.get("id") != logical_id:
+        raise BadRequestError("the body's id is not the one in the URL")
+    if not _ID.match(logical_id):
+        raise BadRequestError("an id has 1 to 64 letters, digits, '-' or '.'")
+    resource["id"] = logical_id
+    return logical_id
 
 
 def _now() -> int:

@@ -1,6 +1,6 @@
-"""Read, vread and history: from a reference to released bytes, through enforcement.
+"""Read and vread: from a reference to released bytes, through enforcement.
 
-An older version is released to whoever may see both that version and the current one: a label that was
+An older version is released only where that version and the current one may both be seen: a label that was
 added later, or a patient that the record now belongs to, hides the versions before it as well.
 """
 
@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from chaincode.access.model import Action
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.references import References
-from exchange.errors import ForbiddenError, GoneError, NotFoundError, ThrottledError, TooCostlyError
+from exchange.errors import GoneError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
-from exchange.runtime.quota import COPIES
 from exchange.services.access.enforcement import Answer, Enforcement, Question
-from exchange.services.records.search import MOST_BYTES
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import Stored
 
 HIDDEN = "no such record, or none that you may read"
-"""The one wording for what is not there and what is not permitted."""
+"""The one wording for a record that is not there and for one that is not permitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,53 +35,44 @@ class Released:
     tx_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """Released versions, the newest first, and the transaction that permitted them."""
-
-    versions: tuple[Released, ...]
-    tx_id: str
-    more_below: int | None
-
-
-def reach(principal: Principal, references: References, subjects: tuple[bytes, ...]) -> bool:
-    """Whether `subjects` are within what the kind of principal may ever see.
+def may_ever_see(principal: Principal, references: References, subjects: tuple[bytes, ...]) -> bool:
+    """Check whether records of `subjects` are within the bounds of the kind of principal.
 
     A patient's token reaches the patient's own records and no others; an officer's reaches no records,
-    for officers review the log.
+    because officers review the log.
     """
     if principal.kind is Kind.PATIENT:
         return subjects == (references.subject(principal.patient),)
     return principal.kind is Kind.SYSTEM
 
 
-async def whole(records: Database, answer: Answer, stored: Stored) -> Stored | None:
-    """`stored` with its body, if that is `LARGE` and `answer` permits it.
+async def with_body(records: Database, answer: Answer, stored: Stored) -> Stored | None:
+    """Return `stored` with its body, read now if that is `LARGE` and `answer` permits it.
 
-    Read only then: who may not see it must not be told that there was no room for it.
+    It is read only then: a requester that may not see it must not be told that there was no room for it.
 
     Raises:
         ThrottledError: other requests take the memory for it.
     """
     if stored.envelope.sealed or not answer.permits(stored.subjects):
         return stored
-    reference, number, take = stored.envelope.reference, stored.version, quota.current().take
+    reference, number, take = stored.envelope.reference, stored.version, quota.current().reserve
     return await records.read(lambda c: documents.version(c, reference, number, take=take))
 
 
 class Reading:
-    """The read interactions of one custodian's records."""
+    """Reads of one custodian's records and their versions."""
 
     def __init__(self, *, references: References, records: Database, enforcement: Enforcement) -> None:
         self._references = references
         self._records = records
         self._enforcement = enforcement
-        self._current = Coalescer(self._look_up)
+        self._current = Coalescer(self._fetch_current)
 
     async def read(
         self, principal: Principal, resource_type: str, logical_id: str, version: int | None = None
     ) -> Released:
-        """The current version, or `version`, of a record.
+        """Return the current version, or `version`, of a record.
 
         Raises:
             NotFoundError: there is none, or none that this principal may read; `tx_id` names the entry.
@@ -92,20 +80,20 @@ class Reading:
             ThrottledError: other requests take the memory for it.
         """
         reference = self._references.record(resource_type, logical_id)
-        current = (await self._current.share([reference])).get(reference)
+        current = await self.current(reference)
         stored = current
         target = f"{resource_type}/{logical_id}" + (f"/_history/{version}" if version is not None else "")
         question = Question(
             principal, Action.READ, "read" if version is None else "vread", target, (resource_type,)
         )
         if version is not None:
-            take = quota.current().take
+            take = quota.current().reserve
             try:
                 stored = await self._records.read(
                     lambda c: documents.version(c, reference, version, take=take)
                 )
             except (ThrottledError, TooCostlyError):
-                await self._check_visible(question, current)
+                await self.check_visible(question, current)
                 raise
         answer, body = await self._ask_and_open(question, stored, current)
         if stored is None or body is None:
@@ -114,21 +102,25 @@ class Reading:
             raise GoneError("the record was deleted", tx_id=answer.tx_id)
         return Released(body, stored.version, stored.written, deleted=False, tx_id=answer.tx_id)
 
-    async def _look_up(self, references: Sequence[bytes]) -> dict[bytes, Stored]:
+    async def current(self, reference: bytes) -> Stored | None:
+        """Return the current version of a record, sealed; reads at the same time share one query."""
+        return (await self._current.share([reference])).get(reference)
+
+    async def _fetch_current(self, references: Sequence[bytes]) -> dict[bytes, Stored]:
         return await self._records.read(lambda c: documents.current(c, references))
 
     async def _ask_and_open(
         self, question: Question, stored: Stored | None, current: Stored | None
     ) -> tuple[Answer, bytes | None]:
-        if stored is None or current is None or not self._reach(question, (stored, current)):
+        if stored is None or current is None or not self.may_see(question, (stored, current)):
             return await self._enforcement.ask(question, ()), None
-        answer = await self._enforcement.ask(question, _subjects((stored, current)))
-        if stored.version != current.version and await self._release(answer, current) is None:
+        answer = await self._enforcement.ask(question, subjects_of((stored, current)))
+        if stored.version != current.version and await self.release(answer, current) is None:
             return answer, None
-        return answer, await self._release(answer, stored)
+        return answer, await self.release(answer, stored)
 
-    async def _check_visible(self, question: Question, current: Stored | None) -> None:
-        """Find nothing where the record is hidden: that there was no room for it would tell that it is here.
+    async def check_visible(self, question: Question, current: Stored | None) -> None:
+        """Refuse a hidden record as missing: that there was no room for it would tell that it is here.
 
         Raises:
             NotFoundError: there is none, or none that this principal may read.
@@ -137,99 +129,25 @@ class Reading:
         if body is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
 
-    def _reach(self, question: Question, versions: Sequence[Stored]) -> bool:
-        return all(reach(question.principal, self._references, stored.subjects) for stored in versions)
+    def may_see(self, question: Question, versions: Sequence[Stored]) -> bool:
+        """Check whether the question's principal may ever see all `versions`."""
+        return all(may_ever_see(question.principal, self._references, stored.subjects) for stored in versions)
 
-    async def _release(self, answer: Answer, stored: Stored) -> bytes | None:
-        # A tombstone says nothing that an obligation could go by, so it goes with what was deleted:
-        # whoever might not see that is not told that it is gone either.
+    async def release(self, answer: Answer, stored: Stored) -> bytes | None:
+        """Return the bytes of a version if the answer permits it and its obligations admit it, else None."""
+        # A tombstone says nothing that an obligation could go by, so it goes with the version before it: a
+        # requester that might not see that one is not told that it is gone either.
         if stored.deleted:
             if not answer.permits(stored.subjects):
                 return None  # without looking further, as for what does not exist
-            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().take
+            reference, version, take = stored.envelope.reference, stored.version - 1, quota.current().reserve
             deleted = await self._records.read(lambda c: documents.version(c, reference, version, take=take))
             if deleted is None or self._enforcement.release(answer, deleted) is None:
                 return None
-        read = await whole(self._records, answer, stored)
+        read = await with_body(self._records, answer, stored)
         return None if read is None else self._enforcement.release(answer, read)
 
-    async def history(
-        self,
-        principal: Principal,
-        resource_type: str,
-        logical_id: str,
-        *,
-        below: int | None,
-        limit: int,
-    ) -> History:
-        """Versions of one record that the principal may read, the newest first.
 
-        Raises:
-            NotFoundError: there is none, or none that this principal may read.
-        """
-        if principal.kind is Kind.OFFICER:
-            raise ForbiddenError("officers review the access log, not records")
-        reference = self._references.record(resource_type, logical_id)
-        target = f"{resource_type}/{logical_id}/_history"
-        question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
-        current = (await self._current.share([reference])).get(reference)
-        released: list[Released] = []
-        answer: Answer | None = None
-        tx_id, position, size = "", below, 0
-        share = quota.current()
-        before = share.held
-        while True:  # versions that stay hidden leave no gap in a page, and don't end it
-            find = partial(
-                documents.versions, reference=reference, below=position, limit=limit + 1, take=share.take
-            )
-            try:
-                found = await self._records.read(find)
-            except (ThrottledError, TooCostlyError):
-                if answer is None:
-                    await self._check_visible(question, current)
-                raise
-            visible = []
-            if current is not None and self._reach(question, [current]):
-                visible = [stored for stored in found.rows if self._reach(question, [stored])]
-            newest = [current] if visible and current is not None else []
-            subjects = _subjects([*newest, *visible])
-            # Asked once, not once for each look: the entries would count the versions that stay hidden.
-            if answer is None or not answer.decisions.keys() >= set(subjects):
-                answer = await self._enforcement.ask(question, subjects)
-            tx_id = tx_id or answer.tx_id
-            if not all([await self._release(answer, one) is not None for one in newest]):
-                visible = []
-            for stored in visible:
-                body = await self._release(answer, stored)
-                if body is not None:
-                    size += len(body)
-                    released.append(
-                        Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
-                    )
-            share.hold(before + COPIES * size)
-            ended = len(found.rows) <= limit and not found.cut
-            if len(released) > limit or size > MOST_BYTES or ended or answer.permit is None:
-                break
-            position = found.rows[-1].version
-            del found, visible  # not beside what the next look takes
-        if not released and below is None:
-            raise NotFoundError(HIDDEN, tx_id=tx_id)
-        page = _first(released, limit)
-        over = len(released) > len(page) or size > MOST_BYTES
-        return History(tuple(page), tx_id, page[-1].version if over else None)
-
-
-def _first(versions: Sequence[Released], limit: int) -> list[Released]:
-    """What one page takes of `versions`: `limit` of them and `MOST_BYTES`, but one at least."""
-    page: list[Released] = []
-    size = 0
-    for version in versions[:limit]:
-        size += len(version.body)
-        if page and size > MOST_BYTES:
-            break
-        page.append(version)
-    return page
-
-
-def _subjects(versions: Sequence[Stored]) -> tuple[bytes, ...]:
+def subjects_of(versions: Sequence[Stored]) -> tuple[bytes, ...]:
+    """Return the subjects of `versions`, each once."""
     return tuple(dict.fromkeys(token for stored in versions for token in stored.subjects))

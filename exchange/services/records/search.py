@@ -1,17 +1,17 @@
-"""Search, page by page: whose records, by ledger; candidates, by token; matches, by obligation.
+"""Search, page by page: subjects by the ledger, candidates by token, matches by obligation.
 
-What is asked of the ledger never follows from what is hidden, for the requester reads the ledger too:
+Nothing that is asked of the ledger follows from a hidden record, since the requester reads the ledger too:
 
 1. A search that names patients asks for these and no others.
-2. A search that names none asks for everybody whose pair with the requester is open, whether or not they
-   have a match, or for the directory where the type has no patients. Where no pair is open, one attempt
+2. A search that names none asks for all patients with an open pair towards the requester, whether or not
+   they have a match, or for the directory where the type has no patients. Where no pair is open, one attempt
    says that a search was made.
-3. Candidates are looked for among the records of those who were permitted, and nobody else's are looked
+3. Candidates are looked for among the records of the patients who permitted it, and no others are looked
    at. So a record about several patients is found by a search that names all of them, or none.
 4. The hospital's own systems may see most of what there is: theirs are looked for first and asked for
    after, which costs the ledger far less, and the ledger tells them nothing that they don't hold.
 
-What a page says depends on the visible records alone: hidden ones leave no total, no gap and no `next`
+A page depends on the visible records alone: hidden ones leave no total, no gap and no `next`
 link behind. The one exception is a search that passes over `MOST_SCANNED` candidates: its page ends there,
 however short, and links to the next. Every page asks the ledger anew.
 """
@@ -30,10 +30,11 @@ from exchange.auth.principal import Kind, Principal
 from exchange.crypto.index_tokens import TokenKeys
 from exchange.crypto.references import References
 from exchange.errors import ForbiddenError, TooCostlyError
+from exchange.fhir.bundle import FoundResource
 from exchange.fhir.compartment import DIRECTORY_TYPES
 from exchange.fhir.search import Query
 from exchange.runtime import quota
-from exchange.runtime.quota import COPIES, PAGE
+from exchange.runtime.quota import COPIES_IN_MEMORY, PAGE_LIMIT
 from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
@@ -42,15 +43,15 @@ from exchange.store.records.documents import Clause, Stored, Taken, Within
 
 MOST_SCANNED = 20_000
 """Candidates that one page looks at."""
-MOST_BYTES = PAGE
-"""As `PAGE`; only what may be seen counts."""
+MOST_BYTES = PAGE_LIMIT
+"""As `PAGE_LIMIT`; only what may be seen counts."""
 MOST_ASKED = 2_000
 """Subjects that one page asks the ledger for."""
 _CHUNK = 200
 
 
-class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a search goes on: its parameters, the sequence that the last page ended with, and the total.
+class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The place where a search goes on: its parameters, the last page's last sequence, and the total.
 
     `after` has always the same number of digits: a sealed cursor keeps its length, and the length of a
     sequence tells how much there is that its reader may not see. `total` is what the first page told.
@@ -63,20 +64,20 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     total: int | None = None
 
 
-def place(sequence: int) -> str:
-    """A sequence as a cursor holds it."""
+def position_text(sequence: int) -> str:
+    """Return a sequence as a cursor holds it."""
     return f"{sequence:019d}"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One page: released bodies in order, the last sequence looked at if there is more, and what was asked.
+class FoundPage:
+    """One page: released resources in order, the last sequence looked at if there is more, the transaction.
 
     `total` is exact or None, and the same on all pages of a search. `uncounted` says that it was asked for
     and there are too many to count.
     """
 
-    bodies: tuple[bytes, ...]
+    resources: tuple[FoundResource, ...]
     more_after: int | None
     total: int | None
     tx_id: str
@@ -85,9 +86,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is looked for, and how much of it one page takes.
+    """The candidates of a search, and how many of them one page takes.
 
-    `whole` refuses what can't be looked through on one page; `total` is what an earlier page counted.
+    `one_page` refuses a search that can't be looked through on one page; `total` is an earlier page's count.
     """
 
     clauses: Sequence[Clause]
@@ -97,11 +98,15 @@ class _Wanted:
     newest_first: bool = False
     after: int | None = None
     total: int | None = None
-    whole: bool = False
+    one_page: bool = False
+
+
+_Visible = tuple[int, FoundResource]
+"""The sequence of a record and the record."""
 
 
 class _Source(Protocol):
-    """Whose records are looked through, and how they are opened."""
+    """The subjects whose records are looked through, and the way to open them."""
 
     within: Within | None
 
@@ -109,8 +114,8 @@ class _Source(Protocol):
     def tx_id(self) -> str:
         """The first transaction that decided."""
 
-    async def open(self, chunk: Sequence[Stored]) -> list[tuple[int, bytes]]:
-        """The sequence and the body of those in `chunk` that may be seen."""
+    async def open(self, chunk: Sequence[Stored]) -> list[_Visible]:
+        """Open those in `chunk` that may be seen."""
 
 
 class Searching:
@@ -141,15 +146,16 @@ class Searching:
         target: str,
         after: int | None = None,
         total: int | None = None,
-        whole: bool = True,
-    ) -> Found:
-        """One page of the visible matches of `query`; `target` is the search as asked, for the log.
+        one_page: bool = True,
+    ) -> FoundPage:
+        """Return one page of the visible matches of `query`; `target` is the search as asked, for the log.
 
-        `after` and `total` are the last page's. A page may be short without being the last, unless `whole`.
+        `after` and `total` are the last page's. A page may be short without being the last, unless all is to
+        fit into `one_page`.
 
         Raises:
             ForbiddenError: an officer's token.
-            TooCostlyError: too many patients; too many candidates to count, or for one page that is `whole`.
+            TooCostlyError: too many patients; too many candidates to count, or for `one_page`.
             ThrottledError: other requests take the memory for it.
             UnavailableError: the ledger can't be reached; nothing was released.
         """
@@ -162,25 +168,27 @@ class Searching:
             newest_first=query.newest_first,
             after=after,
             total=total,
-            whole=whole or counting,
+            one_page=one_page or counting,
         )
         named = [self._references.subject(patient) for patient in query.patients]
         question = Question(principal, Action.SEARCH, "search-type", target, (query.resource_type,))
-        return await self._look(await self._source(question, named), wanted)
+        return await self._scan(await self._source(question, named), wanted)
 
-    async def everything(self, principal: Principal, patient: str, *, count: int, after: int | None) -> Found:
-        """One page of all visible records in the compartment of `patient` (FHIR's `$everything`)."""
+    async def everything(
+        self, principal: Principal, patient: str, *, count: int, after: int | None
+    ) -> FoundPage:
+        """Return one page of all visible records in the compartment of `patient` (FHIR's `$everything`)."""
         subject = self._references.subject(patient)
         clauses: list[Clause] = [[[[self._references.compartment(subject)]]]]
         question = Question(principal, Action.SEARCH, "everything", f"Patient/{patient}/$everything")
         source = await self._source(question, [subject])
-        return await self._look(source, _Wanted(clauses, count, after=after))
+        return await self._scan(source, _Wanted(clauses, count, after=after))
 
     async def sealed(self, query: Query, subject: bytes, *, limit: int) -> Taken:
-        """Up to `limit` records of `subject` that `query` may find, written last first, and still sealed.
+        """Return up to `limit` records of `subject` that `query` may find, the last first, still sealed.
 
-        They are fewer where they are too large to be taken at once. Nothing is asked of the ledger here:
-        whoever opens them has asked.
+        They are fewer where they are too large to be taken at once. Nothing is asked of the ledger here: the
+        caller that opens them has asked.
         """
         find = partial(
             documents.search,
@@ -188,7 +196,7 @@ class Searching:
             within=Within([subject], [self._references.compartment(subject)]),
             newest_first=True,
             limit=limit,
-            take=quota.current().take,
+            take=quota.current().reserve,
         )
         return await self._records.read(find)
 
@@ -228,11 +236,11 @@ class Searching:
             raise TooCostlyError(f"the search concerns more than {MOST_ASKED} patients; name fewer")
         return named
 
-    async def _look(self, source: _Source, wanted: _Wanted) -> Found:
+    async def _scan(self, source: _Source, wanted: _Wanted) -> FoundPage:
         page = _Page(wanted)
         position, scanned = wanted.after, 0
-        share = quota.current()
-        before = share.held
+        reservation = quota.current()
+        before = reservation.held
         while source.within is None or source.within.subjects:
             find = partial(
                 documents.search,
@@ -242,12 +250,12 @@ class Searching:
                 after=position,
                 newest_first=wanted.newest_first,
                 limit=(size := page.next_size),
-                take=share.take,
+                take=reservation.reserve,
             )
             taken = await self._records.read(find)
             chunk = taken.rows
             page.add(await source.open(chunk))
-            share.hold(before + COPIES * page.size)
+            reservation.hold(before + COPIES_IN_MEMORY * page.size)
             scanned += len(chunk)
             if len(chunk) < size and not taken.cut:
                 break
@@ -260,54 +268,55 @@ class Searching:
 
 @dataclass(slots=True)
 class _Page:
-    """What was found so far."""
+    """The records found so far."""
 
     wanted: _Wanted
     looked: bool = False
     seen: int = 0
-    bodies: list[bytes] = field(default_factory=list)
+    resources: list[FoundResource] = field(default_factory=list)
     sequences: list[int] = field(default_factory=list)
     size: int = 0
     cut: bool = False
 
     @property
     def counts(self) -> bool:
-        """Whether all matches are counted: on the first page, if it was asked for."""
+        """True if all matches are counted: on the first page, if it was asked for."""
         return self.wanted.counted and self.wanted.after is None
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more needs to be looked at."""
+        """True if nothing more needs to be looked at."""
         return not self.counts and self.is_over
 
     @property
     def is_over(self) -> bool:
-        """Whether there is more than the page takes, in number or in bytes."""
+        """True if there is more than the page takes, in number or in bytes."""
         return self.cut or self.seen > self.wanted.count
 
     @property
     def next_size(self) -> int:
-        """How many candidates to look at next: at first about as many as the page may have."""
+        """The number of candidates to look at next: at first about as many as the page may have."""
         return _CHUNK if self.looked or self.counts else min(_CHUNK, self.wanted.count + 2)
 
-    def add(self, visible: Sequence[tuple[int, bytes]]) -> None:
-        """Take in what was opened."""
+    def add(self, visible: Sequence[_Visible]) -> None:
+        """Take in the records that were opened."""
         self.looked = True
         self.seen += len(visible)
-        for sequence, body in visible[: self.wanted.count - len(self.bodies)]:
-            self.cut = self.cut or (bool(self.bodies) and self.size + len(body) > MOST_BYTES)
+        for sequence, resource in visible[: self.wanted.count - len(self.resources)]:
+            size = len(resource.body)
+            self.cut = self.cut or (bool(self.resources) and self.size + size > MOST_BYTES)
             if self.cut:
                 break
-            self.size += len(body)
+            self.size += size
             self.sequences.append(sequence)
-            self.bodies.append(body)
+            self.resources.append(resource)
 
-    def found(self, tx_id: str, *, stopped_at: int | None) -> Found:
-        """The page; `stopped_at` is the last candidate that was looked at if there are more."""
+    def found(self, tx_id: str, *, stopped_at: int | None) -> FoundPage:
+        """Return the page; `stopped_at` is the last candidate that was looked at if there are more."""
         wanted = self.wanted
         over = self.is_over
         uncounted = self.counts and stopped_at is not None
-        if stopped_at is not None and wanted.whole and not over:
+        if stopped_at is not None and wanted.one_page and not over:
             raise TooCostlyError("the search matches too many records; narrow it", tx_id=tx_id)
         if uncounted and not wanted.count:
             raise TooCostlyError("the search matches too many records to count; narrow it", tx_id=tx_id)
@@ -317,11 +326,11 @@ class _Page:
         total = wanted.total
         if wanted.after is None and stopped_at is None and (wanted.counted or not over):
             total = self.seen
-        return Found(tuple(self.bodies), more_after, total, tx_id, uncounted)
+        return FoundPage(tuple(self.resources), more_after, total, tx_id, uncounted)
 
 
 class _Permitted:
-    """Records of those who permitted it: what another organisation, or a patient, looks through."""
+    """Records of the patients who permitted it: another organisation, or a patient, looks through them."""
 
     def __init__(
         self,
@@ -342,14 +351,14 @@ class _Permitted:
             subjects, [references.compartment(subject) for subject in subjects]
         )
 
-    async def open(self, chunk: Sequence[Stored]) -> list[tuple[int, bytes]]:
-        """Those whose subjects have all permitted it, as far as their obligations admit them."""
-        found: list[tuple[int, bytes]] = []
+    async def open(self, chunk: Sequence[Stored]) -> list[_Visible]:
+        """Open those whose subjects have all permitted it, as far as their obligations admit them."""
+        found: list[_Visible] = []
         for stored in chunk:
             answer = await self._answer(stored.subjects)
             body = None if answer is None else self._enforcement.release(answer, stored)
             if body is not None:
-                found.append((stored.sequence, body))
+                found.append((stored.sequence, FoundResource(body, stored.version)))
         return found
 
     async def _answer(self, subjects: tuple[bytes, ...]) -> Answer | None:
@@ -365,7 +374,7 @@ class _Permitted:
 
 
 class _Own:
-    """All records: what the custodian's own systems look through, and ask for as they come."""
+    """All records: the custodian's own systems look through them, and ask for them as they come."""
 
     def __init__(self, enforcement: Enforcement, question: Question, named: Sequence[bytes]) -> None:
         self._enforcement = enforcement
@@ -375,8 +384,8 @@ class _Own:
         self.tx_id = ""
         self.within: Within | None = None
 
-    async def open(self, chunk: Sequence[Stored]) -> list[tuple[int, bytes]]:
-        """Those that are permitted, after asking for whom no earlier chunk has asked."""
+    async def open(self, chunk: Sequence[Stored]) -> list[_Visible]:
+        """Open those that are permitted, after asking for the subjects that no earlier chunk had."""
         new = [stored.subjects for stored in chunk if stored.subjects not in self._answers]
         if new or not self.tx_id:
             groups = list(dict.fromkeys([*((token,) for token in self._named), *new]))
@@ -386,16 +395,16 @@ class _Own:
                 answer = await self._enforcement.ask(self._question, subjects)
                 self.tx_id = self.tx_id or answer.tx_id
                 self._answers |= dict.fromkeys(part, answer)
-        found: list[tuple[int, bytes]] = []
+        found: list[_Visible] = []
         for stored in chunk:
             body = self._enforcement.release(self._answers[stored.subjects], stored)
             if body is not None:
-                found.append((stored.sequence, body))
+                found.append((stored.sequence, FoundResource(body, stored.version)))
         return found
 
 
 def _parts(groups: Sequence[tuple[bytes, ...]]) -> list[list[tuple[bytes, ...]]]:
-    """`groups` in as many parts as one question each takes; one part, empty, if there are none."""
+    """Return `groups` in as many parts as one question each takes; one part, empty, if there are none."""
     parts: list[list[tuple[bytes, ...]]] = [[]]
     size = 0
     for group in groups:

@@ -1,4 +1,4 @@
-"""A database as the services see it: give it work to read or to write, get the result."""
+"""A database as the services see it, which takes work that reads or writes and gives its result."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class Database:
         if isinstance(place, Schema):
             self._engine = postgres.open_engine(place, durable=durable)
             postgres.prepare(self._engine, metadata, place=place, begin=begin)
-            reading = postgres.open_engine(place, durable=durable, patient=True)
+            reading = postgres.open_engine(place, durable=durable, timeout=True)
             # A reading connection must not hold the schema.
-            writing = postgres.open_engine(place, durable=durable, patient=True, exclusive=exclusive)
+            writing = postgres.open_engine(place, durable=durable, timeout=True, exclusive=exclusive)
             name, readers = place.name, _READERS
         else:
             self._engine = reading = writing = sqlite.open_engine(place, durable=durable)
@@ -81,11 +81,11 @@ class Database:
         return self._engine
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` reads, in one snapshot of the database."""
+        """Return what `work` reads, in one snapshot of the database."""
         return await self._reader.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once all it wrote is committed; if it raises, nothing was written."""
+        """Return what `work` returns, once all it wrote is committed; if it raises, nothing was written."""
         return await self._writer.run(work)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL spell differently: placeholders, upserts, many rows at once, whole numbers.
+"""The differences between SQLite and PostgreSQL: placeholders, upserts, many rows at once, numbers, texts.
 
 Hot statements go to the driver as text, written with SQLite's `?`; nothing in them but a placeholder may
 be a question mark or a percent sign.
@@ -27,12 +27,14 @@ def bounded_text(length: int) -> String:
 
 
 def is_postgres(connection: Connection) -> bool:
-    """Whether `connection` leads to PostgreSQL."""
+    """Return whether `connection` leads to PostgreSQL."""
     return connection.dialect.name == "postgresql"
 
 
 def run(connection: Connection, statement: str, values: Any) -> CursorResult[Any]:
-    """The result of `statement` as the driver runs it; a list of tuples as `values` runs it for each."""
+    """Return the result of `statement` as the driver runs it; a list of tuples as `values` runs it for
+    each.
+    """
     if is_postgres(connection):
         statement = _for_psycopg(statement)
     return connection.exec_driver_sql(statement, values)
@@ -60,15 +62,15 @@ def insert_many(
 
 
 def unnest(kinds: Sequence[str]) -> str:
-    """PostgreSQL's rows of the arrays that `columns` makes, of columns of the types `kinds`."""
+    """Return PostgreSQL's rows of the arrays that `columns` makes, of columns of the types `kinds`."""
     return f"unnest({', '.join(f'%b::{kind}[]' for kind in kinds)})"
 
 
 def columns(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
-    """The values of at least one row, by columns."""
+    """Return the values of at least one row, by columns."""
     return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT into `table` that can say what to do `ON CONFLICT`."""
+    """Return an INSERT into `table` that can have a clause `ON CONFLICT`."""
     return postgresql.insert(table) if is_postgres(connection) else sqlite.insert(table)

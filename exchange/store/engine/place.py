@@ -1,4 +1,4 @@
-"""Where a database of a node is: a file, or a schema on a PostgreSQL server."""
+"""The place of a node's database: a file, or a schema on a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Place = Path | Schema
 
 
 def flush_folder(folder: Path) -> None:
-    """Have the names of the files in `folder` on the disk: a new or renamed file is there once they are."""
+    """Flush the names of the files in `folder` to the disk: a new or renamed file is durable after that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

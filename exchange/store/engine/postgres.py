@@ -27,7 +27,7 @@ from exchange.store.engine.format import FORMAT, Begin, check_format
 from exchange.store.engine.place import Schema
 
 _OWNER = "Consentry"
-_PATIENCE = "10s"  # for a lock, as SQLite's busy_timeout
+_LOCK_TIMEOUT = "10s"  # for a lock, as SQLite's busy_timeout
 # A machine that vanishes is missed within half a minute: by us, so that requests are refused and do not hang;
 # by the server, so that the lock of a gateway that vanished does not keep out the one that follows it.
 _CONNECTION = {
@@ -45,11 +45,11 @@ _AT_THE_SERVER = (
 )
 
 
-def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, patient: bool = False) -> Engine:
-    """An engine over the schema at `place`.
+def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, timeout: bool = False) -> Engine:
+    """Return an engine over the schema at `place`.
 
-    With `patient` a server that does not answer is given up (`exchange.store.engine.timeout`): for requests.
-    What an administrator asks may take as long as it takes.
+    With `timeout` a server that does not answer is given up (`exchange.store.engine.timeout`): requests want
+    that, and an administrator's work may take as long as it takes.
 
     With `exclusive` each writing connection holds the schema until it ends: a second process that asks
     for the same gets none, and neither does this one, should it have lost its connection meanwhile.
@@ -61,7 +61,7 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, patien
         "postgresql+psycopg://",
         poolclass=NullPool,
         creator=lambda: _connect(
-            place, durable=durable, patient=patient, held=_key("held", place) if exclusive else None
+            place, durable=durable, timeout=timeout, held=_key("held", place) if exclusive else None
         ),
         hide_parameters=True,
     )
@@ -77,14 +77,14 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, patien
     return engine
 
 
-def _connect(place: Schema, *, durable: bool, patient: bool, held: int | None) -> Any:
+def _connect(place: Schema, *, durable: bool, timeout: bool, held: int | None) -> Any:
     import psycopg  # noqa: PLC0415 - a node on SQLite does without it
     from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 - as above
 
-    from exchange.store.engine.timeout import PatientConnection  # noqa: PLC0415 - as above
+    from exchange.store.engine.timeout import TimeoutConnection  # noqa: PLC0415 - as above
 
     said = _CONNECTION | conninfo_to_dict(place.url) | {"application_name": "consentry"}
-    kind: type[psycopg.Connection[Any]] = PatientConnection if patient else psycopg.Connection
+    kind: type[psycopg.Connection[Any]] = TimeoutConnection if timeout else psycopg.Connection
     connection = kind.connect(make_conninfo("", **said))
     try:
         _begin_session(connection, place, durable=durable, held=held)
@@ -100,7 +100,7 @@ def _begin_session(connection: Any, place: Schema, *, durable: bool, held: int |
         *_AT_THE_SERVER,
         ("search_path", place.name),
         ("synchronous_commit", "on" if durable else "off"),
-        ("lock_timeout", _PATIENCE),
+        ("lock_timeout", _LOCK_TIMEOUT),
         ("default_transaction_isolation", "read committed"),
         ("timezone", "UTC"),
     ):
@@ -155,7 +155,7 @@ def reachable(place: Schema) -> Iterator[None]:
 
 
 def read_format(connection: Connection, place: Schema) -> int:
-    """The format of the schema at `place`.
+    """Return the format of the schema at `place`.
 
     Raises:
         DamagedError: it is absent, or not ours.
@@ -177,7 +177,7 @@ def enter(connection: Connection, place: Schema) -> None:
 
 
 def hold_writers(connection: Connection, place: Schema) -> None:
-    """Let nobody else write at `place` before this transaction has ended."""
+    """Keep other writers from `place` until this transaction has ended."""
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_key('write', place)})")
 
 
@@ -195,7 +195,7 @@ def _found(connection: Connection, place: Schema) -> int | None:
 
 
 def taken(place: Schema) -> bool:
-    """Whether there is a schema of this name already, be it empty.
+    """Return whether there is a schema of this name already, be it empty.
 
     Raises:
         UnavailableError: the server can't be reached, or refuses.
@@ -219,7 +219,7 @@ def remove(place: Schema) -> None:
 
 
 def reason(why: SQLAlchemyError) -> str:
-    """What the server or libpq says, in one line; it never has a value of a row or a password."""
+    """Return the server's or libpq's message in one line; it never has a value of a row or a password."""
     if not isinstance(why, DBAPIError) or why.orig is None:
         return type(why).__name__
     diagnostic = getattr(why.orig, "diag", None)

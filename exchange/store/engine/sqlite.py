@@ -24,7 +24,7 @@ _CACHE_KIB = 32 * 1024
 
 
 def open_engine(path: Path, *, durable: bool) -> Engine:
-    """An engine over the database at `path`; each connection belongs to one thread."""
+    """Return an engine over the database at `path`; each connection belongs to one thread."""
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -49,7 +49,8 @@ def open_engine(path: Path, *, durable: bool) -> Engine:
 
 
 def open_together(path: Path, other: Path, *, name: str) -> Engine:
-    """An engine over two files, the `other` attached under `name`: both change in one commit, or neither.
+    """Return an engine over two files, the `other` attached under `name`: both change in one commit, or
+    neither.
 
     A commit over two files is one step only with a rollback journal; a transaction has both files for itself.
 
@@ -118,7 +119,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def read_format(connection: Connection, path: Path, *, name: str = "main") -> int:
-    """The format of the database at `path`, which `connection` has under `name`.
+    """Return the format of the database at `path`, which `connection` has under `name`.
 
     Raises:
         DamagedError: the file is not ours.

@@ -15,22 +15,22 @@ from psycopg.pq import TransactionStatus
 T = TypeVar("T")
 
 
-class PatientConnection(psycopg.Connection[Any]):
-    """Gives up what is not answered within `PATIENCE` seconds, and with it the connection.
+class TimeoutConnection(psycopg.Connection[Any]):
+    """Gives up what is not answered within `TIMEOUT` seconds, and with it the connection.
 
-    What the server makes of it afterwards is not known: a commit may be kept whose answer did not come.
+    The outcome is not known afterwards: a commit may be kept, and its answer be lost.
     """
 
-    PATIENCE: ClassVar[float] = 15.0  # longer than anybody waits for a lock
+    TIMEOUT: ClassVar[float] = 15.0  # longer than the wait for a lock
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """As psycopg's, with an end.
+        """Wait as psycopg does, but only up to `TIMEOUT`.
 
         Raises:
             OperationalError: there was no answer; the connection is closed.
         """
         try:
-            return super().wait(gen, interval, self.PATIENCE if timeout is None else timeout)
+            return super().wait(gen, interval, self.TIMEOUT if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:  # no answer, not a refusal
                 self.close()

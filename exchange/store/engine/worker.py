@@ -71,11 +71,11 @@ class Worker:
             thread.start()
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once it is committed.
+        """Return what `work` returns, once it is committed.
 
         Raises:
-            UnavailableError: the database can't do it now; nothing of this work was kept, but where it was
-                lost while it committed, which nobody can tell.
+            UnavailableError: the database can't do it now; nothing of this work was kept, unless the
+                connection was lost during its commit: then that is not known.
             Exception: whatever `work` raised; nothing of it was kept.
         """
         job = _Job(work, asyncio.get_running_loop())
@@ -99,7 +99,7 @@ class Worker:
                 pass
 
     def _serve_next(self, connection: Connection) -> bool:
-        """Whether there may be more to do, after what is waiting is done; nothing of it is kept."""
+        """Return whether there may be more to do, after what is waiting is done; nothing of it is kept."""
         first = self._queue.get()
         if first is None:
             return False

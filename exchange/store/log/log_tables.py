@@ -112,7 +112,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries to list: each field that is set must match. Times are half-open ranges in ms.
+    """A filter of entries: each field that is set must match. Times are half-open ranges in ms.
 
     `of` is whose entries: those under these names, and the attempts whose details are this subject's.
     """
@@ -145,7 +145,7 @@ def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
 
 
 def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
-    """(name, recipient) of each refusal by `custodian` behind the sequence `after` that has no detail.
+    """Return (name, recipient) of each refusal by `custodian` behind the sequence `after` that has no detail.
 
     Details can be lost in a power cut, and are where the log was made anew. The second value is the
     sequence up to which none is lost.
@@ -160,7 +160,7 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
 
 
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
-    """Add `rows` and move the checkpoint behind the event at (block, position); twice is as once."""
+    """Add `rows` and move the checkpoint behind the event at (block, position); idempotent."""
     first = {(row.tx, row.n): row for row in reversed(rows)}
     values = [_values(row) for row in reversed(first.values())]
     if not is_postgres(connection):  # SQLite gives a row the number behind the highest
@@ -187,7 +187,7 @@ _REACHED = (
 
 
 def checkpoint(connection: Connection) -> tuple[int, int] | None:
-    """The last event that is in the projection, as (block, position in the block)."""
+    """Return the last event that is in the projection, as (block, position in the block)."""
     row = connection.execute(
         select(checkpoints.c.block, checkpoints.c.position).where(checkpoints.c.name == "ledger")
     ).first()
@@ -197,7 +197,7 @@ def checkpoint(connection: Connection) -> tuple[int, int] | None:
 def list_entries(
     connection: Connection, which: Filter, *, before: int | None, limit: int, oldest_first: bool = False
 ) -> list[LogRow]:
-    """Up to `limit` entries that match, the newest first, behind the sequence `before`."""
+    """Return up to `limit` entries that match, the newest first, behind the sequence `before`."""
     joined = entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n))
     statement: Select[Any] = select(
         entries.c.sequence,
@@ -239,12 +239,12 @@ def list_entries(
 
 
 def count(connection: Connection) -> int:
-    """How many entries the projection holds."""
+    """Return how many entries the projection holds."""
     return int(connection.execute(select(func.count()).select_from(entries)).scalar_one())
 
 
 def every_entry(connection: Connection) -> Iterator[EntryRow]:
-    """All entries in the order in which they came."""
+    """Yield all entries in the order in which they came."""
     statement = select(*_ENTRY).order_by(entries.c.sequence).execution_options(yield_per=1_000)
     with connection.execute(statement) as rows:
         for row in rows:
@@ -252,7 +252,7 @@ def every_entry(connection: Connection) -> Iterator[EntryRow]:
 
 
 def newest(connection: Connection) -> EntryRow | None:
-    """The entry that came last."""
+    """Return the entry that came last."""
     row = connection.execute(select(*_ENTRY).order_by(entries.c.sequence.desc()).limit(1)).first()
     return None if row is None else EntryRow(*tuple(row))
 

@@ -1,10 +1,10 @@
 """A log made anew beside the old one, with whose place it changes in one step; the old one is kept.
 
-What can be read of the old one's sealed details goes into the new one first: they stand nowhere else.
+The sealed details of the old one, as far as they can be read, are copied first: they stand nowhere else.
 Nothing here ever deletes a log, and whatever a crash leaves half-made is taken up by the next call.
 
-Beside `log.db` that is the file `log.db.new`. On PostgreSQL it is the schema `consentry_log_new`; whoever
-holds it also holds the lock of the gateway that serves from the database, and both change their names in
+Beside `log.db` that is the file `log.db.new`. On PostgreSQL it is the schema `consentry_log_new`. Its
+renewal also holds the lock of the gateway that serves from the database, and both change their names in
 a transaction of the connection that holds this lock: without it nothing changes its name.
 """
 
@@ -42,7 +42,7 @@ class Renewal(Protocol):
         """
 
     def replace(self) -> Place | None:
-        """Put the new log, which nobody may have open, in the old one's place; where that is kept, if any.
+        """Put the new log, which no process may have open, in the old one's place; return where that is kept.
 
         Raises:
             UnavailableError: the database can't do it now, or is not ours alone any more.
@@ -51,7 +51,7 @@ class Renewal(Protocol):
 
 @contextmanager
 def renewing(place: Place) -> Iterator[Renewal]:
-    """The renewal of the log at `place`. Files are locked by those who call this.
+    """Open the renewal of the log at `place`. Files are locked by those who call this.
 
     Raises:
         UnavailableError: a gateway serves from the database, or it can't be reached.
@@ -128,7 +128,7 @@ _PAGES = text("SELECT pg_relation_size(to_regclass(:table)) / current_setting('b
 _NO_SUCH = ("42703", "42804", "42P01")
 """SQLSTATEs that say: there are no such details here at all."""
 _UNREADABLE = ("22", "23", "58", "XX")
-"""What those begin with that say: a row or a page is not as it was written."""
+"""The beginnings of SQLSTATEs that say: a row or a page is not as it was written."""
 
 
 class _OfSchema:

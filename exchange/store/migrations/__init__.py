@@ -6,7 +6,7 @@ revisions/format_5.py   what a database of format 4 has to become one of format 
 revisions/__init__.py   which revisions there are, in their order
 revision.py             what a revision is
 create.py               a new database: every revision, one after the other
-migrate.py              both databases of a node to this release's format, in one transaction
+upgrade.py              both databases of a node to this release's format, in one transaction
 ```
 
 To change a table: change it in `exchange.store.records` or `exchange.store.log`; add `revisions/format_N.py`

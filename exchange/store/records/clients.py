@@ -1,6 +1,6 @@
 """Registered clients, the access tokens they hold, and the assertions they have used up.
 
-Tokens are kept as SHA-256 digests only: who reads the database can't use one. An assertion's `jti` is
+Tokens are kept as SHA-256 digests only: a reader of the database can't use one. An assertion's `jti` is
 kept until the assertion would have expired anyway, and its primary key is what refuses a replay, so two
 gateway processes over one database can't both accept it. Times are milliseconds since 1970 UTC.
 """
@@ -76,7 +76,7 @@ _STRANGE = "a row of a client or of a token can't be read; run `consentry verify
 
 
 class KeptToken(msgspec.Struct, frozen=True):
-    """What is kept of a token: whose it is, what it stands for, sealed, and its end in ms since 1970 UTC."""
+    """A token as it is kept: its client, its principal, sealed, and its end in ms since 1970 UTC."""
 
     client_id: str
     principal: bytes
@@ -112,7 +112,7 @@ def register(connection: Connection, client: Client, mac: bytes) -> None:
 
 
 def find(connection: Connection, client_id: str, *, lock: bool = False) -> Registered | None:
-    """The client, disabled or not; with `lock` it can't be disabled before this transaction ends."""
+    """Return the client, disabled or not; with `lock` it can't be disabled before this transaction ends."""
     statement = select(clients).where(clients.c.client_id == client_id)
     if lock:
         statement = statement.with_for_update(read=True)
@@ -121,13 +121,13 @@ def find(connection: Connection, client_id: str, *, lock: bool = False) -> Regis
 
 
 def everyone(connection: Connection) -> Iterator[Registered]:
-    """All clients, disabled ones included, by client_id."""
+    """Yield all clients, disabled ones included, by client_id."""
     for row in connection.execute(select(clients).order_by(clients.c.client_id)):
         yield _registered(row)
 
 
 def count(connection: Connection) -> int:
-    """How many clients there are."""
+    """Return how many clients there are."""
     return int(connection.execute(select(func.count()).select_from(clients)).scalar_one())
 
 
@@ -159,7 +159,7 @@ def keep_token(
 
 
 def find_token(connection: Connection, digest: bytes) -> KeptToken | None:
-    """What is kept of the token with `digest`; it may have expired.
+    """Return the token with `digest` as it is kept; it may have expired.
 
     Raises:
         DamagedError: the row is of another kind than any that was written.
@@ -181,6 +181,14 @@ def sweep(connection: Connection, now: int, *, limit: int) -> int:
     key = tuple_(used_assertions.c.client_id, used_assertions.c.jti)
     used = connection.execute(delete(used_assertions).where(key.in_(stale_uses)))
     return gone.rowcount + used.rowcount
+
+
+def has_expired(connection: Connection, now: int) -> bool:
+    """Return whether `sweep` would delete anything."""
+    return any(
+        connection.execute(_oldest(table, now, 1)).first() is not None
+        for table in (access_tokens, used_assertions)
+    )
 
 
 def _oldest(table: Table, now: int, limit: int) -> Any:

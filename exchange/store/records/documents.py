@@ -3,7 +3,7 @@
 The database sees references, subjects and search terms as keyed tokens, write times, sizes and
 ciphertext. A row's `sequence` grows with every write and orders pages; only current versions have rows
 in `search_tokens`, and each version keeps its own list of tokens so that replacing it needs no
-decryption. What a row says is bound to its ciphertext, so a changed row does not open.
+decryption. The ciphertext is bound to the other columns of its row, so a changed row does not open.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.crypto.documents import Envelope
 from exchange.errors import DamagedError
-from exchange.runtime.quota import LOOK
+from exchange.runtime.quota import FETCH_LIMIT
 from exchange.store.engine.dialect import WHOLE, insert_many, is_postgres, run
 from exchange.store.records.schema import metadata
 
@@ -75,7 +75,7 @@ Clause = Sequence[Alternative]
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """Whose documents a search looks at: these subjects', which the search tokens `compartments` find."""
+    """The subjects whose documents a search looks at, and the search tokens that find those documents."""
 
     subjects: Sequence[bytes]
     compartments: Union
@@ -86,15 +86,11 @@ MOST_WITHIN = 50_000
 """Documents up to which `search` looks at all that is `within` before anything else."""
 
 
-MOST_READ = LOOK
+MOST_READ = FETCH_LIMIT
 LARGE = 256 << 10
 """Bytes of a sealed body beyond which `current` leaves it out: `version` reads it, and accounts for it."""
 Take = Callable[[int], None]
 """Accounts for the bytes of a sealed body, and raises where there is no room for it."""
-
-
-def _freely(_size: int) -> None:
-    """For work outside of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ class Stored:
 
     @property
     def version(self) -> int:
-        """The version number, from 1."""
+        """Return the version number, from 1."""
         return self.envelope.version
 
 
@@ -130,7 +126,7 @@ def pack(tokens: Iterable[bytes]) -> bytes:
 
 
 def binding(*, written: int, deleted: bool, subjects: Sequence[bytes], tokens: bytes) -> bytes:
-    """What a row says beside its ciphertext, for the ciphertext to be bound to."""
+    """Return the other columns of a row, as bytes that its ciphertext is bound to."""
     fixed = written.to_bytes(8, "big") + bytes([deleted, len(subjects)])
     return fixed + b"".join(subjects) + hashlib.sha256(tokens).digest()
 
@@ -146,7 +142,7 @@ _COLUMNS = (
     documents.c.sealed,
     documents.c.tokens,
 )
-_TOGETHER = 64 << 10  # bytes; of 201 rows, all bodies of up to this size come to less than a look
+_TOGETHER = 64 << 10  # bytes; 201 rows of 64 KiB stay below MOST_READ (16 MiB)
 # PostgreSQL's driver fetches all rows of an answer at once, so larger bodies are read one by one.
 _COLUMNS_APART = (
     *(
@@ -192,7 +188,7 @@ def _stored(row: Sequence[Any]) -> Stored:
 def current(
     connection: Connection, references: Sequence[bytes], *, bodies: bool = True
 ) -> dict[bytes, Stored]:
-    """The newest version of each of `references`, deletions included; what never was is left out.
+    """Return the newest version of each of `references`, deletions included; what never was is left out.
 
     A body that is `LARGE`, and without `bodies` any, is left empty, and can't be opened so.
     """
@@ -209,8 +205,8 @@ def current(
     return found
 
 
-def version(connection: Connection, reference: bytes, number: int, *, take: Take = _freely) -> Stored | None:
-    """Version `number` of `reference`."""
+def version(connection: Connection, reference: bytes, number: int, *, take: Take) -> Stored | None:
+    """Return version `number` of `reference`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference, documents.c.version == number)
     row = connection.execute(statement).first()
     if row is None:
@@ -222,14 +218,14 @@ def version(connection: Connection, reference: bytes, number: int, *, take: Take
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one look found, in order. It is `cut` where `MOST_READ` ended it: there may be more behind."""
+    """The rows of one fetch, in order. It is `cut` where `MOST_READ` ended it: there may be more behind."""
 
     rows: list[Stored]
     cut: bool
 
 
 def _take(connection: Connection, statement: Select[Any], take: Take) -> Taken:
-    """The rows of `statement`, which selects `_COLUMNS`, as far as a look goes."""
+    """Return the rows of `statement`, which selects `_COLUMNS`, as far as one fetch goes."""
     apart = is_postgres(connection)
     if apart:
         statement = statement.with_only_columns(*_COLUMNS_APART, maintain_column_froms=True)
@@ -257,10 +253,8 @@ def _sealed(connection: Connection, sequence: int) -> bytes:
     return body
 
 
-def versions(
-    connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take = _freely
-) -> Taken:
-    """Up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
+def versions(connection: Connection, reference: bytes, *, below: int | None, limit: int, take: Take) -> Taken:
+    """Return up to `limit` versions of `reference`, the newest first, all with a number under `below`."""
     statement = select(*_COLUMNS).where(documents.c.reference == reference)
     if below is not None:
         statement = statement.where(documents.c.version < below)
@@ -325,9 +319,9 @@ def search(
     after: int | None = None,
     newest_first: bool = False,
     limit: int,
-    take: Take = _freely,
+    take: Take,
 ) -> Taken:
-    """Up to `limit` current documents that meet all `clauses`, in order of their sequence.
+    """Return up to `limit` current documents that meet all `clauses`, in order of their sequence.
 
     `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
     sequence. The rarest clause drives and the others are probed, so the cost follows the rarest. But where
@@ -401,12 +395,14 @@ def _meets(alternative: Alternative) -> ColumnElement[bool]:
 
 
 def count(connection: Connection) -> int:
-    """How many versions there are."""
+    """Return how many versions there are."""
     return int(connection.execute(select(func.count()).select_from(documents)).scalar_one())
 
 
 def every_version(connection: Connection) -> Iterator[tuple[Stored, bool, bool]]:
-    """Each version in order of its sequence, whether it is marked current, and whether it is the newest."""
+    """Yield each version in order of its sequence, whether it is marked current, and whether it is the
+    newest.
+    """
     newest = select(documents.c.reference, func.max(documents.c.version).label("newest")).group_by(
         documents.c.reference
     )
@@ -424,7 +420,7 @@ def every_version(connection: Connection) -> Iterator[tuple[Stored, bool, bool]]
 
 
 def index_difference(connection: Connection) -> str | None:
-    """Where `search_tokens` differs from the tokens that the current versions keep, or None.
+    """Return where `search_tokens` differs from the tokens that the current versions keep, or None.
 
     Both sides are summed as sets, whatever their order; only where the sums differ is each row looked up.
     """

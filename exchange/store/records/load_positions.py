@@ -1,4 +1,4 @@
-"""How far each file of a load is done, in the same transaction as the records that were loaded from it.
+"""The positions that loads have reached in their files, written together with the records from there.
 
 Files are named by a fingerprint: exports carry patients' names in file names.
 """

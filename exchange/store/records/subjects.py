@@ -1,19 +1,20 @@
-"""Subjects' wrapped keys, the pairs opened for them, and the consent drafts that pairs are filed from.
+"""Subjects' wrapped keys, the pairs opened for them, and their compiled consents.
 
-`filings` is an outbox: a consent change stays there, in the same commit as its document, until every
-open pair that it concerns has it on the ledger.
+A consent that changed is in the outbox, under the topic `CONSENTS`, from the commit of its document until
+every open pair that it concerns has it on the ledger.
 
-`notes` say which consents the ledger was ever asked to put into a pair. A note is durable before the
-ledger is asked, and it is never taken back: what was asked may come true long after nobody waits for it.
+`requested_consents` has the consents that the ledger was ever asked to put into each pair. A row is durable
+before the ledger is asked and is never deleted: a request may be committed long after its caller gave up.
 
-`grants` say who was given something whose pair is not open yet, so that a search which names nobody can
-open it.
+`grants` has the recipients that were given something and have no open pair yet, so that a search without a
+patient can open it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import (
     Boolean,
@@ -30,8 +31,13 @@ from sqlalchemy import (
 )
 
 from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
+from exchange.store.records import outbox
 from exchange.store.records.documents import TOKEN_BYTES
+from exchange.store.records.outbox import OutboxEntry
 from exchange.store.records.schema import metadata
+
+CONSENTS: Final = "consents"
+"""The topic under which consents wait in the outbox for their publication on the ledger."""
 
 _AT_ONCE = 5_000
 """Subjects that a statement names: PostgreSQL takes 65,535 values, and a Bundle may be about more."""
@@ -55,8 +61,8 @@ pairs = Table(
     sqlite_with_rowid=False,
 )
 
-drafts = Table(
-    "drafts",
+compiled_consents = Table(
+    "compiled_consents",
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
@@ -65,8 +71,8 @@ drafts = Table(
     sqlite_with_rowid=False,
 )
 
-notes = Table(
-    "notes",
+requested_consents = Table(
+    "requested_consents",
     metadata,
     Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
     Column("recipient", bounded_text(255), primary_key=True),
@@ -82,14 +88,6 @@ grants = Table(
     sqlite_with_rowid=False,
 )
 
-filings = Table(
-    "filings",
-    metadata,
-    Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("reference", LargeBinary(TOKEN_BYTES), primary_key=True),
-    sqlite_with_rowid=False,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
@@ -101,7 +99,7 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DraftRow:
+class CompiledRow:
     """A consent of one subject, compiled and sealed."""
 
     reference: bytes
@@ -110,21 +108,21 @@ class DraftRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """All that decides what the pairs of one subject should hold.
+class SubjectSnapshot:
+    """All that decides which terms the pairs of one subject should hold, as of one moment.
 
-    `noted` has the references of the consents noted for each recipient; `waiting` is the subject's part of
-    the outbox.
+    `requested` has the references of the consents that the ledger was asked to put into each recipient's
+    pair; `waiting` are the subject's entries in the outbox.
     """
 
     pairs: tuple[PairRow, ...]
-    drafts: tuple[DraftRow, ...]
-    noted: Mapping[str, frozenset[bytes]]
-    waiting: tuple[bytes, ...]
+    consents: tuple[CompiledRow, ...]
+    requested: Mapping[str, frozenset[bytes]]
+    waiting: tuple[OutboxEntry, ...]
 
 
 def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The wrapped keys of those of `tokens` that are subjects here."""
+    """Return the wrapped keys of those of `tokens` that are subjects here."""
     found: dict[bytes, bytes] = {}
     for start in range(0, len(tokens), _AT_ONCE):
         wanted = subjects.c.subject.in_(list(tokens[start : start + _AT_ONCE]))
@@ -142,13 +140,13 @@ def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]
 
 
 def pairs_of(connection: Connection, subject: bytes) -> list[PairRow]:
-    """Every pair that was opened, or began to be, for `subject`."""
+    """Return every pair of `subject` that was opened or begun."""
     statement = select(pairs.c.recipient, pairs.c.pair, pairs.c.opened).where(pairs.c.subject == subject)
     return [PairRow(*row) for row in connection.execute(statement.order_by(pairs.c.recipient))]
 
 
 def opened_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]) -> set[bytes]:
-    """Those of `tokens` whose pair towards `recipient` the ledger has confirmed."""
+    """Return those of `tokens` with a pair towards `recipient` that the ledger has confirmed."""
     statement = select(pairs.c.subject).where(
         pairs.c.subject.in_(list(tokens)), pairs.c.recipient == recipient, pairs.c.opened
     )
@@ -156,23 +154,23 @@ def opened_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]
 
 
 def open_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
-    """Up to `limit` subjects whose pair towards `recipient` the ledger has confirmed, sorted."""
+    """Return up to `limit` subjects with a confirmed pair towards `recipient`, sorted."""
     statement = select(pairs.c.subject).where(pairs.c.recipient == recipient, pairs.c.opened)
     return list(connection.execute(statement.order_by(pairs.c.subject).limit(limit)).scalars())
 
 
 def granted_towards(connection: Connection, recipient: str, limit: int) -> list[bytes]:
-    """Up to `limit` subjects who gave `recipient` something, and whose pair is not open yet; sorted."""
+    """Return up to `limit` subjects that gave `recipient` something and have no open pair yet, sorted."""
     statement = select(grants.c.subject).where(grants.c.recipient == recipient)
     return list(connection.execute(statement.order_by(grants.c.subject).limit(limit)).scalars())
 
 
-def note(
+def record_requests(
     connection: Connection,
     opening: Sequence[tuple[bytes, str, str]],
     asking: Sequence[tuple[bytes, str, bytes]],
 ) -> None:
-    """Write down what the ledger is about to be asked for, before it is.
+    """Record the requests that are about to go to the ledger; they must be durable before they go.
 
     `opening` are (subject, recipient, pair) to open, `asking` (subject, recipient, reference) of the
     consents that go to a pair.
@@ -188,7 +186,7 @@ def note(
             {"subject": subject, "recipient": recipient, "reference": reference}
             for subject, recipient, reference in asking
         ]
-        connection.execute(upsert(connection, notes).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(connection, requested_consents).on_conflict_do_nothing(), rows)
 
 
 def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
@@ -199,78 +197,63 @@ def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
     connection.execute(delete(grants).where(tuple_(grants.c.recipient, grants.c.subject).in_(done)))
 
 
-def drafts_of(connection: Connection, subject: bytes) -> tuple[DraftRow, ...]:
-    """Every consent of `subject`, active or not."""
-    statement = select(drafts.c.reference, drafts.c.version, drafts.c.sealed).where(
-        drafts.c.subject == subject
-    )
-    rows = connection.execute(statement.order_by(drafts.c.reference))
-    return tuple(DraftRow(*row) for row in rows)
+def consents_of(connection: Connection, subject: bytes) -> tuple[CompiledRow, ...]:
+    """Return every consent of `subject`, active or not."""
+    statement = select(
+        compiled_consents.c.reference, compiled_consents.c.version, compiled_consents.c.sealed
+    ).where(compiled_consents.c.subject == subject)
+    rows = connection.execute(statement.order_by(compiled_consents.c.reference))
+    return tuple(CompiledRow(*row) for row in rows)
 
 
-def standing(connection: Connection, subject: bytes) -> Standing:
-    """What there is of `subject`, in one snapshot."""
-    of_notes = select(notes.c.recipient, notes.c.reference).where(notes.c.subject == subject)
-    noted: dict[str, set[bytes]] = {}
-    for recipient, reference in connection.execute(of_notes):
-        noted.setdefault(recipient, set()).add(reference)
-    of_filings = select(filings.c.reference).where(filings.c.subject == subject)
-    return Standing(
+def snapshot(connection: Connection, subject: bytes) -> SubjectSnapshot:
+    """Return the state of `subject` as one transaction sees it."""
+    asked = select(requested_consents.c.recipient, requested_consents.c.reference)
+    requested: dict[str, set[bytes]] = {}
+    for recipient, reference in connection.execute(asked.where(requested_consents.c.subject == subject)):
+        requested.setdefault(recipient, set()).add(reference)
+    return SubjectSnapshot(
         pairs=tuple(pairs_of(connection, subject)),
-        drafts=drafts_of(connection, subject),
-        noted={recipient: frozenset(references) for recipient, references in noted.items()},
-        waiting=tuple(connection.execute(of_filings).scalars()),
+        consents=consents_of(connection, subject),
+        requested={recipient: frozenset(references) for recipient, references in requested.items()},
+        waiting=outbox.waiting(connection, CONSENTS, subject),
     )
 
 
 def with_consents(connection: Connection, recipient: str, tokens: Sequence[bytes]) -> set[bytes]:
-    """Those of `tokens` that have a consent, or a pair towards `recipient` that may be open."""
+    """Return those of `tokens` that have a consent, or a pair towards `recipient` that may be open."""
     wanted = list(tokens)
-    consented = select(drafts.c.subject).where(drafts.c.subject.in_(wanted))
+    consented = select(compiled_consents.c.subject).where(compiled_consents.c.subject.in_(wanted))
     begun = select(pairs.c.subject).where(pairs.c.subject.in_(wanted), pairs.c.recipient == recipient)
     return set(connection.execute(consented.union(begun)).scalars())
 
 
-def put_draft(connection: Connection, subject: bytes, draft: DraftRow) -> None:
-    """Keep the newest compiled form of a consent and put its filing into the outbox."""
+def put_consent(connection: Connection, subject: bytes, consent: CompiledRow, *, due: int) -> None:
+    """Keep the newest compiled form of a consent, and have it published: by the caller, or from `due` on."""
     values = {
         "subject": subject,
-        "reference": draft.reference,
-        "version": draft.version,
-        "sealed": draft.sealed,
+        "reference": consent.reference,
+        "version": consent.version,
+        "sealed": consent.sealed,
     }
-    statement = upsert(connection, drafts).values(values)
+    statement = upsert(connection, compiled_consents).values(values)
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=[drafts.c.subject, drafts.c.reference],
-            set_={"version": draft.version, "sealed": draft.sealed},
+            index_elements=[compiled_consents.c.subject, compiled_consents.c.reference],
+            set_={"version": consent.version, "sealed": consent.sealed},
         )
     )
-    outbox = {"subject": subject, "reference": draft.reference}
-    connection.execute(upsert(connection, filings).values(outbox).on_conflict_do_nothing())
+    outbox.put(connection, CONSENTS, subject, consent.reference, due=due)
 
 
-def unfiled(connection: Connection, limit: int | None) -> list[tuple[bytes, bytes]]:
-    """Up to `limit` (subject, reference) whose newest consent is not on every pair yet; all if None."""
-    statement = select(filings.c.subject, filings.c.reference).limit(limit)
-    return [(subject, reference) for subject, reference in connection.execute(statement)]
-
-
-def unfiled_subjects(connection: Connection) -> list[bytes]:
-    """Every subject that has a consent in the outbox."""
-    return list(connection.execute(select(filings.c.subject).distinct()).scalars())
-
-
-def filed(
-    connection: Connection, subject: bytes, references: Sequence[bytes], granted: Sequence[str]
+def published(
+    connection: Connection, subject: bytes, entries: Sequence[OutboxEntry], granted: Sequence[str]
 ) -> None:
-    """Take consents of `subject` out of the outbox; nobody may have written a newer version meanwhile.
+    """Take consents of `subject` out of the outbox.
 
-    `granted` are the recipients to whom all of them give something, and towards whom there is no pair yet.
+    `granted` are the recipients that all its consents give something, and towards which there is no pair yet.
     """
-    connection.execute(
-        delete(filings).where(filings.c.subject == subject, filings.c.reference.in_(list(references)))
-    )
+    outbox.remove(connection, [entry.sequence for entry in entries])
     connection.execute(delete(grants).where(grants.c.subject == subject))
     if granted:
         connection.execute(insert(grants), [{"subject": subject, "recipient": one} for one in granted])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.store.records import clients, documents, load_positions, subjects
+from exchange.store.records import clients, documents, jobs, load_positions, outbox, subjects
 from exchange.store.records.schema import metadata
 
-__all__ = ["clients", "documents", "load_positions", "metadata", "subjects"]
+__all__ = ["clients", "documents", "jobs", "load_positions", "metadata", "outbox", "subjects"]

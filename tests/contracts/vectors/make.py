@@ -254,7 +254,7 @@ def pseudonyms() -> list[dict[str, str]]:
             "pair": PatientSecret(secret).pair(recipient),
             "salt": PatientSecret(secret).salt(recipient).hex(),
             "attempt": (name := (ATTEMPT + PatientSecret(secret)._tag(ATTEMPT, recipient)).hex()),
-            "attempt_salt": PatientSecret(secret).attempt_salt(name).hex(),
+            "attempt_salt": PatientSecret(secret).one_time_salt(name).hex(),
         }
         for secret in (bytes(32), bytes(range(32)))
         for recipient in (A, B)

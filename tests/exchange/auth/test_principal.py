@@ -1,4 +1,4 @@
-"""What the tokens of patients, officers and the operator's commands stand for."""
+"""The principals behind the tokens of patients, officers and the operator's commands."""
 
 from __future__ import annotations
 

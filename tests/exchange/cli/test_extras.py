@@ -1,4 +1,4 @@
-"""What production commands leave alone, and what a command says where its extra is not installed."""
+"""Production commands load neither demo nor benches, and a command names the extra that is missing."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from chaincode.consent import limits
 from chaincode.consent.model import Actor, Condition, Period, Provision, Reference
 from exchange.consent.compile import (
-    ConsentDraft,
+    CompiledConsent,
     PairContext,
     compile_consent,
     concerns,
@@ -16,7 +16,13 @@ from exchange.consent.compile import (
     reference_digest,
     terms_for,
 )
-from exchange.consent.provisions import MOST_DEPTH, MOST_PROVISIONS, Conditions, Named, Rule
+from exchange.consent.provisions import (
+    MOST_DEPTH,
+    MOST_PROVISIONS,
+    NamedCondition,
+    NamedEntity,
+    NamedProvision,
+)
 from exchange.errors import InvalidResourceError
 
 V3 = "http://terminology.hl7.org/CodeSystem/v3-"
@@ -234,7 +240,7 @@ def test_a_header_that_is_not_supported_refuses(change, path, code):
 @pytest.mark.parametrize("kind", ["64292-6"])
 def test_a_second_category_that_adds_no_condition_is_fine(kind):
     category = [concept("http://loinc.org", "59284-0"), concept("http://loinc.org", kind)]
-    assert root({"type": "permit"}, category=category) == Rule("permit")
+    assert root({"type": "permit"}, category=category) == NamedProvision("permit")
 
 
 def test_what_carries_no_decision_changes_none():
@@ -297,7 +303,7 @@ def test_actions_purposes_and_classes():
         purpose=[{"system": V3 + "ActReason", "code": "TREAT"}],
         **{"class": [{"system": TYPES, "code": "Observation"}]},
     )
-    assert found == Conditions(actions=("access", "use"), purposes=("TREAT",), classes=("Observation",))
+    assert found == NamedCondition(actions=("access", "use"), purposes=("TREAT",), classes=("Observation",))
 
 
 def test_a_label_means_those_below_it_too():
@@ -311,27 +317,27 @@ def test_a_label_means_those_below_it_too():
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        (actor("Organization/beta"), Named("organization", "Organization/beta")),
-        (actor("Organization/beta", type="Organization"), Named("organization", "Organization/beta")),
+        (actor("Organization/beta"), NamedEntity("organization", "Organization/beta")),
+        (actor("Organization/beta", type="Organization"), NamedEntity("organization", "Organization/beta")),
         (
             actor("https://gamma.example/fhir/Organization/1"),
-            Named("organization", "https://gamma.example/fhir/Organization/1"),
+            NamedEntity("organization", "https://gamma.example/fhir/Organization/1"),
         ),
         (
             actor({"system": "urn:oid:1.2", "value": "beta"}, type="Organization"),
-            Named("organization", "urn:oid:1.2|beta"),
+            NamedEntity("organization", "urn:oid:1.2|beta"),
         ),
-        (actor("Practitioner/1"), Named("person", "Practitioner/1")),
-        (actor("RelatedPerson/1", role="PRCP"), Named("person", "RelatedPerson/1")),
-        (actor("Patient/1"), Named("person", "Patient/1")),
-        (actor("PractitionerRole/1"), Named("person", "PractitionerRole/1")),
+        (actor("Practitioner/1"), NamedEntity("person", "Practitioner/1")),
+        (actor("RelatedPerson/1", role="PRCP"), NamedEntity("person", "RelatedPerson/1")),
+        (actor("Patient/1"), NamedEntity("person", "Patient/1")),
+        (actor("PractitionerRole/1"), NamedEntity("person", "PractitionerRole/1")),
         (
             actor({"system": "http://snomed.info/sct", "value": "59058001"}, type="PractitionerRole"),
-            Named("role", "http://snomed.info/sct|59058001"),
+            NamedEntity("role", "http://snomed.info/sct|59058001"),
         ),
         (
             {"role": concept(V3 + "RoleCode", "GRANTEE"), "reference": {"reference": "Organization/beta"}},
-            Named("organization", "Organization/beta"),
+            NamedEntity("organization", "Organization/beta"),
         ),
     ],
 )
@@ -355,8 +361,8 @@ def test_a_reference_to_this_server_is_the_same_however_it_is_written(text):
     data = [{"meaning": "authoredby", "reference": {"reference": text}}]
     provision = {"type": "deny", "actor": [actor(text)], "data": data}
     found = compiled(consent(provision), base=BASE).root.when
-    assert found.actors == (Named("person", "Practitioner/1"),)
-    assert found.references == (Named("authoredby", "Practitioner/1"),)
+    assert found.actors == (NamedEntity("person", "Practitioner/1"),)
+    assert found.references == (NamedEntity("authoredby", "Practitioner/1"),)
 
 
 UNCERTAIN = ["PractitionerRole/1", "https://lake.example/fhir/Practitioner/1"]
@@ -366,7 +372,7 @@ UNCERTAIN = ["PractitionerRole/1", "https://lake.example/fhir/Practitioner/1"]
 def test_who_may_have_another_name_here_can_be_permitted_and_not_denied(name):
     someone = [actor(name)]
     assert compiled(consent({"type": "permit", "actor": someone})).root.when.actors == (
-        Named("person", name),
+        NamedEntity("person", name),
     )
     denial = {"type": "deny", "actor": someone}
     assert problems(consent(denial)) == {"Consent.provision.actor": "not-supported"}
@@ -381,14 +387,14 @@ def test_who_may_have_another_name_here_can_be_permitted_and_not_denied(name):
 @pytest.mark.parametrize("name", ["PractitionerRole/1", "CareTeam/1"])
 def test_what_a_role_or_a_team_wrote_can_be_permitted_and_not_denied(name):
     data = [{"meaning": "authoredby", "reference": {"reference": name}}]
-    assert when(data=data).references == (Named("authoredby", name),)
+    assert when(data=data).references == (NamedEntity("authoredby", name),)
     assert problems(consent({"type": "deny", "data": data})) == {"Consent.provision.data": "not-supported"}
 
 
 @pytest.mark.parametrize("meaning", ["instance", "dependents", "authoredby"])
 def test_data_references(meaning):
     data = [{"meaning": meaning, "reference": {"reference": "Practitioner/1"}}]
-    assert when(data=data).references == (Named(meaning, "Practitioner/1"),)
+    assert when(data=data).references == (NamedEntity(meaning, "Practitioner/1"),)
 
 
 P = "Consent.provision."
@@ -648,7 +654,7 @@ def test_a_salt_has_32_bytes_and_is_not_shown():
 
 def test_a_draft_survives_its_encoding():
     draft = compiled(SHARED)
-    assert msgspec.json.decode(msgspec.json.encode(draft), type=ConsentDraft) == draft
+    assert msgspec.json.decode(msgspec.json.encode(draft), type=CompiledConsent) == draft
     assert msgspec.structs.replace(draft, version=2).version == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from chaincode.consent.model import Period
 from exchange.consent.compile import compile_consent
-from exchange.consent.provisions import Conditions, Named, Rule
+from exchange.consent.provisions import NamedCondition, NamedEntity, NamedProvision
 from exchange.errors import InvalidResourceError
 from tests.support.shared_data import SHARED
 
@@ -17,14 +17,17 @@ needs_examples = pytest.mark.skipif(
 )
 
 COMPILED = {
-    "basic": Rule("permit", Conditions(period=Period(None, 1_451_692_800_000))),
-    "notTime": Rule("permit", Conditions(period=Period(None, 1_422_835_200_000))),
-    "notThem": Rule(
-        "permit", Conditions(actors=(Named("person", "Practitioner/f204"),), actions=("access", "correct"))
+    "basic": NamedProvision("permit", NamedCondition(period=Period(None, 1_451_692_800_000))),
+    "notTime": NamedProvision("permit", NamedCondition(period=Period(None, 1_422_835_200_000))),
+    "notThem": NamedProvision(
+        "permit",
+        NamedCondition(actors=(NamedEntity("person", "Practitioner/f204"),), actions=("access", "correct")),
     ),
-    "notOrg": Rule(
+    "notOrg": NamedProvision(
         "deny",
-        Conditions(actors=(Named("organization", "Organization/f001"),), actions=("access", "correct")),
+        NamedCondition(
+            actors=(NamedEntity("organization", "Organization/f001"),), actions=("access", "correct")
+        ),
     ),
 }
 

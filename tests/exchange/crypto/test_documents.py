@@ -20,9 +20,9 @@ from exchange.crypto.documents import (
     digest,
     is_sound,
     open_document,
-    open_side,
+    open_metadata,
     seal,
-    seal_side,
+    seal_metadata,
 )
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import LIFETIME, Permit
@@ -131,13 +131,13 @@ def test_a_document_of_nobody_is_not_sealed() -> None:
 
 
 def test_side_data_open_with_their_own_label_and_key_alone() -> None:
-    kept = seal_side(ALICE, b"row 1", b"detail")
-    assert open_side(ALICE, b"row 1", kept) == b"detail"
+    kept = seal_metadata(ALICE, b"row 1", b"detail")
+    assert open_metadata(ALICE, b"row 1", kept) == b"detail"
     for keys, label, data in (
         (BOB, b"row 1", kept), (ALICE, b"row 2", kept), (ALICE, b"row 1", kept[:-1]), (ALICE, b"row 1", b""),
     ):  # fmt: skip
         with pytest.raises(DamagedError):
-            open_side(keys, label, data)
+            open_metadata(keys, label, data)
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:

@@ -31,7 +31,7 @@ def test_keys_open_again_with_their_name(vault: FileVault) -> None:
     wrapped = KeyRing(vault).create(ALICE, "patient-1")
     keys = KeyRing(vault).open(ALICE, wrapped)
     assert (keys.token, keys.name) == (ALICE, "patient-1")
-    assert len({keys.data, keys.secret, keys.side}) == 3
+    assert len({keys.data, keys.secret, keys.metadata}) == 3
     assert keys == KeyRing(vault).open(ALICE, wrapped)
 
 
@@ -74,7 +74,7 @@ def test_references_are_apart_by_kind_and_key() -> None:
     one, other = References(b"1" * 32), References(b"2" * 32)
     names = {
         one.record("Patient", "x"), one.subject("x"), one.subject("Patient/x"), one.of_type("x"),
-        one.compartment(one.subject("x")), one.nobody(), one.directory,
+        one.compartment(one.subject("x")), one.unknown_subject(), one.directory,
         other.record("Patient", "x"), other.subject("x"), other.directory,
     }  # fmt: skip
     assert len(names) == 10

@@ -31,39 +31,39 @@ def test_a_salt_says_nothing_about_the_pair() -> None:
 def test_an_attempt_is_recognised_by_its_own_secret_and_recipient_alone() -> None:
     one, other = PatientSecret.generate(), PatientSecret.generate()
     for _ in range(200):
-        name = one.attempt("HospitalBMSP")
+        name = one.one_time_pseudonym("HospitalBMSP")
         assert re.fullmatch(r"[0-9a-f]{32}", name)
-        assert one.is_attempt(name, "HospitalBMSP")
-        assert not one.is_attempt(name, "HospitalCMSP")
-        assert not other.is_attempt(name, "HospitalBMSP")
-        assert not one.is_attempt(name.upper() if name.upper() != name else "", "HospitalBMSP")
+        assert one.is_one_time_pseudonym(name, "HospitalBMSP")
+        assert not one.is_one_time_pseudonym(name, "HospitalCMSP")
+        assert not other.is_one_time_pseudonym(name, "HospitalBMSP")
+        assert not one.is_one_time_pseudonym(name.upper() if name.upper() != name else "", "HospitalBMSP")
     for secret in (one, other):
-        assert not one.is_attempt(secret.pair("HospitalBMSP"), "HospitalBMSP")
+        assert not one.is_one_time_pseudonym(secret.pair("HospitalBMSP"), "HospitalBMSP")
 
 
 @given(st.text(max_size=40))
 def test_what_is_no_name_is_no_attempt(text: str) -> None:
-    assert not PatientSecret(bytes(32)).is_attempt(text, "HospitalBMSP")
+    assert not PatientSecret(bytes(32)).is_one_time_pseudonym(text, "HospitalBMSP")
 
 
 def test_no_bit_of_an_attempt_can_be_changed() -> None:
     secret = PatientSecret(bytes(32))
-    name = bytes.fromhex(secret.attempt("HospitalBMSP"))
+    name = bytes.fromhex(secret.one_time_pseudonym("HospitalBMSP"))
     for bit in range(128):
         changed = (int.from_bytes(name, "big") ^ (1 << bit)).to_bytes(16, "big").hex()
-        assert not secret.is_attempt(changed, "HospitalBMSP")
+        assert not secret.is_one_time_pseudonym(changed, "HospitalBMSP")
 
 
 def test_no_two_attempts_share_a_part_or_a_salt() -> None:
     """Of a thousand names no two halves are equal, of any patient towards any recipient."""
     secrets = [PatientSecret.generate() for _ in range(5)]
     names = [
-        (secret, secret.attempt(recipient))
+        (secret, secret.one_time_pseudonym(recipient))
         for secret, recipient, _ in itertools.product(secrets, ("HospitalBMSP", "HospitalCMSP"), range(100))
     ]
     halves = [half for _, name in names for half in (name[:16], name[16:])]
     assert len(set(halves)) == len(halves)
-    salts = {secret.attempt_salt(name) for secret, name in names}
+    salts = {secret.one_time_salt(name) for secret, name in names}
     assert len(salts) == len(names)
     assert {len(salt) for salt in salts} == {32}
 

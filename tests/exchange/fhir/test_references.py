@@ -21,7 +21,7 @@ from chaincode.consent.rules import decide
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.b2b import read_context
 from exchange.consent.compile import (
-    ConsentDraft,
+    CompiledConsent,
     PairContext,
     compile_consent,
     person_digest,
@@ -265,7 +265,7 @@ def asked_vaguely(rng: Seeded, stated: dict[str, Any]) -> dict[str, Any]:
 # --- What comes of it ----------------------------------------------------------------------------------
 
 
-def compiled(resource: dict[str, Any]) -> ConsentDraft:
+def compiled(resource: dict[str, Any]) -> CompiledConsent:
     return compile_consent(resource, version=1, attested="patient", now=NOW, members=MEMBERS, base=BASE)
 
 

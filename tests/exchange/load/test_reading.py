@@ -16,17 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exchange.load import (
-    Fault,
-    Item,
-    Journal,
-    JournalError,
-    Limits,
-    Plan,
-    Position,
+    Batch,
+    ChunkLimits,
+    FilePosition,
+    LoadFault,
+    LoadPlan,
+    SourceDocument,
     SourceFile,
-    Unit,
+    cut,
     find,
-    read,
+    take_apart,
 )
 from tests.support.shared_data import SHARED
 
@@ -61,16 +60,31 @@ def place(tmp_path: Path) -> Iterator[Callable[[str, bytes], Path]]:
     return write
 
 
-def units(*paths: Path, limits: Limits | None = None, journal: Journal | None = None) -> list[Unit]:
-    return list(read(find(paths, journal), limits))
+Positions = dict[str, FilePosition]
 
 
-def items(found: list[Unit]) -> list[Item]:
-    return [item for unit in found for item in unit.items]
+def read(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Batch]:
+    """The plan's files in order, cut and taken apart in this process."""
+    for chunk in cut(plan, limits):
+        yield from take_apart(chunk, limits)
 
 
-def faults(found: list[Unit]) -> list[Fault]:
-    return [fault for unit in found for fault in unit.faults]
+def batches(
+    *paths: Path, limits: ChunkLimits | None = None, positions: Positions | None = None
+) -> list[Batch]:
+    return list(read(find(paths, positions), limits))
+
+
+def keep(positions: Positions, *done: Batch) -> None:
+    positions.update({batch.fingerprint: batch.end for batch in done})
+
+
+def documents(found: list[Batch]) -> list[SourceDocument]:
+    return [document for batch in found for document in batch.documents]
+
+
+def faults(found: list[Batch]) -> list[LoadFault]:
+    return [fault for batch in found for fault in batch.faults]
 
 
 def patient(number: int) -> bytes:
@@ -162,15 +176,15 @@ def test_every_good_line_arrives_once_and_every_bad_one_is_named(
     content = newline.join(line.text for line in lines) + (newline if last else b"")
     data = (b"\xef\xbb\xbf" if bom else b"") + content
     path = place(f"x.ndjson{compression}", COMPRESS[compression](data))
-    found = units(path, limits=Limits(run_lines=run))
+    found = batches(path, limits=ChunkLimits(run_lines=run))
     numbered = list(enumerate(lines, start=1))
-    assert [(item.line, item.body) for item in items(found)] == [
+    assert [(document.line, document.body) for document in documents(found)] == [
         (n, line.text) for n, line in numbered if line.kind == "good"
     ]
     assert [fault.line for fault in faults(found)] == [n for n, line in numbered if line.kind == "bad"]
-    assert [unit.end.whole for unit in found] == [False] * (len(found) - 1) + [True]
-    assert all(len(unit.items) + len(unit.faults) <= run for unit in found)
-    assert sum(unit.size for unit in found) == path.stat().st_size
+    assert [batch.end.finished for batch in found] == [False] * (len(found) - 1) + [True]
+    assert all(len(batch.documents) + len(batch.faults) <= run for batch in found)
+    assert sum(batch.size for batch in found) == path.stat().st_size
 
 
 @given(lines=LINES, run=st.integers(1, 4), stops=st.lists(st.integers(0, 4), max_size=6), data=st.data())
@@ -181,22 +195,19 @@ def test_a_load_that_stops_anywhere_goes_on_without_loss_or_repetition(
     compression = data.draw(st.sampled_from(sorted(COMPRESS)))
     text = b"\n".join(line.text for line in lines)
     path = place(f"x.ndjson{compression}", COMPRESS[compression](text))
-    state = path.with_name("journal")
-    seen: list[Item] = []
-    named: list[Fault] = []
+    positions: Positions = {}
+    seen: list[SourceDocument] = []
+    named: list[LoadFault] = []
     for stop in [*stops, len(lines) + 1]:
-        with Journal(state) as journal:
-            for n, unit in enumerate(read(find([path], journal), Limits(run_lines=run))):
-                if n >= stop:
-                    break
-                seen += unit.items
-                named += unit.faults
-                journal.done(unit)
-    assert [item.body for item in seen] == [line.text for line in lines if line.kind == "good"]
+        for n, batch in enumerate(read(find([path], positions), ChunkLimits(run_lines=run))):
+            if n >= stop:
+                break
+            seen += batch.documents
+            named += batch.faults
+            keep(positions, batch)
+    assert [document.body for document in seen] == [line.text for line in lines if line.kind == "good"]
     assert [fault.line for fault in named] == [n for n, line in enumerate(lines, 1) if line.kind == "bad"]
-    with Journal(state) as journal:
-        assert find([path], journal).done == 1
-        assert (journal.items, journal.faults) == (len(seen), len(named))
+    assert find([path], positions).done == 1
 
 
 @given(resource=RESOURCES, at=st.integers(0), byte=st.integers(0, 255))
@@ -206,8 +217,8 @@ def test_what_the_standard_library_refuses_is_refused(
 ) -> None:
     changed = bytearray(resource)
     changed[at % len(changed)] = byte
-    found = units(place("x.json", bytes(changed)))
-    assert len(items(found)) + len(faults(found)) == 1
+    found = batches(place("x.json", bytes(changed)))
+    assert len(documents(found)) + len(faults(found)) == 1
     try:
         json.loads(bytes(changed).decode())
     except ValueError:
@@ -222,14 +233,14 @@ def test_of_a_torn_file_the_lines_before_the_tear_arrive(
     lines = [b'{"resourceType":"Patient","id":"%s"}' % os.urandom(8).hex().encode() for _ in range(2000)]
     whole = COMPRESS[compression](b"\n".join(lines) + b"\n")
     most = 0
-    for cut in range(0, len(whole), max(1, round(len(whole) / (40 * SCALE)))):
-        found = units(place(f"x.ndjson{compression}", whole[:cut]))
-        bodies = [item.body for item in items(found)]
+    for end in range(0, len(whole), max(1, round(len(whole) / (40 * SCALE)))):
+        found = batches(place(f"x.ndjson{compression}", whole[:end]))
+        bodies = [document.body for document in documents(found)]
         assert bodies == lines[: len(bodies)]
-        if compression and cut:
+        if compression and end:
             assert [fault.line for fault in faults(found)] == [len(bodies) + 1]
             assert "compressed" in faults(found)[0].reason
-            assert not found[-1].end.whole
+            assert not found[-1].end.finished
         most = max(most, len(bodies))
     # bzip2 compresses these lines as one block, and half a block is nothing.
     assert most > 1500 or compression == ".bz2"
@@ -238,34 +249,28 @@ def test_of_a_torn_file_the_lines_before_the_tear_arrive(
 def test_a_torn_file_is_tried_again_from_the_tear(place: Callable[[str, bytes], Path]) -> None:
     whole = gzip.compress(b"\n".join(patient(n) for n in range(5000)))
     path = place("x.ndjson.gz", whole[: len(whole) // 2])
-    state = path.with_name("journal")
-    with Journal(state) as journal:
-        first = units(path, journal=journal)
-        for unit in first:
-            journal.done(unit)
-    with Journal(state) as journal:
-        second = units(path, journal=journal)
-        assert not items(second)
-        assert faults(second) == faults(first)
-        for unit in second:
-            journal.done(unit)
-        assert (journal.items, journal.faults) == (len(items(first)), 1)
-    assert len(items(first)) > 500
+    positions: Positions = {}
+    first = batches(path, positions=positions)
+    keep(positions, *first)
+    second = batches(path, positions=positions)
+    assert not documents(second)
+    assert faults(second) == faults(first)
+    assert len(documents(first)) > 500
 
 
 @pytest.mark.parametrize("name", ["x.ndjson.gz", "x.ndjson.bz2", "x.ndjson.xz", "x.json.gz"])
 def test_a_file_that_is_not_compressed_as_it_says_is_a_fault(
     place: Callable[[str, bytes], Path], name: str
 ) -> None:
-    (unit,) = units(place(name, patient(1) + b"\n"))
-    assert not unit.items
-    assert "compressed" in unit.faults[0].reason
+    (batch,) = batches(place(name, patient(1) + b"\n"))
+    assert not batch.documents
+    assert "compressed" in batch.faults[0].reason
 
 
 def test_a_byte_order_mark_belongs_at_the_start_alone(place: Callable[[str, bytes], Path]) -> None:
     marked = b"\xef\xbb\xbf" + patient(1)
-    found = units(place("x.ndjson", b"\n".join([marked, marked])))
-    assert [item.line for item in items(found)] == [1]
+    found = batches(place("x.ndjson", b"\n".join([marked, marked])))
+    assert [document.line for document in documents(found)] == [1]
     assert [fault.line for fault in faults(found)] == [2]
 
 
@@ -273,17 +278,17 @@ def test_a_line_over_the_limit_is_named_and_the_next_arrives(place: Callable[[st
     long = b'{"resourceType":"Patient","text":"' + b"x" * 5000 + b'"}'
     path = place("x.ndjson", b"\n".join([patient(1), long, patient(2), long]))
     for most, bad in ((4999, [2, 4]), (len(long) - 1, [2, 4]), (len(long), [])):
-        found = units(path, limits=Limits(line=most))
+        found = batches(path, limits=ChunkLimits(line=most))
         assert [fault.line for fault in faults(found)] == bad
-        assert [item.line for item in items(found)] == [n for n in (1, 2, 3, 4) if n not in bad]
-        assert found[-1].end == Position(4, path.stat().st_size, whole=True)
+        assert [document.line for document in documents(found)] == [n for n in (1, 2, 3, 4) if n not in bad]
+        assert found[-1].end == FilePosition(4, path.stat().st_size, finished=True)
 
 
 def test_a_document_over_the_limit_is_named(place: Callable[[str, bytes], Path]) -> None:
     path = place("x.json.gz", gzip.compress(b" " * (1 << 24)))
-    (unit,) = units(path, limits=Limits(document=1 << 20))
-    assert unit.faults[0].reason == "more than 1048576 bytes in one document"
-    assert unit.end == Position()
+    (batch,) = batches(path, limits=ChunkLimits(document=1 << 20))
+    assert batch.faults[0].reason == "more than 1048576 bytes in one document"
+    assert batch.end == FilePosition()
 
 
 def test_memory_stays_bounded_however_long_the_file(place: Callable[[str, bytes], Path]) -> None:
@@ -293,7 +298,7 @@ def test_memory_stays_bounded_however_long_the_file(place: Callable[[str, bytes]
     plan = find([path])
     tracemalloc.start()
     try:
-        assert sum(len(unit.items) for unit in read(plan, Limits(run_lines=100))) == many
+        assert sum(len(batch.documents) for batch in read(plan, ChunkLimits(run_lines=100))) == many
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
@@ -304,10 +309,10 @@ def test_memory_stays_bounded_however_long_the_file(place: Callable[[str, bytes]
 
 def test_a_resource_keeps_the_bytes_it_came_as(place: Callable[[str, bytes], Path]) -> None:
     text = '{ "resourceType" : "Observation",\r\n "valueQuantity": {"value": 1.00}, "note": "é" }\n'.encode()
-    (unit,) = units(place("x.json", b"\xef\xbb\xbf" + text))
-    assert unit.items[0].body == text
-    assert (unit.bundle, unit.items[0].type, unit.items[0].id) == (None, "Observation", None)
-    assert unit.end.whole
+    (batch,) = batches(place("x.json", b"\xef\xbb\xbf" + text))
+    assert batch.documents[0].body == text
+    assert (batch.bundle, batch.documents[0].type, batch.documents[0].id) == (None, "Observation", None)
+    assert batch.end.finished
 
 
 def test_entries_carry_their_bytes_their_place_and_their_request(place: Callable[[str, bytes], Path]) -> None:
@@ -317,9 +322,9 @@ def test_entries_carry_their_bytes_their_place_and_their_request(place: Callable
       {"request": {"method": "DELETE", "url": "Observation/7"}},
       {"request": {"method": "DELETE", "url": "Observation?code=1"}}]}"""
     path = place("x.json", text)
-    (unit,) = units(path)
-    first, by_id, by_search = unit.items
-    assert unit.bundle == "transaction"
+    (batch,) = batches(path)
+    first, by_id, by_search = batch.documents
+    assert batch.bundle == "transaction"
     assert first.body == b'{"resourceType": "Patient",  "id": "1", "x": 1.0 }'
     assert (first.source, first.line, first.entry, first.full_url) == (path, None, 0, "urn:uuid:1")
     assert first.request is not None
@@ -333,72 +338,72 @@ BAD = {"resource": {"id": "no-type"}, "request": {"method": "PUT", "url": "Patie
 
 
 def test_a_transaction_with_a_bad_entry_gives_nothing(place: Callable[[str, bytes], Path]) -> None:
-    (unit,) = units(place("x.json", bundle("transaction", GOOD, BAD, GOOD)))
-    assert not unit.items
-    assert [fault.entry for fault in unit.faults] == [1]
-    assert not unit.end.whole
+    (batch,) = batches(place("x.json", bundle("transaction", GOOD, BAD, GOOD)))
+    assert not batch.documents
+    assert [fault.entry for fault in batch.faults] == [1]
+    assert not batch.end.finished
 
 
 @pytest.mark.parametrize("kind", ["batch", "collection", "searchset"])
 def test_other_bundles_give_their_good_entries(place: Callable[[str, bytes], Path], kind: str) -> None:
     empty = {"fullUrl": "urn:uuid:1"}
     read_only = {**GOOD, "request": {"method": "GET", "url": "Patient/a"}}
-    (unit,) = units(place("x.json", bundle(kind, GOOD, BAD, empty, read_only, GOOD)))
-    assert [item.entry for item in unit.items] == [0, 4]
-    assert [fault.entry for fault in unit.faults] == [1, 2, 3]
-    assert [fault.reason for fault in unit.faults][1:] == [
+    (batch,) = batches(place("x.json", bundle(kind, GOOD, BAD, empty, read_only, GOOD)))
+    assert [document.entry for document in batch.documents] == [0, 4]
+    assert [fault.entry for fault in batch.faults] == [1, 2, 3]
+    assert [fault.reason for fault in batch.faults][1:] == [
         "the entry has no resource",
         "the request's method is none of POST, PUT, PATCH and DELETE",
     ]
-    assert unit.end.whole
+    assert batch.end.finished
 
 
 def test_the_servers_remarks_in_a_searchset_are_not_records(place: Callable[[str, bytes], Path]) -> None:
     remark = {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}}
     match = {"resource": {"resourceType": "Patient"}, "search": {"mode": "match"}}
-    (unit,) = units(place("x.json", bundle("searchset", match, remark)))
-    assert [item.type for item in unit.items] == ["Patient"]
-    assert not unit.faults
+    (batch,) = batches(place("x.json", bundle("searchset", match, remark)))
+    assert [document.type for document in batch.documents] == ["Patient"]
+    assert not batch.faults
 
 
 @pytest.mark.parametrize("kind", ["document", "message"])
 def test_documents_and_messages_stay_whole(place: Callable[[str, bytes], Path], kind: str) -> None:
     body = bundle(kind, {"resource": {"resourceType": "Composition"}})
-    (unit,) = units(place("x.json", body))
-    assert [(item.type, item.body) for item in unit.items] == [("Bundle", body)]
-    assert unit.bundle is None
+    (batch,) = batches(place("x.json", body))
+    assert [(document.type, document.body) for document in batch.documents] == [("Bundle", body)]
+    assert batch.bundle is None
 
 
 @pytest.mark.parametrize("kind", ["history", "transaction-response", "batch-response", "invented"])
 def test_bundles_that_hold_no_records_are_faults(place: Callable[[str, bytes], Path], kind: str) -> None:
-    (unit,) = units(place("x.json", bundle(kind, GOOD)))
-    assert not unit.items
-    assert len(unit.faults) == 1
+    (batch,) = batches(place("x.json", bundle(kind, GOOD)))
+    assert not batch.documents
+    assert len(batch.faults) == 1
 
 
 def test_a_bundle_on_a_line_is_a_unit_of_its_own(place: Callable[[str, bytes], Path]) -> None:
     lines = [patient(1), patient(2), bundle("transaction", GOOD, GOOD), patient(3), bundle("batch")]
-    found = units(place("x.ndjson", b"\n".join(lines)))
-    assert [(unit.bundle, len(unit.items), unit.end.lines) for unit in found] == [
+    found = batches(place("x.ndjson", b"\n".join(lines)))
+    assert [(batch.bundle, len(batch.documents), batch.end.lines) for batch in found] == [
         (None, 2, 2),
         ("transaction", 2, 3),
         (None, 1, 4),
         ("batch", 0, 5),
         (None, 0, 5),
     ]
-    assert [item.line for item in found[1].items] == [3, 3]
+    assert [document.line for document in found[1].documents] == [3, 3]
 
 
 @pytest.mark.parametrize("data", [b"", b"  \n", b"\xef\xbb\xbf"])
 def test_an_empty_document_is_a_fault(place: Callable[[str, bytes], Path], data: bytes) -> None:
-    (unit,) = units(place("x.json", data))
-    assert unit.faults[0].reason == "the file is empty"
+    (batch,) = batches(place("x.json", data))
+    assert batch.faults[0].reason == "the file is empty"
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf"])
 def test_an_empty_export_is_none(place: Callable[[str, bytes], Path], data: bytes) -> None:
-    (unit,) = units(place("x.ndjson", data))
-    assert (unit.items, unit.faults, unit.end.whole) == ((), (), True)
+    (batch,) = batches(place("x.ndjson", data))
+    assert (batch.documents, batch.faults, batch.end.finished) == ((), (), True)
 
 
 @pytest.mark.parametrize(
@@ -414,14 +419,14 @@ def test_an_empty_export_is_none(place: Callable[[str, bytes], Path], data: byte
     ],
 )
 def test_reasons_never_quote_content(place: Callable[[str, bytes], Path], data: bytes) -> None:
-    found = faults(units(place("x.json", data)))
+    found = faults(batches(place("x.json", data)))
     assert found
     assert all("Meier" not in fault.reason for fault in found)
 
 
 def test_a_fault_reads_as_a_place_and_a_reason() -> None:
-    assert str(Fault(Path("a.ndjson"), 7, "not UTF-8 (byte 3)")) == "a.ndjson:7: not UTF-8 (byte 3)"
-    assert str(Fault(Path("a.json"), None, "the entry has no resource", 2)).startswith("a.json entry 2: ")
+    assert str(LoadFault(Path("a.ndjson"), 7, "not UTF-8 (byte 3)")) == "a.ndjson:7: not UTF-8 (byte 3)"
+    assert str(LoadFault(Path("a.json"), None, "the entry has no resource", 2)).startswith("a.json entry 2: ")
 
 
 # Finding files
@@ -486,130 +491,28 @@ def test_a_file_that_goes_away_before_its_turn_is_a_fault(place: Callable[[str, 
     first.unlink()
     found = list(read(plan))
     assert [fault.reason for fault in faults(found)] == ["no such file or directory"]
-    assert [item.id for item in items(found)] == ["p2"]
+    assert [document.id for document in documents(found)] == ["p2"]
 
 
-# The journal
-
-
-@dataclass(frozen=True)
-class Step:
-    fingerprint: str
-    end: Position
-    items: tuple[object, ...] = ()
-    faults: tuple[object, ...] = ()
-
-
-def test_a_journal_cut_at_any_byte_holds_what_was_written_before(tmp_path: Path) -> None:
-    steps = [Step(f"f{n % 3}", Position(n, n * 100, n > 6), (1,) * n, ()) for n in range(1, 9)]
-    path = tmp_path / "journal"
-    ends = {}
-    with Journal(path) as journal:
-        ends[path.stat().st_size] = 0
-        for n, step in enumerate(steps, start=1):
-            journal.done(step)
-            ends[path.stat().st_size] = n
-    whole = path.read_bytes()
-    for cut in range(len(whole) + 1):
-        path.write_bytes(whole[:cut])
-        kept = steps[: max((n for size, n in ends.items() if size <= cut), default=0)]
-        expected = {step.fingerprint: step.end for step in kept}
-        with Journal(path) as journal:
-            assert path.stat().st_size in ends
-            held = {f: journal.position(f) for f in ("f0", "f1", "f2")}
-            assert held == {f: expected.get(f, Position()) for f in held}
-            assert journal.items == sum(len(step.items) for step in kept)
-            journal.done(Step("new", Position(1, 1)))
-        with Journal(path) as journal:
-            assert journal.position("new") == Position(1, 1)
-            assert journal.position("f1") == expected.get("f1", Position())
-
-
-@given(noise=st.binary(max_size=60), at=st.integers(0, 2000))
-@quick
-def test_a_damaged_line_loses_that_line_alone(tmp_path: Path, noise: bytes, at: int) -> None:
-    path = tmp_path / "journal"
-    path.unlink(missing_ok=True)
-    with Journal(path) as journal:
-        header = path.stat().st_size
-        for n in range(10):
-            journal.done(Step(f"f{n}", Position(n + 1, n)))
-    data = bytearray(path.read_bytes())
-    start = header + at % (len(data) - header)
-    data[start : start + len(noise)] = noise[: len(data) - start]
-    path.write_bytes(bytes(data))
-    with Journal(path) as journal:
-        held = [journal.position(f"f{n}") for n in range(10)]
-    lost = [n for n in range(10) if held[n] != Position(n + 1, n)]
-    assert all(held[n] == Position() for n in lost)
-    assert lost == list(range(lost[0], lost[-1] + 1)) if lost else True
-    assert len(lost) <= 2
-
-
-def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "Patient.ndjson"
-    path.write_bytes(patient(1))
-    with pytest.raises(JournalError, match="not the journal"):
-        Journal(path)
-    assert path.read_bytes() == patient(1)
-
-
-def test_two_loads_cannot_share_a_journal(tmp_path: Path) -> None:
-    with Journal(tmp_path / "journal"), pytest.raises(JournalError, match="another load"):
-        Journal(tmp_path / "journal")
-    Journal(tmp_path / "journal").close()
-
-
-def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "journal"
-    real = os.pwrite
-
-    def full(file: int, data: bytes, offset: int) -> int:
-        real(file, data[:5], offset)
-        raise OSError(28, "No space left on device")
-
-    with Journal(path) as journal:
-        journal.done(Step("a", Position(1, 1)))
-        size = path.stat().st_size
-        monkeypatch.setattr(os, "pwrite", full)
-        with pytest.raises(OSError, match="No space"):
-            journal.done(Step("b", Position(2, 2)))
-        monkeypatch.setattr(os, "pwrite", real)
-        assert path.stat().st_size == size
-        assert journal.position("b") == Position()
-        journal.done(Step("c", Position(3, 3)))
-    with Journal(path) as journal:
-        assert [journal.position(f) for f in "abc"] == [Position(1, 1), Position(), Position(3, 3)]
+# Positions
 
 
 def test_a_changed_file_is_read_from_its_start(place: Callable[[str, bytes], Path]) -> None:
     path = place("x.ndjson", patient(1) + b"\n")
-    with Journal(path.with_name("journal")) as journal:
-        for unit in units(path, journal=journal):
-            journal.done(unit)
-        assert not units(path, journal=journal)
-        path.write_bytes(patient(1) + b"\n" + patient(2) + b"\n")
-        assert len(items(units(path, journal=journal))) == 2
-
-
-def test_the_journal_does_not_name_files(tmp_path: Path) -> None:
-    path = tmp_path / "Meier_Anna.json"
-    path.write_bytes(patient(1))
-    state = tmp_path / "journal"
-    with Journal(state) as journal:
-        for unit in units(path, journal=journal):
-            journal.done(unit)
-    assert b"Meier" not in state.read_bytes()
-    assert state.stat().st_mode & 0o077 == 0
+    positions: Positions = {}
+    keep(positions, *batches(path))
+    assert not batches(path, positions=positions)
+    path.write_bytes(patient(1) + b"\n" + patient(2) + b"\n")
+    assert len(documents(batches(path, positions=positions))) == 2
 
 
 def test_a_plan_counts_what_remains(place: Callable[[str, bytes], Path]) -> None:
     first, second = place("a.json", patient(1)), place("b.json", patient(22))
-    with Journal(first.with_name("journal")) as journal:
-        journal.done(units(first)[0])
-        plan = find([first, second], journal)
+    positions: Positions = {}
+    keep(positions, batches(first)[0])
+    plan = find([first, second], positions)
     assert (plan.done, plan.size) == (1, len(patient(22)))
-    assert isinstance(plan, Plan)
+    assert isinstance(plan, LoadPlan)
     assert isinstance(plan.files[0], SourceFile)
 
 
@@ -622,13 +525,15 @@ def test_a_synthea_export_reads_whole_and_in_order() -> None:
     names = [file.path.name for file in plan.files]
     assert names[0].startswith("0-hospital")
     assert names[1].startswith("0-practitioner")
-    some = Plan(plan.files if SCALE > 1 else plan.files[:6], (), 0)
+    some = LoadPlan(plan.files if SCALE > 1 else plan.files[:6], (), 0)
     brought: set[str] = set()
-    for unit in read(some):
-        assert not unit.faults
-        assert unit.end.whole
-        assert {item.full_url for item in unit.items} == {f"urn:uuid:{item.id}" for item in unit.items}
-        if unit.bundle == "transaction":
+    for batch in read(some):
+        assert not batch.faults
+        assert batch.end.finished
+        assert {document.full_url for document in batch.documents} == {
+            f"urn:uuid:{document.id}" for document in batch.documents
+        }
+        if batch.bundle == "transaction":
             assert {"Practitioner", "Organization"} <= brought
-        brought |= {item.type for item in unit.items}
-        assert all(json.loads(item.body)["resourceType"] == item.type for item in unit.items)
+        brought |= {document.type for document in batch.documents}
+        assert all(json.loads(document.body)["resourceType"] == document.type for document in batch.documents)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from exchange.runtime.progress import Work
+from exchange.runtime.progress import TrackedWork
 
 
 class Clock:
@@ -28,8 +28,8 @@ def plain() -> tuple[Console, io.StringIO]:
     return Console(file=out, width=200), out
 
 
-def work(console: Console, clock: Clock, total: float = 100) -> Work:
-    return Work("Loading", total=total, go_on="run it again to go on", console=console, clock=clock)
+def work(console: Console, clock: Clock, total: float = 100) -> TrackedWork:
+    return TrackedWork("Loading", total=total, go_on="run it again to go on", console=console, clock=clock)
 
 
 def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left() -> None:

@@ -12,103 +12,146 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from exchange.errors import ThrottledError, TooCostlyError
 from exchange.runtime.metrics import IN_USE_BYTES, REFUSALS
-from exchange.runtime.quota import COPIES, FREE, LOOK, PAGE, Budget, Share, current, smallest
+from exchange.runtime.quota import (
+    COPIES_IN_MEMORY,
+    FETCH_LIMIT,
+    FREE_BYTES,
+    PAGE_LIMIT,
+    MemoryQuota,
+    NoQuotaError,
+    Reservation,
+    UnboundedQuota,
+    current,
+    minimum_limit,
+)
 
-LIMIT, RESERVE = 8 * FREE, 3 * FREE
-SIZES = st.one_of(st.integers(0, 3 * FREE), st.sampled_from([FREE // COPIES, FREE // COPIES + 1, LIMIT]))
+LIMIT, HEADROOM = 8 * FREE_BYTES, 3 * FREE_BYTES
+SIZES = st.one_of(
+    st.integers(0, 3 * FREE_BYTES),
+    st.sampled_from([FREE_BYTES // COPIES_IN_MEMORY, FREE_BYTES // COPIES_IN_MEMORY + 1, LIMIT]),
+)
 
 
 def test_the_first_part_of_a_request_is_free_however_much_others_hold():
-    budget = Budget(FREE)
-    with Share(budget) as large, Share(budget) as small:
-        large.take(FREE)
-        assert budget.used == FREE
-        small.take(FREE // COPIES)
-        assert budget.used == FREE
+    quota = MemoryQuota(FREE_BYTES)
+    with Reservation(quota) as large, Reservation(quota) as small:
+        large.reserve(FREE_BYTES)
+        assert quota.used == FREE_BYTES
+        small.reserve(FREE_BYTES // COPIES_IN_MEMORY)
+        assert quota.used == FREE_BYTES
         with pytest.raises(ThrottledError):
-            small.take(1)
-        assert small.held == FREE
-    assert budget.used == 0
+            small.reserve(1)
+        assert small.held == FREE_BYTES
+    assert quota.used == 0
 
 
 def test_what_could_never_be_had_is_too_costly_and_not_to_be_tried_again():
-    budget = Budget(FREE)
-    with Share(budget) as share:
+    quota = MemoryQuota(FREE_BYTES)
+    with Reservation(quota) as reservation:
         with pytest.raises(TooCostlyError):
-            share.take(FREE + 1)
-        share.take(FREE)
-    assert budget.used == 0
+            reservation.reserve(FREE_BYTES + 1)
+        reservation.reserve(FREE_BYTES)
+    assert quota.used == 0
 
 
-def test_a_request_finds_its_own_share_and_work_outside_of_requests_is_not_bounded():
-    budget = Budget(FREE)
-    current().take(10 * FREE)
-    with Share(budget) as outer:
+def test_a_request_finds_its_own_reservation():
+    quota = MemoryQuota(FREE_BYTES)
+    with Reservation(quota) as outer:
         assert current() is outer
-        with Share(budget) as inner:
+        with Reservation(quota) as inner:
             assert current() is inner
         assert current() is outer
-    assert budget.used == 0
+    assert quota.used == 0
     assert current().held == 0
 
 
+@pytest.mark.parametrize("size", [0, 1, FREE_BYTES])
+def test_outside_of_requests_nothing_can_be_reserved(size: int):
+    with pytest.raises(NoQuotaError):
+        current().reserve(size)
+    with current().temporarily():
+        current().hold(0)
+    assert current().held == 0
+
+
+def test_work_with_a_named_quota_is_not_bounded():
+    with Reservation(UnboundedQuota("start-up")):
+        current().reserve(1 << 40)
+        with current().temporarily():
+            current().reserve(1)
+        assert current().held == COPIES_IN_MEMORY << 40
+    with pytest.raises(NoQuotaError):
+        current().reserve(0)
+
+
+async def test_a_quota_reaches_the_tasks_that_are_started_within_it_and_no_others():
+    async def reserve() -> None:
+        current().reserve(1)
+
+    outside = asyncio.get_running_loop().create_task(reserve())
+    with Reservation(UnboundedQuota("start-up")):
+        await asyncio.create_task(reserve())
+    with pytest.raises(NoQuotaError):
+        await outside
+
+
 def test_nothing_is_taken_for_a_request_that_has_ended():
-    budget = Budget(LIMIT)
-    with Share(budget) as share:
-        share.take(FREE)
+    quota = MemoryQuota(LIMIT)
+    with Reservation(quota) as reservation:
+        reservation.reserve(FREE_BYTES)
     with pytest.raises(ThrottledError):
-        share.take(1)
-    assert budget.used == 0
+        reservation.reserve(1)
+    assert quota.used == 0
 
 
 def test_what_passes_is_given_back_also_when_it_fails():
-    budget = Budget(LIMIT)
-    with Share(budget) as share:
-        share.take(FREE)
-        before = budget.used
-        with share.passing():
-            share.take(FREE)
-        assert budget.used == before
+    quota = MemoryQuota(LIMIT)
+    with Reservation(quota) as reservation:
+        reservation.reserve(FREE_BYTES)
+        before = quota.used
+        with reservation.temporarily():
+            reservation.reserve(FREE_BYTES)
+        assert quota.used == before
 
         def fail() -> None:
-            with share.passing():
-                share.take(FREE)
-                share.take(LIMIT)
+            with reservation.temporarily():
+                reservation.reserve(FREE_BYTES)
+                reservation.reserve(LIMIT)
 
         with pytest.raises(TooCostlyError):
             fail()
-        assert budget.used == before
+        assert quota.used == before
 
 
 async def test_a_cancelled_request_gives_its_share_back():
-    budget = Budget(LIMIT)
+    quota = MemoryQuota(LIMIT)
     holds = asyncio.Event()
 
     async def request() -> None:
-        with Share(budget):
-            current().take(FREE)
+        with Reservation(quota):
+            current().reserve(FREE_BYTES)
             holds.set()
             await asyncio.Event().wait()
 
     task = asyncio.create_task(request())
     await holds.wait()
-    assert budget.used == FREE
+    assert quota.used == FREE_BYTES
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert budget.used == 0
+    assert quota.used == 0
 
 
 def test_threads_never_hold_more_than_the_limit():
-    budget, most = Budget(LIMIT), []
+    quota, most = MemoryQuota(LIMIT), []
 
     def work() -> None:
         for _ in range(300):
-            with Share(budget) as share:
+            with Reservation(quota) as reservation:
                 try:
                     for _ in range(4):
-                        share.take(FREE)
-                        most.append(budget.used)
+                        reservation.reserve(FREE_BYTES)
+                        most.append(quota.used)
                 except ThrottledError:
                     pass
 
@@ -118,92 +161,92 @@ def test_threads_never_hold_more_than_the_limit():
     for thread in threads:
         thread.join()
     assert max(most) <= LIMIT
-    assert budget.used == 0
+    assert quota.used == 0
 
 
 def test_metrics_tell_what_is_in_use_and_how_often_it_was_refused():
     def told() -> tuple[float, float]:
         return IN_USE_BYTES._value.get(), REFUSALS._value.get()
 
-    budget = Budget(2 * FREE)
+    quota = MemoryQuota(2 * FREE_BYTES)
     used, refused = told()
-    with Share(budget) as share, Share(budget) as other:
-        share.take(FREE)
-        assert told() == (used + FREE, refused)
+    with Reservation(quota) as reservation, Reservation(quota) as other:
+        reservation.reserve(FREE_BYTES)
+        assert told() == (used + FREE_BYTES, refused)
         with pytest.raises(ThrottledError):
-            other.take(FREE + FREE // COPIES)
+            other.reserve(FREE_BYTES + FREE_BYTES // COPIES_IN_MEMORY)
     assert told() == (used, refused + 1)
 
 
 @given(st.integers(1024, 2**30))
 def test_the_smallest_limit_lets_one_request_fill_a_page(body_limit: int):
-    with Share(Budget(smallest(body_limit))) as share:
-        share.hold(COPIES * max(PAGE, body_limit))
-        share.take(LOOK)
-        share.take(body_limit)
+    with Reservation(MemoryQuota(minimum_limit(body_limit))) as reservation:
+        reservation.hold(COPIES_IN_MEMORY * max(PAGE_LIMIT, body_limit))
+        reservation.reserve(FETCH_LIMIT)
+        reservation.reserve(body_limit)
 
 
 @given(st.data())
 def test_of_requests_that_grow_together_one_always_gets_all_it_needs(data: st.DataObject):
-    budget = Budget(LIMIT, reserve=RESERVE)
-    growing = [Share(budget) for _ in range(data.draw(st.integers(1, 6)))]
+    quota = MemoryQuota(LIMIT, headroom=HEADROOM)
+    growing = [Reservation(quota) for _ in range(data.draw(st.integers(1, 6)))]
     whole = 0
     while growing:
-        share = data.draw(st.sampled_from(growing))
+        reservation = data.draw(st.sampled_from(growing))
         try:
-            share.take(FREE // 2)
+            reservation.reserve(FREE_BYTES // 2)
         except ThrottledError:
             done = True
         else:
-            done = share.beyond >= RESERVE
+            done = reservation.beyond_free >= HEADROOM
             whole += done
         if done:
-            growing.remove(share)
-            share.__exit__(None, None, None)
+            growing.remove(reservation)
+            reservation.__exit__(None, None, None)
     assert whole
-    assert budget.used == 0
+    assert quota.used == 0
 
 
 class Requests(RuleBasedStateMachine):
     """Any number of requests that take, give back, and end, in any order."""
 
-    shares = Bundle("shares")
+    reservations = Bundle("reservations")
 
     def __init__(self) -> None:
         super().__init__()
-        self.budget = Budget(LIMIT, reserve=RESERVE)
-        self.open: list[Share] = []
+        self.quota = MemoryQuota(LIMIT, headroom=HEADROOM)
+        self.open: list[Reservation] = []
 
-    @rule(target=shares)
-    def begin(self) -> Share:
-        share = Share(self.budget)
-        self.open.append(share)
-        return share
+    @rule(target=reservations)
+    def begin(self) -> Reservation:
+        reservation = Reservation(self.quota)
+        self.open.append(reservation)
+        return reservation
 
-    @rule(share=shares, size=SIZES)
-    def take(self, share: Share, size: int) -> None:
-        before, used = share.held, self.budget.used
+    @rule(reservation=reservations, size=SIZES)
+    def reserve(self, reservation: Reservation, size: int) -> None:
+        before, used = reservation.held, self.quota.used
         try:
-            share.take(size)
+            reservation.reserve(size)
         except (ThrottledError, TooCostlyError):
-            assert (share.held, self.budget.used) == (before, used)
-            after = max(0, before + COPIES * size - FREE)
-            assert used - share.beyond + after > LIMIT - RESERVE
+            assert (reservation.held, self.quota.used) == (before, used)
+            after = max(0, before + COPIES_IN_MEMORY * size - FREE_BYTES)
+            assert used - reservation.beyond_free + after > LIMIT - HEADROOM
         else:
-            assert share.held == before + COPIES * size
+            assert reservation.held == before + COPIES_IN_MEMORY * size
 
-    @rule(share=shares, part=st.floats(0, 1))
-    def give_back(self, share: Share, part: float) -> None:
-        share.hold(int(share.held * part))
+    @rule(reservation=reservations, part=st.floats(0, 1))
+    def give_back(self, reservation: Reservation, part: float) -> None:
+        reservation.hold(int(reservation.held * part))
 
-    @rule(share=consumes(shares))
-    def end(self, share: Share) -> None:
-        share.__exit__(None, None, None)
-        self.open.remove(share)
+    @rule(reservation=consumes(reservations))
+    def end(self, reservation: Reservation) -> None:
+        reservation.__exit__(None, None, None)
+        self.open.remove(reservation)
 
     @invariant()
     def the_sum_is_that_of_the_shares_and_never_above_the_limit(self) -> None:
-        assert self.budget.used == sum(share.beyond for share in self.open) <= LIMIT
+        assert self.quota.used == sum(reservation.beyond_free for reservation in self.open) <= LIMIT
 
 
 TestRequests = Requests.TestCase

@@ -21,6 +21,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
 from exchange.node.open import Node, open_node
 from exchange.node.settings import NodeSettings
+from exchange.runtime.quota import Reservation, UnboundedQuota
 
 CITY = Member("CityMSP", "City", "city")
 LAKE = Member("LakeMSP", "Lake Clinic", "lake-clinic")
@@ -56,7 +57,8 @@ def client(organization: str) -> Client:
 
 
 async def stored(node: Node, organization: str) -> bool:
-    found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
+    with Reservation(UnboundedQuota("test")):
+        found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
     return organization.encode() in found.body
 
 
@@ -71,7 +73,8 @@ async def put(node: Node, resource: dict[str, object]) -> None:
     body = msgspec.json.encode(resource)
     kind, name = str(resource["resourceType"]), str(resource["id"])
     writing = node.gateway.writing
-    prepared = await writing.prepare(node.system("test"), body, resource_type=kind, logical_id=name)
+    right = node.gateway.rights.grant(node.system("test"), kind)
+    prepared = await writing.prepare(right, body, logical_id=name)
     await writing.write([prepared])
 
 
@@ -95,7 +98,8 @@ async def test_an_organization_that_is_stored_stays_as_it_is(node: Node) -> None
     edited = {"resourceType": "Organization", "id": "lake-clinic", "name": "Lake Clinic, renamed"}
     await put(node, edited)
     await node.membership.introduce()
-    found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
+    with Reservation(UnboundedQuota("test")):
+        found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
     assert b"renamed" in found.body
 
 

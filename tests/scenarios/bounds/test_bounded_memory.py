@@ -18,14 +18,14 @@ import pytest
 from exchange.api.app import create_app
 from exchange.auth.principal import Member
 from exchange.node.open import Node
-from exchange.runtime.quota import Budget, Share
-from exchange.services.records import read, search
+from exchange.runtime.quota import MemoryQuota, Reservation
+from exchange.services.records import history, search
 from exchange.store.records import documents
 from tests.support.scenarios.scenario_site import CITY, LAKE, Loop, Site, copied, is_outcome, opened
 
 MIB = 1 << 20
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
-LIMIT, RESERVE, SIZE, RECORDS, CLIENTS = 24 * MIB, 16 * MIB, MIB, 6, int(12 * SCALE)
+LIMIT, HEADROOM, SIZE, RECORDS, CLIENTS = 24 * MIB, 16 * MIB, MIB, 6, int(12 * SCALE)
 LARGE = f"DocumentReference?_count={RECORDS}"
 
 
@@ -42,15 +42,15 @@ def document(size: int = SIZE, **others: Any) -> dict[str, Any]:
     } | others
 
 
-class Watched(Budget):
-    """A budget that keeps the most that was held."""
+class Watched(MemoryQuota):
+    """A quota that keeps the most that was held."""
 
-    def __init__(self, limit: int, *, reserve: int) -> None:
-        super().__init__(limit, reserve=reserve)
+    def __init__(self, limit: int, *, headroom: int) -> None:
+        super().__init__(limit, headroom=headroom)
         self.most = 0
 
-    def charge(self, share: Share, held: int) -> None:
-        super().charge(share, held)
+    def charge(self, reservation: Reservation, held: int) -> None:
+        super().charge(reservation, held)
         self.most = max(self.most, self.used)
 
 
@@ -58,9 +58,9 @@ class Asking:
     """Requests to one application, many at a time, in the loop that the node lives on."""
 
     def __init__(self, site: Site, node: Node, loop: Loop, *, limit: int) -> None:
-        self.site, self.budget = site, Watched(limit, reserve=min(limit, RESERVE))
+        self.site, self.quota = site, Watched(limit, headroom=min(limit, HEADROOM))
         self._node, self._loop = node, loop
-        self._app = create_app(replace(node.gateway, budget=self.budget), body_limit=node.settings.body_limit)
+        self._app = create_app(replace(node.gateway, quota=self.quota), body_limit=node.settings.body_limit)
 
     def under(self, limit: int) -> Asking:
         """Return a gateway of the same node under another limit."""
@@ -89,7 +89,7 @@ def asking(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[As
             assert site.city.post("DocumentReference", document()).status_code == 201
         patch.setattr(documents, "MOST_READ", 2 * MIB)
         patch.setattr(search, "MOST_BYTES", 4 * MIB)
-        patch.setattr(read, "MOST_BYTES", 4 * MIB)
+        patch.setattr(history, "MOST_BYTES", 4 * MIB)
         yield Asking(site, node, loop, limit=LIMIT)
 
 
@@ -107,11 +107,11 @@ def test_large_searches_are_served_or_refused_and_small_reads_go_on(asking: Aski
             assert int(answer.headers["Retry-After"]) > 0
         else:
             assert len(answer.content) > 3 * MIB
-    assert LIMIT // 2 < asking.budget.most <= LIMIT
-    assert asking.budget.used == 0
+    assert LIMIT // 2 < asking.quota.most <= LIMIT
+    assert asking.quota.used == 0
     [after] = asking.all(large[0])
     assert after.status_code == 200
-    assert asking.budget.used == 0
+    assert asking.quota.used == 0
 
 
 def test_large_bodies_are_stored_or_refused_before_they_are_read(asking: Asking):
@@ -126,7 +126,7 @@ def test_large_bodies_are_stored_or_refused_before_they_are_read(asking: Asking)
             assert answer.headers["Retry-After"]
     after = asking.all(("GET", "DocumentReference?_summary=count", b""))[0].json()["total"]
     assert after == before + statuses[201]
-    assert asking.budget.used == 0
+    assert asking.quota.used == 0
 
 
 def test_large_records_are_read_whole_within_the_bound(asking: Asking):
@@ -137,7 +137,7 @@ def test_large_records_are_read_whole_within_the_bound(asking: Asking):
     assert all(answer.json() == stored for answer in answers if answer.status_code == 200)
     [history] = asking.all(("GET", f"{place}/_history", b""))
     assert history.json()["entry"][0]["resource"] == stored
-    assert asking.budget.used == 0
+    assert asking.quota.used == 0
 
 
 def test_who_may_not_see_a_large_record_is_not_told_that_there_was_no_room_for_it(asking: Asking):

@@ -11,8 +11,8 @@ import pytest
 from exchange.auth.principal import Kind, Principal
 from exchange.fhir import code_systems, references
 from exchange.services.records import transaction
+from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import Writing
-from exchange.services.records.transaction import Bundles
 from tests.support.scenarios.scenario_site import (
     CITY,
     LAKE,
@@ -85,10 +85,10 @@ def test_a_patients_conditional_create_keeps_nobody_else_waiting():
         return Principal(kind, "client", CITY.msp_id, "TREAT", (), "0" * 64, user="", patient=patient)
 
     async def both() -> None:
-        served = Bundles(base="http://x", writing=None, searching=None)  # type: ignore[arg-type] - not called
-        async with served.one_at_a_time(principal(Kind.PATIENT, "1"), ["Consent"]):
+        served = Conditions(base="http://x", searching=None)  # type: ignore[arg-type] - not called
+        async with served.lock(principal(Kind.PATIENT, "1"), ["Consent"]):
             for other in (principal(Kind.SYSTEM), principal(Kind.PATIENT, "2")):
-                async with asyncio.timeout(5), served.one_at_a_time(other, ["Consent"]):
+                async with asyncio.timeout(5), served.lock(other, ["Consent"]):
                     pass
 
     in_thread(both())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exchange.services.records import read, search
+from exchange.services.records import history, search
 from exchange.store.records import documents
 from tests.support.scenarios.scenario_site import LAKE, Caller, Site, consent, is_outcome
 
@@ -172,7 +172,7 @@ def test_a_history_ends_where_its_versions_are_large_and_links_to_the_next(
     for value in range(7):
         body = {**stored, "valueQuantity": {"value": value}}
         assert site.city.put(f"Observation/{stored['id']}", body).status_code == 200
-    monkeypatch.setattr(read, "MOST_BYTES", bytes_)
+    monkeypatch.setattr(history, "MOST_BYTES", bytes_)
     monkeypatch.setattr(documents, "MOST_READ", most_read)
     found = pages(site.city, f"Observation/{stored['id']}/_history?_count=5")
     versions = [[entry["resource"]["meta"]["versionId"] for entry in page.get("entry", [])] for page in found]

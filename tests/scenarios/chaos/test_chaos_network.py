@@ -185,5 +185,5 @@ def test_nothing_is_lost_or_released_unlogged_whatever_process_fails(
             assert held is None or len(held) == 1
         else:
             assert not held, f"seed {SEED}: an acknowledged revocation is not on the channel"
-    assert witness.unfiled() == 0
+    assert witness.not_published() == 0
     assert verify(served.demo.folder) == (0, [])

@@ -150,7 +150,6 @@ def live(site: Site, exposed: Exposed) -> None:
 
 def test_no_file_of_the_node_and_no_word_of_a_load_holds_one(exposed: Exposed) -> None:
     assert any(name.startswith("records.db-wal") for name in exposed.files)
-    assert any(name.startswith("load.journal") for name in exposed.files)
     for name, data in exposed.files.items():
         assert sightings(data) == [], name
 

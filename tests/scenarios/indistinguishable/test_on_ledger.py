@@ -90,7 +90,7 @@ def test_with_the_patients_secret_every_entry_about_the_patient_is_found(
             (record.tx, record.n)
             for record in everything
             if record.pair == secret.pair(record.recipient)
-            or secret.is_attempt(record.pair, record.recipient)
+            or secret.is_one_time_pseudonym(record.pair, record.recipient)
         }
         about = [answer for answer in refused if any(one in str(answer.url) for one in (patient, *records))]
         assert {(entries_of(witness, answer)[0].tx, 0) for answer in about} <= found
@@ -106,7 +106,8 @@ def test_every_entry_belongs_to_somebody(site: Site, refused: list[Any]):
     for entries in witness.entries.values():
         for record in entries:
             assert record.pair in names or any(
-                secret.is_attempt(record.pair, record.recipient) for secret in witness.secrets.values()
+                secret.is_one_time_pseudonym(record.pair, record.recipient)
+                for secret in witness.secrets.values()
             )
 
 

@@ -482,7 +482,7 @@ def test_rebuilding_that_lost_its_lock_does_not_take_the_place_of_a_log_that_wen
 
 @ON_POSTGRESQL
 def test_a_verify_under_way_is_not_shown_two_logs(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_PATIENCE", "50ms")
+    monkeypatch.setattr(store, "_LOCK_TIMEOUT", "50ms")
     before = node.content()
     assert isinstance(node.log, Schema)
     with psycopg.connect(node.log.url, options=f"-c search_path={node.log.name}") as reader:

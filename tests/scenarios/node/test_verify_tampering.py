@@ -165,8 +165,8 @@ OLDEST = "DELETE FROM {0} WHERE rowid = (SELECT min(rowid) FROM {0})"
         ("records", OLDEST.format("subjects")),
         ("records", "DELETE FROM search_tokens WHERE sequence = (SELECT max(sequence) FROM search_tokens)"),
         ("records", "DELETE FROM pairs"),
-        ("records", "DELETE FROM drafts"),
-        ("records", "DELETE FROM notes"),
+        ("records", "DELETE FROM compiled_consents"),
+        ("records", "DELETE FROM requested_consents"),
         ("log", OLDEST.format("entries")),
         ("log", "DELETE FROM entries WHERE sequence = (SELECT max(sequence) FROM entries)"),
         ("log", "DELETE FROM checkpoints"),
@@ -201,7 +201,7 @@ def test_an_older_state_of_consents_is_found(small: Demo, tmp_path: Path) -> Non
     folder = NodeFolder(tmp_path / "node")
     db = sqlite3.connect(folder.records)
     with db:
-        for table in ("pairs", "notes"):
+        for table in ("pairs", "requested_consents"):
             assert db.execute(f"DELETE FROM {table} WHERE recipient = ?", (LAKE.msp_id,)).rowcount > 0
     db.close()
     assert any("no row says whose it is" in found for found in findings(folder))

@@ -45,7 +45,7 @@ def demo(new_node: Callable[[], Demo]) -> Demo:
 def site(demo: Demo, people: tuple[Participant, ...]) -> Iterator[Site]:
     """The node, which waits for no lock for long; nothing may be wrong with it when all is over."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postgres, "_PATIENCE", "300ms")
+        patch.setattr(postgres, "_LOCK_TIMEOUT", "300ms")
         with opened(demo) as (http, _, _):
             yield Site(demo, http, people)
     assert findings(demo.folder) == []
@@ -175,7 +175,7 @@ def test_nothing_is_released_while_the_log_takes_no_details(
     assert seen(site, patient).json()["entry"]
 
 
-@pytest.mark.parametrize("table", ["documents", "drafts", "filings", "notes"])
+@pytest.mark.parametrize("table", ["documents", "compiled_consents", "outbox", "requested_consents"])
 def test_a_revocation_that_the_server_refuses_holds_once_it_was_acknowledged(
     site: Site, patient: str, connection: psycopg.Connection[Any], table: str
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
 from exchange.store.engine import postgres
-from exchange.store.engine.timeout import PatientConnection
+from exchange.store.engine.timeout import TimeoutConnection
 from tests.support.postgres_server import Server
 from tests.support.scenarios.ledger_reader import findings
 from tests.support.scenarios.scenario_site import (
@@ -30,7 +30,7 @@ from tests.support.scenarios.scenario_site import (
 )
 
 LEDGERS = (POSTGRESQL,)
-PATIENCE = 1.0
+TIMEOUT = 1.0
 CONNECTING = 2.0  # libpq waits no shorter
 
 
@@ -39,7 +39,7 @@ def site(new_node: Callable[[], Demo], people: tuple[Participant, ...]) -> Itera
     """The node, which waits for no answer for long; nothing may be wrong with it when all is over."""
     demo = new_node()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PatientConnection, "PATIENCE", PATIENCE)
+        patch.setattr(TimeoutConnection, "TIMEOUT", TIMEOUT)
         patch.setitem(postgres._CONNECTION, "connect_timeout", str(int(CONNECTING)))
         with opened(demo) as (http, _, _):
             yield Site(demo, http, people)
@@ -93,7 +93,7 @@ def test_requests_are_refused_in_time_and_served_again_when_the_server_goes_on(
             with ThreadPoolExecutor(4 * len(calls)) as pool:
                 answers = list(pool.map(lambda call: call(), calls * 4))
             assert all(is_refused(answer) for answer in answers)
-            assert time.monotonic() - began < 4 * (PATIENCE + CONNECTING)
+            assert time.monotonic() - began < 4 * (TIMEOUT + CONNECTING)
     for call in calls:
         assert once_it_goes_on(call).status_code in {200, 201}
 
@@ -114,7 +114,7 @@ def test_a_write_that_was_refused_is_there_whole_or_not_at_all(
     for _ in range(3):
         time.sleep(0.15)
         with postgres.frozen():
-            time.sleep(PATIENCE * 1.2)
+            time.sleep(TIMEOUT * 1.2)
     for writer in writers:
         writer.join(60)
     assert set(told.values()) <= {200, 201, 503}
@@ -145,7 +145,7 @@ def test_a_revocation_that_was_refused_is_kept_or_not_and_holds_once_it_was_ackn
 def test_a_gateway_ends_although_its_server_is_frozen(
     new_node: Callable[[], Demo], postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PatientConnection, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(TimeoutConnection, "TIMEOUT", TIMEOUT)
     demo = new_node()
     with ExitStack() as frozen:
         with opened(demo):

@@ -34,7 +34,7 @@ TAMPERED = (
     ("consentry_records", "search_tokens", "token"),
     ("consentry_records", "subjects", "wrapped"),
     ("consentry_records", "pairs", "pair"),
-    ("consentry_records", "drafts", "sealed"),
+    ("consentry_records", "compiled_consents", "sealed"),
     ("consentry_records", "clients", "scopes"),
     ("consentry_log", "entries", "outcome"),
     ("consentry_log", "entries", "record"),
@@ -101,7 +101,7 @@ def test_verify_names_a_changed_value(
 
 
 @pytest.mark.parametrize(
-    "table", ["consentry_records.documents", "consentry_records.notes", "consentry_log.entries"]
+    "table", ["consentry_records.documents", "consentry_records.requested_consents", "consentry_log.entries"]
 )
 def test_verify_misses_rows_that_are_gone(
     rest: Demo, connection: psycopg.Connection[Any], table: str

@@ -164,7 +164,7 @@ class Crowd:
         for patient, recipient, tx in self.promises.releases:
             pair = witness.pair(patient, recipient)
             assert any(entry.pair == pair and entry.outcome == "permit" for entry in witness.entries[tx])
-        assert witness.unfiled() == 0
+        assert witness.not_published() == 0
 
 
 def settle(person: Person, site: Site) -> None:

@@ -32,7 +32,7 @@ from exchange.node.keys import NodeKeys
 from exchange.node.parts import open_vault
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records import subjects
+from exchange.store.records import outbox, subjects
 from exchange.store.records.tables import metadata
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
@@ -110,10 +110,10 @@ class Witness:
         finally:
             database.close()
 
-    def unfiled(self) -> int:
+    def not_published(self) -> int:
         """Count the consent changes that wait in the outbox."""
         with self.open_records() as connection:
-            return len(subjects.unfiled(connection, 1000))
+            return outbox.count(connection, subjects.CONSENTS)
 
 
 Writes = list[tuple[bytes, bytes]]

@@ -1,7 +1,7 @@
 """Token parameters: a code or identifier, alone or within its system (search.html#token).
 
-The first letter of a term says how case is treated and the sign after it what the term holds: `=` a code,
-`|` a system with a code, `-` a code that has no system, `*` a system alone.
+The first letter of a term tells how case is treated, and the sign after it the content of the term: `=` a
+code, `|` a system with a code, `-` a code that has no system, `*` a system alone.
 
 - `F`, folded: Coding, ContactPoint and string. R4 leaves the case of codes in doubt and then asks for the
   wider match. Phone numbers lose their separators.
@@ -30,7 +30,7 @@ def _contact(value: str) -> str:
 
 
 def texts(datatype: str, value: Any) -> Iterator[str]:
-    """The terms of one value."""
+    """Yield the terms of one value."""
     if datatype == "Coding":
         yield from _scoped("F", value.get("system"), value.get("code"))
     elif datatype == "Identifier":
@@ -58,7 +58,7 @@ def _scoped(mark: str, system: str | None, code: str | None) -> Iterator[str]:
 
 
 def lookups(parts: Sequence[str], leaves: Iterable[Leaf]) -> Iterator[str]:
-    """The terms that find a search value in `leaves`; `parts` are its one or two sides of the `|`.
+    """Yield the terms that find a search value in `leaves`; `parts` are its one or two sides of the `|`.
 
     Raises:
         ValueFormError: the form has no meaning for these elements.

@@ -6,13 +6,13 @@ its first moment (`2024-05-17`). A value has a term for each node on its way dow
 
 - `~node` it lies within the node; `=node` it is the node, and the way ends. A day costs three terms
   (year, month, day), a second five.
-- where its two ends part, each goes on alone: `<node` and `>node` for a node its first or last moment
+- where its two ends part, each goes on alone: `<node` and `>node` for a node that its first or last moment
   lies in, `[node` and `]node` where that moment is the node's own first or last, and the way ends.
 - `<open` and `>open` for an end that is not known.
 
 So each way is as short as the value's precision allows, and each comparison of R4 asks for one end only,
-but for those noted in `lookups`. Of the levels down to the month, `~` `<` `>` stand beside the ending
-term rather than being replaced by it: such values are rare, and the long unions of years get shorter.
+but for those noted in `lookups`. Down to the level of months, `~` `<` `>` stand beside the ending term and
+are not replaced by it: such values are rare, and the long unions of years get shorter.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _COARSE = 7
 """Names of this length or less are months, years, centuries and eras."""
 _EXACT = 23
 _SPANS = {"Period", "Timing"}
-_REMEMBERED = 2_000
-"""Values whose terms are kept, about 1 KiB each."""
+_CACHE_SIZE = 2_000
+"""Number of values with cached terms, about 1 KiB each."""
 
 
 def texts(datatype: str, value: Any) -> tuple[str, ...]:
-    """The terms of one value.
+    """Return the terms of one value.
 
     Raises:
-        ValueError: it is no date of this datatype.
+        ValueError: the value is no date of this datatype.
     """
     if datatype == "Period":
         return _of_period(value.get("start"), value.get("end"))
@@ -50,14 +50,14 @@ def texts(datatype: str, value: Any) -> tuple[str, ...]:
     return _of_moment(datatype, value)
 
 
-# What happens at one time is written down many times: results of a panel, an encounter and all of its parts.
-@lru_cache(maxsize=_REMEMBERED)
+# One time is recorded many times: by the results of a panel, by an encounter and all of its parts.
+@lru_cache(maxsize=_CACHE_SIZE)
 def _of_moment(datatype: str, value: str) -> tuple[str, ...]:
     ends = intervals.covered(datatype, value)
     return () if ends is None else tuple(_between(*ends))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_SIZE)
 def _of_period(start: str | None, end: str | None) -> tuple[str, ...]:
     ends = intervals.covered("Period", {"start": start, "end": end})
     return () if ends is None else tuple(_between(*ends))
@@ -96,7 +96,7 @@ def _descend(
 
 
 def _way(moment: str) -> tuple[str, ...]:
-    """The nodes that `moment` lies in, from the top."""
+    """Return the nodes that `moment` lies in, from the top."""
     nodes = (moment[:4], moment[:7], moment[:10], _five_minutes(moment), moment[:19], moment)
     if FIRST_YEAR <= int(moment[:4]) <= LAST_YEAR:
         return nodes
@@ -161,7 +161,7 @@ def _below(node: str) -> Iterator[str]:
 class _Cover:
     """The terms of all values whose first (or, `at_end`, last) moment lies between two moments.
 
-    `marks` says which terms can occur: those of undivided values, and those of divided ones.
+    `undivided` and `divided` tell the kinds of values, and so of terms, that can occur.
     """
 
     def __init__(self, start: str, end: str, *, at_end: bool, undivided: bool, divided: bool) -> None:
@@ -179,19 +179,19 @@ class _Cover:
             start, end = _start(node), _end(node)
             if end < self._start or start > self._end:
                 continue
-            whole = self._start <= start and end <= self._end
-            if whole and len(node) < _EXACT:
+            inside = self._start <= start and end <= self._end
+            if inside and len(node) < _EXACT:
                 self.found += [mark + node for mark in self._ways]
-            if whole and len(node) <= _COARSE:
+            if inside and len(node) <= _COARSE:
                 continue
             if self._start <= (end if self._at_end else start) <= self._end:
                 self.found += [mark + node for mark in self._endings]
-            if not whole:
+            if not inside:
                 self._visit(node)
 
 
 def lookups(comparison: str, text: str, datatypes: Iterable[str]) -> Alternatives:
-    """The look-ups of values of `datatypes` that compare with `text` as `comparison` (R4's prefixes) says.
+    """Return the look-ups of values of `datatypes` that compare with `text` by `comparison` (R4's prefix).
 
     - `eq` the value lies within `text`;
     - `gt` `lt` it ends after, or starts before, all of `text`;
@@ -233,7 +233,7 @@ def _ends(start: str, end: str, *, at_end: bool, undivided: bool = True, divided
 
 
 def _within(first: str, last: str, *, spans: bool) -> Alternatives:
-    """Values that lie between `first` and `last`, the ends of a year, month, day, minute, second or less.
+    """Find values between `first` and `last`, the ends of a year, month, day, minute, second or less.
 
     All but a minute are nodes. Within a minute lie the values of its seconds, and those from one to another.
     """
@@ -250,7 +250,7 @@ def _within(first: str, last: str, *, spans: bool) -> Alternatives:
 
 
 def _overlap(first: str, last: str, *, spans: bool) -> Alternatives:
-    """Values that have a moment in common with the time from `first` to `last`."""
+    """Find values that have a moment in common with the time from `first` to `last`."""
     around = [
         "=" + node for node in (*_way(first), *_way(last)) if _start(node) <= first and last <= _end(node)
     ]

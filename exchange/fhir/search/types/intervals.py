@@ -1,8 +1,8 @@
-"""Time as intervals: what a FHIR date, dateTime, instant, Period or Timing covers, in UTC.
+"""Time as intervals: the time that a FHIR date, dateTime, instant, Period or Timing covers, in UTC.
 
 An interval is a pair of its first and last millisecond, each written `YYYY-MM-DDThh:mm:ss.mmm`, so that
-text order is time order and a prefix of the text is the year, month, day or second it lies in. What has
-no time zone counts as UTC; fractions beyond the millisecond are cut off.
+text order is time order and a prefix of the text is the year, month, day or second it lies in. A time
+without a zone counts as UTC; fractions beyond the millisecond are cut off.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Interval = tuple[str, str]
 
 
 def interval(text: str) -> Interval:
-    """What `text` covers, by its precision: a year, month, day, minute, second or millisecond.
+    """Return the interval of `text`, by its precision: a year, month, day, minute, second or millisecond.
 
     Raises:
-        ValueError: it is no FHIR date or dateTime.
+        ValueError: the text is no FHIR date or dateTime.
     """
     match = _FORM.fullmatch(text)
     if match is None:
@@ -70,13 +70,13 @@ def _moment(match: re.Match[str]) -> Interval:
 
 
 def instant(text: str) -> Interval:
-    """The single millisecond of an `instant`, which has no width (search.html#date)."""
+    """Return the single millisecond of an `instant`, which has no width (search.html#date)."""
     first, _ = interval(text)
     return first, first
 
 
 def covered(datatype: str, value: Any) -> tuple[str | None, str | None] | None:
-    """First and last millisecond of a value; None for an open end, and nothing if no limit is known.
+    """Return first and last millisecond of a value, None for an open end; None if no limit is known.
 
     Of a Timing only the outer limits count.
     """
@@ -104,7 +104,7 @@ def _period(value: dict[str, Any]) -> tuple[str | None, str | None] | None:
 
 
 def shifted(moment: str, **by: int) -> str | None:
-    """`moment` moved by a `timedelta`'s arguments; None beyond the years 1 to 9999."""
+    """Return `moment` moved by a `timedelta`'s arguments; None beyond the years 1 to 9999."""
     try:
         return (datetime.datetime.fromisoformat(moment) + datetime.timedelta(**by)).isoformat(
             timespec="milliseconds"
@@ -114,15 +114,15 @@ def shifted(moment: str, **by: int) -> str | None:
 
 
 def milliseconds(moment: str) -> int:
-    """`moment` in milliseconds since 1970 UTC, as the store keeps write times."""
+    """Return `moment` in milliseconds since 1970 UTC, as the store keeps write times."""
     return (datetime.datetime.fromisoformat(moment) - _EPOCH) // _MILLISECOND
 
 
 def around(text: str) -> Interval:
-    """What `ap` looks into: a year, month or day with its two neighbours, or an hour to each side of a time.
+    """Return the interval of `ap`: a year, month or day with both neighbours, or an hour around a time.
 
-    R4 leaves the width to the server. Ten per cent of the time since then, as it suggests, would give
-    the same search another meaning every day.
+    R4 leaves the width to the server. Its suggestion, ten per cent of the time since then, would give the
+    same search another meaning every day.
     """
     first, last = interval(text)
     if len(text) == 4:

@@ -2,8 +2,8 @@
 
 Numbers are a tree by sign, power of ten, and the first 2, 4, 7 and 10 significant digits, so that a number
 costs as many terms as it has digits: `80` two, `72.5` three, `128.37` four. A node is named by its digits
-(`+1:72`). A number has `~node` for each node on its way, and ends with `=node` at the first one whose
-digits are all of it. Beyond ten digits it has no such end, and counts as more than its ten and less than
+(`+1:72`). A number has `~node` for each node on its way, and ends with `=node` at the first node that has
+all of its digits. Beyond ten digits it has no such end, and counts as more than its ten and less than
 the next; comparisons are with numbers of up to ten digits, so they can't tell the difference.
 
 Ranges have the same for each end: `<` and `[` for the lower, `>` and `]` for the upper, `<open` and `>open`
@@ -35,11 +35,11 @@ UPPER: Marks = (">", "]")
 
 
 def decimal(value: object) -> Decimal:
-    """`value` as JSON gave it, in full precision.
+    """Return a number from JSON in full precision.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is not finite.
+        TypeError: `value` is no number.
+        ValueError: `value` is not finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise TypeError("not a number")
@@ -50,9 +50,9 @@ def decimal(value: object) -> Decimal:
 
 
 def place(value: Decimal) -> int:
-    """The place of `value` in the order of all numbers of ten digits and the gaps between them.
+    """Return the place of `value` in the order of all numbers of ten digits and the gaps between them.
 
-    Zero has place 0; a number of ten digits has an even place, the gap above it the odd one after. What is
+    Zero has place 0; a number of ten digits has an even place, the gap above it the odd one after. A number
     too small or too great for the nodes counts as a gap too.
     """
     if not value:
@@ -72,10 +72,10 @@ def place(value: Decimal) -> int:
 
 
 def bound(value: Decimal) -> int:
-    """The place of a number that others are compared with.
+    """Return the place of a number that others are compared with.
 
     Raises:
-        ValueFormError: it has more than ten digits, or is greater or smaller than what has nodes.
+        ValueFormError: the number has more than ten digits, or is beyond the nodes.
     """
     found = place(value)
     if found % 2:
@@ -84,7 +84,7 @@ def bound(value: Decimal) -> int:
 
 
 def texts(at: int, marks: Marks = POINT) -> Iterator[str]:
-    """The terms of the number at a place."""
+    """Yield the terms of the number at a place."""
     way, ending = marks
     if at == 0:
         yield ending + "0"
@@ -109,7 +109,7 @@ def texts(at: int, marks: Marks = POINT) -> Iterator[str]:
 
 
 def cover(start: int, end: int, marks: Marks = POINT) -> list[str]:
-    """The terms of all numbers with places from `start` to `end`, both included."""
+    """Return the terms of all numbers with places from `start` to `end`, both included."""
     found = [marks[1] + "0"] if start <= 0 <= end else []
     return found + _Side("+", max(start, 1), end, marks).found + _Side("-", max(-end, 1), -start, marks).found
 
@@ -129,7 +129,7 @@ class _Side:
             self._visit(f"{sign}{power}", _FIRST + (power - _LEAST) * _DECADE, _DECADE, 0)
 
     def _visit(self, node: str, first: int, width: int, level: int, *, ends_above: bool = False) -> None:
-        """Look at the places of `node`, from `first` on; is the number at `first` named by a node above?"""
+        """Visit the places of `node`, from `first` on; `ends_above`: a node above names the number there."""
         last = first + width - 1
         if last < self._start or first > self._end:
             return

@@ -1,12 +1,12 @@
 """Number and quantity parameters: points and ranges with their units (search.html#number, #quantity).
 
-A stored number is exactly what it says; the precision that counts is the search value's, and only for
-`eq`: `5.4` finds 5.35 up to, not including, 5.45, and on integers only the integer itself. (R4's example
-for `1e2` gives it two digits; by the rule beside it, and in later versions, it has one: 50 to 150.)
+A stored number is exact; the precision that counts is the search value's, and only for `eq`: `5.4` finds
+5.35 up to, not including, 5.45, and on integers only the integer itself. (R4's example for `1e2` gives it
+two digits; by the rule beside it, and in later versions, it has one: 50 to 150.)
 
 A unit is a term of its own: `u` with the code or the printed unit, `s` with system and code. It is looked
 up together with the number. Where one record has several quantities of different units, that could
-pair a number with the unit of another, so there each number is stored joined with its unit instead.
+pair a number with the unit of another, so such numbers are stored joined with their units instead.
 Units are compared as they are written; nothing is converted.
 """
 
@@ -31,10 +31,10 @@ Units = frozenset[str]
 
 
 def texts(values: Sequence[tuple[str, Any]]) -> Iterator[str]:
-    """The terms of all quantities (datatype and value) that one record has in one index.
+    """Yield the terms of all quantities (datatype and value) that one record has in one index.
 
     Raises:
-        ValueError: one is no number.
+        ValueError: a quantity is no number.
     """
     found = [(list(_number(datatype, value)), _units(datatype, value)) for datatype, value in values]
     alike = len({units for _, units in found}) == 1
@@ -78,7 +78,7 @@ def _ends(low: int | None, high: int | None) -> Iterator[str]:
 
 
 def _samples(value: dict[str, Any]) -> Iterator[str]:
-    """The least and the greatest sample; `L` and `U` lie beyond what the device measures."""
+    """Yield the terms of the least and the greatest sample; `L` and `U` lie beyond the device's limits."""
     words = set(value.get("data", "").split()) - {"E"}
     origin, factor = numbers.decimal(value["origin"]["value"]), numbers.decimal(value.get("factor", 1))
     try:
@@ -110,10 +110,10 @@ def _units(datatype: str, value: Any) -> Units:
 
 
 def lookups(comparison: str, parts: Sequence[str], datatypes: Iterable[str], *, many: bool) -> Alternatives:
-    """The look-ups of values of `datatypes` that compare with `parts`: a number, or number, system, code.
+    """Return the look-ups of values of `datatypes` that compare with `parts`: number, system, code.
 
-    `many`: a record can have several values here. For a record with several ranges, `eq` and `ap` may take
-    the lower end of one and the upper end of another.
+    `parts` may be the number alone. `many`: a record can have several values here. For a record with
+    several ranges, `eq` and `ap` may take the lower end of one and the upper end of another.
 
     Raises:
         ValueFormError: the form is not a number, or a quantity.
@@ -154,7 +154,7 @@ def _compare(comparison: str, text: str, kinds: frozenset[str]) -> Alternatives:
 
 
 def _near(comparison: str, value: Decimal, kinds: frozenset[str], *, exact: bool) -> Alternatives:
-    """`eq` by the precision of `value`, `ap` by that or a tenth of it, whichever is wider."""
+    """Compare by `eq` with the precision of `value`, or by `ap` with that or a tenth, whichever is wider."""
     exponent = value.as_tuple().exponent
     half = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else Decimal(0)
     if comparison == "ap":

@@ -1,4 +1,4 @@
-"""Reference and uri parameters: which record, URL or canonical an element points to.
+"""Reference and uri parameters: the record, URL or canonical that an element points to.
 
 References are stored as `Type/id` when they are relative or lie under this server's base, else as the
 absolute URL or URN; a version is left out (search.html#references-and-versions). A logical reference is
@@ -22,7 +22,7 @@ _IDENTIFIER = Leaf("", "Identifier")
 
 
 def texts(datatype: str, value: Any, base: str) -> Iterator[str]:
-    """The terms of one reference, canonical or contained record."""
+    """Yield the terms of one reference, canonical or contained record."""
     if datatype == "Reference":
         reference = value.get("reference")
         if reference and not reference.startswith("#"):
@@ -37,7 +37,7 @@ def texts(datatype: str, value: Any, base: str) -> Iterator[str]:
 
 
 def canonical(value: str) -> Iterator[str]:
-    """A canonical with its version, if it has one, and without."""
+    """Yield a canonical with its version, if it has one, and without."""
     yield value
     url, bar, _ = value.partition("|")
     if bar:
@@ -45,10 +45,10 @@ def canonical(value: str) -> Iterator[str]:
 
 
 def lookups(value: str, targets: Iterable[str], base: str) -> Iterator[str]:
-    """The terms that find a reference to `value`, within `targets` (none given means any type).
+    """Yield the terms that find a reference to `value`, within `targets` (none given means any type).
 
     Raises:
-        ValueFormError: it is not an id, Type/id or a URL.
+        ValueFormError: the value is not an id, Type/id or a URL.
     """
     allowed = tuple(targets)
     reference = literal(value, base)
@@ -64,5 +64,5 @@ def lookups(value: str, targets: Iterable[str], base: str) -> Iterator[str]:
 
 
 def identifier_lookups(parts: list[str]) -> Iterator[str]:
-    """The terms that find a logical reference by `system|value`, for the modifier `:identifier`."""
+    """Return the terms that find a logical reference by `system|value`, for the modifier `:identifier`."""
     return ("i" + text for text in codes.lookups(parts, [_IDENTIFIER]))

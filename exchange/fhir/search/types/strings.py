@@ -19,7 +19,7 @@ _PARTS = re.compile(r"[\s\-]+")
 
 
 def normalise(text: str) -> str:
-    """`text` as strings are compared."""
+    """Return `text` in the form in which strings are compared."""
     if text.isascii():
         kept = "".join(c for c in text if c.isalnum() or c.isspace() or c in "$+<=>^`|~")
         return " ".join(kept.lower().split())
@@ -29,7 +29,7 @@ def normalise(text: str) -> str:
 
 
 def texts(path: str, value: str) -> Iterator[str]:
-    """The prefixes of one field; of a family name also those of its further parts."""
+    """Yield the prefixes of one field; of a family name also those of its further parts."""
     yield from _prefixes(normalise(value))
     if path.endswith("family"):
         for part in _PARTS.split(value)[1:]:
@@ -44,10 +44,10 @@ def _prefixes(text: str) -> Iterator[str]:
 
 
 def lookup(value: str) -> str:
-    """The prefix to look up for a search value.
+    """Return the prefix to look up for a search value.
 
     Raises:
-        ValueFormError: nothing is left of it to compare.
+        ValueFormError: the value has no letter or digit to compare.
     """
     text = normalise(value)
     if not text:

@@ -1,4 +1,4 @@
-"""How far each file of a load is done becomes a table; an index that stood there twice goes.
+"""The positions of loads become a table; an index that stood there twice goes.
 
 Releases of format 4 kept the positions in `load.journal`, beside the databases: one line of JSON for each
 part of a file that was loaded, with a checksum. A line that a crash tore off or the disk damaged counts for

@@ -23,7 +23,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from exchange.api.http import errors
-from exchange.api.http.limits import MAX_ADDRESS, MAX_HEADER_COUNT, MAX_HEADERS, Limits
+from exchange.api.http.limits import MAX_ADDRESS, MAX_HEADER_COUNT, MAX_HEADERS, BodyLimits, RequestLimits
 from exchange.errors import (
     DamagedError,
     ExchangeError,
@@ -34,7 +34,7 @@ from exchange.errors import (
     UnavailableError,
 )
 from exchange.runtime import logs
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 
 SECRET = "Erika Mustermann 1964-08-12"
 LIMIT = 1000
@@ -102,7 +102,7 @@ def application() -> FastAPI:
 
     app.add_middleware(Faulty)
     errors.install(app)
-    app.add_middleware(Limits, budget=Budget(1 << 30), max_body=LIMIT)
+    app.add_middleware(RequestLimits, quota=MemoryQuota(1 << 30), limits=BodyLimits(body=LIMIT))
     return app
 
 

@@ -14,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.api.http import limits
-from exchange.api.http.limits import Limits
+from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.http.protocol import Wire
-from exchange.runtime import quota as budget
-from exchange.runtime.quota import COPIES, FREE, Budget
+from exchange.runtime import quota
+from exchange.runtime.quota import COPIES_IN_MEMORY, FREE_BYTES, MemoryQuota
 
 MIB = 1 << 20
 LIMIT, LARGE = 16 * MIB, 6 * MIB
@@ -32,29 +31,32 @@ async def echo(request: Request) -> Response:
 
 
 async def large(_: Request) -> Response:
-    budget.current().take(LARGE)
+    quota.current().reserve(LARGE)
     return Response(b"x" * LARGE)
 
 
 @dataclass(frozen=True)
 class Server:
     port: int
-    budget: Budget
+    quota: MemoryQuota
 
     async def settles(self, used: int) -> None:
         """Wait until the requests hold `used` bytes."""
         async with asyncio.timeout(20 * QUICK):
-            while self.budget.used != used:  # noqa: ASYNC110 - nothing tells
+            while self.quota.used != used:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setattr(limits, "STALL", QUICK)
-    shared = Budget(LIMIT)
+async def server() -> AsyncIterator[Server]:
+    shared = MemoryQuota(LIMIT)
     app = Starlette(routes=[Route("/x", echo, methods=["POST"]), Route("/large", large)])
     config = uvicorn.Config(
-        Limits(app, shared, max_body=LARGE), http=Wire, port=0, log_config=None, lifespan="off"
+        RequestLimits(app, shared, BodyLimits(body=LARGE, pause_seconds=QUICK)),
+        http=Wire,
+        port=0,
+        log_config=None,
+        lifespan="off",
     )
     served = uvicorn.Server(config)
     serving = asyncio.create_task(served.serve())
@@ -77,7 +79,7 @@ async def posted(
 
 async def test_an_announced_body_has_its_room_from_the_start_and_others_are_refused(server: Server) -> None:
     first, one = await posted(server, LARGE)
-    await server.settles(COPIES * LARGE - FREE)
+    await server.settles(COPIES_IN_MEMORY * LARGE - FREE_BYTES)
     second, other = await posted(server, LARGE)
     got = await second.read()
     assert got.startswith(b"HTTP/1.1 503 ")
@@ -94,14 +96,14 @@ async def test_an_announced_body_has_its_room_from_the_start_and_others_are_refu
 
 async def test_a_client_that_goes_while_it_sends_gives_its_share_back(server: Server) -> None:
     _, writer = await posted(server, LARGE, b"x" * MIB)
-    await server.settles(COPIES * LARGE - FREE)
+    await server.settles(COPIES_IN_MEMORY * LARGE - FREE_BYTES)
     writer.close()
     await server.settles(0)
 
 
 async def test_a_body_that_stalls_gives_its_share_back(server: Server) -> None:
     reader, writer = await posted(server, LARGE, b"x")
-    await server.settles(COPIES * LARGE - FREE)
+    await server.settles(COPIES_IN_MEMORY * LARGE - FREE_BYTES)
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     await server.settles(0)
     writer.close()
@@ -119,7 +121,7 @@ async def test_a_large_answer_arrives_whole(server: Server) -> None:
 async def test_an_answer_that_nobody_takes_is_held_until_the_connection_is_cut(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(ANSWER)
-    await server.settles(LARGE - FREE)
+    await server.settles(LARGE - FREE_BYTES)
     await server.settles(0)
     with contextlib.suppress(OSError):
         assert len(await reader.read()) < LARGE

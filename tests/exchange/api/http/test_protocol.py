@@ -15,10 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from exchange.api.http import limits
-from exchange.api.http.limits import Limits
+from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.http.protocol import LONGEST_HEAD, Wire
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 
 QUICK = 0.3
 
@@ -34,12 +33,11 @@ class Hasty(Wire):
 
 
 @pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(limits, "STALL", QUICK)
-    monkeypatch.setattr(limits, "SLOWEST", 4 * QUICK)
+async def port() -> AsyncIterator[int]:
+    limits = BodyLimits(body=10_000, pause_seconds=QUICK, body_seconds=4 * QUICK)
     app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
     config = uvicorn.Config(
-        Limits(app, Budget(1 << 30), max_body=10_000),
+        RequestLimits(app, MemoryQuota(1 << 30), limits),
         http=Hasty,
         log_config=None,
         lifespan="off",

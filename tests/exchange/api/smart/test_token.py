@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from exchange.api.http import errors
-from exchange.api.http.limits import Limits
+from exchange.api.http.limits import RequestLimits
 from exchange.api.smart.token import add_routes, authenticate
 from exchange.auth.assertions import ASSERTION_TYPE
 from exchange.auth.principal import Principal
 from exchange.errors import UnavailableError
-from exchange.runtime.quota import Budget
+from exchange.runtime.quota import MemoryQuota
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -39,7 +39,7 @@ async def http(asking: Any) -> AsyncIterator[httpx.AsyncClient]:
         return {"user": (await who(request)).user}
 
     errors.install(app)
-    app.add_middleware(Limits, budget=Budget(1 << 30))
+    app.add_middleware(RequestLimits, quota=MemoryQuota(1 << 30))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://a.example") as client:
         yield client

@@ -18,13 +18,15 @@ from chaincode.consent.limits import CONSENTS, HELD, PROVISIONS, TERMS
 from chaincode.consent.model import Period
 from chaincode.encoding import decode
 from chaincode.policy.model import Policy, PolicyRule
-from exchange.consent.provisions import Conditions, Rule
+from exchange.consent.provisions import NamedCondition, NamedProvision
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
+from exchange.services.consents.pairs import POLICY_SECONDS
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log
+from exchange.store.records import outbox
 from exchange.store.records import subjects as store
 from tests.support.pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
 
@@ -71,8 +73,8 @@ async def test_a_pair_opens_at_the_first_request_that_its_terms_might_permit(sit
         [draft("c", [towards(B)], status="unfiled")],
         [draft("c", [towards(B, period=Period(end=NOW - 1))])],
         [draft("c", [towards(B)]), draft("d", [towards(B, effect="deny")])],
-        [draft("c", [towards(B)]), draft("d", [Rule("deny")])],
-        [draft("c", [Rule("permit", exceptions=(towards(B, effect="deny"),))])],
+        [draft("c", [towards(B)]), draft("d", [NamedProvision("deny")])],
+        [draft("c", [NamedProvision("permit", exceptions=(towards(B, effect="deny"),))])],
     ],
     ids=["denied", "ended", "proposed", "expired", "denied beside", "denied to all", "denied within"],
 )
@@ -86,13 +88,13 @@ async def test_no_pair_opens_for_a_recipient_to_whom_nothing_is_permitted(site: 
     "rule",
     [
         towards(B, period=Period(start=NOW + 10**9)),
-        Rule("permit", exceptions=(towards(B, effect="deny", purposes=("HRESCH",)),)),
-        Rule("permit", exceptions=(towards(C, effect="deny"),)),
-        Rule("deny", exceptions=(towards(B),)),
+        NamedProvision("permit", exceptions=(towards(B, effect="deny", purposes=("HRESCH",)),)),
+        NamedProvision("permit", exceptions=(towards(C, effect="deny"),)),
+        NamedProvision("deny", exceptions=(towards(B),)),
     ],
     ids=["later", "denied in part", "denied to another", "permitted within"],
 )
-async def test_a_pair_opens_where_something_may_be_permitted(site: Site, rule: Rule) -> None:
+async def test_a_pair_opens_where_something_may_be_permitted(site: Site, rule: NamedProvision) -> None:
     await site.put(draft("c", [rule]))
     assert await site.ensure(B)
 
@@ -124,7 +126,7 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
     changed = msgspec.structs.replace(policy, version=2, rules=(health,))
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": changed})))
     assert not await site.ensure(B)
-    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    site.later += POLICY_SECONDS
     assert await site.ensure(B)
 
 
@@ -136,12 +138,13 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
     held = await site.client.read_policy()
     without = Policy(version=2, members=(A, C), rules=())
     monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": without})))
-    monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+    site.later += POLICY_SECONDS
     calls(site)
     assert not await site.ensure(B)
     assert calls(site) == []  # nothing is asked that the contract would refuse
     assert await site.ensure(A)
     monkeypatch.setattr(site.client, "read_policy", _answer(held))
+    site.later += POLICY_SECONDS
     assert await site.ensure(B)
     assert await states(site, B) == [("active", 1)]
 
@@ -187,9 +190,7 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(site: Site, 
 
 
 @pytest.mark.parametrize("fate", ["never", "answer-lost"])
-async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
-    fate: Any, monkeypatch: Any
-) -> None:
+async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(fate: Any) -> None:
     async with opened_site(voters=(A,)) as site:
         await site.put(draft("c", [towards(B, C)]))
         site.ledger.fates.append(fate)
@@ -202,7 +203,7 @@ async def test_a_pair_begun_towards_who_has_left_holds_no_change_of_consent_up(
         if fate == "answer-lost":
             assert await states(site, B) == [("inactive", 2)]
         await site.client.propose_policy(Policy(version=3, members=(A, B, C), voters=(A,), rules=()))
-        monkeypatch.setattr(pairs, "_POLICY_AGAIN", 0.0)
+        site.later += POLICY_SECONDS
         assert await site.ensure(B)
         assert await states(site, B) == [("inactive", 2)]  # as it should be by now
 
@@ -313,15 +314,17 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
 # -- what is refused before it is stored -----------------------------------------
 
 
-def large(size: int) -> Rule:
+def large(size: int) -> NamedProvision:
     """Return a rule for B that takes about `size` bytes."""
     return towards(B, codes=("urn:x|" + "1" * size,))
 
 
-def wide(provisions: int) -> Rule:
+def wide(provisions: int) -> NamedProvision:
     """Return a rule for B with so many provisions in it."""
-    denied = tuple(Rule("deny", Conditions(classes=(f"Class{n}",))) for n in range(provisions - 1))
-    return Rule("permit", towards(B).when, denied)
+    denied = tuple(
+        NamedProvision("deny", NamedCondition(classes=(f"Class{n}",))) for n in range(provisions - 1)
+    )
+    return NamedProvision("permit", towards(B).when, denied)
 
 
 async def refused(site: Site, *drafts: Any) -> str:
@@ -372,10 +375,10 @@ async def test_consents_trade_places_in_one_write(site: Site) -> None:
 
 
 async def test_a_full_patient_takes_no_more_consents_but_every_change_and_end(site: Site) -> None:
-    active = [draft(f"c{n}", [Rule("permit")]) for n in range(CONSENTS)]
+    active = [draft(f"c{n}", [NamedProvision("permit")]) for n in range(CONSENTS)]
     await site.put(*active)
     assert await site.ensure(B)
-    assert str(CONSENTS) in await refused(site, draft("more", [Rule("permit")]))
+    assert str(CONSENTS) in await refused(site, draft("more", [NamedProvision("permit")]))
     over = [draft(f"d{n}", [], status="inactive") for n in range(HELD - CONSENTS)]
     await site.put(*over)
     for status in ("inactive", "unfiled", "active"):
@@ -410,13 +413,13 @@ async def test_an_opening_that_the_contract_refuses_counts_as_closed(site: Site,
 
 async def test_one_opening_of_many_that_is_refused_leaves_the_others(site: Site, monkeypatch: Any) -> None:
     patients = [await site.patient(name) for name in ("q", "r", "p")]
-    seen = publish.Holdings.opening
+    seen = publish.DesiredConsents.opening
 
     def broken(self: Any, recipient: str) -> Any:
         opening = seen(self, recipient)
         return opening if self.keys is not patients[2] else type(opening)("no name", recipient, "patient")
 
-    monkeypatch.setattr(publish.Holdings, "opening", broken)
+    monkeypatch.setattr(publish.DesiredConsents, "opening", broken)
     assert await site.pairs.ensure(patients, A) == {keys.token for keys in patients[:2]}
 
 
@@ -431,7 +434,7 @@ async def test_a_refused_filing_stops_requests_of_that_recipient_alone(site: Sit
     assert await site.ensure(A)
     assert await site.ensure(C)
     assert await states(site, C) == [("inactive", 2)]
-    assert await site.pairs.recover() == 0
+    assert await site.pairs.publish_all() == 0
     await site.put(draft("c", [large(100)]))
     assert await site.ensure(B)
 
@@ -468,7 +471,7 @@ async def test_a_change_that_waits_is_known_after_a_restart(site: Site) -> None:
     await revoked_without_answer(site)
     site.restart()
     site.ledger.fates.append("never")
-    assert await site.pairs.recover() == 0
+    assert await site.pairs.publish_all() == 0
     await site.ensure(B)
     assert await states(site, B) == [("inactive", 2)]
 
@@ -514,11 +517,11 @@ async def test_a_change_goes_on_when_its_caller_is_gone(site: Site) -> None:
 
 async def test_nothing_is_left_in_the_outbox(site: Site) -> None:
     await revoked_without_answer(site)
-    keeping = asyncio.create_task(site.pairs.keep_filing())
-    assert await site.pairs.recover() == 1
+    keeping = asyncio.create_task(site.pairs.keep_publishing())
+    assert await site.pairs.publish_all() == 1
     keeping.cancel()
-    assert await site.records.read(store.unfiled_subjects) == []
-    assert await site.pairs.recover() == 0
+    assert await site.records.read(lambda c: outbox.count(c, store.CONSENTS)) == 0
+    assert await site.pairs.publish_all() == 0
 
 
 def test_every_member_of_the_tests_is_one() -> None:

@@ -15,7 +15,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from exchange.consent.compile import ConsentDraft, concerns
+from exchange.consent.compile import CompiledConsent, concerns
 from exchange.errors import UnavailableError
 from tests.support.pairs_site import MEMBERS, A, B, C, Fate, Site, draft, opened_site, towards
 
@@ -70,7 +70,7 @@ class LateCommits(RuleBasedStateMachine):
         withheld = towards(*sorted(recipients), effect="deny", purposes=("HRESCH",))
         self.change(draft("denial", [withheld]), fates)
 
-    def change(self, one: ConsentDraft, fates: list[Fate]) -> None:
+    def change(self, one: CompiledConsent, fates: list[Fate]) -> None:
         async def put() -> bool:
             await self.site.put(one)
             return True
@@ -95,7 +95,7 @@ class LateCommits(RuleBasedStateMachine):
     @rule(fates=FATES)
     def restart(self, fates: list[Fate]) -> None:
         self.site.restart()
-        self.meeting(fates, self.site.pairs.recover())
+        self.meeting(fates, self.site.pairs.publish_all())
         self.check()
 
     def held(self, recipient: str) -> dict[str, Any] | None:
@@ -136,7 +136,7 @@ class LateCommits(RuleBasedStateMachine):
             self.runner.run(self.site.ledger.deliver(-1))
             self.check()
         self.site.restart()
-        self.runner.run(self.site.pairs.recover())
+        self.runner.run(self.site.pairs.publish_all())
         for recipient in (A, B, C):
             is_open = self.runner.run(self.site.ensure(recipient))
             self.check_newest(recipient, is_open=is_open)

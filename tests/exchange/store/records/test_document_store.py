@@ -28,6 +28,10 @@ COMPARTMENTS = {subject: bytes([200 + n]) * store.TOKEN_BYTES for n, subject in 
 REFERENCES = [bytes([50 + n]) * store.TOKEN_BYTES for n in range(6)]
 
 
+def freely(_size: int) -> None:
+    """Have room for everything."""
+
+
 @contextmanager
 def database() -> Iterator[Connection]:
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
@@ -153,7 +157,7 @@ def test_a_search_finds_the_current_versions_that_meet_it_in_order(
         patch.setattr(store, "MOST_WITHIN", 2 if narrow else 1000)
         for batch in history:
             model.write(connection, batch)
-        found = store.search(connection, clauses, **asked)
+        found = store.search(connection, clauses, take=freely, **asked)
     assert not found.cut
     assert [stored.sequence for stored in found.rows] == expected(model, clauses, asked)
 
@@ -175,7 +179,7 @@ def test_after_any_changes_each_version_is_kept_and_the_newest_is_current(
         }
         assert store.count(connection) == len(model.rows)
         for at, new in model.rows:
-            stored = store.version(connection, new.envelope.reference, new.envelope.version)
+            stored = store.version(connection, new.envelope.reference, new.envelope.version, take=freely)
             assert stored is not None
             _assert_is(stored, at, new)
         told = list(store.every_version(connection))
@@ -203,11 +207,11 @@ def test_versions_come_the_newest_first_below_a_number() -> None:
     with database() as connection:
         for number in range(1, 6):
             store.write(connection, [version_of(REFERENCES[0], number)])
-        found = store.versions(connection, REFERENCES[0], below=5, limit=2)
+        found = store.versions(connection, REFERENCES[0], below=5, take=freely, limit=2)
         assert [stored.version for stored in found.rows] == [4, 3]
-        every = store.versions(connection, REFERENCES[0], below=None, limit=9)
+        every = store.versions(connection, REFERENCES[0], below=None, take=freely, limit=9)
         assert [stored.version for stored in every.rows] == [5, 4, 3, 2, 1]
-        assert store.versions(connection, REFERENCES[1], below=None, limit=9).rows == []
+        assert store.versions(connection, REFERENCES[1], below=None, take=freely, limit=9).rows == []
 
 
 def test_one_look_takes_no_more_than_its_bound_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,11 +222,11 @@ def test_one_look_takes_no_more_than_its_bound_and_the_next_goes_on(monkeypatch:
         for bound, looks in ((1, 10), (2 * size, 4), (9 * size, 1), (10 * size, 1)):
             monkeypatch.setattr(store, "MOST_READ", bound)
             found: list[int] = []
-            taken = store.search(connection, [[[[TOKENS[0]]]]], limit=50)
+            taken = store.search(connection, [[[[TOKENS[0]]]]], take=freely, limit=50)
             count = 1
             while taken.cut and len(found) + len(taken.rows) < len(names):
                 found += [stored.sequence for stored in taken.rows]
-                taken = store.search(connection, [[[[TOKENS[0]]]]], after=found[-1], limit=50)
+                taken = store.search(connection, [[[[TOKENS[0]]]]], after=found[-1], take=freely, limit=50)
                 count += 1
             found += [stored.sequence for stored in taken.rows]
             assert found == list(range(1, 11))
@@ -255,15 +259,15 @@ def test_many_records_are_found_at_once() -> None:
         store.write(connection, [version_of(name, 1, tokens=frozenset(TOKENS[1:3])) for name in names])
         found = store.current(connection, [*names, b"\xff" * 16])
         assert sorted(found) == names
-        assert len(store.search(connection, [[[[TOKENS[2]]]]], limit=5000).rows) == 1200
+        assert len(store.search(connection, [[[[TOKENS[2]]]]], take=freely, limit=5000).rows) == 1200
 
 
 def test_a_search_without_a_plain_union_is_a_defect_and_an_empty_clause_meets_nothing() -> None:
     with database() as connection:
         store.write(connection, [version_of(REFERENCES[0], 1)])
         with pytest.raises(ValueError, match="plain union"):
-            store.search(connection, [[[[TOKENS[0]]], [[TOKENS[1]]]]], limit=1)
-        assert store.search(connection, [[[[TOKENS[0]]]], []], limit=1).rows == []
+            store.search(connection, [[[[TOKENS[0]]], [[TOKENS[1]]]]], take=freely, limit=1)
+        assert store.search(connection, [[[[TOKENS[0]]]], []], take=freely, limit=1).rows == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ one thing left out: no text that has one comes this far (see
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,9 +32,10 @@ from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import EntryRow, Filter
 from exchange.store.migrations.create import create_log, create_records
-from exchange.store.records import clients, documents, subjects
+from exchange.store.records import clients, documents, outbox, subjects
 from exchange.store.records.documents import NewVersion, Within
-from exchange.store.records.subjects import DraftRow
+from exchange.store.records.outbox import OutboxEntry
+from exchange.store.records.subjects import CompiledRow
 from exchange.store.records.tables import metadata
 from tests.support.postgres_server import Server
 
@@ -124,8 +125,9 @@ def plain(value: Any) -> Any:
     return list(value) if isinstance(value, Iterator) else value
 
 
-def unordered(standing: subjects.Standing) -> subjects.Standing:
-    return replace(standing, waiting=tuple(sorted(standing.waiting)))
+def without_sequences(entries: Iterable[OutboxEntry]) -> tuple[OutboxEntry, ...]:
+    """Entries in their order: what was rolled back leaves a gap in the sequences of PostgreSQL alone."""
+    return tuple(replace(entry, sequence=0) for entry in entries)
 
 
 class Twins(RuleBasedStateMachine):
@@ -169,7 +171,8 @@ class Twins(RuleBasedStateMachine):
         """Return all rows of all tables."""
         for ask, tables in ((self.of_records, metadata), (self.of_entries, log_tables.metadata)):
             for table in tables.sorted_tables:
-                ask(lambda c, table=table: sorted(map(tuple, c.execute(select(table))), key=repr))
+                columns = [one for one in table.c if one is not outbox.outbox.c.sequence]
+            ask(lambda c, columns=columns: sorted(map(tuple, c.execute(select(*columns))), key=repr))
 
     # -- documents -----------------------------------------------------------------------
 
@@ -192,10 +195,12 @@ class Twins(RuleBasedStateMachine):
 
     @rule(reference=name, number=WHOLE, below=st.none() | WHOLE, limit=st.integers(0, 3), most=bound)
     def history(self, reference: bytes, number: int, below: int | None, limit: int, most: int) -> None:
-        self.of_records(lambda c: documents.version(c, reference, number))
+        self.of_records(lambda c: documents.version(c, reference, number, take=[].append))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(documents, "MOST_READ", most)
-            self.of_records(lambda c: documents.versions(c, reference, below=below, limit=limit))
+            self.of_records(
+                lambda c: documents.versions(c, reference, below=below, limit=limit, take=[].append)
+            )
 
     @rule(
         driver=union,
@@ -212,7 +217,7 @@ class Twins(RuleBasedStateMachine):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(documents, "MOST_READ", most)
             patch.setattr(documents, "MOST_WITHIN", 1 if narrow else 1000)
-            self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], **asked))
+            self.of_records(lambda c: documents.search(c, [[[driver]], *clauses], take=[].append, **asked))
 
     @rule()
     def check_documents(self) -> None:
@@ -231,32 +236,46 @@ class Twins(RuleBasedStateMachine):
         opening=st.lists(st.tuples(name, text, text), max_size=3),
         asking=st.lists(st.tuples(name, text, name), max_size=3),
     )
-    def note(self, opening: list[Any], asking: list[Any]) -> None:
-        self.of_records(lambda c: subjects.note(c, opening, asking))
+    def record_requests(self, opening: list[Any], asking: list[Any]) -> None:
+        self.of_records(lambda c: subjects.record_requests(c, opening, asking))
 
     @rule(names=st.lists(text, max_size=3))
     def confirm(self, names: list[str]) -> None:
         self.of_records(lambda c: subjects.confirm_pairs(c, names))
 
-    @rule(subject=name, draft=st.builds(DraftRow, name, ANY_WHOLE, body))
-    def put_draft(self, subject: bytes, draft: DraftRow) -> None:
-        self.of_records(lambda c: subjects.put_draft(c, subject, draft))
+    @rule(subject=name, consent=st.builds(CompiledRow, name, ANY_WHOLE, body), due=WHOLE)
+    def put_consent(self, subject: bytes, consent: CompiledRow, due: int) -> None:
+        self.of_records(lambda c: subjects.put_consent(c, subject, consent, due=due))
 
-    @rule(subject=name, references=st.lists(name, max_size=2), granted=st.lists(text, max_size=2))
-    def filed(self, subject: bytes, references: list[bytes], granted: list[str]) -> None:
-        self.of_records(lambda c: subjects.filed(c, subject, references, granted))
+    @rule(subject=name, count=st.integers(0, 2), granted=st.lists(text, max_size=2))
+    def published(self, subject: bytes, count: int, granted: list[str]) -> None:
+        self.of_records(
+            lambda c: subjects.published(
+                c, subject, outbox.waiting(c, subjects.CONSENTS, subject)[:count], granted
+            )
+        )
+
+    @rule(topic=text, subject=name, reference=name, sealed=body, due=WHOLE, now=WHOLE)
+    def put_entry(
+        self, topic: str, subject: bytes, reference: bytes, sealed: bytes, due: int, now: int
+    ) -> None:
+        self.of_records(lambda c: outbox.put(c, topic, subject, reference, due=due, sealed=sealed))
+        self.of_records(lambda c: outbox.postpone(c, topic, subject, now))
+        self.of_records(lambda c: without_sequences(outbox.waiting(c, topic, subject)))
+        self.of_records(lambda c: outbox.subjects_waiting(c, topic))
+        self.of_records(lambda c: outbox.subjects_due(c, topic, now, 3))
+        self.of_records(lambda c: outbox.all_waiting(c, topic))
+        self.of_records(lambda c: outbox.count(c, topic))
 
     @rule(subject=name, names=st.lists(name, max_size=3), recipient=text, limit=st.integers(0, 3))
     def stand(self, subject: bytes, names: list[bytes], recipient: str, limit: int) -> None:
         self.of_records(lambda c: subjects.pairs_of(c, subject))
-        self.of_records(lambda c: subjects.drafts_of(c, subject))
-        self.of_records(lambda c: unordered(subjects.standing(c, subject)))
+        self.of_records(lambda c: subjects.consents_of(c, subject))
+        self.of_records(lambda c: replace(subjects.snapshot(c, subject), waiting=()))
         self.of_records(lambda c: subjects.opened_pairs(c, recipient, names))
         self.of_records(lambda c: subjects.open_towards(c, recipient, limit))
         self.of_records(lambda c: subjects.granted_towards(c, recipient, limit))
         self.of_records(lambda c: subjects.with_consents(c, recipient, names))
-        self.of_records(lambda c: set(subjects.unfiled(c, None)))
-        self.of_records(lambda c: set(subjects.unfiled_subjects(c)))
 
     # -- the log -------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Brings both databases of a node to this release's format, in one transaction over both.
 
 1. Until that transaction commits, the node is of its old format, and the release before opens it; after that
-   it is of the new one. Whatever ends the program, there is no third state.
+   it is of the new one. However the program ends, there is no third state.
 2. On SQLite the log is attached to the connection of the records. A commit over two files is one step only
    with a rollback journal, so both files leave the write-ahead log for as long as this takes; whatever opens
    them next brings it back.

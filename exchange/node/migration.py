@@ -15,9 +15,9 @@ from exchange.node.folder import NodeFolder
 from exchange.node.settings_file import set_format
 from exchange.store.engine.format import FORMAT
 from exchange.store.engine.place import flush_folder
-from exchange.store.migrations.migrate import Migrated
-from exchange.store.migrations.migrate import migrate as migrate_databases
 from exchange.store.migrations.revision import Revision
+from exchange.store.migrations.upgrade import Migrated
+from exchange.store.migrations.upgrade import migrate as migrate_databases
 
 _KEPT_JOURNAL = "load.journal.before-5"
 
@@ -42,6 +42,7 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
         done = migrate_databases(records, log, folder.path, told)
         if settings.format != FORMAT:
             set_format(folder.settings_file, FORMAT)
+            flush_folder(folder.path)
         _put_journal_away(folder)
     return done
 

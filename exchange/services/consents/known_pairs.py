@@ -1,0 +1,44 @@
+"""The pairs of which this process knows whether they are open."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cachetools import FIFOCache
+
+CACHE_SIZE: Final = 50_000
+
+
+class KnownPairs:
+    """Remembers pairs that are open, and pairs that should not be.
+
+    A pair that is open stays so. One that is closed may open when a consent of its subject changes, or the
+    policy does: `changes` counts how often closed pairs were forgotten.
+    """
+
+    def __init__(self, capacity: int = CACHE_SIZE) -> None:
+        self._open: FIFOCache[tuple[bytes, str], None] = FIFOCache(capacity)
+        self._closed: FIFOCache[bytes, set[str]] = FIFOCache(capacity)
+        self.changes = 0
+
+    def state(self, token: bytes, recipient: str) -> bool | None:
+        """Return whether the pair is open; None if that is not known."""
+        if (token, recipient) in self._open:
+            return True
+        return False if recipient in self._closed.get(token, ()) else None
+
+    def set_open(self, token: bytes, recipient: str) -> None:
+        """Remember that the ledger has confirmed the pair."""
+        self._open[token, recipient] = None
+
+    def set_closed(self, token: bytes, recipient: str) -> None:
+        """Remember that the pair has no use now."""
+        self._closed.setdefault(token, set()).add(recipient)
+
+    def forget_closed(self, token: bytes | None = None) -> None:
+        """Forget the closed pairs of one subject, or all of them."""
+        self.changes += 1
+        if token is None:
+            self._closed.clear()
+        else:
+            self._closed.pop(token, None)

@@ -1,0 +1,203 @@
+"""The rows of stored records in the table of interactions, and the handlers behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from collections.abc import Iterator
+from typing import Final
+
+from exchange.auth.principal import Principal
+from exchange.errors import InvalidResourceError
+from exchange.fhir import r4, search
+from exchange.fhir.interaction import Interaction
+from exchange.fhir.outcome import validation
+from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
+from exchange.services.records import pages
+from exchange.services.records.changes import Deletion
+from exchange.services.records.conditions import (
+    Conditions,
+    etag,
+    expected_version,
+    version_number,
+)
+from exchange.services.records.create_update import Writing, write_outcome
+from exchange.services.records.history import Histories
+from exchange.services.records.pages import Pages
+from exchange.services.records.prepare import LOG_TYPE
+from exchange.services.records.read import Reading
+from exchange.services.records.search import Searching
+from exchange.services.records.sort import is_by_value, search_in_order
+from exchange.services.records.write_rights import WriteRights
+
+_SHAPE: Final = frozenset({"_elements", "_summary"})
+_PAGED: Final = frozenset({"_count", PAGE})
+
+
+class RecordInteractions:
+    """Handlers of the interactions with one custodian's records; `base` is the FHIR base URL."""
+
+    def __init__(
+        self,
+        *,
+        base: str,
+        reading: Reading,
+        histories: Histories,
+        searching: Searching,
+        writing: Writing,
+        conditions: Conditions,
+        rights: WriteRights,
+        pages: Pages,
+    ) -> None:
+        self._base = base
+        self._reading = reading
+        self._histories = histories
+        self._searching = searching
+        self._writing = writing
+        self._conditions = conditions
+        self._rights = rights
+        self._pages = pages
+
+    def rows(self) -> Iterator[InteractionRow]:
+        """Yield the rows, in the order in which a CapabilityStatement tells of them."""
+        yield from self._of_resources(EVERY_TYPE)
+        yield from self._operations(EVERY_TYPE)
+
+    def _of_resources(self, every: str) -> Iterator[InteractionRow]:
+        yield InteractionRow(code="read", resource_type=every, handle=self._read, parameters=_SHAPE)
+        yield InteractionRow(code="vread", resource_type=every, handle=self._read, parameters=_SHAPE)
+        yield InteractionRow(
+            code="create",
+            resource_type=every,
+            handle=self._create,
+            conditions=frozenset({"If-None-Exist"}),
+            takes_body=True,
+            writes=True,
+            declares={"conditionalCreate": True},
+        )
+        yield InteractionRow(
+            code="update",
+            resource_type=every,
+            handle=self._update,
+            conditions=frozenset({"If-Match"}),
+            takes_body=True,
+            writes=True,
+            declares={"updateCreate": True},
+        )
+        yield InteractionRow(
+            code="delete",
+            resource_type=every,
+            handle=self._delete,
+            conditions=frozenset({"If-Match"}),
+            writes=True,
+        )
+        yield InteractionRow(
+            code="history-instance",
+            resource_type=every,
+            handle=self._history,
+            parameters=_PAGED,
+            declares={"readHistory": True},
+        )
+        yield InteractionRow(
+            code="search-type",
+            resource_type=every,
+            handle=self._search,
+            parameters=None,
+            search_parameters=search.capability,
+        )
+
+    def _operations(self, every: str) -> Iterator[InteractionRow]:
+        yield InteractionRow(
+            code="$everything",
+            resource_type="Patient",
+            handle=self._everything,
+            scopes=[("search-type", "*")],
+            parameters=_PAGED,
+            method="GET",
+            on_instance=True,
+            definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
+        )
+        for kind in (every, LOG_TYPE):  # a body of any type can be checked, stored or not
+            yield InteractionRow(
+                code="$validate",
+                resource_type=kind,
+                handle=self._validate,
+                scopes=[("create", THE_TYPE)],
+                method="POST",
+                takes_body=True,
+                definition="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+            )
+
+    async def _read(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
+        version = version_number(interaction.version) if interaction.version else None
+        released = await self._reading.read(principal, interaction.type, interaction.id, version)
+        if interaction.if_none_match and interaction.if_none_match == etag(released.version):
+            return Outcome(304, b"", released.tx_id, released.version, released.written)
+        body = released.body
+        if interaction.parameters:
+            body = pages.shaped(interaction.parameters, body)
+        return Outcome(200, body, released.tx_id, released.version, released.written)
+
+    async def _history(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
+        page = self._pages.history_asked(principal, interaction)
+        found = await self._histories.history(
+            principal, interaction.type, interaction.id, below=page.below, limit=page.count
+        )
+        return self._pages.history_set(principal, interaction.target, page, found)
+
+    async def _search(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
+        page = self._pages.asked(principal, interaction, interaction.type)
+        query = search.parse(interaction.type, page.parameters, lenient=page.lenient, base=self._base)
+        target = f"{interaction.type}?{urllib.parse.urlencode(page.parameters)}"
+        if is_by_value(query):
+            found = await search_in_order(
+                self._searching, principal, query, target=target, shown=page.after or 0, total=page.total
+            )
+        else:
+            found = await self._searching.search(
+                principal, query, target=target, after=page.after, total=page.total, one_page=False
+            )
+        return self._pages.search_set(principal, page, found, query)
+
+    async def _everything(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
+        page = self._pages.asked(principal, interaction, f"{interaction.target}/$everything")
+        count = pages.everything_size(page.parameters)
+        found = await self._searching.everything(principal, interaction.id, count=count, after=page.after)
+        return self._pages.compartment_set(principal, page, found)
+
+    async def _validate(self, _principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
+        try:
+            await asyncio.to_thread(r4.check, body, expected=interaction.type)
+        except InvalidResourceError as invalid:  # the operation itself has succeeded
+            return Outcome(body=validation(invalid.problems))
+        return Outcome(body=validation())
+
+    async def _create(self, principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
+        right = self._rights.grant(principal, interaction.type)
+        if not interaction.condition:
+            [result] = await self._writing.write([await self._writing.prepare(right, body, logical_id=None)])
+            return write_outcome(result)
+        async with self._conditions.lock(principal, [interaction.type]):
+            existing = await self._conditions.match(principal, interaction.type, interaction.condition)
+            if existing:
+                return Outcome(location=existing)
+            [result] = await self._writing.write([await self._writing.prepare(right, body, logical_id=None)])
+            return write_outcome(result)
+
+    async def _update(self, principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
+        right = self._rights.grant(principal, interaction.type)
+        change = await self._writing.prepare(
+            right,
+            body,
+            logical_id=interaction.id,
+            if_match=expected_version(interaction.if_match),
+            replaces=True,
+        )
+        [result] = await self._writing.write([change])
+        return write_outcome(result)
+
+    async def _delete(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
+        right = self._rights.grant(principal, interaction.type)
+        change = Deletion(right, interaction.type, interaction.id, expected_version(interaction.if_match))
+        [result] = await self._writing.write([change])
+        return write_outcome(result)

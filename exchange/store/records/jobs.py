@@ -1,0 +1,358 @@
+"""Jobs: long work in steps, with the lease that lets one runner at a time commit a step of each.
+
+1. A runner takes a job for a time (`lease`) and gets a number (`fence`) that grows with every taking.
+2. Every later statement of that runner names its fence. Where the job was taken by another runner, or
+   cancelled, the number has moved on, the statement raises `LeaseLostError`, and its transaction is void.
+3. A step's effect and its cursor are committed by one transaction, so a step counts once or not at all.
+4. Safety never rests on clocks. They only decide when a job whose runner is gone is taken by another.
+5. A job that was taken `MOST_LOSSES` times without a word from its runners ends as failed: it may be the
+   job that ends them.
+
+`sealed` (parameters and principal) and `cursor` are encrypted; `client_id` stands open so that disabling
+a client cancels its jobs. Times are milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from exchange.errors import DamagedError
+from exchange.store.engine.dialect import WHOLE, bounded_text, upsert
+from exchange.store.records.schema import metadata
+
+MOST_LOSSES: Final = 5
+"""The number of runners that may take a job and vanish without a step of it."""
+
+
+class JobState(StrEnum):
+    """The states of a job; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_FINAL = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", bounded_text(32), primary_key=True),
+    Column("kind", bounded_text(64), nullable=False),
+    Column("client_id", bounded_text(255), nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("state", bounded_text(16), nullable=False),
+    Column("step", WHOLE, nullable=False),
+    Column("cursor", LargeBinary, nullable=False),
+    Column("done", WHOLE, nullable=False),
+    Column("total", WHOLE),
+    Column("owner", bounded_text(64), nullable=False),
+    Column("fence", WHOLE, nullable=False),
+    Column("lease", WHOLE, nullable=False),
+    Column("attempts", WHOLE, nullable=False),
+    Column("losses", WHOLE, nullable=False),
+    Column("error", bounded_text(255), nullable=False),
+    Column("created", WHOLE, nullable=False),
+    Column("due", WHOLE, nullable=False),
+    Column("changed", WHOLE, nullable=False),
+    Index(None, "state", "due"),
+)
+
+
+class LeaseLostError(Exception):
+    """Another runner has the job now, or it was cancelled: nothing of this transaction may stand."""
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """A job as the store keeps it.
+
+    `step` counts the steps that are committed and `cursor` is where the next one begins; `done` of `total`
+    is the progress; `attempts` counts failures in a row that may pass, `losses` runners that vanished.
+    """
+
+    id: str
+    kind: str
+    client_id: str
+    sealed: bytes
+    state: JobState
+    step: int
+    cursor: bytes
+    done: int
+    total: int | None
+    owner: str
+    fence: int
+    lease: int
+    attempts: int
+    losses: int
+    error: str
+    created: int
+    due: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A runner's hold on a job: commits under it count until the job is taken by another."""
+
+    id: str
+    fence: int
+
+
+def add(
+    connection: Connection,
+    id_: str,
+    kind: str,
+    *,
+    client_id: str,
+    sealed: bytes,
+    cursor: bytes,
+    now: int,
+    again: bool = False,
+) -> bool:
+    """Queue a job that has done no step; return whether it was added.
+
+    One of that id that is queued or runs stays as it is; one that has ended is queued anew if `again`.
+    """
+    values: dict[str, Any] = {
+        "id": id_,
+        "kind": kind,
+        "client_id": client_id,
+        "sealed": sealed,
+        "state": JobState.QUEUED.value,
+        "step": 0,
+        "cursor": cursor,
+        "done": 0,
+        "total": None,
+        "owner": "",
+        "fence": 0,
+        "lease": 0,
+        "attempts": 0,
+        "losses": 0,
+        "error": "",
+        "created": now,
+        "due": now,
+        "changed": now,
+    }
+    if again:
+        connection.execute(delete(jobs).where(jobs.c.id == id_, jobs.c.state.in_(_FINAL)))
+    statement = upsert(connection, jobs).values(values).on_conflict_do_nothing().returning(jobs.c.id)
+    return connection.execute(statement).first() is not None
+
+
+def take(
+    connection: Connection, kinds: Collection[str], owner: str, *, now: int, until: int
+) -> JobRow | None:
+    """Take the job of one of `kinds` that has been due longest, until `until`; None where none is due.
+
+    A job whose runners vanished too often, or whose row can't be read, ends as failed, and the next is taken.
+    """
+    while True:
+        found = connection.execute(
+            select(jobs.c.id)
+            .where(jobs.c.kind.in_(list(kinds)), _is_free(now))
+            .order_by(jobs.c.due, jobs.c.id)
+            .limit(1)
+        ).scalar()
+        if found is None:
+            return None
+        taken = {
+            "state": JobState.RUNNING.value,
+            "owner": owner,
+            "fence": jobs.c.fence + 1,
+            "lease": until,
+            "losses": jobs.c.losses + 1,
+            "changed": now,
+        }
+        connection.execute(update(jobs).where(jobs.c.id == found).values(taken))
+        try:
+            row = find(connection, found)
+        except DamagedError:
+            _end_broken(connection, found, "its row can't be read", now)
+            continue
+        if row is not None and row.losses > MOST_LOSSES:
+            _end_broken(connection, found, "its runners ended without a word", now)
+            continue
+        return row
+
+
+def is_due(connection: Connection, kinds: Collection[str], now: int) -> bool:
+    """Return whether `take` would find a job."""
+    statement = select(jobs.c.id).where(jobs.c.kind.in_(list(kinds)), _is_free(now)).limit(1)
+    return connection.execute(statement).first() is not None
+
+
+def renew(connection: Connection, held: Holding, until: int) -> None:
+    """Prolong the lease.
+
+    Raises:
+        LeaseLostError: the job is another runner's, or ended.
+    """
+    _change(connection, held, {"lease": until})
+
+
+def advance(
+    connection: Connection,
+    held: Holding,
+    *,
+    step: int,
+    cursor: bytes,
+    done: int,
+    total: int | None,
+    until: int,
+    now: int,
+) -> None:
+    """Record that the steps before `step` are done, and prolong the lease.
+
+    Raises:
+        LeaseLostError: the job is another runner's, or ended; the transaction must not commit.
+    """
+    values = {
+        "step": step,
+        "cursor": cursor,
+        "done": done,
+        "total": total,
+        "lease": until,
+        "attempts": 0,
+        "losses": 1,  # the taking that this runner has not ended yet
+        "error": "",
+        "changed": now,
+    }
+    _change(connection, held, values)
+
+
+def release(connection: Connection, held: Holding, values: Mapping[str, Any], *, due: int, now: int) -> None:
+    """Put the job back into the queue until `due`, with these columns changed.
+
+    Raises:
+        LeaseLostError: the job is another runner's, or ended.
+    """
+    base = {"state": JobState.QUEUED.value, "owner": "", "lease": 0, "losses": 0, "due": due, "changed": now}
+    _change(connection, held, base | dict(values))
+
+
+def end(connection: Connection, held: Holding, state: JobState, *, error: str = "", now: int) -> None:
+    """End the job in a final state; its parameters and cursor are no longer needed and go.
+
+    Raises:
+        LeaseLostError: the job is another runner's, or ended.
+    """
+    values = _ended(state, error, now)
+    _change(connection, held, values)
+
+
+def cancel(connection: Connection, id_: str, now: int) -> bool:
+    """End a job that is queued or runs; from then on no step of it commits. Return whether there was one."""
+    return _cancel(connection, jobs.c.id == id_, now) > 0
+
+
+def cancel_of_client(connection: Connection, client_id: str, now: int) -> int:
+    """End every job of a client; return how many."""
+    return _cancel(connection, jobs.c.client_id == client_id, now)
+
+
+def find(connection: Connection, id_: str) -> JobRow | None:
+    """Return the job with this id.
+
+    Raises:
+        DamagedError: its row is of another kind than any that was written.
+    """
+    row = connection.execute(select(jobs).where(jobs.c.id == id_)).mappings().first()
+    return None if row is None else _read(row)
+
+
+def newest(connection: Connection, limit: int) -> list[JobRow]:
+    """Return up to `limit` jobs, the newest first.
+
+    Raises:
+        DamagedError: a row is of another kind than any that was written.
+    """
+    statement = select(jobs).order_by(jobs.c.created.desc(), jobs.c.id).limit(limit)
+    return [_read(row) for row in connection.execute(statement).mappings()]
+
+
+def count_unfinished(connection: Connection, client_id: str) -> int:
+    """Return how many jobs of a client are queued or run."""
+    statement = select(func.count()).select_from(jobs)
+    statement = statement.where(jobs.c.client_id == client_id, jobs.c.state.not_in(_FINAL))
+    return int(connection.execute(statement).scalar_one())
+
+
+def has_ended(connection: Connection, before: int) -> bool:
+    """Return whether some job ended before `before`."""
+    return connection.execute(_ended_before(before).limit(1)).first() is not None
+
+
+def remove_ended(connection: Connection, before: int, *, limit: int) -> int:
+    """Delete up to `limit` jobs that ended before `before`; return how many."""
+    old = _ended_before(before).limit(limit)
+    return connection.execute(delete(jobs).where(jobs.c.id.in_(old))).rowcount
+
+
+def _ended_before(before: int) -> Select[tuple[str]]:
+    return select(jobs.c.id).where(jobs.c.state.in_(_FINAL), jobs.c.changed < before)
+
+
+def _is_free(now: int) -> Any:
+    queued = and_(jobs.c.state == JobState.QUEUED.value, jobs.c.due <= now)
+    return or_(queued, and_(jobs.c.state == JobState.RUNNING.value, jobs.c.lease <= now))
+
+
+def _change(connection: Connection, held: Holding, values: Mapping[str, Any]) -> None:
+    mine = and_(jobs.c.id == held.id, jobs.c.fence == held.fence, jobs.c.state == JobState.RUNNING.value)
+    if connection.execute(update(jobs).where(mine).values(dict(values))).rowcount != 1:
+        raise LeaseLostError(f"job {held.id} is no longer this runner's")
+
+
+def _cancel(connection: Connection, which: Any, now: int) -> int:
+    values = _ended(JobState.CANCELLED, "", now)
+    statement = update(jobs).where(which, jobs.c.state.not_in(_FINAL)).values(values)
+    return connection.execute(statement).rowcount
+
+
+def _end_broken(connection: Connection, id_: str, error: str, now: int) -> None:
+    values = _ended(JobState.FAILED, error, now)
+    connection.execute(update(jobs).where(jobs.c.id == id_).values(values))
+
+
+def _ended(state: JobState, error: str, now: int) -> dict[str, Any]:
+    return {
+        "state": state.value,
+        "sealed": b"",
+        "cursor": b"",
+        "owner": "",
+        "lease": 0,
+        "fence": jobs.c.fence + 1,
+        "error": error,
+        "changed": now,
+    }
+
+
+def _read(row: RowMapping) -> JobRow:
+    # SQLite keeps any kind of value in any column.
+    try:
+        values = {name: row[name] for name in JobRow.__struct_fields__}
+        return msgspec.convert(values, JobRow, builtin_types=(bytes,))
+    except msgspec.ValidationError:
+        raise DamagedError("a job's row can't be read; run `consentry verify`") from None

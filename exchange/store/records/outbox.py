@@ -1,0 +1,136 @@
+"""Work to be done elsewhere, such as on the ledger: stored with the change that causes it.
+
+1. An entry is put in by the transaction that makes the change, so neither exists without the other.
+2. Entries of one subject within one topic are delivered in the order of their `sequence`.
+3. A newer entry for the same (topic, subject, reference) replaces the older one, at the end of that order.
+4. An entry is removed by its sequence: one that was replaced during its delivery stays.
+5. After a failed delivery all entries of the subject wait until `due`; a new entry ends that wait.
+
+Times are milliseconds since 1970 UTC. `sealed` is encrypted by the service that put the entry in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from exchange.store.engine.dialect import WHOLE, bounded_text
+from exchange.store.records.documents import TOKEN_BYTES
+from exchange.store.records.schema import metadata
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("sequence", WHOLE, primary_key=True),
+    Column("topic", bounded_text(64), nullable=False),
+    Column("subject", LargeBinary(TOKEN_BYTES), nullable=False),
+    Column("reference", LargeBinary(TOKEN_BYTES), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("attempts", WHOLE, nullable=False),
+    Column("due", WHOLE, nullable=False),
+    UniqueConstraint("topic", "subject", "reference"),
+    Index(None, "topic", "due"),
+    sqlite_autoincrement=True,  # a sequence that was removed must not come again
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One entry: its place in the order, the thing it is about, and the deliveries that failed so far."""
+
+    sequence: int
+    reference: bytes
+    sealed: bytes
+    attempts: int
+
+
+def put(
+    connection: Connection,
+    topic: str,
+    subject: bytes,
+    reference: bytes,
+    *,
+    due: int,
+    sealed: bytes = b"",
+) -> None:
+    """Add an entry, in place of an older one for the same reference, and have the subject tried at `due`."""
+    here = _of(topic, subject)
+    connection.execute(delete(outbox).where(here, outbox.c.reference == reference))
+    connection.execute(update(outbox).where(here).values(attempts=0, due=due))
+    values = {
+        "topic": topic,
+        "subject": subject,
+        "reference": reference,
+        "sealed": sealed,
+        "attempts": 0,
+        "due": due,
+    }
+    connection.execute(insert(outbox).values(values))
+
+
+def waiting(connection: Connection, topic: str, subject: bytes) -> tuple[OutboxEntry, ...]:
+    """Return the entries of `subject` in their order."""
+    statement = select(outbox.c.sequence, outbox.c.reference, outbox.c.sealed, outbox.c.attempts)
+    rows = connection.execute(statement.where(_of(topic, subject)).order_by(outbox.c.sequence))
+    return tuple(OutboxEntry(*row) for row in rows)
+
+
+def subjects_waiting(connection: Connection, topic: str) -> list[bytes]:
+    """Return every subject with an entry, the one that waits longest first."""
+    statement = select(outbox.c.subject).where(outbox.c.topic == topic).group_by(outbox.c.subject)
+    return list(connection.execute(statement.order_by(func.min(outbox.c.sequence))).scalars())
+
+
+def subjects_due(connection: Connection, topic: str, now: int, limit: int) -> list[bytes]:
+    """Return up to `limit` subjects whose entries are due, the one that has been due longest first."""
+    statement = (
+        select(outbox.c.subject)
+        .where(outbox.c.topic == topic, outbox.c.due <= now)
+        .group_by(outbox.c.subject)
+        .order_by(func.min(outbox.c.due), func.min(outbox.c.sequence))
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def remove(connection: Connection, sequences: Sequence[int]) -> None:
+    """Take delivered entries out, by their sequences."""
+    connection.execute(delete(outbox).where(outbox.c.sequence.in_(list(sequences))))
+
+
+def postpone(connection: Connection, topic: str, subject: bytes, due: int) -> None:
+    """Count one more failed delivery of `subject`, and leave it alone until `due`."""
+    values = {"attempts": outbox.c.attempts + 1, "due": due}
+    connection.execute(update(outbox).where(_of(topic, subject)).values(values))
+
+
+def all_waiting(connection: Connection, topic: str) -> set[tuple[bytes, bytes]]:
+    """Return (subject, reference) of every entry."""
+    statement = select(outbox.c.subject, outbox.c.reference).where(outbox.c.topic == topic)
+    return {(subject, reference) for subject, reference in connection.execute(statement)}
+
+
+def count(connection: Connection, topic: str) -> int:
+    """Return how many entries wait."""
+    statement = select(func.count()).select_from(outbox).where(outbox.c.topic == topic)
+    return int(connection.execute(statement).scalar_one())
+
+
+def _of(topic: str, subject: bytes) -> ColumnElement[bool]:
+    return and_(outbox.c.topic == topic, outbox.c.subject == subject)

@@ -1,0 +1,38 @@
+"""A migration that is killed anywhere leaves a node of the old format or of the new one, and goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.frozen_nodes import thawed
+from tests.support.killing import can_trace
+
+ROOT = Path(__file__).parents[3]
+
+
+def killed_everywhere(root: Path, *admin: str) -> tuple[int, int]:
+    """How often a node killed in its migration was of the old format after that, and how often of the new."""
+    command = [sys.executable, "-m", "tests.support.killed_migrations", str(root), *admin]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    old, new = done.stdout.split()
+    return int(old), int(new)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_trace(), reason="a process can't trace its child here")
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_migration_killed_before_any_call_leaves_the_old_node_or_the_new_one(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue("postgres") if engine == "postgresql" else None
+    thawed(tmp_path, server)
+    old, new = killed_everywhere(tmp_path, *(() if server is None else (server.url("postgres"),)))
+    assert old > 10
+    assert new > 3
