@@ -65,13 +65,11 @@ class Custody:
 
     def check_details(self, progress: Progress) -> Checked:
         """Check the sealed details: each opens with its subject's key, for its own entry alone."""
-        with snapshot(self._records) as connection:
-            wrapped = wrapped_keys(connection)
-        with snapshot(self._entries) as connection:
+        with snapshot(self._records) as records, snapshot(self._entries) as connection:
             total = select(func.count()).select_from(log_tables.details)
             return run(
                 "details",
-                self._details(connection, wrapped),
+                self._details(connection, records),
                 progress,
                 lambda: int(connection.execute(total).scalar_one()),
             )
@@ -177,7 +175,8 @@ class Custody:
                 found[name, 0] = "is said to be open, and the ledger does not have it"
         return found
 
-    def _details(self, connection: Connection, wrapped: dict[bytes, bytes]) -> Iterator[None]:
+    def _details(self, connection: Connection, records: Connection) -> Iterator[None]:
+        wrapped = wrapped_keys(records)  # in here, so that damage of the records is a finding
         table, entry = log_tables.details.c, log_tables.entries.c
         attempt = type_coerce(table.attempt, Integer)
         statement = select(
