@@ -73,7 +73,7 @@ class ConsentChecks:
             total = select(func.count()).select_from(log_tables.details)
             return check_part(
                 "details",
-                self._details(connection, wrapped),
+                self._details(connection, records),
                 progress,
                 lambda: int(connection.execute(total).scalar_one()),
             )
@@ -179,7 +179,8 @@ class ConsentChecks:
                 found[name, 0] = "is said to be open, and the ledger does not have it"
         return found
 
-    def _details(self, connection: Connection, wrapped: dict[bytes, bytes]) -> Iterator[None]:
+    def _details(self, connection: Connection, records: Connection) -> Iterator[None]:
+        wrapped = wrapped_keys(records)  # in here, so that damage of the records is a finding
         table, entry = log_tables.details.c, log_tables.entries.c
         attempt = type_coerce(table.attempt, Integer)
         statement = select(
