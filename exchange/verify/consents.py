@@ -67,9 +67,7 @@ class ConsentChecks:
 
     def check_details(self, progress: Progress) -> CheckedPart:
         """Check the sealed details: each opens with its subject's key, for its own entry alone."""
-        with snapshot(self._records) as connection:
-            wrapped = subjects.every_wrapped_key(connection)
-        with snapshot(self._entries) as connection:
+        with snapshot(self._records) as records, snapshot(self._entries) as connection:
             total = select(func.count()).select_from(log_tables.details)
             return check_part(
                 "details",
@@ -180,7 +178,7 @@ class ConsentChecks:
         return found
 
     def _details(self, connection: Connection, records: Connection) -> Iterator[None]:
-        wrapped = wrapped_keys(records)  # in here, so that damage of the records is a finding
+        wrapped = subjects.every_wrapped_key(records)  # in here, so that damage of the records is a finding
         table, entry = log_tables.details.c, log_tables.entries.c
         attempt = type_coerce(table.attempt, Integer)
         statement = select(
