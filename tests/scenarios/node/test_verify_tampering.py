@@ -45,7 +45,7 @@ UNPROTECTED = {
 }
 """Changed, such a token opens nothing any more; a used assertion that is taken away is as if never used.
 
-A job is work to be done and no evidence: with sealed columns of other bytes it fails, its state may be put back.
+A job is work to be done and no evidence: with other sealed bytes it fails; its state may be put back.
 """
 
 ROWS_EACH = max(1, round(SCALE))
