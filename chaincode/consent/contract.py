@@ -31,7 +31,7 @@ from chaincode.consent.calls import (
     ReadHistory,
     ReadPair,
 )
-from chaincode.consent.limits import check_active, check_credentials, check_held, check_terms
+from chaincode.consent.limits import check_active, check_count, check_credentials, check_terms
 from chaincode.consent.model import Pair, Terms, ended
 from chaincode.consent.state import decode_pair, decode_version, history_range, pair_key, version_key
 from chaincode.encoding import encode
@@ -92,7 +92,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     _check_batch(len(args.updates))
     for update in args.updates:
         require(PAIR, update.pair, "pair")
-    updates = [(update.pair, _kept(update.terms)) for update in args.updates]
+    updates = [(update.pair, _within_limits(update.terms)) for update in args.updates]
     names = list(dict.fromkeys(name for name, _ in updates))
     values = await ledger.get_many([pair_key(name) for name in names])
     pairs: dict[str, Pair] = {}
@@ -156,10 +156,10 @@ def _check_same(opening: Opening, pair: Pair, caller: str) -> None:
 
 
 def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
-    consents = tuple(_kept(terms) for terms in opening.terms)
+    consents = tuple(_within_limits(terms) for terms in opening.terms)
     if len({terms.id for terms in consents}) != len(consents):
         raise BadArgumentError("a consent is named twice")
-    check_held(len(consents))
+    check_count(len(consents))
     check_active(consents)
     check_credentials(opening.credentials)
     return Pair(
@@ -173,10 +173,10 @@ def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
     )
 
 
-def _kept(terms: Terms) -> Terms:
-    kept = terms if terms.status == "active" else ended(terms)
-    check_terms(kept)
-    return kept
+def _within_limits(terms: Terms) -> Terms:
+    stored = terms if terms.status == "active" else ended(terms)
+    check_terms(stored)
+    return stored
 
 
 def _updated(pair: Pair, terms: Terms) -> Pair:
@@ -187,7 +187,7 @@ def _updated(pair: Pair, terms: Terms) -> Pair:
         elif one.version >= terms.version:
             raise ConflictError("the present version of the consent is not older than the published one")
     if len(others) == len(pair.consents):
-        check_held(len(others) + 1)
+        check_count(len(others) + 1)
     return msgspec.structs.replace(pair, epoch=pair.epoch + 1, consents=_in_order((*others, terms)))
 
 

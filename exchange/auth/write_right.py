@@ -24,13 +24,13 @@ class WriteRight:
     def __init__(self) -> None:
         raise TypeError("a WriteRight comes from exchange.services.records.write_rights alone")
 
-    def reaches(self, resource_type: str) -> bool:
+    def covers_type(self, resource_type: str) -> bool:
         """Check whether it allows to write records of `resource_type`."""
         return self.resource_type in (resource_type, EVERY_TYPE)
 
     def covers(self, resource_type: str, patients: Sequence[str]) -> bool:
         """Check whether it allows to write a record of `resource_type` about exactly these `patients`."""
-        return self.reaches(resource_type) and (not self.patient or tuple(patients) == (self.patient,))
+        return self.covers_type(resource_type) and (not self.patient or tuple(patients) == (self.patient,))
 
 
 Issuer = Callable[[str, str], WriteRight]

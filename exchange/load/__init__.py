@@ -14,7 +14,7 @@ files are done. Nothing here raises for the content of a file: a broken line or 
 place, and the rest goes on.
 """
 
-from exchange.load.batches import Batch, take_apart
+from exchange.load.batches import Batch, split_chunk
 from exchange.load.chunks import Chunk, ChunkLimits, cut
 from exchange.load.documents import LoadFault, SourceDocument
 from exchange.load.files import LoadPlan, SourceFile, find
@@ -31,5 +31,5 @@ __all__ = [
     "SourceFile",
     "cut",
     "find",
-    "take_apart",
+    "split_chunk",
 ]

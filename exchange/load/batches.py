@@ -39,7 +39,7 @@ class Batch:
     size: int
 
 
-def take_apart(chunk: Chunk, limits: ChunkLimits | None = None) -> Iterator[Batch]:
+def split_chunk(chunk: Chunk, limits: ChunkLimits | None = None) -> Iterator[Batch]:
     """Take `chunk` apart; the `end` of the last batch is the chunk's, unless a document is no use at all."""
     if chunk.text is None:
         yield _document(chunk, limits or ChunkLimits())

@@ -24,7 +24,7 @@ from exchange.fhir.bundle import EntryRequest
 T = TypeVar("T")
 
 _UNPACKED = frozenset({"transaction", "batch", "collection", "searchset"})
-_KEPT_WHOLE = frozenset({"document", "message"})
+_STORED_AS_BUNDLE = frozenset({"document", "message"})
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -121,7 +121,7 @@ def _parsed(body: bytes, source: Path, line: int | None) -> Parsed:
         bundle = _decode(_bundle, body)
         if bundle.type in _UNPACKED:
             return _entries(bundle, source, line)
-        if bundle.type not in _KEPT_WHOLE:
+        if bundle.type not in _STORED_AS_BUNDLE:
             raise _BadError("a Bundle of this type holds no records to load")
     document = SourceDocument(source, line, None, body, head.resource_type, head.id)
     return Parsed(None, (document,), ())

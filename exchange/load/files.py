@@ -37,7 +37,7 @@ _COMPRESSED: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """The errors of reading a file, compressed or not."""
 
-_LOOK = 64 * 1024
+_PROBE_BYTES = 64 * 1024
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 _ORDER = (
     {"Organization"},
@@ -153,7 +153,7 @@ def opened(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
 def _rank(source: SourceFile) -> int:
     try:
         with source.path.open("rb") as raw, opened(source.path, raw) as stream:
-            head = stream.read(_LOOK)
+            head = stream.read(_PROBE_BYTES)
     except READ_ERRORS:
         return _REST  # reading it in its turn will say what is wrong
     return max((_RANKS.get(kind.decode(), _REST) for kind in _TYPE.findall(head)), default=_REST)

@@ -30,7 +30,7 @@ from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
 from exchange.services.records.changes import RecordChange
 from exchange.services.records.conditions import Conditions
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.write_rights import for_loading
 from exchange.store.engine.database import Database
@@ -51,7 +51,7 @@ class BulkLoad:
         *,
         msp_id: str,
         indexer: Indexer,
-        writing: Writing,
+        writing: RecordWriter,
         conditions: Conditions,
         records: Database,
         workers: int = 2,

@@ -18,7 +18,7 @@ import msgspec
 from exchange.errors import ExchangeError
 from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
 from exchange.fhir.references import ID
-from exchange.load import Batch, Chunk, FilePosition, SourceDocument, take_apart
+from exchange.load import Batch, Chunk, FilePosition, SourceDocument, split_chunk
 from exchange.services.records.prepare import IndexedRecord, Indexer
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
@@ -135,7 +135,7 @@ class LoadWorker:
     def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
         """Yield each batch of `chunk`, with what can be written of it prepared."""
         indexer = self._indexer
-        batches = take_apart(chunk)
+        batches = split_chunk(chunk)
         while True:
             started = time.thread_time()
             checking, indexing = indexer.seconds_checking, indexer.seconds_indexing

@@ -102,7 +102,7 @@ class Conversation:
         Raises:
             UnavailableError: the process has died.
         """
-        await self._aside(lambda: self.connection.send_bytes(message))
+        await self._offload(lambda: self.connection.send_bytes(message))
 
     async def receive(self) -> bytes:
         """Return the next message.
@@ -110,9 +110,9 @@ class Conversation:
         Raises:
             UnavailableError: the process has died.
         """
-        return await self._aside(self.connection.recv_bytes)
+        return await self._offload(self.connection.recv_bytes)
 
-    async def _aside(self, work: Callable[[], R]) -> R:
+    async def _offload(self, work: Callable[[], R]) -> R:
         try:
             return await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except (EOFError, OSError):

@@ -19,7 +19,7 @@ import structlog
 from exchange.auth.principal import Member
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.write_rights import for_introducing_members
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
@@ -70,7 +70,7 @@ class Membership:
         members: Members,
         references: References,
         records: Database,
-        writing: Writing,
+        writing: RecordWriter,
         poll_seconds: float,
     ) -> None:
         self._listed = listed

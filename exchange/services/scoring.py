@@ -41,10 +41,10 @@ from exchange.risk.risk_assessment import (
 from exchange.runtime.quota import FETCH_LIMIT
 from exchange.services.access.enforcement import Answer, Enforcement, ScoreAnswer, ScoreQuestion
 from exchange.services.records.changes import WriteResult
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import new_id
 from exchange.services.records.read import HIDDEN, with_body
-from exchange.services.records.search import Searching
+from exchange.services.records.search import RecordSearch
 from exchange.services.records.write_rights import for_scoring
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
@@ -92,8 +92,8 @@ class Scoring:
         references: References,
         records: Database,
         enforcement: Enforcement,
-        searching: Searching,
-        writing: Writing,
+        searching: RecordSearch,
+        writing: RecordWriter,
     ) -> None:
         self.model = model
         self._references = references

@@ -31,13 +31,13 @@ _BATCH = 5_000
 class Rebuilt:
     """The content of the new projection. `unread` says that some of the old log's details could not be read.
 
-    `kept` is where the old log is now; None where there was none.
+    `previous` is where the old log is now; None where there was none.
     """
 
     entries: int
     details: int
     unread: bool
-    kept: Place | None
+    previous: Place | None
 
 
 def rebuild(renewal: Renewal, ledger: LedgerReader, progress: Progress) -> Rebuilt:

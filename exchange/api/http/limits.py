@@ -29,7 +29,7 @@ MAX_ADDRESS = 16 * 1024
 MAX_HEADERS = 32 * 1024
 MAX_HEADER_COUNT = 100
 
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 """Bytes of an answer that are handed to the connection at once: it would copy a larger one whole."""
 RETRY_AFTER = 2
 """Seconds after which a client may try again when it is refused with 503."""
@@ -167,7 +167,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._started = True
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
-        if len(message.get("body", b"")) > PIECE:
+        if len(message.get("body", b"")) > CHUNK_BYTES:
             await self._send_large(message)
         else:
             await self._send(message)
@@ -176,9 +176,13 @@ class _Exchange:
         # The answer's records are gone. Each piece waits until the one before it has been taken.
         body, more = message["body"], message.get("more_body", False)
         self._reservation.hold(min(self._reservation.held, self._arrived + len(body)))
-        for start in range(0, len(body), PIECE):
+        for start in range(0, len(body), CHUNK_BYTES):
             left = len(body) - start
-            piece = {**message, "body": body[start : start + PIECE], "more_body": more or left > PIECE}
+            piece = {
+                **message,
+                "body": body[start : start + CHUNK_BYTES],
+                "more_body": more or left > CHUNK_BYTES,
+            }
             try:
                 async with asyncio.timeout(self._limits.pause_seconds):
                     await self._send(piece)

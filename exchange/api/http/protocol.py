@@ -18,10 +18,10 @@ LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request's first line and headers that are collected; `limits` refuses shorter ones in words."""
 
 
-class Wire(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol over httptools, with a bound and a deadline for each request's head."""
 
-    patience = 20.0
+    head_timeout = 20.0
     """Seconds in which a connection, or a request that was begun, has to have a whole head."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -71,7 +71,7 @@ class Wire(HttpToolsProtocol):
         # One clock goes on over many requests: to set one for each costs more than to look again.
         self._since = self.loop.time()
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self.patience, self._give_up)
+            self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
 
     def _settle(self) -> None:
         if self._deadline is not None:
@@ -82,7 +82,7 @@ class Wire(HttpToolsProtocol):
         self._deadline = None
         if not self._waits:
             return
-        left = self._since + self.patience - self.loop.time()
+        left = self._since + self.head_timeout - self.loop.time()
         if left > 0:
             self._deadline = self.loop.call_later(left, self._give_up)
         elif self._is_answering():

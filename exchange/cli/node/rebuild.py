@@ -36,7 +36,7 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
             raise DamagedError(f"{ledger.checked.finding}; the log can't be rebuilt from this ledger")
         done = build(renewal, ledger.reader, stages.progress)
     print(f"{place} holds {done.entries} entries and {done.details} sealed details")
-    if done.kept is not None:
-        print(f"the log from before is {done.kept}; remove it once `consentry verify` finds nothing")
+    if done.previous is not None:
+        print(f"the log from before is {done.previous}; remove it once `consentry verify` finds nothing")
     if done.unread:
         print("some details in it could not be read: they are in that one still, or in a backup")

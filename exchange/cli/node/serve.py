@@ -17,7 +17,7 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from exchange.api.app import create_app
-from exchange.api.http.protocol import Wire
+from exchange.api.http.protocol import BoundedHttpProtocol
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.node.checks import check_to_serve
@@ -58,7 +58,7 @@ async def _serve(folder: NodeFolder) -> None:
     async with open_node(folder) as node:
         config = uvicorn.Config(
             create_app(node.gateway, body_limit=settings.body_limit),
-            http=Wire,
+            http=BoundedHttpProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -36,13 +36,13 @@ from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records.documents import StoredVersion
 
-_REMEMBERED = 10_000
+_CACHE_SIZE = 10_000
 
 MOST_SUBJECTS = 500
 """Subjects that one question may name; the ledger decides them in one transaction."""
@@ -117,7 +117,7 @@ class Enforcement:
         *,
         base: str,
         references: References,
-        keys: Keys,
+        keys: SubjectKeyStore,
         pairs: Pairs,
         ledger: LedgerClient,
         entries: Database,
@@ -130,7 +130,7 @@ class Enforcement:
         self._entries = entries
         self._details = Coalescer(self._keep)
         self._stranger = references.unknown_subject()
-        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
+        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_CACHE_SIZE)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.

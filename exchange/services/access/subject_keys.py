@@ -12,7 +12,7 @@ from exchange.store.engine.database import Database
 from exchange.store.records import subjects as store
 
 
-class Keys:
+class SubjectKeyStore:
     """The keys of subjects by their tokens: opened from cache or store, or created."""
 
     def __init__(self, ring: KeyRing, records: Database) -> None:

@@ -24,7 +24,7 @@ from exchange.fhir.audit_event import EntryDetail, actions_of, audit_event, pars
 from exchange.fhir.bundle import FoundResource
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.records.read import HIDDEN
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
@@ -69,7 +69,7 @@ class Audit:
         base: str,
         names: Mapping[str, str],
         references: References,
-        keys: Keys,
+        keys: SubjectKeyStore,
         enforcement: Enforcement,
         entries: Database,
         projection: Projection,

@@ -185,7 +185,7 @@ class Tokens:
         token, digest = _draw()
         sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
         await self._records.write(
-            lambda c: store.keep_token(
+            lambda c: store.store_token(
                 c, digest, client_id=principal.client_id, principal=sealed, expires=_ms(expires)
             )
         )
@@ -299,7 +299,7 @@ class Tokens:
         expires: float,
     ) -> None:
         self._use(connection, claimed)
-        store.keep_token(
+        store.store_token(
             connection, digest, client_id=claimed.client_id, principal=sealed, expires=_ms(expires)
         )
 

@@ -33,7 +33,7 @@ from exchange.consent.expected_terms import check_bounds
 from exchange.crypto.keys import SubjectKeys
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import DesiredConsents, context_of, open_consent
 from exchange.services.consents.followed_policy import FollowedPolicy
 from exchange.services.consents.known_pairs import KnownPairs
@@ -66,7 +66,7 @@ class Pairs:
         members: Mapping[str, str],
         directory: bytes,
         records: Database,
-        keys: Keys,
+        keys: SubjectKeyStore,
         ledger: LedgerClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

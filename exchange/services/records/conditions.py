@@ -22,7 +22,7 @@ from exchange.fhir import r4, search
 from exchange.fhir.bundle import identity_of
 from exchange.fhir.interaction import parameters_of
 from exchange.runtime import quota
-from exchange.services.records.search import Searching
+from exchange.services.records.search import RecordSearch
 
 
 def etag(version: int) -> str:
@@ -59,7 +59,7 @@ def version_number(text: str) -> int:
 class Conditions:
     """The conditions of one custodian's writes; `base` is the FHIR base URL."""
 
-    def __init__(self, *, base: str, searching: Searching) -> None:
+    def __init__(self, *, base: str, searching: RecordSearch) -> None:
         self._base = base
         self._searching = searching
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -22,7 +22,7 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import ConflictError, NotFoundError, PreconditionError
 from exchange.fhir.resource_bytes import with_identity
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import seal_consent
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
@@ -61,7 +61,7 @@ async def offload(work: Callable[[], T], *, size: int) -> T:
     return work() if size < _OFFLOADED else await asyncio.to_thread(work)
 
 
-class Writing:
+class RecordWriter:
     """The write interactions of one custodian's records.
 
     It counts the processor seconds spent on sealing and on storing, for the ingest bench.
@@ -73,7 +73,7 @@ class Writing:
         references: References,
         indexer: Indexer,
         records: Database,
-        keys: Keys,
+        keys: SubjectKeyStore,
         pairs: Pairs,
     ) -> None:
         self._references = references

@@ -18,7 +18,7 @@ from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.services.records.limits import RecordLimits
-from exchange.services.records.read import HIDDEN, Reading, Released, subjects_of
+from exchange.services.records.read import HIDDEN, RecordReader, Released, subjects_of
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import FetchedVersions, StoredVersion
@@ -64,7 +64,7 @@ class _Scan:
         return History(tuple(page), self.tx_id, page[-1].version if over else None)
 
 
-class Histories:
+class HistoryReader:
     """The histories of one custodian's records."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Histories:
         references: References,
         records: Database,
         enforcement: Enforcement,
-        reading: Reading,
+        reading: RecordReader,
         limits: RecordLimits,
     ) -> None:
         self._limits = limits

@@ -60,7 +60,7 @@ async def with_body(records: Database, answer: Answer, stored: StoredVersion) ->
     return await records.read(lambda c: documents.version(c, reference, number, reserve=reserve))
 
 
-class Reading:
+class RecordReader:
     """Reads of one custodian's records and their versions."""
 
     def __init__(self, *, references: References, records: Database, enforcement: Enforcement) -> None:

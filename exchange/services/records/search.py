@@ -111,7 +111,7 @@ class _Source(Protocol):
         """Open those in `chunk` that may be seen."""
 
 
-class Searching:
+class RecordSearch:
     """The search interactions of one custodian's records."""
 
     def __init__(

@@ -16,7 +16,7 @@ from exchange.auth.principal import Principal
 from exchange.errors import TooCostlyError
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.search import Query, ordered
-from exchange.services.records.search import FoundPage, Searching
+from exchange.services.records.search import FoundPage, RecordSearch
 
 MOST_SORTED = 1_000
 """Visible matches that are put in order."""
@@ -29,7 +29,7 @@ def is_by_value(query: Query) -> bool:
 
 
 async def search_in_order(
-    searching: Searching, principal: Principal, query: Query, *, target: str, shown: int, total: int | None
+    searching: RecordSearch, principal: Principal, query: Query, *, target: str, shown: int, total: int | None
 ) -> FoundPage:
     """Return one page of the visible matches of `query` in the order of its `sort`, after `shown` ones.
 
@@ -37,8 +37,8 @@ async def search_in_order(
     first page counted.
 
     Raises:
-        TooCostlyError: more than `MOST_SORTED` visible matches, or see `Searching.search`.
-        ForbiddenError, UnavailableError: see `Searching.search`.
+        TooCostlyError: more than `MOST_SORTED` visible matches, or see `RecordSearch.search`.
+        ForbiddenError, UnavailableError: see `RecordSearch.search`.
     """
     everything = msgspec.structs.replace(query, count=MOST_SORTED, sort=())
     found = await searching.search(principal, everything, target=target)

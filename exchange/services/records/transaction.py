@@ -51,7 +51,7 @@ from exchange.runtime import quota
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
 from exchange.services.records.changes import Deletion, Prepared, RecordChange
 from exchange.services.records.conditions import Conditions, check_reference_type, etag, expected_version
-from exchange.services.records.create_update import Writing, offload, write_outcome
+from exchange.services.records.create_update import RecordWriter, offload, write_outcome
 from exchange.services.records.prepare import new_id
 from exchange.services.records.write_rights import WriteRights
 
@@ -99,7 +99,7 @@ class Bundles:
         *,
         base: str,
         interactions: Interactions,
-        writing: Writing,
+        writing: RecordWriter,
         conditions: Conditions,
         rights: WriteRights,
     ) -> None:

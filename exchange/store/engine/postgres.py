@@ -194,7 +194,7 @@ def _found(connection: Connection, place: Schema) -> int | None:
     return int(number)
 
 
-def taken(place: Schema) -> bool:
+def schema_exists(place: Schema) -> bool:
     """Return whether there is a schema of this name already, be it empty.
 
     Raises:

@@ -72,10 +72,10 @@ _decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
 
 T = TypeVar("T")
 
-_STRANGE = "a row of a client or of a token can't be read; run `consentry verify`"
+_UNREADABLE = "a row of a client or of a token can't be read; run `consentry verify`"
 
 
-class KeptToken(msgspec.Struct, frozen=True):
+class StoredToken(msgspec.Struct, frozen=True):
     """A token as it is kept: its client, its principal, sealed, and its end in ms since 1970 UTC."""
 
     client_id: str
@@ -150,7 +150,7 @@ def use_assertion(connection: Connection, client_id: str, jti: str, expires: int
     return True
 
 
-def keep_token(
+def store_token(
     connection: Connection, digest: bytes, *, client_id: str, principal: bytes, expires: int
 ) -> None:
     """Keep what the token with `digest` stands for: `principal`, sealed."""
@@ -158,14 +158,14 @@ def keep_token(
     connection.execute(insert(access_tokens), values)
 
 
-def find_token(connection: Connection, digest: bytes) -> KeptToken | None:
+def find_token(connection: Connection, digest: bytes) -> StoredToken | None:
     """Return the token with `digest` as it is kept; it may have expired.
 
     Raises:
         DamagedError: the row is of another kind than any that was written.
     """
     row = connection.execute(select(access_tokens).where(access_tokens.c.digest == digest)).first()
-    return None if row is None else _converted(_fields(row, KeptToken), KeptToken)
+    return None if row is None else _converted(_fields(row, StoredToken), StoredToken)
 
 
 def revoke_token(connection: Connection, digest: bytes) -> None:
@@ -202,7 +202,7 @@ def _registered(row: Row[Any]) -> Registered:
         values["keys"] = _decode_keys(row.keys)
         values["scopes"] = row.scopes.split(" ")
     except (msgspec.MsgspecError, AttributeError, TypeError):
-        raise DamagedError(_STRANGE) from None
+        raise DamagedError(_UNREADABLE) from None
     return _converted(values, Client), _converted(row.mac, bytes)
 
 
@@ -215,4 +215,4 @@ def _converted(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError:
-        raise DamagedError(_STRANGE) from None
+        raise DamagedError(_UNREADABLE) from None

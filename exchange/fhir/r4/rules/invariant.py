@@ -23,7 +23,7 @@ class Invariant(NamedTuple):
     at: str = ""
 
 
-class Held:
+class NestedResource:
     """Stands for a resource inside another; `json` is the parsed object, checked as what it says it is."""
 
     __slots__ = ("json",)
@@ -32,7 +32,7 @@ class Held:
         self.json = json
 
 
-class Contained(Held):
+class ContainedResource(NestedResource):
     """A held resource that has no life of its own (`contained`)."""
 
     __slots__ = ()

@@ -161,22 +161,22 @@ def change_roots(channel: Any, msp_id: str, root: bytes, tls_root: bytes, *, add
         for organisation in channel.groups[part].groups.values():
             place = organisation.values["MSP"]
             wrapped = MSPConfig.FromString(place.value)
-            held = FabricMSPConfig.FromString(wrapped.config)
-            if held.name != msp_id:
+            msp = FabricMSPConfig.FromString(wrapped.config)
+            if msp.name != msp_id:
                 continue
             changed += 1
-            for roots, one in ((held.root_certs, root), (held.tls_root_certs, tls_root)):
+            for roots, one in ((msp.root_certs, root), (msp.tls_root_certs, tls_root)):
                 if add:
                     roots.append(one)
                 elif one not in roots or len(roots) == 1:
                     raise ChannelUpdateError(f"{msp_id} has no such root, or no other one to go on with")
                 else:
                     roots.remove(one)
-            units = held.fabric_node_ous
+            units = msp.fabric_node_ous
             for unit in ("client", "peer", "admin", "orderer"):
                 if units.HasField(f"{unit}_ou_identifier"):
                     getattr(units, f"{unit}_ou_identifier").ClearField("certificate")
-            wrapped.config = held.SerializeToString()
+            wrapped.config = msp.SerializeToString()
             place.value = wrapped.SerializeToString()
     if not changed:
         raise ChannelUpdateError(f"{msp_id} is not on the channel")
@@ -186,7 +186,7 @@ def main(arguments: list[str]) -> int:
     """Write the update; the exit status."""
     try:
         channel, current, made, what, subject, *files = arguments
-        held, wanted = (configuration(Path(current).read_bytes()) for _ in range(2))
+        existing, wanted = (configuration(Path(current).read_bytes()) for _ in range(2))
         given = [Path(path).read_bytes() for path in files]
         match what, given:
             case "remove-orderer", []:
@@ -199,7 +199,7 @@ def main(arguments: list[str]) -> int:
                 change_roots(wanted, subject, root, tls_root, add=what == "add-root")
             case _:
                 raise ValueError(what)  # noqa: TRY301 - a misspelt call, like one with too few words
-        Path(made).write_bytes(update(channel, held, wanted))
+        Path(made).write_bytes(update(channel, existing, wanted))
     except ValueError:
         sys.stderr.write(f"error: {_USAGE}\n")
         return 2

@@ -33,7 +33,7 @@ class ChannelConfig:
             raise UnreadableError(f"blocks ordered by {kind or 'nobody'} can't be checked here")
         self.orderers = _members(group.groups[ORDERER])
         self.applicants = _members(group.groups[APPLICATION])
-        self.everybody = MspMembers(
+        self.every_member = MspMembers(
             [*self.orderers.organisations.values(), *self.applicants.organisations.values()]
         )
         self._groups = {

@@ -108,9 +108,9 @@ class ChannelState:
         """
         if self._policy is None:
             key = LIFECYCLE, "", f"namespaces/fields/{self.chaincode}/ValidationInfo"
-            held = self._system.get(key)
-            if held is not None:
-                info = parse(ChaincodeValidationInfo, parse(StateData, held[0]).Bytes)
+            stored = self._system.get(key)
+            if stored is not None:
+                info = parse(ChaincodeValidationInfo, parse(StateData, stored[0]).Bytes)
                 self._policy = parse(ApplicationPolicy, info.validation_parameter)
         return self._policy
 

@@ -44,12 +44,12 @@ def _check(current: ChannelConfig, envelope: Any) -> None:
         raise BlockError("changes the configuration of another channel")
     if envelope.config.sequence != current.message.sequence + 1:
         raise BlockError("does not follow the configuration before it")
-    held = dict(_elements(current.message.channel_group))
+    elements = dict(_elements(current.message.channel_group))
     read = dict(_elements(update.read_set))
     for key, element in read.items():
-        if key not in held or held[key].version != element.version:
+        if key not in elements or elements[key].version != element.version:
             raise BlockError(f"changes a configuration whose {_name(key)} had changed")
-    signers = current.signers(signatures, current.everybody)
+    signers = current.signers(signatures, current.every_member)
     changed = {
         key: element
         for key, element in _elements(update.write_set)
@@ -58,15 +58,15 @@ def _check(current: ChannelConfig, envelope: Any) -> None:
     if not changed:
         raise BlockError("changes nothing")
     for key, element in changed.items():
-        if key not in held:
+        if key not in elements:
             if element.version != 0:
                 raise BlockError(f"adds {_name(key)} with a version")
             continue
-        if element.version != held[key].version + 1:
+        if element.version != elements[key].version + 1:
             raise BlockError(f"changes {_name(key)} to another version than the next")
-        if not current.satisfied(_policy(key, held[key].mod_policy), signers):
+        if not current.satisfied(_policy(key, elements[key].mod_policy), signers):
             raise BlockError(f"changes {_name(key)}, and those who signed for it may not")
-    if _result((), held | changed, 0) != envelope.config.channel_group:
+    if _result((), elements | changed, 0) != envelope.config.channel_group:
         raise BlockError("sets another configuration than its update gives")
 
 

@@ -130,8 +130,8 @@ def judge_reads(judged: Judged, state: ChannelState) -> None:
 
 def _stale(public: Any, state: ChannelState) -> str:
     for read in public.reads:
-        held = state.storage.value(read.key.encode())
-        if _place(read) != (None if held is None else held[1]):
+        stored = state.storage.value(read.key.encode())
+        if _place(read) != (None if stored is None else stored[1]):
             return "MVCC_READ_CONFLICT"
     for query in public.range_queries_info:
         if query.WhichOneof("reads_info") == "reads_merkle_hashes":
@@ -162,8 +162,8 @@ def _is_current(one: NamespaceSet, state: ChannelState) -> bool:
 
 
 def _version(state: ChannelState, key: SystemKey) -> int | None:
-    held = state.system(key)
-    return None if held is None else held[1]
+    stored = state.system(key)
+    return None if stored is None else stored[1]
 
 
 def _place(read: Any) -> int | None:
