@@ -1,9 +1,9 @@
-"""Client assertions (`private_key_jwt`): what a client signs to get a token, and how a gateway reads it.
+"""Client assertions (`private_key_jwt`): the JWT that a client signs to get a token, written and read.
 
-Reading is split in two, because of what each part may tell a stranger. `read_assertion` looks at what the
-sender wrote and at public settings only, so its refusals can be precise. `verifies` needs the
-registered key; its caller must refuse in one and the same way whether the client is unknown, the
-key is unknown or the signature is wrong.
+Reading has two parts, because they may disclose different things. `read_assertion` uses the sender's
+text and public settings only, so its refusals can be precise. `verifies` needs the registered key; its
+caller must refuse in one and the same way whether the client is unknown, the key is unknown or the
+signature is wrong.
 
 Two algorithms only, ES384 and RS384, each tied to its own kind of key, so that neither `none` nor a
 public key used as a shared secret can pass. Keys that an assertion brings along are refused.
@@ -45,7 +45,7 @@ LONGEST_LIFE: Final = 300
 LEEWAY: Final = 10
 """Seconds that a client's clock may differ from ours."""
 LONGEST: Final = 16_384
-"""Characters of the longest assertion that is looked at; a certificate chain in `x5c` fits."""
+"""Characters of the longest assertion that is read; a certificate chain in `x5c` fits."""
 
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,12000})\.([A-Za-z0-9_-]{1,12000})\.([A-Za-z0-9_-]{1,1400})", re.ASCII)
 _IDENTIFIER = re.compile(r"[!-~]{1,255}", re.ASCII)

@@ -36,7 +36,7 @@ def up(
         str | None, typer.Option(help="How long an orderer waits for more, such as 250ms.")
     ] = None,
     first_port: Annotated[
-        int | None, typer.Option(help="Count ports up from this one; free ones are taken without it.")
+        int | None, typer.Option(help="The first of consecutive ports; without it, free ones are used.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="Of Fabric's programs; warning.")] = None,
 ) -> None:

@@ -37,7 +37,9 @@ def key(
 def register(
     folder: Annotated[Path, FOLDER],
     client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
-    organization: Annotated[str, typer.Option(help="Whose system it is: an MSP id.", show_default=False)],
+    organization: Annotated[
+        str, typer.Option(help="The MSP id of the member that runs the system.", show_default=False)
+    ],
     jwks: Annotated[Path, typer.Option(help="A file with its public JSON Web Key Set.", show_default=False)],
     name: Annotated[str, typer.Option(help="A name for people; the id without it.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="What it may be granted at most.")] = None,

@@ -1,4 +1,4 @@
-"""`consentry rebuild`: the access log's projection once more from the ledger."""
+"""`consentry rebuild`: the projection of the access log, made again from the ledger."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from exchange.verify.rebuild import rebuild as build
 def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     """Build the access log anew from the ledger, which is verified first; the gateway must not be serving.
 
-    Sealed details stand in the log alone: they are copied, and the log from before is kept. Call it again
-    if it was interrupted: it goes on where it was.
+    Sealed details exist in the log alone: they are copied, and the previous log stays. Call it again if it
+    was interrupted: it continues.
     """
     node = NodeFolder(folder)
     settings = node.load()

@@ -35,7 +35,7 @@ def serve(folder: Annotated[Path, FOLDER]) -> None:
     """Serve the node's FHIR API until it is told to end (Ctrl-C or SIGTERM).
 
     A ledger of its own is verified first, ten to thirty seconds for a million entries; on Fabric the peer
-    verifies, and `consentry verify` does it once more. While a peer is away everything is refused.
+    verifies, and `consentry verify` repeats it. While a peer is away every request is refused.
     """
     logs.configure()
     sys.setswitchinterval(0.001)  # the ledger's thread and the event loop share one interpreter lock

@@ -36,7 +36,7 @@ def patient(
 
 
 async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int) -> str:
-    # Any subject of records here, be it without a Patient among them: also those have a log to read.
+    # Any subject of records, also without a stored Patient: these subjects have a log too.
     subject = node.keys.references.subject(principal.patient)
     known = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
     if not known:
@@ -66,7 +66,7 @@ def client(
     organization: Annotated[str, typer.Option(help="Its MSP id.", show_default=False)],
     key: Annotated[Path, typer.Option(help="The client's private key, a PEM file.", show_default=False)],
     purpose: Annotated[str, typer.Option(help="The purpose of use.")] = "TREAT",
-    user: Annotated[str, typer.Option(help="The user on whose behalf it asks.")] = "",
+    user: Annotated[str, typer.Option(help="The user that the client acts for.")] = "",
 ) -> None:
     """Print the token that a client gets from a running gateway for its signed assertion (SMART)."""
     asking = SystemClient(url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user)

@@ -1,4 +1,4 @@
-"""`consentry verify`: recompute everything, name the first thing that is wrong."""
+"""`consentry verify`: everything recomputed, and the first finding of each part."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def verify(
         typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
     ] = None,
 ) -> None:
-    """Check the ledger, the access log, consents, documents and clients; a gateway that serves does not mind.
+    """Check the ledger, the access log, consents, documents and clients, also beside a running gateway.
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """
