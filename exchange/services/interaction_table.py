@@ -35,7 +35,7 @@ def build_interactions(
     audit: Audit,
     scoring: Scoring | None,
 ) -> Interactions:
-    """Return the table of all interactions but the one that tells of it (`build_capabilities`).
+    """Return the table of all interactions but the one that describes it (`build_capabilities`).
 
     `base` is the FHIR base URL; `scoring` is None on a node without a risk model.
     """

@@ -59,7 +59,7 @@ class RecordInteractions:
         self._pages = pages
 
     def rows(self) -> Iterator[InteractionRow]:
-        """Yield the rows, in the order in which a CapabilityStatement tells of them."""
+        """Yield the rows, in the order of the CapabilityStatement."""
         yield from self._of_resources(EVERY_TYPE)
         yield from self._operations(EVERY_TYPE)
 

@@ -1,4 +1,4 @@
-"""A patient's risk score: permitted, computed from visible records, committed to, stored, and then shown.
+"""A patient's risk score: permitted, computed from visible records, committed to, stored, and released.
 
 1. The ledger is asked with action `score` and the model's digest before any record is opened.
 2. Features come from the patient's own records, released one by one like any read: a record that is hidden
@@ -9,7 +9,7 @@
 5. The RiskAssessment is stored as a record of the patient and released like one.
 
 An answer of the evaluator that holds no score is committed to as well, so that the log, which others read,
-does not tell the evaluator whether its answers could be opened.
+does not disclose to the evaluator whether its answers could be opened.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Scoring:
         shown = await self._commit(
             question, answer, found, scored.query, lambda salt: output_commitment(salt, body)
         )
-        used = [kept for kept, _ in found.used.values()]
+        used = [version for version, _ in found.used.values()]
         if not shown.permits(stored.subjects) or not self._still_released(shown, [stored, *used]):
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
         logical_id = msgspec.json.decode(body)["id"]

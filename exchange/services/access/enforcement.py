@@ -1,4 +1,4 @@
-"""The only way to a document: ask the ledger, keep the trace, then open.
+"""The only way to a document: ask the ledger, store the log detail, then open.
 
 1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
@@ -7,9 +7,10 @@
 
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
 own, which only the patient's secret recognises, and decided as a pair that is not open. A request for a
-record that does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a
-hidden record from none, or one patient's from another's. `docs/leakage.md`, "What a refused request tells",
-says which conclusions open pairs, sizes and times still allow.
+record that does not exist is an attempt upon the directory. So a hidden record and a missing one are
+indistinguishable by the answer and on the ledger, and so are the records of two patients.
+`docs/leakage.md`, "What a refused request tells", says which conclusions open pairs, sizes and times still
+allow.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Question:
 class ScoreQuestion(Question):
     """A question for a score: its `model` by digest and, the second time, its `results` by subject.
 
-    `chaincode.access.scores` says why it is asked twice.
+    `chaincode.access.scores` gives the reason for two questions.
     """
 
     model: str
@@ -145,7 +146,7 @@ class Enforcement:
         return answer
 
     async def ask_score(self, question: ScoreQuestion, subjects: Sequence[bytes]) -> ScoreAnswer:
-        """Ask as `ask` does, and tell where the log's entries are."""
+        """Ask as `ask` does, and return the log's entries too."""
         answer, entries = await self._ask(question, tuple(dict.fromkeys(subjects)))
         return ScoreAnswer(answer.tx_id, answer.decisions, answer.permit, answer.keys, entries=entries)
 
@@ -190,8 +191,8 @@ class Enforcement:
         """Return the keys of those of `tokens` that are subjects, and those with a pair that is open.
 
         Until another organisation has been permitted something of them, their keys are read and unwrapped
-        each time, whether or not another request has brought them to hand; and an unknown patient is looked
-        up like a known one. So neither a first request nor the next ones tell the one from the other.
+        each time, whether or not another request has cached them; and an unknown patient is looked up like
+        a known one. So the two are indistinguishable by the time of a first request and of later ones.
         """
         principal = question.principal
         recipient = principal.organization
@@ -248,7 +249,7 @@ class Enforcement:
         return SubjectRequest(keys.token, _request(question, keys.token, names))
 
     def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
-        # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
+        # No value in it occurs twice, so it links neither two attempts nor an attempt and a pair.
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
         names = _names(question.principal, name, secret.one_time_salt(name), self._base)

@@ -1,4 +1,4 @@
-"""The access log for its readers: officers read all of it, a patient the entries about her.
+"""The access log for its readers: officers read all entries, patients those about themselves.
 
 Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
 like any other access, and is itself the newest entry of what it shows.
@@ -182,7 +182,7 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
-        who = EntryDetail(
+        detail = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,
@@ -191,7 +191,7 @@ class Audit:
             target=detail.target,
             patient=detail.patient,
         )
-        return audit_event(record, who, self._names)
+        return audit_event(record, detail, self._names)
 
 
 def _parse(

@@ -18,11 +18,11 @@ from exchange.store.records import clients, jobs
 ROWS: Final = 500
 EVERY_SECONDS: Final = 60.0
 RETENTION_MS: Final = 7 * 24 * 3600 * 1000
-"""For how long a job that ended can still be listed."""
+"""Milliseconds for which a job that ended can still be listed."""
 
 
 class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The job takes none."""
+    """No parameters."""
 
 
 class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

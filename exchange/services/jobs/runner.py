@@ -1,12 +1,12 @@
-"""Runs jobs step by step, beside whichever other runners share the database.
+"""Runs jobs step by step, beside other runners on the same database.
 
-1. A job is taken for `LEASE_SECONDS`, and the lease is renewed while a step takes longer. A runner that
+1. A job is leased for `LEASE_SECONDS`, and the lease is renewed while a step takes longer. A runner that
    finds its lease lost gives its step up; the store refuses its commit in any case.
-2. A failure that may pass (store, ledger or memory not to be had) puts the job back for a while that doubles
-   each time. Any other ends the job: its error is kept, by its code and message alone, which hold no PHI.
+2. A failure that may pass (store, ledger or memory unavailable) puts the job back for a while that doubles
+   each time. Any other ends the job: its error is stored, as code and message alone, which hold no PHI.
 3. After a commit whose answer was lost the job is read again, so that no step is done twice.
 4. A runner that is told to end gives its jobs back, and another goes on with them at once. One that is
-   killed keeps them until their leases end.
+   killed blocks them until their leases end.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from exchange.store.records import jobs as store
 from exchange.store.records.jobs import JobLease, JobRow, JobState, LeaseLostError
 
 LEASE_SECONDS: Final = 30.0
-"""For how long a job is taken; after a runner was killed, its jobs wait no longer than this."""
+"""Seconds of a lease; after a runner was killed, its jobs wait no longer than this."""
 POLL_SECONDS: Final = 2.0
-"""The pause after which an idle runner looks for jobs again."""
+"""Seconds after which an idle runner asks for jobs again."""
 RETRY_SECONDS: Final = 2.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 
@@ -45,7 +45,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _LeasedJob:
-    """A job in the hands of this runner, opened."""
+    """A job that this runner leases, opened."""
 
     row: JobRow
     kind: JobKind[Any, Any]
@@ -104,12 +104,12 @@ class JobRunner:
                 await asyncio.sleep(self._poll)
 
     async def run_next(self) -> bool:
-        """Take the job that has been due longest and run it until it ends or waits; return if there was one.
+        """Lease the job that has been due longest and run it until it ends or waits; return if there was one.
 
         Raises:
             UnavailableError: the store can't be reached.
         """
-        row = await self._take()
+        row = await self._acquire()
         if row is None:
             return False
         leased = await self._opened(row)
@@ -120,17 +120,17 @@ class JobRunner:
             _log.info("job.lost", job=row.id, kind=row.kind)
         return True
 
-    async def _take(self) -> JobRow | None:
+    async def _acquire(self) -> JobRow | None:
         now = milliseconds()
         if not await self._records.read(lambda c: store.is_due(c, self._kinds, now)):
-            return None  # looking costs no write
+            return None  # this check costs no write
         until = self._until()
         return await self._records.write(
             lambda c: store.acquire(c, self._kinds, self._owner, now=now, until=until)
         )
 
     async def _opened(self, row: JobRow) -> _LeasedJob | None:
-        """Open a job that was taken; one that does not open has failed."""
+        """Open a leased job; one that does not open has failed."""
         kind = self._kinds[row.kind]
         try:
             order = msgspec.json.decode(
@@ -172,7 +172,7 @@ class JobRunner:
         return following
 
     async def _step(self, leased: _LeasedJob) -> NextStep[Any] | Finished:
-        """Return what the step does, with the lease renewed while it takes its time.
+        """Do one step and return its result; renew the lease meanwhile.
 
         Raises:
             LeaseLostError: the job was cancelled, or is another runner's.

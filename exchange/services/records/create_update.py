@@ -1,7 +1,7 @@
 """Create, update and delete: from a body as received to a sealed, indexed, durable version.
 
 Only the custodian's own clients write records; a patient's token writes the patient's own consents. A
-`Consent` is compiled before it is stored, stored together with its place in the outbox, and filed on
+`Consent` is compiled before it is stored, stored together with its outbox entry, and published on
 the ledger before the write is acknowledged.
 """
 
@@ -96,7 +96,7 @@ class RecordWriter:
         """Check and index `body` as a record of the right's type, in a thread when it is large.
 
         `replaces` says that the sender chose the id. A patient may not choose the id of a new record: the
-        refusal of one that is taken would tell that it is another's.
+        refusal of an id in use would disclose another patient's record.
 
         Raises:
             ExchangeError: see `Indexer.index`.
@@ -134,7 +134,7 @@ class RecordWriter:
             PreconditionError: an `If-Match` names another version than the current one.
             NotFoundError: a record to delete, or one that must exist, does not.
             ConflictError: a record changes twice in one call.
-            TooCostlyError: a consent is more than the ledger takes.
+            TooCostlyError: a consent exceeds the bounds of the ledger.
             UnavailableError: the store or the ledger can't be reached.
         """
         check_rights(changes)
@@ -270,7 +270,7 @@ class _Commit:
             raise ConflictError("the record has just become another patient's; ask again")
         owners = [self._keys[token] for token in before.subjects]
         version = before.version + 1
-        # A tombstone says what was deleted and no more; its digest is that of these few bytes.
+        # A tombstone names the deleted record and no more; its digest is that of these few bytes.
         body = msgspec.json.encode({"resourceType": change.resource_type, "id": change.logical_id})
         envelope = self._seal(
             owners, reference, version, digest(owners, body), body, tokens=b"", deleted=True

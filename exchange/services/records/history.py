@@ -48,11 +48,11 @@ class _Scan:
 
     @property
     def is_over(self) -> bool:
-        """True if there is more than one page takes."""
+        """True if there is more than one page holds."""
         return len(self.released) > self.limit or self.size > self.most_bytes
 
     def page(self) -> History:
-        """Return as many of the versions as one page takes: `limit` and `most_bytes`, but one at least."""
+        """Return as many of the versions as fit one page: `limit` and `most_bytes`, but one at least."""
         page: list[Released] = []
         size = 0
         for version in self.released[: self.limit]:
@@ -115,7 +115,7 @@ class HistoryReader:
             if scan.is_over or ended or answer.permit is None:
                 break
             position = found.rows[-1].version
-            del found  # not beside the rows that the next fetch takes
+            del found  # freed before the next fetch
         if not scan.released and below is None:
             raise NotFoundError(HIDDEN, tx_id=scan.tx_id)
         return scan.page()

@@ -1,8 +1,8 @@
 """Searches in another order than that of writing: all visible matches are opened, and put in order here.
 
-The store holds tokens, which have no order, so sorting takes every visible match. There is a bound, and it
-is one of visible matches, so that it tells nothing of hidden ones. Each page looks and asks anew, like any
-page of a search; what was written between two pages may move what is on them.
+The store holds tokens, which have no order, so sorting needs every visible match. The bound counts
+visible matches alone, so that it discloses nothing of hidden ones. Each page searches and asks anew, like
+any page of a search; a write between two pages may move their entries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_SORTED = 1_000
 
 
 def is_by_value(query: Query) -> bool:
-    """Check whether the order asked for is one that only the records' plain text tells."""
+    """Check whether the order asked for depends on the records' plain text."""
     keys = [key.parameter for key in query.sort]
     return bool(query.count) and query.summary != "count" and keys not in ([], ["_lastUpdated"])
 
