@@ -1,8 +1,8 @@
 """Checks what stands between documents and ledger: keys, pairs, consents, and the details of log entries.
 
 The rule that matters most: every permission on the ledger is the newest version of a consent that is
-stored here and active, and recorded as requested there: these rows say where a revocation must go. A row
-that was deleted or put back to an older state could otherwise keep a revocation from reaching the ledger.
+stored here and active, and recorded as requested there: a revocation goes to the pairs in these rows. A
+row that was deleted or put back to an older state could otherwise suppress a revocation.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class ConsentChecks:
             raise WrongError(table, "a row belongs to no subject") from None
 
     def _published(self) -> Iterator[None]:
-        # A gateway that serves may be between a commit here and one there: only what stays wrong is.
+        # A running gateway may be between two commits: only a lasting difference is a finding.
         wrong = self._differences()
         for _ in range(_ATTEMPTS - 1):
             if not wrong:
@@ -159,10 +159,10 @@ class ConsentChecks:
             keys = open_keys(self._ring, known.subject, wrapped)
             salt = PatientSecret(keys.secret).salt(known.recipient)
             context = PairContext(recipient=known.recipient, salt=salt, members=self._members)
-            held = {terms.id: terms for terms in pair.consents}
+            on_ledger = {terms.id: terms for terms in pair.consents}
             for stored in consents.get(known.subject, ()):
                 consent = open_consent(keys, stored)
-                terms = held.pop(terms_id(consent, context), None)
+                terms = on_ledger.pop(terms_id(consent, context), None)
                 if terms is None:
                     continue
                 if (known.subject, known.recipient, stored.reference) not in requested:
@@ -170,7 +170,7 @@ class ConsentChecks:
                 stale = terms.version != consent.version or consent.status != "active"
                 if terms.status == "active" and stale and (known.subject, stored.reference) not in waiting:
                     found[name, pair.epoch] = "permits what an older version of a consent said"
-            if held:
+            if on_ledger:
                 found[name, pair.epoch] = "holds terms of no consent that is stored"
         for name in rows.keys() - seen:
             if rows[name].opened:

@@ -48,7 +48,7 @@ def _for_psycopg(statement: str) -> str:
 def insert_many(
     connection: Connection, head: str, kinds: Sequence[str], rows: Sequence[Sequence[Any]], *, tail: str = ""
 ) -> None:
-    """Have `head` (`INSERT INTO table (columns)`) take all `rows`, with `tail` behind them.
+    """Insert all `rows` with `head` (`INSERT INTO table (columns)`), and `tail` behind them.
 
     `kinds` are the columns' types in PostgreSQL: there each column goes as one array in binary form, which
     costs the client a twentieth of a message for each row.

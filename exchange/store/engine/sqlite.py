@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from exchange.errors import DamagedError, UnavailableError
 from exchange.store.engine.format import FORMAT, Begin, check_format
 
-_APPLICATION_ID = 0x436E7472  # "Cntr": tells this project's files from any other database
+_APPLICATION_ID = 0x436E7472  # "Cntr": distinguishes this project's files from any other database
 _CACHE_KIB = 32 * 1024
 
 
@@ -114,7 +114,7 @@ def readable(path: Path) -> Iterator[None]:
         if getattr(why.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             raise UnavailableError(f"another process has {path} open; end it first") from None
         raise DamagedError(f"{path} can't be opened as a database ({why.orig})") from None
-    except UnicodeDecodeError:  # SQLite's own message quoted what a damaged schema holds
+    except UnicodeDecodeError:  # SQLite's own message would quote content of a damaged schema
         raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
 
 

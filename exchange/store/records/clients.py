@@ -1,7 +1,7 @@
 """Registered clients, the access tokens they hold, and the assertions they have used up.
 
-Tokens are kept as SHA-256 digests only: a reader of the database can't use one. An assertion's `jti` is
-kept until the assertion would have expired anyway, and its primary key is what refuses a replay, so two
+Tokens are stored as SHA-256 digests only: a reader of the database can't use one. An assertion's `jti` is
+stored until the assertion has expired, and its primary key refuses a replay, so two
 gateway processes over one database can't both accept it. Times are milliseconds since 1970 UTC.
 """
 
@@ -76,7 +76,7 @@ _UNREADABLE = "a row of a client or of a token can't be read; run `consentry ver
 
 
 class StoredToken(msgspec.Struct, frozen=True):
-    """A token as it is kept: its client, its principal, sealed, and its end in ms since 1970 UTC."""
+    """A token as it is stored: its client, its principal, sealed, and its end in ms since 1970 UTC."""
 
     client_id: str
     principal: bytes
@@ -132,7 +132,7 @@ def count(connection: Connection) -> int:
 
 
 def disable(connection: Connection, client: Client, mac: bytes) -> None:
-    """Give `client`, which says since when it is disabled, no more tokens and void those it holds."""
+    """Give `client`, which has its time of disabling set, no more tokens and void those it holds."""
     statement = update(clients).where(clients.c.client_id == client.client_id)
     connection.execute(statement.values(disabled=client.disabled, mac=mac))
     connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client.client_id))
@@ -153,13 +153,13 @@ def use_assertion(connection: Connection, client_id: str, jti: str, expires: int
 def store_token(
     connection: Connection, digest: bytes, *, client_id: str, principal: bytes, expires: int
 ) -> None:
-    """Keep what the token with `digest` stands for: `principal`, sealed."""
+    """Store the sealed `principal` of the token with `digest`."""
     values = {"digest": digest, "client_id": client_id, "principal": principal, "expires": expires}
     connection.execute(insert(access_tokens), values)
 
 
 def find_token(connection: Connection, digest: bytes) -> StoredToken | None:
-    """Return the token with `digest` as it is kept; it may have expired.
+    """Return the token with `digest` as it is stored; it may have expired.
 
     Raises:
         DamagedError: the row is of another kind than any that was written.
@@ -211,7 +211,7 @@ def _fields(row: Row[Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _converted(value: Any, kind: type[T]) -> T:
-    # SQLite keeps any kind of value in any column, so what a row holds is of no certain type.
+    # SQLite stores any kind of value in any column, so the values of a row are of no certain type.
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError:

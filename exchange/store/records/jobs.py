@@ -1,14 +1,14 @@
 """Jobs: long work in steps, with the lease that lets one runner at a time commit a step of each.
 
-1. A runner takes a job for a time (`lease`) and gets a number (`fence`) that grows with every lease.
-2. Every later statement of that runner names its fence. Where the job was taken by another runner, or
+1. A runner leases a job for a time (`lease`) and gets a number (`fence`) that grows with every lease.
+2. Every later statement of that runner names its fence. Where another runner leased the job, or it was
    cancelled, the number has moved on, the statement raises `LeaseLostError`, and its transaction is void.
 3. A step's effect and its cursor are committed by one transaction, so a step counts once or not at all.
-4. Safety never rests on clocks. They only decide when a job whose runner is gone is taken by another.
-5. A job that was taken `MOST_LOSSES` times without a word from its runners ends as failed: it may be the
-   job that ends them.
+4. Safety never rests on clocks. They only decide when another runner may lease a job that its runner lost.
+5. A job that `MOST_LOSSES` runners leased and lost without a step ends as failed: the job itself may end
+   them.
 
-`sealed` (parameters and principal) and `cursor` are encrypted; `client_id` stands open so that disabling
+`sealed` (parameters and principal) and `cursor` are encrypted; `client_id` is not, so that disabling
 a client cancels its jobs. Times are milliseconds since 1970 UTC.
 """
 
@@ -41,7 +41,7 @@ from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
 MOST_LOSSES: Final = 5
-"""The number of runners that may take a job and vanish without a step of it."""
+"""The number of runners that may lease a job and vanish without a step of it."""
 
 
 class JobState(StrEnum):
@@ -86,7 +86,7 @@ class LeaseLostError(Exception):
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """A job as the store keeps it.
+    """A job as it is stored.
 
     `step` counts the steps that are committed and `cursor` is where the next one begins; `done` of `total`
     is the progress; `attempts` counts failures in a row that may pass, `losses` runners that vanished.
@@ -156,9 +156,10 @@ def add(
 def acquire(
     connection: Connection, kinds: Collection[str], owner: str, *, now: int, until: int
 ) -> JobRow | None:
-    """Lease the job of one of `kinds` that has been due longest, until `until`; None where none is due.
+    """Lease the job of one of `kinds` that has been due longest, until `until`; None if none is due.
 
-    A job whose runners vanished too often, or whose row can't be read, ends as failed, and the next is taken.
+    A job whose runners vanished too often, or whose row can't be read, ends as failed, and the next is
+    leased.
     """
     while True:
         found = connection.execute(
@@ -169,7 +170,7 @@ def acquire(
         ).scalar()
         if found is None:
             return None
-        taken = {
+        values = {
             "state": JobState.RUNNING.value,
             "owner": owner,
             "fence": jobs.c.fence + 1,
@@ -177,7 +178,7 @@ def acquire(
             "losses": jobs.c.losses + 1,
             "changed": now,
         }
-        connection.execute(update(jobs).where(jobs.c.id == found).values(taken))
+        connection.execute(update(jobs).where(jobs.c.id == found).values(values))
         try:
             row = find(connection, found)
         except DamagedError:
@@ -343,7 +344,7 @@ def _ended(state: JobState, error: str, now: int) -> dict[str, Any]:
 
 
 def _read(row: RowMapping) -> JobRow:
-    # SQLite keeps any kind of value in any column.
+    # SQLite stores any kind of value in any column.
     try:
         values = {name: row[name] for name in JobRow.__struct_fields__}
         return msgspec.convert(values, JobRow, builtin_types=(bytes,))

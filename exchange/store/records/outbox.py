@@ -110,12 +110,12 @@ def subjects_due(connection: Connection, topic: str, now: int, limit: int) -> li
 
 
 def remove(connection: Connection, sequences: Sequence[int]) -> None:
-    """Take delivered entries out, by their sequences."""
+    """Remove delivered entries, by their sequences."""
     connection.execute(delete(outbox).where(outbox.c.sequence.in_(list(sequences))))
 
 
 def postpone(connection: Connection, topic: str, subject: bytes, due: int) -> None:
-    """Count one more failed delivery of `subject`, and leave it alone until `due`."""
+    """Count one more failed delivery of `subject`, and postpone the next one until `due`."""
     values = {"attempts": outbox.c.attempts + 1, "due": due}
     connection.execute(update(outbox).where(_of(topic, subject)).values(values))
 
