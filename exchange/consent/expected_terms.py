@@ -48,7 +48,7 @@ def expected_terms(
 def may_permit(terms: Iterable[Terms], recipient: str, now: int) -> bool:
     """Return whether `terms` could permit `recipient` anything, at `now` (ms since 1970 UTC) or later.
 
-    When in doubt the answer is yes; it is no for terms that are ended, expired or denied as one.
+    In doubt the result is true; it is false for terms that are ended, expired or denied as one.
     """
     active = [one.root for one in terms if one.status == "active"]
     return not any(_denies_all(root, recipient) for root in active) and any(

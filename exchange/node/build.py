@@ -1,6 +1,6 @@
-"""Builds the rooms of an open node, one function each, from the ground up.
+"""Builds the services of an open node, one function for each group, from the ground up.
 
-Every function takes the rooms that it stands on and returns its own. None of them starts anything;
+Every function gets the groups that it needs and returns its own. None of them starts anything;
 `exchange.node.open` does.
 """
 
@@ -48,7 +48,7 @@ from exchange.store.engine.database import Database
 class NodeLimits:
     """The bounds and pauses of an open node that are no setting: operators don't choose them, tests do.
 
-    `records` bounds searches and histories. `member_poll_seconds` lie between two looks at the settings for
+    `records` bounds searches and histories. `member_poll_seconds` lie between two checks of the settings for
     new members.
     """
 
@@ -58,7 +58,7 @@ class NodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The ground that every room stands on: settings, keys, members, databases and the ledger."""
+    """The base of all services: settings, keys, members, databases and the ledger."""
 
     folder: NodeFolder
     settings: NodeSettings
@@ -227,7 +227,7 @@ def build_scoring(
 
 @dataclass(frozen=True, slots=True)
 class JobServices:
-    """Takes jobs and runs them."""
+    """Queues jobs and runs them."""
 
     kinds: JobKinds
     queue: JobQueue
@@ -249,7 +249,7 @@ def build_jobs(ground: Foundation, access: AccessServices) -> JobServices:
 
 
 def build_membership(ground: Foundation, records: RecordServices) -> Membership:
-    """Build what keeps the members in step with the settings."""
+    """Build the service that updates the members from the settings."""
     return Membership(
         listed=ListedMembers(ground.folder),
         members=ground.members,

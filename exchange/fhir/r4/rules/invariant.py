@@ -24,7 +24,7 @@ class Invariant(NamedTuple):
 
 
 class NestedResource:
-    """Stands for a resource inside another; `json` is the parsed object, checked as what it says it is."""
+    """Stands for a resource inside another; `json` is the parsed object, checked as its resource type."""
 
     __slots__ = ("json",)
 
@@ -33,7 +33,7 @@ class NestedResource:
 
 
 class ContainedResource(NestedResource):
-    """A held resource that has no life of its own (`contained`)."""
+    """A nested resource that exists in its container alone (`contained`)."""
 
     __slots__ = ()
 

@@ -4,7 +4,7 @@
 
 CURRENT.block is the channel's newest configuration block, as `peer channel fetch config` writes it.
 DEFINITION.block is a first block that the joining organisation makes with `configtxgen -outputBlock` of a
-profile that lists itself alone: its certificates, policies and anchor peers are taken from there.
+profile that lists itself alone: its certificates, policies and anchor peers are copied from there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ _APPLICATION = "Application"
 
 
 def add_organisation(channel: str, current: bytes, definition: bytes) -> bytes:
-    """Return the unsigned update, as an Envelope: the channel's organisations as they are, and those that
-    join.
+    """Return the unsigned update, as an Envelope: the channel's organisations and those of `definition`.
 
     Raises:
         ChannelUpdateError: a block holds no configuration, or adds no organisation.

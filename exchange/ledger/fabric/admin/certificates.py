@@ -1,4 +1,4 @@
-"""Checks of orderers' certificates, made before a channel takes one that its orderer can't use."""
+"""Checks of orderers' certificates, made before a channel accepts one that its orderer can't use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The update that takes a channel from one configuration to another, as an update that administrators sign.
+"""The update from one configuration of a channel to another, as administrators sign it.
 
 It is what `configtxlator compute_update` would give, without leaving Fabric's own messages.
 """
@@ -50,8 +50,8 @@ def update(channel: str, existing: Any, wanted: Any) -> bytes:
 def _compare(existing: Any, wanted: Any) -> tuple[Any, Any, bool]:
     """Write the read set and write set of one group, and return whether it changes anything in it.
 
-    A group's version counts who is in it: where that changes, every member is named, by its version alone.
-    A member that changes gets a new version, and the group keeps its own.
+    A group's version counts changes of its membership: where that changes, every member is named, by its
+    version alone. A member that changes gets a new version, and the group's version stays.
     """
     moved = any(set(getattr(existing, kind)) != set(getattr(wanted, kind)) for kind in (*_LEAVES, "groups"))
     read = ConfigGroup(version=existing.version)

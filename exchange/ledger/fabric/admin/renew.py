@@ -11,10 +11,10 @@ where CHANGE is one of
     remove-root MSP ROOT.pem TLS-ROOT.pem
 
 CURRENT.block is the channel's newest configuration block, TLS.pem the orderer's certificate. An orderer is
-replaced by two updates. One update would tell Fabric that the old orderer has another certificate: Raft keeps
-the old one's name, and the new orderer, which lacks everything acknowledged under that name, panics. An
-orderer that keeps its disk is renewed by one update. A root is added beside those that are there, and removed
-when nothing depends on it any more.
+replaced by two updates. With one update Fabric would assume that the old orderer has another certificate:
+Raft keeps the old one's name, and the new orderer, which lacks everything acknowledged under that name,
+panics. An orderer that keeps its disk is renewed by one update. A root is added beside those that are
+there, and removed when nothing depends on it any more.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _USAGE = (
 
 
 def remove_orderer(channel: Any, address: str) -> None:
-    """Take the consenter at `address` (`host:port`) off the channel.
+    """Remove the consenter at `address` (`host:port`) from the channel.
 
     Raises:
         ChannelUpdateError: there is no such consenter, or no other.
@@ -117,7 +117,7 @@ def _usable(channel: Any, host: str, given: bytes, others: Iterable[Any]) -> byt
     certificate = orderers_certificate(given, host, authorities)
     for one in others:
         for pem in (one.client_tls_cert, one.server_tls_cert):
-            # Fabric tells consenters apart by their keys, whatever else the certificates say.
+            # Fabric distinguishes consenters by their keys alone.
             if x509.load_pem_x509_certificate(pem).public_key() == certificate.public_key():
                 raise CertificateError(f"{one.host}:{one.port} has that certificate's key: use another")
     return certificate.public_bytes(Encoding.PEM)

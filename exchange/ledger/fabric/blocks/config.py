@@ -30,7 +30,7 @@ class ChannelConfig:
         group = message.channel_group
         kind = parse(ConsensusType, group.groups[ORDERER].values["ConsensusType"].value).type
         if kind != _RAFT:
-            raise UnreadableError(f"blocks ordered by {kind or 'nobody'} can't be checked here")
+            raise UnreadableError(f"blocks ordered by {kind or 'an unnamed service'} can't be checked here")
         self.orderers = _members(group.groups[ORDERER])
         self.applicants = _members(group.groups[APPLICATION])
         self.every_member = MspMembers(
@@ -42,8 +42,8 @@ class ChannelConfig:
 
     @classmethod
     def first(cls, headers: ProposedCall) -> ChannelConfig:
-        """Return the configuration that the channel's first block sets. It carries no signature: it is taken
-        as given.
+        """Return the configuration that the channel's first block sets. It carries no signature: it is
+        trusted.
         """
         return cls(envelope_of(headers).config, headers.channel)
 
@@ -73,7 +73,9 @@ class ChannelConfig:
         return list(found.values())
 
     def endorsement_of(self, msp_id: str) -> str | None:
-        """Return the path of an organisation's own endorsement policy; None where it takes no part."""
+        """Return the path of an organisation's own endorsement policy; None where it is not on the
+        channel.
+        """
         name = self._groups.get(msp_id)
         return None if name is None else f"/Channel/{APPLICATION}/{name}/Endorsement"
 

@@ -2,7 +2,7 @@
 
 The rules are those of Fabric's `configtx`: an update names what it read and what it writes, element by
 element with versions. A changed element must be one version above the present one, and the policy that each
-changed element names must be satisfied by those who signed the update. The configuration that results
+changed element names must be satisfied by the signers of the update. The configuration that results
 must be exactly the one that the block sets.
 """
 
@@ -108,7 +108,7 @@ def _policy(key: _Key, named: str) -> str:
 
 
 def _result(path: tuple[str, ...], elements: dict[_Key, Any], depth: int) -> Any:
-    """Return the group at `path`: which members it has is its own word, what they are is the elements'."""
+    """Return the group at `path`: its own element names its members, their elements have the content."""
     if depth > _DEEPEST:
         raise BlockError("nests its configuration too deeply")
     given = elements["group", path]

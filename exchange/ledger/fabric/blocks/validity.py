@@ -1,7 +1,7 @@
 """The verdict that each transaction of a block deserves, by the rules of Fabric's own validation.
 
-In two steps, as peers do it: first who signed, on the state before the block, for every transaction; then,
-one after the other, whether what each read was still so.
+Peers do it in two steps: first the signatures of every transaction, on the state before the block; then,
+one after the other, whether the versions that each read are still current.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _judge(judged: Judged, config: ChannelConfig, state: ChannelState) -> None:
 
 
 def _endorsements(call: EndorsedCall, config: ChannelConfig, state: ChannelState) -> None:
-    signatures = ((who, call.response + who, signature) for who, signature in call.endorsements)
+    signatures = ((one, call.response + one, signature) for one, signature in call.endorsements)
     signers = config.signers(signatures, config.applicants)
     if call.chaincode == LIFECYCLE:
         holds = all(config.satisfied(path, signers) for path in _lifecycle_policies(call, config))
@@ -111,7 +111,7 @@ def _lifecycle_policies(call: EndorsedCall, config: ChannelConfig) -> set[str]:
 
 
 def judge_reads(judged: Judged, state: ChannelState) -> None:
-    """Mark a transaction whose reads are not what the state holds by now.
+    """Mark a transaction if the state has changed since its reads.
 
     Raises:
         BlockError: the transaction does what can't be followed here.

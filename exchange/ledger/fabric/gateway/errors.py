@@ -7,7 +7,7 @@ GatewayError
 ├── CallError              a call failed; `code` is gRPC's, `details` what each peer or orderer said
 │   ├── EvaluateError      nothing was written
 │   ├── EndorseError       nothing was written
-│   ├── SubmitError        the ordering service did not take it (but see `OutcomeUnknownError`)
+│   ├── SubmitError        the ordering service did not accept it (but see `OutcomeUnknownError`)
 │   ├── CommitStatusError  the outcome could not be read; the transaction may be committed or not
 │   └── EventsError        the stream of events or blocks ended
 ├── CommitError            the transaction is in a block, marked invalid there: nothing was written
@@ -136,7 +136,7 @@ class EndorseError(CallError):
 
 
 class SubmitError(CallError):
-    """The ordering service did not take the transaction."""
+    """The ordering service did not accept the transaction."""
 
     stage = Stage.SUBMIT
 
@@ -166,7 +166,9 @@ class ReadConflictError(CommitError):
 
 
 class OutcomeUnknownError(GatewayError):
-    """The deadline passed before the outcome was known; hand `endorsed` to `Gateway.settle` to learn it."""
+    """The deadline passed before the outcome was known; hand `endorsed` to `GatewayClient.settle` to learn
+    it.
+    """
 
     def __init__(self, endorsed: EndorsedTransaction) -> None:
         super().__init__(f"transaction {endorsed.tx_id}: the outcome is not known yet")
@@ -181,7 +183,7 @@ _BY_STAGE: dict[Stage, type[CallError]] = {
 def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own: str = "") -> CallError:
     """Return the stage's error for what gRPC raised, with the details that the peer attached.
 
-    `own` is the MSP id of the client, whose peer a Gateway service asks first.
+    `own` is the MSP id of the client: a Gateway service asks its peer first.
     """
     details: list[FailureDetail] = []
     for key, value in failure.trailing_metadata() or ():
