@@ -6,7 +6,7 @@
    version with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
 3. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
    can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
-   and needs no index of Fabric's, which would take in every key that accesses write.
+   and needs no index of Fabric's, which would include every key that accesses write.
 4. A consent in a pair can always be ended, however full the pair is.
 """
 
@@ -106,7 +106,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     for name, terms in updates:
         pairs[name] = _updated(pairs[name], terms)
         epochs.append(pairs[name].epoch)
-    # An update that only ends a consent is always taken, even where an earlier release let more in.
+    # An update that only ends a consent is always accepted, even where an earlier release allowed more.
     growing = {name for name, terms in updates if terms.status == "active"}
     for name, pair in pairs.items():
         if name in growing:

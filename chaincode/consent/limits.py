@@ -3,8 +3,8 @@
 Every bound refuses by name. They are far above the sizes of FHIR consents in practice.
 
 Consents that have ended stay in their pair, or an older version could come back. They stay without their
-provisions, and room for them is set aside: `ALL_CONSENTS` of them at their largest, beside active consents of
-`TERMS` bytes, are less than `VALUE`. So a consent can be ended whatever else its pair holds. Where a pair
+provisions, and space is reserved for them: `ALL_CONSENTS` of them at their largest, beside active consents
+of `TERMS` bytes, are less than `VALUE`. So a consent can be ended whatever else its pair holds. Where a pair
 has no place for one more consent, it has none for any version of it, ever: the number of consents in a pair
 never falls.
 """
