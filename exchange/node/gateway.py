@@ -1,4 +1,4 @@
-"""The frozen set of services that a gateway is made of; `exchange.node.open` builds it."""
+"""The frozen set of a gateway's services; `exchange.node.open` builds it."""
 
 from __future__ import annotations
 

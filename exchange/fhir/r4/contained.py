@@ -17,7 +17,7 @@ class Broken(NamedTuple):
 
 
 def broken(resource: dict[str, Any], local: frozenset[str]) -> Iterator[Broken]:
-    """Return the problems of the contained resources of `resource`, whose structure holds.
+    """Return the problems of the contained resources of `resource`, which has a valid structure.
 
     `local` are the ids that references starting with `#` in it (its contained resources included) name; the
     empty id names the containing resource.

@@ -1,9 +1,9 @@
 """The fast pass: msgspec structs made from the table, and the invariants run as they are built.
 
-It is sound and not complete: what it accepts is valid, and what it refuses `diagnosis` decides. So rare forms
-may be left to the diagnosis: primitives with extensions in arrays, in choices and in types that have
-invariants, and required primitives that only have extensions. A struct class is made when its type is first
-met; making those of an Observation takes about 10 ms, of all types about 150 ms.
+It is sound and not complete: a body that it accepts is valid, and `diagnosis` decides on the others. So
+rare forms may be left to the diagnosis: primitives with extensions in arrays, in choices and in types that
+have invariants, and required primitives that only have extensions. A struct class is made when its type is
+first met; making those of an Observation costs about 10 ms, of all types about 150 ms.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _says_one_thing(extension: Any) -> bool:
     """Check ext-1, and the choice of `value[x]`, by counting: beside its url and id, an extension has one
     part.
 
-    Extensions are frequent and have 50 kinds of value, too many to look at one by one.
+    Extensions are frequent and have 50 kinds of value, too many to check one by one.
     """
     parts = astuple(extension)
     return parts.count(UNSET) == len(parts) - (2 if extension.id is UNSET else 3)

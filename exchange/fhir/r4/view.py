@@ -12,7 +12,7 @@ from exchange.fhir.r4.rules.invariant import EXTENDED, ContainedResource, Nested
 
 
 class ElementView:
-    """One JSON object whose structure holds. An absent part is UNSET; see
+    """One JSON object with a valid structure. An absent part is UNSET; see
     `exchange.fhir.r4.rules.invariant`.
     """
 

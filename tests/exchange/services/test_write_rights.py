@@ -130,10 +130,10 @@ async def test_nothing_is_written_without_a_right_that_covers_it(change: Any) ->
 
 FORGETFUL = """
 from exchange.services.records.changes import Deletion, Prepared
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import IndexedRecord
 
-async def handle(writing: Writing, record: IndexedRecord, body: bytes) -> None:
+async def handle(writing: RecordWriter, record: IndexedRecord, body: bytes) -> None:
     await writing.prepare(body, logical_id=None)
     await writing.prepare(None, body, logical_id=None)
     await writing.write([record])

@@ -12,7 +12,7 @@ def not_after(first: str, second: str) -> bool:
     """Return whether `first <= second`; where one is less precise than the other, to that one's precision.
 
     Both are valid FHIR date, dateTime or instant values. Times are compared as instants; a date and a time
-    are compared by their written dates, whose time zones the date does not tell.
+    are compared by their written dates, since a date has no time zone.
     """
     precision = min(len(first), len(second))
     if precision <= _TO_THE_DAY:
