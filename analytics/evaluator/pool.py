@@ -119,7 +119,7 @@ class WorkerPool:
         """Return the ANSWER to a QUERY.
 
         Raises:
-            UnknownDigestError: the model or the keys are not held (or no longer: send the keys again).
+            UnknownDigestError: the model or the keys are not stored (or no longer: send the keys again).
             ArtefactError: the query is refused.
             EvaluatorBusyError, WorkerLostError: try again with a new query.
         """
@@ -128,7 +128,7 @@ class WorkerPool:
             raise UnknownDigestError("no model of that digest is registered")
         keys = self._stored.get(query.keys)
         if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
         async with self._worker(query.keys) as worker:
             if query.keys in worker.keys:
                 with contextlib.suppress(UnknownDigestError):

@@ -75,7 +75,7 @@ def read_context(extensions: Any) -> Context:
         if len(text) > _LONGEST or not text.isprintable():
             raise OAuthError("invalid_grant", f"hl7-b2b.{name} is too long or not printable")
     if claims.subject_role and not claims.subject_id:
-        raise OAuthError("invalid_grant", "hl7-b2b.subject_role needs a subject_id: whose role it is")
+        raise OAuthError("invalid_grant", "hl7-b2b.subject_role needs a subject_id, the user with that role")
     return Context(
         organization_id=claims.organization_id,
         purpose=_purpose(claims.purpose_of_use),

@@ -95,7 +95,7 @@ def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
     """
     if jwks.lstrip()[:4].lower() == b"http":
         raise BadRequestError(
-            "a jwks_uri is not supported: this gateway calls nobody; register the key set itself"
+            "a jwks_uri is not supported: this gateway fetches no keys; register the key set itself"
         )
     try:
         keys = msgspec.json.decode(jwks, type=dict[str, Any])["keys"]

@@ -207,7 +207,7 @@ def _base_rule(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvisio
         reader.wrong("Consent.category", "has one that is not supported", "code-invalid")
     for n, verification in enumerate(resource.get("verification") or ()):
         if verification.get("verified") is False:
-            message = "says that nobody verified it: propose the consent until somebody has"
+            message = "says that it is not verified: leave the consent proposed until it is"
             reader.wrong(f"Consent.verification[{n}].verified", message, "business-rule")
     patient = resource.get("patient")
     if not isinstance(patient, dict) or not _PATIENT.fullmatch(str(patient.get("reference"))):

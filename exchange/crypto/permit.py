@@ -36,9 +36,7 @@ class Permit:
 
     @property
     def fresh(self) -> bool:
-        """Return whether the permit still opens documents: the terms behind it have not ended by the
-        clock.
-        """
+        """Return whether the permit still opens documents: its terms have not ended by the clock."""
         return time.monotonic() <= self._expires
 
     def covers(self, subjects: tuple[bytes, ...]) -> bool:

@@ -112,9 +112,7 @@ class OrderedQueue:
         self._tell()
 
     def end(self, slot: Slot, error: Exception | None = None) -> None:
-        """Record that the chunk has no more batches; `error` is raised when those it had have been
-        written.
-        """
+        """End the chunk; `error` is raised when the batches that it had are written."""
         slot.ended, slot.error = True, error
         self._clear()
         self._tell()

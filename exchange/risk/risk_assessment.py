@@ -142,9 +142,7 @@ def output_commitment(salt: bytes, body: bytes) -> str:
 
 
 def failure_commitment(salt: bytes, *, query: str, answer: str) -> str:
-    """Return the commitment in place of an output where the answer held none; it is indistinguishable from
-    others.
-    """
+    """Return the commitment for an answer without an output, indistinguishable from others."""
     content = {"answer": answer, "query": query}
     return _commitment(salt, b"consentry/score-failure/1\0", _canonical(content))
 

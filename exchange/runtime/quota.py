@@ -86,10 +86,10 @@ class MemoryQuota:
                 raise ThrottledError("the request has ended")
             more = max(0, held - FREE_BYTES) - reservation.beyond_free
             if more > 0 and held - FREE_BYTES > self._limit:
-                raise TooCostlyError("the request takes more memory than there is for all; ask for less")
+                raise TooCostlyError("the request needs more memory than there is for all; ask for less")
             if more > 0 and not self._has_room(reservation, more):
                 REFUSALS.inc()
-                raise ThrottledError("other requests take the gateway's memory; try again soon")
+                raise ThrottledError("other requests use the gateway's memory; try again soon")
             reservation.held = held
             if more:
                 self._used += more
@@ -188,7 +188,5 @@ _reservation: ContextVar[Reservation] = ContextVar(
 
 
 def current() -> Reservation:
-    """Return the reservation of the request or job that this task serves; outside, one with a quota of
-    zero.
-    """
+    """Return the reservation of this task's request or job; outside, one with a quota of zero."""
     return _reservation.get()

@@ -237,7 +237,7 @@ def _name(interaction: Interaction) -> str:
 
 def _check_scope(principal: Principal, code: str, resource_type: str) -> None:
     if not scopes.allows(principal.scopes, _LEVEL[principal.kind], code, resource_type):
-        raise ForbiddenError(f"the token's scopes do not reach {code} of {resource_type}")
+        raise ForbiddenError(f"the token's scopes do not cover {code} of {resource_type}")
 
 
 def _check_parameters(row: InteractionRow, interaction: Interaction) -> None:

@@ -47,9 +47,7 @@ def key_memory(parameters: BfvParameters, steps: int) -> int:
 
 
 class BfvEvaluator:
-    """Models and clients' keys by digest, and `score`. Keys use up to `key_memory` bytes; the oldest are
-    dropped first.
-    """
+    """Models and clients' keys by digest, and `score`. `key_memory` bounds the keys, oldest out."""
 
     def __init__(self, *, key_memory: int = DEFAULT_KEY_MEMORY) -> None:
         self._models: dict[str, CompiledModel] = {}
@@ -101,7 +99,7 @@ class BfvEvaluator:
         query = read_header(frame, QueryHeader)
         keys = self._keys.get(query.keys)
         if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
         if query.set != keys.parameters.name:
             raise ArtefactMismatchError("the query and its keys are of different parameter sets")
         program = self._encoded_program(query)

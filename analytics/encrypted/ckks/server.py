@@ -79,7 +79,7 @@ class CkksEvaluator:
             raise ArtefactMismatchError("the query is for another model or other parameters")
         keys = self._keys.get(query.keys)
         if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
         evaluation = PolynomialEvaluation(self._ckks, self._ensemble, keys, frame.sections)
         try:
             answer = evaluation.evaluate(self._polynomial)

@@ -64,8 +64,8 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
     """Return the answer to a request with `headers` that was refused with `error`."""
     answer = {"Cache-Control": "no-store"}  # a refusal may turn into a permission at any moment
     if isinstance(error, UnauthenticatedError):
-        error = ', error="invalid_token"' if "authorization" in headers else ""
-        answer["WWW-Authenticate"] = f'Bearer realm="FHIR"{error}'
+        invalid = ', error="invalid_token"' if "authorization" in headers else ""
+        answer["WWW-Authenticate"] = f'Bearer realm="FHIR"{invalid}'
     if error.tx_id:
         answer["X-Consentry-Tx"] = error.tx_id
     if isinstance(error, MethodNotAllowedError):

@@ -37,7 +37,7 @@ RETRY_AFTER = 2
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
-_THROTTLED: _Refusal = (503, "throttled", "other requests take the gateway's memory; try again soon")
+_THROTTLED: _Refusal = (503, "throttled", "other requests use the gateway's memory; try again soon")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`consentry token`: access tokens for people who have no pages yet, and for trying out a client."""
+"""`consentry token`: access tokens for patients and officers, and for trying out a client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exchange.store.records import subjects
 app = typer.Typer(
     help="Print an access token: a patient's, an officer's, or the one a client gets.", no_args_is_help=True
 )
-_MINUTES = typer.Option(help="How long it holds.", min=1, max=720)
+_MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
 
 
 @app.command("patient")
@@ -50,7 +50,7 @@ async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int)
 @app.command("officer")
 def officer(
     folder: Annotated[Path, FOLDER],
-    user: Annotated[str, typer.Argument(help="The officer's user name; it stands in the log.")],
+    user: Annotated[str, typer.Argument(help="The officer's user name, for the log.")],
     minutes: Annotated[int, _MINUTES] = 60,
 ) -> None:
     """Print a compliance officer's token: it reads the access log, and each reading is logged."""

@@ -33,7 +33,9 @@ def verify(
     ] = False,
     noted: Annotated[
         list[str] | None,
-        typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
+        typer.Option(
+            help="A pinned block of an earlier run, as NUMBER:HASH; once for each.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Check the ledger, the access log, consents, documents and clients, also beside a running gateway.

@@ -41,9 +41,7 @@ def ids(resource: dict[str, Any]) -> frozenset[str]:
 
 
 def local_references(resource: dict[str, Any]) -> list[str]:
-    """Return the ids after `#` of the local references in a resource: values named `reference`, at any
-    depth.
-    """
+    """Return the ids after `#` of the local references in a resource, at any depth."""
     found = []
     pending: list[Any] = [resource]
     while pending:

@@ -118,9 +118,7 @@ PRIMITIVE_TYPES: dict[str, Primitive] = {
 
 
 def annotation(type_name: str, value_set: str) -> Any:
-    """Return the msgspec type that checks a primitive type, its codes limited to those of a required value
-    set.
-    """
+    """Return the msgspec type that checks a primitive type, with the codes of a required value set."""
     if value_set:
         return Literal[tuple(sorted(codes(value_set)))]
     return PRIMITIVE_TYPES[type_name].annotation

@@ -180,8 +180,7 @@ def _chosen(element: Element) -> Callable[[Any], bool]:
 
 
 def _says_one_thing(extension: Any) -> bool:
-    """Check ext-1, and the choice of `value[x]`, by counting: beside its url and id, an extension has one
-    part.
+    """Check ext-1, and the choice of `value[x]`, by counting: an extension has one part besides url and id.
 
     Extensions are frequent and have 50 kinds of value, too many to check one by one.
     """

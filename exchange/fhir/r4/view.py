@@ -12,9 +12,7 @@ from exchange.fhir.r4.rules.invariant import EXTENDED, ContainedResource, Nested
 
 
 class ElementView:
-    """One JSON object with a valid structure. An absent part is UNSET; see
-    `exchange.fhir.r4.rules.invariant`.
-    """
+    """One JSON object with a valid structure; `exchange.fhir.r4.rules.invariant` explains UNSET."""
 
     __slots__ = ("_json", "_type")
 

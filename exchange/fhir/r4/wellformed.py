@@ -67,9 +67,7 @@ _decode_bounded = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def read(body: bytes) -> Text | None:
-    """Return the fast reading, None when a number is out of bounds; raises BadRequestError for what is no
-    JSON.
-    """
+    """Parse fast; None if a number is out of bounds. Raises BadRequestError if the body is no JSON."""
     try:
         compact = msgspec.json.format(body, indent=-1)
         resource = _decode(body)

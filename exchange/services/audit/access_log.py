@@ -182,7 +182,7 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
-        detail = EntryDetail(
+        shown = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,
@@ -191,7 +191,7 @@ class Audit:
             target=detail.target,
             patient=detail.patient,
         )
-        return audit_event(record, detail, self._names)
+        return audit_event(record, shown, self._names)
 
 
 def _parse(

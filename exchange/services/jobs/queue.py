@@ -154,5 +154,5 @@ def _checked(kind: JobKind[Any, Any], parameters: Any) -> bytes:
         # Without the reason, which may quote a value.
         raise BadRequestError(f"these are no parameters of a job of kind {kind.name}") from None
     if len(checked) > PARAMETER_BYTES:
-        raise TooCostlyError(f"a job's parameters take at most {PARAMETER_BYTES} bytes")
+        raise TooCostlyError(f"a job's parameters may have at most {PARAMETER_BYTES} bytes")
     return checked

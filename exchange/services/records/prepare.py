@@ -124,7 +124,9 @@ class Indexer:
             raise InvalidResourceError("the record concerns too many patients", problems=[problem])
         strangers = unplaced(resource_type, resource, placed=bool(patients), base=self._base)
         if strangers:
-            raise InvalidResourceError("the record names a patient who is not here", problems=strangers)
+            raise InvalidResourceError(
+                "the record names a patient without a Patient on this server", problems=strangers
+            )
         return patients
 
     def _type(self, resource_type: str) -> bytes:

@@ -32,9 +32,7 @@ def is_postgres(connection: Connection) -> bool:
 
 
 def run(connection: Connection, statement: str, values: Any) -> CursorResult[Any]:
-    """Return the result of `statement` as the driver runs it; a list of tuples as `values` runs it for
-    each.
-    """
+    """Run `statement` in the driver and return its result; a list of tuples in `values` runs it for each."""
     if is_postgres(connection):
         statement = _for_psycopg(statement)
     return connection.exec_driver_sql(statement, values)

@@ -49,8 +49,7 @@ def open_engine(path: Path, *, durable: bool) -> Engine:
 
 
 def open_together(path: Path, other: Path, *, name: str) -> Engine:
-    """Return an engine over two files, the `other` attached under `name`: both change in one commit, or
-    neither.
+    """Return an engine over two files that change in one commit; `other` is attached under `name`.
 
     A commit over two files is one step only with a rollback journal; a transaction has both files for itself.
 

@@ -45,8 +45,7 @@ class _Job:
 
 
 class Worker:
-    """Runs work on `engine`; with `writes`, all queued work commits together, durably, before any caller
-    returns.
+    """Runs work on `engine`; with `writes`, queued work commits together before any caller returns.
 
     Raises:
         UnavailableError: no connection is to be had.

@@ -42,8 +42,7 @@ class Renewal(Protocol):
         """
 
     def replace(self) -> Place | None:
-        """Put the new log, which no process may have open, in the old one's place; return that of the old
-        one.
+        """Replace the old log by the new one, which no process may have open; return the old one's new place.
 
         Raises:
             UnavailableError: the database can't do it now, or is not ours alone any more.

@@ -401,9 +401,7 @@ def count(connection: Connection) -> int:
 
 
 def every_version(connection: Connection) -> Iterator[tuple[StoredVersion, bool, bool]]:
-    """Yield each version in order of its sequence, whether it is marked current, and whether it is the
-    newest.
-    """
+    """Yield each version in order of its sequence, if it is marked current, and if it is the newest."""
     newest = select(documents.c.reference, func.max(documents.c.version).label("newest")).group_by(
         documents.c.reference
     )

@@ -23,9 +23,7 @@ def not_after(first: str, second: str) -> bool:
 
 
 def _instant(text: str) -> tuple[int, bool, str]:
-    """Return the seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort
-    by value.
-    """
+    """Return seconds in UTC, a mark for a leap second, and the fraction as digits in order."""
     whole, rest = text[:19], text[19:]
     digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0] if rest.startswith(".") else ""
     zone = rest[len(digits) + 1 :] if digits else rest

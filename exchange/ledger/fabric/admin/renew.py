@@ -101,7 +101,7 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
         # to take over.
         raise ChannelUpdateError(
             f"{address} is the only consenter, so no other can lead meanwhile: "
-            "renew it with its own key, which takes no update, or add another first"
+            "renew it with its own key, which needs no update, or add another first"
         )
     pem = _usable(channel, renewed.host, certificate, consenters.values())
     renewed.client_tls_cert = renewed.server_tls_cert = pem

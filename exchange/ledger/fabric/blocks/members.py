@@ -71,9 +71,7 @@ class MspMember:
         self._largest = ORDERS.get(curve, 0) // 2
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Return whether this is the holder's signature of `message`; of ECDSA's two forms only low-S
-        counts.
-        """
+        """Return whether this is the holder's signature of `message`; for ECDSA only in low-S form."""
         try:
             if isinstance(self._key, ed25519.Ed25519PublicKey):
                 self._key.verify(signature, message)
@@ -244,9 +242,7 @@ def _signed_by(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> boo
 
 
 def _node_units(given: Any) -> dict[MspRole, tuple[str, bytes | None]] | None:
-    """Return for each role the unit that names it, and the CA that must say so; None where units say
-    nothing.
-    """
+    """Return the unit and the CA of each role; None where units name no roles."""
     if not given.enable:
         return None
     named = {

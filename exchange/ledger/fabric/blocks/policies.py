@@ -29,8 +29,7 @@ _ROLES = {
 
 
 def satisfied(group: Any, name: str, signers: Signers) -> bool:
-    """Return whether `signers` satisfy the policy `name` of a group of the configuration; a missing one never
-    is.
+    """Return whether `signers` satisfy the policy `name` of a group; a missing one never is.
 
     Raises:
         UnreadableError: the policy is of a kind that is not known here.

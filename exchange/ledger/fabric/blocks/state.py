@@ -100,8 +100,7 @@ class ChannelState:
             self._system[key] = value, place
 
     def endorsement_policy(self) -> Any:
-        """Return Fabric's ApplicationPolicy of our chaincode as committed by now; None while it is not
-        defined.
+        """Return Fabric's ApplicationPolicy of our chaincode; None while it is not committed.
 
         Raises:
             UnreadableError: the definition can't be read.

@@ -98,9 +98,7 @@ def _elements(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[_Key, An
 
 
 def _policy(key: _Key, named: str) -> str:
-    """Return the path of the policy that guards an element: named from the root, or from the element's
-    group.
-    """
+    """Return the path of the policy that guards an element, named from the root or from its group."""
     kind, path = key
     if named.startswith("/"):
         return named

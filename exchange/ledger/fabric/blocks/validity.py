@@ -96,9 +96,7 @@ def _endorsements(call: EndorsedCall, config: ChannelConfig, state: ChannelState
 
 
 def _lifecycle_policies(call: EndorsedCall, config: ChannelConfig) -> set[str]:
-    """Return an organisation approves alone, in a collection of its own; what all see needs the channel's
-    policy.
-    """
+    """Return the policies of a lifecycle call: the organisation's own, or the channel's."""
     needed, written = set[str](), False
     for one in call.sets:
         written = written or bool(one.public.writes or one.public.metadata_writes)

@@ -99,8 +99,7 @@ class GatewayClient:
         transient: Mapping[str, bytes] | None = None,
         organisations: Sequence[str] = (),
     ) -> bytes:
-        """Return the chaincode's answer on committed state, from peers of `organisations` alone if any are
-        named.
+        """Return the chaincode's answer on committed state, from peers of `organisations` if any are named.
 
         Raises:
             EvaluateError: it failed; `refusal` tells whether the chaincode refused.

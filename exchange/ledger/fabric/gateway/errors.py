@@ -105,9 +105,7 @@ class CallError(GatewayError):
 
     @property
     def peers_differ(self) -> bool:
-        """Return whether the own peer endorsed and others did not: they lag behind what it has seen
-        already.
-        """
+        """Return whether the own peer endorsed and others did not, because they lag behind."""
         asked = bool(self._own) and _TOO_FEW in self.message
         return asked and all(detail.msp_id != self._own for detail in self.details)
 
@@ -166,9 +164,7 @@ class ReadConflictError(CommitError):
 
 
 class OutcomeUnknownError(GatewayError):
-    """The deadline passed before the outcome was known; hand `endorsed` to `GatewayClient.settle` to learn
-    it.
-    """
+    """The deadline passed before the outcome was known; `GatewayClient.settle` learns it from `endorsed`."""
 
     def __init__(self, endorsed: EndorsedTransaction) -> None:
         super().__init__(f"transaction {endorsed.tx_id}: the outcome is not known yet")

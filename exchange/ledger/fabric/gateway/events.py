@@ -64,8 +64,7 @@ class Follower:
     async def chaincode_events(
         self, chaincode: str, after: EventPosition | None
     ) -> AsyncIterator[ChaincodeEvent]:
-        """Yield every event of `chaincode` after a position (from the first block for None), then as they
-        come.
+        """Yield every event of `chaincode` after a position (None: from the first block on), for ever.
 
         Raises:
             EventsError: the peer will not serve the stream.

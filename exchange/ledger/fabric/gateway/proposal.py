@@ -58,8 +58,7 @@ def build(
     arguments: Sequence[bytes],
     transient: Mapping[str, bytes] | None = None,
 ) -> Proposal:
-    """Return a proposal to run `arguments` (the function's name first) at this moment, with a new transaction
-    id.
+    """Return a new proposal to run `arguments` (the function's name first) at this moment.
 
     The time is cut to milliseconds, so that client and chaincode name the same one.
     """

@@ -112,8 +112,7 @@ class FabricTransactions:
         return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
-        """Yield every event after `after` (from the first block on for None), in order, and then as they
-        come.
+        """Yield every event after `after` (None: from the first block on), in order, for ever.
 
         Raises:
             UnavailableError: the peer will not serve its blocks to this identity.
