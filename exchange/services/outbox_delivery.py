@@ -4,6 +4,7 @@
 2. After a failure a subject waits for a pause that doubles each time. The pause is stored, so a restart does
    not shorten it; the start of a node tries every subject once.
 3. A receiver that can't be reached at all ends the round, and the next round begins with other subjects.
+   That is no failure of the subject: its pause does not grow, so all are out soon after the receiver is back.
 4. A delivery may happen twice where a process ends between it and the commit that takes the entry out, so
    receivers take every delivery idempotently.
 """
@@ -78,21 +79,22 @@ class OutboxDelivery:
                 is_out = await self._deliver(subject)
             except UnavailableError as why:
                 _log.warning("outbox.unreachable", topic=self._topic, reason=str(why))
-                await self._postpone(subject)
+                await self._postpone(subject, failed=False)
                 break
             done += is_out
             if not is_out:
                 await self._postpone(subject)
         return done
 
-    async def _postpone(self, subject: bytes) -> None:
+    async def _postpone(self, subject: bytes, *, failed: bool = True) -> None:
         now = _now()
 
         def work(connection: Connection) -> None:
             entries = outbox.waiting(connection, self._topic, subject)
             if entries:
-                pause = min(RETRY_SECONDS * 2 ** min(entries[0].attempts, 16), LONGEST_PAUSE_SECONDS)
-                outbox.postpone(connection, self._topic, subject, now + round(pause * 1000))
+                doublings = min(entries[0].attempts, 16) if failed else 0
+                pause = min(RETRY_SECONDS * 2**doublings, LONGEST_PAUSE_SECONDS)
+                outbox.postpone(connection, self._topic, subject, now + round(pause * 1000), failed=failed)
 
         await self._records.write(work)
 

@@ -203,6 +203,23 @@ async def test_a_receiver_that_is_away_ends_the_round_and_the_next_begins_elsewh
     assert await count(database) == 0
 
 
+async def test_a_receiver_that_was_away_for_long_gets_all_soon_after_it_is_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1_000_000
+    monkeypatch.setattr(outbox_delivery, "_now", lambda: clock)
+    await put(database, A, 1)
+    await put(database, B, 2)
+    receiver = Receiver(database)
+    receiver.unreachable = True
+    for _ in range(20):
+        await delivery(receiver).deliver_due()
+        clock += 2_000
+    assert receiver.tried[:4] == [A, B, A, B]
+    receiver.unreachable = False
+    assert await delivery(receiver).deliver_due() == 2
+
+
 async def test_it_goes_on_by_itself_until_it_is_cancelled(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
