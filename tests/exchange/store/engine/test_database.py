@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, inse
 
 from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.store.engine import sqlite
-from exchange.store.engine.database import Database
+from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.place import Place, Schema
 
 METADATA = MetaData()
@@ -133,3 +133,9 @@ def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="the disk is full; make room first"):
         fill()
     engine.dispose()
+
+
+def test_a_file_that_is_missing_has_no_format_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match=r"x\.db is missing"):
+        read_format(tmp_path / "x.db")
+    assert not list(tmp_path.iterdir())
