@@ -5,8 +5,8 @@
 
 1. A licence is the one that a package's own metadata states; `STATED` has those that are not installed
    here, or say it in a file alone.
-2. The runtime's lock and the demo's hold licences of `ACCEPTED` alone, and none that is unknown. Of `A OR B` one
-   has to be accepted, of `A AND B` both.
+2. The runtime's lock and the demo's hold licences of `ACCEPTED` alone, and none that is unknown. Of `A OR B`
+   one has to be accepted, of `A AND B` both.
 3. Tools and tests are not handed on with this program, so their licences are listed and not judged.
 """
 
