@@ -8,7 +8,7 @@
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
 own, which only the patient's secret recognises, and decided as a pair that is not open. A request for a
 record that does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a
-hidden record from none, or one patient's from another's. `docs/leakage.md`, "What a refused request tells",
+hidden record from none, or one patient's from another's. `docs/leakage.md`, "What a refused request reveals",
 says which conclusions open pairs, sizes and times still allow.
 """
 
