@@ -144,8 +144,8 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
 
 def test_results_and_progress_go_to_different_streams() -> None:
     script = (
-        "from exchange.runtime.progress import Work\n"
-        "with Work('Loading', total=1, go_on='') as work:\n"
+        "from exchange.runtime.progress import TrackedWork\n"
+        "with TrackedWork('Loading', total=1, go_on='') as work:\n"
         "    work.advance(1, count=1)\n"
         "import sys; sys.stdout.write('result')\n"
     )
