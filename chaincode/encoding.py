@@ -1,7 +1,7 @@
 """The encoding of values and keys on the ledger: canonical JSON, and Fabric's composite keys.
 
 Canonical means one value has one encoding: keys sorted, no spaces, UTF-8, integers only. Endorsers
-compare results byte for byte and digests are taken over these bytes, so this module is frozen by
+compare results byte for byte and digests cover these bytes, so this module is frozen by
 vectors in `tests/contracts/vectors`.
 """
 

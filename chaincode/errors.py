@@ -3,7 +3,7 @@
 ```
 ContractError            the transaction is refused; nothing is written
 ├── BadArgumentError     an argument can't be understood
-├── NotFoundError        the key that the call names holds nothing
+├── NotFoundError        the key that the call names has no value
 ├── ConflictError        the call does not fit the present state of the ledger
 ├── ForbiddenError       this caller may not make this call
 └── ClockError           the proposal's time is too far from the endorser's clock
@@ -18,7 +18,7 @@ from typing import ClassVar
 
 
 class ContractError(Exception):
-    """Refuse the whole transaction; the caller sees `code` and the message, and nothing is written."""
+    """Refuse the transaction; the caller sees `code` and the message, and nothing is written."""
 
     code: ClassVar[str] = "contract"
     status: ClassVar[int] = 500
@@ -32,7 +32,7 @@ class BadArgumentError(ContractError):
 
 
 class NotFoundError(ContractError):
-    """The key that the call names holds nothing."""
+    """The key that the call names has no value."""
 
     code = "not-found"
     status = 404

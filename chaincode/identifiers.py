@@ -1,7 +1,7 @@
 """The shapes of identifiers, so that no free text and no FHIR id reaches the ledger by mistake.
 
 Pseudonyms, digests and evidence are lower-case hexadecimal; organisations are MSP ids; purposes,
-actions and classes are plain codes. A value of another shape refuses the whole call.
+actions and classes are plain codes. A value of another shape refuses the call.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 One `Ledger` stands for one transaction. Its rules are Fabric's:
 
 1. Reads see the state as committed before this transaction; a transaction does not see its own writes.
-2. Writes are kept until the contract returns; a contract that raises has written nothing.
+2. Writes are collected until the contract returns; a contract that raises has written nothing.
 3. Every key that was read is checked again at commit; if its value changed, the transaction is void.
-4. Nothing here tells the time of day or draws a random number: two endorsers must agree byte for byte.
+4. Nothing here reads a clock or draws a random number: two endorsers must agree byte for byte.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Votes of the member organisations on a proposed value: its digest, its ballot and the quorum.
 
 1. A vote is for exactly the canonical bytes of one digest.
-2. Each voter approves at most once. An approval can be taken back until the value is adopted.
+2. Each voter approves at most once. An approval can be withdrawn until the value is adopted.
 3. The value is adopted as soon as more than half of the voters approve it.
 
-Nothing here reads or writes the ledger: a contract keeps the approvals and refuses a caller without a vote.
+Nothing here reads or writes the ledger: a contract stores the approvals and refuses a caller without a vote.
 """
 
 from __future__ import annotations

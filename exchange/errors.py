@@ -1,11 +1,11 @@
-"""Everything the gateway can refuse with, and the one table from code to HTTP status and OperationOutcome.
+"""The errors of the gateway, and the one table from code to HTTP status and OperationOutcome.
 
 ```
 ExchangeError
 ├── BadRequestError          400  the request can't be understood
 ├── InvalidResourceError     422  the body is not valid FHIR R4 (carries every problem with its path)
-├── UnauthenticatedError     401  no token, or one that does not hold
-├── ForbiddenError           403  the token's scope does not reach this
+├── UnauthenticatedError     401  no token, or an invalid one
+├── ForbiddenError           403  the token's scope does not cover this
 ├── NotFoundError            404  nothing here that you may read
 ├── NotSupportedError        404  no interaction that this server supports is at the address
 ├── MethodNotAllowedError    405  the address supports other methods (Allow names them)
@@ -16,7 +16,7 @@ ExchangeError
 ├── UnsupportedMediaError    415  the body's media type is not one of FHIR's JSON types
 ├── TooCostlyError           422  the request would touch more than the limits allow
 ├── UnscorableError          422  too little is recorded for a risk score (says what is missing)
-├── ThrottledError           503  other requests take all the memory there is; nothing was released
+├── ThrottledError           503  other requests use all the memory there is; nothing was released
 ├── UnavailableError         503  ledger, store or evaluator can't be reached; nothing was released
 ├── DamagedError             503  stored data does not verify; nothing was released
 └── FormatError              503  stored data is of another release's format; nothing was released
@@ -34,7 +34,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a body: a FHIRPath-like `path` (`Patient.name[0].given`), and what."""
+    """One problem of a body: a FHIRPath-like `path` (`Patient.name[0].given`), and a message."""
 
     path: str
     message: str
@@ -69,13 +69,13 @@ class InvalidResourceError(ExchangeError):
 
 
 class UnauthenticatedError(ExchangeError):
-    """No token, or one that does not hold."""
+    """No token, or an invalid one."""
 
     code, status = "login", 401
 
 
 class ForbiddenError(ExchangeError):
-    """The token's scope, or the client's role, does not reach this."""
+    """The token's scope, or the client's role, does not cover this."""
 
     code, status = "forbidden", 403
 
@@ -147,7 +147,7 @@ class UnscorableError(ExchangeError):
 
 
 class ThrottledError(ExchangeError):
-    """Other requests take all the memory that there is for them.
+    """Other requests use all the memory that there is for them.
 
     Nothing was stored or released. The answer carries `Retry-After`.
     """

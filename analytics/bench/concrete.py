@@ -28,7 +28,7 @@ def compare_with_concrete(bench: ModelBench, folder: Path, own_ms: float, rows: 
         codes = bench.trained.bins.codes
         np.savez(
             given,
-            # Concrete ML takes no missing values; they become a code of their own, below all others.
+            # Concrete ML supports no missing values; they become a code of their own, below all others.
             training=np.nan_to_num(codes(bench.data.table[bench.trained.training_rows]) + 1),
             outcome=bench.data.outcome[bench.trained.training_rows],
             test=np.nan_to_num(codes(bench.table[:rows]) + 1),

@@ -1,1 +1,1 @@
-"""Scores of a whole cohort on Dask workers that see ciphertext only."""
+"""Scores of a cohort on Dask workers that see ciphertext only."""

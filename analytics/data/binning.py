@@ -181,7 +181,7 @@ def _edges(column: Floats, max_bins: int) -> tuple[float, ...]:
         return ()
     if len(distinct) <= max_bins:
         return tuple(float(x) for x in (distinct[1:] + distinct[:-1]) / 2)
-    # Quantiles are taken between neighbouring observed values, so that no patient sits on an edge
+    # Quantiles lie between neighbouring observed values, so that no patient sits on an edge
     # and rounding in an export can't move one across it.
     cuts = np.unique(np.quantile(values, np.linspace(0, 1, max_bins + 1)[1:-1], method="lower"))
     above = np.searchsorted(distinct, cuts, side="right")

@@ -152,10 +152,10 @@ def support2() -> Dataset:
         DataError: the package `survset` is not installed.
     """
     frame = _support2_frame()
-    kept = ~((frame["event"] == 0) & (frame["time"] < _HORIZON_DAYS))
-    frame = frame[kept]
+    known = ~((frame["event"] == 0) & (frame["time"] < _HORIZON_DAYS))
+    frame = frame[known]
     outcome = ((frame["event"] == 1) & (frame["time"] < _HORIZON_DAYS)).to_numpy(np.int64)
-    # The study's own survival estimates and the functional status at two months look into the future.
+    # The study's own survival estimates and the functional status at two months come from the future.
     frame = frame.drop(columns=["pid", "event", "time", "num_surv2m", "num_surv6m", "fac_sfdm2"])
     columns: dict[str, Floats] = {}
     for name in frame.columns:

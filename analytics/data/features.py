@@ -2,7 +2,7 @@
 
 Rules, as of a day:
 - *latest*: the newest usable measurement on or before the day; several of the same moment are averaged, as
-  for blood pressures taken in one sitting.
+  for blood pressures measured in one sitting.
 - *answer*: the newest usable coded answer, as a number.
 - *age*: completed years; from a year of birth alone, the difference of the years.
 - *sex*: the administrative gender, 1 for female and 0 for male.
@@ -71,8 +71,8 @@ class FeatureCatalogue:
 
     def without(self, *names: str) -> FeatureCatalogue:
         """Return the catalogue less some features."""
-        kept = tuple(f for f in self.features if f.name not in names)
-        return FeatureCatalogue(self.name, kept, self.required, self.at_least)
+        remaining = tuple(f for f in self.features if f.name not in names)
+        return FeatureCatalogue(self.name, remaining, self.required, self.at_least)
 
     @property
     def names(self) -> tuple[str, ...]:

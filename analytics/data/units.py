@@ -20,7 +20,7 @@ class UnitError(ValueError):
 
 @lru_cache(maxsize=1)
 def _registry() -> Any:
-    # Reading the UCUM grammar takes about a second, so it is done once, when first needed.
+    # Reading the UCUM grammar costs about a second, so it is done once, when first needed.
     return PintUcumRegistry()
 
 

@@ -81,7 +81,7 @@ class Frame:
 
 
 def unframe(data: bytes, kind: ArtefactKind, *, sections: Sequence[int]) -> Frame:
-    """Take a frame apart after checking every length and the digest. `sections` are the counts allowed.
+    """Split a frame after checking every length and the digest. `sections` are the counts allowed.
 
     Raises:
         DamagedArtefactError: truncated, longer than stated, altered, or no frame.

@@ -56,7 +56,7 @@ SEAL_128_BIT_LIMIT: Final = {1024: 27, 2048: 54, 4096: 109, 8192: 218, 16384: 43
 class SingleSquaring:
     """The settings that differ for models of one squaring, which do not need half of the modulus.
 
-    `primes` are kept for the squaring. The last `late` rotations before it are made with so few already
+    `primes` remain for the squaring. The last `late` rotations before it are made with so few already
     (more than there are folds: all but those of the query itself), which halves their time; their noise
     is then no longer drowned. `floor` is the least noise margin, in bits: with two, the noise of a
     coefficient would have to be four times the largest of 8192 to spoil an answer, and the answer's
@@ -73,7 +73,7 @@ class BfvParameters:
     """One choice of BFV parameters.
 
     `primes` are the bit sizes of the coefficient modulus; the last is the special prime that only keys
-    use. `levels` are the primes kept for the second squaring, and after the last squaring for
+    use. `levels` are the primes left for the second squaring, and after the last squaring for
     relinearising and flooding; the mask is added at one prime. `single` is for models of one squaring.
     `flood_bits` is 0 where the answer is not flooded. `floor` is the least noise margin, in bits, in the
     worst case.

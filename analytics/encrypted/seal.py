@@ -1,4 +1,4 @@
-"""The part of SEAL that Consentry uses, typed, with foreign errors kept outside: contexts, load and dump.
+"""The part of SEAL that Consentry uses, typed, with foreign errors wrapped: contexts, load and dump.
 
 `tenseal.sealapi` is TenSEAL's direct binding of Microsoft SEAL 4. (TenSEAL's own tensors rotate once per
 column, which is hundreds of times slower here.) Three of its properties are not obvious:
@@ -7,7 +7,7 @@ column, which is hundreds of times slower here.) Three of its properties are not
   path, so that no key and no ciphertext touches a disk.
 - `encrypt_symmetric`, `create_relin_keys` and `create_galois_keys` with one argument less return a
   "serializable" object, whose random half is replaced by its seed: half the bytes to send.
-- `create_galois_keys` takes Galois elements (3^step modulo 2N), not steps.
+- `create_galois_keys` expects Galois elements (3^step modulo 2N), not steps.
 
 `load` checks the bytes against the context: parameters, sizes and the range of every coefficient. SEAL
 was not written for hostile input, though, so bytes from others are loaded in worker processes only.

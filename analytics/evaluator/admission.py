@@ -29,7 +29,7 @@ def authenticated_client(authorization: str, clients: Mapping[str, str]) -> str:
     """
     scheme, _, token = authorization.partition(" ")
     given = hashlib.sha256(token.encode()).hexdigest()
-    # Every entry is compared, so that the time taken does not tell which one matched.
+    # Every entry is compared, so that the time does not disclose the matching one.
     matches = [name for name, known in clients.items() if hmac.compare_digest(given, known)]
     if scheme.lower() != "bearer" or not matches:
         raise UnauthenticatedError("a known bearer token is needed")
@@ -45,7 +45,7 @@ class RateLimit:
         self._left: dict[str, tuple[float, float]] = {}
 
     def spend(self, client: str) -> None:
-        """Take one query from a client's bucket.
+        """Use one query of a client's bucket.
 
         Raises:
             EvaluatorBusyError: the bucket is empty.

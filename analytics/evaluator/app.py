@@ -8,10 +8,10 @@ POST /score                     QUERY in, ANSWER out
 GET  /health  /metrics          liveness; Prometheus
 ```
 
-Bodies are artefacts (`application/octet-stream`). Refusals are `{"code", "message"}` with the status of their
-class in `errors`. The service learns from a request its client, its model, its time and its size, and nothing
-about the patient. No endpoint takes a decrypted score or tells whether one could be read. `admission` has the
-rules about clients and replays.
+Bodies are artefacts (`application/octet-stream`). Refusals are `{"code", "message"}` with the status of
+their class in `errors`. The service learns from a request its client, its model, its time and its size,
+and nothing about the patient. No endpoint accepts a decrypted score or discloses whether one could be
+read. `admission` has the rules about clients and replays.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A few worker processes behind one asynchronous `score`, which survives the death of any of them.
 
-The pool keeps everything that a new worker needs: the models, and clients' evaluation keys in the form in
+The pool stores everything that a new worker needs: the models, and clients' evaluation keys in the form in
 which they were sent, up to a bound. A worker expands keys when it first needs them and drops the oldest; the
-pool prefers a worker that has a query's keys. A worker that ends or takes too long is replaced, and only the
+pool prefers a worker that has a query's keys. A worker that ends or is too slow is replaced, and only the
 request that it was working on fails.
 """
 
@@ -97,11 +97,11 @@ class WorkerPool:
 
     @property
     def stored_bytes(self) -> int:
-        """Return the memory that keys take in this process; workers' expanded keys have their own bound."""
+        """Return the memory of keys in this process; workers' expanded keys have their own bound."""
         return int(self._stored.currsize)
 
     async def add_keys(self, data: bytes) -> str:
-        """Have a worker check a client's KEYS, keep them, and return their digest.
+        """Have a worker check a client's KEYS, store them, and return their digest.
 
         Raises:
             ArtefactError: they are refused.
@@ -119,7 +119,7 @@ class WorkerPool:
         """Return the ANSWER to a QUERY.
 
         Raises:
-            UnknownDigestError: the model or the keys are not held (or no longer: send the keys again).
+            UnknownDigestError: the model or the keys are not stored (or no longer: send the keys again).
             ArtefactError: the query is refused.
             EvaluatorBusyError, WorkerLostError: try again with a new query.
         """
@@ -128,7 +128,7 @@ class WorkerPool:
             raise UnknownDigestError("no model of that digest is registered")
         keys = self._stored.get(query.keys)
         if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
         async with self._worker(query.keys) as worker:
             if query.keys in worker.keys:
                 with contextlib.suppress(UnknownDigestError):

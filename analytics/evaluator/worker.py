@@ -24,7 +24,7 @@ LENGTH = struct.Struct("<I")
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):
-    """One call of `BfvEvaluator`: register a model, keep keys, or score."""
+    """One call of `BfvEvaluator`: register a model, store keys, or score."""
 
     call: Literal["model", "keys", "score"]
     data: bytes

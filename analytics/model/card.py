@@ -1,6 +1,6 @@
 """The model card: discrimination and calibration, overall and by group, to be read before approval.
 
-Everything is measured on rows that neither the bins nor the trees have seen. The card tells how well the
+Everything is measured on rows that neither the bins nor the trees have seen. The card reports how well the
 model separates, whether its probabilities agree with observed shares, and both again for each group of
 patients, because a model can be good on average and wrong for some. The ledger holds the card's digest.
 """

@@ -3,7 +3,7 @@
 `authorize` reads the policy and the pairs' terms, decides each request with `chaincode.consent.rules`,
 and writes one log entry per request, denials included. Every key that it read is checked again at commit,
 so a permit never outlives a revocation that was ordered before it. The event says only that there are
-entries: a block that held them once more would be half as large again, at every peer and orderer.
+entries: with a second copy of them a block would be half as large again, at every peer and orderer.
 
 The result of a score is a request of its own, which rests on the entry that permitted the score
 (`chaincode.access.scores`).
@@ -65,7 +65,7 @@ _SHAPES = {
     "role": f"(?:{CODING.pattern})?",
     "person": f"(?:{OPAQUE.pattern})?",
 }
-# These fields in one match; none of the shapes takes a line break. Only a mismatch looks for the wrong field.
+# These fields in one match; no shape allows a line break. Only a mismatch searches for the wrong field.
 _ALL_SHAPES = re.compile("\n".join(_SHAPES.values()))
 
 

@@ -1,8 +1,8 @@
-"""Keys of the access log in the ledger's state, and how an entry is put together again.
+"""Keys of the access log in the ledger's state, and the decoding of its entries.
 
 The entries of a transaction are stored in log pages of up to 16, in the order of their numbers, under the
-transaction's time and id: keys that come in the order of time cost a peer's database little, however much
-it holds. An entry does not repeat the parts of its page's key. So that the log of one pair can be read in
+transaction's time and id: keys in the order of time cost a peer's database little, at any
+size. An entry does not repeat the parts of its page's key. So that the log of one pair can be read in
 the order of time, each entry also writes an index key under its pair, which names the entry's position.
 """
 
@@ -24,7 +24,7 @@ INDEX = "trail"
 """The kind of an index key."""
 
 INDEX_VALUE = b"1"
-"""The value of every index key: the key says everything, and a peer takes an empty value for none."""
+"""The value of every index key: the key holds everything, and a peer treats an empty value as none."""
 
 _PAGE = 16  # entries: a longer page costs more to read, a shorter one more keys for the database to sort
 _TIME_LIMIT = 10**13  # thirteen digits of milliseconds last until the year 2286

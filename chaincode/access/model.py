@@ -1,4 +1,4 @@
-"""The language of access: the request, the ledger's decision, and the log entry that keeps both.
+"""The language of access: the request, the ledger's decision, and the log entry of both.
 
 Fields are append-only: new ones have a default, old ones keep their name and meaning.
 """
@@ -60,7 +60,7 @@ class ScoreResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The result of a score that was permitted before: the entry that permitted it, and two commitments.
 
     `tx`, `time` (ms since 1970 UTC) and `n` name that entry, of the same pair. `input` and `output` commit
-    to the features and to the answer that is shown, salted for the pair: they tell nothing, and two
+    to the features and to the answer that is shown, salted for the pair: they disclose nothing, and two
     patients with equal features differ.
     """
 
@@ -136,7 +136,7 @@ class Denied(_DecisionBase, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 Decision = Permitted | Denied
-"""The answer to one request; in JSON, `outcome` tells one from the other."""
+"""The answer to one request; in JSON, `outcome` distinguishes the two."""
 
 
 class LogEntryValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@
    version with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
 3. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
    can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
-   and needs no index of Fabric's, which would take in every key that accesses write.
+   and needs no index of Fabric's, which would include every key that accesses write.
 4. A consent in a pair can always be ended, however full the pair is.
 """
 
@@ -31,7 +31,7 @@ from chaincode.consent.calls import (
     ReadHistory,
     ReadPair,
 )
-from chaincode.consent.limits import check_active, check_credentials, check_held, check_terms
+from chaincode.consent.limits import check_active, check_count, check_credentials, check_terms
 from chaincode.consent.model import Pair, Terms, ended
 from chaincode.consent.state import decode_pair, decode_version, history_range, pair_key, version_key
 from chaincode.encoding import encode
@@ -92,7 +92,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     _check_batch(len(args.updates))
     for update in args.updates:
         require(PAIR, update.pair, "pair")
-    updates = [(update.pair, _kept(update.terms)) for update in args.updates]
+    updates = [(update.pair, _within_limits(update.terms)) for update in args.updates]
     names = list(dict.fromkeys(name for name, _ in updates))
     values = await ledger.get_many([pair_key(name) for name in names])
     pairs: dict[str, Pair] = {}
@@ -106,7 +106,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     for name, terms in updates:
         pairs[name] = _updated(pairs[name], terms)
         epochs.append(pairs[name].epoch)
-    # An update that only ends a consent is always taken, even where an earlier release let more in.
+    # An update that only ends a consent is always accepted, even where an earlier release allowed more.
     growing = {name for name, terms in updates if terms.status == "active"}
     for name, pair in pairs.items():
         if name in growing:
@@ -156,10 +156,10 @@ def _check_same(opening: Opening, pair: Pair, caller: str) -> None:
 
 
 def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
-    consents = tuple(_kept(terms) for terms in opening.terms)
+    consents = tuple(_within_limits(terms) for terms in opening.terms)
     if len({terms.id for terms in consents}) != len(consents):
         raise BadArgumentError("a consent is named twice")
-    check_held(len(consents))
+    check_count(len(consents))
     check_active(consents)
     check_credentials(opening.credentials)
     return Pair(
@@ -173,10 +173,10 @@ def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
     )
 
 
-def _kept(terms: Terms) -> Terms:
-    kept = terms if terms.status == "active" else ended(terms)
-    check_terms(kept)
-    return kept
+def _within_limits(terms: Terms) -> Terms:
+    stored = terms if terms.status == "active" else ended(terms)
+    check_terms(stored)
+    return stored
 
 
 def _updated(pair: Pair, terms: Terms) -> Pair:
@@ -187,7 +187,7 @@ def _updated(pair: Pair, terms: Terms) -> Pair:
         elif one.version >= terms.version:
             raise ConflictError("the present version of the consent is not older than the published one")
     if len(others) == len(pair.consents):
-        check_held(len(others) + 1)
+        check_count(len(others) + 1)
     return msgspec.structs.replace(pair, epoch=pair.epoch + 1, consents=_in_order((*others, terms)))
 
 

@@ -3,8 +3,8 @@
 Every bound refuses by name. They are far above the sizes of FHIR consents in practice.
 
 Consents that have ended stay in their pair, or an older version could come back. They stay without their
-provisions, and room for them is set aside: `HELD` of them at their largest, beside active consents of
-`TERMS` bytes, are less than `VALUE`. So a consent can be ended whatever else its pair holds. Where a pair
+provisions, and space is reserved for them: `ALL_CONSENTS` of them at their largest, beside active consents
+of `TERMS` bytes, are less than `VALUE`. So a consent can be ended whatever else its pair holds. Where a pair
 has no place for one more consent, it has none for any version of it, ever: the number of consents in a pair
 never falls.
 """
@@ -18,10 +18,10 @@ from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError
 from chaincode.identifiers import DIGEST, OPAQUE, require
 
-CONSENTS = 100
+ACTIVE_CONSENTS = 100
 """Active consents in one pair."""
 
-HELD = 200
+ALL_CONSENTS = 200
 """Consents in one pair, those that have ended included."""
 
 PROVISIONS = 500
@@ -63,22 +63,24 @@ def check_active(consents: Iterable[Terms]) -> None:
         BadArgumentError: naming the bound.
     """
     active = [terms for terms in consents if terms.status == "active"]
-    if len(active) > CONSENTS:
-        raise BadArgumentError(f"a pair has more than {CONSENTS} active consents")
+    if len(active) > ACTIVE_CONSENTS:
+        raise BadArgumentError(f"a pair has more than {ACTIVE_CONSENTS} active consents")
     if sum(_measure(terms.root)[0] for terms in active) > PROVISIONS:
         raise BadArgumentError(f"a pair has more than {PROVISIONS} provisions")
     if sum(len(encode(terms)) + 1 for terms in active) > TERMS:  # a comma follows each
         raise BadArgumentError(f"the active consents of a pair are larger than {TERMS} bytes")
 
 
-def check_held(held: int) -> None:
-    """Refuse a pair with `held` consents, active or ended, if these are too many.
+def check_count(consents: int) -> None:
+    """Refuse a pair with `consents` consents, active or ended, if these are too many.
 
     Raises:
         BadArgumentError: naming the bound.
     """
-    if held > HELD:
-        raise BadArgumentError(f"a pair has more than {HELD} consents, those that have ended included")
+    if consents > ALL_CONSENTS:
+        raise BadArgumentError(
+            f"a pair has more than {ALL_CONSENTS} consents, those that have ended included"
+        )
 
 
 def check_credentials(credentials: tuple[str, ...]) -> None:

@@ -86,7 +86,7 @@ ALWAYS = Condition()
 class Provision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A rule and its exceptions; `effect` is `none` only at the root of a consent without a base rule.
 
-    `chaincode.consent.rules` and `chaincode.consent.obligations` say how it is applied.
+    `chaincode.consent.rules` and `chaincode.consent.obligations` apply it.
     """
 
     effect: Effect
@@ -126,7 +126,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 def ended(terms: Terms) -> Terms:
-    """Return the part of ended terms that is kept: id and version, so that no older version comes back."""
+    """Return the part of ended terms that stays: id and version, so that no older version comes back."""
     return msgspec.structs.replace(terms, status="inactive", root=Provision("none"))
 
 

@@ -15,7 +15,7 @@ def next_boundary(pair: Pair, now: int) -> int | None:
     """Return the first instant after `now` at which a period in the active terms begins or ends.
 
     In ms since 1970 UTC; None where there is none. It may be that of a provision without any bearing on the
-    request: a decision is made anew rather too early than too late.
+    request: a new decision too early is harmless, one too late is not.
     """
     later = (
         boundary

@@ -6,7 +6,7 @@ The rules, in the order in which they are applied:
 2.  A request with an unknown purpose or action is refused.
 3.  Only members of the consortium ask or hold; only the custodian of a pair decides on it, and only for
     the pair's recipient. A pair that is not open permits nothing.
-4.  A pair is understood as a whole or not at all: one provision of an active consent that is not
+4.  A pair is understood completely or not at all: one provision of an active consent that is not
     understood refuses every request.
 5.  An inactive consent has no effect.
 6.  A consent is a rule with exceptions, which may have exceptions. A rule applies where its own condition

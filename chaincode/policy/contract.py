@@ -6,7 +6,7 @@
    unless the version in force names some of them.
 3. A proposal's version is the one in force plus one. When it is adopted, all other proposals are void,
    because their version is no longer the next.
-4. Until then an approval can be taken back. A proposal without any approval counts as not made.
+4. Until then an approval can be withdrawn. A proposal without any approval counts as not made.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ async def approve(ledger: Ledger, args: ApprovePolicy) -> ProposalState:
 
 
 async def withdraw(ledger: Ledger, args: WithdrawPolicy) -> ProposalState:
-    """Take the caller's approval of a proposal back, while it waits.
+    """Withdraw the caller's approval of a proposal that waits.
 
     Raises:
         NotFoundError: no policy was founded, or there is no such proposal.

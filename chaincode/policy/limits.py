@@ -18,7 +18,7 @@ VALUE = 64 * 1024
 
 
 def encode_policy(policy: Policy) -> bytes:
-    """Return the policy's canonical bytes if the policy keeps to the bounds and names no member twice.
+    """Return the policy's canonical bytes if the policy is within the bounds and names no member twice.
 
     Raises:
         BadArgumentError: naming the bound.

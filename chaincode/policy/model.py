@@ -35,7 +35,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """The members of the consortium, and the rules that permit without a patient's consent.
 
     `voters` are the members that decide on the next version; all of them where none is named. A member
-    without a vote takes part like any other: it holds records, asks, and endorses.
+    without a vote acts like any other: it holds records, asks, and endorses.
     """
 
     version: int

@@ -8,7 +8,7 @@ from fabric_protos.common.policies_pb2 import SignaturePolicyEnvelope
 from fabric_protos.msp.msp_principal_pb2 import MSPPrincipal, MSPRole
 
 METADATA_KEY = "VALIDATION_PARAMETER"
-"""The metadata entry under which Fabric keeps a key's policy."""
+"""The metadata entry under which Fabric stores a key's policy."""
 
 
 def all_of(msp_ids: Collection[str]) -> bytes:

@@ -3,7 +3,7 @@
 1. The first message out is REGISTER with the package id; the peer's READY says how large its batches are.
 2. Invocations run side by side. One writer sends their messages one at a time, as gRPC asks.
 3. A contract's answer is COMPLETED: 200 with its result once its writes are with the peer; its refusal
-   (`ContractError`) as its status and `code: message`; anything else as a 500 that tells nothing.
+   (`ContractError`) as its status and `code: message`; anything else as a 500 without detail.
 4. When the stream ends, running transactions are cancelled: the peer has given them up.
 5. A stop lets running transactions finish and starts nothing new.
 
@@ -108,7 +108,7 @@ class Handler:
     def _start(self, message: ChaincodeMessage) -> None:
         name = message.channel_id, message.txid
         if self._stopping.is_set() or name in self._running:
-            # The stream's end tells the peer; a second run under one id would mix up its answers.
+            # The peer notices the end of the stream; a second run under one id would mix up its answers.
             _log.warning("not started tx=%s", message.txid)
             return
         peer = Conversation(self._out.put_nowait, *name, self._batches)

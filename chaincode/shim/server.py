@@ -32,7 +32,7 @@ _TLS = ("CHAINCODE_TLS_KEY", "CHAINCODE_TLS_CERT", "CHAINCODE_CLIENT_CA_CERT")
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """PEM texts: this server's key and certificate, and the CA whose certificates a peer must show."""
+    """PEM texts: this server's key and certificate, and the CA of the certificates that a peer must show."""
 
     key: bytes
     certificate: bytes
@@ -109,7 +109,7 @@ class ChaincodeServer:
 
     @classmethod
     async def start(cls, settings: ServiceSettings, invoke: Invoke) -> ChaincodeServer:
-        """Listen for the peer; return when it may dial. `port` is the one that was taken for port 0.
+        """Listen for the peer; return when it may dial. `port` is the one that was chosen for port 0.
 
         Raises:
             SettingsError: the address or the TLS files can't be used.
@@ -136,7 +136,7 @@ class ChaincodeServer:
 
     async def stop(self, grace: float = 5.0) -> None:
         """Let running invocations finish for up to `grace` seconds, then end every stream."""
-        stopped = asyncio.create_task(self._server.stop(grace))  # takes no new stream from here on
+        stopped = asyncio.create_task(self._server.stop(grace))  # accepts no new stream from here on
         for stream in list(self._servicer.streams):
             stream.stop()
         await stopped

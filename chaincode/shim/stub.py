@@ -1,7 +1,7 @@
 """One invocation's view of the ledger: `chaincode.ledger.Ledger`, with the features that only Fabric has.
 
 Reads go to the peer as they are made. Writes wait until the contract has returned, so a contract that
-raises has written nothing, and then travel in as few messages as the peer takes.
+raises has written nothing, and then travel in as few messages as the peer allows.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Stub:
         return await read_page(self._peer, start, end, limit=limit, bookmark=bookmark)
 
     async def history(self, key: str) -> list[Modification]:
-        """Return every committed write of `key`, the newest first, where the peer keeps that."""
+        """Return every committed write of `key`, the newest first, where the peer stores its history."""
         return await read_history(self._peer, key)
 
     def emit(self, name: str, payload: bytes) -> None:

@@ -1,15 +1,15 @@
 """CDS Hooks: a card with the patient's risk when a clinician opens the chart.
 
-- `GET /cds-services` tells of the service; it needs no token, as the specification has it.
+- `GET /cds-services` lists the service; it needs no token, as the specification has it.
 - `POST /cds-services/{id}` needs the JWT of a registered client, signed for exactly this address and good
-  for one request. On its word `context.userId` is who looks; the purpose of the hook is treatment.
+  for one request. `context.userId` names the user, as the client states it; the purpose is treatment.
 - The patient's id is one of this server: a request that names another `fhirServer` is refused, because the
   same id may be another person's there. A Patient that comes along in `prefetch` must be the same one.
 - Where there is no such patient, or no permission, there is no card, and the answer is the same for both.
-  Too little data is a card that says so. A failure is an error: no card is no news.
+  Too little data is a card that says so. A failure is an error, never an empty list of cards.
 
 Records are read here and nowhere else, under the ledger's decision, so an access token that a request may
-bring along (`fhirAuthorization`) is neither used nor kept.
+contain (`fhirAuthorization`) is neither used nor stored.
 
 Source: CDS Hooks 2.0, "CDS Service Request", "CDS Card Attributes", "Trusting CDS Clients";
 hook patient-view 1.0.
@@ -82,19 +82,19 @@ class _Services:
         self._offered = msgspec.json.encode({"services": [_service(scoring)]})
 
     async def discover(self, _request: Request) -> Response:
-        """Tell of the service."""
+        """List the service."""
         return Response(self._offered, media_type="application/json")
 
     async def call(self, request: Request) -> Response:
         """Answer with the cards for one opened chart."""
         text = _bearer(request)
         body = await request.body()
-        # The signature comes before everything that the body says is wrong with it.
-        who = await self._gateway.tokens.recognise(text, url=self._url, user="")
+        # The signature is checked first, so that no problem of the body is disclosed without it.
+        registered = await self._gateway.tokens.recognise(text, url=self._url, user="")
         if media_type(request) != "application/json":
             raise UnsupportedMediaError("send application/json")
         hook = _read(body, self._gateway.base)
-        principal = msgspec.structs.replace(who, user=hook.context.user_id)
+        principal = msgspec.structs.replace(registered, user=hook.context.user_id)
         patient = hook.context.patient_id
         asked = Interaction(ASSESS_RISK, "Patient", patient, method="POST")
         self._gateway.interactions.authorise(principal, asked)

@@ -1,9 +1,9 @@
-"""Client assertions (`private_key_jwt`): what a client signs to get a token, and how a gateway reads it.
+"""Client assertions (`private_key_jwt`): the JWT that a client signs to get a token, written and read.
 
-Reading is split in two, because of what each part may tell a stranger. `read_assertion` looks at what the
-sender wrote and at public settings only, so its refusals can be precise. `verifies` needs the
-registered key; its caller must refuse in one and the same way whether the client is unknown, the
-key is unknown or the signature is wrong.
+Reading has two parts, because they may disclose different things. `read_assertion` uses the sender's
+text and public settings only, so its refusals can be precise. `verifies` needs the registered key; its
+caller must refuse in one and the same way whether the client is unknown, the key is unknown or the
+signature is wrong.
 
 Two algorithms only, ES384 and RS384, each tied to its own kind of key, so that neither `none` nor a
 public key used as a shared secret can pass. Keys that an assertion brings along are refused.
@@ -45,7 +45,7 @@ LONGEST_LIFE: Final = 300
 LEEWAY: Final = 10
 """Seconds that a client's clock may differ from ours."""
 LONGEST: Final = 16_384
-"""Characters of the longest assertion that is looked at; a certificate chain in `x5c` fits."""
+"""Characters of the longest assertion that is read; a certificate chain in `x5c` fits."""
 
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,12000})\.([A-Za-z0-9_-]{1,12000})\.([A-Za-z0-9_-]{1,1400})", re.ASCII)
 _IDENTIFIER = re.compile(r"[!-~]{1,255}", re.ASCII)
@@ -105,7 +105,7 @@ def read_assertion(text: str, *, token_url: str, now: float) -> Assertion:
     Raises:
         OAuthError: `invalid_client`, saying which header parameter or claim is wrong.
     """
-    head, claims = _take_apart(text, _Claims, _KEYS_FROM_THE_SENDER)
+    head, claims = _split(text, _Claims, _KEYS_FROM_THE_SENDER)
     if claims is None:
         raise _refused("the JWT needs the claims iss, sub, aud, exp (a number) and jti")
     _check_parties(claims, token_url)
@@ -130,7 +130,7 @@ def read_hook_token(text: str, *, url: str, now: float) -> Assertion:
     Raises:
         OAuthError: `invalid_client`, saying which header parameter or claim is wrong.
     """
-    head, claims = _take_apart(text, _HookClaims, _NEVER_IN_A_HOOK)
+    head, claims = _split(text, _HookClaims, _NEVER_IN_A_HOOK)
     if claims is None:
         raise _refused("the JWT needs the claims iss, aud, exp and iat (numbers) and jti")
     if not _IDENTIFIER.fullmatch(claims.iss) or not _IDENTIFIER.fullmatch(claims.jti):
@@ -149,7 +149,7 @@ def read_hook_token(text: str, *, url: str, now: float) -> Assertion:
     )
 
 
-def _take_apart(text: str, kind: type[T], never: tuple[str, ...]) -> tuple[_Header, T | None]:
+def _split(text: str, kind: type[T], never: tuple[str, ...]) -> tuple[_Header, T | None]:
     form = _FORM.fullmatch(text) if len(text) <= LONGEST else None
     if form is None:
         raise _refused("send a signed JWT in compact form of at most 16384 characters")
@@ -219,9 +219,9 @@ def verifies(assertion: Assertion, jwk: Mapping[str, str]) -> bool:
 
 def public_jwk(key: PrivateKey) -> dict[str, str]:
     """Return the public half of a client's `key`, to be registered; its `kid` is the RFC 7638 thumbprint."""
-    held = _held(key)
-    public = {name: str(value) for name, value in held.as_dict(private=False).items()}
-    return public | {"kid": held.thumbprint(), "alg": _algorithm(key), "use": "sig"}
+    imported = _joserfc_key(key)
+    public = {name: str(value) for name, value in imported.as_dict(private=False).items()}
+    return public | {"kid": imported.thumbprint(), "alg": _algorithm(key), "use": "sig"}
 
 
 def sign_assertion(
@@ -259,9 +259,9 @@ def sign_assertion(
         "jti": jti or secrets.token_urlsafe(24),
         "extensions": {"hl7-b2b": extension},
     }
-    held = _held(key)
-    header = {"alg": _algorithm(key), "kid": held.thumbprint(), "typ": "JWT"}
-    return jws.serialize_compact(header, msgspec.json.encode(claims), held, registry=_registry)
+    imported = _joserfc_key(key)
+    header = {"alg": _algorithm(key), "kid": imported.thumbprint(), "typ": "JWT"}
+    return jws.serialize_compact(header, msgspec.json.encode(claims), imported, registry=_registry)
 
 
 def sign_hook_token(
@@ -276,12 +276,12 @@ def sign_hook_token(
         "exp": issued + LONGEST_LIFE,
         "jti": jti or secrets.token_urlsafe(24),
     }
-    held = _held(key)
-    header = {"alg": _algorithm(key), "kid": held.thumbprint(), "typ": "JWT"}
-    return jws.serialize_compact(header, msgspec.json.encode(claims), held, registry=_registry)
+    imported = _joserfc_key(key)
+    header = {"alg": _algorithm(key), "kid": imported.thumbprint(), "typ": "JWT"}
+    return jws.serialize_compact(header, msgspec.json.encode(claims), imported, registry=_registry)
 
 
-def _held(key: PrivateKey) -> ECKey | RSAKey:
+def _joserfc_key(key: PrivateKey) -> ECKey | RSAKey:
     return ECKey.import_key(key) if isinstance(key, EllipticCurvePrivateKey) else RSAKey.import_key(key)
 
 

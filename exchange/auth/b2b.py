@@ -1,8 +1,8 @@
-"""For whom and why: the `hl7-b2b` extension that a client signs into its assertion.
+"""The `hl7-b2b` extension of an assertion: organisation, purpose of use and user of a request.
 
-It binds the request to one organisation, one purpose of use and, where a person asks, one user. The
-codes of known code systems are rewritten to the system URLs that consents name, so that a rule about a
-role or a purpose meets a request however the client spelt it.
+A client signs it, which binds the request to one organisation, one purpose of use and, where a person
+asks, one user. The codes of known code systems are rewritten to the system URLs that consents name, so
+that a rule about a role or a purpose meets a request however the client spelt it.
 
 Source: HL7 Security for Scalable Registration, Authentication and Authorization (UDAP), section 5.2.1.1.
 """
@@ -75,7 +75,7 @@ def read_context(extensions: Any) -> Context:
         if len(text) > _LONGEST or not text.isprintable():
             raise OAuthError("invalid_grant", f"hl7-b2b.{name} is too long or not printable")
     if claims.subject_role and not claims.subject_id:
-        raise OAuthError("invalid_grant", "hl7-b2b.subject_role needs a subject_id: whose role it is")
+        raise OAuthError("invalid_grant", "hl7-b2b.subject_role needs a subject_id, the user with that role")
     return Context(
         organization_id=claims.organization_id,
         purpose=_purpose(claims.purpose_of_use),

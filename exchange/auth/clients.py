@@ -1,4 +1,4 @@
-"""Systems that may ask for tokens: who they are, which keys they sign with, and what they may reach.
+"""Registered clients: systems that may ask for tokens, with their keys and their scopes.
 
 A key set is checked when it is registered, so that every later signature check has a bounded cost and
 one meaning: P-384 for ES384, RSA of 2048 to 4096 bits with exponent 65537 for RS384, public parts only.
@@ -33,8 +33,8 @@ class Client(msgspec.Struct, frozen=True):
     `organization` is an MSP id; `keys` are public JWKs with `kid` and `alg`; `scopes` bound what it can
     be granted; times are in milliseconds since 1970 UTC, `disabled` is None while it may ask.
 
-    `purpose` is why it asks where its assertion does not say, as those of plain SMART clients never do;
-    without one its assertions have to say.
+    `purpose` is the purpose of use of assertions that state none, as those of plain SMART clients never do;
+    without it the client's assertions must state one.
     """
 
     client_id: str
@@ -75,14 +75,16 @@ def new_client(
         raise BadRequestError("a client_id is 1 to 255 printable ASCII characters without spaces")
     if not 1 <= len(name) <= 255 or not name.isprintable():
         raise BadRequestError("a client's name is 1 to 255 printable characters")
-    reach = tuple(dict.fromkeys(allowed))
-    if not reach or any((scope := scopes.parse(text)) is None or scope.level != "system" for text in reach):
+    granted = tuple(dict.fromkeys(allowed))
+    if not granted or any(
+        (scope := scopes.parse(text)) is None or scope.level != "system" for text in granted
+    ):
         raise BadRequestError(
             "a client needs one or more scopes of the form system/Type.cruds or system/*.read"
         )
     if purpose and purpose not in PURPOSES:
         raise BadRequestError(f"a client's purpose is one of {' '.join(sorted(PURPOSES))}")
-    return Client(client_id, name, organization, read_key_set(jwks), reach, created, purpose=purpose)
+    return Client(client_id, name, organization, read_key_set(jwks), granted, created, purpose=purpose)
 
 
 def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
@@ -93,7 +95,7 @@ def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
     """
     if jwks.lstrip()[:4].lower() == b"http":
         raise BadRequestError(
-            "a jwks_uri is not supported: this gateway calls nobody; register the key set itself"
+            "a jwks_uri is not supported: this gateway fetches no keys; register the key set itself"
         )
     try:
         keys = msgspec.json.decode(jwks, type=dict[str, Any])["keys"]
@@ -133,7 +135,7 @@ def _check(key: dict[str, Any], place: int) -> dict[str, str]:
 def _check_strength(public: dict[str, str], place: int) -> None:
     kind: type[ECKey | RSAKey] = ECKey if public["kty"] == "EC" else RSAKey
     try:
-        # The bounds come first: nothing is computed with a key that is out of them.
+        # The bounds come first: nothing is computed with a key that exceeds them.
         sound = public["crv"] == "P-384" if kind is ECKey else _is_bounded(public)
         if sound:
             kind.import_key(dict(public))

@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 NO_ASSERTION = "0" * 64
-"""The evidence of a principal that no signed assertion stands behind."""
+"""The evidence of a principal without a signed assertion."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def for_officer(cls, msp_id: str, user: str) -> Principal:
-        """Return the principal of the compliance officer `user` of `msp_id`, who reads the access log."""
+        """Return the principal of the compliance officer `user` of `msp_id`, with access to the log alone."""
         return cls(
             kind=Kind.OFFICER,
             client_id=f"officer-{secrets.token_hex(8)}",

@@ -1,4 +1,4 @@
-"""The rights of a token: SMART scopes of version 1 and 2; one that is not understood grants nothing.
+"""The rights of a token: SMART scopes of version 1 and 2; unknown scopes grant nothing.
 
 Rules:
 - a scope is `level/Type.permissions`; the level is `system`, `patient` or `user`, the type a resource
@@ -86,37 +86,37 @@ def parse(text: str) -> Scope | None:
 def grant(requested: Iterable[str], allowed: Iterable[str], *, level: str) -> tuple[str, ...]:
     """Return the scopes to grant at `level`: those asked for, as far as `allowed` allows.
 
-    A scope that is allowed as a whole keeps its wording, so that a client finds it in the answer; one
-    that is allowed in part is answered by those parts. Unknown scopes and other levels are left out.
+    A scope that is allowed completely keeps its wording, so that a client finds it in the answer; one
+    that is allowed in part is replaced by those parts. Unknown scopes and other levels are left out.
     """
-    reach = [scope for text in allowed if (scope := parse(text)) is not None]
+    known = [scope for text in allowed if (scope := parse(text)) is not None]
     granted: dict[str, None] = {}
     for text in requested:
         asked = parse(text)
         if asked is None or asked.level != level:
             continue
-        if any(scope.covers(asked) for scope in reach):
+        if any(scope.covers(asked) for scope in known):
             granted[text] = None
         else:
-            granted.update((str(part), None) for scope in reach if (part := scope.overlap(asked)) is not None)
+            granted.update((str(part), None) for scope in known if (part := scope.overlap(asked)) is not None)
     return tuple(granted)
 
 
 def allows(scopes: tuple[str, ...], level: str, interaction: str, resource_type: str) -> bool:
     """Check whether `scopes` permit `interaction` on `resource_type` at `level`.
 
-    `interaction` is a code of `PERMISSION`; `resource_type` is `*` for an interaction with the whole
-    system, which only a scope on all types reaches. Unknown values are not reached by anything.
+    `interaction` is a code of `PERMISSION`; `resource_type` is `*` for an interaction with the
+    system, which needs a scope on all types. No scope permits unknown values.
     """
     needed = PERMISSION.get(interaction)
     if needed is None:
         return False
-    reach = _reach(scopes)
-    return (level, needed, resource_type) in reach or (level, needed, "*") in reach
+    granted = _granted(scopes)
+    return (level, needed, resource_type) in granted or (level, needed, "*") in granted
 
 
 @lru_cache(maxsize=4096)
-def _reach(scopes: tuple[str, ...]) -> frozenset[tuple[str, str, str]]:
-    # Tokens of one client share one tuple of scopes, so a request costs a look-up, not a parse.
+def _granted(scopes: tuple[str, ...]) -> frozenset[tuple[str, str, str]]:
+    # Tokens of one client share one tuple of scopes, so a request costs one cache access and no parsing.
     found = (scope for text in scopes if (scope := parse(text)) is not None)
     return frozenset((scope.level, p, scope.resource_type) for scope in found for p in scope.permissions)

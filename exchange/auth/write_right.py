@@ -1,8 +1,8 @@
 """The right to write in a type, as `Permit` is the right to open a document.
 
-Each change that is written carries a `WriteRight`, so a handler that forgot to ask can't store. Only
-`exchange.services.records.write_rights` can make one: it takes the issuer below when it is imported, and
-the issuer can be taken once.
+Each change that is written carries a `WriteRight`, so a handler without a check can't store. Only
+`exchange.services.records.write_rights` can make one: it gets the issuer below when it is imported, and
+the issuer is handed out once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class WriteRight:
     def __init__(self) -> None:
         raise TypeError("a WriteRight comes from exchange.services.records.write_rights alone")
 
-    def reaches(self, resource_type: str) -> bool:
-        """Check whether it allows to write records of `resource_type`."""
+    def covers_type(self, resource_type: str) -> bool:
+        """Check whether the right allows to write records of `resource_type`."""
         return self.resource_type in (resource_type, EVERY_TYPE)
 
     def covers(self, resource_type: str, patients: Sequence[str]) -> bool:
-        """Check whether it allows to write a record of `resource_type` about exactly these `patients`."""
-        return self.reaches(resource_type) and (not self.patient or tuple(patients) == (self.patient,))
+        """Check whether the right allows a record of `resource_type` about exactly these `patients`."""
+        return self.covers_type(resource_type) and (not self.patient or tuple(patients) == (self.patient,))
 
 
 Issuer = Callable[[str, str], WriteRight]
@@ -50,7 +50,7 @@ def take_write_right_issuer() -> Issuer:
     """Hand out the means to make rights, once.
 
     Raises:
-        RuntimeError: it has been taken.
+        RuntimeError: the issuer was handed out before.
     """
     if not _write_right_issuer:
         raise RuntimeError("the issuer of write rights has been taken")

@@ -23,7 +23,7 @@ def emptied(database: str | None) -> Iterator[None]:
     """
     places = [] if database is None else [Schema(database, name) for name in SCHEMAS]
     for place in places:
-        if postgres.taken(place):
+        if postgres.schema_exists(place):
             raise ConfigError(f"there is a {place} already; give the bench an empty database")
     try:
         yield

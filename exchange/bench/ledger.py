@@ -1,4 +1,4 @@
-"""The ledger alone: decided and logged accesses a second, how long each takes, and what they cost.
+"""The ledger alone: decided and logged accesses a second, their latency, and their cost.
 
 No HTTP and no documents: the typed client that the gateway's services call, over the embedded ledger, or
 over a Fabric network of processes that is brought up for it, with the options that `network up` has.
@@ -199,7 +199,7 @@ async def _concurrently(call: Callable[[], Awaitable[None]], count: int, seconds
 
 @dataclass(frozen=True, slots=True)
 class _Costs:
-    """The processes of each kind, and where each kind keeps its data."""
+    """The processes of each kind, and the folders of their data."""
 
     processes: dict[str, list[psutil.Process]]
     data: dict[str, Path]

@@ -18,7 +18,7 @@ _READS = 500
 
 
 def measure(resources: int) -> list[Row]:
-    """Load at least `resources`, serve them, read a few hundred, and look at the process."""
+    """Load at least `resources`, serve them, read a few hundred, and measure the process."""
     people = count = 0
     for participant in participants():
         people += 1

@@ -1,6 +1,6 @@
-"""Encrypted scoring: exactness, the cost of one patient and of cohorts, and the whole way over HTTP.
+"""Encrypted scoring: exactness, the cost of one patient and of cohorts, and a score over HTTP.
 
-The arithmetic is measured by `analytics.bench`, interleaved in this process. The whole way is a gateway and
+The arithmetic is measured by `analytics.bench`, interleaved in this process. Over HTTP it is a gateway and
 an evaluator as processes of their own: a member's system asks `$assess-risk`, one request after the other,
 on a patient who permits it; each answer is two ledger transactions, a score on ciphertext and a stored
 RiskAssessment.

@@ -1,4 +1,4 @@
-"""The `consentry` command: make a node, serve it, load it, look after it."""
+"""The `consentry` command: make, serve, load and maintain a node."""
 
 from exchange.cli.main import main
 

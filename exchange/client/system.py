@@ -1,4 +1,4 @@
-"""A hospital's system as it would really call: signs an assertion, gets a token, speaks FHIR."""
+"""A client system of a hospital: it signs an assertion, gets a token, and calls FHIR."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""FHIR Consent compiled to ledger terms, and the facts of a record that those terms ask about."""
+"""FHIR Consent compiled to ledger terms, and the facts of a record that those terms refer to."""

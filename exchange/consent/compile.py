@@ -1,7 +1,7 @@
 """The compiler from a FHIR `Consent` to terms on the ledger, one set per recipient that it concerns.
 
 1. Compiling reads all of a consent, or refuses it: no part of it is dropped in silence.
-2. A compiled consent is kept encrypted. The terms of one pair are made from it, with only the rules that
+2. A compiled consent is stored encrypted. The terms of one pair are made from it, with only the rules that
    concern that recipient, and with pseudonyms and digests that hold for that pair alone.
 3. Omissions and rounding never widen a consent. A rule that names only others has no effect for this
    recipient, and its exceptions have none either. Times are rounded to the minute so that two pairs share
@@ -67,7 +67,7 @@ _SILENT = NamedProvision("none")
 
 
 class CompiledConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A compiled consent: it names people and places, so it is kept encrypted and never on the ledger.
+    """A compiled consent: it names people and places, so it is stored encrypted and never on the ledger.
 
     `status` is `unfiled` for a consent that is only drafted or proposed: it has no terms and is not
     published. `root` has a meaning for an active consent only.
@@ -166,7 +166,7 @@ def person_digest(salt: bytes, person: str) -> str:
     """Return the digest of `person` in a pair's terms and requests: 32 hexadecimal digits.
 
     `person` is a reference as from `person_named`. Any other text names no person: the digest is empty, and
-    the rules take that for unstated.
+    the rules treat it as unstated.
     """
     return _digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
 
@@ -190,7 +190,7 @@ def _digest(salt: bytes, kind: str, text: str) -> str:
     return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256")[:16].hex()
 
 
-# --- Reading -------------------------------------------------------------------------------------------
+# --- Parsing -------------------------------------------------------------------------------------------
 
 
 def _base_rule(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvision:
@@ -207,7 +207,7 @@ def _base_rule(reader: ConsentReader, resource: dict[str, Any]) -> NamedProvisio
         reader.wrong("Consent.category", "has one that is not supported", "code-invalid")
     for n, verification in enumerate(resource.get("verification") or ()):
         if verification.get("verified") is False:
-            message = "says that nobody verified it: propose the consent until somebody has"
+            message = "says that it is not verified: leave the consent proposed until it is"
             reader.wrong(f"Consent.verification[{n}].verified", message, "business-rule")
     patient = resource.get("patient")
     if not isinstance(patient, dict) or not _PATIENT.fullmatch(str(patient.get("reference"))):
@@ -275,7 +275,7 @@ def _check_organizations(
         _check_organizations(reader, exception, members, f"{path}.provision[{n}]")
 
 
-# --- What concerns one recipient -----------------------------------------------------------------------
+# --- The part for one recipient --------------------------------------------------------------------------
 
 
 def _cut(rule: NamedProvision, recipient: str, members: Mapping[str, str]) -> NamedProvision | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from chaincode.consent.limits import HELD, check_active, check_terms
+from chaincode.consent.limits import ALL_CONSENTS, check_active, check_terms
 from chaincode.consent.model import ALWAYS, Provision, Terms
 from chaincode.errors import BadArgumentError
 from exchange.consent.compile import CompiledConsent, PairContext, concerns, terms_for, terms_id
@@ -48,7 +48,7 @@ def expected_terms(
 def may_permit(terms: Iterable[Terms], recipient: str, now: int) -> bool:
     """Return whether `terms` could permit `recipient` anything, at `now` (ms since 1970 UTC) or later.
 
-    When in doubt the answer is yes; it is no for terms that are ended, expired or denied as one.
+    In doubt the result is true; it is false for terms that are ended, expired or denied as one.
     """
     active = [one.root for one in terms if one.status == "active"]
     return not any(_denies_all(root, recipient) for root in active) and any(
@@ -71,8 +71,8 @@ def check_bounds(
     Raises:
         TooCostlyError: a bound is exceeded; the message names it.
     """
-    if added and len(consents) > HELD:
-        raise _too_costly(f"a patient has more than {HELD} consents, those that are over included")
+    if added and len(consents) > ALL_CONSENTS:
+        raise _too_costly(f"a patient has more than {ALL_CONSENTS} consents, those that are over included")
     growing = [consents[reference] for reference in changed if consents[reference].status == "active"]
     for context in contexts:
         if not any(concerns(consent, context.recipient, context.members) for consent in growing):

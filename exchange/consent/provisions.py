@@ -29,10 +29,10 @@ ACTION_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/consentaction"
 TYPE_SYSTEM: Final = "http://hl7.org/fhir/resource-types"
 
 MOST_DEPTH = 10
-"""Provisions within provisions; the ledger takes a little more, which rounding of times needs."""
+"""Provisions within provisions; the ledger allows a little more, which rounding of times needs."""
 
 MOST_PROVISIONS = 80
-"""Provisions in one consent; the ledger takes five times as many, which rounding of times may need."""
+"""Provisions in one consent; the ledger allows five times as many, which rounding of times may need."""
 
 RECIPIENT_ROLES = frozenset(
     {f"{V3}ParticipationType|{code}" for code in ("IRCP", "NOT", "PRCP", "REFB", "REFT", "TRC")}

@@ -3,7 +3,7 @@
 A rule that denies applies to every record that it might be about. So facts that a record leaves open are
 given as open (see `chaincode.consent.obligations.RecordFacts`):
 
-- the subject matter might have any code where the code is missing, kept in another record, or of a code
+- the subject matter might have any code where the code is missing, part of another record, or of a code
   system with an unknown OID; the same holds for any other concept that is given in words alone;
 - a code of a system that is not recognised might be that code of any system, and the case of a code might
   be wrong;
@@ -52,7 +52,7 @@ _FREE_TEXT = (
     "Annotation",
     "identifier.type",
 )
-"""Endings of the names of elements that look like a concept in words and are none."""
+"""Suffixes of element names that resemble a concept in words and are none."""
 _INLINE_LABEL = "/extension-inline-sec-label"
 _LABEL_SYSTEMS = frozenset(
     {CONFIDENTIALITY_SYSTEM, ACT_CODE, f"{V3}ActReason", f"{V3}ObservationValue", f"{V3}ActUSPrivacyLaw"}

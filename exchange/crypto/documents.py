@@ -1,7 +1,7 @@
 """Sealed document versions, which only a Permit opens.
 
 A version's key is HKDF-Expand(subject's data key, reference token and version); a record that concerns
-several patients takes all their keys, so that erasing any one of them erases it. The associated data are
+several patients needs all their keys, so that erasing any one of them erases it. The associated data are
 the reference token, the version, the content digest and the rest of the row (time, subjects, index terms),
 so that no row can replace another and no change goes unnoticed. The digest is keyed by the subject: equal
 bodies of one subject have equal digests, and a guess at a body can't be tested without the key.
@@ -31,7 +31,7 @@ class PermitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A sealed version as the store keeps it.
+    """A sealed version as it is stored.
 
     `digest` is the keyed content digest, `bound` the rest of the row as canonical bytes (the store's
     `binding`), and `sealed` the nonce and ciphertext.

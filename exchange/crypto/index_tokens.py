@@ -3,7 +3,7 @@
 A token is HMAC-SHA-256 of the term's text, cut to 16 bytes, under a key of its own for each resource type
 and index: HKDF-Expand of the tenant's index key. Equal terms of one index give equal tokens, so that they
 are searchable; the same text in another index gives another token. The text begins with the kind of
-comparison that it serves, so kinds are apart too. `docs/leakage.md` tells how much equality discloses.
+comparison that it serves, so kinds are apart too. `docs/leakage.md` describes how much equality discloses.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class TokenKeys:
     def tokens(self, resource_type: str, terms: Iterable[Term]) -> list[bytes]:
         """Return the tokens of `terms` of a record, in order.
 
-        Most terms come again and again (a code, its system, a unit), so the last ones are cached. Terms of
-        a search are not cached: the time that a search takes must not depend on recent records.
+        Most terms repeat (a code, its system, a unit), so the last ones are cached. Terms of a search are not
+        cached: the time of a search must not depend on recent records.
         """
         known = self._indexed.setdefault(resource_type, {})
         found: list[bytes] = []

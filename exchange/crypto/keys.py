@@ -27,7 +27,7 @@ class SubjectKeys:
     """A subject's store token (16 bytes), data key and ledger secret (32 bytes each).
 
     `metadata` is derived from the data key and seals the subject's data other than documents.
-    `name` is the patient's logical id, empty for the directory; it is kept inside the wrapped bytes, so
+    `name` is the patient's logical id, empty for the directory; it is part of the wrapped bytes, so
     that the log can name the patient and the database can't.
     """
 

@@ -1,6 +1,6 @@
 """The authentication of rows that the operator wrote to the database: clients, and issued tokens.
 
-The database keeps a token's digest and its grant, sealed under the token and a key of this gateway
+The database holds a token's digest and its grant, sealed under the token and a key of this gateway
 together: a reader of the database learns neither, and a writer can make no token and extend none. A
 client's row carries a MAC under another such key, so none can be added, changed or enabled again by
 writing to the database alone.

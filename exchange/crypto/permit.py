@@ -2,8 +2,8 @@
 
 A `Permit` is the proof that a committed ledger transaction allowed one principal to see records of certain
 subjects. `exchange.crypto` opens no document without one, so a code path that skipped the ledger can't
-disclose. Only `exchange.ledger.client` can make one: it takes the issuer below when it is imported,
-and the issuer can be taken once.
+disclose. Only `exchange.ledger.client` can make one: it gets the issuer below when it is imported,
+and the issuer is handed out once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Permit:
 
     @property
     def fresh(self) -> bool:
-        """Return whether it still opens documents: the terms that it rests on have not ended by the clock."""
+        """Return whether the permit still opens documents: its terms have not ended by the clock."""
         return time.monotonic() <= self._expires
 
     def covers(self, subjects: tuple[bytes, ...]) -> bool:
@@ -68,7 +68,7 @@ _permit_issuer: list[Issuer] = [_issue]
 
 
 def take_issuer() -> Issuer:
-    """Hand out the means to make permits, once; the second taker is refused."""
+    """Hand out the means to make permits, once; a second call fails."""
     if not _permit_issuer:
         raise RuntimeError("the permit issuer has been taken")
     return _permit_issuer.pop()

@@ -6,8 +6,8 @@ a secret that never reaches the ledger. The custodian and the patient hold the s
 pairs; when it is destroyed, the entries lose their meaning.
 
 Where the pair towards the recipient is not open, a request is logged under a *one-time pseudonym* instead.
-It looks like a pair that was never opened, and each is different. Only a holder of the secret can tell that
-two of them, or one of them and a pair, belong to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
+It is indistinguishable from a pair that was never opened, and each is different. Only a holder of the secret
+can link two of them, or one of them and a pair, to one patient (`docs/adr/0015-one-time-pseudonyms.md`).
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class PatientSecret:
     def one_time_pseudonym(self, recipient: str) -> str:
         """Make a pseudonym for one request of `recipient` without an open pair: 32 hexadecimal digits.
 
-        It has eight random bytes and, so that the holder of the secret finds it again, eight bytes of their
-        HMAC-SHA-256. Without the secret all of it looks random. Pseudonyms of one patient repeat after some
-        four billion of them.
+        It has eight random bytes and, so that the holder of the secret finds it again, eight bytes of
+        their HMAC-SHA-256. Without the secret it is indistinguishable from random bytes. Pseudonyms of one
+        patient repeat after some four billion of them.
         """
         drawn = os.urandom(_HALF)
         return (drawn + self._tag(drawn, recipient)).hex()
@@ -71,7 +71,7 @@ class PatientSecret:
     def is_one_time_pseudonym(self, name: str, recipient: str) -> bool:
         """Return whether `name` is a one-time pseudonym of this patient for `recipient`.
 
-        Another patient's passes once in 2**64.
+        Another patient's pseudonym passes once in 2**64.
         """
         if _NAME.fullmatch(name) is None:
             return False

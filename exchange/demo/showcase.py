@@ -1,4 +1,4 @@
-"""The demo as `consentry demo` runs it: a node that is made once and served again, or its whole story.
+"""The demo as `consentry demo` runs it: a node that is made once and served again, or the tour.
 
 On Fabric the network lies beside the node, in FOLDER-network, and is up as long as the demo is.
 """
@@ -31,7 +31,7 @@ class DemoError(ExchangeError):
 
 
 def tell(people: int, *, fabric: bool) -> None:
-    """Tell the whole story on a node of its own, which is removed afterwards.
+    """Run the tour on a node of its own, which is removed afterwards.
 
     Raises:
         DemoError: the Fabric network can't be brought up.
@@ -47,7 +47,7 @@ def prepared(
 ) -> Iterator[Demo]:
     """Make the demo's node in `folder`, or find it made; on Fabric its network is up inside.
 
-    `say` is told of each step that takes a while.
+    `say` gets a line for each slow step.
 
     Raises:
         DemoError: the folder is something else, or the Fabric network can't be brought up.

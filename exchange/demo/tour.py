@@ -1,4 +1,4 @@
-"""The whole story over HTTP, without a person: each step is a line, and the first surprise ends it.
+"""The tour: the demo's story over HTTP, without a person; the first surprise ends it.
 
 A hospital stores records; another member asks and is refused; the patient permits, narrows and revokes;
 every answer names its ledger transaction; the log shows all of it; anyone verifies; a tampered byte is
@@ -27,7 +27,7 @@ from exchange.node.folder import NodeFolder
 def tour(folder: Path, *, people: int, fabric: bool) -> None:
     """Tell the story on a new node in `folder`; raises `SystemExit(1)` at the first surprise.
 
-    With `fabric`, the node is on a network that is brought up beside it, and taken down again.
+    With `fabric`, the node is on a network that is started beside it, and ended again.
 
     Raises:
         NetworkError: the network can't be brought up.

@@ -23,7 +23,7 @@ from exchange.devnet.programs import Programs
 from exchange.devnet.topology import NetworkFolder, NetworkOrganisation, Orderer, Topology
 
 _COMMAND_SECONDS = 60.0
-_PATIENCE = 30.0  # seconds for what settles by itself: a leader's election, a block on its way
+_SETTLE_TIMEOUT = 30.0  # seconds for transient failures: a leader's election, a block on its way
 _SETTLES = (
     "no Raft leader",
     "not agreed to by this org",
@@ -77,7 +77,7 @@ class Administrator:
         )
 
     def join_peer(self, organisation: NetworkOrganisation) -> None:
-        """Have an organisation's peer take part in the channel."""
+        """Join an organisation's peer to the channel."""
         self._peer(organisation, "channel", "join", "-b", self._folder.block(self._channel))
 
     def install(self, organisation: NetworkOrganisation, package: Path) -> None:
@@ -130,7 +130,7 @@ class Administrator:
         """Run one command until it succeeds; `done` is how it fails when it had succeeded unseen."""
         unseen = False
         environment = administrator_environment(self._folder, organisation)
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _SETTLE_TIMEOUT
         while True:
             try:
                 self._run(self._programs.peer, *arguments, environment=environment)

@@ -1,4 +1,4 @@
-"""From an empty folder to a channel with its chaincode: what `up` does the first time.
+"""The first `up`: from an empty folder to a channel with its chaincode.
 
 Steps that do not need each other run side by side; a machine with two cores needs about two seconds.
 """
@@ -66,7 +66,7 @@ def write_configuration(network: Network) -> None:
 
 
 def write_packages(network: Network) -> None:
-    """Write each organisation's chaincode package, remember its id, and write its clients' profile."""
+    """Write each organisation's chaincode package, record its id, and write its clients' profile."""
     folder, label = network.folder, f"{network.topology.options.chaincode}_1"
     for organisation in network.topology.organisations:
         packed = package(

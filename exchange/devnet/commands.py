@@ -1,4 +1,4 @@
-"""The four commands on a network's folder: bring it up, end it, look at it, remove it."""
+"""The four commands on a network's folder: up, down, status, reset."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A check that a peer knows enough neighbours to have a transaction endorsed.
 
 Peers meet by gossip, a moment after they started. Until then a gateway finds no set of endorsers that
-satisfies the chaincode's policy; the peer's own discovery service tells when it does.
+satisfies the chaincode's policy; the peer's own discovery service shows when it does.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 NetworkError
 ├── ProgramsError       Fabric's programs or their sample configuration are not found
 ├── FolderError         the folder holds no network, an unfinished one, or something else
-├── PortError           a port is taken by another program
+├── PortError           another program uses a port
 ├── CertificateError    a certificate has expired, or is not one for its purpose
 └── StartError          a process ended while it was starting, or an administrative step failed
 ```
@@ -29,7 +29,7 @@ class FolderError(NetworkError):
 
 
 class PortError(NetworkError):
-    """A port is taken by another program."""
+    """Another program uses a port."""
 
 
 class NetworkCertificateError(NetworkError):

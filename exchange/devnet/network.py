@@ -62,8 +62,7 @@ class Network:
         return self.state.topology
 
     def profile(self, organisation: str, user: str = "User1") -> Profile:
-        """Return the profile with which a client of `organisation` reaches the channel; also in `profiles/`
-        in the folder.
+        """Return the profile of a client of `organisation`; also in `profiles/` in the folder.
 
         Raises:
             NetworkError: there is no such organisation.

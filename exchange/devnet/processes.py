@@ -1,6 +1,6 @@
 """Processes that outlive the command which started them, known by process id and start time.
 
-A process id alone may belong to somebody else by now, so nothing is signalled unless the process under
+A process id alone may belong to another process by now, so nothing is signalled unless the process under
 that id started when ours did.
 """
 

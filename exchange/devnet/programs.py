@@ -35,7 +35,7 @@ class Programs(msgspec.Struct, frozen=True):
 
     @classmethod
     def find(cls, environment: Mapping[str, str] = os.environ) -> Programs:
-        """Look in FABRIC_BIN or PATH, and in FABRIC_CFG_PATH or `config/` beside `bin/`.
+        """Find them in FABRIC_BIN or PATH, and in FABRIC_CFG_PATH or `config/` beside `bin/`.
 
         Raises:
             ProgramsError: something is missing; the message says what, where it was sought, and what to do.

@@ -1,4 +1,4 @@
-"""The state of a network between two commands: one JSON file, written whole or not at all."""
+"""The state of a network between two commands: one JSON file, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def save(folder: NetworkFolder, state: NetworkState) -> None:
 
 @contextmanager
 def locked(folder: NetworkFolder) -> Iterator[None]:
-    """Keep other commands away from the folder.
+    """Lock the folder against other commands.
 
     Raises:
         FolderError: another command is at work, or the folder can't be made.

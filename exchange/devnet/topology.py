@@ -35,7 +35,7 @@ class Options(msgspec.Struct, frozen=True):
     `max_message_count` and `batch_timeout` (as `250ms`) say when the orderer closes a block.
     `key_history` has peers index every write of a key, for a chaincode that asks for it; ours does not.
     `collections` is a private data collection configuration, as Fabric's JSON.
-    `first_port` fixes the ports, counted up from it; without it, free ones are taken.
+    `first_port` fixes the ports, counted up from it; without it, free ones are used.
     `names` are of the organisations, in place of `Hospital1` and so on; they say how many there are.
     """
 
@@ -102,7 +102,7 @@ class Orderer(msgspec.Struct, frozen=True):
 
     @property
     def reached(self) -> str:
-        """Return the host that others reach it at."""
+        """Return the host that others connect to."""
         return self.host if self.contained else HOST
 
     @property
@@ -112,7 +112,7 @@ class Orderer(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """Where clients and other orderers reach it."""
+        """The address for clients and other orderers."""
         return f"{self.reached}:{self.port}"
 
 
@@ -148,7 +148,7 @@ class NetworkOrganisation(msgspec.Struct, frozen=True):
 
     @property
     def reached(self) -> str:
-        """Return the host that others reach its peer at."""
+        """Return the host of its peer that others connect to."""
         return f"peer.{self.domain}" if self.contained else HOST
 
     @property
@@ -158,12 +158,12 @@ class NetworkOrganisation(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """Where clients and other peers reach its peer."""
+        """The address of its peer for clients and other peers."""
         return f"{self.reached}:{self.peer_port}"
 
     @property
     def chaincode_address(self) -> str:
-        """Where its peer reaches its chaincode."""
+        """The address of its chaincode for its peer."""
         return f"{f'chaincode.{self.domain}' if self.contained else HOST}:{self.chaincode_port}"
 
 
@@ -238,7 +238,7 @@ def require_free(listeners: Sequence[tuple[int, str]]) -> None:
     """See that nothing else listens on these ports.
 
     Raises:
-        PortError: something does; the message names the port and who wants it.
+        PortError: something does; the message names the port and its purpose.
     """
     for port, name in listeners:
         if not _is_free(port):

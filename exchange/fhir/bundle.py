@@ -120,7 +120,7 @@ def with_id(body: bytes, logical_id: str) -> bytes:
 
 
 class FoundResource(msgspec.Struct, frozen=True):
-    """One resource of a search set; `version` is 0 where it has none, as an outcome that the search tells."""
+    """One resource of a search set; `version` is 0 where it has none, as an outcome of the search."""
 
     body: bytes
     version: int = 0

@@ -79,7 +79,7 @@ _COMPARTMENT_FORM: Methods = {"POST": "search-compartment"}
 class Interaction(msgspec.Struct, frozen=True):
     """The interaction that a request or an entry asks for; `code` is FHIR's name, `$name` for an operation.
 
-    `type` is empty for an interaction with the whole system. `parameters` are those of the query, decoded
+    `type` is empty for an interaction with the system. `parameters` are those of the query, decoded
     and in order. `condition` is `If-None-Exist`; `lenient` is `Prefer: handling=lenient`. `methods` are all
     interactions of the address; `code` is empty where `method` is none of them.
     """

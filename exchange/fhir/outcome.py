@@ -1,7 +1,7 @@
 """OperationOutcome bodies: the answers to refused requests and to `$validate`.
 
 They hold only messages, codes and element paths of this program, never a value from a request. The models
-are imported with the first outcome, because the import takes half a second that a command or a test
+are imported with the first outcome, because the import lasts half a second that a command or a test
 without outcomes does not have to wait.
 """
 

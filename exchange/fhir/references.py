@@ -18,7 +18,7 @@ TYPE = r"[A-Z][A-Za-z]+"
 """The pattern of the name of a resource type."""
 
 _PLAIN = re.compile(r"[A-Za-z]+/[A-Za-z0-9\-]+")
-_LONGEST_KEPT = 2048
+_LONGEST_CACHED = 2048
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -34,7 +34,7 @@ def literal(reference: str, base: str) -> str:
     if base and reference.startswith(base + "/") and _PLAIN.fullmatch(reference, len(base) + 1):
         return reference[len(base) + 1 :]
     # Longer texts than any address are not cached: a few of them would fill the memory.
-    written = (_normal if len(reference) <= _LONGEST_KEPT else _normal.__wrapped__)(reference)
+    written = (_normal if len(reference) <= _LONGEST_CACHED else _normal.__wrapped__)(reference)
     if base and written.startswith(_normal(base) + "/"):
         return written[len(_normal(base)) + 1 :]
     return written

@@ -106,10 +106,10 @@ def differences(current: Policy, proposed: Policy) -> Iterator[str]:
 
 def describe(rule: PolicyRule, *, most: int | None = None) -> str:
     """Return one line about the accesses that `rule` permits without consent; of long lists `most` codes."""
-    who = "the custodian" if rule.relation == "custodian" else "any member"
-    whose = "patients' records" if rule.subject == "patient" else "records that name no patient"
+    users = "the custodian" if rule.relation == "custodian" else "any member"
+    records = "patients' records" if rule.subject == "patient" else "records that name no patient"
     limits = [f" {word} {_some(codes, most)}" for word, codes in _lists(rule) if codes]
-    return f"{rule.id}: {who} may use {whose}{''.join(limits)}"
+    return f"{rule.id}: {users} may use {records}{''.join(limits)}"
 
 
 def _about(rule: PolicyRule) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from exchange.errors import ExchangeError, UnavailableError
 
 
 class RefusedError(ExchangeError):
-    """The contract refused: nothing was written. A service that expects a refusal looks at `reason`."""
+    """The contract refused: nothing was written. A service that expects a refusal reads `reason`."""
 
     code, status = "processing", 500
 

@@ -1,7 +1,7 @@
 """Group commit: one transaction decides for all waiting callers.
 
-While transactions are in flight, calls queue; each new transaction takes all waiting calls, up to the
-contract's limit. A call that comes alone goes at once. The requests of one call stay together, so a
+While transactions are in flight, calls queue; each new transaction holds all waiting calls, up to the
+contract's limit. A call that comes alone is submitted at once. The requests of one call stay together, so a
 caller has one transaction to point to.
 
 Where several transactions may be in flight, many calls are shared out among those that are free: callers
@@ -52,7 +52,7 @@ class GroupCommit:
     """The queue of calls of `access:authorize`. `submit` runs one transaction on the encoded batch.
 
     `in_flight` transactions may run at once: 1 where the ledger writes one block at a time, a few where
-    a commit takes several network round trips. `submit` ends each within a bound of its own, so one clock
+    a commit needs several network round trips. `submit` ends each within a bound of its own, so one clock
     per transaction serves all callers; a call that queued longer than `timeout` seconds is given up.
     """
 
@@ -72,7 +72,7 @@ class GroupCommit:
         that, its requests are decided and logged, without an effect on others.
 
         Raises:
-            TooCostlyError: more requests than one transaction takes.
+            TooCostlyError: more requests than one transaction may hold.
             RefusedError: the contract refused these requests (those of other callers are not affected).
             UnavailableError: the ledger can't be reached.
         """
@@ -105,7 +105,7 @@ class GroupCommit:
         if task.cancelled():  # the loop is shutting down: no caller may wait for ever
             _fail(self._waiting, UnavailableError("the ledger client was stopped"))
             self._waiting.clear()
-        elif self._waiting:  # came after the task had looked for the last time
+        elif self._waiting:  # came after the task had checked for the last time
             self._start()
 
     async def _work(self) -> None:

@@ -61,7 +61,7 @@ class Transactions(Protocol):
 
     @property
     def msp_id(self) -> str:
-        """The organisation in whose name transactions are submitted."""
+        """The MSP id of the organisation that submits the transactions."""
 
     async def submit(
         self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
@@ -72,13 +72,13 @@ class Transactions(Protocol):
         """
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
-        """Run `function` on the committed state, keep nothing, and return the contract's result."""
+        """Run `function` on the committed state, write nothing, and return the contract's result."""
 
     def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         """Yield every event after `after` (None: from the first block on), in order and as they come."""
 
     async def close(self) -> None:
-        """Finish the submitted transactions and let go of the ledger."""
+        """Finish the submitted transactions and close the ledger."""
 
 
 class LedgerReader(Protocol):

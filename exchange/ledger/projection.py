@@ -1,7 +1,7 @@
 """The access log in the gateway's own database, followed from the ledger's events.
 
 It goes on from a checkpoint that is stored with the rows, so that an event counts once however often it
-arrives, and the whole projection can be thrown away and built again. Under load it writes in batches; a
+arrives, and the projection can be deleted and built again. Under load it writes in batches; a
 caller that needs a certain transaction waits for it.
 
 Each batch is written only behind the one before it. Commits to the log do not wait for the disk, so a
@@ -93,7 +93,7 @@ class Projection:
             self._hurry.set()
             clock = asyncio.get_running_loop().time
             end, self._last = clock() + _DRAIN_TIMEOUT, clock()
-            # The wait ends when no event comes any more, and no event tells that.
+            # The wait ends when no event comes any more, so it needs a timeout.
             while not self._task.done() and clock() < min(end, self._last + _DRAINED_SECONDS):  # noqa: ASYNC110
                 await asyncio.sleep(_DRAINED_SECONDS / 10)
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""Chunks of files taken apart into batches that are loaded, or not, as a whole.
+"""Chunks of files split into batches; a batch is loaded completely or not at all.
 
 A batch is one `.json` file (a resource, or a Bundle with all its entries), one Bundle that stands on a
 line, or a run of lines. A part that can't be read becomes a `LoadFault` in a batch: a bad line
@@ -39,8 +39,8 @@ class Batch:
     size: int
 
 
-def take_apart(chunk: Chunk, limits: ChunkLimits | None = None) -> Iterator[Batch]:
-    """Take `chunk` apart; the `end` of the last batch is the chunk's, unless a document is no use at all."""
+def split_chunk(chunk: Chunk, limits: ChunkLimits | None = None) -> Iterator[Batch]:
+    """Split `chunk`; the `end` of the last batch is the chunk's, unless a document is no use at all."""
     if chunk.text is None:
         yield _document(chunk, limits or ChunkLimits())
     else:
@@ -83,7 +83,7 @@ def _whole(path: Path, most: int) -> bytes | None:
 
 
 class _Lines:
-    """The lines of one chunk, and how far they have been taken apart."""
+    """The lines of one chunk, and the position up to which they are parsed."""
 
     def __init__(self, chunk: Chunk, text: bytes) -> None:
         self._chunk = chunk
@@ -107,7 +107,7 @@ class _Lines:
             yield self._taken(self._chunk.end)
 
     def _documents(self) -> Iterator[tuple[Parsed, FilePosition]]:
-        """Yield each line that is not blank, taken apart, and where it starts; `_at` moves past it."""
+        """Yield each line that is not blank, parsed, and its start; `_at` moves past it."""
         text, at = self._text, 0
         while at < len(text):
             end = text.find(b"\n", at) + 1 or len(text)
@@ -131,7 +131,7 @@ class _Lines:
         faults: tuple[LoadFault, ...],
         end: FilePosition,
     ) -> Batch:
-        size, self._size = self._size, 0  # the first batch counts for the whole chunk
+        size, self._size = self._size, 0  # the first batch counts for all of the chunk
         return Batch(self._chunk.source, self._chunk.fingerprint, bundle, documents, faults, end, size)
 
 

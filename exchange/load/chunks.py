@@ -1,7 +1,7 @@
-"""Files cut into chunks, so that one process reads what several take apart.
+"""Files cut into chunks: one process reads them, several processes parse them.
 
-A chunk is one document, to be opened by the process that takes it apart, or some lines with their bytes.
-Cutting looks for ends of lines and nothing else, and holds no more than one chunk in memory.
+A chunk is one document, to be opened by the process that parses it, or some lines with their bytes.
+Cutting searches for ends of lines alone, and holds no more than one chunk in memory.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Chunk:
 def cut(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Chunk]:
     """Yield the plan's files in order, each from where it was left.
 
-    A file that breaks off is never `whole`, so the next run tries the rest again.
+    A file that breaks off is never `finished`, so the next run tries the rest again.
     """
     limits = limits or ChunkLimits()
     for file in plan.files:
         if not file.lines:
-            whole = FilePosition(finished=True)
-            yield Chunk(file.path, file.fingerprint, file.start, whole, file.size, None)
+            finished = FilePosition(finished=True)
+            yield Chunk(file.path, file.fingerprint, file.start, finished, file.size, None)
             continue
         try:
             raw = file.path.open("rb")
@@ -68,7 +68,7 @@ def cut(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Chunk]:
 
 
 class _Lines:
-    """One open file of lines, and how far it has been cut."""
+    """One open file of lines, and the position up to which it is cut."""
 
     def __init__(
         self, file: SourceFile, raw: io.BufferedReader, stream: io.BufferedIOBase, limits: ChunkLimits

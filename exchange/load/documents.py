@@ -1,13 +1,13 @@
-"""One JSON document taken apart: a resource, or the entries of a Bundle, each as the bytes it was.
+"""One JSON document, parsed into a resource or the entries of a Bundle, each as its original bytes.
 
-Only the frame is looked at: that the document is JSON in UTF-8, what type it says it is, and how a Bundle
-wraps its entries. Whether a resource is valid R4 is for `exchange.fhir.r4`, on the same bytes.
+Only the frame is parsed: JSON in UTF-8, the stated type, and the entries of a Bundle. `exchange.fhir.r4`
+checks that a resource is valid R4, on the same bytes.
 
 | Bundle.type | becomes |
 | --- | --- |
 | transaction | one document an entry; all or nothing, so one bad entry leaves no document |
 | batch, collection, searchset | one document an entry; a bad entry is a fault and the others stay |
-| document, message | one document, the Bundle itself: it is signed and kept as a whole |
+| document, message | one document, the Bundle itself: it is signed, so it stays one resource |
 | any other | a fault: it holds outcomes or versions, not records to load |
 """
 
@@ -24,7 +24,7 @@ from exchange.fhir.bundle import EntryRequest
 T = TypeVar("T")
 
 _UNPACKED = frozenset({"transaction", "batch", "collection", "searchset"})
-_KEPT_WHOLE = frozenset({"document", "message"})
+_STORED_AS_BUNDLE = frozenset({"document", "message"})
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -65,7 +65,7 @@ class LoadFault:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The content of one document; `bundle` is the type of the Bundle that was taken apart, if it was one."""
+    """The content of one document; `bundle` is its type if it was a Bundle."""
 
     bundle: str | None
     documents: tuple[SourceDocument, ...]
@@ -103,7 +103,7 @@ class _BadError(Exception):
 
 
 def parse(body: bytes, source: Path, line: int | None = None) -> Parsed:
-    """Take one document apart; `source` and `line` are where it stood, for documents and faults to carry."""
+    """Parse one document; `source` and `line` are its place, which documents and faults carry."""
     try:
         return _parsed(body, source, line)
     except UnicodeDecodeError as why:
@@ -121,7 +121,7 @@ def _parsed(body: bytes, source: Path, line: int | None) -> Parsed:
         bundle = _decode(_bundle, body)
         if bundle.type in _UNPACKED:
             return _entries(bundle, source, line)
-        if bundle.type not in _KEPT_WHOLE:
+        if bundle.type not in _STORED_AS_BUNDLE:
             raise _BadError("a Bundle of this type holds no records to load")
     document = SourceDocument(source, line, None, body, head.resource_type, head.id)
     return Parsed(None, (document,), ())

@@ -1,13 +1,13 @@
-"""The files that hold FHIR, in the order in which they are read: records that others refer to come first.
+"""The FHIR files of a load, in reading order: records that others refer to come first.
 
-A file is taken by its name: `.json` is one document, `.ndjson` or `.jsonl` one a line, either of them
+The name of a file gives its kind: `.json` is one document, `.ndjson` or `.jsonl` one a line, either of them
 plain or compressed (`.gz`, `.bz2`, `.xz`). In folders, other names, hidden files and linked folders are
 passed over; a file that was named outright and is of another kind is a fault.
 
-Order comes from what a file holds, seen in its first 64 KiB: hospitals and practitioners before patients,
+Order comes from the types in a file's first 64 KiB: hospitals and practitioners before patients,
 patients before encounters, those before the rest. A transaction that refers to
 `Practitioner?identifier=...` so comes after the batch that brings the practitioners. A file stands with
-the latest of its types. The look is advice on order and decides nothing else.
+the latest of its types. These types decide the order and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COMPRESSED: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """The errors of reading a file, compressed or not."""
 
-_LOOK = 64 * 1024
+_PROBE_BYTES = 64 * 1024
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 _ORDER = (
     {"Organization"},
@@ -153,7 +153,7 @@ def opened(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
 def _rank(source: SourceFile) -> int:
     try:
         with source.path.open("rb") as raw, opened(source.path, raw) as stream:
-            head = stream.read(_LOOK)
+            head = stream.read(_PROBE_BYTES)
     except READ_ERRORS:
         return _REST  # reading it in its turn will say what is wrong
     return max((_RANKS.get(kind.decode(), _REST) for kind in _TYPE.findall(head)), default=_REST)

@@ -1,8 +1,8 @@
 """Loading files in bulk: worker processes read, check and index; this one seals and writes, in order.
 
-A batch is stored as one: a transaction wholly or not at all, otherwise every valid document. Batches are
+A batch is stored as one: a transaction completely or not at all, otherwise every valid document. Batches are
 written in the order of the files, so of a record that occurs twice the later one stands. Those that are ready
-together share a commit, in which also stands how far their files are done. Ids are kept, and a document
+together share a commit, which also holds the positions of their files. Ids stay, and a document
 without one gets an id that depends on its place alone, so loading a file again changes nothing.
 """
 
@@ -30,13 +30,13 @@ from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
 from exchange.services.records.changes import RecordChange
 from exchange.services.records.conditions import Conditions
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.write_rights import for_loading
 from exchange.store.engine.database import Database
 
 Ends = Sequence[tuple[str, FilePosition]]
-"""Fingerprints of files, and where each is left."""
+"""The position of each file, by fingerprint."""
 
 _Change = tuple[RecordChange, LoadedBatch]
 """A change and the batch that it is counted for."""
@@ -51,7 +51,7 @@ class BulkLoad:
         *,
         msp_id: str,
         indexer: Indexer,
-        writing: Writing,
+        writing: RecordWriter,
         conditions: Conditions,
         records: Database,
         workers: int = 2,
@@ -82,7 +82,7 @@ class BulkLoad:
         return await self._records.read(read_positions)
 
     async def load(self, chunks: Iterable[Chunk]) -> AsyncGenerator[list[LoadedBatch]]:
-        """Store what is valid in `chunks`, in order; what is not comes back as faults.
+        """Store the valid documents of `chunks`, in order; the others come back as faults.
 
         Batches come when they are durable, those of one commit together. A few chunks are read ahead of the
         one that is being written; a batch that is not written when the caller stops was not loaded.
@@ -160,7 +160,7 @@ class BulkLoad:
         return found, refused
 
     async def _store(self, batches: Sequence[WaitingBatch]) -> list[LoadedBatch]:
-        """Write what is in `batches`; where the store refuses a change, the others are written without it."""
+        """Write the changes of `batches`; a change that the store refuses does not affect the others."""
         try:
             return await self._store_together(batches)
         except ExchangeError as refused:
@@ -208,7 +208,7 @@ class BulkLoad:
 
 
 def _ends(batches: Sequence[WaitingBatch]) -> Ends:
-    """Name where the files of `batches` are left behind them.
+    """Return the positions of the files behind `batches`.
 
     A batch that moves nothing on, such as a file that could not be read at all, is left out: the next run
     tries it again.
@@ -221,7 +221,7 @@ def _ends(batches: Sequence[WaitingBatch]) -> Ends:
 
 
 def _is_ours(error: ExchangeError) -> bool:
-    """Return whether an error is about this server's state, and no fault of what is loaded."""
+    """Return whether an error is about this server's state, and no fault of the data."""
     return isinstance(error, UnavailableError | DamagedError)
 
 

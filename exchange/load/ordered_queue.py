@@ -1,7 +1,7 @@
 """The queue in which chunks of a load wait to be written in the order of their files, however they are read.
 
-Nothing here does any work: it keeps the order, bounds how far reading gets ahead of writing, and says what
-can be written now. All calls come from one event loop.
+The queue does no work itself: it orders, bounds how far reading gets ahead of writing, and returns the
+batches that can be written now. All calls come from one event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_CHANGES = 5_000
 class LoadedBatch:
     """The outcome of one batch: how many were `stored`, `unchanged` or at fault.
 
-    `fingerprint` and `end` say how far its file is done, `documents` where in it the records stood that were
+    `fingerprint` and `end` are the position in its file, `documents` where in it the records stood that were
     read, `size` how many bytes on disk were read for it.
     """
 
@@ -100,19 +100,19 @@ class OrderedQueue:
         return slot
 
     def close(self, error: Exception | None = None) -> None:
-        """Let no more chunks in; `error` is raised when those that are in have been written."""
+        """Accept no more chunks; `error` is raised when those in the queue have been written."""
         self._closed, self._error = True, error
         self._tell()
 
     def add(self, slot: Slot, ready: PreparedBatch, *, size: int) -> None:
-        """Take in a batch that was read of a chunk; it takes about `size` bytes of memory."""
+        """Add a batch that was read of a chunk; it needs about `size` bytes of memory."""
         slot.waiting.append(WaitingBatch(slot, ready, size))
         slot.unwritten += 1
         self._bytes += size
         self._tell()
 
     def end(self, slot: Slot, error: Exception | None = None) -> None:
-        """Note that the chunk has no more batches; `error` is raised when those it had have been written."""
+        """End the chunk; `error` is raised when the batches that it had are written."""
         slot.ended, slot.error = True, error
         self._clear()
         self._tell()
@@ -139,7 +139,7 @@ class OrderedQueue:
         return found
 
     def leave(self, batches: Sequence[WaitingBatch]) -> None:
-        """Note that `batches`, which `ready` gave, are written."""
+        """Record that `batches`, which `ready` returned, are written."""
         for batch in batches:
             batch.slot.unwritten -= 1
             self._bytes -= batch.size
@@ -174,7 +174,7 @@ class OrderedQueue:
         self.readers[:] = [task for task in self.readers if not task.done()]
 
     async def changed(self) -> None:
-        """Wait until something has changed since it was looked at."""
+        """Wait for the next change of the queue."""
         await self._change.wait()
 
     def _clear(self) -> None:
@@ -183,5 +183,5 @@ class OrderedQueue:
             slots.popleft()
 
     def _tell(self) -> None:
-        self._change.set()  # wakes those who wait now, and leaves nothing behind for those who come later
+        self._change.set()  # wakes the tasks that wait now, and no later ones
         self._change.clear()

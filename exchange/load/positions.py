@@ -2,7 +2,7 @@
 
 A position is written in the transaction that writes the records before it, so that neither is there without
 the other. Where the store refuses a part of a batch, the rest is written record by record and the position
-behind them; a load that stops in between takes the batch once more, which changes nothing.
+behind them; a load that stops in between repeats the batch, which is idempotent.
 
 Files are named by a digest of path, size and time of change, because exports carry patients' names in
 file names; and a file that has changed since is a new file, read from its start.
@@ -41,7 +41,7 @@ def fingerprint(path: Path) -> str:
 
 
 def read_positions(connection: Connection) -> dict[str, FilePosition]:
-    """Read where each file was left, by its fingerprint."""
+    """Read the position of each file, by its fingerprint."""
     return {
         name: FilePosition(lines, offset, finished)
         for name, lines, offset, finished in store.every_position(connection)
@@ -49,5 +49,5 @@ def read_positions(connection: Connection) -> dict[str, FilePosition]:
 
 
 def write_positions(connection: Connection, ends: Iterable[tuple[str, FilePosition]]) -> None:
-    """Write where files are left now, by their fingerprints; a later end replaces an earlier one."""
+    """Write the positions of files, by their fingerprints; a later one replaces an earlier one."""
     store.put_positions(connection, [(name, *msgspec.structs.astuple(end)) for name, end in ends])

@@ -1,7 +1,7 @@
-"""A worker process of a load, which takes chunks of files apart, and checks and indexes what is in them.
+"""A worker process of a load, which parses chunks of files, and checks and indexes their documents.
 
 It holds the index keys and no others: the process that it works for seals and writes its results, and
-resolves the conditional references in them, which takes the store.
+resolves the conditional references in them, which needs the store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from exchange.errors import ExchangeError
 from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
 from exchange.fhir.references import ID
-from exchange.load import Batch, Chunk, FilePosition, SourceDocument, take_apart
+from exchange.load import Batch, Chunk, FilePosition, SourceDocument, split_chunk
 from exchange.services.records.prepare import IndexedRecord, Indexer
 
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
@@ -48,7 +48,7 @@ class Removal(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class WorkerSeconds(msgspec.Struct, array_like=True, gc=False):
-    """Processor seconds that went into reading, checking and indexing."""
+    """Processor seconds spent on reading, checking and indexing."""
 
     read: float = 0.0
     check: float = 0.0
@@ -126,7 +126,7 @@ def serve(connection: Connection, indexer: Indexer) -> None:
 
 
 class LoadWorker:
-    """Prepares what is in chunks; what conditional references stand for it keeps from chunk to chunk."""
+    """Prepares the documents of chunks, and caches resolved conditional references between chunks."""
 
     def __init__(self, indexer: Indexer) -> None:
         self._indexer = indexer
@@ -135,7 +135,7 @@ class LoadWorker:
     def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
         """Yield each batch of `chunk`, with what can be written of it prepared."""
         indexer = self._indexer
-        batches = take_apart(chunk)
+        batches = split_chunk(chunk)
         while True:
             started = time.thread_time()
             checking, indexing = indexer.seconds_checking, indexer.seconds_indexing

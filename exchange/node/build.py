@@ -1,6 +1,6 @@
-"""Builds the rooms of an open node, one function each, from the ground up.
+"""Builds the services of an open node, one function for each group, from the ground up.
 
-Every function takes the rooms that it stands on and returns its own. None of them starts anything;
+Every function gets the groups that it needs and returns its own. None of them starts anything;
 `exchange.node.open` does.
 """
 
@@ -22,7 +22,7 @@ from exchange.node.risk_model import open_model
 from exchange.node.settings import NodeSettings
 from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
@@ -33,12 +33,12 @@ from exchange.services.jobs.remove_expired import remove_expired
 from exchange.services.jobs.runner import JobRunner
 from exchange.services.membership import Members, Membership
 from exchange.services.records.conditions import Conditions
-from exchange.services.records.create_update import Writing
-from exchange.services.records.history import Histories
+from exchange.services.records.create_update import RecordWriter
+from exchange.services.records.history import HistoryReader
 from exchange.services.records.limits import RecordLimits
 from exchange.services.records.prepare import Indexer
-from exchange.services.records.read import Reading
-from exchange.services.records.search import Searching
+from exchange.services.records.read import RecordReader
+from exchange.services.records.search import RecordSearch
 from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
 from exchange.store.engine.database import Database
@@ -48,7 +48,7 @@ from exchange.store.engine.database import Database
 class NodeLimits:
     """The bounds and pauses of an open node that are no setting: operators don't choose them, tests do.
 
-    `records` bounds searches and histories. `member_poll_seconds` lie between two looks at the settings for
+    `records` bounds searches and histories. `member_poll_seconds` lie between two checks of the settings for
     new members.
     """
 
@@ -58,7 +58,7 @@ class NodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The ground that every room stands on: settings, keys, members, databases and the ledger."""
+    """The base of all services: settings, keys, members, databases and the ledger."""
 
     folder: NodeFolder
     settings: NodeSettings
@@ -91,18 +91,18 @@ def build_foundation(
 
 
 @dataclass(frozen=True, slots=True)
-class AccessRoom:
+class AccessServices:
     """Asks the ledger, and opens documents with its answers."""
 
-    subject_keys: Keys
+    subject_keys: SubjectKeyStore
     pairs: Pairs
     enforcement: Enforcement
 
 
-def build_access(ground: Foundation) -> AccessRoom:
+def build_access(ground: Foundation) -> AccessServices:
     """Build decisions, and the pairs that they are made on."""
     references = ground.keys.references
-    subject_keys = Keys(ground.keys.ring, ground.records)
+    subject_keys = SubjectKeyStore(ground.keys.ring, ground.records)
     pairs = Pairs(
         msp_id=ground.settings.msp_id,
         members=ground.members.references,
@@ -119,26 +119,26 @@ def build_access(ground: Foundation) -> AccessRoom:
         ledger=ground.ledger,
         entries=ground.log,
     )
-    return AccessRoom(subject_keys, pairs, enforcement)
+    return AccessServices(subject_keys, pairs, enforcement)
 
 
 @dataclass(frozen=True, slots=True)
-class RecordsRoom:
+class RecordServices:
     """Reads, finds, checks and writes records."""
 
-    reading: Reading
-    searching: Searching
+    reading: RecordReader
+    searching: RecordSearch
     indexer: Indexer
-    writing: Writing
-    histories: Histories
+    writing: RecordWriter
+    histories: HistoryReader
     conditions: Conditions
     rights: WriteRights
 
 
-def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
+def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
     """Build the interactions with records."""
     settings, keys = ground.settings, ground.keys
-    searching = Searching(
+    searching = RecordSearch(
         msp_id=settings.msp_id,
         references=keys.references,
         token_keys=keys.search_tokens,
@@ -153,20 +153,20 @@ def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
         references=keys.references,
         token_keys=keys.search_tokens,
     )
-    writing = Writing(
+    writing = RecordWriter(
         references=keys.references,
         indexer=indexer,
         records=ground.records,
         keys=access.subject_keys,
         pairs=access.pairs,
     )
-    reading = Reading(references=keys.references, records=ground.records, enforcement=access.enforcement)
-    return RecordsRoom(
+    reading = RecordReader(references=keys.references, records=ground.records, enforcement=access.enforcement)
+    return RecordServices(
         reading=reading,
         searching=searching,
         indexer=indexer,
         writing=writing,
-        histories=Histories(
+        histories=HistoryReader(
             references=keys.references,
             records=ground.records,
             enforcement=access.enforcement,
@@ -179,14 +179,14 @@ def build_records(ground: Foundation, access: AccessRoom) -> RecordsRoom:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditRoom:
+class AuditServices:
     """Follows the ledger into the log, and answers from it."""
 
     projection: Projection
     audit: Audit
 
 
-def build_audit(ground: Foundation, access: AccessRoom) -> AuditRoom:
+def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
     """Build the access log; its projection is still to be started."""
     settings = ground.settings
     reader = partial(open_reader, ground.folder.ledger) if settings.ledger == "embedded" else None
@@ -203,11 +203,11 @@ def build_audit(ground: Foundation, access: AccessRoom) -> AuditRoom:
         entries=ground.log,
         projection=projection,
     )
-    return AuditRoom(projection, audit)
+    return AuditServices(projection, audit)
 
 
 def build_scoring(
-    stack: AsyncExitStack, ground: Foundation, access: AccessRoom, records: RecordsRoom
+    stack: AsyncExitStack, ground: Foundation, access: AccessServices, records: RecordServices
 ) -> Scoring | None:
     """Open the risk model, until `stack` ends; None on a node without one."""
     settings = ground.settings
@@ -226,15 +226,15 @@ def build_scoring(
 
 
 @dataclass(frozen=True, slots=True)
-class JobsRoom:
-    """Takes jobs and runs them."""
+class JobServices:
+    """Queues jobs and runs them."""
 
     kinds: JobKinds
     queue: JobQueue
     runner: JobRunner
 
 
-def build_jobs(ground: Foundation, access: AccessRoom) -> JobsRoom:
+def build_jobs(ground: Foundation, access: AccessServices) -> JobServices:
     """Build the jobs of the node, which share a memory quota beside that of the requests."""
     records, seal = ground.records, ground.keys.job_seal
     kinds = JobKinds([remove_expired(records)])
@@ -245,11 +245,11 @@ def build_jobs(ground: Foundation, access: AccessRoom) -> JobsRoom:
         enforcement=access.enforcement,
         quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
     )
-    return JobsRoom(kinds, JobQueue(records, kinds, seal), runner)
+    return JobServices(kinds, JobQueue(records, kinds, seal), runner)
 
 
-def build_membership(ground: Foundation, records: RecordsRoom) -> Membership:
-    """Build what keeps the members in step with the settings."""
+def build_membership(ground: Foundation, records: RecordServices) -> Membership:
+    """Build the service that updates the members from the settings."""
     return Membership(
         listed=ListedMembers(ground.folder),
         members=ground.members,
@@ -261,7 +261,7 @@ def build_membership(ground: Foundation, records: RecordsRoom) -> Membership:
 
 
 def build_gateway(
-    ground: Foundation, records: RecordsRoom, audit: AuditRoom, scoring: Scoring | None
+    ground: Foundation, records: RecordServices, audit: AuditServices, scoring: Scoring | None
 ) -> Gateway:
     """Put the services that the API calls together."""
     settings = ground.settings

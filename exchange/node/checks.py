@@ -63,7 +63,7 @@ def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> None:
 
 
 def check_node(
-    folder: NodeFolder, progress: Progress, *, replay: bool = False, noted: tuple[PinnedBlock, ...] = ()
+    folder: NodeFolder, progress: Progress, *, replay: bool = False, pinned: tuple[PinnedBlock, ...] = ()
 ) -> CheckedNode:
     """Check the ledger, the log, consents, documents and clients of the node in `folder`.
 
@@ -74,7 +74,7 @@ def check_node(
     with ExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
         keys = parts.keys
-        ledger = checked_ledger(stack, folder, parts.settings, progress, replay=replay, noted=noted)
+        ledger = checked_ledger(stack, folder, parts.settings, progress, replay=replay, pinned=pinned)
         checked = [ledger.checked]
         records = parts.records
         if ledger.reader is not None:
@@ -109,7 +109,7 @@ def checked_ledger(
     progress: Progress,
     *,
     replay: bool = False,
-    noted: tuple[PinnedBlock, ...] = (),
+    pinned: tuple[PinnedBlock, ...] = (),
 ) -> CheckedLedger:
     """Verify the node's ledger from its first block on; its reader stays open until `stack` ends.
 
@@ -120,13 +120,13 @@ def checked_ledger(
     path = folder.profile(settings)
     if path is None:
         public = load_node_key(folder.node_key).public_key()
-        checked, report = check_ledger(folder.ledger, public, progress, replay=replay, pinned=noted)
+        checked, report = check_ledger(folder.ledger, public, progress, replay=replay, pinned=pinned)
         if checked.finding is not None:
             return CheckedLedger(checked, report, None)
         return CheckedLedger(checked, report, stack.enter_context(open_reader(folder.ledger)))
     if settings.first_block is not None:
-        noted = (PinnedBlock(0, settings.first_block), *noted)
+        pinned = (PinnedBlock(0, settings.first_block), *pinned)
     with naming_profile(path):
-        channel = stack.enter_context(open_channel(Profile.read(path), progress, pinned=noted))
+        channel = stack.enter_context(open_channel(Profile.read(path), progress, pinned=pinned))
     checked, report = channel.check()
     return CheckedLedger(checked, report, channel.reader if checked.finding is None else None)

@@ -66,7 +66,7 @@ class NodeFolder:
         settings_file.create(self.settings_file, settings)
 
     def add_member(self, member: Member) -> None:
-        """List one more member in the settings; a gateway that serves takes it in by itself.
+        """List one more member in the settings; a running gateway adds it by itself.
 
         Raises:
             ConfigError: the member can't be used beside the others, or is listed already.
@@ -76,7 +76,7 @@ class NodeFolder:
     def use_model(
         self, risk: RiskSettings, *, offer: bytes, card: bytes, token: str, authority: bytes = b""
     ) -> None:
-        """Have the node's patients scored: put the model's files in place, and `[risk]` into the settings.
+        """Configure a risk model: put the model's files in place, and `[risk]` into the settings.
 
         `authority` is written where `risk` names a file for it.
 
@@ -106,7 +106,7 @@ class NodeFolder:
         return Schema(settings.database, records), Schema(settings.database, log)
 
     def check_files(self, settings: NodeSettings) -> None:
-        """Refuse a node whose databases are not all there: opening them would begin empty ones.
+        """Refuse a node with a missing database: opening it would begin an empty one.
 
         Schemas on PostgreSQL are checked where they are opened.
 

@@ -1,4 +1,4 @@
-"""The frozen set of services that a gateway is made of; `exchange.node.open` builds it."""
+"""The frozen set of a gateway's services; `exchange.node.open` builds it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
 from exchange.services.interactions import Interactions
 from exchange.services.records.conditions import Conditions
-from exchange.services.records.create_update import Writing
-from exchange.services.records.history import Histories
-from exchange.services.records.read import Reading
+from exchange.services.records.create_update import RecordWriter
+from exchange.services.records.history import HistoryReader
+from exchange.services.records.read import RecordReader
 from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
 
@@ -29,9 +29,9 @@ class Gateway:
     tokens: Tokens
     interactions: Interactions
     capabilities: Capabilities
-    reading: Reading
-    histories: Histories
-    writing: Writing
+    reading: RecordReader
+    histories: HistoryReader
+    writing: RecordWriter
     conditions: Conditions
     rights: WriteRights
     quota: MemoryQuota

@@ -73,7 +73,7 @@ def _check_free(folder: NodeFolder, settings: NodeSettings) -> None:
     if any(folder.path.iterdir()) and not folder.settings_file.exists():
         raise ConfigError(f"{folder.path} is not empty; choose a new folder")
     for place in folder.places(settings):
-        if isinstance(place, Schema) and postgres.taken(place):
+        if isinstance(place, Schema) and postgres.schema_exists(place):
             raise ConfigError(f"there is a {place} already, maybe another node's; name a database of its own")
 
 

@@ -1,7 +1,7 @@
 """The keys of one node: every derivation from the vault's root key, named once.
 
 A purpose is a label of the derivation, so it never changes: under another one no record is found, no token
-is known and no page link holds.
+is known and no page link opens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class KeyPurpose(StrEnum):
 
 
 class NodeKeys:
-    """The parts of a node that hold a key; each is made when it is first needed, and then kept."""
+    """The parts of a node that hold a key; each is made on first use, and then cached."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

@@ -1,8 +1,8 @@
-"""Brings a whole node to this release's format.
+"""Brings a node to this release's format.
 
-The databases decide (`exchange.store.engine.format`). Their change is one transaction; what follows it here,
-the number in the settings and the name of a file that is not read any more, is done by the next call where it
-was not reached, and hinders nothing until then.
+The databases decide (`exchange.store.engine.format`). Their change is one transaction; the steps after it,
+the number in the settings and the new name of a file that is no longer read, are done by the next call where
+this one was interrupted.
 """
 
 from __future__ import annotations

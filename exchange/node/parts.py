@@ -93,7 +93,7 @@ class NodeParts:
 
 @contextmanager
 def open_parts(folder: NodeFolder) -> Iterator[NodeParts]:
-    """Open what is used of the node in `folder`, beside a gateway that may be serving it.
+    """Open parts of the node in `folder` on use, beside a gateway that may be serving it.
 
     Raises:
         ConfigError, FormatError: see `usable_settings`.
@@ -104,7 +104,7 @@ def open_parts(folder: NodeFolder) -> Iterator[NodeParts]:
 
 
 def usable_settings(folder: NodeFolder) -> NodeSettings:
-    """Return the settings of a node whose files are all there, and of this release's format.
+    """Return the settings of a complete node of this release's format.
 
     Raises:
         ConfigError: the folder is no node, its settings can't be used, or a database of it is missing.
@@ -143,7 +143,7 @@ async def open_ledger(folder: NodeFolder, settings: NodeSettings) -> AsyncIterat
 
 
 def ledger_client(transactions: Transactions, settings: NodeSettings) -> LedgerClient:
-    """Return a client with as many transactions on their way as the kind of ledger has use for."""
+    """Return a client with as many transactions in flight as suit the kind of ledger."""
     return LedgerClient(transactions, in_flight=1 if settings.ledger == "embedded" else IN_FLIGHT)
 
 

@@ -1,4 +1,4 @@
-"""The settings of one node, as `consentry.toml` holds them, and the rules that they keep."""
+"""The settings of one node, as `consentry.toml` holds them, and the rules for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `evaluator` is its base URL, by https unless it is on this machine. `offer`, `card` and `token` are
     files; relative paths start at the node's folder. So is `authority`: the certificates (PEM) that alone
     vouch for the evaluator; without it, those that this machine trusts. `parameters` names the set of
-    encryption parameters, and `seconds` is how long one score may take.
+    encryption parameters, and `seconds` bounds one score.
     """
 
     evaluator: str
@@ -48,7 +48,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     this machine alone; nowhere without it.
 
     On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
-    first block as this node found it (64 hexadecimal digits): another channel is not taken for this one.
+    first block as this node found it (64 hexadecimal digits): another channel is refused.
 
     `database` is the URL of a PostgreSQL database for records and log, as libpq reads it and without a
     password; files in the node's folder without it.
@@ -171,7 +171,7 @@ def _check_risk(risk: RiskSettings) -> None:
         usable = usable and bool(parts.hostname) and parts.port != 0 and parts.username is None
     except ValueError:
         usable = False
-    # Ciphertext hides the patient from eavesdroppers; only TLS keeps them from changing the answer.
+    # Ciphertext hides the patient from eavesdroppers; only TLS protects the answer from changes.
     if not usable or not risk.evaluator.isprintable():
         raise ConfigError("risk.evaluator is the evaluator's URL, by https unless it is on this machine")
     paths = (risk.offer, risk.card, risk.token, risk.authority)

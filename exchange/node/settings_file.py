@@ -2,9 +2,9 @@
 
 Rules:
 - a file of more than `LARGEST_FILE` bytes is refused before it is parsed;
-- the standard library reads (its messages name line and column), tomlkit writes (it keeps comments);
-- a change replaces the file as a whole: a reader sees the old one or the new one, also after a crash;
-- what is written is read once more first: a file that would not say what was meant is left as it is.
+- the standard library reads (its messages name line and column), tomlkit writes (it preserves comments);
+- a change replaces the file in one step: a reader sees the old one or the new one, also after a crash;
+- a new text is parsed before it is written: where it would not give the intended settings, the file stays.
 """
 
 from __future__ import annotations

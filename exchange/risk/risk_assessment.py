@@ -2,8 +2,8 @@
 
 It names its sources: the records used (`basis`), the missing features (`note`), the model's digest
 (`method`), the transaction that permitted it (`identifier`), and the digests of the evaluator's query and
-answer. It carries the security labels and the codes of the records used, so that a recipient who is refused
-those by a label, a code or a reference is refused the assessment as well.
+answer. It carries the security labels and the codes of the records used, so that a rule that
+refuses those by a label, a code or a reference refuses the assessment as well.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def output_commitment(salt: bytes, body: bytes) -> str:
 
 
 def failure_commitment(salt: bytes, *, query: str, answer: str) -> str:
-    """Return the commitment in place of an output where the answer held none; it looks like any other."""
+    """Return the commitment for an answer without an output, indistinguishable from others."""
     content = {"answer": answer, "query": query}
     return _commitment(salt, b"consentry/score-failure/1\0", _canonical(content))
 

@@ -2,8 +2,8 @@
 
 1. The model is pinned: the offer in the node's folder names it, and an answer of another one is refused.
 2. The secret key is made when the gateway starts, stays in its memory, and dies with it.
-3. Nothing that depends on a decrypted value reaches the evaluator. An answer that does not open gives one
-   bit about the key to a forger who sees the next steps of this gateway. So that key is thrown away, and
+3. Nothing that depends on a decrypted value is sent to the evaluator. An answer that does not open gives one
+   bit about the key to a forger who sees the next steps of this gateway. So that key is deleted, and
    bits about different keys don't add up.
 """
 
@@ -155,8 +155,8 @@ def _why(value: FeatureValue) -> str:
 
 def _searches(catalogue: FeatureCatalogue) -> dict[str, tuple[str, str]]:
     """Return searches for the records of a catalogue's features, by the codes alone: a search compares a
-    code system as it is written, and a record may name LOINC by its OID. `extract_features` tells systems
-    apart.
+    code system as it is written, and a record may name LOINC by its OID. `extract_features` distinguishes
+    systems apart.
     """
     codes: dict[str, list[str]] = {"Observation": [], "Condition": []}
     for feature in catalogue.features:

@@ -1,7 +1,7 @@
 """Calls that wait together are made together.
 
-While one call is under way, what others want gathers; the next call takes all of it. Alone, a caller
-goes at once; under load the cost of a call is shared by everyone who waited for it.
+While one call is under way, the items of other callers queue; the next call handles all of them. Alone, a
+call runs at once; under load its cost is shared by all waiting callers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class Coalescer(Generic[I, R]):
-    """Shares calls of `work`, which takes the items of several callers and answers all of them at once."""
+    """Shares calls of `work`, which handles the items of several callers at once."""
 
     def __init__(self, work: Callable[[Sequence[I]], Awaitable[R]]) -> None:
         self._work = work

@@ -1,9 +1,9 @@
 """Logs that can't carry a patient's data: JSON lines of named events with fields from a closed list.
 
 An event's name is fixed text of this program. A field is written only if its name is in `FIELDS` and its
-value is short and plain; the names of fields that were held back are listed under `withheld`. Of an
+value is short and plain; the names of other fields are listed under `withheld`. Of an
 exception its class and the places it passed are written, never its message, since messages of libraries
-quote values. The same holds for what libraries log: only where they logged, and at which level.
+quote values. Of a library's log only the place and the level are written.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIELDS: Final = frozenset(
         "step", "time", "to_block", "topic", "tx", "version",
     }
 )  # fmt: skip
-"""The fields a log line may have besides `event`; none of them ever holds what a request or record says."""
+"""The fields a log line may have besides `event`; none of them ever holds content of a request or record."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that this task serves; `exchange.api.http.limits` sets it."""
@@ -48,7 +48,7 @@ _encode = msgspec.json.Encoder().encode
 def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     """Write this process's logs to `stream`, standard error if not given, from `level` upwards.
 
-    Also takes over what libraries log and what the interpreter prints of uncaught exceptions. Servers
+    Includes the logs of libraries and the interpreter's reports of uncaught exceptions. Servers
     must be started so that they leave logging alone (`log_config=None` for uvicorn).
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -67,7 +67,7 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
-    root.setLevel(max(threshold, logging.WARNING))  # what libraries say at info is about values
+    root.setLevel(max(threshold, logging.WARNING))  # libraries log values at this level
     logging.getLogger("uvicorn.access").disabled = True  # its lines hold URLs
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
@@ -97,15 +97,15 @@ def describe_failure(_logger: Any, _method: str, event: _Event) -> _Event:
 
 
 def withhold(_logger: Any, _method: str, event: _Event) -> _Event:
-    """Keep the event's name if it is one, and those fields that are listed and plain."""
+    """Drop all but the event's name, if it is one, and the fields that are listed and plain."""
     name = event.pop("event", "")
     known = isinstance(name, str) and _EVENT.fullmatch(name) is not None
-    kept: dict[str, Any] = {"event": name if known else "unnamed"}
-    kept |= {field: value for field, value in event.items() if field in FIELDS and _is_plain(value)}
-    withheld = sorted(field[:_LONGEST] for field in event if field not in kept)
+    plain: dict[str, Any] = {"event": name if known else "unnamed"}
+    plain |= {field: value for field, value in event.items() if field in FIELDS and _is_plain(value)}
+    withheld = sorted(field[:_LONGEST] for field in event if field not in plain)
     if withheld:
-        kept["withheld"] = withheld
-    return kept
+        plain["withheld"] = withheld
+    return plain
 
 
 def _is_plain(value: Any) -> bool:
@@ -144,7 +144,7 @@ def _render(_logger: Any, _method: str, event: _Event) -> str:
 
 
 class _LibraryHandler(logging.Handler):
-    """Says that a library logged, where and how gravely, but not what."""
+    """Logs the place and the level of a library's log, without its message."""
 
     def emit(self, record: logging.LogRecord) -> None:
         at = f"{_short(record.pathname)}:{record.lineno}:{record.funcName}"

@@ -1,10 +1,10 @@
-"""Long work shows how far it is, and can be stopped between two units without losing one.
+"""Progress of long work, which can be stopped between two units without losing one.
 
 On a terminal there is a bar with rate and time left; elsewhere (a log, a pipe) a plain line now and then.
-The first Ctrl-C lets the unit in hand finish and says how to go on later; the second stops at once.
+The first Ctrl-C lets the current unit finish and prints how to resume; the second stops at once.
 
 ```python
-with Work("Loading", total=plan.size, go_on="run the same command again to go on") as work:
+with TrackedWork("Loading", total=plan.size, go_on="run the same command again to go on") as work:
     for unit in work.each(read(plan)):
         ...
         work.advance(unit.size, count=len(unit.items))
@@ -30,7 +30,7 @@ _EVERY = 10.0
 
 
 class TrackedWork:
-    """One long piece of work: shows its progress while it is open, and how it ended when it closes.
+    """Shows the progress of one long task while it is open, and its outcome when it closes.
 
     `total` is in the steps that `advance` counts (bytes, say); the rate is of what it counts as done,
     named by `counted`. After the block, `interrupted` says whether Ctrl-C ended it early.

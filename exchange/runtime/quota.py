@@ -10,7 +10,7 @@
 6. Outside of requests the quota is zero: code that fetches documents there without one of its own is
    refused (`NoQuotaError`). Start-up and bulk loads name an `UnboundedQuota`; jobs have a quota of theirs.
 
-A quota counts bodies, not the objects made of them: a parsed resource takes a multiple of its text for a
+A quota counts bodies, not the objects made of them: a parsed resource needs a multiple of its text for a
 moment.
 """
 
@@ -27,14 +27,14 @@ from exchange.errors import ThrottledError, TooCostlyError
 from exchange.runtime.metrics import IN_USE_BYTES, REFUSALS
 
 FREE_BYTES: Final = 1 << 20
-"""Bytes that any request may hold: a page of fifty ordinary records takes a tenth of that."""
+"""Bytes that any request may hold: a page of fifty ordinary records needs a tenth of that."""
 COPIES_IN_MEMORY: Final = 2
 """Copies of a body that are in memory during work on it: in chunks and joined, sealed and opened, or opened
 and in the answer."""
 
 
 FETCH_LIMIT: Final = 16 << 20
-"""Bytes of sealed bodies that one fetch from the database takes into memory, but for one that is larger."""
+"""Bytes of sealed bodies that one fetch from the database loads, but for one that is larger."""
 PAGE_LIMIT: Final = 32 << 20
 """Bytes of records on one page, but for a record that is larger alone."""
 
@@ -58,8 +58,8 @@ class Quota(Protocol):
 class MemoryQuota:
     """At most `limit` bytes for all reservations together; safe to use from any thread.
 
-    Of these, `headroom` is kept for one reservation at a time, which leads until the rest suffices for all
-    again: of many that grow together and would all be refused half way, one gets on.
+    Of these, `headroom` is reserved for one reservation at a time until the rest suffices for all again: of
+    many that grow together and would all be refused half way, one succeeds.
     """
 
     def __init__(self, limit: int, *, headroom: int = 0) -> None:
@@ -86,10 +86,10 @@ class MemoryQuota:
                 raise ThrottledError("the request has ended")
             more = max(0, held - FREE_BYTES) - reservation.beyond_free
             if more > 0 and held - FREE_BYTES > self._limit:
-                raise TooCostlyError("the request takes more memory than there is for all; ask for less")
+                raise TooCostlyError("the request needs more memory than there is for all; ask for less")
             if more > 0 and not self._has_room(reservation, more):
                 REFUSALS.inc()
-                raise ThrottledError("other requests take the gateway's memory; try again soon")
+                raise ThrottledError("other requests use the gateway's memory; try again soon")
             reservation.held = held
             if more:
                 self._used += more
@@ -173,7 +173,7 @@ class Reservation:
 
     @contextmanager
     def temporarily(self) -> Iterator[None]:
-        """Give back at the end whatever is reserved inside."""
+        """Release at the end all that is reserved inside."""
         before = self.held
         try:
             yield
@@ -188,5 +188,5 @@ _reservation: ContextVar[Reservation] = ContextVar(
 
 
 def current() -> Reservation:
-    """Return the reservation of the request or job that this task serves; outside, one that gets nothing."""
+    """Return the reservation of this task's request or job; outside, one with a quota of zero."""
     return _reservation.get()

@@ -1,6 +1,6 @@
 """Worker processes, each of which holds a conversation with this one over a pipe of its own.
 
-A conversation goes back and forth: a process asks for facts that it can't know, and goes on with the answer.
+A conversation goes back and forth: a process asks for facts that it lacks, and goes on with the answer.
 Messages are bytes; their meaning is for the two sides to agree on.
 """
 
@@ -42,7 +42,7 @@ class Processes(Generic[T]):
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="conversation")
 
     async def start(self) -> None:
-        """Start the processes, which takes a second or two; they import what they need once for all."""
+        """Start the processes within a second or two; they import what they need once for all."""
         for conversation in await asyncio.to_thread(lambda: [self._one() for _ in range(self._count)]):
             self._idle.put_nowait(conversation)
 
@@ -78,7 +78,7 @@ class Processes(Generic[T]):
             self._idle.put_nowait(conversation)
 
     def close(self) -> None:
-        """End the processes, whatever they are doing."""
+        """End the processes, also during work."""
         for conversation in self._all:
             conversation.process.terminate()
         for conversation in self._all:
@@ -102,7 +102,7 @@ class Conversation:
         Raises:
             UnavailableError: the process has died.
         """
-        await self._aside(lambda: self.connection.send_bytes(message))
+        await self._offload(lambda: self.connection.send_bytes(message))
 
     async def receive(self) -> bytes:
         """Return the next message.
@@ -110,9 +110,9 @@ class Conversation:
         Raises:
             UnavailableError: the process has died.
         """
-        return await self._aside(self.connection.recv_bytes)
+        return await self._offload(self.connection.recv_bytes)
 
-    async def _aside(self, work: Callable[[], R]) -> R:
+    async def _offload(self, work: Callable[[], R]) -> R:
         try:
             return await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except (EOFError, OSError):

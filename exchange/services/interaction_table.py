@@ -10,12 +10,12 @@ from exchange.services.capabilities import Capabilities
 from exchange.services.interactions import Interactions
 from exchange.services.record_interactions import RecordInteractions
 from exchange.services.records.conditions import Conditions
-from exchange.services.records.create_update import Writing
-from exchange.services.records.history import Histories
+from exchange.services.records.create_update import RecordWriter
+from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages
 from exchange.services.records.prepare import LOG_TYPE
-from exchange.services.records.read import Reading
-from exchange.services.records.search import Searching
+from exchange.services.records.read import RecordReader
+from exchange.services.records.search import RecordSearch
 from exchange.services.records.transaction import Bundles
 from exchange.services.records.write_rights import WriteRights
 from exchange.services.risk_interactions import RiskInteractions
@@ -26,16 +26,16 @@ def build_interactions(
     *,
     base: str,
     cursors: Cursors,
-    reading: Reading,
-    histories: Histories,
-    searching: Searching,
-    writing: Writing,
+    reading: RecordReader,
+    histories: HistoryReader,
+    searching: RecordSearch,
+    writing: RecordWriter,
     conditions: Conditions,
     rights: WriteRights,
     audit: Audit,
     scoring: Scoring | None,
 ) -> Interactions:
-    """Return the table of all interactions but the one that tells of it (`build_capabilities`).
+    """Return the table of all interactions but the one that describes it (`build_capabilities`).
 
     `base` is the FHIR base URL; `scoring` is None on a node without a risk model.
     """

@@ -1,7 +1,7 @@
 """One dispatch of FHIR interactions: a table of rows, the scopes that each needs, and an `Outcome` for each.
 
-1. A row says that an interaction with a type is supported, and which handler performs it. Nothing else says
-   so: the CapabilityStatement, `Allow` and every refusal follow from the rows.
+1. A row declares that an interaction with a type is supported, and names its handler. The
+   CapabilityStatement, `Allow` and every refusal follow from the rows alone.
 2. A row of the type `*` is for every type but those that are virtual, such as AuditEvent: they have rows of
    their own alone. A row may also be for one record that is not stored.
 3. A token's scopes are checked here and nowhere else, before a body is read or a lock is taken. A write
@@ -41,7 +41,7 @@ THE_TYPE: Final = ""
 PAGE: Final = "_page"
 """The parameter that carries an opaque cursor; links have it, and no client makes it up."""
 SHAPING: Final = frozenset({"_format", "_pretty"})
-"""Parameters of any interaction that say how the answer is written, and nothing of what is asked."""
+"""Parameters of any interaction that shape the answer and not the request."""
 
 _LEVEL: Final = {Kind.SYSTEM: "system", Kind.PATIENT: "patient", Kind.OFFICER: "user"}
 _NAMED: Final = {"history-instance": "history", "search-type": "search"}
@@ -58,11 +58,11 @@ _OPERATIONS: Final = frozenset(
 """Operations that a refusal may name; any other name is the sender's own words."""
 
 Scope = tuple[str, str]
-"""An interaction's code and a resource type (`*` for all types) that a token's scopes must reach."""
+"""An interaction's code and a resource type (`*` for all types) that a token's scopes must cover."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The answer to one interaction, as a response or an entry tells it.
+    """The answer to one interaction, before it is encoded as a response or an entry.
 
     `version` is 0 where there is none. `written` is in ms since 1970 UTC. `location` is relative to the base.
     """
@@ -76,23 +76,23 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class BodyReader(Protocol):
-    """Reads the body of a request, once it is known that the interaction takes one."""
+    """Reads the body of a request, after the check that the interaction has one."""
 
     async def __call__(self, *, optional: bool) -> bytes:
         """Return the body; `optional` says that there need be none."""
 
 
 Handler = Callable[[Principal, Interaction, bytes], Awaitable[Outcome]]
-"""Performs an interaction whose scopes have been checked; the body is empty where the row takes none."""
+"""Performs an interaction after the check of its scopes; the body is empty where the row needs none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionRow:
     """One line of the table: `code` with `resource_type` is supported, and `handle` performs it.
 
-    - `resource_type` is empty for the whole system; `logical_id` names one record that is not stored.
+    - `resource_type` is empty for the system level; `logical_id` names one record that is not stored.
     - `scopes` is what a token needs, None for the scope of `code` itself. A `public` row needs no token.
-    - `parameters` are those that it takes, None where the handler tells; `conditions` are the headers.
+    - `parameters` are the supported ones, None where the handler checks them; `conditions` are the headers.
     - `method` and `on_instance` say how an operation is called.
     - `writes` marks the rows that change a record, `optional_body` those that work without a body as well.
     - `refusal` is the reason to refuse every principal, though the interaction is one of FHIR's.
@@ -153,7 +153,7 @@ class Interactions:
                 _put(self._rows, (row.code, row.resource_type), row)
 
     def of_type(self, resource_type: str) -> list[InteractionRow]:
-        """Return the rows of a type, or of the whole system for none, but for those that refuse."""
+        """Return the rows of a type, or of the system level for none, without those that refuse."""
         return [row for (_, kind), row in self._rows.items() if kind == resource_type and not row.refusal]
 
     def find(self, interaction: Interaction) -> InteractionRow:
@@ -169,12 +169,12 @@ class Interactions:
         return row
 
     def authorise(self, principal: Principal, interaction: Interaction) -> InteractionRow:
-        """Return the row of an interaction that the principal's scopes reach and that is well-formed.
+        """Return the row of an interaction that the principal's scopes cover and that is well-formed.
 
         Raises:
             MethodNotAllowedError, NotSupportedError: see `find`.
-            ForbiddenError: the scopes do not reach it, or the row refuses every principal.
-            BadRequestError: a parameter or a condition is none that the interaction takes.
+            ForbiddenError: the scopes do not cover it, or the row refuses every principal.
+            BadRequestError: the interaction does not support a parameter or a condition.
         """
         row = self.find(interaction)
         if row.scopes is None:
@@ -195,7 +195,7 @@ class Interactions:
     async def perform(
         self, principal: Principal, interaction: Interaction, body: BodyReader = no_body
     ) -> Outcome:
-        """Perform an interaction that the principal's scopes reach.
+        """Perform an interaction that the principal's scopes cover.
 
         Raises:
             ExchangeError: see `authorise`, and the row's handler.
@@ -237,16 +237,16 @@ def _name(interaction: Interaction) -> str:
 
 def _check_scope(principal: Principal, code: str, resource_type: str) -> None:
     if not scopes.allows(principal.scopes, _LEVEL[principal.kind], code, resource_type):
-        raise ForbiddenError(f"the token's scopes do not reach {code} of {resource_type}")
+        raise ForbiddenError(f"the token's scopes do not cover {code} of {resource_type}")
 
 
 def _check_parameters(row: InteractionRow, interaction: Interaction) -> None:
-    taken = row.parameters or frozenset()
+    names = row.parameters or frozenset()
     if interaction.lenient and not row.writes:
         return
-    if all(name in taken or name in SHAPING for name, _ in interaction.parameters):
+    if all(name in names or name in SHAPING for name, _ in interaction.parameters):
         return
-    supported = ", ".join(sorted(taken - {PAGE}))
+    supported = ", ".join(sorted(names - {PAGE}))
     told = f"only {supported}" if supported else "no parameters"
     raise BadRequestError(f"{_NAMED.get(row.code, row.code)} supports {told}")
 

@@ -1,9 +1,9 @@
-"""The members, as this gateway knows them, and how a running one takes in a new one.
+"""The members known to this gateway, and the addition of members while it runs.
 
-Names are each hospital's own matter, so they stand in its settings and not on the ledger. A member that is
+Each hospital names the members in its own settings, not on the ledger. A member that is
 added there while the gateway serves is known within seconds: its clients get tokens, consents may name it,
 and its Organization is stored. The policy in force on the ledger decides what a member may do. No member is
-forgotten while the gateway runs: consents that name one that left still mean it, and no other.
+removed while the gateway runs: consents that name a former member still mean that member.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 from exchange.auth.principal import Member
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.write_rights import for_introducing_members
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
@@ -61,7 +61,7 @@ class Members:
 
 
 class Membership:
-    """Keeps the members of a running gateway in step with the list."""
+    """Updates the members of a running gateway from the list."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Membership:
         members: Members,
         references: References,
         records: Database,
-        writing: Writing,
+        writing: RecordWriter,
         poll_seconds: float,
     ) -> None:
         self._listed = listed
@@ -103,7 +103,7 @@ class Membership:
         self.introduced.update(one.msp_id for one in new)
 
     async def keep_following(self) -> None:
-        """Take in each member that is added to the list, until cancelled."""
+        """Add each member that is new in the list, until cancelled."""
         while True:
             await asyncio.sleep(self._poll_seconds)
             for member in self._listed.changed():

@@ -1,6 +1,6 @@
 """Delivers what waits in the outbox, again and again until it is out.
 
-1. Subjects are independent of each other: one with a delivery that fails keeps no other waiting.
+1. Subjects are independent of each other: one with a delivery that fails delays no other.
 2. After a failure a subject waits for a pause that doubles each time. The pause is stored, so a restart does
    not shorten it; the start of a node tries every subject once.
 3. A receiver that can't be reached at all ends the round, and the next round begins with other subjects.
@@ -34,7 +34,7 @@ _AT_ONCE = 1_000
 _log = structlog.get_logger()
 
 Deliver = Callable[[bytes], Awaitable[bool]]
-"""Delivers the entries of one subject in their order and takes them out; returns whether none is left.
+"""Delivers the entries of one subject in order and removes them; returns whether none is left.
 
 It raises UnavailableError where the receiver can't be reached.
 """

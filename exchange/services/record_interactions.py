@@ -21,12 +21,12 @@ from exchange.services.records.conditions import (
     expected_version,
     version_number,
 )
-from exchange.services.records.create_update import Writing, write_outcome
-from exchange.services.records.history import Histories
+from exchange.services.records.create_update import RecordWriter, write_outcome
+from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages
 from exchange.services.records.prepare import LOG_TYPE
-from exchange.services.records.read import Reading
-from exchange.services.records.search import Searching
+from exchange.services.records.read import RecordReader
+from exchange.services.records.search import RecordSearch
 from exchange.services.records.sort import is_by_value, search_in_order
 from exchange.services.records.write_rights import WriteRights
 
@@ -41,10 +41,10 @@ class RecordInteractions:
         self,
         *,
         base: str,
-        reading: Reading,
-        histories: Histories,
-        searching: Searching,
-        writing: Writing,
+        reading: RecordReader,
+        histories: HistoryReader,
+        searching: RecordSearch,
+        writing: RecordWriter,
         conditions: Conditions,
         rights: WriteRights,
         pages: Pages,
@@ -59,7 +59,7 @@ class RecordInteractions:
         self._pages = pages
 
     def rows(self) -> Iterator[InteractionRow]:
-        """Yield the rows, in the order in which a CapabilityStatement tells of them."""
+        """Yield the rows, in the order of the CapabilityStatement."""
         yield from self._of_resources(EVERY_TYPE)
         yield from self._operations(EVERY_TYPE)
 

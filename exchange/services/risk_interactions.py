@@ -32,7 +32,7 @@ class RiskInteractions:
         self._scoring = scoring
 
     def rows(self) -> Iterator[InteractionRow]:
-        """Yield the rows; a token needs the scopes of all that a score tells of."""
+        """Yield the rows; a token needs the scopes of all types that a score discloses."""
         yield InteractionRow(
             code=ASSESS_RISK,
             resource_type="Patient",

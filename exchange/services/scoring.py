@@ -1,4 +1,4 @@
-"""A patient's risk score: permitted, computed from visible records, committed to, stored, and then shown.
+"""A patient's risk score: permitted, computed from visible records, committed to, stored, and released.
 
 1. The ledger is asked with action `score` and the model's digest before any record is opened.
 2. Features come from the patient's own records, released one by one like any read: a record that is hidden
@@ -9,7 +9,7 @@
 5. The RiskAssessment is stored as a record of the patient and released like one.
 
 An answer of the evaluator that holds no score is committed to as well, so that the log, which others read,
-does not tell the evaluator whether its answers could be opened.
+does not disclose to the evaluator whether its answers could be opened.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from exchange.risk.risk_assessment import (
 from exchange.runtime.quota import FETCH_LIMIT
 from exchange.services.access.enforcement import Answer, Enforcement, ScoreAnswer, ScoreQuestion
 from exchange.services.records.changes import WriteResult
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import new_id
 from exchange.services.records.read import HIDDEN, with_body
-from exchange.services.records.search import Searching
+from exchange.services.records.search import RecordSearch
 from exchange.services.records.write_rights import for_scoring
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
@@ -92,8 +92,8 @@ class Scoring:
         references: References,
         records: Database,
         enforcement: Enforcement,
-        searching: Searching,
-        writing: Writing,
+        searching: RecordSearch,
+        writing: RecordWriter,
     ) -> None:
         self.model = model
         self._references = references
@@ -176,7 +176,7 @@ class Scoring:
         shown = await self._commit(
             question, answer, found, scored.query, lambda salt: output_commitment(salt, body)
         )
-        used = [kept for kept, _ in found.used.values()]
+        used = [version for version, _ in found.used.values()]
         if not shown.permits(stored.subjects) or not self._still_released(shown, [stored, *used]):
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
         logical_id = msgspec.json.decode(body)["id"]

@@ -1,8 +1,8 @@
 """Checks what stands between documents and ledger: keys, pairs, consents, and the details of log entries.
 
 The rule that matters most: every permission on the ledger is the newest version of a consent that is
-stored here and active, and recorded as requested there: these rows say where a revocation must go. A row
-that was deleted or put back to an older state could otherwise keep a revocation from reaching the ledger.
+stored here and active, and recorded as requested there: a revocation goes to the pairs in these rows. A
+row that was deleted or put back to an older state could otherwise suppress a revocation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from exchange.store.log import log_tables
 from exchange.store.records import documents, outbox, subjects
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
-_LOOKS = 4
+_ATTEMPTS = 4
 _PAUSE = 0.25
 
 
@@ -58,11 +58,11 @@ class ConsentChecks:
     def check_consents(self, progress: Progress) -> CheckedPart:
         """Check every subject's key, pair and consent, and that the ledger permits nothing else."""
         with snapshot(self._records) as connection:
-            kept = check_part("consents", self._kept(connection), progress, lambda: _subjects(connection))
-        if kept.finding is not None:
-            return kept
+            stored = check_part("consents", self._stored(connection), progress, lambda: _subjects(connection))
+        if stored.finding is not None:
+            return stored
         return CheckedPart(
-            "consents", kept.count, check_part("consents", self._published(), progress, lambda: 1).finding
+            "consents", stored.count, check_part("consents", self._published(), progress, lambda: 1).finding
         )
 
     def check_details(self, progress: Progress) -> CheckedPart:
@@ -76,7 +76,7 @@ class ConsentChecks:
                 lambda: int(connection.execute(total).scalar_one()),
             )
 
-    def _kept(self, connection: Connection) -> Iterator[None]:
+    def _stored(self, connection: Connection) -> Iterator[None]:
         wrapped = subjects.every_wrapped_key(connection)
         for token in wrapped:
             try:
@@ -123,9 +123,9 @@ class ConsentChecks:
             raise WrongError(table, "a row belongs to no subject") from None
 
     def _published(self) -> Iterator[None]:
-        # A gateway that serves may be between a commit here and one there: only what stays wrong is.
+        # A running gateway may be between two commits: only a lasting difference is a finding.
         wrong = self._differences()
-        for _ in range(_LOOKS - 1):
+        for _ in range(_ATTEMPTS - 1):
             if not wrong:
                 break
             time.sleep(_PAUSE)
@@ -144,8 +144,8 @@ class ConsentChecks:
             requested = {tuple(row) for row in connection.execute(select(subjects.requested_consents))}
             consents: dict[bytes, list[subjects.CompiledRow]] = {}
             for row in connection.execute(select(subjects.compiled_consents)):
-                kept = subjects.CompiledRow(row.reference, row.version, row.sealed)
-                consents.setdefault(row.subject, []).append(kept)
+                stored = subjects.CompiledRow(row.reference, row.version, row.sealed)
+                consents.setdefault(row.subject, []).append(stored)
         self._ledger.catch_up()
         seen = set()
         for name, pair in self._ledger.pairs():
@@ -159,18 +159,18 @@ class ConsentChecks:
             keys = open_keys(self._ring, known.subject, wrapped)
             salt = PatientSecret(keys.secret).salt(known.recipient)
             context = PairContext(recipient=known.recipient, salt=salt, members=self._members)
-            held = {terms.id: terms for terms in pair.consents}
-            for kept in consents.get(known.subject, ()):
-                consent = open_consent(keys, kept)
-                terms = held.pop(terms_id(consent, context), None)
+            on_ledger = {terms.id: terms for terms in pair.consents}
+            for stored in consents.get(known.subject, ()):
+                consent = open_consent(keys, stored)
+                terms = on_ledger.pop(terms_id(consent, context), None)
                 if terms is None:
                     continue
-                if (known.subject, known.recipient, kept.reference) not in requested:
+                if (known.subject, known.recipient, stored.reference) not in requested:
                     found[name, pair.epoch] = "holds terms that no row says were requested there"
                 stale = terms.version != consent.version or consent.status != "active"
-                if terms.status == "active" and stale and (known.subject, kept.reference) not in waiting:
+                if terms.status == "active" and stale and (known.subject, stored.reference) not in waiting:
                     found[name, pair.epoch] = "permits what an older version of a consent said"
-            if held:
+            if on_ledger:
                 found[name, pair.epoch] = "holds terms of no consent that is stored"
         for name in rows.keys() - seen:
             if rows[name].opened:

@@ -1,7 +1,7 @@
-"""A Fabric channel under verification: read from the own peer block by block, and never believed.
+"""A Fabric channel under verification: read from the own peer block by block, without trust in it.
 
-The checks of a node's databases compare with what its blocks built; while they run, a gateway that serves
-goes on writing, so the channel is read further whenever a check asks for what is committed by now.
+The checks of a node's databases compare with what its blocks built; while they run, a gateway may
+write, so the channel is read further whenever a check asks for the newest state.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Channel:
 def open_channel(
     profile: Profile, progress: Progress, *, pinned: tuple[PinnedBlock, ...] = ()
 ) -> Iterator[Channel]:
-    """Open the channel that `profile` leads to, for verification; `pinned` are blocks that were seen before.
+    """Open the channel of `profile` for verification; `pinned` are blocks of earlier runs.
 
     Raises:
         ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.

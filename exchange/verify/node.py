@@ -41,7 +41,7 @@ from exchange.verify.reports import (
 def check_ledger_to_serve(path: Path, key: Ed25519PublicKey) -> CheckedPart:
     """Check all that a gateway relies on in the embedded ledger: everything but older blocks' signatures.
 
-    Those are looked at where something is wrong, to name the block.
+    These are checked where something is wrong, to name the block.
     """
     report = verify(path, key, every_signature=False)
     if report.finding is not None:
@@ -78,7 +78,7 @@ def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Ch
 
 def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
     _check_pages(connection)
-    ledger.catch_up()  # a gateway that serves goes on: the ledger must not be the older of the two
+    ledger.catch_up()  # a gateway may run meanwhile: the ledger must not be the older of the two
     statement = (
         select(log_tables.entries).order_by(log_tables.entries.c.sequence).execution_options(yield_per=1_000)
     )
@@ -121,7 +121,7 @@ _COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outc
 
 
 def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> CheckedPart:
-    """Return every registered client against the MAC that it was registered with."""
+    """Check every registered client against the MAC that it was registered with."""
     with snapshot(records) as connection:
         return check_part("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
 
@@ -136,7 +136,7 @@ def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
 
 
 def check_documents(records: Database, ring: KeyRing, progress: Progress) -> CheckedPart:
-    """Return every version of every document, its row, and the index that finds it."""
+    """Check every version of every document, its row, and the index that finds it."""
     with snapshot(records) as connection:
         checked = check_part(
             "documents", _documents(connection, ring), progress, lambda: documents.count(connection)

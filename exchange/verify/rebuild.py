@@ -1,10 +1,10 @@
 """Builds the projection of the access log anew from a verified ledger, beside the one that is there.
 
-1. The sealed details stand nowhere else, so they are copied first, as many as can be read, and the old
-   log is kept under another name: nothing here ever deletes one.
+1. No other copy of the sealed details exists, so they are copied first, as many as can be read, and the old
+   log stays under another name: nothing here ever deletes one.
 2. The entries come from the ledger in batches, each with its checkpoint in the same commit. A call that
    was interrupted is made again: it goes on behind the checkpoint.
-3. The new log takes the old one's place in one step.
+3. The new log replaces the old one in one step.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _BATCH = 5_000
 class Rebuilt:
     """The content of the new projection. `unread` says that some of the old log's details could not be read.
 
-    `kept` is where the old log is now; None where there was none.
+    `previous` is where the old log is now; None where there was none.
     """
 
     entries: int
     details: int
     unread: bool
-    kept: Place | None
+    previous: Place | None
 
 
 def rebuild(renewal: Renewal, ledger: LedgerReader, progress: Progress) -> Rebuilt:
     """Put a projection of `ledger` in place of the log that is renewed.
 
     Raises:
-        DamagedError: what an earlier call left half-built can't be used.
-        UnavailableError: the database went away, or somebody else has it now; call again, it goes on.
+        DamagedError: the unfinished log of an earlier call can't be used.
+        UnavailableError: the database went away, or another process has it now; call again, it goes on.
     """
     try:
         database = Database(renewal.fresh, log_tables.metadata, durable=False, begin=create_log)

@@ -14,7 +14,7 @@ from exchange.errors import DamagedError
 from exchange.store.engine.database import Database
 
 Progress = Callable[[str, int, int], None]
-"""Called now and then with the part being checked, how much is done and how much there is."""
+"""Called now and then with the name of the part, the items done and the items in all."""
 
 UNREADABLE = (DatabaseError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError)
 """The errors of reading a row, the bytes of which are not of the kind that they should be."""
@@ -52,7 +52,7 @@ class WrongError(Exception):
 
 
 def check_part(part: str, check: Iterator[None], progress: Progress, total: Callable[[], int]) -> CheckedPart:
-    """Run `check`, which yields once for each thing that holds and raises at the first that does not."""
+    """Run `check`, which yields once for each correct item and raises at the first wrong one."""
     count = 0
     try:
         of = total()
@@ -71,7 +71,7 @@ def check_part(part: str, check: Iterator[None], progress: Progress, total: Call
 
 
 def snapshot(database: Database) -> Connection:
-    """Return one state of the database to read from, without holding up who writes to it."""
+    """Return one state of the database to read from, without blocking writers."""
     return database.engine.execution_options(read_only=True).connect()
 
 

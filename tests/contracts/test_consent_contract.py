@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from chaincode.consent.calls import HISTORY_LIMIT, PairHistory
-from chaincode.consent.limits import CONSENTS, CREDENTIALS, HELD, PROVISIONS, TERMS, VALUE, VERSION
+from chaincode.consent.limits import (
+    ACTIVE_CONSENTS,
+    ALL_CONSENTS,
+    CREDENTIALS,
+    PROVISIONS,
+    TERMS,
+    VALUE,
+    VERSION,
+)
 from chaincode.consent.model import DEPTH, Condition, Pair, Provision, Terms, ended
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
@@ -244,7 +252,7 @@ async def too_much(call: Any, bound: int) -> None:
 
 
 FULL = {
-    CONSENTS: [Provision("deny")] * CONSENTS,
+    ACTIVE_CONSENTS: [Provision("deny")] * ACTIVE_CONSENTS,
     PROVISIONS: [flat(PROVISIONS // 5)] * 5,
     TERMS: [of_size(TERMS // 4)] * 4,
 }
@@ -274,12 +282,14 @@ async def test_a_full_pair_takes_no_more_but_lets_each_consent_end(
 async def test_what_a_pair_holds_is_counted_for_ever(ledger: LedgerClient, make: Any) -> None:
     pair = make.pair()
     await ledger.open_pairs([make.opening(pair)])
-    over = [make.grant(id=f"{n:032x}", status="inactive") for n in range(HELD)]
+    over = [make.grant(id=f"{n:032x}", status="inactive") for n in range(ALL_CONSENTS)]
     await ledger.publish_terms([(pair, terms) for terms in over])
     # Neither an end nor a grant of one more finds a place, whatever else ends: so no old version does.
     for status in ("inactive", "active"):
-        await too_much(ledger.publish_terms([(pair, make.grant(id="f" * 32, status=status))]), HELD)
-    await too_much(ledger.open_pairs([make.opening(make.pair(), *over, make.grant(id="f" * 32))]), HELD)
+        await too_much(ledger.publish_terms([(pair, make.grant(id="f" * 32, status=status))]), ALL_CONSENTS)
+    await too_much(
+        ledger.open_pairs([make.opening(make.pair(), *over, make.grant(id="f" * 32))]), ALL_CONSENTS
+    )
     again = msgspec.structs.replace(over[0], version=2)
     await ledger.publish_terms([(pair, again)])
     held = await ledger.read_pair(pair)
@@ -325,7 +335,7 @@ def test_a_pair_at_every_bound_is_not_larger_than_its_value_may_be() -> None:
         subject="directory",
         epoch=2**63 - 1,
         opened=2**63 - 1,
-        consents=(longest,) * HELD,
+        consents=(longest,) * ALL_CONSENTS,
         credentials=("c" * 64,) * CREDENTIALS,
     )
     assert len(encode(pair)) + TERMS <= VALUE

@@ -25,7 +25,7 @@ from exchange.devnet.discovery import can_endorse
 from exchange.devnet.state_file import save
 from exchange.devnet.topology import HOST, NetworkOrganisation, Topology
 from exchange.ledger.client import LedgerClient
-from exchange.ledger.fabric.admin.add_organisation import main as joining
+from exchange.ledger.fabric.admin.add_organisation import main as add_organisation
 from exchange.ledger.fabric.admin.packaging import package
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from tests.support.network.fabric_operator import (
@@ -197,7 +197,7 @@ def test_organisation_joins_with_the_signatures_of_a_majority(running, operator)
     fetched = scratch / "current.block"
     operator.peer(first, "channel", "fetch", "config", fetched, "-c", "consentry", *operator.orderer)
     update = scratch / "update.pb"
-    assert joining(["consentry", str(fetched), str(scratch / "definition.block"), str(update)]) == 0
+    assert add_organisation(["consentry", str(fetched), str(scratch / "definition.block"), str(update)]) == 0
     operator.peer(first, "channel", "signconfigtx", "-f", update)
     operator.peer(second, "channel", "update", "-f", update, "-c", "consentry", *operator.orderer)
     verifies(running.profile("Hospital1"))
@@ -253,11 +253,11 @@ async def admitted(running: devnet.Network) -> None:
 
 def test_joining_says_what_is_wrong(running, operator, capsys):
     block = str(running.folder.block("consentry"))
-    assert joining(["consentry", block, block, str(operator.scratch / "u.pb")]) == 1
+    assert add_organisation(["consentry", block, block, str(operator.scratch / "u.pb")]) == 1
     assert "no organisation that is not on the channel already" in capsys.readouterr().err
-    assert joining(["consentry", block, __file__, str(operator.scratch / "u.pb")]) == 1
+    assert add_organisation(["consentry", block, __file__, str(operator.scratch / "u.pb")]) == 1
     assert "no block with a configuration" in capsys.readouterr().err
-    assert joining(["consentry", block]) == 2
+    assert add_organisation(["consentry", block]) == 2
     assert not (operator.scratch / "u.pb").exists()
 
 

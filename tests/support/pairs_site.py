@@ -24,7 +24,7 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
@@ -111,7 +111,7 @@ class Site:
         vault = FileVault(folder / "root.key")
         self.references = References(vault.derive("references"))
         self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
-        self.keys = Keys(KeyRing(vault), self.records)
+        self.keys = SubjectKeyStore(KeyRing(vault), self.records)
         self.stored: dict[str, CompiledConsent] = {}
         self.later = 0.0  # seconds by which the clock of its pairs is turned forward
         self.restart()

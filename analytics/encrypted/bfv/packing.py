@@ -46,7 +46,7 @@ from analytics.errors import CapacityError, GarbledAnswerError
 CHECKS = 4
 _TAIL = 8
 _ROW_STEP = 32
-"""Rows are padded to a multiple of this before the layout is chosen, so that it tells less."""
+"""Rows are padded to a multiple of this before the layout is chosen, so that it discloses less."""
 
 # Relative costs on the reference machine, in units of one rotation.
 _MULTIPLY, _TRANSFORM, _SHARD = 0.09, 0.12, 0.5

@@ -1,6 +1,6 @@
 """The arithmetic of a BFV score: rows, squares, sum, flooding and mask.
 
-Which operations run depends on the layout and the parameter set alone, so the time taken tells nothing about
+Which operations run depends on the layout and the parameter set alone, so the time discloses nothing about
 the patient or the weights.
 """
 
@@ -101,7 +101,7 @@ def _rows(
     """Compute `weights @ x + offsets` of one shard, in every block."""
     evaluator, layout = bfv.evaluator, encoded.layout
     folds = (*layout.folds, *((0,) if layout.wide else ()))
-    # A single squaring needs fewer primes than the query has, and a rotation takes time for each.
+    # A single squaring needs fewer primes than the query has, and a rotation costs time for each.
     single = bfv.parameters.single
     few = bfv.ids[single.primes if encoded.program.squarings == 1 else bfv.top]
     late = single.late if encoded.program.squarings == 1 else 0

@@ -37,7 +37,7 @@ _MAX_ENCODED = 16
 
 
 def key_memory(parameters: BfvParameters, steps: int) -> int:
-    """Return the bytes that one client's expanded evaluation keys take in the evaluator's memory.
+    """Return the bytes of one client's expanded evaluation keys in the evaluator's memory.
 
     Each key-switching key has one pair of polynomials per prime but the special one, over all primes.
     """
@@ -47,7 +47,7 @@ def key_memory(parameters: BfvParameters, steps: int) -> int:
 
 
 class BfvEvaluator:
-    """Models and clients' keys by digest, and `score`. Keys take up to `key_memory` bytes, oldest out."""
+    """Models and clients' keys by digest, and `score`. `key_memory` bounds the keys, oldest out."""
 
     def __init__(self, *, key_memory: int = DEFAULT_KEY_MEMORY) -> None:
         self._models: dict[str, CompiledModel] = {}
@@ -57,12 +57,12 @@ class BfvEvaluator:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Return the digests of the keys held."""
+        """Return the digests of the stored keys."""
         return tuple(self._keys)
 
     @property
     def key_bytes(self) -> int:
-        """Return the memory that the keys take, in bytes."""
+        """Return the memory of the keys, in bytes."""
         return int(self._keys.currsize)
 
     def add_model(self, data: bytes) -> str:
@@ -76,7 +76,7 @@ class BfvEvaluator:
         return model.digest
 
     def add_keys(self, data: bytes) -> str:
-        """Check and keep a client's KEYS and return their digest. May drop the least recently used ones.
+        """Check and store a client's KEYS and return their digest. May drop the least recently used ones.
 
         Raises:
             DamagedArtefactError, ArtefactMismatchError: it is no such artefact.
@@ -99,7 +99,7 @@ class BfvEvaluator:
         query = read_header(frame, QueryHeader)
         keys = self._keys.get(query.keys)
         if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
         if query.set != keys.parameters.name:
             raise ArtefactMismatchError("the query and its keys are of different parameter sets")
         program = self._encoded_program(query)

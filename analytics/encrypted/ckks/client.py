@@ -17,7 +17,7 @@ from analytics.encrypted.parameters import DECIMALS, LARGEST_MARGIN, SLOTS, ckks
 from analytics.errors import ArtefactMismatchError, DataError, GarbledAnswerError, UnfitCiphertextError
 
 _SPARE = 8
-"""Slots kept empty: in every query they hold the same patient, with no bit set."""
+"""Spare slots: in every query they hold the same patient, with no bit set."""
 
 CAPACITY = SLOTS - _SPARE
 """Patients per query."""

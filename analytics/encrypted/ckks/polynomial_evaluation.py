@@ -14,7 +14,7 @@ level 1   the answer
 Trees of depth 1 and 2 have no b, so they start at level 2.
 
 Rescaling is the costliest of the operations that are done per term, so no term has one of its own: a
-coefficient is encoded at the scale that makes its whole product land on the scale of the sum. That is
+coefficient is encoded at the scale that makes its product land on the scale of the sum. That is
 possible because coefficients are known numbers: 2^20 and more of scale is precise enough for them.
 """
 
@@ -42,8 +42,8 @@ def _column(context: seal.CkksContext, data: bytes) -> seal.Ciphertext:
 class PolynomialEvaluation:
     """One evaluation: the columns, and every decision at every level at which it was needed so far.
 
-    Reading a column takes as long as ten additions, so columns that the model does not use are not read.
-    The time tells a client no more than its margins do, which do not change with such a column.
+    Reading a column costs as much as ten additions, so columns that the model does not use are not read.
+    The time discloses no more to a client than its margins do, which do not change with such a column.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PolynomialEvaluation:
         out = self._sum(
             [self._product(decision, form, level, scale) for decision, form in part.products.items()]
         )
-        # In this order: relinearising takes longer the more primes there are.
+        # In this order: relinearising costs more the more primes there are.
         self.evaluator.rescale_to_next_inplace(out)
         if out.size() == 3:
             self.evaluator.relinearize_inplace(out, self.relin)

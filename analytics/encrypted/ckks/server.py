@@ -28,7 +28,7 @@ _MAX_KEYS = 64
 
 
 class CkksEvaluator:
-    """Scores COLUMNS with one model; keeps the relinearisation keys of the latest 64 clients."""
+    """Scores COLUMNS with one model; stores the relinearisation keys of the latest 64 clients."""
 
     def __init__(self, model: bytes) -> None:
         """Read a MODEL.
@@ -52,7 +52,7 @@ class CkksEvaluator:
         self._keys: LRUCache[str, seal.RelinKeys] = LRUCache(_MAX_KEYS)
 
     def add_keys(self, data: bytes) -> str:
-        """Check and keep a client's KEYS and return their digest.
+        """Check and store a client's KEYS and return their digest.
 
         Raises:
             ArtefactError: they are not keys for this model's parameters.
@@ -79,7 +79,7 @@ class CkksEvaluator:
             raise ArtefactMismatchError("the query is for another model or other parameters")
         keys = self._keys.get(query.keys)
         if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are held; send them again")
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
         evaluation = PolynomialEvaluation(self._ckks, self._ensemble, keys, frame.sections)
         try:
             answer = evaluation.evaluate(self._polynomial)

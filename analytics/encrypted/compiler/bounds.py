@@ -5,7 +5,7 @@ chosen for, it would wrap and come out as another, plausible score. So the range
 input, not only for those seen. The sum over trees of the largest leaf is such a bound, but a loose one:
 the trees ask about the same features, and no patient reaches all the largest leaves at once. A tighter
 range means a finer scale, so a branch-and-bound search over the features' codes tightens it; whenever
-it stops, what it has is still a bound.
+it stops, its result so far is still a bound.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Boxes:
     full: Masks
 
     def bound(self, domain: Masks) -> float:
-        """Return the sum over groups of the largest value that an input inside `domain` might reach."""
+        """Return the sum over groups of the largest value that an input inside `domain` might give."""
         reachable = ((self.masks & domain) != 0).all(axis=1)
         return float(np.maximum.reduceat(np.where(reachable, self.values, -np.inf), self.starts).sum())
 

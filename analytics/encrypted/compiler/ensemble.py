@@ -5,7 +5,7 @@ the codes of the given bins (`model.training` writes the bins' digest into the m
 
 The comparison in XGBoost is `code < threshold`, in float32, and a missing value follows the node's default
 direction. Codes are integers, so a threshold c means `code <= ceil(c) - 1`. XGBoost may split above the
-last edge ("present goes left, missing right") or below the first; both are kept exactly.
+last edge ("present goes left, missing right") or below the first; both are preserved exactly.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Decision(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """One decision on the way to a leaf, and the side that is taken."""
+    """One decision on the way to a leaf, and its side."""
 
     decision: Decision
     left: bool

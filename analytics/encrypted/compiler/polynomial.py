@@ -10,7 +10,7 @@ different trees are added up as numbers before anything is encrypted. Then the s
 
 where p is one decision, or for monomials of degree four a product of two; b is one decision; and `linear`
 is an affine form over decisions. The cost grows with the number of prefixes, of products b, and of
-coefficients, in this order. The prefix that most of the monomials share is taken out first, then the one
+coefficients, in this order. The prefix that most of the monomials share is factored out first, then the one
 that most of the rest share, and so on, and the same for b below it (greedy set cover).
 """
 

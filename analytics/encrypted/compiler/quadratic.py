@@ -1,4 +1,4 @@
-"""Depth 1 and 2: the whole ensemble is one quadratic form, and a form of rank r is r squares.
+"""Depth 1 and 2: the ensemble is one quadratic form, and a form of rank r is r squares.
 
 A leaf below two decisions is worth v * a * b, where a and b are 0 or 1. Sum all leaves of all trees over
 the columns x of the public bits. Because x^2 = x for a bit, linear terms are squares too, and the score

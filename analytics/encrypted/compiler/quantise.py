@@ -4,7 +4,7 @@ Each leaf value must become an integer, and with quartic rows one from a subset 
 rounding is off by about one unit; a hundred roundings drawn independently add up to ten. So the choice
 among the candidates near a value is made one leaf after another, each time for the candidate that leaves the
 smallest total error over a fixed sample of inputs (noise shaping, as in sigma-delta converters). The
-sample is drawn from the public bins with a fixed seed: no patient's data takes part, and the same model
+sample is drawn from the public bins with a fixed seed: no patient's data is used, and the same model
 always compiles to the same rows. The stated bound does not rest on the sample; `bounds` finds it.
 """
 
@@ -27,7 +27,7 @@ _PULL = 1e-3
 
 
 class ErrorShaper:
-    """The total rounding error over the sample; `pick` takes the candidate that makes it smallest."""
+    """The total rounding error over the sample; `pick` chooses the candidate that makes it smallest."""
 
     def __init__(self, ensemble: TreeEnsemble) -> None:
         bins = ensemble.bins
@@ -42,7 +42,7 @@ class ErrorShaper:
         self._truth: dict[Decision, npt.NDArray[np.float64]] = {}
 
     def reached(self, path: Iterable[tuple[Decision, bool]]) -> npt.NDArray[np.float64]:
-        """Return 1 for every sample input that takes all these decisions, 0 for the others."""
+        """Return 1 for every sample input that satisfies all these decisions, 0 for the others."""
         out = np.ones(_SAMPLE)
         for decision, left in path:
             truth = self._left(decision)

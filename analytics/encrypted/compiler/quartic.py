@@ -21,7 +21,7 @@ B = 0.
 
 **A leaf below four decisions (depth 4).** s counts them, u = s - 3/2, and ((u^2 - 5/4)^2 - 1)/24 is 1 at
 s = 4 and 0 below. The leaves of a tree sum to one, so one leaf of each tree is dropped: its value is
-taken from all the others and added to the constant.
+subtracted from all the others and added to the constant.
 
 Both kinds are `(w^2 - kappa)^2` summed over rows, so a program mixes them freely, and equal pairs and
 leaves of different trees are merged into one row before rounding.

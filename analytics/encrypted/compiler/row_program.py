@@ -11,7 +11,7 @@ The score is an integer modulo t, read in (-t/2, t/2], and the margin is `centre
 `scale` is as large as the range allows. The range is found by `bounds` from the leaves, for every input
 that bits can express, never from data: a score outside it would wrap into another. `error` bounds
 |margin - XGBoost's margin| the same way, over the rounding errors of the rows. `centre` and `scale` are
-rounded, so that they tell the client little about the model's range.
+rounded, so that they disclose little to the client about the model's range.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """FHIR R4 over HTTP: one endpoint for the whole base, which parses, authenticates, performs, and encodes.
 
 1. An address is parsed as it was sent (`fhir/interaction.py`). `HEAD` is answered as `GET` without the body.
-2. A client without a token is told so and nothing else, unless the interaction is public.
-3. Which interactions there are, and what each needs, the table says (`services/interactions.py`).
-4. Nothing but the method says what is asked: headers that would override it are refused.
+2. A client without a token learns only that it needs one, unless the interaction is public.
+3. The table in `services/interactions.py` defines the interactions and the needs of each.
+4. The method alone determines the interaction: headers that would override it are refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every refusal as an OperationOutcome, and no failure with words that could be a patient's.
+"""Every refusal as an OperationOutcome, and failures without words that could be a patient's.
 
 `install` covers the errors that routes raise; the middleware it adds is the last resort for all others. An
 unexpected failure is answered with 500 and the request's id, and logged by class and place:
@@ -64,8 +64,8 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
     """Return the answer to a request with `headers` that was refused with `error`."""
     answer = {"Cache-Control": "no-store"}  # a refusal may turn into a permission at any moment
     if isinstance(error, UnauthenticatedError):
-        held = ', error="invalid_token"' if "authorization" in headers else ""
-        answer["WWW-Authenticate"] = f'Bearer realm="FHIR"{held}'
+        invalid = ', error="invalid_token"' if "authorization" in headers else ""
+        answer["WWW-Authenticate"] = f'Bearer realm="FHIR"{invalid}'
     if error.tx_id:
         answer["X-Consentry-Tx"] = error.tx_id
     if isinstance(error, MethodNotAllowedError):

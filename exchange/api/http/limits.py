@@ -2,7 +2,7 @@
 
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
 length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
-too slowly, ends with 408, and an answer that the client does not take ends the connection. The memory that
+too slowly, ends with 408, and an answer that the client does not receive ends the connection. The memory that
 requests hold together is bounded too (`runtime/quota.py`): a body is refused before it is read where there is
 no memory for it. Each
 request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
@@ -29,23 +29,23 @@ MAX_ADDRESS = 16 * 1024
 MAX_HEADERS = 32 * 1024
 MAX_HEADER_COUNT = 100
 
-PIECE = 256 * 1024
-"""Bytes of an answer that are handed to the connection at once: it would copy a larger one whole."""
+CHUNK_BYTES = 256 * 1024
+"""Bytes of an answer that are sent at once: the connection copies each chunk that it gets."""
 RETRY_AFTER = 2
 """Seconds after which a client may try again when it is refused with 503."""
 
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
-_THROTTLED: _Refusal = (503, "throttled", "other requests take the gateway's memory; try again soon")
+_THROTTLED: _Refusal = (503, "throttled", "other requests use the gateway's memory; try again soon")
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
     """The bounds of bodies.
 
-    `body` is in bytes. A body, or the client that takes a large answer, may pause for `pause_seconds`; a
-    whole body may take `body_seconds`.
+    `body` is in bytes. A body, or a client that receives a large answer, may pause for `pause_seconds`; a
+    body may last `body_seconds` in all.
     """
 
     body: int = 16 * 1024 * 1024
@@ -167,21 +167,25 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._started = True
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
-        if len(message.get("body", b"")) > PIECE:
+        if len(message.get("body", b"")) > CHUNK_BYTES:
             await self._send_large(message)
         else:
             await self._send(message)
 
     async def _send_large(self, message: Message) -> None:
-        # The answer's records are gone. Each piece waits until the one before it has been taken.
+        # The answer's records are gone. Each chunk waits until the one before it was received.
         body, more = message["body"], message.get("more_body", False)
         self._reservation.hold(min(self._reservation.held, self._arrived + len(body)))
-        for start in range(0, len(body), PIECE):
+        for start in range(0, len(body), CHUNK_BYTES):
             left = len(body) - start
-            piece = {**message, "body": body[start : start + PIECE], "more_body": more or left > PIECE}
+            chunk = {
+                **message,
+                "body": body[start : start + CHUNK_BYTES],
+                "more_body": more or left > CHUNK_BYTES,
+            }
             try:
                 async with asyncio.timeout(self._limits.pause_seconds):
-                    await self._send(piece)
+                    await self._send(chunk)
             except TimeoutError:
                 self._cut = _TOO_SLOW
                 return  # the server sees an unfinished answer and cuts the connection

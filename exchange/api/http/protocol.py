@@ -1,7 +1,7 @@
-"""Connections that end: requests whose head is too long, does not come, or is no HTTP.
+"""The HTTP protocol of the server, with bounds: a head that is too long, too slow, or no HTTP is refused.
 
-A request that reaches the application has a whole head, and `limits` bounds the rest. Before that the
-server's own protocol would wait and collect for as long as a stranger likes.
+A request that the application sees has a complete head, and `limits` bounds the rest. Without this module
+the server would wait for a head, and collect it, without end.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request's first line and headers that are collected; `limits` refuses shorter ones in words."""
 
 
-class Wire(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol over httptools, with a bound and a deadline for each request's head."""
 
-    patience = 20.0
-    """Seconds in which a connection, or a request that was begun, has to have a whole head."""
+    head_timeout = 20.0
+    """Seconds within which the head of a request must be complete."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -42,7 +42,7 @@ class Wire(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take in a piece of a request."""
+        """Read the next bytes of a request."""
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -63,15 +63,15 @@ class Wire(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP; `msg` is the parser's and is not passed on."""
+        """Refuse a request that is no HTTP; `msg` is the parser's and is not passed on."""
         del msg
         self._refuse(400, "structure", "the request is not HTTP/1.1")
 
     def _expect(self) -> None:
-        # One clock goes on over many requests: to set one for each costs more than to look again.
+        # One timer serves many requests: a timer for each costs more than to check this one again.
         self._since = self.loop.time()
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self.patience, self._give_up)
+            self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
 
     def _settle(self) -> None:
         if self._deadline is not None:
@@ -82,7 +82,7 @@ class Wire(HttpToolsProtocol):
         self._deadline = None
         if not self._waits:
             return
-        left = self._since + self.patience - self.loop.time()
+        left = self._since + self.head_timeout - self.loop.time()
         if left > 0:
             self._deadline = self.loop.call_later(left, self._give_up)
         elif self._is_answering():

@@ -65,8 +65,8 @@ def add_routes(app: FastAPI, tokens: Tokens) -> None:
 def authenticate(tokens: Tokens) -> Callable[[Request], Awaitable[Principal]]:
     """Return the function that finds the principal of a request by its bearer token.
 
-    It raises UnauthenticatedError if there is no token, or more than one, or it does not hold, and
-    UnavailableError if the database that knows it can't be reached.
+    The function raises UnauthenticatedError if there is no token, or more than one, or an invalid one, and
+    UnavailableError if the database of tokens can't be reached.
     """
 
     async def principal(request: Request) -> Principal:

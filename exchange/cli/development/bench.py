@@ -47,7 +47,7 @@ _Concrete = Annotated[
 
 
 def bench(
-    name: Annotated[BenchName, typer.Argument(help="What to measure.")],
+    name: Annotated[BenchName, typer.Argument(help="The figures to measure.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     kind: _Kind = Ledger.EMBEDDED,
     organisations: _Organisations = "3,2,5",

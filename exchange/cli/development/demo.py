@@ -13,17 +13,15 @@ from exchange.cli.options import Ledger
 
 
 def demo(
-    folder: Annotated[
-        Path | None, typer.Option(help="Where to make the node; demo-node, or demo-fabric.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="The node's folder; demo-node, or demo-fabric.")] = None,
     ledger: Annotated[
         Ledger, typer.Option(help="A ledger in a file, or a Fabric network brought up beside the node.")
     ] = Ledger.EMBEDDED,
-    people: Annotated[int, typer.Option(help="How many survey participants to load.", min=1)] = 1200,
+    people: Annotated[int, typer.Option(help="Survey participants to load.", min=1)] = 1200,
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8400,
     tell: Annotated[
         bool,
-        typer.Option("--tour", help="Tell the whole story over HTTP and end; fails at the first surprise."),
+        typer.Option("--tour", help="Run the tour over HTTP and end; fails at the first surprise."),
     ] = False,
 ) -> None:
     """Run a node of a three-member consortium with real, public-domain health data (CDC NHANES).

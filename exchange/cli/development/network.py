@@ -25,18 +25,16 @@ _MEBIBYTE = 1024 * 1024
 def up(
     folder: Annotated[Path, _FOLDER],
     organisations: Annotated[
-        int | None, typer.Option(help="How many hospitals, each with a peer and a chaincode; 3.")
+        int | None, typer.Option(help="Hospitals, each with a peer and a chaincode; 3.")
     ] = None,
     orderers: Annotated[int | None, typer.Option(help="1, or 3 of which one may fail; 1.")] = None,
     channel: Annotated[str | None, typer.Option(help="The channel's name; consentry.")] = None,
-    max_message_count: Annotated[
-        int | None, typer.Option(help="How many transactions close a block; 1.")
-    ] = None,
+    max_message_count: Annotated[int | None, typer.Option(help="Transactions that close a block; 1.")] = None,
     batch_timeout: Annotated[
-        str | None, typer.Option(help="How long an orderer waits for more, such as 250ms.")
+        str | None, typer.Option(help="Time that an orderer waits for more, such as 250ms.")
     ] = None,
     first_port: Annotated[
-        int | None, typer.Option(help="Count ports up from this one; free ones are taken without it.")
+        int | None, typer.Option(help="The first of consecutive ports; without it, free ones are used.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="Of Fabric's programs; warning.")] = None,
 ) -> None:

@@ -24,7 +24,7 @@ app = typer.Typer(help="Register the systems that may ask for tokens.", no_args_
 
 @app.command("key")
 def key(
-    path: Annotated[Path, typer.Argument(help="Where to write the private key (a new file).")],
+    path: Annotated[Path, typer.Argument(help="The file to write the private key to (a new one).")],
 ) -> None:
     """Make a P-384 key for a client, and print its public key set (for `client register --jwks`)."""
     if path.exists():
@@ -37,12 +37,14 @@ def key(
 def register(
     folder: Annotated[Path, FOLDER],
     client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
-    organization: Annotated[str, typer.Option(help="Whose system it is: an MSP id.", show_default=False)],
+    organization: Annotated[
+        str, typer.Option(help="The MSP id of the member that runs the system.", show_default=False)
+    ],
     jwks: Annotated[Path, typer.Option(help="A file with its public JSON Web Key Set.", show_default=False)],
-    name: Annotated[str, typer.Option(help="A name for people; the id without it.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(help="What it may be granted at most.")] = None,
+    name: Annotated[str, typer.Option(help="A display name; the id without it.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="A scope that it may be granted.")] = None,
     purpose: Annotated[
-        str, typer.Option(help="Why it asks if its assertions don't say (plain SMART), such as TREAT.")
+        str, typer.Option(help="The purpose of use of assertions without one (plain SMART), such as TREAT.")
     ] = "",
 ) -> None:
     """Register a member's system with its public keys; a running gateway knows it at once.

@@ -99,7 +99,7 @@ def _on_fabric(profile: Path | None, msp: str | None, names: dict[str, str]) -> 
         raise CommandError("a node on Fabric needs the connection profile of its peer; give --profile")
     channel = asyncio.run(survey_channel(profile))
     if msp not in {None, channel.msp_id}:
-        raise CommandError(f"--msp {msp} is not {channel.msp_id}, whose profile this is; leave --msp out")
+        raise CommandError(f"--msp {msp} is not {channel.msp_id}, the MSP id in the profile; leave --msp out")
     strange = next((other for other in names if other not in channel.members), None)
     if strange is not None:
         raise CommandError(

@@ -28,7 +28,7 @@ def load(
     folder: Annotated[Path, FOLDER],
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="FHIR files or folders: JSON, NDJSON, packed or not."),
+        typer.Argument(metavar="PATH...", help="FHIR files or folders: JSON, NDJSON, compressed or not."),
     ],
 ) -> None:
     """Load FHIR R4 files: resources, Bundles, NDJSON; .gz, .bz2 and .xz too.

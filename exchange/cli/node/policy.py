@@ -1,4 +1,4 @@
-"""`consentry policy`: who the members are, what needs no consent, and how a majority changes that."""
+"""`consentry policy`: the members, the accesses that need no consent, and the votes that change both."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from exchange.node.settings import NodeSettings
 from exchange.store.records import documents
 
 app = typer.Typer(
-    help="Look at the consortium's policy, propose the next version, approve one.", no_args_is_help=True
+    help="Show the consortium's policy, propose the next version, approve one.", no_args_is_help=True
 )
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
-_SHOWN = 12  # digits of a digest, and codes of a list, where a person looks at them
+_SHOWN = 12  # digits of a digest, and codes of a list, in a table for people
 _PROPOSAL = typer.Argument(metavar="DIGEST", help="The proposal's digest, or its first digits.")
 
 
@@ -43,12 +43,12 @@ def show(
     folder: Annotated[Path, FOLDER],
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as one JSON object.")] = False,
     rules: Annotated[
-        bool, typer.Option("--rules", help="Print the rules alone, as `propose --rules` takes them.")
+        bool, typer.Option("--rules", help="Print the rules alone, as `propose --rules` reads them.")
     ] = False,
 ) -> None:
     """Show the policy in force, and each proposal: its changes, its approvals, and the votes that it lacks.
 
-    A gateway that serves does not mind.
+    The gateway may run meanwhile.
     """
     node = NodeFolder(folder)
     settings = node.load()
@@ -99,7 +99,7 @@ def propose(
 def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) -> None:
     """Approve a proposal in this hospital's name; more than half of the votes adopt it.
 
-    Look at it first: `consentry policy show`.
+    Read it first: `consentry policy show`.
     """
     node = NodeFolder(folder)
     settings = node.load()
@@ -113,7 +113,7 @@ def approve(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) 
 
 @app.command("withdraw")
 def withdraw(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL]) -> None:
-    """Take this hospital's approval of a proposal back, while the proposal waits."""
+    """Withdraw this hospital's approval of a proposal that waits."""
     node = NodeFolder(folder)
     settings = node.load()
 
@@ -127,7 +127,7 @@ def name(
 ) -> None:
     """List a member in consentry.toml, so that its clients can be registered and consents can name it.
 
-    A gateway that serves takes it in within ten seconds. Whether it is a member the policy says.
+    A running gateway adds it within ten seconds. The policy decides whether it is a member.
     """
     node = NodeFolder(folder)
     settings = node.load()
@@ -140,7 +140,7 @@ def name(
 
 
 async def _read(node: NodeFolder, settings: NodeSettings) -> tuple[CurrentPolicy, Policy]:
-    """Read the policy and its proposals; of an embedded ledger, beside a gateway that serves."""
+    """Read the policy and its proposals; of an embedded ledger, also beside a running gateway."""
     if settings.ledger == "embedded":
         with open_reader(node.ledger) as reader:
             return _founded(reader.current_policy())

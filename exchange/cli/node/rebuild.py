@@ -1,4 +1,4 @@
-"""`consentry rebuild`: the access log's projection once more from the ledger."""
+"""`consentry rebuild`: the projection of the access log, made again from the ledger."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from exchange.verify.rebuild import rebuild as build
 def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     """Build the access log anew from the ledger, which is verified first; the gateway must not be serving.
 
-    Sealed details stand in the log alone: they are copied, and the log from before is kept. Call it again
-    if it was interrupted: it goes on where it was.
+    Sealed details exist in the log alone: they are copied, and the previous log stays. Call it again if it
+    was interrupted: it continues.
     """
     node = NodeFolder(folder)
     settings = node.load()
@@ -38,8 +38,8 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
             raise DamagedError(f"{ledger.checked.finding}; the log can't be rebuilt from this ledger")
         done = build(renewal, ledger.reader, stages.progress)
     print(f"{place} holds {done.entries} entries and {done.details} sealed details")
-    if done.kept is not None:
-        print(f"the log from before is {done.kept}; remove it once `consentry verify` finds nothing")
+    if done.previous is not None:
+        print(f"the log from before is {done.previous}; remove it once `consentry verify` finds nothing")
     if done.unread:
         print("some details in it could not be read: they are in that one still, or in a backup")
 

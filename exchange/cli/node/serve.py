@@ -17,7 +17,7 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from exchange.api.app import create_app
-from exchange.api.http.protocol import Wire
+from exchange.api.http.protocol import BoundedHttpProtocol
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.node.checks import check_to_serve
@@ -35,7 +35,7 @@ def serve(folder: Annotated[Path, FOLDER]) -> None:
     """Serve the node's FHIR API until it is told to end (Ctrl-C or SIGTERM).
 
     A ledger of its own is verified first, ten to thirty seconds for a million entries; on Fabric the peer
-    verifies, and `consentry verify` does it once more. While a peer is away everything is refused.
+    verifies, and `consentry verify` repeats it. While a peer is away every request is refused.
     """
     logs.configure()
     sys.setswitchinterval(0.001)  # the ledger's thread and the event loop share one interpreter lock
@@ -58,7 +58,7 @@ async def _serve(folder: NodeFolder) -> None:
     async with open_node(folder) as node:
         config = uvicorn.Config(
             create_app(node.gateway, body_limit=settings.body_limit),
-            http=Wire,
+            http=BoundedHttpProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

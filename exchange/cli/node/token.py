@@ -1,4 +1,4 @@
-"""`consentry token`: access tokens for people who have no pages yet, and for trying out a client."""
+"""`consentry token`: access tokens for patients and officers, and for trying out a client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exchange.store.records import subjects
 app = typer.Typer(
     help="Print an access token: a patient's, an officer's, or the one a client gets.", no_args_is_help=True
 )
-_MINUTES = typer.Option(help="How long it holds.", min=1, max=720)
+_MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
 
 
 @app.command("patient")
@@ -36,7 +36,7 @@ def patient(
 
 
 async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int) -> str:
-    # Any subject of records here, be it without a Patient among them: also those have a log to read.
+    # Any subject of records, also without a stored Patient: these subjects have a log too.
     subject = node.keys.references.subject(principal.patient)
     known = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
     if not known:
@@ -50,7 +50,7 @@ async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int)
 @app.command("officer")
 def officer(
     folder: Annotated[Path, FOLDER],
-    user: Annotated[str, typer.Argument(help="The officer's user name; it stands in the log.")],
+    user: Annotated[str, typer.Argument(help="The officer's user name, for the log.")],
     minutes: Annotated[int, _MINUTES] = 60,
 ) -> None:
     """Print a compliance officer's token: it reads the access log, and each reading is logged."""
@@ -66,7 +66,7 @@ def client(
     organization: Annotated[str, typer.Option(help="Its MSP id.", show_default=False)],
     key: Annotated[Path, typer.Option(help="The client's private key, a PEM file.", show_default=False)],
     purpose: Annotated[str, typer.Option(help="The purpose of use.")] = "TREAT",
-    user: Annotated[str, typer.Option(help="The user on whose behalf it asks.")] = "",
+    user: Annotated[str, typer.Option(help="The user that the client acts for.")] = "",
 ) -> None:
     """Print the token that a client gets from a running gateway for its signed assertion (SMART)."""
     asking = SystemClient(url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user)

@@ -1,4 +1,4 @@
-"""`consentry verify`: recompute everything, name the first thing that is wrong."""
+"""`consentry verify`: everything recomputed, and the first finding of each part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exchange.node.checks import CheckedNode, check_node
 from exchange.node.folder import NodeFolder
 from exchange.runtime.progress import Stages
 
-_NOTED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+_PINNED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 _NOUN = {
     "ledger": "ledger values",
     "log": "log entries",
@@ -33,16 +33,18 @@ def verify(
     ] = False,
     noted: Annotated[
         list[str] | None,
-        typer.Option(help="A block seen before, as NUMBER:HASH; once for each.", show_default=False),
+        typer.Option(
+            help="A pinned block of an earlier run, as NUMBER:HASH; once for each.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Check the ledger, the access log, consents, documents and clients; a gateway that serves does not mind.
+    """Check the ledger, the access log, consents, documents and clients, also beside a running gateway.
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """
-    seen = tuple(noted_block(text) for text in noted or ())
+    pinned = tuple(pinned_block(text) for text in noted or ())
     with Stages() as stages:
-        node = check_node(NodeFolder(folder), stages.progress, replay=replay, noted=seen)
+        node = check_node(NodeFolder(folder), stages.progress, replay=replay, pinned=pinned)
     findings = [part.finding for part in node.parts if part.finding is not None]
     for finding in findings:
         print(f"FOUND {finding}")
@@ -51,13 +53,13 @@ def verify(
     print(f"nothing is wrong: {_summary(node)}")
 
 
-def noted_block(text: str) -> PinnedBlock:
+def pinned_block(text: str) -> PinnedBlock:
     """Return the block that NUMBER:HASH names.
 
     Raises:
         CommandError: it names none.
     """
-    found = _NOTED.fullmatch(text)
+    found = _PINNED.fullmatch(text)
     if found is None:
         raise CommandError(f"--noted {text!r} is no NUMBER:HASH; `consentry verify` prints one that is")
     return PinnedBlock(int(found[1]), found[2])

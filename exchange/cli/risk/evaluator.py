@@ -47,7 +47,7 @@ def serve(
         raise CommandError("--certificate and --key belong together; give both or neither")
     clients = _read_clients(folder)
     if not clients:
-        raise CommandError(f"nobody may ask yet; run consentry evaluator client {folder} NAME")
+        raise CommandError(f"no hospital is registered yet; run consentry evaluator client {folder} NAME")
     try:
         models = read_models(folder)
         settings = EvaluatorSettings(
@@ -64,7 +64,7 @@ def client(
     folder: Annotated[Path, _FOLDER],
     name: Annotated[str, typer.Argument(help="The hospital's name.")],
 ) -> None:
-    """Let a hospital ask: prints its bearer token once, and keeps the token's digest.
+    """Register a hospital: print its bearer token once, and store the token's digest.
 
     A second call replaces the token. A running evaluator learns of it at its next start.
     """

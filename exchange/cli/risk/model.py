@@ -1,4 +1,4 @@
-"""`consentry model`: train a risk model, look at it, hand it out by role, use it in a node, score a table."""
+"""`consentry model`: train, inspect and export a risk model, use it in a node, score a table."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _encryption(card: Mapping[str, Any]) -> Table:
 def export(
     folder: Annotated[Path, _MODEL],
     to: Annotated[Path, typer.Argument(metavar="TO", help="The folder that the role gets.")],
-    role: Annotated[Role, typer.Option(help="Who gets it.", show_default=False)],
+    role: Annotated[Role, typer.Option(help="The role of the recipient.", show_default=False)],
 ) -> None:
     """Copy what one role may have: trees to the evaluator; bins, scale, card and pictures to a hospital."""
     _card(folder)
@@ -205,7 +205,7 @@ def use(
     authority: Annotated[
         Path | None,
         typer.Option(
-            help="Who vouches for the evaluator's TLS certificate, a PEM file, if this machine "
+            help="A PEM file with the authority of the evaluator's TLS certificate, if this machine "
             "does not know.",
             show_default=False,
         ),

@@ -35,7 +35,7 @@ class CheckedResource(msgspec.Struct, frozen=True):
 def check(body: bytes, *, expected: str | None = None) -> CheckedResource:
     """Return the resource that `body` is, of the type `expected` if one is given.
 
-    A Bundle's resources, and those in Parameters, are checked as what they are. Raises BadRequestError for
+    A Bundle's resources, and those in Parameters, are checked by their types. Raises BadRequestError for
     what is not one JSON object in UTF-8, or is nested more than 100 levels deep, and InvalidResourceError
     with every problem for what is not valid R4. Neither carries values from the body.
     """

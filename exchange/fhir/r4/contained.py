@@ -17,7 +17,7 @@ class Broken(NamedTuple):
 
 
 def broken(resource: dict[str, Any], local: frozenset[str]) -> Iterator[Broken]:
-    """Return the problems of the contained resources of `resource`, whose structure holds.
+    """Return the problems of the contained resources of `resource`, which has a valid structure.
 
     `local` are the ids that references starting with `#` in it (its contained resources included) name; the
     empty id names the containing resource.
@@ -41,9 +41,7 @@ def ids(resource: dict[str, Any]) -> frozenset[str]:
 
 
 def local_references(resource: dict[str, Any]) -> list[str]:
-    """Return the ids after `#` of the local references in a resource: values named `reference`, at any
-    depth.
-    """
+    """Return the ids after `#` of the local references in a resource, at any depth."""
     found = []
     pending: list[Any] = [resource]
     while pending:

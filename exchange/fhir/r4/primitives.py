@@ -4,7 +4,7 @@ Source: https://hl7.org/fhir/R4/datatypes.html#primitive. The regular expression
 except where the text asks for more than its expression or the expression is unfit to run on input:
 
 - date, dateTime, instant: "Dates SHALL be valid dates", so 30 February is refused;
-- string, markdown: at most 1 MiB characters (Unicode control characters are refused for the whole body);
+- string, markdown: at most 1 MiB characters (Unicode control characters are refused anywhere in a body);
 - uri, url, canonical: the expression allows the empty string, which no element's value may be;
 - base64Binary: the expression backtracks exponentially on runs of white space;
 - integer, positiveInt, unsignedInt: 32 bits signed, which the text says and the expression does not.
@@ -26,7 +26,7 @@ LONGEST = 1024 * 1024
 
 _INT32 = 2**31 - 1
 _INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-"""Longer whole numbers are for the exact pass, which counts their digits."""
+"""Longer integers are for the exact pass, which counts their digits."""
 
 _YEAR = "(?!0000)[0-9]{4}"
 _MONTH = "(?:0[1-9]|1[0-2])"
@@ -118,9 +118,7 @@ PRIMITIVE_TYPES: dict[str, Primitive] = {
 
 
 def annotation(type_name: str, value_set: str) -> Any:
-    """Return the msgspec type that checks a primitive type, its codes limited to those of a required value
-    set.
-    """
+    """Return the msgspec type that checks a primitive type, with the codes of a required value set."""
     if value_set:
         return Literal[tuple(sorted(codes(value_set)))]
     return PRIMITIVE_TYPES[type_name].annotation

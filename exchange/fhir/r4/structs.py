@@ -1,9 +1,9 @@
 """The fast pass: msgspec structs made from the table, and the invariants run as they are built.
 
-It is sound and not complete: what it accepts is valid, and what it refuses `diagnosis` decides. So rare forms
-may be left to the diagnosis: primitives with extensions in arrays, in choices and in types that have
-invariants, and required primitives that only have extensions. A struct class is made when its type is first
-met; making those of an Observation takes about 10 ms, of all types about 150 ms.
+It is sound and not complete: a body that it accepts is valid, and `diagnosis` decides on the others. So
+rare forms may be left to the diagnosis: primitives with extensions in arrays, in choices and in types that
+have invariants, and required primitives that only have extensions. A struct class is made when its type is
+first met; making those of an Observation costs about 10 ms, of all types about 150 ms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exchange.fhir.r4.definitions import PRIMITIVES
 from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, elements, extensible
 from exchange.fhir.r4.primitives import annotation
 from exchange.fhir.r4.rules import rules_of
-from exchange.fhir.r4.rules.invariant import Contained, Held
+from exchange.fhir.r4.rules.invariant import ContainedResource, NestedResource
 
 _LOCAL = b'"reference":"#'
 _lock = RLock()
@@ -35,15 +35,15 @@ def conforms(resource: dict[str, Any], encoded: bytes) -> None:
 
     `encoded` is the resource as compact JSON.
     """
-    holding = _Holding()
-    holding.check(resource)
+    nested = _NestedCheck()
+    nested.check(resource)
     # A quotation mark within a string is escaped, so this counts local references and nothing else. All of
     # them must be in resources that contain something; elsewhere they lead nowhere.
-    if encoded.count(_LOCAL) != holding.resolved:
+    if encoded.count(_LOCAL) != nested.resolved:
         raise ValueError("ref-1")
 
 
-class _Holding:
+class _NestedCheck:
     """One pass over a resource and those in it; counts the local references that lead somewhere."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class _Holding:
         name = resource.get("resourceType")
         if type(name) is not str or name not in RESOURCE_TYPES:
             raise ValueError("resourceType")
-        convert(resource, struct_of(name), dec_hook=self._held)
+        convert(resource, struct_of(name), dec_hook=self._nested)
         if "contained" in resource and not contained:
             local = local_references(resource)
             self.resolved += len(local)
@@ -61,10 +61,10 @@ class _Holding:
             if not named <= ids(resource) or next(broken(resource, named), None):
                 raise ValueError("contained")
 
-    def _held(self, kind: type[Held], value: Any) -> Held:
+    def _nested(self, kind: type[NestedResource], value: Any) -> NestedResource:
         if type(value) is not dict:
             raise ValueError("resource")
-        self.check(value, contained=kind is Contained)
+        self.check(value, contained=kind is ContainedResource)
         return kind(value)
 
 
@@ -126,7 +126,7 @@ def _typed(element: Element, type_name: str) -> Callable[[], Any]:
     def annotated() -> Any:
         one: Any
         if type_name == "Resource":
-            one = Contained if element.name == "contained" else Held
+            one = ContainedResource if element.name == "contained" else NestedResource
         elif type_name in PRIMITIVES:
             one = annotation(type_name, element.value_set if type_name == "code" else "")
         else:
@@ -180,10 +180,9 @@ def _chosen(element: Element) -> Callable[[Any], bool]:
 
 
 def _says_one_thing(extension: Any) -> bool:
-    """Check ext-1, and the choice of `value[x]`, by counting: beside its url and id, an extension has one
-    part.
+    """Check ext-1, and the choice of `value[x]`, by counting: an extension has one part besides url and id.
 
-    Extensions are frequent and have 50 kinds of value, too many to look at one by one.
+    Extensions are frequent and have 50 kinds of value, too many to check one by one.
     """
     parts = astuple(extension)
     return parts.count(UNSET) == len(parts) - (2 if extension.id is UNSET else 3)

@@ -8,13 +8,11 @@ from msgspec import UNSET
 
 from exchange.fhir.r4.definitions import PRIMITIVES
 from exchange.fhir.r4.elements import elements
-from exchange.fhir.r4.rules.invariant import EXTENDED, Contained, Held
+from exchange.fhir.r4.rules.invariant import EXTENDED, ContainedResource, NestedResource
 
 
 class ElementView:
-    """One JSON object whose structure holds. An absent part is UNSET; see
-    `exchange.fhir.r4.rules.invariant`.
-    """
+    """One JSON object with a valid structure; `exchange.fhir.r4.rules.invariant` explains UNSET."""
 
     __slots__ = ("_json", "_type")
 
@@ -49,5 +47,5 @@ def _seen(key: str, type_name: str, value: Any) -> Any:
     if value is None:
         return EXTENDED
     if type_name == "Resource":
-        return Contained(value) if key == "contained" else Held(value)
+        return ContainedResource(value) if key == "contained" else NestedResource(value)
     return value if type_name in PRIMITIVES else ElementView(type_name, value)

@@ -35,7 +35,7 @@ class Text(NamedTuple):
     """A body read by the fast parser: the object, its compact encoding, and whether it is above suspicion.
 
     `plain` is False when the body needs the exact reading: a repeated name, a control character, an object
-    with nothing but an id, or something that looks like one of these.
+    with nothing but an id, or something that resembles one of these.
     """
 
     resource: dict[str, Any]
@@ -67,9 +67,7 @@ _decode_bounded = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def read(body: bytes) -> Text | None:
-    """Return the fast reading, None when a number is out of bounds; raises BadRequestError for what is no
-    JSON.
-    """
+    """Parse fast; None if a number is out of bounds. Raises BadRequestError if the body is no JSON."""
     try:
         compact = msgspec.json.format(body, indent=-1)
         resource = _decode(body)
@@ -107,7 +105,7 @@ def _names(compact: bytes) -> int:
 
 
 def read_exactly(body: bytes) -> dict[str, Any]:
-    """Return the slow reading, which keeps what parsers lose, of a body that `read` has let through."""
+    """Parse slowly a body that `read` has accepted, and preserve all that parsers lose."""
     try:
         resource = json.loads(
             body.decode(),

@@ -3,7 +3,7 @@
 `terms` returns the terms by which a record can be found. `parse` returns, for a request, the terms to look
 up and their combination. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
 `ordered` sorts opened records by `_sort`. `capability` lists the parameters that `parse` accepts.
-`docs/leakage.md` tells how much a reader of the database learns from the tokens.
+`docs/leakage.md` describes how much a reader of the database learns from the tokens.
 """
 
 from __future__ import annotations

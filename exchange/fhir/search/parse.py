@@ -79,7 +79,7 @@ def parse(
 
 
 def _shown(name: str) -> str:
-    """Return a parameter's name for a message; a text that does not look like a name might be a value."""
+    """Return a parameter's name for a message; a text without the form of a name might be a value."""
     return name if _NAMEABLE.fullmatch(name) else "a parameter"
 
 

@@ -1,7 +1,7 @@
 """Decisions on accesses and the log of one pair.
 
-`authorize` is the way to a `Permit`, and the only one: this module takes the issuer of permits when it
-is imported, and issues one only for the subjects that a committed transaction permitted.
+`authorize` is the only way to a `Permit`: this module gets the issuer of permits when it is imported,
+and issues one only for the subjects that a committed transaction permitted.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ class AccessCalls(ContractCalls):
         Returns when the transaction is committed; denials are entries, not errors.
 
         Raises:
-            TooCostlyError: more requests than one transaction takes.
+            TooCostlyError: more requests than one transaction may hold.
             ValueError: no request, two about one subject (name all classes in one), or two recipients.
         """
         if not asked or len({one.subject for one in asked}) != len(asked):
-            raise ValueError("authorize takes one request for each subject, and at least one")
+            raise ValueError("authorize needs one request for each subject, and at least one")
         recipient = asked[0].request.recipient
         if any(one.request.recipient != recipient for one in asked):
-            raise ValueError("authorize takes the requests of one recipient at a time")
+            raise ValueError("authorize decides on the requests of one recipient at a time")
         part = await self._group.authorize([encode(one.request) for one in asked])
         obligations: dict[bytes, tuple[Provision, ...]] = {}
         until: int | None = None

@@ -13,7 +13,7 @@ from exchange.ledger.port import Checkpoint, LedgerEvent, Transactions
 class LedgerClient(AccessCalls, ConsentCalls, PolicyCalls):
     """Typed calls on a channel of the ledger.
 
-    `timeout` is the most seconds that a transaction may take, and that a call may queue for one, before
+    `timeout` is the most seconds that a transaction may last, and that a call may queue for one, before
     the call ends in `UnavailableError`. `in_flight` is the most transactions of `authorize` at once.
 
     Every method raises the errors of `exchange.ledger.port.Transactions`.
@@ -32,6 +32,6 @@ class LedgerClient(AccessCalls, ConsentCalls, PolicyCalls):
         return self._transactions.events(after)
 
     async def close(self) -> None:
-        """Finish the submitted transactions and let go of the ledger."""
+        """Finish the submitted transactions and close the ledger."""
         await self._group.close()
         await self._transactions.close()

@@ -38,7 +38,7 @@ class PolicyCalls(ContractCalls):
         return await self._set_policy("policy:approve", ApprovePolicy(digest))
 
     async def withdraw_policy(self, digest: str) -> PolicyChange:
-        """Take this organisation's approval of a proposal back, while it waits."""
+        """Withdraw this organisation's approval of a proposal that waits."""
         return await self._set_policy("policy:withdraw", WithdrawPolicy(digest))
 
     async def read_policy(self) -> CurrentPolicy:

@@ -29,7 +29,7 @@ VALID = 0
 """The validation code of a transaction that took effect, as Fabric numbers it."""
 
 NEVER = -1
-"""In place of a version, where a transaction read a key that held nothing."""
+"""In place of a version, where a transaction read a key without a value."""
 
 GENESIS = bytes(32)
 """The hash that the first block names as the one before it."""
@@ -42,7 +42,7 @@ _SIGNED = b"consentry embedded block v1\0"
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
-    """One call of a contract: everything that its answer depends on, but for the state.
+    """One call of a contract: all that its answer depends on, except the state.
 
     `transient` says that transient data was given, which no block holds.
     """

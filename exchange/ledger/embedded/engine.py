@@ -1,6 +1,6 @@
 """The engine that runs the real contracts on stored state, one transaction at a time, by Fabric's rules.
 
-A transaction reads the state committed before it and never its own writes; its writes are kept until
+A transaction reads the state committed before it and never its own writes; its writes are collected until
 the contract returns. Contracts are coroutines because a Fabric peer answers over a stream; here every
 answer is at hand, so a coroutine is driven to its end by one `send`.
 """
@@ -28,7 +28,7 @@ _CACHE_SIZE = 4096  # values of recently read keys: pairs and the policy
 
 
 class View:
-    """State as it was before place `before`, with the recently read values at hand."""
+    """State as it was before place `before`, with a cache of recently read values."""
 
     def __init__(self, storage: Storage, before: int = LATEST) -> None:
         self._storage = storage
@@ -131,11 +131,11 @@ class Execution:
 
     @property
     def reads(self) -> dict[bytes, int]:
-        """The place of the last write of each key that was read; `NEVER` for a key that held nothing."""
+        """The place of the last write of each key that was read; `NEVER` for a key without a value."""
         return self._reads
 
     def effect(self, result: bytes) -> Effect:
-        """Return the effect of this transaction, as its block tells it."""
+        """Return the effect of this transaction, as its block records it."""
         return Effect(
             result=sha256(result).digest(),
             reads=tuple(self._reads.items()),

@@ -58,7 +58,7 @@ class WriterLock:
     """An exclusive lock beside the ledger's file; the operating system frees it when the process dies."""
 
     def __init__(self, ledger: Path) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
             InUseError: another process (or another object in this one) holds it.

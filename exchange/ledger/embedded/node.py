@@ -110,7 +110,7 @@ class EmbeddedLedger:
         return await future
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
-        """Run `function` on the committed state and keep nothing (see the port)."""
+        """Run `function` on the committed state and write nothing (see the port)."""
         return await self._read(self._evaluate, (function, args))
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:

@@ -7,7 +7,7 @@
   state, all of them are its history.
 
 WAL with synchronous FULL: a commit is on disk when it returns, and a process killed at any point leaves
-the state of some whole block. A connection belongs to one thread at a time.
+the state after some complete block. A connection belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Storage:
     # -- writing -------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start a block: all that follows is kept together or not at all."""
+        """Start a block: all that follows is committed together or not at all."""
         self.execute("BEGIN IMMEDIATE")
 
     def add_transaction(self, place: int, body: bytes, writes: Iterable[tuple[bytes, bytes]]) -> None:

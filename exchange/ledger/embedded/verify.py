@@ -1,4 +1,4 @@
-"""The verification of a whole ledger: every byte is compared with its blocks and signatures.
+"""The verification of a ledger: every byte is compared with its blocks and signatures.
 
 1. Each block follows the one before it, is signed with the node's key, and its transactions give its
    data hash.
@@ -9,7 +9,7 @@
    give the same result, reads, writes and event: the rules themselves gave every permit. (Rules of a
    newer release may decide otherwise today; replay with the release that wrote the ledger.)
 
-A file can't show by itself that its newest blocks were cut away. Blocks that were pinned before, by number
+A file alone can't show that its newest blocks were cut away. Blocks that were pinned before, by number
 and hash, are compared with it.
 """
 
@@ -86,7 +86,7 @@ def verify(
     """Check the ledger at `path`, which a node may have open, against `public_key`. Blocks; CPU bound.
 
     The newest block's signature vouches for all blocks before it through their hashes. Without
-    `every_signature` no other signature is checked, which takes most of the time where blocks are small; an
+    `every_signature` no other signature is checked, which costs most of the time where blocks are small; an
     altered older signature is not found then.
 
     Raises:

@@ -1,8 +1,8 @@
-"""The one thread that writes: it takes all waiting submissions, and makes one block of them.
+"""The one thread that writes: it makes one block of all waiting submissions.
 
 Each transaction runs on the state that the ones before it left, so none is ever voided. One SQLite
-transaction, one fsync and one call into the event loop serve the whole block; a transaction that comes
-alone goes at once.
+transaction, one fsync and one call into the event loop serve the block; a transaction that comes alone
+is written at once.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Writer:
         self._thread = Thread(target=self._work, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
-        """Begin to take submissions."""
+        """Begin to accept submissions."""
         self._thread.start()
 
     def put(self, submission: Submission) -> None:
@@ -105,7 +105,7 @@ class Writer:
                 self._deliver(self._settle(group))
 
     def _next_group(self) -> tuple[list[Submission], bool]:
-        """Wait for one submission and take all that wait with it; False once `stop` was reached."""
+        """Collect one submission, and all that wait with it; False once `stop` was reached."""
         group: list[Submission] = []
         waiting = self._queue.get()
         while True:

@@ -1,4 +1,4 @@
-"""The only way to a document: ask the ledger, keep the trace, then open.
+"""The only way to a document: ask the ledger, store the log detail, then open.
 
 1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
@@ -36,13 +36,13 @@ from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records.documents import StoredVersion
 
-_REMEMBERED = 10_000
+_CACHE_SIZE = 10_000
 
 MOST_SUBJECTS = 500
 """Subjects that one question may name; the ledger decides them in one transaction."""
@@ -67,7 +67,7 @@ class Question:
 class ScoreQuestion(Question):
     """A question for a score: its `model` by digest and, the second time, its `results` by subject.
 
-    `chaincode.access.scores` says why it is asked twice.
+    `chaincode.access.scores` gives the reason for two questions.
     """
 
     model: str
@@ -117,7 +117,7 @@ class Enforcement:
         *,
         base: str,
         references: References,
-        keys: Keys,
+        keys: SubjectKeyStore,
         pairs: Pairs,
         ledger: LedgerClient,
         entries: Database,
@@ -130,7 +130,7 @@ class Enforcement:
         self._entries = entries
         self._details = Coalescer(self._keep)
         self._stranger = references.unknown_subject()
-        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_REMEMBERED)
+        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_CACHE_SIZE)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.
@@ -145,7 +145,7 @@ class Enforcement:
         return answer
 
     async def ask_score(self, question: ScoreQuestion, subjects: Sequence[bytes]) -> ScoreAnswer:
-        """Ask as `ask` does, and tell where the log's entries are."""
+        """Ask as `ask` does, and return the log's entries too."""
         answer, entries = await self._ask(question, tuple(dict.fromkeys(subjects)))
         return ScoreAnswer(answer.tx_id, answer.decisions, answer.permit, answer.keys, entries=entries)
 
@@ -190,8 +190,8 @@ class Enforcement:
         """Return the keys of those of `tokens` that are subjects, and those with a pair that is open.
 
         Until another organisation has been permitted something of them, their keys are read and unwrapped
-        each time, whether or not another request has brought them to hand; and an unknown patient is looked
-        up like a known one. So neither a first request nor the next ones tell the one from the other.
+        each time, whether or not another request has cached them; and an unknown patient is looked up like
+        a known one. So the two are indistinguishable by the time of a first request and of later ones.
         """
         principal = question.principal
         recipient = principal.organization
@@ -248,7 +248,7 @@ class Enforcement:
         return SubjectRequest(keys.token, _request(question, keys.token, names))
 
     def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
-        # Nothing in it comes twice: neither two attempts nor an attempt and a pair can be joined by it.
+        # No value in it occurs twice, so it links neither two attempts nor an attempt and a pair.
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
         names = _names(question.principal, name, secret.one_time_salt(name), self._base)

@@ -12,8 +12,8 @@ from exchange.store.engine.database import Database
 from exchange.store.records import subjects as store
 
 
-class Keys:
-    """The keys of subjects by their tokens: opened from cache or store, or created."""
+class SubjectKeyStore:
+    """Finds the keys of subjects by their tokens: opened from cache or store, or created."""
 
     def __init__(self, ring: KeyRing, records: Database) -> None:
         self._ring = ring
@@ -28,7 +28,7 @@ class Keys:
         return found
 
     async def read_anew(self, tokens: Sequence[bytes], instead: bytes) -> dict[bytes, SubjectKeys]:
-        """Return the keys of `tokens`, read and unwrapped whether or not they are at hand.
+        """Return the keys of `tokens`, read and unwrapped whether or not they are cached.
 
         A token of no subject takes as long as one of a subject: for each such token the keys of `instead`
         are unwrapped once more. They are not in the answer.

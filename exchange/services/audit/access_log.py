@@ -1,4 +1,4 @@
-"""The access log for its readers: officers read all of it, a patient the entries about her.
+"""The access log for its readers: officers read all entries, patients those about themselves.
 
 Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
 like any other access, and is itself the newest entry of what it shows.
@@ -24,7 +24,7 @@ from exchange.fhir.audit_event import EntryDetail, actions_of, audit_event, pars
 from exchange.fhir.bundle import FoundResource
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.records.read import HIDDEN
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
@@ -69,7 +69,7 @@ class Audit:
         base: str,
         names: Mapping[str, str],
         references: References,
-        keys: Keys,
+        keys: SubjectKeyStore,
         enforcement: Enforcement,
         entries: Database,
         projection: Projection,
@@ -182,7 +182,7 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, self._names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
-        who = EntryDetail(
+        shown = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,
@@ -191,7 +191,7 @@ class Audit:
             target=detail.target,
             patient=detail.patient,
         )
-        return audit_event(record, who, self._names)
+        return audit_event(record, shown, self._names)
 
 
 def _parse(

@@ -1,14 +1,14 @@
 """Access tokens for client assertions, and principals for access tokens.
 
 Rules:
-- an assertion is worth one token, once: its `jti` is used up in the transaction that keeps the token;
-- whether a client exists shows neither in the answer nor in the work done: an unknown client's
-  assertion is checked against a key of ours whose private half is gone, and refused in the same words;
-- a token is random, short-lived and kept as a digest; what it stands for was fixed when it was issued,
-  and is kept sealed under the token and a key of this gateway together;
+- an assertion gives one token: its `jti` is used up in the transaction that stores the token;
+- unknown clients are indistinguishable by response and by work: their assertions are checked against a
+  decoy key without a private half, and refused in the same words;
+- a token is random, short-lived and stored as a digest; its principal is fixed when it is issued, and
+  stored sealed under the token and a key of this gateway together;
 - a client's row that is not as it was registered here gets no token and ends in an error;
-- an assertion that says nothing of organisation and purpose is taken for the client's own organisation,
-  for the purpose that it was registered with, and for no user; one that says a part of it is refused;
+- an assertion without organisation and purpose stands for the client's own organisation, the purpose that
+  it was registered with, and no user; one with a part of these is refused;
 - a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
   within `RECHECK` seconds by every other process over the same database.
 
@@ -63,7 +63,7 @@ _UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not h
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Principal).decode
 _CLOCKS_APART = 300
-"""Seconds that a used assertion is remembered beyond its life: a process whose clock is ahead must not
+"""Seconds that a used assertion is stored beyond its life: a process whose clock is ahead must not
 forget what another one, behind, would still accept."""
 
 
@@ -77,7 +77,7 @@ class Tokens:
     """Issues, resolves and revokes access tokens; registers and disables the clients that ask for them.
 
     `members` are the consortium's, by MSP id; `base_url` is this gateway's public address without a
-    slash at the end. `cached` bounds the tokens held in memory; `at_once` and `waiting` bound the
+    slash at the end. `cached` bounds the tokens in memory; `at_once` and `waiting` bound the
     signature checks that run and that queue.
     """
 
@@ -135,8 +135,8 @@ class Tokens:
     async def recognise(self, text: str, *, url: str, user: str) -> Principal:
         """Return the principal that calls the CDS service at `url` with the JWT `text`, to treat, for `user`.
 
-        The JWT is worth one request. It reaches what the client was registered for; `user` is what the
-        request says, on the word of the client that signed it.
+        The JWT is good for one request. The client's registration bounds its rights; `user` is as the client
+        states it.
 
         Raises:
             UnauthenticatedError: it does not hold, or was used before.
@@ -185,21 +185,21 @@ class Tokens:
         token, digest = _draw()
         sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
         await self._records.write(
-            lambda c: store.keep_token(
+            lambda c: store.store_token(
                 c, digest, client_id=principal.client_id, principal=sealed, expires=_ms(expires)
             )
         )
         return token
 
     async def revoke(self, token: str) -> None:
-        """Void `token`; that it is not known is no error."""
+        """Void `token`; an unknown token is no error."""
         digest = _digest(token)
         await self._records.write(lambda c: store.revoke_token(c, digest))
         self._revocations += 1
         self._known.pop(digest, None)
 
     async def register(self, client: Client) -> None:
-        """Let `client` (see `core.clients.new_client`) ask for tokens.
+        """Let `client` (see `exchange.auth.clients.new_client`) ask for tokens.
 
         Raises:
             BadRequestError: its organisation is no member.
@@ -254,10 +254,10 @@ class Tokens:
             key = client.key(claimed.kid, claimed.algorithm) if client and client.disabled is None else None
             async with self._checks:
                 against = key or self._decoys[claimed.algorithm]
-                held = await asyncio.to_thread(assertions.verifies, claimed, against)
+                valid = await asyncio.to_thread(assertions.verifies, claimed, against)
         finally:
             self._checking -= 1
-        if client is None or key is None or not held:
+        if client is None or key is None or not valid:
             raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
         return client
 
@@ -299,7 +299,7 @@ class Tokens:
         expires: float,
     ) -> None:
         self._use(connection, claimed)
-        store.keep_token(
+        store.store_token(
             connection, digest, client_id=claimed.client_id, principal=sealed, expires=_ms(expires)
         )
 
@@ -336,7 +336,9 @@ def _draw() -> tuple[str, bytes]:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()  # a stranger may send anything
+    return hashlib.sha256(
+        token.encode(errors="surrogatepass")
+    ).digest()  # an unauthenticated sender may send anything
 
 
 def _ms(seconds: float) -> int:

@@ -41,7 +41,7 @@ class FollowedPolicy:
         if self._clock() - self._read_at < POLICY_SECONDS:
             return False
         async with self._lock:
-            if self._clock() - self._read_at < POLICY_SECONDS:  # the last holder of the lock has read it
+            if self._clock() - self._read_at < POLICY_SECONDS:  # the task before this one has read it
                 return False
             return await self._read()
 

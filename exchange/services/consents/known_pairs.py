@@ -1,4 +1,4 @@
-"""The pairs of which this process knows whether they are open."""
+"""The cache of pairs that this process knows to be open or closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CACHE_SIZE: Final = 50_000
 
 
 class KnownPairs:
-    """Remembers pairs that are open, and pairs that should not be.
+    """Caches pairs that are open, and pairs that should not be.
 
     A pair that is open stays so. One that is closed may open when a consent of its subject changes, or the
     policy does: `changes` counts how often closed pairs were forgotten.
@@ -28,11 +28,11 @@ class KnownPairs:
         return False if recipient in self._closed.get(token, ()) else None
 
     def set_open(self, token: bytes, recipient: str) -> None:
-        """Remember that the ledger has confirmed the pair."""
+        """Record that the ledger has confirmed the pair."""
         self._open[token, recipient] = None
 
     def set_closed(self, token: bytes, recipient: str) -> None:
-        """Remember that the pair has no use now."""
+        """Record that the pair has no use now."""
         self._closed.setdefault(token, set()).add(recipient)
 
     def forget_closed(self, token: bytes | None = None) -> None:

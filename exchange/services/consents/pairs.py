@@ -1,4 +1,4 @@
-"""Keeps the ledger's pairs in step with the consents that are stored here.
+"""Updates the ledger's pairs to the consents that are stored here.
 
 A pair stands for one subject towards one recipient. The custodian's own pair is open from the start;
 another opens at that organisation's first request that its terms might permit: a pair that is not open
@@ -12,8 +12,8 @@ transaction joins two of them, and is acknowledged when all are committed.
 4. Where a subject's terms permit a recipient nothing, no pair is opened: it would only tell the recipient
    that the patient is here.
 
-`exchange.services.consents.publish` says how a change reaches the pairs, whatever becomes of each
-transaction.
+`exchange.services.consents.publish` describes how a change is published to the pairs, also where a
+transaction fails or its outcome is unknown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from exchange.consent.expected_terms import check_bounds
 from exchange.crypto.keys import SubjectKeys
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import DesiredConsents, context_of, open_consent
 from exchange.services.consents.followed_policy import FollowedPolicy
 from exchange.services.consents.known_pairs import KnownPairs
@@ -66,7 +66,7 @@ class Pairs:
         members: Mapping[str, str],
         directory: bytes,
         records: Database,
-        keys: Keys,
+        keys: SubjectKeyStore,
         ledger: LedgerClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -156,7 +156,7 @@ class Pairs:
             if len(rest) > 1:
                 await self._open_together(rest)
         elif not self._policy.permits:
-            # Most patients have no consent: one look-up settles that for all of them.
+            # Most patients have no consent: one query finds that for all of them.
             tokens = [*(keys.token for keys in rest if keys.token != self._directory), *strangers]
             concerned = await self._records.read(lambda c: store.with_consents(c, recipient, tokens))
             if changes == self._known.changes:  # otherwise the answer may be outdated
@@ -200,7 +200,7 @@ class Pairs:
                     await self._open(found, self._msp_id)
 
     def policy_changed(self) -> None:
-        """Read the policy before the next request; without being told, that is done now and then."""
+        """Read the policy before the next request; without this call it is read now and then."""
         self._policy.changed()
 
     # -- a change of consent ---------------------------------------------------

@@ -2,16 +2,17 @@
 
 1. A request to the ledger may commit long after its caller gave up, or never. So each request is recorded
    durably before it is sent: which consents went to which pair.
-2. A consent that has ended is published as ended to every pair that it was ever requested for, whatever seems
-   to have become of that. From then on the contract refuses every older version, however late it comes.
+2. A consent that has ended is published as ended to every pair that it was ever requested for, with any
+   outcome. From then on the contract refuses every older version, however late it comes.
    A pair that it was not requested for is left alone, or the change would join the pairs of one patient.
 3. A pair with an opening that was begun and not confirmed is opened again with all that it should hold, ended
    consents included, and where it turns out to be open they are published to it. A late opening then finds it
    open and does nothing.
-4. None of this is decided by looking at the ledger, which can't show requests that are still on their way,
-   but for one: a pair that the ledger does not have, towards an organisation that the policy there no longer
-   names. An opening that is still on its way read the policy of before, so it is void; and once that
-   organisation is a member again, its next request opens the pair with all that it should hold by then.
+4. None of this is decided by reading the ledger, which can't show requests that are still on their way, with
+   one exception: a pair that the ledger does not have, towards an organisation that the policy there no
+   longer names. An opening that is still on its way read the policy of before, so it is void; and once
+   that organisation is a member again, its next request opens the pair with all that it should hold by
+   then.
 
 Callers see to it that one task at a time publishes for one subject.
 """

@@ -1,4 +1,4 @@
-"""Queues, lists and cancels jobs; what they are given is checked here, before it is stored."""
+"""Queues, lists and cancels jobs; their parameters are checked here, before they are stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exchange.store.records import jobs as store
 from exchange.store.records.jobs import JobRow
 
 PARAMETER_BYTES: Final = 64 * 1024
-"""The most that a job's parameters may come to as JSON."""
+"""Bytes of the largest parameters of a job, as JSON."""
 UNFINISHED_JOBS: Final = 100
 """Jobs of one client that may be queued or run at a time."""
 
@@ -59,7 +59,7 @@ class JobList:
 
 
 class JobQueue:
-    """Takes jobs for one node, into its records database."""
+    """Queues jobs of one node in its records database."""
 
     def __init__(self, records: Database, kinds: JobKinds, seal: JobSeal) -> None:
         self._records = records
@@ -154,5 +154,5 @@ def _checked(kind: JobKind[Any, Any], parameters: Any) -> bytes:
         # Without the reason, which may quote a value.
         raise BadRequestError(f"these are no parameters of a job of kind {kind.name}") from None
     if len(checked) > PARAMETER_BYTES:
-        raise TooCostlyError(f"a job's parameters take at most {PARAMETER_BYTES} bytes")
+        raise TooCostlyError(f"a job's parameters may have at most {PARAMETER_BYTES} bytes")
     return checked

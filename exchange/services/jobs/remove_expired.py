@@ -17,12 +17,12 @@ from exchange.store.records import clients, jobs
 
 ROWS: Final = 500
 EVERY_SECONDS: Final = 60.0
-KEPT_MS: Final = 7 * 24 * 3600 * 1000
-"""For how long a job that ended can still be listed."""
+RETENTION_MS: Final = 7 * 24 * 3600 * 1000
+"""Milliseconds for which a job that ended can still be listed."""
 
 
 class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The job takes none."""
+    """No parameters."""
 
 
 class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,11 +38,11 @@ def remove_expired(records: Database) -> JobKind[NoParameters, Rounds]:
         now = milliseconds()
 
         def is_expired(connection: Connection) -> bool:
-            return clients.has_expired(connection, now) or jobs.has_ended(connection, now - KEPT_MS)
+            return clients.has_expired(connection, now) or jobs.has_ended(connection, now - RETENTION_MS)
 
         def remove(connection: Connection) -> None:
             clients.sweep(connection, now, limit=ROWS)
-            jobs.remove_ended(connection, now - KEPT_MS, limit=ROWS)
+            jobs.remove_ended(connection, now - RETENTION_MS, limit=ROWS)
 
         if not await records.read(is_expired):
             return Finished()

@@ -1,12 +1,12 @@
-"""Runs jobs step by step, beside whichever other runners share the database.
+"""Runs jobs step by step, beside other runners on the same database.
 
-1. A job is taken for `LEASE_SECONDS`, and the lease is renewed while a step takes longer. A runner that
+1. A job is leased for `LEASE_SECONDS`, and the lease is renewed while a step takes longer. A runner that
    finds its lease lost gives its step up; the store refuses its commit in any case.
-2. A failure that may pass (store, ledger or memory not to be had) puts the job back for a while that doubles
-   each time. Any other ends the job: its error is kept, by its code and message alone, which hold no PHI.
+2. A failure that may pass (store, ledger or memory unavailable) puts the job back for a while that doubles
+   each time. Any other ends the job: its error is stored, as code and message alone, which hold no PHI.
 3. After a commit whose answer was lost the job is read again, so that no step is done twice.
 4. A runner that is told to end gives its jobs back, and another goes on with them at once. One that is
-   killed keeps them until their leases end.
+   killed blocks them until their leases end.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from exchange.services.jobs.kinds import Finished, JobKind, JobKinds, NextStep, 
 from exchange.services.jobs.queue import JobOrder, milliseconds
 from exchange.store.engine.database import Database
 from exchange.store.records import jobs as store
-from exchange.store.records.jobs import Holding, JobRow, JobState, LeaseLostError
+from exchange.store.records.jobs import JobLease, JobRow, JobState, LeaseLostError
 
 LEASE_SECONDS: Final = 30.0
-"""For how long a job is taken; after a runner was killed, its jobs wait no longer than this."""
+"""Seconds of a lease; after a runner was killed, its jobs wait no longer than this."""
 POLL_SECONDS: Final = 2.0
-"""The pause after which an idle runner looks for jobs again."""
+"""Seconds after which an idle runner asks for jobs again."""
 RETRY_SECONDS: Final = 2.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 
@@ -44,8 +44,8 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A job in the hands of this runner, opened."""
+class _LeasedJob:
+    """A job that this runner leases, opened."""
 
     row: JobRow
     kind: JobKind[Any, Any]
@@ -53,8 +53,8 @@ class _Held:
     cursor: Any
 
     @property
-    def holding(self) -> Holding:
-        return Holding(self.row.id, self.row.fence)
+    def lease(self) -> JobLease:
+        return JobLease(self.row.id, self.row.fence)
 
 
 class JobRunner:
@@ -104,33 +104,33 @@ class JobRunner:
                 await asyncio.sleep(self._poll)
 
     async def run_next(self) -> bool:
-        """Take the job that has been due longest and run it until it ends or waits; return if there was one.
+        """Lease the job that has been due longest and run it until it ends or waits; return if there was one.
 
         Raises:
             UnavailableError: the store can't be reached.
         """
-        row = await self._take()
+        row = await self._acquire()
         if row is None:
             return False
-        held = await self._opened(row)
+        leased = await self._opened(row)
         try:
-            while held is not None:
-                held = await self._run_step(held)
+            while leased is not None:
+                leased = await self._run_step(leased)
         except LeaseLostError:
             _log.info("job.lost", job=row.id, kind=row.kind)
         return True
 
-    async def _take(self) -> JobRow | None:
+    async def _acquire(self) -> JobRow | None:
         now = milliseconds()
         if not await self._records.read(lambda c: store.is_due(c, self._kinds, now)):
-            return None  # looking costs no write
+            return None  # this check costs no write
         until = self._until()
         return await self._records.write(
-            lambda c: store.take(c, self._kinds, self._owner, now=now, until=until)
+            lambda c: store.acquire(c, self._kinds, self._owner, now=now, until=until)
         )
 
-    async def _opened(self, row: JobRow) -> _Held | None:
-        """Open a job that was taken; one that does not open has failed."""
+    async def _opened(self, row: JobRow) -> _LeasedJob | None:
+        """Open a leased job; one that does not open has failed."""
         kind = self._kinds[row.kind]
         try:
             order = msgspec.json.decode(
@@ -147,42 +147,42 @@ class JobRunner:
             await self._fail(row, "its parameters are of another release; start it again")
             return None
         context = StepContext(row.id, order.principal, parameters, self._enforcement)
-        return _Held(row, kind, context, cursor)
+        return _LeasedJob(row, kind, context, cursor)
 
-    async def _run_step(self, held: _Held) -> _Held | None:
+    async def _run_step(self, leased: _LeasedJob) -> _LeasedJob | None:
         """Do one step and commit it; return the job for the next one, None where there is none for now."""
         try:
-            result = await self._step(held)
-            following = await self._commit(held, result)
+            result = await self._step(leased)
+            following = await self._commit(leased, result)
         except asyncio.CancelledError:
-            await self._give_back(held)
+            await self._give_back(leased)
             raise
         except LeaseLostError:
             raise
         except (UnavailableError, ThrottledError) as why:
-            await self._retry_later(held, why)
+            await self._retry_later(leased, why)
             return None
         except ExchangeError as why:
-            await self._fail(held.row, f"{why.code}: {why}")
+            await self._fail(leased.row, f"{why.code}: {why}")
             return None
         except Exception as why:  # noqa: BLE001 - one job's defect must not end the others
-            await self._fail(held.row, type(why).__name__)
+            await self._fail(leased.row, type(why).__name__)
             return None
-        STEPS.labels(held.row.kind).inc()
+        STEPS.labels(leased.row.kind).inc()
         return following
 
-    async def _step(self, held: _Held) -> NextStep[Any] | Finished:
-        """Return what the step does, with the lease renewed while it takes its time.
+    async def _step(self, leased: _LeasedJob) -> NextStep[Any] | Finished:
+        """Do one step and return its result; renew the lease meanwhile.
 
         Raises:
             LeaseLostError: the job was cancelled, or is another runner's.
         """
-        task = asyncio.create_task(self._within_quota(held), name=f"job-{held.row.kind}")
+        task = asyncio.create_task(self._within_quota(leased), name=f"job-{leased.row.kind}")
         try:
             ends = time.monotonic() + self._lease
             while not (await asyncio.wait({task}, timeout=self._lease / 3))[0]:
                 try:
-                    await self._renew(held)
+                    await self._renew(leased)
                     ends = time.monotonic() + self._lease
                 except UnavailableError:
                     if time.monotonic() > ends:
@@ -193,17 +193,17 @@ class JobRunner:
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
-    async def _renew(self, held: _Held) -> None:
+    async def _renew(self, leased: _LeasedJob) -> None:
         until = self._until()
-        await self._records.write(lambda c: store.renew(c, held.holding, until))
+        await self._records.write(lambda c: store.renew(c, leased.lease, until))
 
-    async def _within_quota(self, held: _Held) -> NextStep[Any] | Finished:
+    async def _within_quota(self, leased: _LeasedJob) -> NextStep[Any] | Finished:
         with Reservation(self._quota):
-            result: NextStep[Any] | Finished = await held.kind.step(held.context, held.cursor)
+            result: NextStep[Any] | Finished = await leased.kind.step(leased.context, leased.cursor)
             return result
 
-    async def _commit(self, held: _Held, result: NextStep[Any] | Finished) -> _Held | None:
-        row, kind, now = held.row, held.kind, milliseconds()
+    async def _commit(self, leased: _LeasedJob, result: NextStep[Any] | Finished) -> _LeasedJob | None:
+        row, kind, now = leased.row, leased.kind, milliseconds()
         step = row.step + 1
         following = kind.first if isinstance(result, Finished) else result.cursor
         cursor = self._seal.seal(row.id, kind.name, step, msgspec.json.encode(following))
@@ -212,7 +212,7 @@ class JobRunner:
             if isinstance(result, NextStep):
                 store.advance(
                     connection,
-                    held.holding,
+                    leased.lease,
                     step=step,
                     cursor=cursor,
                     done=result.done,
@@ -221,43 +221,43 @@ class JobRunner:
                     now=now,
                 )
             elif kind.every is None:
-                store.end(connection, held.holding, JobState.DONE, now=now)
+                store.end(connection, leased.lease, JobState.DONE, now=now)
             else:
                 begin = {"step": step, "cursor": cursor, "attempts": 0, "error": ""}
                 due = now + round(kind.every * 1000)
-                store.release(connection, held.holding, begin, due=due, now=now)
+                store.release(connection, leased.lease, begin, due=due, now=now)
             if result.effect is not None:
                 result.effect(connection)
 
         await self._records.write(work)
         if isinstance(result, NextStep):
             changed = msgspec.structs.replace(row, step=step, cursor=cursor, attempts=0)
-            return _Held(changed, kind, held.context, following)
+            return _LeasedJob(changed, kind, leased.context, following)
         ENDED.labels(row.kind, JobState.DONE.value).inc()
         return None
 
-    async def _retry_later(self, held: _Held, why: ExchangeError) -> None:
-        row, now = held.row, milliseconds()
+    async def _retry_later(self, leased: _LeasedJob, why: ExchangeError) -> None:
+        row, now = leased.row, milliseconds()
         pause = min(RETRY_SECONDS * 2 ** min(row.attempts, 16), LONGEST_RETRY_SECONDS)
         changed = {"attempts": row.attempts + 1, "error": _short(f"{why.code}: {why}")}
         _log.warning("job.retries", job=row.id, kind=row.kind, code=why.code, seconds=pause)
         with suppress(UnavailableError):  # then the lease ends by itself
             await self._records.write(
-                lambda c: store.release(c, held.holding, changed, due=now + round(pause * 1000), now=now)
+                lambda c: store.release(c, leased.lease, changed, due=now + round(pause * 1000), now=now)
             )
 
-    async def _give_back(self, held: _Held) -> None:
+    async def _give_back(self, leased: _LeasedJob) -> None:
         now = milliseconds()
         with suppress(UnavailableError, LeaseLostError):
-            await self._records.write(lambda c: store.release(c, held.holding, {}, due=now, now=now))
+            await self._records.write(lambda c: store.release(c, leased.lease, {}, due=now, now=now))
 
     async def _fail(self, row: JobRow, error: str) -> None:
-        held, now = Holding(row.id, row.fence), milliseconds()
+        lease, now = JobLease(row.id, row.fence), milliseconds()
         _log.error("job.failed", job=row.id, kind=row.kind, reason=error)
         ENDED.labels(row.kind, JobState.FAILED.value).inc()
         with suppress(UnavailableError, LeaseLostError):
             await self._records.write(
-                lambda c: store.end(c, held, JobState.FAILED, error=_short(error), now=now)
+                lambda c: store.end(c, lease, JobState.FAILED, error=_short(error), now=now)
             )
 
     def _until(self) -> int:

@@ -81,4 +81,4 @@ def check_rights(changes: Iterable[RecordChange]) -> None:
 
 
 def _covers(right: WriteRight, resource_type: str, patients: Sequence[str] | None) -> bool:
-    return right.reaches(resource_type) if patients is None else right.covers(resource_type, patients)
+    return right.covers_type(resource_type) if patients is None else right.covers(resource_type, patients)

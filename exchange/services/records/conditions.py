@@ -4,7 +4,7 @@
 2. An `If-None-Exist`, or a conditional reference, is a search under the caller's own permission: it matches
    what the caller may see, and is asked for on the ledger like any other search.
 3. Two creates whose conditions match nothing must not both store: the lock of a type lets one go on at a
-   time. It is taken after the right to write, so that a client without one keeps no other waiting.
+   time. The right to write is checked before, so that an unauthorised client can't block others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exchange.fhir import r4, search
 from exchange.fhir.bundle import identity_of
 from exchange.fhir.interaction import parameters_of
 from exchange.runtime import quota
-from exchange.services.records.search import Searching
+from exchange.services.records.search import RecordSearch
 
 
 def etag(version: int) -> str:
@@ -59,23 +59,23 @@ def version_number(text: str) -> int:
 class Conditions:
     """The conditions of one custodian's writes; `base` is the FHIR base URL."""
 
-    def __init__(self, *, base: str, searching: Searching) -> None:
+    def __init__(self, *, base: str, searching: RecordSearch) -> None:
         self._base = base
         self._searching = searching
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def lock(self, principal: Principal, resource_types: Collection[str]) -> AsyncIterator[None]:
-        """Hold off other conditional creates of these types.
+        """Lock these types against other conditional creates.
 
-        A plain create or update needs no holding off: it counts as made after the condition was looked up.
-        A patient holds off no other client, because a patient's conditions look at that patient's records.
+        A plain create or update needs no lock: it counts as made after the condition was evaluated. A patient
+        locks out no other client, because a patient's conditions concern that patient's records.
         """
-        async with AsyncExitStack() as held:
-            for resource_type in sorted(resource_types):  # in one order, so that none waits in a ring
+        async with AsyncExitStack() as locks:
+            for resource_type in sorted(resource_types):  # in one order, so that there is no deadlock
                 name = f"{resource_type} {principal.patient}"
                 lock = self._locks.setdefault(name, asyncio.Lock())
-                await held.enter_async_context(lock)
+                await locks.enter_async_context(lock)
             yield
 
     async def match(self, principal: Principal, resource_type: str, condition: str) -> str | None:

@@ -1,7 +1,7 @@
 """Create, update and delete: from a body as received to a sealed, indexed, durable version.
 
 Only the custodian's own clients write records; a patient's token writes the patient's own consents. A
-`Consent` is compiled before it is stored, stored together with its place in the outbox, and filed on
+`Consent` is compiled before it is stored, stored together with its outbox entry, and published on
 the ledger before the write is acknowledged.
 """
 
@@ -22,7 +22,7 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import ConflictError, NotFoundError, PreconditionError
 from exchange.fhir.resource_bytes import with_identity
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import seal_consent
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
@@ -61,7 +61,7 @@ async def offload(work: Callable[[], T], *, size: int) -> T:
     return work() if size < _OFFLOADED else await asyncio.to_thread(work)
 
 
-class Writing:
+class RecordWriter:
     """The write interactions of one custodian's records.
 
     It counts the processor seconds spent on sealing and on storing, for the ingest bench.
@@ -73,7 +73,7 @@ class Writing:
         references: References,
         indexer: Indexer,
         records: Database,
-        keys: Keys,
+        keys: SubjectKeyStore,
         pairs: Pairs,
     ) -> None:
         self._references = references
@@ -96,7 +96,7 @@ class Writing:
         """Check and index `body` as a record of the right's type, in a thread when it is large.
 
         `replaces` says that the sender chose the id. A patient may not choose the id of a new record: the
-        refusal of one that is taken would tell that it is another's.
+        refusal of an id in use would disclose another patient's record.
 
         Raises:
             ExchangeError: see `Indexer.index`.
@@ -134,7 +134,7 @@ class Writing:
             PreconditionError: an `If-Match` names another version than the current one.
             NotFoundError: a record to delete, or one that must exist, does not.
             ConflictError: a record changes twice in one call.
-            TooCostlyError: a consent is more than the ledger takes.
+            TooCostlyError: a consent exceeds the bounds of the ledger.
             UnavailableError: the store or the ledger can't be reached.
         """
         check_rights(changes)
@@ -270,7 +270,7 @@ class _Commit:
             raise ConflictError("the record has just become another patient's; ask again")
         owners = [self._keys[token] for token in before.subjects]
         version = before.version + 1
-        # A tombstone says what was deleted and no more; its digest is that of these few bytes.
+        # A tombstone names the deleted record and no more; its digest is that of these few bytes.
         body = msgspec.json.encode({"resourceType": change.resource_type, "id": change.logical_id})
         envelope = self._seal(
             owners, reference, version, digest(owners, body), body, tokens=b"", deleted=True

@@ -18,7 +18,7 @@ from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.services.records.limits import RecordLimits
-from exchange.services.records.read import HIDDEN, Reading, Released, subjects_of
+from exchange.services.records.read import HIDDEN, RecordReader, Released, subjects_of
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import FetchedVersions, StoredVersion
@@ -48,11 +48,11 @@ class _Scan:
 
     @property
     def is_over(self) -> bool:
-        """True if there is more than one page takes."""
+        """True if there is more than one page holds."""
         return len(self.released) > self.limit or self.size > self.most_bytes
 
     def page(self) -> History:
-        """Return as many of the versions as one page takes: `limit` and `most_bytes`, but one at least."""
+        """Return as many of the versions as fit one page: `limit` and `most_bytes`, but one at least."""
         page: list[Released] = []
         size = 0
         for version in self.released[: self.limit]:
@@ -64,7 +64,7 @@ class _Scan:
         return History(tuple(page), self.tx_id, page[-1].version if over else None)
 
 
-class Histories:
+class HistoryReader:
     """The histories of one custodian's records."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Histories:
         references: References,
         records: Database,
         enforcement: Enforcement,
-        reading: Reading,
+        reading: RecordReader,
         limits: RecordLimits,
     ) -> None:
         self._limits = limits
@@ -115,7 +115,7 @@ class Histories:
             if scan.is_over or ended or answer.permit is None:
                 break
             position = found.rows[-1].version
-            del found  # not beside the rows that the next fetch takes
+            del found  # freed before the next fetch
         if not scan.released and below is None:
             raise NotFoundError(HIDDEN, tx_id=scan.tx_id)
         return scan.page()

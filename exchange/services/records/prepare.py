@@ -27,11 +27,11 @@ MOST_PATIENTS = 8
 """Patients that one record may concern; their keys together seal it."""
 
 LOG_TYPE: Final = "AuditEvent"
-"""The type that is shown from the ledger and never stored."""
+"""The type that is read from the ledger and never stored."""
 LEDGER_ALONE: Final = "the access log is written by the ledger alone"
 
 _MOST_OWNERS = 5_000
-"""Patients whose tokens are kept, about 300 bytes each."""
+"""Patients with cached tokens, about 300 bytes each."""
 
 _ID = re.compile(rf"{ID}\Z")
 
@@ -54,7 +54,7 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def new_id() -> str:
-    """Return a logical id for a new record: a random UUID, which tells nothing about the patient."""
+    """Return a logical id for a new record: a random UUID, which discloses nothing about the patient."""
     return str(uuid.uuid4())
 
 
@@ -88,7 +88,7 @@ class Indexer:
     ) -> IndexedRecord:
         """Check and index `body`; `logical_id` is the URL's, or None to have one assigned. No I/O.
 
-        A Consent is the word of `patient`, or of the organization where there is none.
+        A Consent is that of `patient`, or of the organization where there is none.
 
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
@@ -124,7 +124,9 @@ class Indexer:
             raise InvalidResourceError("the record concerns too many patients", problems=[problem])
         strangers = unplaced(resource_type, resource, placed=bool(patients), base=self._base)
         if strangers:
-            raise InvalidResourceError("the record names a patient who is not here", problems=strangers)
+            raise InvalidResourceError(
+                "the record names a patient without a Patient on this server", problems=strangers
+            )
         return patients
 
     def _type(self, resource_type: str) -> bytes:

@@ -38,8 +38,8 @@ class Released:
 def may_ever_see(principal: Principal, references: References, subjects: tuple[bytes, ...]) -> bool:
     """Check whether records of `subjects` are within the bounds of the kind of principal.
 
-    A patient's token reaches the patient's own records and no others; an officer's reaches no records,
-    because officers review the log.
+    A patient may see the patient's own records and no others; an officer may see no records, because
+    officers review the log.
     """
     if principal.kind is Kind.PATIENT:
         return subjects == (references.subject(principal.patient),)
@@ -49,7 +49,7 @@ def may_ever_see(principal: Principal, references: References, subjects: tuple[b
 async def with_body(records: Database, answer: Answer, stored: StoredVersion) -> StoredVersion | None:
     """Return `stored` with its body, read now if that is `LARGE` and `answer` permits it.
 
-    It is read only then: a requester that may not see it must not be told that there was no room for it.
+    It is read only then: a requester that may not see it must not learn that memory was short.
 
     Raises:
         ThrottledError: other requests take the memory for it.
@@ -60,7 +60,7 @@ async def with_body(records: Database, answer: Answer, stored: StoredVersion) ->
     return await records.read(lambda c: documents.version(c, reference, number, reserve=reserve))
 
 
-class Reading:
+class RecordReader:
     """Reads of one custodian's records and their versions."""
 
     def __init__(self, *, references: References, records: Database, enforcement: Enforcement) -> None:
@@ -120,7 +120,7 @@ class Reading:
         return answer, await self.release(answer, stored)
 
     async def check_visible(self, question: Question, current: StoredVersion | None) -> None:
-        """Refuse a hidden record as missing: that there was no room for it would tell that it is here.
+        """Refuse a hidden record as missing, since a refusal for memory would disclose that it exists.
 
         Raises:
             NotFoundError: there is none, or none that this principal may read.
@@ -135,11 +135,11 @@ class Reading:
 
     async def release(self, answer: Answer, stored: StoredVersion) -> bytes | None:
         """Return the bytes of a version if the answer permits it and its obligations admit it, else None."""
-        # A tombstone says nothing that an obligation could go by, so it goes with the version before it: a
+        # A tombstone has no content for obligations, so it is released with the version before it: a
         # requester that might not see that one is not told that it is gone either.
         if stored.deleted:
             if not answer.permits(stored.subjects):
-                return None  # without looking further, as for what does not exist
+                return None  # without further work, as for a record that does not exist
             reference, version, reserve = (
                 stored.envelope.reference,
                 stored.version - 1,

@@ -6,10 +6,10 @@ Nothing that is asked of the ledger follows from a hidden record, since the requ
 2. A search that names none asks for all patients with an open pair towards the requester, whether or not
    they have a match, or for the directory where the type has no patients. Where no pair is open, one attempt
    says that a search was made.
-3. Candidates are looked for among the records of the patients who permitted it, and no others are looked
-   at. So a record about several patients is found by a search that names all of them, or none.
-4. The hospital's own systems may see most of what there is: theirs are looked for first and asked for
-   after, which costs the ledger far less, and the ledger tells them nothing that they don't hold.
+3. Candidates are the records of the patients who permitted it, and no others. So a record about several
+patients is found by a search that names all of them, or none.
+4. The hospital's own systems may see most of what there is: their candidates are found first and asked
+   for after, which costs the ledger far less, and discloses nothing that these systems don't hold.
 
 A page depends on the visible records alone: hidden ones leave no total, no gap and no `next`
 link behind. The one exception is a search that passes over `RecordLimits.scanned` candidates: its page ends
@@ -47,7 +47,7 @@ class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """The place where a search goes on: its parameters, the last page's last sequence, and the total.
 
     `after` has always the same number of digits: a sealed cursor keeps its length, and the length of a
-    sequence tells how much there is that its reader may not see. `total` is what the first page told.
+    sequence would disclose how much its reader may not see. `total` is that of the first page.
     """
 
     resource_type: str
@@ -64,7 +64,7 @@ def position_text(sequence: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FoundPage:
-    """One page: released resources in order, the last sequence looked at if there is more, the transaction.
+    """One page: released resources in order, the last sequence examined if there is more, the transaction.
 
     `total` is exact or None, and the same on all pages of a search. `uncounted` says that it was asked for
     and there are too many to count.
@@ -79,9 +79,9 @@ class FoundPage:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The candidates of a search, and how many of them one page takes.
+    """The candidates of a search, and how many of them one page holds.
 
-    `one_page` refuses a search that can't be looked through on one page; `total` is an earlier page's count.
+    `one_page` refuses a search that does not fit one page; `total` is an earlier page's count.
     """
 
     clauses: Sequence[Clause]
@@ -99,7 +99,7 @@ _Visible = tuple[int, FoundResource]
 
 
 class _Source(Protocol):
-    """The subjects whose records are looked through, and the way to open them."""
+    """The subjects of the records to search, and the way to open these records."""
 
     within: Within | None
 
@@ -111,7 +111,7 @@ class _Source(Protocol):
         """Open those in `chunk` that may be seen."""
 
 
-class Searching:
+class RecordSearch:
     """The search interactions of one custodian's records."""
 
     def __init__(
@@ -182,8 +182,8 @@ class Searching:
     async def sealed(self, query: Query, subject: bytes, *, limit: int) -> FetchedVersions:
         """Return up to `limit` records of `subject` that `query` may find, the last first, still sealed.
 
-        They are fewer where they are too large to be taken at once. Nothing is asked of the ledger here: the
-        caller that opens them has asked.
+        They are fewer where they are too large for one fetch. The ledger is not asked here: the caller that
+        opens them has asked.
         """
         find = partial(
             documents.search,
@@ -247,15 +247,15 @@ class Searching:
                 limit=(size := page.next_size),
                 reserve=reservation.reserve,
             )
-            taken = await self._records.read(find)
-            chunk = taken.rows
+            fetched = await self._records.read(find)
+            chunk = fetched.rows
             page.add(await source.open(chunk))
             reservation.hold(before + COPIES_IN_MEMORY * page.size)
             scanned += len(chunk)
-            if len(chunk) < size and not taken.cut:
+            if len(chunk) < size and not fetched.cut:
                 break
             position = chunk[-1].sequence
-            del taken, chunk  # not beside what the next look takes
+            del fetched, chunk  # freed before the next fetch
             if page.is_full or scanned >= self.limits.scanned:
                 return page.found(source.tx_id, stopped_at=position)
         return page.found(source.tx_id, stopped_at=None)
@@ -281,22 +281,22 @@ class _Page:
 
     @property
     def is_full(self) -> bool:
-        """True if nothing more needs to be looked at."""
+        """True if no more candidates are needed."""
         return not self.counts and self.is_over
 
     @property
     def is_over(self) -> bool:
-        """True if there is more than the page takes, in number or in bytes."""
+        """True if there is more than the page holds, in number or in bytes."""
         return self.cut or self.seen > self.wanted.count
 
     @property
     def next_size(self) -> int:
-        """The number of candidates to look at next: at first about as many as the page may have."""
+        """The number of candidates to fetch next: at first about as many as the page may have."""
         chunk = self.limits.chunk
         return chunk if self.looked or self.counts else min(chunk, self.wanted.count + 2)
 
     def add(self, visible: Sequence[_Visible]) -> None:
-        """Take in the records that were opened."""
+        """Add the records that were opened."""
         self.looked = True
         self.seen += len(visible)
         for sequence, resource in visible[: self.wanted.count - len(self.resources)]:
@@ -309,7 +309,7 @@ class _Page:
             self.resources.append(resource)
 
     def found(self, tx_id: str, *, stopped_at: int | None) -> FoundPage:
-        """Return the page; `stopped_at` is the last candidate that was looked at if there are more."""
+        """Return the page; `stopped_at` is the last candidate that was examined if there are more."""
         wanted = self.wanted
         over = self.is_over
         uncounted = self.counts and stopped_at is not None
@@ -327,7 +327,7 @@ class _Page:
 
 
 class _Permitted:
-    """Records of the patients who permitted it: another organisation, or a patient, looks through them."""
+    """Records of the patients who permitted it, for another organisation or a patient."""
 
     def __init__(
         self,
@@ -371,7 +371,7 @@ class _Permitted:
 
 
 class _Own:
-    """All records: the custodian's own systems look through them, and ask for them as they come."""
+    """All records, for the custodian's own systems, which ask for each chunk of candidates."""
 
     def __init__(self, enforcement: Enforcement, question: Question, named: Sequence[bytes]) -> None:
         self._enforcement = enforcement
@@ -401,7 +401,7 @@ class _Own:
 
 
 def _parts(groups: Sequence[tuple[bytes, ...]]) -> list[list[tuple[bytes, ...]]]:
-    """Return `groups` in as many parts as one question each takes; one part, empty, if there are none."""
+    """Return `groups` in parts of one question each; one part, empty, if there are none."""
     parts: list[list[tuple[bytes, ...]]] = [[]]
     size = 0
     for group in groups:

@@ -1,8 +1,8 @@
 """Searches in another order than that of writing: all visible matches are opened, and put in order here.
 
-The store holds tokens, which have no order, so sorting takes every visible match. There is a bound, and it
-is one of visible matches, so that it tells nothing of hidden ones. Each page looks and asks anew, like any
-page of a search; what was written between two pages may move what is on them.
+The store holds tokens, which have no order, so sorting needs every visible match. The bound counts
+visible matches alone, so that it discloses nothing of hidden ones. Each page searches and asks anew, like
+any page of a search; a write between two pages may move their entries.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from exchange.auth.principal import Principal
 from exchange.errors import TooCostlyError
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.search import Query, ordered
-from exchange.services.records.search import FoundPage, Searching
+from exchange.services.records.search import FoundPage, RecordSearch
 
 MOST_SORTED = 1_000
 """Visible matches that are put in order."""
 
 
 def is_by_value(query: Query) -> bool:
-    """Check whether the order asked for is one that only the records' plain text tells."""
+    """Check whether the order asked for depends on the records' plain text."""
     keys = [key.parameter for key in query.sort]
     return bool(query.count) and query.summary != "count" and keys not in ([], ["_lastUpdated"])
 
 
 async def search_in_order(
-    searching: Searching, principal: Principal, query: Query, *, target: str, shown: int, total: int | None
+    searching: RecordSearch, principal: Principal, query: Query, *, target: str, shown: int, total: int | None
 ) -> FoundPage:
     """Return one page of the visible matches of `query` in the order of its `sort`, after `shown` ones.
 
@@ -37,8 +37,8 @@ async def search_in_order(
     first page counted.
 
     Raises:
-        TooCostlyError: more than `MOST_SORTED` visible matches, or see `Searching.search`.
-        ForbiddenError, UnavailableError: see `Searching.search`.
+        TooCostlyError: more than `MOST_SORTED` visible matches, or see `RecordSearch.search`.
+        ForbiddenError, UnavailableError: see `RecordSearch.search`.
     """
     everything = msgspec.structs.replace(query, count=MOST_SORTED, sort=())
     found = await searching.search(principal, everything, target=target)

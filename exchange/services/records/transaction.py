@@ -1,7 +1,7 @@
 """Transactions and batches: many interactions in one request.
 
 1. Each entry is an `Interaction` with a row of the table, as if it were a request of its own; it needs its
-   own scope, and to write its own right. All are checked before a lock is taken or the ledger is asked.
+   own scope, and to write its own right. All are checked before a lock is acquired or the ledger is asked.
 2. A transaction stores all of its writes or none. References between its entries (`urn:uuid:...`) become the
    ids that the entries get; conditional references are looked up under the caller's own permission.
 3. The reads of a transaction come after its writes, each of them asked for on the ledger like any other. By
@@ -51,7 +51,7 @@ from exchange.runtime import quota
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
 from exchange.services.records.changes import Deletion, Prepared, RecordChange
 from exchange.services.records.conditions import Conditions, check_reference_type, etag, expected_version
-from exchange.services.records.create_update import Writing, offload, write_outcome
+from exchange.services.records.create_update import RecordWriter, offload, write_outcome
 from exchange.services.records.prepare import new_id
 from exchange.services.records.write_rights import WriteRights
 
@@ -59,7 +59,7 @@ MOST_CONDITIONAL = 1_000
 """Different conditional references in one transaction; each is a search that the ledger is asked for."""
 
 MOST_READ = 32 * 1024 * 1024
-"""Bytes that the reads of one transaction or batch bring; they are held together until all is answered."""
+"""Bytes that the reads of one transaction or batch release; they stay in memory until the answer."""
 
 YIELD_EVERY = 100
 """Entries of a large Bundle after which other requests have their turn."""
@@ -99,7 +99,7 @@ class Bundles:
         *,
         base: str,
         interactions: Interactions,
-        writing: Writing,
+        writing: RecordWriter,
         conditions: Conditions,
         rights: WriteRights,
     ) -> None:
@@ -150,7 +150,7 @@ class Bundles:
     async def _authorised(
         self, principal: Principal, entries: Sequence[BundleEntry], *, first: int = 0
     ) -> list[_Step]:
-        """Return the steps of entries whose scopes and rights hold."""
+        """Return the steps of the entries, after the check of their scopes and rights."""
         steps: list[_Step] = []
         for index, entry in enumerate(entries, start=first):
             if index % YIELD_EVERY == 0:
@@ -289,7 +289,7 @@ class _Reads:
         self._left = MOST_READ
 
     async def perform(self, principal: Principal, step: _Step, base: str) -> EntryResponse:
-        """Perform a read whose scope has been checked; a refusal is its response."""
+        """Perform a read after the check of its scope; a refusal is its response."""
         try:
             if self._left <= 0:
                 raise TooCostlyError("the bundle reads too much at once; ask for the rest in another one")
@@ -321,7 +321,7 @@ def _deletion(step: _Step, right: WriteRight) -> Deletion:
 
 
 def _check_all(body: bytes, received: ReceivedBundle) -> None:
-    # One resource after the other, not the whole at once: that would hold up all requests for as long.
+    # One resource after the other: all at once would block other requests for as long.
     problems: list[Problem] = []
     for index, entry in enumerate(received.entry):
         try:
@@ -379,7 +379,7 @@ def _within(index: int, refused: InvalidResourceError) -> InvalidResourceError:
 
 
 def _check(index: int, resource: bytes) -> None:
-    # Before its bytes are touched: reading them to set an id would drop a repeated name in silence.
+    # Before its bytes are parsed: parsing them to set an id would drop a repeated name in silence.
     try:
         r4.check(resource)
     except InvalidResourceError as refused:

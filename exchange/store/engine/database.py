@@ -1,4 +1,4 @@
-"""A database as the services see it, which takes work that reads or writes and gives its result."""
+"""A database as the services see it: it runs functions that read or write, and returns their results."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Database:
         return await self._writer.run(work)
 
     def close(self) -> None:
-        """Finish what is queued and let go of the database."""
+        """Finish queued work and release the database."""
         self._reader.close()
         self._writer.close()
         self._engine.dispose()

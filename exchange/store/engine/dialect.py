@@ -32,9 +32,7 @@ def is_postgres(connection: Connection) -> bool:
 
 
 def run(connection: Connection, statement: str, values: Any) -> CursorResult[Any]:
-    """Return the result of `statement` as the driver runs it; a list of tuples as `values` runs it for
-    each.
-    """
+    """Run `statement` in the driver and return its result; a list of tuples in `values` runs it for each."""
     if is_postgres(connection):
         statement = _for_psycopg(statement)
     return connection.exec_driver_sql(statement, values)
@@ -48,7 +46,7 @@ def _for_psycopg(statement: str) -> str:
 def insert_many(
     connection: Connection, head: str, kinds: Sequence[str], rows: Sequence[Sequence[Any]], *, tail: str = ""
 ) -> None:
-    """Have `head` (`INSERT INTO table (columns)`) take all `rows`, with `tail` behind them.
+    """Insert all `rows` with `head` (`INSERT INTO table (columns)`), and `tail` behind them.
 
     `kinds` are the columns' types in PostgreSQL: there each column goes as one array in binary form, which
     costs the client a twentieth of a message for each row.

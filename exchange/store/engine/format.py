@@ -2,7 +2,7 @@
 
 1. The number in a database says which tables it has. A migration changes it in the transaction that changes
    the tables, so it is never wrong.
-2. This release reads one number, `FORMAT`, and refuses every other with one sentence that says what to do.
+2. This release reads one number, `FORMAT`, and refuses every other with one sentence and the command to run.
    Only `consentry migrate` opens a database of an older format.
 3. SQLite keeps the number as `user_version`, PostgreSQL in the schema's comment. Releases before migrations
    read it there as well, and refuse a database that a later release has migrated.

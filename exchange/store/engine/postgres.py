@@ -28,7 +28,7 @@ from exchange.store.engine.place import Schema
 
 _OWNER = "Consentry"
 _LOCK_TIMEOUT = "10s"  # for a lock, as SQLite's busy_timeout
-# A machine that vanishes is missed within half a minute: by us, so that requests are refused and do not hang;
+# A machine that vanishes is detected within half a minute: by us, so that requests are refused, not stuck;
 # by the server, so that the lock of a gateway that vanished does not keep out the one that follows it.
 _CONNECTION = {
     "connect_timeout": "3",
@@ -49,13 +49,13 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, timeou
     """Return an engine over the schema at `place`.
 
     With `timeout` a server that does not answer is given up (`exchange.store.engine.timeout`): requests want
-    that, and an administrator's work may take as long as it takes.
+    that; an administrator's work has no bound.
 
     With `exclusive` each writing connection holds the schema until it ends: a second process that asks
     for the same gets none, and neither does this one, should it have lost its connection meanwhile.
 
     Raises:
-        UnavailableError: from its connections, where `exclusive` and somebody else holds the schema.
+        UnavailableError: from its connections, where `exclusive` and another process holds the schema.
     """
     engine = create_engine(
         "postgresql+psycopg://",
@@ -113,15 +113,15 @@ def _begin_session(connection: Any, place: Schema, *, durable: bool, held: int |
 
 
 def _key(purpose: str, place: Schema) -> int:
-    # Advisory locks are the database's: 32 bits that say whose they are, and 32 that say what for.
+    # Advisory locks are shared by the database: 32 bits name their program, and 32 their use.
     return zlib.crc32(_OWNER.encode()) >> 1 << 32 | zlib.crc32(f"{purpose} {place.name}".encode())
 
 
 def prepare(engine: Engine, metadata: MetaData, *, place: Schema, begin: Begin | None) -> None:
-    """Check that the schema is ours, whole and of this format; make one that is absent with `begin`.
+    """Check that the schema is ours, complete and of this format; make one that is absent with `begin`.
 
     Raises:
-        DamagedError: it is absent, not ours or not whole.
+        DamagedError: it is absent, not ours or incomplete.
         FormatError: it is of another format.
         UnavailableError: the server can't be reached, or refuses.
     """
@@ -177,7 +177,7 @@ def enter(connection: Connection, place: Schema) -> None:
 
 
 def hold_writers(connection: Connection, place: Schema) -> None:
-    """Keep other writers from `place` until this transaction has ended."""
+    """Lock other writers out of `place` until this transaction has ended."""
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_key('write', place)})")
 
 
@@ -194,7 +194,7 @@ def _found(connection: Connection, place: Schema) -> int | None:
     return int(number)
 
 
-def taken(place: Schema) -> bool:
+def schema_exists(place: Schema) -> bool:
     """Return whether there is a schema of this name already, be it empty.
 
     Raises:

@@ -1,7 +1,7 @@
 """Rows inserted many at a time.
 
-A thread lets go of the interpreter lock at every step of a SQLite statement and has to get it back, which
-beside a busy event loop takes far longer than the row. One statement of many rows is one step.
+A thread lets go of the interpreter lock at every step of a SQLite statement and has to acquire it again,
+which beside a busy event loop costs far more than the row. One statement of many rows is one step.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from exchange.errors import DamagedError, UnavailableError
 from exchange.store.engine.format import FORMAT, Begin, check_format
 
-_APPLICATION_ID = 0x436E7472  # "Cntr": tells this project's files from any other database
+_APPLICATION_ID = 0x436E7472  # "Cntr": distinguishes this project's files from any other database
 _CACHE_KIB = 32 * 1024
 
 
@@ -49,8 +49,7 @@ def open_engine(path: Path, *, durable: bool) -> Engine:
 
 
 def open_together(path: Path, other: Path, *, name: str) -> Engine:
-    """Return an engine over two files, the `other` attached under `name`: both change in one commit, or
-    neither.
+    """Return an engine over two files that change in one commit; `other` is attached under `name`.
 
     A commit over two files is one step only with a rollback journal; a transaction has both files for itself.
 
@@ -117,7 +116,7 @@ def readable(path: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_FULL:
             raise UnavailableError(f"{path} can't be written: the disk is full; make room first") from None
         raise DamagedError(f"{path} can't be opened as a database ({why.orig})") from None
-    except UnicodeDecodeError:  # SQLite's own message quoted what a damaged schema holds
+    except UnicodeDecodeError:  # SQLite's own message would quote content of a damaged schema
         raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None
 
 

@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL that waits for an answer only so long.
+"""A connection to PostgreSQL with a bounded wait for each answer.
 
-A server that is frozen, and not dead, keeps its connections: its kernel goes on acknowledging, so nothing
-below us ever reports an error, and a request would wait for as long as the server is frozen.
+A server that is frozen, and not dead, leaves its connections open: its kernel goes on acknowledging, so no
+lower layer reports an error, and a request would wait for as long as the server is frozen.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """Gives up what is not answered within `TIMEOUT` seconds, and with it the connection.
+    """Gives up a statement without an answer within `TIMEOUT` seconds, and with it the connection.
 
-    The outcome is not known afterwards: a commit may be kept, and its answer be lost.
+    The outcome is not known afterwards: a commit may stand although its answer was lost.
     """
 
     TIMEOUT: ClassVar[float] = 15.0  # longer than the wait for a lock

@@ -1,8 +1,8 @@
 """One connection a thread, many callers: work that waits together shares one transaction.
 
 A database call costs a thread hop, and a durable commit a disk flush. Under load both are shared by
-everything that queued meanwhile; alone, a call goes at once. Each piece of work runs in a savepoint of
-its own, so that one that fails takes nothing of the others with it.
+all calls that queued meanwhile; alone, a call runs at once. Each call runs in a savepoint of its own, so
+that a failure undoes nothing of the others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 Work = Callable[[Connection], Any]
 
 _MOST_AT_ONCE = 256
-_SHARED_AT_ONCE = 16  # where several threads take from one queue, none takes it all
+_SHARED_AT_ONCE = 16  # where several threads share one queue, none empties it
 
 
 class _Job:
@@ -45,7 +45,7 @@ class _Job:
 
 
 class Worker:
-    """Runs work on `engine`; with `writes`, all that waits commits together, durably, before anyone hears.
+    """Runs work on `engine`; with `writes`, queued work commits together before any caller returns.
 
     Raises:
         UnavailableError: no connection is to be had.
@@ -74,9 +74,9 @@ class Worker:
         """Return what `work` returns, once it is committed.
 
         Raises:
-            UnavailableError: the database can't do it now; nothing of this work was kept, unless the
+            UnavailableError: the database can't do it now; nothing of this work was committed, unless the
                 connection was lost during its commit: then that is not known.
-            Exception: whatever `work` raised; nothing of it was kept.
+            Exception: the error that `work` raised; nothing of it was committed.
         """
         job = _Job(work, asyncio.get_running_loop())
         self._queue.put(job)
@@ -99,7 +99,7 @@ class Worker:
                 pass
 
     def _serve_next(self, connection: Connection) -> bool:
-        """Return whether there may be more to do, after what is waiting is done; nothing of it is kept."""
+        """Run the waiting work; return whether there may be more. Holds no reference to it afterwards."""
         first = self._queue.get()
         if first is None:
             return False
@@ -132,7 +132,7 @@ class Worker:
                         transaction.rollback()  # PostgreSQL answers nothing more in it
                         return jobs[at:]
                 if alone and jobs[0].error is not None:
-                    transaction.rollback()  # of one piece of work, the transaction is its savepoint
+                    transaction.rollback()  # of one call, the transaction is its savepoint
         except (SQLAlchemyError, UnavailableError):
             if lost and connection.invalidated:  # the server was away since the last one: no work began
                 return jobs

@@ -1,7 +1,7 @@
 """The gateway's projection of the access log, and the sealed details that belong to its own entries.
 
-`entries` is rebuilt from the ledger's events and holds nothing that the ledger does not. `details` say
-in clear who asked for what, sealed under the patient's key; they are written before a disclosure is
+`entries` is rebuilt from the ledger's events and holds nothing that the ledger does not. `details` name
+user and request, sealed under the patient's key; they are written before a disclosure is
 released. The file is not flushed at every commit: entries come again from the ledger, and a power cut
 can cost only the wording of the last details, never an entry.
 """
@@ -33,7 +33,7 @@ from exchange.store.engine.dialect import BIGINT, bounded_text, columns, insert_
 
 metadata = MetaData()
 
-# An index over some rows serves a query that says the same of them, in the same words.
+# A partial index serves a query with the same condition, in the same words.
 _REFUSED = "outcome = 'deny'"
 
 entries = Table(
@@ -82,7 +82,7 @@ checkpoints = Table(
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One projected log record; `record` is what stands of it on the ledger."""
+    """One projected log record; `record` is its form on the ledger."""
 
     tx: str
     n: int
@@ -114,7 +114,7 @@ class LogRow:
 class Filter:
     """A filter of entries: each field that is set must match. Times are half-open ranges in ms.
 
-    `of` is whose entries: those under these names, and the attempts whose details are this subject's.
+    `of` selects one subject's entries: those under these names, and attempts with details of this subject.
     """
 
     custodian: str | None = None
@@ -139,7 +139,7 @@ _REPLACE = (
 
 
 def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
-    """Keep the details of entries about to be released."""
+    """Store the details of entries about to be released."""
     head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
     insert_many(connection, head, ("text", "bigint", "bytea", "boolean", "bytea"), rows, tail=_REPLACE)
 
@@ -151,9 +151,9 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
     sequence up to which none is lost.
     """
     newest = connection.execute(select(func.max(entries.c.sequence))).scalar() or 0
-    kept = select(details.c.n).where(details.c.tx == entries.c.tx, details.c.n == entries.c.n).exists()
+    explained = select(details.c.n).where(details.c.tx == entries.c.tx, details.c.n == entries.c.n).exists()
     statement = select(entries.c.sequence, entries.c.pair, entries.c.recipient).where(
-        text(f"entries.{_REFUSED}"), entries.c.sequence > after, entries.c.custodian == custodian, ~kept
+        text(f"entries.{_REFUSED}"), entries.c.sequence > after, entries.c.custodian == custodian, ~explained
     )
     lost = list(connection.execute(statement.order_by(entries.c.sequence)))
     return [(row.pair, row.recipient) for row in lost], lost[0].sequence - 1 if lost else newest

@@ -1,7 +1,7 @@
-"""A log made anew beside the old one, with whose place it changes in one step; the old one is kept.
+"""A log made anew beside the old one, which it replaces in one step; the old one stays under another name.
 
-The sealed details of the old one, as far as they can be read, are copied first: they stand nowhere else.
-Nothing here ever deletes a log, and whatever a crash leaves half-made is taken up by the next call.
+The sealed details of the old one, as far as they can be read, are copied first: no other copy exists.
+Nothing here ever deletes a log, and the next call continues a renewal that a crash interrupted.
 
 Beside `log.db` that is the file `log.db.new`. On PostgreSQL it is the schema `consentry_log_new`. Its
 renewal also holds the lock of the gateway that serves from the database, and both change their names in
@@ -42,7 +42,7 @@ class Renewal(Protocol):
         """
 
     def replace(self) -> Place | None:
-        """Put the new log, which no process may have open, in the old one's place; return where that is kept.
+        """Replace the old log by the new one, which no process may have open; return the old one's new place.
 
         Raises:
             UnavailableError: the database can't do it now, or is not ours alone any more.
@@ -97,18 +97,18 @@ class _OfFile:
             old.close()
 
     def replace(self) -> Path | None:
-        path, kept = self._path, None
+        path, old = self._path, None
         if path.exists():
-            kept = self._free()
-            kept.hardlink_to(path)
+            old = self._free()
+            old.hardlink_to(path)
         # A write-ahead log belongs to the old file; applied to the new one it would damage it.
         for rest in ("-wal", "-shm"):
             companion = path.with_name(path.name + rest)
             if companion.exists():
-                companion.rename((kept or path).with_name((kept or path).name + rest))
+                companion.rename((old or path).with_name((old or path).name + rest))
         self.fresh.rename(path)
         flush_folder(path.parent)
-        return kept
+        return old
 
     def _free(self) -> Path:
         number = 1
@@ -168,20 +168,20 @@ class _OfSchema:
             ) from None
 
     def _renamed(self, connection: Connection) -> Schema | None:
-        old, kept = self._place.name, None
+        old, renamed = self._place.name, None
         if _is_there(connection, old):
-            # Wait for those who read the old log in one transaction: its names would become the new one's.
-            held = set(inspect(connection).get_table_names(schema=old)) & set(log_tables.metadata.tables)
-            if held:
-                tables = ", ".join(f"{old}.{name}" for name in sorted(held))
+            # Wait for readers of the old log in one transaction: its names would become the new one's.
+            present = set(inspect(connection).get_table_names(schema=old)) & set(log_tables.metadata.tables)
+            if present:
+                tables = ", ".join(f"{old}.{name}" for name in sorted(present))
                 connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
             number = 1
             while _is_there(connection, f"{old}_before_{number}"):
                 number += 1
-            kept = Schema(self._place.url, f"{old}_before_{number}")
-            connection.exec_driver_sql(f"ALTER SCHEMA {old} RENAME TO {kept.name}")
+            renamed = Schema(self._place.url, f"{old}_before_{number}")
+            connection.exec_driver_sql(f"ALTER SCHEMA {old} RENAME TO {renamed.name}")
         connection.exec_driver_sql(f"ALTER SCHEMA {self.fresh.name} RENAME TO {old}")
-        return kept
+        return renamed
 
 
 def _is_there(connection: Connection, schema: str) -> bool:

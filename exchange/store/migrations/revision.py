@@ -21,10 +21,10 @@ class NodeDatabase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The change from the format before to `format`; `title` is for the operator who waits for it.
+    """The change from the format before to `format`; `title` is shown to the operator meanwhile.
 
     `records` also gets the node's folder, for content that an earlier release kept beside its databases; none
-    while a new database is made. It leaves there what it takes: the transaction may be rolled back.
+    while a new database is made. It must not remove that content: the transaction may be rolled back.
     Either function names tables without a schema, and creates and drops them through the operations alone:
     the log may be attached to the connection of the records.
     """

@@ -3,9 +3,9 @@
 1. Until that transaction commits, the node is of its old format, and the release before opens it; after that
    it is of the new one. However the program ends, there is no third state.
 2. On SQLite the log is attached to the connection of the records. A commit over two files is one step only
-   with a rollback journal, so both files leave the write-ahead log for as long as this takes; whatever opens
-   them next brings it back.
-3. On PostgreSQL both are schemas of one database. The lock of the gateway that serves from them is held.
+   with a rollback journal, so both files leave the write-ahead log meanwhile; the next program that opens
+   them restores it.
+3. On PostgreSQL both are schemas of one database. The lock of a gateway that serves from them is acquired.
 4. Each database has a format of its own until then: a copy from a backup of an older one is brought to the
    others' format.
 """

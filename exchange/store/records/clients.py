@@ -1,7 +1,7 @@
 """Registered clients, the access tokens they hold, and the assertions they have used up.
 
-Tokens are kept as SHA-256 digests only: a reader of the database can't use one. An assertion's `jti` is
-kept until the assertion would have expired anyway, and its primary key is what refuses a replay, so two
+Tokens are stored as SHA-256 digests only: a reader of the database can't use one. An assertion's `jti` is
+stored until the assertion has expired, and its primary key refuses a replay, so two
 gateway processes over one database can't both accept it. Times are milliseconds since 1970 UTC.
 """
 
@@ -72,11 +72,11 @@ _decode_keys = msgspec.json.Decoder(tuple[dict[str, str], ...]).decode
 
 T = TypeVar("T")
 
-_STRANGE = "a row of a client or of a token can't be read; run `consentry verify`"
+_UNREADABLE = "a row of a client or of a token can't be read; run `consentry verify`"
 
 
-class KeptToken(msgspec.Struct, frozen=True):
-    """A token as it is kept: its client, its principal, sealed, and its end in ms since 1970 UTC."""
+class StoredToken(msgspec.Struct, frozen=True):
+    """A token as it is stored: its client, its principal, sealed, and its end in ms since 1970 UTC."""
 
     client_id: str
     principal: bytes
@@ -132,7 +132,7 @@ def count(connection: Connection) -> int:
 
 
 def disable(connection: Connection, client: Client, mac: bytes) -> None:
-    """Give `client`, which says since when it is disabled, no more tokens and void those it holds."""
+    """Give `client`, which has its time of disabling set, no more tokens and void those it holds."""
     statement = update(clients).where(clients.c.client_id == client.client_id)
     connection.execute(statement.values(disabled=client.disabled, mac=mac))
     connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client.client_id))
@@ -150,22 +150,22 @@ def use_assertion(connection: Connection, client_id: str, jti: str, expires: int
     return True
 
 
-def keep_token(
+def store_token(
     connection: Connection, digest: bytes, *, client_id: str, principal: bytes, expires: int
 ) -> None:
-    """Keep what the token with `digest` stands for: `principal`, sealed."""
+    """Store the sealed `principal` of the token with `digest`."""
     values = {"digest": digest, "client_id": client_id, "principal": principal, "expires": expires}
     connection.execute(insert(access_tokens), values)
 
 
-def find_token(connection: Connection, digest: bytes) -> KeptToken | None:
-    """Return the token with `digest` as it is kept; it may have expired.
+def find_token(connection: Connection, digest: bytes) -> StoredToken | None:
+    """Return the token with `digest` as it is stored; it may have expired.
 
     Raises:
         DamagedError: the row is of another kind than any that was written.
     """
     row = connection.execute(select(access_tokens).where(access_tokens.c.digest == digest)).first()
-    return None if row is None else _converted(_fields(row, KeptToken), KeptToken)
+    return None if row is None else _converted(_fields(row, StoredToken), StoredToken)
 
 
 def revoke_token(connection: Connection, digest: bytes) -> None:
@@ -202,7 +202,7 @@ def _registered(row: Row[Any]) -> Registered:
         values["keys"] = _decode_keys(row.keys)
         values["scopes"] = row.scopes.split(" ")
     except (msgspec.MsgspecError, AttributeError, TypeError):
-        raise DamagedError(_STRANGE) from None
+        raise DamagedError(_UNREADABLE) from None
     return _converted(values, Client), _converted(row.mac, bytes)
 
 
@@ -211,8 +211,8 @@ def _fields(row: Row[Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _converted(value: Any, kind: type[T]) -> T:
-    # SQLite keeps any kind of value in any column, so what a row holds is of no certain type.
+    # SQLite stores any kind of value in any column, so the values of a row are of no certain type.
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError:
-        raise DamagedError(_STRANGE) from None
+        raise DamagedError(_UNREADABLE) from None

@@ -2,7 +2,7 @@
 
 The database sees references, subjects and search terms as keyed tokens, write times, sizes and
 ciphertext. A row's `sequence` grows with every write and orders pages; only current versions have rows
-in `search_tokens`, and each version keeps its own list of tokens so that replacing it needs no
+in `search_tokens`, and each version has its own list of tokens so that replacing it needs no
 decryption. The ciphertext is bound to the other columns of its row, so a changed row does not open.
 """
 
@@ -75,7 +75,7 @@ Clause = Sequence[Alternative]
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The subjects whose documents a search looks at, and the search tokens that find those documents."""
+    """The subjects of a search, and the search tokens of their documents."""
 
     subjects: Sequence[bytes]
     compartments: Union
@@ -83,16 +83,16 @@ class Within:
 
 _ESTIMATE_LIMIT = 2_000
 MOST_WITHIN = 50_000
-"""Documents up to which `search` looks at all that is `within` before anything else."""
+"""Documents up to which `search` reads all documents `within` first."""
 LARGE = 256 << 10
 """Bytes of a sealed body beyond which `current` leaves it out: `version` reads it, and accounts for it."""
 Reserve = Callable[[int], None]
-"""Accounts for the bytes of a sealed body, and raises where there is no room for it."""
+"""Reserves memory for the bytes of a sealed body, or raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """One version as read: where it stands, whose it is, and its envelope. Times are ms since 1970 UTC."""
+    """One version as read: its sequence, its subjects, and its envelope. Times are ms since 1970 UTC."""
 
     sequence: int
     subjects: tuple[bytes, ...]
@@ -118,7 +118,7 @@ class NewVersion:
 
 
 def pack(tokens: Iterable[bytes]) -> bytes:
-    """Search tokens as one row keeps them: unique, sorted, one after the other."""
+    """Search tokens as one row stores them: unique, sorted, one after the other."""
     return b"".join(sorted(set(tokens)))
 
 
@@ -274,7 +274,7 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
             run(connection, _UNINDEX.format(",".join("?" * len(chunk))), (sequence, *chunk))
         connection.execute(_RETIRE, {"retired": sequence})
     last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
-    for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would hold up everybody
+    for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would block other threads
         numbered = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
         insert_many(connection, _INSERT, _KINDS, [_row(sequence, new) for sequence, new in numbered])
         postings: dict[bytes, list[int]] = {}
@@ -326,8 +326,8 @@ def search(
 
     `written` are half-open ranges of write times in ms, all to be met; `after` continues behind a
     sequence. The rarest clause drives and the others are probed, so the cost follows the rarest. But where
-    `within` holds no more than `MOST_WITHIN` documents it drives, and the rows outside it are never looked
-    at: neither they nor their number cost time.
+    `within` holds no more than `MOST_WITHIN` documents it drives, and the rows outside it are never read:
+    neither they nor their number cost time.
     """
     if not all(clauses):
         return FetchedVersions([], cut=False)  # a clause without alternatives is met by nothing
@@ -340,7 +340,7 @@ def search(
         if within is not None:
             statement = statement.where(_belongs(within))
     if len(driver) > 1:
-        # As a set, not a join: no row comes twice, and the rows come in order without being sorted.
+        # As a set, not a join: no row occurs twice, and the rows are in order without being sorted.
         inside = select(search_tokens.c.sequence).where(search_tokens.c.token.in_(list(driver)))
         statement = statement.where(at.in_(inside))
     else:
@@ -363,7 +363,7 @@ def search(
 
 
 def _belongs(within: Within) -> ColumnElement[bool]:
-    # Nearly every document is of one subject, and one look into a list settles it.
+    # Nearly every document is of one subject, and one comparison suffices.
     several = func.length(documents.c.subjects) > TOKEN_BYTES
     return or_(documents.c.subjects.in_(list(within.subjects)), and_(several, _meets([within.compartments])))
 
@@ -401,9 +401,7 @@ def count(connection: Connection) -> int:
 
 
 def every_version(connection: Connection) -> Iterator[tuple[StoredVersion, bool, bool]]:
-    """Yield each version in order of its sequence, whether it is marked current, and whether it is the
-    newest.
-    """
+    """Yield each version in order of its sequence, if it is marked current, and if it is the newest."""
     newest = select(documents.c.reference, func.max(documents.c.version).label("newest")).group_by(
         documents.c.reference
     )
@@ -421,24 +419,24 @@ def every_version(connection: Connection) -> Iterator[tuple[StoredVersion, bool,
 
 
 def index_difference(connection: Connection) -> str | None:
-    """Return where `search_tokens` differs from the tokens that the current versions keep, or None.
+    """Return where `search_tokens` differs from the tokens in the current versions, or None.
 
     Both sides are summed as sets, whatever their order; only where the sums differ is each row looked up.
     """
-    kept = select(documents.c.sequence, documents.c.tokens).where(documents.c.current)
-    held = select(search_tokens.c.token, search_tokens.c.sequence)
+    listed = select(documents.c.sequence, documents.c.tokens).where(documents.c.current)
+    indexed = select(search_tokens.c.token, search_tokens.c.sequence)
     expected = sum(
         _weight(token, sequence)
-        for sequence, tokens in connection.execute(kept.execution_options(yield_per=500))
+        for sequence, tokens in connection.execute(listed.execution_options(yield_per=500))
         for token in _split(tokens)
     )
     found = sum(
         _weight(token, sequence)
-        for token, sequence in connection.execute(held.execution_options(yield_per=5_000))
+        for token, sequence in connection.execute(indexed.execution_options(yield_per=5_000))
     )
     if expected % _SUM == found % _SUM:
         return None
-    with connection.execute(kept.execution_options(yield_per=500)) as rows:
+    with connection.execute(listed.execution_options(yield_per=500)) as rows:
         for sequence, tokens in rows:
             wanted = _split(tokens)
             statement = select(func.count()).where(

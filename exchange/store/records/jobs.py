@@ -1,14 +1,14 @@
 """Jobs: long work in steps, with the lease that lets one runner at a time commit a step of each.
 
-1. A runner takes a job for a time (`lease`) and gets a number (`fence`) that grows with every taking.
-2. Every later statement of that runner names its fence. Where the job was taken by another runner, or
+1. A runner leases a job for a time (`lease`) and gets a number (`fence`) that grows with every lease.
+2. Every later statement of that runner names its fence. Where another runner leased the job, or it was
    cancelled, the number has moved on, the statement raises `LeaseLostError`, and its transaction is void.
 3. A step's effect and its cursor are committed by one transaction, so a step counts once or not at all.
-4. Safety never rests on clocks. They only decide when a job whose runner is gone is taken by another.
-5. A job that was taken `MOST_LOSSES` times without a word from its runners ends as failed: it may be the
-   job that ends them.
+4. Safety never rests on clocks. They only decide when another runner may lease a job that its runner lost.
+5. A job that `MOST_LOSSES` runners leased and lost without a step ends as failed: the job itself may end
+   them.
 
-`sealed` (parameters and principal) and `cursor` are encrypted; `client_id` stands open so that disabling
+`sealed` (parameters and principal) and `cursor` are encrypted; `client_id` is not, so that disabling
 a client cancels its jobs. Times are milliseconds since 1970 UTC.
 """
 
@@ -41,7 +41,7 @@ from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
 MOST_LOSSES: Final = 5
-"""The number of runners that may take a job and vanish without a step of it."""
+"""The number of runners that may lease a job and vanish without a step of it."""
 
 
 class JobState(StrEnum):
@@ -86,7 +86,7 @@ class LeaseLostError(Exception):
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """A job as the store keeps it.
+    """A job as it is stored.
 
     `step` counts the steps that are committed and `cursor` is where the next one begins; `done` of `total`
     is the progress; `attempts` counts failures in a row that may pass, `losses` runners that vanished.
@@ -113,8 +113,8 @@ class JobRow(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """A runner's hold on a job: commits under it count until the job is taken by another."""
+class JobLease:
+    """A lease on a job: its commits count until another runner leases the job."""
 
     id: str
     fence: int
@@ -157,12 +157,13 @@ def add(
     return connection.execute(statement).first() is not None
 
 
-def take(
+def acquire(
     connection: Connection, kinds: Collection[str], owner: str, *, now: int, until: int
 ) -> JobRow | None:
-    """Take the job of one of `kinds` that has been due longest, until `until`; None where none is due.
+    """Lease the job of one of `kinds` that has been due longest, until `until`; None if none is due.
 
-    A job whose runners vanished too often, or whose row can't be read, ends as failed, and the next is taken.
+    A job whose runners vanished too often, or whose row can't be read, ends as failed, and the next is
+    leased.
     """
     while True:
         found = connection.execute(
@@ -173,7 +174,7 @@ def take(
         ).scalar()
         if found is None:
             return None
-        taken = {
+        values = {
             "state": JobState.RUNNING.value,
             "owner": owner,
             "fence": jobs.c.fence + 1,
@@ -181,7 +182,7 @@ def take(
             "losses": jobs.c.losses + 1,
             "changed": now,
         }
-        connection.execute(update(jobs).where(jobs.c.id == found).values(taken))
+        connection.execute(update(jobs).where(jobs.c.id == found).values(values))
         try:
             row = find(connection, found)
         except DamagedError:
@@ -194,23 +195,23 @@ def take(
 
 
 def is_due(connection: Connection, kinds: Collection[str], now: int) -> bool:
-    """Return whether `take` would find a job."""
+    """Return whether `acquire` would find a job."""
     statement = select(jobs.c.id).where(jobs.c.kind.in_(list(kinds)), _is_free(now)).limit(1)
     return connection.execute(statement).first() is not None
 
 
-def renew(connection: Connection, held: Holding, until: int) -> None:
+def renew(connection: Connection, lease: JobLease, until: int) -> None:
     """Prolong the lease.
 
     Raises:
         LeaseLostError: the job is another runner's, or ended.
     """
-    _change(connection, held, {"lease": until})
+    _change(connection, lease, {"lease": until})
 
 
 def advance(
     connection: Connection,
-    held: Holding,
+    lease: JobLease,
     *,
     step: int,
     cursor: bytes,
@@ -231,30 +232,32 @@ def advance(
         "total": total,
         "lease": until,
         "attempts": 0,
-        "losses": 1,  # the taking that this runner has not ended yet
+        "losses": 1,  # the lease that this runner has not ended yet
         "error": "",
         "changed": now,
     }
-    _change(connection, held, values)
+    _change(connection, lease, values)
 
 
-def release(connection: Connection, held: Holding, values: Mapping[str, Any], *, due: int, now: int) -> None:
+def release(
+    connection: Connection, lease: JobLease, values: Mapping[str, Any], *, due: int, now: int
+) -> None:
     """Put the job back into the queue until `due`, with these columns changed.
 
     Raises:
         LeaseLostError: the job is another runner's, or ended.
     """
     base = {"state": JobState.QUEUED.value, "owner": "", "lease": 0, "losses": 0, "due": due, "changed": now}
-    _change(connection, held, base | dict(values))
+    _change(connection, lease, base | dict(values))
 
 
-def end(connection: Connection, held: Holding, state: JobState, *, error: str = "", now: int) -> None:
+def end(connection: Connection, lease: JobLease, state: JobState, *, error: str = "", now: int) -> None:
     """End the job in a final state; its parameters and cursor are no longer needed and go.
 
     Raises:
         LeaseLostError: the job is another runner's, or ended.
     """
-    _change(connection, held, _ended(state, error, now))
+    _change(connection, lease, _ended(state, error, now))
 
 
 def cancel(connection: Connection, id_: str, now: int) -> bool:
@@ -314,10 +317,10 @@ def _is_free(now: int) -> Any:
     return or_(queued, and_(jobs.c.state == JobState.RUNNING.value, jobs.c.lease <= now))
 
 
-def _change(connection: Connection, held: Holding, values: Mapping[str, Any]) -> None:
-    mine = and_(jobs.c.id == held.id, jobs.c.fence == held.fence, jobs.c.state == JobState.RUNNING.value)
+def _change(connection: Connection, lease: JobLease, values: Mapping[str, Any]) -> None:
+    mine = and_(jobs.c.id == lease.id, jobs.c.fence == lease.fence, jobs.c.state == JobState.RUNNING.value)
     if connection.execute(update(jobs).where(mine).values(dict(values))).rowcount != 1:
-        raise LeaseLostError(f"job {held.id} is no longer this runner's")
+        raise LeaseLostError(f"job {lease.id} is no longer this runner's")
 
 
 def _cancel(connection: Connection, which: Any, now: int) -> int:
@@ -345,7 +348,7 @@ def _ended(state: JobState, error: str, now: int) -> dict[str, Any]:
 
 
 def _read(row: RowMapping) -> JobRow:
-    # SQLite keeps any kind of value in any column.
+    # SQLite stores any kind of value in any column.
     try:
         values = {name: row[name] for name in JobRow.__struct_fields__}
         return msgspec.convert(values, JobRow, builtin_types=(bytes,))

@@ -27,13 +27,13 @@ PositionRow = tuple[str, int, int, bool]
 
 
 def every_position(connection: Connection) -> Iterator[PositionRow]:
-    """Read where each file was left, in no certain order."""
+    """Read the position of each file, in no certain order."""
     for row in connection.execute(select(load_positions)):
         yield row.fingerprint, row.lines, row.offset, bool(row.finished)
 
 
 def put_positions(connection: Connection, rows: Sequence[PositionRow]) -> None:
-    """Write where files are left now; of a file that occurs twice the last one stands."""
+    """Write the positions of files; of a file that occurs twice the last one stands."""
     last = {row[0]: row for row in rows}
     if not last:
         return

@@ -110,7 +110,7 @@ def subjects_due(connection: Connection, topic: str, now: int, limit: int) -> li
 
 
 def remove(connection: Connection, sequences: Sequence[int]) -> None:
-    """Take delivered entries out, by their sequences."""
+    """Remove delivered entries, by their sequences."""
     connection.execute(delete(outbox).where(outbox.c.sequence.in_(list(sequences))))
 
 

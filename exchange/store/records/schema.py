@@ -1,4 +1,4 @@
-"""The one description of the records database that all of its tables hang on.
+"""The metadata of the records database, which all of its tables share.
 
 Constraints and indexes are named by rule, so that a migration can say which one it changes on every
 kind of database.

@@ -40,7 +40,7 @@ CONSENTS: Final = "consents"
 """The topic under which consents wait in the outbox for their publication on the ledger."""
 
 _AT_ONCE = 5_000
-"""Subjects that a statement names: PostgreSQL takes 65,535 values, and a Bundle may be about more."""
+"""Subjects that a statement names: PostgreSQL allows 65,535 values, and a Bundle may be about more."""
 
 subjects = Table(
     "subjects",
@@ -236,7 +236,7 @@ def with_consents(connection: Connection, recipient: str, tokens: Sequence[bytes
 
 
 def put_consent(connection: Connection, subject: bytes, consent: CompiledRow, *, due: int) -> None:
-    """Keep the newest compiled form of a consent, and have it published: by the caller, or from `due` on."""
+    """Store the newest compiled form of a consent, and have it published: by the caller, or from `due` on."""
     values = {
         "subject": subject,
         "reference": consent.reference,
@@ -256,7 +256,7 @@ def put_consent(connection: Connection, subject: bytes, consent: CompiledRow, *,
 def published(
     connection: Connection, subject: bytes, entries: Sequence[OutboxEntry], granted: Sequence[str]
 ) -> None:
-    """Take consents of `subject` out of the outbox.
+    """Remove consents of `subject` from the outbox.
 
     `granted` are the recipients that all its consents give something, and towards which there is no pair yet.
     """

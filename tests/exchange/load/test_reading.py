@@ -25,7 +25,7 @@ from exchange.load import (
     SourceFile,
     cut,
     find,
-    take_apart,
+    split_chunk,
 )
 from tests.support.shared_data import SHARED
 
@@ -66,7 +66,7 @@ Positions = dict[str, FilePosition]
 def read(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Batch]:
     """Yield the plan's files in order, cut and taken apart in this process."""
     for chunk in cut(plan, limits):
-        yield from take_apart(chunk, limits)
+        yield from split_chunk(chunk, limits)
 
 
 def batches(

@@ -15,7 +15,7 @@ from exchange.auth.principal import Kind, Principal
 from exchange.auth.write_right import WriteRight, take_write_right_issuer
 from exchange.errors import ForbiddenError
 from exchange.services.records.changes import Deletion, Prepared, check_rights
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import IndexedRecord
 from exchange.services.records.write_rights import WriteRights, for_loading, for_scoring
 
@@ -32,7 +32,7 @@ def record(resource_type: str = "Observation", *patients: str) -> IndexedRecord:
 
 
 def test_the_custodians_systems_write_every_type_but_the_log() -> None:
-    assert RIGHTS.grant(principal(), "Observation").reaches("Observation")
+    assert RIGHTS.grant(principal(), "Observation").covers_type("Observation")
     with pytest.raises(ForbiddenError, match="ledger alone"):
         RIGHTS.grant(principal(), "AuditEvent")
 
@@ -102,10 +102,10 @@ def test_each_right_without_a_principal_has_one_place(name: str, module: str) ->
 class _Anything:
     """Passes for a right without being one."""
 
-    def reaches(self, _resource_type: str) -> bool:
+    def covers_type(self, _resource_type: str) -> bool:
         return True
 
-    covers = reaches
+    covers = covers_type
 
 
 @pytest.mark.parametrize(
@@ -123,17 +123,17 @@ async def test_nothing_is_written_without_a_right_that_covers_it(change: Any) ->
     with pytest.raises(TypeError, match="needs the right"):
         check_rights([Prepared(for_loading(), record()), change])
     nowhere: Any = None
-    writing = Writing(references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere)
+    writing = RecordWriter(references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere)
     with pytest.raises(TypeError, match="needs the right"):
         await writing.write([change])
 
 
 FORGETFUL = """
 from exchange.services.records.changes import Deletion, Prepared
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import IndexedRecord
 
-async def handle(writing: Writing, record: IndexedRecord, body: bytes) -> None:
+async def handle(writing: RecordWriter, record: IndexedRecord, body: bytes) -> None:
     await writing.prepare(body, logical_id=None)
     await writing.prepare(None, body, logical_id=None)
     await writing.write([record])
@@ -159,6 +159,6 @@ async def test_a_handler_that_forgets_the_right_does_not_run() -> None:
     scope: dict[str, Any] = {}
     exec(FORGETFUL, scope)
     nowhere: Any = None
-    writing = Writing(references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere)
+    writing = RecordWriter(references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere)
     with pytest.raises(TypeError, match="argument"):
         await scope["handle"](writing, record(), b"{}")

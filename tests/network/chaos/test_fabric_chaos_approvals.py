@@ -18,7 +18,7 @@ def test_network_comes_up_though_no_command_sees_its_own_transaction(
     """Approvals and the commit are on the channel; the command that made each one gave up waiting for it."""
     monkeypatch.setattr(administration, "_LISTENING", "15ms")
     monkeypatch.setattr(
-        administration, "_PATIENCE", 120.0
+        administration, "_SETTLE_TIMEOUT", 120.0
     )  # in so short a time some can't even begin to listen
     options = devnet.Options(organisations=2)
     with devnet.up(tmp_path / "network", options, programs=programs) as running:

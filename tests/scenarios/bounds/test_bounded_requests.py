@@ -12,7 +12,7 @@ from exchange.auth.principal import Kind, Principal
 from exchange.fhir import code_systems, references
 from exchange.services.records import transaction
 from exchange.services.records.conditions import Conditions
-from exchange.services.records.create_update import Writing
+from exchange.services.records.create_update import RecordWriter
 from tests.support.scenarios.scenario_site import (
     CITY,
     LAKE,
@@ -140,7 +140,7 @@ def test_a_deletion_that_meets_a_move_to_another_patient_is_a_conflict(
     async def before_the_move(*_: object) -> list[bytes]:
         return []
 
-    monkeypatch.setattr(Writing, "_subjects_of", before_the_move)
+    monkeypatch.setattr(RecordWriter, "_subjects_of", before_the_move)
     is_outcome(site.city.delete(f"Observation/{stored['id']}"), 409)
     monkeypatch.undo()
     assert site.city.delete(f"Observation/{stored['id']}").status_code == 204

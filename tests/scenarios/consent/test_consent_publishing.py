@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from chaincode.consent.limits import HELD, TERMS
+from chaincode.consent.limits import ALL_CONSENTS, TERMS
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from tests.support.scenarios.ledger_reader import findings
@@ -59,14 +59,14 @@ def test_a_patient_has_so_many_consents_and_each_can_still_be_changed(site: Site
             "resource": consent(patient, LAKE, status="inactive"),
             "request": {"method": "POST", "url": "Consent"},
         }
-        for _ in range(HELD - 1)
+        for _ in range(ALL_CONSENTS - 1)
     ]
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     assert site.city("POST", site.base, bundle).status_code == 200
     caller = site.patient(patient)
     last = caller.post("Consent", consent(patient, LAKE)).json()
-    too_costly(caller.post("Consent", consent(patient, RIDGE)), HELD)
-    too_costly(site.city("POST", site.base, bundle | {"entry": entries[:1]}), HELD)
+    too_costly(caller.post("Consent", consent(patient, RIDGE)), ALL_CONSENTS)
+    too_costly(site.city("POST", site.base, bundle | {"entry": entries[:1]}), ALL_CONSENTS)
     record = f"Observation/{site.observation(patient)['id']}"
     assert site.lake.get(record).status_code == 200
     ended = consent(patient, LAKE, status="inactive", logical_id=last["id"])

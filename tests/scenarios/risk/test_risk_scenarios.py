@@ -34,7 +34,7 @@ from exchange.fhir import r4
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import open_parts
 from exchange.risk.risk_assessment import input_commitment, output_commitment
-from exchange.services.access.subject_keys import Keys
+from exchange.services.access.subject_keys import SubjectKeyStore
 from tests.support.scenarios.risk_site import Between, ScoringSite
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -151,7 +151,7 @@ def salt_of(folder: NodeFolder, patient: str, recipient: str) -> bytes:
     """The pair's salt, as the holder of the patient's secret finds it."""
     with open_parts(folder) as node:
         token = node.keys.references.subject(patient)
-        keys = in_thread(Keys(node.keys.ring, node.records).find([token]))
+        keys = in_thread(SubjectKeyStore(node.keys.ring, node.records).find([token]))
     return PatientSecret(keys[token].secret).salt(recipient)
 
 

@@ -23,8 +23,8 @@ class Invariant(NamedTuple):
     at: str = ""
 
 
-class Held:
-    """Stands for a resource inside another; `json` is the parsed object, checked as what it says it is."""
+class NestedResource:
+    """Stands for a resource inside another; `json` is the parsed object, checked as its resource type."""
 
     __slots__ = ("json",)
 
@@ -32,8 +32,8 @@ class Held:
         self.json = json
 
 
-class Contained(Held):
-    """A held resource that has no life of its own (`contained`)."""
+class ContainedResource(NestedResource):
+    """A nested resource that exists in its container alone (`contained`)."""
 
     __slots__ = ()
 

@@ -12,7 +12,7 @@ def not_after(first: str, second: str) -> bool:
     """Return whether `first <= second`; where one is less precise than the other, to that one's precision.
 
     Both are valid FHIR date, dateTime or instant values. Times are compared as instants; a date and a time
-    are compared by their written dates, whose time zones the date does not tell.
+    are compared by their written dates, since a date has no time zone.
     """
     precision = min(len(first), len(second))
     if precision <= _TO_THE_DAY:
@@ -23,9 +23,7 @@ def not_after(first: str, second: str) -> bool:
 
 
 def _instant(text: str) -> tuple[int, bool, str]:
-    """Return the seconds of the calendar in UTC, a leap second's mark, and the fraction as digits that sort
-    by value.
-    """
+    """Return seconds in UTC, a mark for a leap second, and the fraction as digits in order."""
     whole, rest = text[:19], text[19:]
     digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0] if rest.startswith(".") else ""
     zone = rest[len(digits) + 1 :] if digits else rest

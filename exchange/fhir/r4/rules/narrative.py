@@ -48,7 +48,7 @@ _OWN = {
 _ADDRESSES = _words("cite href longdesc src usemap")
 _SCRIPT = re.compile(r"(?i)(?:java|vb)script:")
 _HIDDEN = re.compile(r"[\x00-\x20]+")
-"""Characters that browsers drop from an address before they look at its scheme."""
+"""Characters that browsers drop from an address before they parse its scheme."""
 _DATA = re.compile(r"(?i)\s*data:(?!\s*image/(?:png|jpeg|gif|bmp|webp)\s*[;,])")
 _ACTIVE_STYLE = re.compile(r"(?i)expression\s*\(|behavior\s*:|-moz-binding|script\s*:")
 
@@ -86,7 +86,7 @@ def is_basic(div: str) -> bool:
     parser.SkippedEntityHandler = entity
     parser.StartDoctypeDeclHandler = refuse
     parser.ProcessingInstructionHandler = refuse
-    # Without an (empty) foreign DTD, expat takes a named entity such as &nbsp; for an error in itself.
+    # Without an (empty) foreign DTD, expat treats a named entity such as &nbsp; as an error.
     parser.UseForeignDTD()
     parser.ExternalEntityRefHandler = lambda *_: 1
     try:

@@ -1,6 +1,6 @@
 """Token parameters: a code or identifier, alone or within its system (search.html#token).
 
-The first letter of a term tells how case is treated, and the sign after it the content of the term: `=` a
+The first letter of a term is for the treatment of case, and the sign after it the content of the term: `=` a
 code, `|` a system with a code, `-` a code that has no system, `*` a system alone.
 
 - `F`, folded: Coding, ContactPoint and string. R4 leaves the case of codes in doubt and then asks for the

@@ -11,7 +11,7 @@ its first moment (`2024-05-17`). A value has a term for each node on its way dow
 - `<open` and `>open` for an end that is not known.
 
 So each way is as short as the value's precision allows, and each comparison of R4 asks for one end only,
-but for those noted in `lookups`. Down to the level of months, `~` `<` `>` stand beside the ending term and
+but for those named in `lookups`. Down to the level of months, `~` `<` `>` stand beside the ending term and
 are not replaced by it: such values are rare, and the long unions of years get shorter.
 """
 
@@ -159,9 +159,9 @@ def _below(node: str) -> Iterator[str]:
 
 
 class _Cover:
-    """The terms of all values whose first (or, `at_end`, last) moment lies between two moments.
+    """The terms of all values with their first (or, `at_end`, last) moment between two moments.
 
-    `undivided` and `divided` tell the kinds of values, and so of terms, that can occur.
+    `undivided` and `divided` name the kinds of values, and so of terms, that can occur.
     """
 
     def __init__(self, start: str, end: str, *, at_end: bool, undivided: bool, divided: bool) -> None:

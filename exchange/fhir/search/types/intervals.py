@@ -114,7 +114,7 @@ def shifted(moment: str, **by: int) -> str | None:
 
 
 def milliseconds(moment: str) -> int:
-    """Return `moment` in milliseconds since 1970 UTC, as the store keeps write times."""
+    """Return `moment` in milliseconds since 1970 UTC, as the store holds write times."""
     return (datetime.datetime.fromisoformat(moment) - _EPOCH) // _MILLISECOND
 
 

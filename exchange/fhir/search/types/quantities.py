@@ -83,7 +83,7 @@ def _samples(value: dict[str, Any]) -> Iterator[str]:
     origin, factor = numbers.decimal(value["origin"]["value"]), numbers.decimal(value.get("factor", 1))
     try:
         samples = [origin + factor * Decimal(word) for word in words - {"L", "U"}]
-    except ArithmeticError:  # no number, or one out of reach
+    except ArithmeticError:  # no number, or one out of range
         raise ValueError("samples are decimals, E, L or U") from None
     if not all(sample.is_finite() for sample in samples):
         raise ValueError("samples are finite")
@@ -166,7 +166,7 @@ def _near(comparison: str, value: Decimal, kinds: frozenset[str], *, exact: bool
         start = end = numbers.bound(value)
     else:
         start, above = numbers.place(value - half), numbers.place(value + half)
-        end = above - (above % 2 == 0)  # an edge of more than ten digits takes in all that begins like it
+        end = above - (above % 2 == 0)  # an edge of more than ten digits includes all that begins like it
     found = any_of(numbers.cover(start, end))
     if kinds <= _WITHOUT_RANGES:
         return found

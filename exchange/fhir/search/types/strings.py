@@ -21,11 +21,11 @@ _PARTS = re.compile(r"[\s\-]+")
 def normalise(text: str) -> str:
     """Return `text` in the form in which strings are compared."""
     if text.isascii():
-        kept = "".join(c for c in text if c.isalnum() or c.isspace() or c in "$+<=>^`|~")
-        return " ".join(kept.lower().split())
+        plain = "".join(c for c in text if c.isalnum() or c.isspace() or c in "$+<=>^`|~")
+        return " ".join(plain.lower().split())
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    kept = "".join(c for c in folded if unicodedata.category(c)[0] not in "MPC" or c.isspace())
-    return " ".join(kept.split())
+    plain = "".join(c for c in folded if unicodedata.category(c)[0] not in "MPC" or c.isspace())
+    return " ".join(plain.split())
 
 
 def texts(path: str, value: str) -> Iterator[str]:

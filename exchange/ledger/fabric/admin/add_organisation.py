@@ -4,7 +4,7 @@
 
 CURRENT.block is the channel's newest configuration block, as `peer channel fetch config` writes it.
 DEFINITION.block is a first block that the joining organisation makes with `configtxgen -outputBlock` of a
-profile that lists itself alone: its certificates, policies and anchor peers are taken from there.
+profile that lists itself alone: its certificates, policies and anchor peers are copied from there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from exchange.ledger.fabric.admin.errors import ChannelUpdateError
 _APPLICATION = "Application"
 
 
-def joining(channel: str, current: bytes, definition: bytes) -> bytes:
-    """Return the unsigned update, as an Envelope: the channel's organisations as they are, and those that
-    join.
+def add_organisation(channel: str, current: bytes, definition: bytes) -> bytes:
+    """Return the unsigned update, as an Envelope: the channel's organisations and those of `definition`.
 
     Raises:
         ChannelUpdateError: a block holds no configuration, or adds no organisation.
     """
-    held, wanted = configuration(current), configuration(current)
+    existing, wanted = configuration(current), configuration(current)
     organisations = wanted.groups[_APPLICATION].groups
     defined = configuration(definition).groups[_APPLICATION].groups
     new = set(defined) - set(organisations)
@@ -33,14 +32,16 @@ def joining(channel: str, current: bytes, definition: bytes) -> bytes:
         raise ChannelUpdateError("the definition names no organisation that is not on the channel already")
     for name in new:
         organisations[name].CopyFrom(defined[name])
-    return update(channel, held, wanted)
+    return update(channel, existing, wanted)
 
 
 def main(arguments: list[str]) -> int:
     """Write the update; the exit status."""
     try:
         channel, current, definition, made = arguments
-        Path(made).write_bytes(joining(channel, Path(current).read_bytes(), Path(definition).read_bytes()))
+        Path(made).write_bytes(
+            add_organisation(channel, Path(current).read_bytes(), Path(definition).read_bytes())
+        )
     except ValueError:
         sys.stderr.write("error: call with CHANNEL CURRENT.block DEFINITION.block UPDATE.pb\n")
         return 2

@@ -1,4 +1,4 @@
-"""Checks of orderers' certificates, made before a channel takes one that its orderer can't use."""
+"""Checks of orderers' certificates, made before a channel accepts one that its orderer can't use."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def orderers_certificate(pem: bytes, host: str, authorities: Iterable[bytes]) ->
     if usages is not None and not usages >= _BOTH:
         raise CertificateError("the certificate is not for server and client: an orderer is both")
     if not _is_named(host, names):
-        raise CertificateError(f"the certificate does not name {host}: nobody would connect to it")
+        raise CertificateError(f"the certificate does not name {host}: no peer or client would connect to it")
     return certificate
 
 

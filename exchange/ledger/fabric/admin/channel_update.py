@@ -1,4 +1,4 @@
-"""The update that takes a channel from one configuration to another, as an update that administrators sign.
+"""The update from one configuration of a channel to another, as administrators sign it.
 
 It is what `configtxlator compute_update` would give, without leaving Fabric's own messages.
 """
@@ -30,13 +30,13 @@ def configuration(block: bytes) -> Any:
     return config.channel_group
 
 
-def update(channel: str, held: Any, wanted: Any) -> bytes:
-    """Return the unsigned update, as an Envelope, that makes `wanted` of `held`.
+def update(channel: str, existing: Any, wanted: Any) -> bytes:
+    """Return the unsigned update, as an Envelope, that makes `wanted` of `existing`.
 
     Raises:
         ChannelUpdateError: they are the same.
     """
-    read, write, differs = _compare(held, wanted)
+    read, write, differs = _compare(existing, wanted)
     if not differs:
         raise ChannelUpdateError("that changes nothing: the channel is so already")
     update = ConfigUpdate(channel_id=channel, read_set=read, write_set=write)
@@ -47,20 +47,20 @@ def update(channel: str, held: Any, wanted: Any) -> bytes:
     return made
 
 
-def _compare(held: Any, wanted: Any) -> tuple[Any, Any, bool]:
+def _compare(existing: Any, wanted: Any) -> tuple[Any, Any, bool]:
     """Write the read set and write set of one group, and return whether it changes anything in it.
 
-    A group's version counts who is in it: where that changes, every member is named, by its version alone.
-    A member that changes gets a new version, and the group keeps its own.
+    A group's version counts changes of its membership: where that changes, every member is named, by its
+    version alone. A member that changes gets a new version, and the group's version stays.
     """
-    moved = any(set(getattr(held, kind)) != set(getattr(wanted, kind)) for kind in (*_LEAVES, "groups"))
-    read = ConfigGroup(version=held.version)
-    write = ConfigGroup(version=held.version + moved)
+    moved = any(set(getattr(existing, kind)) != set(getattr(wanted, kind)) for kind in (*_LEAVES, "groups"))
+    read = ConfigGroup(version=existing.version)
+    write = ConfigGroup(version=existing.version + moved)
     if moved:
         write.mod_policy = wanted.mod_policy
     differs = moved
     for kind in _LEAVES:
-        old, new = getattr(held, kind), getattr(wanted, kind)
+        old, new = getattr(existing, kind), getattr(wanted, kind)
         for name in new:
             if name not in old:
                 getattr(write, kind)[name].CopyFrom(new[name])
@@ -72,10 +72,10 @@ def _compare(held: Any, wanted: Any) -> tuple[Any, Any, bool]:
                 getattr(read, kind)[name].version = old[name].version
                 getattr(write, kind)[name].version = old[name].version
     for name in wanted.groups:
-        if name not in held.groups:
+        if name not in existing.groups:
             write.groups[name].CopyFrom(wanted.groups[name])
             continue
-        reads, writes, within = _compare(held.groups[name], wanted.groups[name])
+        reads, writes, within = _compare(existing.groups[name], wanted.groups[name])
         if within or moved:
             read.groups[name].CopyFrom(reads)
             write.groups[name].CopyFrom(writes)

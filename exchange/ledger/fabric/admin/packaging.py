@@ -1,6 +1,6 @@
-"""Chaincode packages for chaincode as a service, and the builder with which a peer takes them.
+"""Chaincode packages for chaincode as a service, and the builder with which a peer installs them.
 
-A package says where the chaincode listens and how the peer proves itself there. Its id is a digest of its
+A package holds the chaincode's address and the peer's credentials for it. Its id is a digest of its
 bytes, which are the same each time, so the chaincode can start before the package is installed.
 """
 

@@ -11,10 +11,10 @@ where CHANGE is one of
     remove-root MSP ROOT.pem TLS-ROOT.pem
 
 CURRENT.block is the channel's newest configuration block, TLS.pem the orderer's certificate. An orderer is
-replaced by two updates. One update would tell Fabric that the old orderer has another certificate: Raft keeps
-the old one's name, and the new orderer, which lacks everything acknowledged under that name, panics. An
-orderer that keeps its disk is renewed by one update. A root is added beside those that are there, and removed
-when nothing depends on it any more.
+replaced by two updates. With one update Fabric would assume that the old orderer has another certificate:
+Raft keeps the old one's name, and the new orderer, which lacks everything acknowledged under that name,
+panics. An orderer that keeps its disk is renewed by one update. A root is added beside those that are
+there, and removed when nothing depends on it any more.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _USAGE = (
 
 
 def remove_orderer(channel: Any, address: str) -> None:
-    """Take the consenter at `address` (`host:port`) off the channel.
+    """Remove the consenter at `address` (`host:port`) from the channel.
 
     Raises:
         ChannelUpdateError: there is no such consenter, or no other.
@@ -101,7 +101,7 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
         # to take over.
         raise ChannelUpdateError(
             f"{address} is the only consenter, so no other can lead meanwhile: "
-            "renew it with its own key, which takes no update, or add another first"
+            "renew it with its own key, which needs no update, or add another first"
         )
     pem = _usable(channel, renewed.host, certificate, consenters.values())
     renewed.client_tls_cert = renewed.server_tls_cert = pem
@@ -117,7 +117,7 @@ def _usable(channel: Any, host: str, given: bytes, others: Iterable[Any]) -> byt
     certificate = orderers_certificate(given, host, authorities)
     for one in others:
         for pem in (one.client_tls_cert, one.server_tls_cert):
-            # Fabric tells consenters apart by their keys, whatever else the certificates say.
+            # Fabric distinguishes consenters by their keys alone.
             if x509.load_pem_x509_certificate(pem).public_key() == certificate.public_key():
                 raise CertificateError(f"{one.host}:{one.port} has that certificate's key: use another")
     return certificate.public_bytes(Encoding.PEM)
@@ -161,22 +161,22 @@ def change_roots(channel: Any, msp_id: str, root: bytes, tls_root: bytes, *, add
         for organisation in channel.groups[part].groups.values():
             place = organisation.values["MSP"]
             wrapped = MSPConfig.FromString(place.value)
-            held = FabricMSPConfig.FromString(wrapped.config)
-            if held.name != msp_id:
+            msp = FabricMSPConfig.FromString(wrapped.config)
+            if msp.name != msp_id:
                 continue
             changed += 1
-            for roots, one in ((held.root_certs, root), (held.tls_root_certs, tls_root)):
+            for roots, one in ((msp.root_certs, root), (msp.tls_root_certs, tls_root)):
                 if add:
                     roots.append(one)
                 elif one not in roots or len(roots) == 1:
                     raise ChannelUpdateError(f"{msp_id} has no such root, or no other one to go on with")
                 else:
                     roots.remove(one)
-            units = held.fabric_node_ous
+            units = msp.fabric_node_ous
             for unit in ("client", "peer", "admin", "orderer"):
                 if units.HasField(f"{unit}_ou_identifier"):
                     getattr(units, f"{unit}_ou_identifier").ClearField("certificate")
-            wrapped.config = held.SerializeToString()
+            wrapped.config = msp.SerializeToString()
             place.value = wrapped.SerializeToString()
     if not changed:
         raise ChannelUpdateError(f"{msp_id} is not on the channel")
@@ -186,7 +186,7 @@ def main(arguments: list[str]) -> int:
     """Write the update; the exit status."""
     try:
         channel, current, made, what, subject, *files = arguments
-        held, wanted = (configuration(Path(current).read_bytes()) for _ in range(2))
+        existing, wanted = (configuration(Path(current).read_bytes()) for _ in range(2))
         given = [Path(path).read_bytes() for path in files]
         match what, given:
             case "remove-orderer", []:
@@ -199,7 +199,7 @@ def main(arguments: list[str]) -> int:
                 change_roots(wanted, subject, root, tls_root, add=what == "add-root")
             case _:
                 raise ValueError(what)  # noqa: TRY301 - a misspelt call, like one with too few words
-        Path(made).write_bytes(update(channel, held, wanted))
+        Path(made).write_bytes(update(channel, existing, wanted))
     except ValueError:
         sys.stderr.write(f"error: {_USAGE}\n")
         return 2

@@ -1,11 +1,11 @@
 """Checks a Fabric channel block by block, without trusting the peer that serves the blocks.
 
-Everything is recomputed from the bytes, with nothing but the channel's first block taken as given:
+Everything is recomputed from the bytes; only the channel's first block is trusted:
 
 1. `layout` reads blocks and transactions; headers hash to a chain, and the data to its header.
-2. `config` knows who takes part and which policies hold; each change of it is checked in `updates`
+2. `config` has the organisations and the policies in force; each change of it is checked in `updates`
    against the policies that it changes, as signed by the organisations' administrators.
-3. `members` and `policies` say whose certificate is whose, and whether signatures satisfy a policy.
+3. `members` and `policies` find the member behind a certificate, and check signatures against a policy.
 4. `validity` gives each transaction the verdict that it deserves; the peer's must be the same.
 5. `contracts` runs each transaction of our chaincode again on the state that the blocks themselves
    built (`state`), and compares reads, writes, result and event.

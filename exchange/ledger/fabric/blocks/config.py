@@ -30,10 +30,10 @@ class ChannelConfig:
         group = message.channel_group
         kind = parse(ConsensusType, group.groups[ORDERER].values["ConsensusType"].value).type
         if kind != _RAFT:
-            raise UnreadableError(f"blocks ordered by {kind or 'nobody'} can't be checked here")
+            raise UnreadableError(f"blocks ordered by {kind or 'an unnamed service'} can't be checked here")
         self.orderers = _members(group.groups[ORDERER])
         self.applicants = _members(group.groups[APPLICATION])
-        self.everybody = MspMembers(
+        self.every_member = MspMembers(
             [*self.orderers.organisations.values(), *self.applicants.organisations.values()]
         )
         self._groups = {
@@ -42,15 +42,11 @@ class ChannelConfig:
 
     @classmethod
     def first(cls, headers: ProposedCall) -> ChannelConfig:
-        """Return the configuration that the channel's first block sets. It carries no signature: it is taken
-        as given.
-        """
+        """Return the configuration of the channel's first block, which is unsigned and trusted."""
         return cls(envelope_of(headers).config, headers.channel)
 
     def satisfied(self, path: str, signers: Signers) -> bool:
-        """Return whether `signers` satisfy the policy at a path such as
-        `/Channel/Application/Endorsement`.
-        """
+        """Return whether `signers` satisfy the policy at a path: `/Channel/Application/Endorsement`."""
         *groups, name = path.removeprefix("/Channel/").split("/")
         group = self.message.channel_group
         for one in groups:
@@ -62,9 +58,7 @@ class ChannelConfig:
     def signers(
         self, signatures: Iterable[tuple[bytes, bytes, bytes]], members: MspMembers
     ) -> list[MspMember]:
-        """Return the signers among `members`: of (identity, message, signature), those that hold, each
-        once.
-        """
+        """Return the signers among `members` with a valid (identity, message, signature), each once."""
         found: dict[bytes, MspMember] = {}
         for serialized, message, signature in signatures:
             member = members.find(serialized)
@@ -73,7 +67,7 @@ class ChannelConfig:
         return list(found.values())
 
     def endorsement_of(self, msp_id: str) -> str | None:
-        """Return the path of an organisation's own endorsement policy; None where it takes no part."""
+        """Return the path of an organisation's own endorsement policy; None if it is not on the channel."""
         name = self._groups.get(msp_id)
         return None if name is None else f"/Channel/{APPLICATION}/{name}/Endorsement"
 

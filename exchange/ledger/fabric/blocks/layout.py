@@ -41,7 +41,7 @@ from exchange.ledger.fabric.blocks.errors import InvalidError, UnreadableError
 
 
 class ProposedCall(msgspec.Struct, frozen=True):
-    """A transaction's headers: who asked for what, and when. `time` is in milliseconds since 1970 UTC."""
+    """A transaction's headers: its creator, its call, and its `time` in milliseconds since 1970 UTC."""
 
     kind: int
     channel: str

@@ -1,8 +1,8 @@
 """Members of a Fabric MSP: the certificates that it accepts for its organisation, and in which roles.
 
 The rules are those of Fabric's MSP for X.509: a certificate is valid when it is no CA's, chains to a root
-of the organisation through CAs, is not on a revocation list, and, with node OUs, says in exactly one
-organisational unit what its holder is. Dates are not looked at; a block names no time for them.
+of the organisation through CAs, is not on a revocation list, and, with node OUs, names the role of its
+holder in exactly one organisational unit. Dates are not checked; a block names no time for them.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ class MspMember:
         self._largest = ORDERS.get(curve, 0) // 2
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Return whether this is the holder's signature of `message`; of ECDSA's two forms only low-S
-        counts.
-        """
+        """Return whether this is the holder's signature of `message`; for ECDSA only in low-S form."""
         try:
             if isinstance(self._key, ed25519.Ed25519PublicKey):
                 self._key.verify(signature, message)
@@ -114,7 +112,7 @@ class Msp:
         self._inner = {issuer for ca in self._intermediates if (issuer := self._issuer(ca)) is not None}
 
     def member(self, serialized: bytes, pem: bytes) -> MspMember | None:
-        """Return the member whose certificate this is; None where the organisation does not accept it."""
+        """Return the member with this certificate; None where the organisation does not accept it."""
         try:
             with warnings.catch_warnings():  # what the library only warns of, it will refuse one day
                 warnings.simplefilter("error", CryptographyDeprecationWarning)
@@ -172,7 +170,7 @@ class Msp:
 
 
 class MspMembers:
-    """Everybody whom a channel's organisations vouch for, by serialised identity."""
+    """The members of all organisations of a channel, by serialised identity."""
 
     def __init__(self, organisations: Sequence[Msp]) -> None:
         self.organisations = {organisation.msp_id: organisation for organisation in organisations}
@@ -244,9 +242,7 @@ def _signed_by(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> boo
 
 
 def _node_units(given: Any) -> dict[MspRole, tuple[str, bytes | None]] | None:
-    """Return for each role the unit that names it, and the CA that must say so; None where units say
-    nothing.
-    """
+    """Return the unit and the CA of each role; None where units name no roles."""
     if not given.enable:
         return None
     named = {

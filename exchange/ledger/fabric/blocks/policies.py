@@ -17,7 +17,7 @@ from exchange.ledger.fabric.blocks.errors import UnreadableError
 from exchange.ledger.fabric.blocks.members import MspMember, MspRole
 
 Signers = Sequence[MspMember]
-"""Members whose signatures hold, each once."""
+"""Members with a valid signature, each once."""
 
 _ROLES = {
     MSPRole.MEMBER: MspRole.MEMBER,
@@ -29,8 +29,7 @@ _ROLES = {
 
 
 def satisfied(group: Any, name: str, signers: Signers) -> bool:
-    """Return whether `signers` satisfy the policy `name` of a group of the configuration; a missing one never
-    is.
+    """Return whether `signers` satisfy the policy `name` of a group; a missing one never is.
 
     Raises:
         UnreadableError: the policy is of a kind that is not known here.
@@ -75,7 +74,7 @@ def signed(envelope: Any, signers: Signers) -> bool:
 def _counted(
     rule: Any, matches: Sequence[Callable[[MspMember], bool]], signers: Signers, used: list[bool]
 ) -> bool:
-    """Return whether `rule` is satisfied; marks the signers that it took as used, as Fabric does."""
+    """Return whether `rule` is satisfied; marks the signers that it counted as used, as Fabric does."""
     if rule.WhichOneof("Type") == "n_out_of":
         satisfied_rules = 0
         for inner in rule.n_out_of.rules:

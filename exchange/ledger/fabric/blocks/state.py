@@ -53,17 +53,17 @@ class ChannelState:
         self._policy: Any = None
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.storage.close()
 
-    # -- whole blocks -------------------------------------------------------------
+    # -- blocks -------------------------------------------------------------------
 
     def begin(self) -> None:
         """Start a block."""
         self._db.execute("BEGIN")
 
     def commit(self, headers: list[ProposedCall]) -> None:
-        """End a block, whose transactions these are."""
+        """End the block of these transactions."""
         self._db.executemany(
             "INSERT OR IGNORE INTO ids VALUES (?)", [(one.tx_id,) for one in headers if one.tx_id]
         )
@@ -85,10 +85,10 @@ class ChannelState:
             row = place // BLOCK_LIMIT, position, place
             self._db.execute("INSERT INTO events VALUES (?, ?, ?)", row)
 
-    # -- what Fabric keeps about chaincodes -------------------------------------------
+    # -- Fabric's own records of chaincodes -------------------------------------------
 
     def system(self, key: SystemKey) -> tuple[bytes, int] | None:
-        """Return a value that the channel's system chaincodes keep, and the place where it was written."""
+        """Return a value of the channel's system chaincodes, and the place where it was written."""
         return self._system.get(key)
 
     def write_system(self, key: SystemKey, value: bytes | None, place: int) -> None:
@@ -100,17 +100,16 @@ class ChannelState:
             self._system[key] = value, place
 
     def endorsement_policy(self) -> Any:
-        """Return Fabric's ApplicationPolicy of our chaincode as committed by now; None while it is not
-        defined.
+        """Return Fabric's ApplicationPolicy of our chaincode; None while it is not committed.
 
         Raises:
             UnreadableError: the definition can't be read.
         """
         if self._policy is None:
             key = LIFECYCLE, "", f"namespaces/fields/{self.chaincode}/ValidationInfo"
-            held = self._system.get(key)
-            if held is not None:
-                info = parse(ChaincodeValidationInfo, parse(StateData, held[0]).Bytes)
+            stored = self._system.get(key)
+            if stored is not None:
+                info = parse(ChaincodeValidationInfo, parse(StateData, stored[0]).Bytes)
                 self._policy = parse(ApplicationPolicy, info.validation_parameter)
         return self._policy
 

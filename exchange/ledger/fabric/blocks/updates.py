@@ -2,7 +2,7 @@
 
 The rules are those of Fabric's `configtx`: an update names what it read and what it writes, element by
 element with versions. A changed element must be one version above the present one, and the policy that each
-changed element names must be satisfied by those who signed the update. The configuration that results
+changed element names must be satisfied by the signers of the update. The configuration that results
 must be exactly the one that the block sets.
 """
 
@@ -44,12 +44,12 @@ def _check(current: ChannelConfig, envelope: Any) -> None:
         raise BlockError("changes the configuration of another channel")
     if envelope.config.sequence != current.message.sequence + 1:
         raise BlockError("does not follow the configuration before it")
-    held = dict(_elements(current.message.channel_group))
+    elements = dict(_elements(current.message.channel_group))
     read = dict(_elements(update.read_set))
     for key, element in read.items():
-        if key not in held or held[key].version != element.version:
+        if key not in elements or elements[key].version != element.version:
             raise BlockError(f"changes a configuration whose {_name(key)} had changed")
-    signers = current.signers(signatures, current.everybody)
+    signers = current.signers(signatures, current.every_member)
     changed = {
         key: element
         for key, element in _elements(update.write_set)
@@ -58,15 +58,15 @@ def _check(current: ChannelConfig, envelope: Any) -> None:
     if not changed:
         raise BlockError("changes nothing")
     for key, element in changed.items():
-        if key not in held:
+        if key not in elements:
             if element.version != 0:
                 raise BlockError(f"adds {_name(key)} with a version")
             continue
-        if element.version != held[key].version + 1:
+        if element.version != elements[key].version + 1:
             raise BlockError(f"changes {_name(key)} to another version than the next")
-        if not current.satisfied(_policy(key, held[key].mod_policy), signers):
+        if not current.satisfied(_policy(key, elements[key].mod_policy), signers):
             raise BlockError(f"changes {_name(key)}, and those who signed for it may not")
-    if _result((), held | changed, 0) != envelope.config.channel_group:
+    if _result((), elements | changed, 0) != envelope.config.channel_group:
         raise BlockError("sets another configuration than its update gives")
 
 
@@ -98,9 +98,7 @@ def _elements(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[_Key, An
 
 
 def _policy(key: _Key, named: str) -> str:
-    """Return the path of the policy that guards an element: named from the root, or from the element's
-    group.
-    """
+    """Return the path of the policy that guards an element, named from the root or from its group."""
     kind, path = key
     if named.startswith("/"):
         return named
@@ -108,7 +106,7 @@ def _policy(key: _Key, named: str) -> str:
 
 
 def _result(path: tuple[str, ...], elements: dict[_Key, Any], depth: int) -> Any:
-    """Return the group at `path`: which members it has is its own word, what they are is the elements'."""
+    """Return the group at `path`: its own element names its members, their elements have the content."""
     if depth > _DEEPEST:
         raise BlockError("nests its configuration too deeply")
     given = elements["group", path]

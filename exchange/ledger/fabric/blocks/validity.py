@@ -1,7 +1,7 @@
 """The verdict that each transaction of a block deserves, by the rules of Fabric's own validation.
 
-In two steps, as peers do it: first who signed, on the state before the block, for every transaction; then,
-one after the other, whether what each read was still so.
+Peers do it in two steps: first the signatures of every transaction, on the state before the block; then,
+one after the other, whether the versions that each read are still current.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _judge(judged: Judged, config: ChannelConfig, state: ChannelState) -> None:
 
 
 def _endorsements(call: EndorsedCall, config: ChannelConfig, state: ChannelState) -> None:
-    signatures = ((who, call.response + who, signature) for who, signature in call.endorsements)
+    signatures = ((one, call.response + one, signature) for one, signature in call.endorsements)
     signers = config.signers(signatures, config.applicants)
     if call.chaincode == LIFECYCLE:
         holds = all(config.satisfied(path, signers) for path in _lifecycle_policies(call, config))
@@ -96,9 +96,7 @@ def _endorsements(call: EndorsedCall, config: ChannelConfig, state: ChannelState
 
 
 def _lifecycle_policies(call: EndorsedCall, config: ChannelConfig) -> set[str]:
-    """Return an organisation approves alone, in a collection of its own; what all see needs the channel's
-    policy.
-    """
+    """Return the policies of a lifecycle call: the organisation's own, or the channel's."""
     needed, written = set[str](), False
     for one in call.sets:
         written = written or bool(one.public.writes or one.public.metadata_writes)
@@ -111,7 +109,7 @@ def _lifecycle_policies(call: EndorsedCall, config: ChannelConfig) -> set[str]:
 
 
 def judge_reads(judged: Judged, state: ChannelState) -> None:
-    """Mark a transaction whose reads are not what the state holds by now.
+    """Mark a transaction if the state has changed since its reads.
 
     Raises:
         BlockError: the transaction does what can't be followed here.
@@ -130,8 +128,8 @@ def judge_reads(judged: Judged, state: ChannelState) -> None:
 
 def _stale(public: Any, state: ChannelState) -> str:
     for read in public.reads:
-        held = state.storage.value(read.key.encode())
-        if _place(read) != (None if held is None else held[1]):
+        stored = state.storage.value(read.key.encode())
+        if _place(read) != (None if stored is None else stored[1]):
             return "MVCC_READ_CONFLICT"
     for query in public.range_queries_info:
         if query.WhichOneof("reads_info") == "reads_merkle_hashes":
@@ -162,8 +160,8 @@ def _is_current(one: NamespaceSet, state: ChannelState) -> bool:
 
 
 def _version(state: ChannelState, key: SystemKey) -> int | None:
-    held = state.system(key)
-    return None if held is None else held[1]
+    stored = state.system(key)
+    return None if stored is None else stored[1]
 
 
 def _place(read: Any) -> int | None:

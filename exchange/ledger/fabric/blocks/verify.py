@@ -1,4 +1,4 @@
-"""Walks a channel from its first block and says whether everything in it is what it should be.
+"""Walks a channel from its first block and checks all of it.
 
 Blocks are handed in one after the other, so that a ledger of any length streams through. Nothing here
 does I/O but for the temporary database that holds the state.
@@ -45,7 +45,7 @@ _HONEST = frozenset(
 class ChannelVerifier:
     """Checks the blocks of one channel, in order; `close` it, or use it as a context manager.
 
-    `pinned` are blocks that were seen before: another block in the place of one of them is a finding.
+    `pinned` are blocks of earlier runs: another block in the place of one of them is a finding.
     After a finding nothing more is checked.
     """
 
@@ -92,7 +92,7 @@ class ChannelVerifier:
         )
 
     def close(self) -> None:
-        """Let go of the state."""
+        """Close the state."""
         self.state.close()
 
     def __enter__(self) -> Self:
@@ -178,7 +178,7 @@ class ChannelVerifier:
 
     def _check_calls(self, calls: list[Judged], codes: list[str]) -> list[layout.ProposedCall]:
         ids: set[str] = set()
-        for judged in calls:  # the state before the block decides who signed; that all of it did, comes first
+        for judged in calls:  # the state before the block decides about signers, so this loop comes first
             if judged.code == VALID and judged.headers is not None:
                 if judged.headers.tx_id in ids:
                     judged.code, judged.why = "DUPLICATE_TXID", "it is twice in its block"

@@ -1,4 +1,4 @@
-"""The events of a chaincode as whole blocks hold them, each with the writes of its transaction.
+"""The events of a chaincode read from blocks, each with the writes of its transaction.
 
 The Gateway's own stream of events leaves out the writes, so that a chaincode would have to repeat them in
 the event. Events are numbered as in that stream: those of VALID transactions, from 0 in each block.

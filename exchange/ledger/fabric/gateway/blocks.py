@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class BlockSource:
-    """Reads whole blocks in one identity's name.
+    """Reads blocks in one identity's name.
 
     Every method raises `UnavailableError` if the peer refuses, or says nothing for `read_timeout` seconds.
     """

@@ -56,7 +56,7 @@ class Deadlines(msgspec.Struct, frozen=True):
     `outcome` counts from the first endorsement to a known commit; `resend` is how long a transaction
     that was ordered may stay away before it is sent again, doubled each time. `absent` is how long the peer
     itself, or too many of its neighbours by what it knows of them, may be away while nothing is written:
-    they restart in a second or two, or somebody has to see to it.
+    they restart in a second or two, or an operator has to act.
     """
 
     evaluate: float = 10.0
@@ -99,8 +99,7 @@ class GatewayClient:
         transient: Mapping[str, bytes] | None = None,
         organisations: Sequence[str] = (),
     ) -> bytes:
-        """Return the chaincode's answer on committed state, from peers of `organisations` alone if any are
-        named.
+        """Return the chaincode's answer on committed state, from peers of `organisations` if any are named.
 
         Raises:
             EvaluateError: it failed; `refusal` tells whether the chaincode refused.
@@ -130,7 +129,7 @@ class GatewayClient:
         """Have the chaincode run, and its effects endorsed and signed; nothing is written yet.
 
         The peer finds endorsers that satisfy the policies, and those are asked again for some seconds;
-        naming `organisations` takes that over.
+        naming `organisations` replaces that choice.
 
         Raises:
             EndorseError: it failed; `refusal` tells whether the chaincode refused.
@@ -162,10 +161,10 @@ class GatewayClient:
         return EndorsedTransaction(proposed.tx_id, proposed.time, result, envelope.SerializeToString())
 
     async def send(self, endorsed: EndorsedTransaction) -> None:
-        """Hand a signed transaction to the ordering service, once. Taken is not committed: see `settle`.
+        """Hand a signed transaction to the ordering service, once. Accepted is not committed: see `settle`.
 
         Raises:
-            SubmitError: it was not taken, or that is not known.
+            SubmitError: it was not accepted, or that is not known.
         """
         request = SubmitRequest(
             transaction_id=endorsed.tx_id,
@@ -177,7 +176,7 @@ class GatewayClient:
         )
 
     async def commit_status(self, tx_id: str) -> CommitStatus:
-        """Wait until a block on the peer holds the transaction, and tell its verdict.
+        """Wait until a block on the peer holds the transaction, and return its verdict.
 
         Raises:
             CommitStatusError: the deadline passed (DEADLINE_EXCEEDED), or the peer could not tell.
@@ -209,8 +208,8 @@ class GatewayClient:
         try:
             return await self._settle(endorsed, end)
         except CommitError as why:
-            # The policy changed since these endorsers sufficed: nothing was written, and the peer knows whom
-            # it takes now.
+            # The policy changed since these endorsers sufficed: nothing was written, and the peer knows which
+            # suffice now.
             if not habitual or why.code != _TOO_FEW:
                 raise
         self._endorsers.forget()
@@ -261,7 +260,7 @@ class GatewayClient:
                 await self.send(endorsed)
             except SubmitError as why:
                 if advise(why) is Advice.GIVE_UP:
-                    if unsure:  # an earlier sending may have been taken: the verdict has to tell
+                    if unsure:  # an earlier sending may have been accepted: only the verdict shows it
                         await asyncio.Event().wait()
                     raise
                 unsure = True

@@ -1,8 +1,8 @@
 """The organisations whose endorsements sufficed lately, so that they can be asked at once.
 
 Left to itself a peer runs a transaction alone first, to learn which policies it touches, and then asks the
-others. A client that names the organisations has all of them run it at the same time. Which ones suffice is
-the channel's business: what the peer chose is what is named, for a while, and no longer once that fails.
+others. A client that names the organisations has all of them run it at the same time. The
+organisations that the peer chose are named for a while, until a call with them fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Endorsers:
         return self._named if self._clock() < self._until else ()
 
     def learn(self, organisations: Sequence[str]) -> None:
-        """Remember that the peer chose `organisations` and that they endorsed."""
+        """Record that the peer chose `organisations` and that they endorsed."""
         self._named, self._until = tuple(organisations), self._clock() + _LASTS
 
     def forget(self) -> None:

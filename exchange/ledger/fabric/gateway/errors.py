@@ -7,7 +7,7 @@ GatewayError
 ├── CallError              a call failed; `code` is gRPC's, `details` what each peer or orderer said
 │   ├── EvaluateError      nothing was written
 │   ├── EndorseError       nothing was written
-│   ├── SubmitError        the ordering service did not take it (but see `OutcomeUnknownError`)
+│   ├── SubmitError        the ordering service did not accept it (but see `OutcomeUnknownError`)
 │   ├── CommitStatusError  the outcome could not be read; the transaction may be committed or not
 │   └── EventsError        the stream of events or blocks ended
 ├── CommitError            the transaction is in a block, marked invalid there: nothing was written
@@ -105,9 +105,7 @@ class CallError(GatewayError):
 
     @property
     def peers_differ(self) -> bool:
-        """Return whether the own peer endorsed and others did not: they lag behind what it has seen
-        already.
-        """
+        """Return whether the own peer endorsed and others did not, because they lag behind."""
         asked = bool(self._own) and _TOO_FEW in self.message
         return asked and all(detail.msp_id != self._own for detail in self.details)
 
@@ -136,7 +134,7 @@ class EndorseError(CallError):
 
 
 class SubmitError(CallError):
-    """The ordering service did not take the transaction."""
+    """The ordering service did not accept the transaction."""
 
     stage = Stage.SUBMIT
 
@@ -166,7 +164,7 @@ class ReadConflictError(CommitError):
 
 
 class OutcomeUnknownError(GatewayError):
-    """The deadline passed before the outcome was known; hand `endorsed` to `Gateway.settle` to learn it."""
+    """The deadline passed before the outcome was known; `GatewayClient.settle` learns it from `endorsed`."""
 
     def __init__(self, endorsed: EndorsedTransaction) -> None:
         super().__init__(f"transaction {endorsed.tx_id}: the outcome is not known yet")
@@ -181,7 +179,7 @@ _BY_STAGE: dict[Stage, type[CallError]] = {
 def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own: str = "") -> CallError:
     """Return the stage's error for what gRPC raised, with the details that the peer attached.
 
-    `own` is the MSP id of the client, whose peer a Gateway service asks first.
+    `own` is the MSP id of the client: a Gateway service asks its peer first.
     """
     details: list[FailureDetail] = []
     for key, value in failure.trailing_metadata() or ():

@@ -1,7 +1,7 @@
-"""Following a channel: chaincode events and whole blocks, from a checkpoint on, through lost connections.
+"""The streams of a channel: chaincode events and blocks, from a checkpoint on, through lost connections.
 
 Both streams go on for ever. A connection that breaks is opened again where the stream stood, so a reader
-sees everything once and in order; what `retries` calls final ends the stream with `EventsError`. A
+sees everything once and in order; a failure that `retries` calls final ends the stream with `EventsError`. A
 reader that stores the position of what it has handled, together with its effects, resumes exactly.
 """
 
@@ -64,8 +64,7 @@ class Follower:
     async def chaincode_events(
         self, chaincode: str, after: EventPosition | None
     ) -> AsyncIterator[ChaincodeEvent]:
-        """Yield every event of `chaincode` after a position (from the first block for None), then as they
-        come.
+        """Yield every event of `chaincode` after a position (None: from the first block on), for ever.
 
         Raises:
             EventsError: the peer will not serve the stream.

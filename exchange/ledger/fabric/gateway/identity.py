@@ -27,8 +27,8 @@ from fabric_protos.msp.identities_pb2 import SerializedIdentity
 from exchange.ledger.fabric.gateway.errors import IdentityError
 
 Signer = Callable[[bytes], Awaitable[bytes]]
-"""Signs. For an ECDSA certificate: takes the 32-byte SHA-256 digest of a message and returns the
-signature in DER; for Ed25519: takes the message and returns the 64 bytes."""
+"""Signs. For an ECDSA certificate: gets the 32-byte SHA-256 digest of a message and returns the
+signature in DER; for Ed25519: gets the message and returns the 64 bytes."""
 
 ORDERS = {
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -37,7 +37,7 @@ ORDERS = {
         16,
     ),
 }
-"""The orders of the curves that Fabric signs on; of two signatures it takes the one with lower s."""
+"""The orders of the curves that Fabric signs on; of two signatures it accepts the one with lower s."""
 
 
 class SigningIdentity:
@@ -62,7 +62,7 @@ class SigningIdentity:
 
     @classmethod
     def from_pem(cls, msp_id: str, certificate: bytes, key: bytes) -> SigningIdentity:
-        """Return an identity whose key is in this process.
+        """Return an identity with its key in this process.
 
         Raises:
             IdentityError: as the class, or the key is not the certificate's.

@@ -1,6 +1,6 @@
-"""Building what a client signs: proposals of transactions, and reading what endorsers returned.
+"""Proposals of transactions, as a client signs them, and the results that endorsers return.
 
-Nothing here signs or sends; a message is built, signed by an `Identity`, and wrapped.
+Nothing here signs or sends; a message is built, signed by a `SigningIdentity`, and wrapped.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ def build(
     arguments: Sequence[bytes],
     transient: Mapping[str, bytes] | None = None,
 ) -> Proposal:
-    """Return a proposal to run `arguments` (the function's name first) at this moment, with a new transaction
-    id.
+    """Return a new proposal to run `arguments` (the function's name first) at this moment.
 
-    The time is cut to whole milliseconds, so that client and chaincode name the same one.
+    The time is cut to milliseconds, so that client and chaincode name the same one.
     """
     signer = signature_header(creator)
     tx_id = sha256(signer.nonce + creator).hexdigest()

@@ -1,8 +1,8 @@
 """The failures after which the same call is worth another try, in one table.
 
 Another try is always safe: evaluating and endorsing write nothing, and a signed transaction's id can be
-valid only once. The table is about sense: a refusal stays a refusal, and a peer that restarts comes back.
-The first row that fits counts; a failure without a row is final.
+valid only once. The table lists the useful tries: a refusal stays a refusal, and a peer that restarts
+comes back. The first row that fits counts; a failure without a row is final.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exchange.ledger.fabric.gateway.errors import CallError, Stage
 
 
 class Advice(Enum):
-    """The step to take after a failure."""
+    """The next step after a failure."""
 
     AGAIN = "again"
     GIVE_UP = "give up"

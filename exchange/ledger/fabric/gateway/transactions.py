@@ -44,7 +44,7 @@ _RECOGNITION = 4.0  # seconds for reading the first block
 class FabricTransactions:
     """Transactions of this organisation on a Fabric channel, through its own peer.
 
-    Queries go to the organisation's own peers alone: what a hospital looks up is no neighbour's business.
+    Queries go to the organisation's own peers alone, so that no other organisation sees them.
 
     With the hash of a `first_block`, everything raises `DamagedError` on a channel that began otherwise:
     one that was made anew under the same name holds other consents.
@@ -76,7 +76,7 @@ class FabricTransactions:
 
     @property
     def msp_id(self) -> str:
-        """Return the organisation in whose name transactions are submitted."""
+        """Return the MSP id of the organisation that submits the transactions."""
         return self._gateway.identity.msp_id
 
     async def submit(
@@ -102,7 +102,7 @@ class FabricTransactions:
         return Committed(tx_id=done.tx_id, block=done.block, time=done.time, result=done.result)
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
-        """Run `function` on the committed state of an own peer and keep nothing.
+        """Run `function` on the committed state of an own peer and write nothing.
 
         Raises:
             RefusedError: the contract refused.
@@ -112,8 +112,7 @@ class FabricTransactions:
         return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
-        """Yield every event after `after` (from the first block on for None), in order, and then as they
-        come.
+        """Yield every event after `after` (None: from the first block on), in order, for ever.
 
         Raises:
             UnavailableError: the peer will not serve its blocks to this identity.
@@ -138,7 +137,7 @@ class FabricTransactions:
     async def _recognise(self) -> None:
         if self._unrecognised is None:
             return
-        if self._recognition is None or self._recognition.done():  # one try for all who wait
+        if self._recognition is None or self._recognition.done():  # one try for all waiting calls
             self._recognition = asyncio.create_task(self._read_first(), name="fabric-recognition")
             self._recognition.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._recognition)

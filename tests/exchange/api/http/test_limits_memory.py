@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exchange.api.http.limits import BodyLimits, RequestLimits
-from exchange.api.http.protocol import Wire
+from exchange.api.http.protocol import BoundedHttpProtocol
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY, FREE_BYTES, MemoryQuota
 
@@ -53,7 +53,7 @@ async def server() -> AsyncIterator[Server]:
     app = Starlette(routes=[Route("/x", echo, methods=["POST"]), Route("/large", large)])
     config = uvicorn.Config(
         RequestLimits(app, shared, BodyLimits(body=LARGE, pause_seconds=QUICK)),
-        http=Wire,
+        http=BoundedHttpProtocol,
         port=0,
         log_config=None,
         lifespan="off",

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from exchange.api.http.limits import BodyLimits, RequestLimits
-from exchange.api.http.protocol import LONGEST_HEAD, Wire
+from exchange.api.http.protocol import LONGEST_HEAD, BoundedHttpProtocol
 from exchange.runtime.quota import MemoryQuota
 
 QUICK = 0.3
@@ -28,8 +28,8 @@ async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-class Hasty(Wire):
-    patience = QUICK
+class Hasty(BoundedHttpProtocol):
+    head_timeout = QUICK
 
 
 @pytest.fixture

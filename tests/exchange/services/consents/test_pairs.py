@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from chaincode.consent.calls import OpenPairs, PublishTerms
-from chaincode.consent.limits import CONSENTS, HELD, PROVISIONS, TERMS
+from chaincode.consent.limits import ACTIVE_CONSENTS, ALL_CONSENTS, PROVISIONS, TERMS
 from chaincode.consent.model import Period
 from chaincode.encoding import decode
 from chaincode.policy.model import Policy, PolicyRule
@@ -375,16 +375,16 @@ async def test_consents_trade_places_in_one_write(site: Site) -> None:
 
 
 async def test_a_full_patient_takes_no_more_consents_but_every_change_and_end(site: Site) -> None:
-    active = [draft(f"c{n}", [NamedProvision("permit")]) for n in range(CONSENTS)]
+    active = [draft(f"c{n}", [NamedProvision("permit")]) for n in range(ACTIVE_CONSENTS)]
     await site.put(*active)
     assert await site.ensure(B)
-    assert str(CONSENTS) in await refused(site, draft("more", [NamedProvision("permit")]))
-    over = [draft(f"d{n}", [], status="inactive") for n in range(HELD - CONSENTS)]
+    assert str(ACTIVE_CONSENTS) in await refused(site, draft("more", [NamedProvision("permit")]))
+    over = [draft(f"d{n}", [], status="inactive") for n in range(ALL_CONSENTS - ACTIVE_CONSENTS)]
     await site.put(*over)
     for status in ("inactive", "unfiled", "active"):
-        assert str(HELD) in await refused(site, draft("more", [towards(C)], status=status))
-    await site.put(*(draft(f"c{n}", [towards(B)]) for n in range(CONSENTS)))
-    await site.put(*(draft(f"c{n}", [], status="inactive") for n in range(CONSENTS)))
+        assert str(ALL_CONSENTS) in await refused(site, draft("more", [towards(C)], status=status))
+    await site.put(*(draft(f"c{n}", [towards(B)]) for n in range(ACTIVE_CONSENTS)))
+    await site.put(*(draft(f"c{n}", [], status="inactive") for n in range(ACTIVE_CONSENTS)))
     assert set(await states(site, B)) == {("inactive", 3)}
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, insert, select
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.records import jobs as store
-from exchange.store.records.jobs import Holding, JobState, LeaseLostError, jobs
+from exchange.store.records.jobs import JobLease, JobState, LeaseLostError, jobs
 from tests.support.jobs_site import counted, opened
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
@@ -49,7 +49,7 @@ class Leases(RuleBasedStateMachine):
         self.database = database
         self.now = 1_000
         self.known: dict[str, Known] = {}
-        self.held: dict[int, tuple[Holding, int]] = {}
+        self.held: dict[int, tuple[JobLease, int]] = {}
         self.connection = database.engine.connect()
         self.run(lambda c: (c.execute(delete(jobs)), c.execute(delete(counted))))
 
@@ -62,19 +62,19 @@ class Leases(RuleBasedStateMachine):
 
     def holds(self, runner: int) -> bool:
         """Return whether this runner holds the job that it believes to hold."""
-        holding, _ = self.held[runner]
-        return self.known[holding.id].holder == (runner, holding.fence)
+        lease, _ = self.held[runner]
+        return self.known[lease.id].holder == (runner, lease.fence)
 
-    def as_holder(self, runner: int, work: Callable[[Connection, Holding], None]) -> bool:
+    def as_holder(self, runner: int, work: Callable[[Connection, JobLease], None]) -> bool:
         """Run `work` of a runner: it counts where the runner holds the job, and is void otherwise."""
         if runner not in self.held:
             return False
-        holding, _ = self.held[runner]
+        lease, _ = self.held[runner]
         if self.holds(runner):
-            self.run(lambda c: work(c, holding))
+            self.run(lambda c: work(c, lease))
             return True
         with pytest.raises(LeaseLostError):
-            self.run(lambda c: work(c, holding))
+            self.run(lambda c: work(c, lease))
         del self.held[runner]
         return False
 
@@ -97,7 +97,7 @@ class Leases(RuleBasedStateMachine):
         free = {name: known for name, known in self.known.items() if self.is_free(known)}
         assert self.run(lambda c: store.is_due(c, ["count"], self.now)) == bool(free)
         until = self.now + LEASE
-        row = self.run(lambda c: store.take(c, ["count", "other"], str(runner), now=self.now, until=until))
+        row = self.run(lambda c: store.acquire(c, ["count", "other"], str(runner), now=self.now, until=until))
         for name in sorted(free, key=lambda name: (free[name].due, name)):
             known = free[name]
             known.losses += 1
@@ -106,7 +106,7 @@ class Leases(RuleBasedStateMachine):
                 continue
             known.state, known.holder, known.lease = JobState.RUNNING, (runner, row.fence), until
             assert (row.id, row.step) == (name, known.step)
-            self.held[runner] = Holding(name, row.fence), row.step
+            self.held[runner] = JobLease(name, row.fence), row.step
             return
         assert row is None
 
@@ -117,11 +117,11 @@ class Leases(RuleBasedStateMachine):
 
     @rule(runner=RUNNERS)
     def commit(self, runner: int) -> None:
-        def work(connection: Connection, holding: Holding) -> None:
-            connection.execute(insert(counted).values(n=step, job=holding.id))  # before the check, on purpose
+        def work(connection: Connection, lease: JobLease) -> None:
+            connection.execute(insert(counted).values(n=step, job=lease.id))  # before the check, on purpose
             store.advance(
                 connection,
-                holding,
+                lease,
                 step=step + 1,
                 cursor=b"",
                 done=step,
@@ -132,32 +132,32 @@ class Leases(RuleBasedStateMachine):
 
         if runner not in self.held:
             return
-        holding, step = self.held[runner]
+        lease, step = self.held[runner]
         try:
             counts = self.as_holder(runner, work)
         except Exception:
             assert not self.holds(runner)
             raise
         if counts:
-            known = self.known[holding.id]
+            known = self.known[lease.id]
             known.step, known.lease, known.losses = step + 1, self.now + LEASE, 1
-            self.held[runner] = holding, step + 1
+            self.held[runner] = lease, step + 1
 
     @rule(runner=RUNNERS)
     def renew(self, runner: int) -> None:
-        if self.as_holder(runner, lambda c, holding: store.renew(c, holding, self.now + LEASE)):
+        if self.as_holder(runner, lambda c, lease: store.renew(c, lease, self.now + LEASE)):
             self.known[self.held[runner][0].id].lease = self.now + LEASE
 
     @rule(runner=RUNNERS, later=st.integers(0, LEASE))
     def give_back(self, runner: int, later: int) -> None:
         due = self.now + later
-        if self.as_holder(runner, lambda c, holding: store.release(c, holding, {}, due=due, now=self.now)):
+        if self.as_holder(runner, lambda c, lease: store.release(c, lease, {}, due=due, now=self.now)):
             known = self.known[self.held.pop(runner)[0].id]
             known.state, known.due, known.holder, known.losses = JobState.QUEUED, due, None, 0
 
     @rule(runner=RUNNERS, state=st.sampled_from([JobState.DONE, JobState.FAILED]))
     def end(self, runner: int, state: JobState) -> None:
-        if self.as_holder(runner, lambda c, holding: store.end(c, holding, state, now=self.now)):
+        if self.as_holder(runner, lambda c, lease: store.end(c, lease, state, now=self.now)):
             known = self.known[self.held.pop(runner)[0].id]
             known.state, known.holder = state, None
 

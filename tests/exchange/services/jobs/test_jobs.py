@@ -28,7 +28,7 @@ from exchange.runtime.quota import COPIES_IN_MEMORY, FREE_BYTES, MemoryQuota, No
 from exchange.services.jobs import runner
 from exchange.services.jobs.kinds import Finished, JobKind, JobKinds, NextStep, StepContext
 from exchange.services.jobs.queue import PARAMETER_BYTES, UNFINISHED_JOBS, JobList, milliseconds
-from exchange.services.jobs.remove_expired import KEPT_MS, NoParameters, Rounds, remove_expired
+from exchange.services.jobs.remove_expired import RETENTION_MS, NoParameters, Rounds, remove_expired
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.records import clients, jobs
@@ -299,13 +299,13 @@ async def test_what_has_expired_is_removed_and_nothing_else(database: Database) 
             expires = now - 1 if number < 1_200 else now + 60_000
             clients.use_assertion(connection, "lab", str(number), expires)
         for name, expires in ((b"old", now - 1), (b"new", now + 60_000)):
-            clients.keep_token(connection, name, client_id="lab", principal=b"", expires=expires)
+            clients.store_token(connection, name, client_id="lab", principal=b"", expires=expires)
 
     await database.write(fill)
     ended = [await queue.add(SYSTEM, "count", {"steps": 1}) for _ in range(2)]
     for job in ended:
         await JobList(database).cancel(job)
-    await change(database, ended[0], changed=now - KEPT_MS - 1)
+    await change(database, ended[0], changed=now - RETENTION_MS - 1)
     await queue.schedule(SYSTEM, kind, {})
     assert await runner_of(database, kind).run_next()
 

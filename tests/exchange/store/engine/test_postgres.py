@@ -22,7 +22,7 @@ from exchange.node.settings import ConfigError, NodeSettings, check
 from exchange.store.engine.database import Database
 from exchange.store.engine.dialect import BIGINT, bounded_text
 from exchange.store.engine.place import Schema
-from exchange.store.engine.postgres import open_engine, remove, taken
+from exchange.store.engine.postgres import open_engine, remove, schema_exists
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import EntryRow
 from exchange.store.migrations.create import create_log, create_records
@@ -313,11 +313,11 @@ async def test_a_backup_restores_into_another_database(
 
 
 def test_a_schema_that_is_there_is_taken_and_one_that_was_removed_is_not(place: Schema) -> None:
-    assert not taken(place)
+    assert not schema_exists(place)
     Database(place, METADATA, durable=True, begin=METADATA.create_all).close()
-    assert taken(place)
+    assert schema_exists(place)
     remove(place)
-    assert not taken(place)
+    assert not schema_exists(place)
 
 
 def test_who_vanishes_is_missed_within_half_a_minute_on_both_ends() -> None:

@@ -330,7 +330,7 @@ class Twins(RuleBasedStateMachine):
     def tokens(self, client_id: str, jti: str, digest: bytes, expires: int, now: int, limit: int) -> None:
         self.of_records(lambda c: clients.use_assertion(c, client_id, jti, expires))
         self.of_records(
-            lambda c: clients.keep_token(c, digest, client_id=client_id, principal=b"\0", expires=expires)
+            lambda c: clients.store_token(c, digest, client_id=client_id, principal=b"\0", expires=expires)
         )
         self.of_records(lambda c: clients.find_token(c, digest))
         if limit == 1:
