@@ -1,12 +1,12 @@
-"""Lists the licences of all dependencies in `docs/licences.md`, and refuses what the runtime can't live with.
+"""Lists the licences of all dependencies in `docs/licences.md`, and refuses some in the runtime.
 
     python tools/licences.py            # write the page
     python tools/licences.py --check    # fail where the page is out of date or a licence is not accepted
 
 1. A licence is the one that a package's own metadata states; `STATED` has those that are not installed
    here, or say it in a file alone.
-2. The runtime's lock and the demo's hold what `ACCEPTED` names, and nothing unknown. Of `A OR B` one has to
-   be accepted, of `A AND B` both.
+2. The runtime's lock and the demo's hold licences of `ACCEPTED` alone, and none that is unknown. Of `A OR B`
+   one has to be accepted, of `A AND B` both.
 3. Tools and tests are not handed on with this program, so their licences are listed and not judged.
 """
 

@@ -24,11 +24,11 @@ import structlog
 
 FIELDS: Final = frozenset(
     {
-        "action", "at", "attempt", "attempts", "bytes", "causes", "client_id", "code", "count", "error",
-        "frames", "from_block", "interaction", "kind", "level", "limit", "logger", "member", "method",
-        "milliseconds", "number", "operation", "organization", "outcome", "port", "purpose", "reason",
-        "request_id", "resource_type", "role", "schema", "seconds", "state", "status", "step", "time",
-        "to_block", "tx", "version",
+        "action", "at", "attempt", "attempts", "block", "bytes", "causes", "client_id", "code", "count",
+        "error", "frames", "from_block", "interaction", "job", "kind", "level", "limit", "logger", "member",
+        "method", "milliseconds", "model", "number", "operation", "organization", "outcome", "port",
+        "purpose", "reason", "request_id", "resource_type", "role", "schema", "seconds", "state", "status",
+        "step", "time", "to_block", "topic", "tx", "version",
     }
 )  # fmt: skip
 """The fields a log line may have besides `event`; none of them ever holds content of a request or record."""

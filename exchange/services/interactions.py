@@ -4,8 +4,8 @@
    CapabilityStatement, `Allow` and every refusal follow from the rows alone.
 2. A row of the type `*` is for every type but those that are virtual, such as AuditEvent: they have rows of
    their own alone. A row may also be for one record that is not stored.
-3. A token's scopes are checked here and nowhere else, before a body is read or a lock is acquired. An
-   interaction with a condition needs the scope to search, too.
+3. A token's scopes are checked here and nowhere else, before a body is read or a lock is taken. A write
+   with a condition needs the scope to search, too.
 4. An interaction without a row is refused by its name, before anything is asked of the ledger: with 405 and
    `Allow` where the address supports another method, otherwise with 404.
 5. Parameters and conditions that a row does not name are refused, so that no request is answered as another.
@@ -184,7 +184,7 @@ class Interactions:
                 _check_scope(principal, code, resource_type or interaction.type)
         if row.refusal:
             raise ForbiddenError(row.refusal)
-        if interaction.condition:
+        if interaction.condition and row.writes:
             _check_scope(principal, "search-type", interaction.type)
         if interaction.parameters and row.parameters is not None:
             _check_parameters(row, interaction)

@@ -75,6 +75,7 @@ class FhirEndpoint:
         principal = _ANYONE if row.public else await self._principal(request)
         check_accept(request)
         if interaction.is_search_by_form:
+            self._interactions.authorise(principal, interaction)  # before the form is read
             found = await form_parameters(request, interaction.parameters)
             interaction = msgspec.structs.replace(interaction, parameters=found)
         outcome = await self._interactions.perform(principal, interaction, partial(read_body, request))

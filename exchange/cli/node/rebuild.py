@@ -12,8 +12,10 @@ from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.checks import checked_ledger
 from exchange.node.folder import NodeFolder
 from exchange.runtime.progress import Stages
+from exchange.store.engine import postgres
 from exchange.store.engine.database import read_format
-from exchange.store.engine.format import check_format
+from exchange.store.engine.format import FORMAT, OLDEST, check_format
+from exchange.store.engine.place import Place
 from exchange.store.log.renewal import renewing
 from exchange.verify.rebuild import rebuild as build
 
@@ -27,7 +29,7 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
     node = NodeFolder(folder)
     settings = node.load()
     records, place = node.places(settings)
-    check_format(read_format(records))  # a new log has this release's format, and belongs to no older records
+    _check_records(records, place)
     with ExitStack() as stack, Stages() as stages:
         stack.callback(WriterLock(node.log).release)
         renewal = stack.enter_context(renewing(place))
@@ -40,3 +42,14 @@ def rebuild(folder: Annotated[Path, FOLDER]) -> None:
         print(f"the log from before is {done.previous}; remove it once `consentry verify` finds nothing")
     if done.unread:
         print("some details in it could not be read: they are in that one still, or in a backup")
+
+
+def _check_records(records: Place, log: Place) -> None:
+    """Refuse a node with records of another format: the new log has this release's.
+
+    Where there is no log, older records are no hindrance: their migration needs one.
+    """
+    found = read_format(records)
+    there = log.exists() if isinstance(log, Path) else postgres.taken(log)
+    if there or not OLDEST <= found < FORMAT:
+        check_format(found)

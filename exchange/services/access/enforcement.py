@@ -7,10 +7,9 @@
 
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
 own, which only the patient's secret recognises, and decided as a pair that is not open. A request for a
-record that does not exist is an attempt upon the directory. So a hidden record and a missing one are
-indistinguishable by the answer and on the ledger, and so are the records of two patients.
-`docs/leakage.md`, "What a refused request tells", says which conclusions open pairs, sizes and times still
-allow.
+record that does not exist is an attempt upon the directory. So neither the answer nor the ledger tells a
+hidden record from none, or one patient's from another's. `docs/leakage.md`, "What a refused request reveals",
+says which conclusions open pairs, sizes and times still allow.
 """
 
 from __future__ import annotations

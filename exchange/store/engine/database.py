@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData
 
-from exchange.errors import UnavailableError
+from exchange.errors import DamagedError, UnavailableError
 from exchange.store.engine import postgres, sqlite
 from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
@@ -30,6 +30,8 @@ def read_format(place: Place) -> int:
         engine = postgres.open_engine(place, durable=True)
         with postgres.reachable(place), engine.connect().execution_options(read_only=True) as connection:
             return postgres.read_format(connection, place)
+    if not place.is_file():  # opening it would make one
+        raise DamagedError(f"{place} is missing")
     engine = sqlite.open_engine(place, durable=True)
     with sqlite.readable(place), engine.connect().execution_options(read_only=True) as connection:
         return sqlite.read_format(connection, place)

@@ -105,13 +105,16 @@ def readable(path: Path) -> Iterator[None]:
 
     Raises:
         DamagedError: the file is no database.
-        UnavailableError: another process has it locked.
+        UnavailableError: another process has it locked, or the disk is full.
     """
     try:
         yield
     except DatabaseError as why:
-        if getattr(why.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        code = getattr(why.orig, "sqlite_errorcode", 0) & 0xFF  # without the part that extends it
+        if code == sqlite3.SQLITE_BUSY:
             raise UnavailableError(f"another process has {path} open; end it first") from None
+        if code == sqlite3.SQLITE_FULL:
+            raise UnavailableError(f"{path} can't be written: the disk is full; make room first") from None
         raise DamagedError(f"{path} can't be opened as a database ({why.orig})") from None
     except UnicodeDecodeError:  # SQLite's own message would quote content of a damaged schema
         raise DamagedError(f"{path} can't be opened as a database (its schema is damaged)") from None

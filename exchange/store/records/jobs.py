@@ -148,7 +148,11 @@ def add(
     values |= dict.fromkeys(("step", "done", "fence", "lease", "attempts", "losses"), 0)
     values |= dict.fromkeys(("created", "due", "changed"), now)
     if again:
-        connection.execute(delete(jobs).where(jobs.c.id == id_, jobs.c.state.in_(_FINAL)))
+        # In place, with a fence that grows: a runner of the job that has ended must not hold this one.
+        ended = update(jobs).where(jobs.c.id == id_, jobs.c.state.in_(_FINAL))
+        anew = values | {"fence": jobs.c.fence + 1, "total": None}
+        if connection.execute(ended.values(anew)).rowcount:
+            return True
     statement = upsert(connection, jobs).values(values).on_conflict_do_nothing().returning(jobs.c.id)
     return connection.execute(statement).first() is not None
 

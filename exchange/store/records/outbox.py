@@ -114,9 +114,9 @@ def remove(connection: Connection, sequences: Sequence[int]) -> None:
     connection.execute(delete(outbox).where(outbox.c.sequence.in_(list(sequences))))
 
 
-def postpone(connection: Connection, topic: str, subject: bytes, due: int) -> None:
-    """Count one more failed delivery of `subject`, and postpone the next one until `due`."""
-    values = {"attempts": outbox.c.attempts + 1, "due": due}
+def postpone(connection: Connection, topic: str, subject: bytes, due: int, *, failed: bool) -> None:
+    """Leave `subject` alone until `due`; with `failed`, count one more failed delivery."""
+    values = {"attempts": outbox.c.attempts + (1 if failed else 0), "due": due}
     connection.execute(update(outbox).where(_of(topic, subject)).values(values))
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+import exchange
 from exchange.runtime import logs
 
 SECRET = "Erika Mustermann 1964-08-12"
@@ -118,3 +121,15 @@ def test_uncaught_exceptions_are_logged_without_their_message(written: io.String
 def test_lines_below_the_level_are_not_written(written: io.StringIO) -> None:
     structlog.get_logger().debug("token.issued")
     assert written.getvalue() == ""
+
+
+def test_every_field_that_this_program_logs_is_listed() -> None:
+    logged = {
+        keyword.arg
+        for path in Path(exchange.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("_log.")
+        for keyword in call.keywords
+    }
+    assert {"job", "reason"} <= logged
+    assert logged - {"exc_info"} <= logs.FIELDS

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, insert, select
 
-from exchange.errors import UnavailableError
+from exchange.errors import DamagedError, UnavailableError
 from exchange.services import outbox_delivery
 from exchange.services.outbox_delivery import OutboxDelivery
 from exchange.store.engine.database import Database
@@ -66,11 +66,14 @@ class Receiver:
         self.tried: list[bytes] = []
         self.refused: set[bytes] = set()
         self.unreachable = False
+        self.damaged: set[bytes] = set()
 
     async def deliver(self, subject: bytes) -> bool:
         self.tried.append(subject)
         if self.unreachable:
             raise UnavailableError("the receiver is away")
+        if subject in self.damaged:
+            raise DamagedError("an entry does not verify")
         if subject in self.refused:
             return False
         entries = await self.database.read(lambda c: outbox.waiting(c, TOPIC, subject))
@@ -201,6 +204,35 @@ async def test_a_receiver_that_is_away_ends_the_round_and_the_next_begins_elsewh
     assert await delivery(receiver).deliver_due() == 0  # all of them wait
     assert await delivery(receiver).deliver_all() == 3  # but a start of the node tries each
     assert await count(database) == 0
+
+
+async def test_a_receiver_that_was_away_for_long_gets_all_soon_after_it_is_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1_000_000
+    monkeypatch.setattr(outbox_delivery, "_now", lambda: clock)
+    await put(database, A, 1)
+    await put(database, B, 2)
+    receiver = Receiver(database)
+    receiver.unreachable = True
+    for _ in range(20):
+        await delivery(receiver).deliver_due()
+        clock += 2_000
+    assert receiver.tried[:4] == [A, B, A, B]
+    receiver.unreachable = False
+    assert await delivery(receiver).deliver_due() == 2
+
+
+async def test_a_damaged_subject_keeps_no_other_waiting_while_a_node_runs(database: Database) -> None:
+    await put(database, A, 1)
+    await put(database, B, 2)
+    receiver = Receiver(database)
+    receiver.damaged = {A}
+    with pytest.raises(DamagedError):
+        await delivery(receiver).deliver_all()  # a node that starts is refused
+    assert await delivery(receiver).deliver_due() == 1
+    assert receiver.taken == {B: [2]}
+    assert (await due_of(database, A))[0] == 1
 
 
 async def test_it_goes_on_by_itself_until_it_is_cancelled(

@@ -317,6 +317,11 @@ def test_scopes_reach_what_they_say_and_no_further(
             refused(answer, 403)
 
 
+def test_a_search_by_post_needs_its_scope_before_its_form_is_read(site: Site):
+    caller = site.bearer(site.issue(_principal(scopes=("system/Observation.r",))))
+    refused(caller.post("Observation/_search", {"no": "form"}), 403)
+
+
 def test_a_bundle_reaches_no_further_than_its_tokens_scopes(site: Site, patient: str):
     made = site.observation(patient)
     caller = site.bearer(site.issue(_principal(scopes=("system/Observation.s",))))

@@ -224,6 +224,20 @@ def test_a_database_that_is_missing_is_named(frozen: NodeFolder, engine: str) ->
         migrate(frozen.path)
 
 
+def test_a_node_without_its_log_gets_one_and_is_migrated_then(frozen: NodeFolder, engine: str) -> None:
+    if engine == "sqlite":
+        for file in frozen.path.glob("log.db*"):
+            file.unlink()
+        with pytest.raises(ConfigError, match="consentry rebuild"):
+            migrate(frozen.path)
+    else:
+        with psycopg.connect(str(frozen.load().database)) as server:
+            server.execute("DROP SCHEMA consentry_log CASCADE")
+    said(rebuild, frozen.path)
+    said(migrate, frozen.path)
+    asyncio.run(_open(frozen))
+
+
 def _mark(folder: NodeFolder, number: int) -> None:
     """Say that the records are of format `number`."""
     database = folder.load().database

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select
 
 from exchange.errors import DamagedError, FormatError, UnavailableError
-from exchange.store.engine.database import Database
+from exchange.store.engine import sqlite
+from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.place import Place, Schema
 
 METADATA = MetaData()
@@ -117,3 +118,24 @@ def test_what_is_durable_is_flushed_at_every_commit(tmp_path: Path, durable: boo
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
     database.close()
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    engine = sqlite.open_engine(path, durable=True)
+
+    def fill() -> None:
+        with sqlite.readable(path), engine.begin() as connection:
+            METADATA.create_all(connection)
+            connection.exec_driver_sql("PRAGMA max_page_count=1")  # as full as a disk can be
+            connection.execute(insert(NUMBERS), [{"n": n} for n in range(1_000)])
+
+    with pytest.raises(UnavailableError, match="the disk is full; make room first"):
+        fill()
+    engine.dispose()
+
+
+def test_a_file_that_is_missing_has_no_format_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match=r"x\.db is missing"):
+        read_format(tmp_path / "x.db")
+    assert not list(tmp_path.iterdir())

@@ -260,7 +260,7 @@ class Twins(RuleBasedStateMachine):
         self, topic: str, subject: bytes, reference: bytes, sealed: bytes, due: int, now: int
     ) -> None:
         self.of_records(lambda c: outbox.put(c, topic, subject, reference, due=due, sealed=sealed))
-        self.of_records(lambda c: outbox.postpone(c, topic, subject, now))
+        self.of_records(lambda c: outbox.postpone(c, topic, subject, now, failed=True))
         self.of_records(lambda c: without_sequences(outbox.waiting(c, topic, subject)))
         self.of_records(lambda c: outbox.subjects_waiting(c, topic))
         self.of_records(lambda c: outbox.subjects_due(c, topic, now, 3))
