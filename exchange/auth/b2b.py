@@ -38,7 +38,7 @@ class Context(msgspec.Struct, frozen=True):
     role: str
 
 
-def says_nothing(extensions: Any) -> bool:
+def lacks_context(extensions: Any) -> bool:
     """Check whether `extensions`, as decoded from JSON, lacks `hl7-b2b`: an assertion of plain SMART."""
     return extensions is None or (isinstance(extensions, dict) and "hl7-b2b" not in extensions)
 

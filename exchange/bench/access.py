@@ -18,7 +18,7 @@ from statistics import median
 import httpx
 
 from exchange.bench import http, plain
-from exchange.bench.database import emptied
+from exchange.bench.database import empty
 from exchange.bench.report import Row, percentile
 from exchange.demo.consortium import LAKE, Demo, build, permit_consent
 from exchange.demo.nhanes import participants
@@ -36,7 +36,7 @@ def measure(*, seconds: float, database: str | None = None) -> list[Row]:
     """
     with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, ExitStack() as stack:
         servers = {"access": _gateway(stack, Path(scratch) / "node", None)}
-        stack.enter_context(emptied(database))
+        stack.enter_context(empty(database))
         if database is not None:
             servers["postgresql"] = _gateway(stack, Path(scratch) / "other", database)
         path, body = servers["access"].path, servers["access"].body

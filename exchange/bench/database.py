@@ -14,7 +14,7 @@ from exchange.store.engine.place import Schema
 
 
 @contextmanager
-def emptied(database: str | None) -> Iterator[None]:
+def empty(database: str | None) -> Iterator[None]:
     """Check that a PostgreSQL database holds no node, and leave none in it.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from exchange.bench.database import emptied, records_bytes
+from exchange.bench.database import empty, records_bytes
 from exchange.bench.report import Row
 from exchange.demo.consortium import settings_for
 from exchange.load import cut, find
@@ -40,7 +40,7 @@ def measure(path: Path | None, database: str | None = None) -> list[Row]:
 
 
 def _loaded(source: Path, name: str, database: str | None) -> list[Row]:
-    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, emptied(database):
+    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, empty(database):
         return asyncio.run(_measure(NodeFolder(Path(scratch) / "node"), source, name, database))
 
 

@@ -33,7 +33,7 @@ from exchange.consent.provisions import (
     denies,
     is_certain,
 )
-from exchange.consent.rounding import rounded
+from exchange.consent.rounding import round_times
 from exchange.errors import InvalidResourceError
 from exchange.fhir.code_systems import canonical
 from exchange.fhir.references import ID, literal
@@ -133,7 +133,7 @@ def compile_consent(
                 _check_organizations(reader, root, members)
     if reader.problems or status is None:
         raise InvalidResourceError("the consent can't be enforced as it is", problems=reader.problems)
-    return CompiledConsent(str(logical_id), version, status, attested, rounded(root, now))
+    return CompiledConsent(str(logical_id), version, status, attested, round_times(root, now))
 
 
 def concerns(consent: CompiledConsent, recipient: str, members: Mapping[str, str]) -> bool:

@@ -23,7 +23,7 @@ MINUTE = 60_000
 _DENY = NamedProvision("deny")
 
 
-def rounded(root: NamedProvision, now: int) -> NamedProvision:
+def round_times(root: NamedProvision, now: int) -> NamedProvision:
     """Round all times of a consent; `now` in milliseconds since 1970 UTC."""
     rules = _rounded(_handed_down(root) if root.effect == "none" else root, now)
     if len(rules) == 1:

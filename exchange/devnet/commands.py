@@ -15,7 +15,7 @@ from exchange.devnet.building import build
 from exchange.devnet.errors import FolderError, NetworkCertificateError
 from exchange.devnet.network import Network, ProcessStatus
 from exchange.devnet.programs import Programs
-from exchange.devnet.state_file import NetworkState, load, locked
+from exchange.devnet.state_file import NetworkState, load, lock
 from exchange.devnet.topology import NetworkFolder, Options, Topology
 
 
@@ -34,7 +34,7 @@ def up(root: Path, options: Options | None = None, *, programs: Programs | None 
             f"{folder.root}: Fabric can't read paths with a comma or brackets; choose another folder"
         )
     programs = programs or Programs.find()
-    with locked(folder):
+    with lock(folder):
         state = load(folder)
         if state is None:
             network = Network(folder, NetworkState(Topology.plan(options or Options())), programs)
@@ -63,7 +63,7 @@ def down(root: Path) -> None:
     """
     folder = NetworkFolder(root)
     _require(folder)  # before its lock would make a folder
-    with locked(folder):
+    with lock(folder):
         _require(folder).down()
 
 
@@ -85,7 +85,7 @@ def reset(root: Path) -> None:
     folder = NetworkFolder(root)
     if not folder.root.exists():
         return
-    with locked(folder):
+    with lock(folder):
         state = load(folder)
         if state is not None:
             Network(folder, state).down()

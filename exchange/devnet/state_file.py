@@ -57,7 +57,7 @@ def save(folder: NetworkFolder, state: NetworkState) -> None:
 
 
 @contextmanager
-def locked(folder: NetworkFolder) -> Iterator[None]:
+def lock(folder: NetworkFolder) -> Iterator[None]:
     """Lock the folder against other commands.
 
     Raises:

@@ -233,10 +233,10 @@ def _check_holds(open_reader: OpenReader, connection: Connection) -> None:
 def _rows(event: LedgerEvent) -> list[log_tables.EntryRow]:
     pages = (read_log_page(key.decode(), value) for key, value in event.written if key.startswith(_LOG_PAGES))
     entries = sorted(entry for page in pages for entry in page)
-    return [projected(position, entry, event.checkpoint.block) for position, entry in entries]
+    return [project_entry(position, entry, event.checkpoint.block) for position, entry in entries]
 
 
-def projected(position: LogPosition, value: bytes, block: int) -> log_tables.EntryRow:
+def project_entry(position: LogPosition, value: bytes, block: int) -> log_tables.EntryRow:
     """Return the row of one log entry of the ledger."""
     record = _record.decode(value)
     return log_tables.EntryRow(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exchange.load.chunks import Chunk, ChunkLimits
 from exchange.load.documents import LoadFault, Parsed, SourceDocument, parse
-from exchange.load.files import READ_ERRORS, opened, reason
+from exchange.load.files import READ_ERRORS, open_stream, reason
 from exchange.load.positions import FilePosition
 
 _BOM = b"\xef\xbb\xbf"
@@ -72,7 +72,7 @@ def _unread(chunk: Chunk, why: str) -> Batch:
 def _whole(path: Path, most: int) -> bytes | None:
     found: list[bytes] = []
     size = 0
-    with path.open("rb") as raw, opened(path, raw) as stream:
+    with path.open("rb") as raw, open_stream(path, raw) as stream:
         # In parts, so that a small file does not reserve the limit's memory.
         while part := stream.read(_AT_ONCE):
             size += len(part)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.load.documents import LoadFault
-from exchange.load.files import READ_ERRORS, LoadPlan, SourceFile, opened, reason
+from exchange.load.files import READ_ERRORS, LoadPlan, SourceFile, open_stream, reason
 from exchange.load.positions import FilePosition
 
 _SPACE = b" \t\r\n"
@@ -63,7 +63,7 @@ def cut(plan: LoadPlan, limits: ChunkLimits | None = None) -> Iterator[Chunk]:
             fault = LoadFault(file.path, None, reason(why))
             yield Chunk(file.path, file.fingerprint, file.start, file.start, file.size, b"", (fault,))
             continue
-        with raw, opened(file.path, raw) as stream:
+        with raw, open_stream(file.path, raw) as stream:
             yield from _Lines(file, raw, stream, limits).cut()
 
 

@@ -143,7 +143,7 @@ def _source(path: Path, positions: Mapping[str, FilePosition]) -> SourceFile:
     return SourceFile(path, form is not None and form[0], path.stat().st_size, mark, start)
 
 
-def opened(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
+def open_stream(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
     """Return the stream of `raw`'s content, decompressed as the name of `path` says."""
     form = _form(path)
     compression = form[1] if form else ""
@@ -152,7 +152,7 @@ def opened(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
 
 def _rank(source: SourceFile) -> int:
     try:
-        with source.path.open("rb") as raw, opened(source.path, raw) as stream:
+        with source.path.open("rb") as raw, open_stream(source.path, raw) as stream:
             head = stream.read(_PROBE_BYTES)
     except READ_ERRORS:
         return _REST  # reading it in its turn names the fault

@@ -100,7 +100,7 @@ class OutboxDelivery:
         now = _now()
 
         def work(connection: Connection) -> None:
-            entries = outbox.waiting(connection, self._topic, subject)
+            entries = outbox.entries_of(connection, self._topic, subject)
             if entries:
                 doublings = min(entries[0].attempts, 16) if failed else 0
                 pause = min(RETRY_SECONDS * 2**doublings, LONGEST_PAUSE_SECONDS)

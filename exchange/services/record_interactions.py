@@ -135,7 +135,7 @@ class RecordInteractions:
             return Outcome(304, b"", released.tx_id, released.version, released.written)
         body = released.body
         if interaction.parameters:
-            body = pages.shaped(interaction.parameters, body)
+            body = pages.shape(interaction.parameters, body)
         return Outcome(200, body, released.tx_id, released.version, released.written)
 
     async def _history(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.ledger.port import Checkpoint, LedgerReader
-from exchange.ledger.projection import projected
+from exchange.ledger.projection import project_entry
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place
 from exchange.store.log import log_tables
@@ -85,7 +85,7 @@ def _add_entries(database: Database, fresh: Place, ledger: LedgerReader, progres
             done += _write(database, rows, last)
             progress("entries", done, done)
             rows = []
-        rows.append(projected(position, entry, event.block))
+        rows.append(project_entry(position, entry, event.block))
         last = event
     if last is not None:
         _write(database, rows, last)

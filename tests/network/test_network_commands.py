@@ -34,7 +34,7 @@ from exchange.devnet.errors import (
     ProgramsError,
 )
 from exchange.devnet.programs import NAMES
-from exchange.devnet.state_file import NetworkState, locked, save
+from exchange.devnet.state_file import NetworkState, lock, save
 from exchange.devnet.topology import HOST, NetworkFolder, Topology, require_free
 from exchange.ledger.fabric.admin.packaging import package
 from exchange.ledger.fabric.gateway.connection import Profile
@@ -317,7 +317,7 @@ def test_damaged_state_and_unreadable_paths_are_refused(tmp_path):
 
 
 def test_two_commands_do_not_work_on_one_folder_at_once(tmp_path):
-    with locked(NetworkFolder(tmp_path)), pytest.raises(FolderError, match="another command"):
+    with lock(NetworkFolder(tmp_path)), pytest.raises(FolderError, match="another command"):
         devnet.reset(tmp_path)
 
 

@@ -2,14 +2,14 @@
 
 `terms` returns the terms by which a record can be found. `parse` returns, for a request, the terms to look
 up and their combination. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
-`ordered` sorts opened records by `_sort`. `capability` lists the parameters that `parse` accepts.
+`sort_bodies` sorts opened records by `_sort`. `capability` lists the parameters that `parse` accepts.
 `docs/leakage.md` describes how much a reader of the database learns from the tokens.
 """
 
 from __future__ import annotations
 
 from exchange.fhir.search.extract import Term, terms
-from exchange.fhir.search.order import ordered
+from exchange.fhir.search.order import sort_bodies
 from exchange.fhir.search.parameters import table
 from exchange.fhir.search.parse import parse
 from exchange.fhir.search.query import Alternative, Clause, Query, Sort, Union
@@ -22,8 +22,8 @@ __all__ = [
     "Term",
     "Union",
     "capability",
-    "ordered",
     "parse",
+    "sort_bodies",
     "terms",
 ]
 

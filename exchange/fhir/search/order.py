@@ -20,7 +20,7 @@ from exchange.fhir.search.types import intervals, strings
 _resource = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def ordered(resource_type: str, bodies: Sequence[bytes], keys: Sequence[Sort]) -> list[bytes]:
+def sort_bodies(resource_type: str, bodies: Sequence[bytes], keys: Sequence[Sort]) -> list[bytes]:
     """Sort `bodies`, records of one type as JSON, by `keys`, of which the first counts most."""
     resources = [(body, _resource(body)) for body in bodies]
     for key in reversed(keys):  # sorting is stable, so the last sort is the first key

@@ -16,7 +16,7 @@ def business_context(client: Client, claimed: assertions.Assertion) -> b2b.Conte
     Raises:
         OAuthError: the assertion says a part of it, or says it wrongly.
     """
-    if client.purpose and b2b.says_nothing(claimed.extensions):
+    if client.purpose and b2b.lacks_context(claimed.extensions):
         return b2b.Context(client.organization, client.purpose, user="", user_name="", role="")
     return b2b.read_context(claimed.extensions)
 

@@ -72,7 +72,7 @@ class ConsentPublisher:
                 behind.add(pair.recipient)
         if not behind:
             granted = desired.granted(now=time.time_ns() // 1_000_000)
-            await self._records.write(lambda c: store.published(c, desired.keys.token, waiting, granted))
+            await self._records.write(lambda c: store.mark_published(c, desired.keys.token, waiting, granted))
         return frozenset(behind)
 
     async def open(self, subjects: Sequence[DesiredConsents], recipient: str) -> frozenset[bytes]:

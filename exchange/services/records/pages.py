@@ -178,7 +178,7 @@ def page_size(text: str | None, *, default: int) -> int:
     return min(int(text), _MOST_PER_PAGE)
 
 
-def shaped(parameters: Sequence[tuple[str, str]], body: bytes) -> bytes:
+def shape(parameters: Sequence[tuple[str, str]], body: bytes) -> bytes:
     """Return `body` as `_elements` and `_summary` of a read ask for it.
 
     Raises:

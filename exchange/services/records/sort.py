@@ -15,7 +15,7 @@ import msgspec
 from exchange.auth.principal import Principal
 from exchange.errors import TooCostlyError
 from exchange.fhir.bundle import FoundResource
-from exchange.fhir.search import Query, ordered
+from exchange.fhir.search import Query, sort_bodies
 from exchange.services.records.search import FoundPage, RecordSearch
 
 MOST_SORTED = 1_000
@@ -60,5 +60,5 @@ async def search_in_order(
 
 def _sorted(query: Query, resources: Sequence[FoundResource]) -> list[FoundResource]:
     by_body = {id(resource.body): resource for resource in resources}
-    bodies = ordered(query.resource_type, [resource.body for resource in resources], query.sort)
+    bodies = sort_bodies(query.resource_type, [resource.body for resource in resources], query.sort)
     return [by_body[id(body)] for body in bodies]

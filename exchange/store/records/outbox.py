@@ -84,7 +84,7 @@ def put(
     connection.execute(insert(outbox).values(values))
 
 
-def waiting(connection: Connection, topic: str, subject: bytes) -> tuple[OutboxEntry, ...]:
+def entries_of(connection: Connection, topic: str, subject: bytes) -> tuple[OutboxEntry, ...]:
     """Return the entries of `subject` in their order."""
     statement = select(outbox.c.sequence, outbox.c.reference, outbox.c.sealed, outbox.c.attempts)
     rows = connection.execute(statement.where(_of(topic, subject)).order_by(outbox.c.sequence))

@@ -223,7 +223,7 @@ def snapshot(connection: Connection, subject: bytes) -> SubjectSnapshot:
         pairs=tuple(pairs_of(connection, subject)),
         consents=consents_of(connection, subject),
         requested={recipient: frozenset(references) for recipient, references in requested.items()},
-        waiting=outbox.waiting(connection, CONSENTS, subject),
+        waiting=outbox.entries_of(connection, CONSENTS, subject),
     )
 
 
@@ -253,7 +253,7 @@ def put_consent(connection: Connection, subject: bytes, consent: CompiledRow, *,
     outbox.put(connection, CONSENTS, subject, consent.reference, due=due)
 
 
-def published(
+def mark_published(
     connection: Connection, subject: bytes, entries: Sequence[OutboxEntry], granted: Sequence[str]
 ) -> None:
     """Remove consents of `subject` from the outbox.

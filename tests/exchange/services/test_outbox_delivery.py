@@ -76,7 +76,7 @@ class Receiver:
             raise DamagedError("an entry does not verify")
         if subject in self.refused:
             return False
-        entries = await self.database.read(lambda c: outbox.waiting(c, TOPIC, subject))
+        entries = await self.database.read(lambda c: outbox.entries_of(c, TOPIC, subject))
         self.taken[subject] += [entry.sealed[0] for entry in entries]
         await self.database.write(lambda c: outbox.remove(c, [entry.sequence for entry in entries]))
         return True
@@ -116,14 +116,14 @@ async def test_entries_of_a_subject_keep_their_order_and_a_newer_one_replaces_th
     await put(database, A, 3, 1, 2)
     await put(database, B, 1)
     await put(database, A, 3)
-    entries = await database.read(lambda c: outbox.waiting(c, TOPIC, A))
+    entries = await database.read(lambda c: outbox.entries_of(c, TOPIC, A))
     assert [entry.reference for entry in entries] == [reference(1), reference(2), reference(3)]
     assert await count(database) == 4
 
 
 async def test_an_entry_that_was_replaced_while_it_was_delivered_stays(database: Database) -> None:
     await put(database, A, 1)
-    delivered = await database.read(lambda c: outbox.waiting(c, TOPIC, A))
+    delivered = await database.read(lambda c: outbox.entries_of(c, TOPIC, A))
     await put(database, A, 1)
     await database.write(lambda c: outbox.remove(c, [entry.sequence for entry in delivered]))
     assert await count(database) == 1
@@ -265,7 +265,7 @@ def run_until_killed(place: Place, delivered: Path, kill: Callable[[str, int], N
         database = opened(place)
 
         async def deliver(subject: bytes) -> bool:
-            for entry in await database.read(lambda c: outbox.waiting(c, TOPIC, subject)):
+            for entry in await database.read(lambda c: outbox.entries_of(c, TOPIC, subject)):
                 n = entry.sealed[0]
                 kill("deliver", n)
                 with delivered.open("a") as file:

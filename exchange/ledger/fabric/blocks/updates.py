@@ -24,7 +24,7 @@ _Key = tuple[str, tuple[str, ...]]
 _DEEPEST = 50
 
 
-def updated(current: ChannelConfig, headers: ProposedCall) -> ChannelConfig:
+def apply_update(current: ChannelConfig, headers: ProposedCall) -> ChannelConfig:
     """Return the configuration that a later block sets, when it follows from `current` by its rules.
 
     Raises:

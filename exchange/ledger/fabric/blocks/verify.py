@@ -32,7 +32,7 @@ from exchange.ledger.fabric.blocks.config import ChannelConfig
 from exchange.ledger.fabric.blocks.contracts import Contracts
 from exchange.ledger.fabric.blocks.errors import BlockError, UnreadableError
 from exchange.ledger.fabric.blocks.state import LIFECYCLE, ChannelState
-from exchange.ledger.fabric.blocks.updates import updated
+from exchange.ledger.fabric.blocks.updates import apply_update
 from exchange.ledger.fabric.blocks.validity import VALID, Judged, apply_lifecycle, judge, judge_reads
 
 _VALIDATION = "/Channel/Orderer/BlockValidation"
@@ -134,7 +134,7 @@ class ChannelVerifier:
                 self._last_config = self.blocks
             self._check_signatures(block, self._config)
             if setting is not None:
-                self._config = updated(self._config, setting)
+                self._config = apply_update(self._config, setting)
         self.state.begin()
         if setting is not None:
             if codes != [VALID]:

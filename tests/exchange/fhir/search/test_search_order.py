@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.fhir.search import Sort, ordered
+from exchange.fhir.search import Sort, sort_bodies
 
 
 def order(resource_type: str, sort: str, *resources: dict[str, Any]) -> list[str]:
@@ -21,7 +21,7 @@ def order(resource_type: str, sort: str, *resources: dict[str, Any]) -> list[str
         for at, resource in enumerate(resources)
     ]
     random.shuffle(bodies)
-    return [msgspec.json.decode(body)["id"] for body in ordered(resource_type, bodies, keys)]
+    return [msgspec.json.decode(body)["id"] for body in sort_bodies(resource_type, bodies, keys)]
 
 
 DATES = (
@@ -97,6 +97,6 @@ SORTS = st.lists(
 @given(RESOURCES, SORTS)
 def test_nothing_is_lost_and_sorting_again_changes_nothing(resources: list[dict[str, Any]], keys: list[Sort]):
     bodies = [msgspec.json.encode(one | {"id": str(at)}) for at, one in enumerate(resources)]
-    once = ordered("Observation", bodies, keys)
+    once = sort_bodies("Observation", bodies, keys)
     assert sorted(once) == sorted(bodies)
-    assert ordered("Observation", once, keys) == once
+    assert sort_bodies("Observation", once, keys) == once

@@ -250,8 +250,8 @@ class Twins(RuleBasedStateMachine):
     @rule(subject=name, count=st.integers(0, 2), granted=st.lists(text, max_size=2))
     def published(self, subject: bytes, count: int, granted: list[str]) -> None:
         self.of_records(
-            lambda c: subjects.published(
-                c, subject, outbox.waiting(c, subjects.CONSENTS, subject)[:count], granted
+            lambda c: subjects.mark_published(
+                c, subject, outbox.entries_of(c, subjects.CONSENTS, subject)[:count], granted
             )
         )
 
@@ -261,7 +261,7 @@ class Twins(RuleBasedStateMachine):
     ) -> None:
         self.of_records(lambda c: outbox.put(c, topic, subject, reference, due=due, sealed=sealed))
         self.of_records(lambda c: outbox.postpone(c, topic, subject, now, failed=True))
-        self.of_records(lambda c: without_sequences(outbox.waiting(c, topic, subject)))
+        self.of_records(lambda c: without_sequences(outbox.entries_of(c, topic, subject)))
         self.of_records(lambda c: outbox.subjects_waiting(c, topic))
         self.of_records(lambda c: outbox.subjects_due(c, topic, now, 3))
         self.of_records(lambda c: outbox.all_waiting(c, topic))
