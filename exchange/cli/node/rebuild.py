@@ -50,6 +50,6 @@ def _check_records(records: Place, log: Place) -> None:
     Where there is no log, older records are no hindrance: their migration needs one.
     """
     found = read_format(records)
-    there = log.exists() if isinstance(log, Path) else postgres.taken(log)
+    there = log.exists() if isinstance(log, Path) else postgres.schema_exists(log)
     if there or not OLDEST <= found < FORMAT:
         check_format(found)
