@@ -24,7 +24,7 @@ ACTIONS = frozenset({"access", "collect", "use", "disclose", "correct"})
 """Codes of FHIR's consentaction value set, which provisions name."""
 
 CONFIDENTIALITY_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-"""The code system whose codes are ordered; all other labels are names."""
+"""The code system with ordered codes; all other labels are names."""
 
 CONFIDENTIALITY = ("U", "L", "M", "N", "R", "V")
 """v3 Confidentiality from unrestricted to very restricted; a record without any of them is N."""

@@ -184,7 +184,7 @@ def _read(body: bytes, base: str) -> _Hook:
 
 
 def _check_prefetch(patient: Any, patient_id: str) -> None:
-    # A client may send null, or nothing, for what it could not fetch.
+    # A client may send null, or nothing, for a resource that it could not fetch.
     if patient is None:
         return
     found = isinstance(patient, dict) and patient.get("resourceType") == "Patient"

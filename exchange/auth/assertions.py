@@ -80,7 +80,7 @@ class _HookClaims(msgspec.Struct, frozen=True):
 
 
 class Assertion(msgspec.Struct, frozen=True):
-    """A client assertion that is well formed and in time, and whose signature is still to be checked.
+    """A client assertion that is well formed and in time; its signature is still to be checked.
 
     `expires` is when the claim `exp` stops counting, leeway included, in seconds since 1970 UTC.
     """

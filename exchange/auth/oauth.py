@@ -50,7 +50,9 @@ class OAuthError(Exception):
 
 
 class TokenResponse(msgspec.Struct, frozen=True):
-    """A successful answer; `expires_in` is in seconds, `scope` is what was granted, separated by spaces."""
+    """A successful answer; `expires_in` is in seconds, `scope` has the granted scopes, separated by
+    spaces.
+    """
 
     access_token: str
     expires_in: int

@@ -46,7 +46,7 @@ _GRAMMAR = re.compile(r"(system|patient|user)/(\*|[A-Z][A-Za-z]{1,63})\.(read|wr
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One scope: at `level`, what `permissions` (some of `cruds`) hold for `resource_type` (`*` is all)."""
+    """One scope: `permissions` (some of `cruds`) at `level` for `resource_type` (`*` is all)."""
 
     level: str
     resource_type: str

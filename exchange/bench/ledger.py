@@ -75,7 +75,7 @@ async def _embedded(scratch: Path, seconds: float, grown: int) -> list[Row]:
 
 def _fabric(runner: asyncio.Runner, root: Path, count: int, seconds: float, grown: int) -> list[Row]:
     times = []
-    for _ in range(2):  # what is built from nothing twice can be compared with itself
+    for _ in range(2):  # two measurements of a new ledger show their spread
         started = time.perf_counter()
         devnet.up(root, devnet.Options(organisations=count))
         times.append(time.perf_counter() - started)
@@ -118,7 +118,7 @@ async def _fabric_load(running: devnet.Network) -> AsyncIterator[_Load]:
         yield load
 
 
-# -- what is asked of them -----------------------------------------------------------
+# -- the requests --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ async def _concurrently(call: Callable[[], Awaitable[None]], count: int, seconds
     return _Measured(len(taken) / (time.perf_counter() - started), taken)
 
 
-# -- what it costs -------------------------------------------------------------------
+# -- their cost ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from exchange.errors import ExchangeError
 
 
 class BenchError(ExchangeError):
-    """A bench can't go on; the message says what, why and what to do."""
+    """A bench can't go on; the message names the problem, its cause and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

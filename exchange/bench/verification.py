@@ -57,7 +57,7 @@ async def _write(path: Path, key: Path, records: int, *, together: int = _BATCH)
     client = LedgerClient(EmbeddedLedger.open(path, key=key, msp_id=_MSP))
     await client.found_policy(founding_policy([_MSP]))
     with TrackedWork("writing", total=records, go_on="start again", counted="records") as work:
-        at_once = 4 if together > 1 else 1  # what is asked at once shares a block
+        at_once = 4 if together > 1 else 1  # concurrent requests share a block
         for start in range(0, records, together * at_once):
             end = min(start + together * at_once, records)
             await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Errors on the command line: one line that says what, why and what to do."""
+"""Errors on the command line: one line with the problem, its cause and the remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXTRAS = {
 
 
 class CommandError(Exception):
-    """A command can't go on; the message says what, why and what to do."""
+    """A command can't go on; the message names the problem, its cause and the remedy."""
 
 
 @contextmanager

@@ -19,7 +19,7 @@ FHIR_JSON = "application/fhir+json"
 
 
 class ClientError(ExchangeError):
-    """The gateway did not give a token; the message says what it answered."""
+    """The gateway did not give a token; the message has its answer."""
 
 
 def read_key(path: Path) -> PrivateKey:

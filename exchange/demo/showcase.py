@@ -27,7 +27,7 @@ _TOLD_PEOPLE = 60
 
 
 class DemoError(ExchangeError):
-    """The demo can't go on; the message says what, why and what to do."""
+    """The demo can't go on; the message names the problem, its cause and the remedy."""
 
 
 def tell(people: int, *, fabric: bool) -> None:
@@ -89,7 +89,7 @@ def _naming_network() -> Iterator[None]:
 
 
 def explanation(demo: Demo) -> str:
-    """Return what to try on the demo's node, as lines for a shell."""
+    """Return requests to try on the demo's node, as lines for a shell."""
     base, folder = demo.settings.base_url, demo.folder.path
     [someone] = participants(1)
     patient = someone.patient["id"]

@@ -240,7 +240,7 @@ SMOKER = {
     "Some days": Concept("428041000124106", "Occasional tobacco smoker", SNOMED),
     "Not at all": Concept("8517006", "Ex-smoker", SNOMED),
 }
-"""Smoking status of those who smoked 100 cigarettes in their lives, by how they smoke now."""
+"""Smoking status of people with 100 cigarettes in their lives, by present smoking."""
 
 PHQ9 = Concept("44249-1", "PHQ-9 quick depression assessment panel [Reported.PHQ]")
 PHQ9_TOTAL = Concept("44261-6", "Patient Health Questionnaire 9 item (PHQ-9) total score [Reported]")

@@ -1,9 +1,10 @@
 """A Fabric network of plain processes, for development and tests: `up`, `down`, `status`, `reset`.
 
 `commands` are those four; `building` makes a network the first time; `network` is a running one, to be
-looked at and disturbed; `topology` names nodes, ports and folders; `configuration` is what Fabric's
-programs read; `administration` drives their commands; `processes` starts and ends; `programs` finds
-Fabric; `packaging` packs the chaincode; `discovery` and `certificates` check; `state` remembers.
+observed and disturbed; `topology` names nodes, ports and folders; `configuration` is that of Fabric's
+programs; `administration` drives their commands; `processes` starts and ends them; `programs` finds them;
+`discovery` waits for endorsers; `state_file` holds the state between two commands; `containers` makes the
+same network in containers.
 """
 
 from exchange.devnet.commands import down, reset, status, up

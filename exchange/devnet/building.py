@@ -58,7 +58,7 @@ def _prepare(network: Network) -> None:
 
 
 def write_configuration(network: Network) -> None:
-    """Write what Fabric's programs read and run, the same for all of them."""
+    """Write the configuration and scripts that Fabric's programs share."""
     folder = network.folder
     for sample in ("core.yaml", "orderer.yaml"):
         shutil.copy(network.programs.samples / sample, folder.configuration / sample)

@@ -20,7 +20,7 @@ from exchange.devnet.topology import NetworkFolder, Options, Topology
 
 
 def up(root: Path, options: Options | None = None, *, programs: Programs | None = None) -> Network:
-    """Bring a network up in `root`: build it if the folder is new, start what is stopped otherwise.
+    """Bring a network up in `root`: build it if the folder is new, otherwise start stopped processes.
 
     Returns when every organisation can have transactions endorsed. Without `options`, those that the
     folder was built with hold, or the defaults.

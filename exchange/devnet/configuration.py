@@ -189,14 +189,14 @@ _PEER_TIMES: Environment = {
     # A neighbour that hangs keeps its connections, so only gossip finds out; until then every second
     # transaction may be sent to it first. Fabric's 5 s and 25 s made that 25 s and five transactions
     # of 5 s each; these make it 5 s and two. A busy machine delays a word by less than a second (16
-    # busy processes on 2 cores: none was missed), and who was given up by mistake is met again
+    # busy processes on 2 cores: none was missed), and a peer that was given up by mistake is met again
     # within a second.
     "CORE_PEER_GOSSIP_ALIVETIMEINTERVAL": "1s",
     "CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT": "5s",
     # A peer that comes back knows its neighbours' chaincodes after 1 s instead of 4.
     "CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
     "CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",
-    # A peer whose orderer hangs must notice, or it sees no more blocks: after 13 s instead of 80.
+    # A peer must notice that its orderer hangs, or it sees no more blocks: after 13 s instead of 80.
     "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL": "10s",
     "CORE_PEER_KEEPALIVE_DELIVERYCLIENT_TIMEOUT": "3s",
     # Fabric doubles the pause before it looks for an orderer again up to an hour.

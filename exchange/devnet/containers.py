@@ -77,7 +77,7 @@ class Job:
         self.network.wait_ready()
 
     def _make_certificates(self) -> None:
-        # cryptogen leaves a node out whose folder is there, and here all are: each is a volume.
+        # cryptogen leaves out nodes with a folder, and here each node has one: a volume.
         made, crypto = self.network.folder.root / "made", self.network.folder.crypto
         shutil.rmtree(made, ignore_errors=True)
         self._administrator.make_certificates(made)
@@ -143,7 +143,7 @@ def parts(topology: Topology, folder: NetworkFolder) -> dict[str, Path]:
 
 
 def make_folders(owner: int) -> None:
-    """Make every part's folder in an image: a new volume takes its owner from what is at its place."""
+    """Make every part's folder in an image: a new volume gets its owner from the folder at its place."""
     for path in parts(Topology.contained(OPTIONS), NetworkFolder(ROOT)).values():
         path.mkdir(parents=True, exist_ok=True)
     for path in (ROOT, *(one for one in ROOT.rglob("*") if one.is_dir())):

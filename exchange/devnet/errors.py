@@ -1,4 +1,4 @@
-"""Errors of a network of processes; every message is one line: what, and what to do.
+"""Errors of a network of processes; every message is one line: the problem and the remedy.
 
 ```
 NetworkError

@@ -55,7 +55,7 @@ def running(started: Started | None) -> psutil.Process | None:
         process = psutil.Process(started.pid)
         if abs(process.create_time() - started.at) > _CLOCK_SLACK:
             return None
-        # One whose first thread has ended keeps its ports until the last one has.
+        # A process with an ended first thread holds its ports until the last one has ended.
         if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() == 1:
             _reap(started.pid)
             return None

@@ -51,7 +51,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def entries_of(body: bytes) -> ReceivedBundle:
-    """Return the frame of a Bundle whose content has been checked as R4 already.
+    """Return the frame of a Bundle, after its content has been checked as R4.
 
     Raises:
         BadRequestError: it has too many entries, or is no Bundle.

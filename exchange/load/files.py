@@ -50,7 +50,7 @@ _ORDER = (
 )
 _REST = len(_ORDER)
 _RANKS = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds} | {
-    "Bundle": 0,  # a wrapping says nothing of what is in it
+    "Bundle": 0,  # a Bundle's entries may be of any type
     "AuditEvent": _REST + 1,  # these two refer to anything
     "Provenance": _REST + 1,
 }
@@ -155,7 +155,7 @@ def _rank(source: SourceFile) -> int:
         with source.path.open("rb") as raw, opened(source.path, raw) as stream:
             head = stream.read(_PROBE_BYTES)
     except READ_ERRORS:
-        return _REST  # reading it in its turn will say what is wrong
+        return _REST  # reading it in its turn names the fault
     return max((_RANKS.get(kind.decode(), _REST) for kind in _TYPE.findall(head)), default=_REST)
 
 

@@ -136,7 +136,7 @@ class BulkLoad:
         early = not queue.is_first(slot)
         found, refused = await self._look_up(references)
         if refused and early:
-            await queue.first(slot)  # what comes before it may bring what it refers to
+            await queue.first(slot)  # an earlier batch may bring the records that it refers to
             later, refused = await self._look_up(list(refused))
             found |= later
         return FoundReferences(found, refused)

@@ -152,7 +152,7 @@ class OrderedQueue:
         return self._closed and self._error is None and not self._slots
 
     def is_first(self, slot: Slot) -> bool:
-        """Return whether all that came before what is read of `slot` now is written."""
+        """Return whether all batches before the one that `slot` reads now are written."""
         return self._slots[0] is slot and not slot.unwritten
 
     async def first(self, slot: Slot) -> None:

@@ -30,7 +30,7 @@ class FilePosition(msgspec.Struct, frozen=True):
 
 
 def fingerprint(path: Path) -> str:
-    """Name the file at `path`, and the state that it is in, without saying what it is called.
+    """Return a digest of the name and the state of the file at `path`.
 
     Raises:
         OSError: the file is not there, or may not be looked at.

@@ -133,7 +133,7 @@ class LoadWorker:
         self._resolved: dict[str, str] = {}
 
     def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
-        """Yield each batch of `chunk`, with what can be written of it prepared."""
+        """Yield each batch of `chunk`, with its valid documents prepared."""
         indexer = self._indexer
         batches = split_chunk(chunk)
         while True:

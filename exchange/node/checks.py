@@ -41,7 +41,7 @@ class CheckedLedger:
 
 @dataclass(frozen=True, slots=True)
 class CheckedNode:
-    """Every part of a node that was checked, and what the ledger's verifier reports."""
+    """Every part of a node that was checked, and the report of the ledger's verifier."""
 
     parts: Sequence[CheckedPart]
     report: LedgerReport

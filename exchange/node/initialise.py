@@ -115,7 +115,7 @@ def _founding(settings: NodeSettings, members: Iterable[str]) -> Policy:
 
 
 def _check_policy(found: Policy, settings: NodeSettings) -> None:
-    # A majority adopted a later version, whatever it says; any one member could have set the first.
+    # A majority adopted any later version; one member alone could have set the first.
     if found.version == 1 and found != _founding(settings, found.members):
         raise ConfigError("the channel was founded on another policy; don't join it before you know why")
     if settings.msp_id not in found.members:

@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An open node: the gateway's services, and what commands beside the API need.
+    """An open node: the gateway's services, and those for commands beside the API.
 
     `away` says why the ledger could not be reached when the node was opened; None if it could.
     """

@@ -18,7 +18,7 @@ _LONGEST_SCORE = 25  # seconds; a permission holds for thirty
 
 
 class ConfigError(Exception):
-    """The node's folder or its settings can't be used; the message says what to do."""
+    """The node's folder or its settings can't be used; the message names the remedy."""
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,7 +182,7 @@ def _check_risk(risk: RiskSettings) -> None:
 
 
 def _check_database(url: str) -> None:
-    # No message may quote the URL: what is wrong with it may be that it has a password.
+    # No message may quote the URL, which may hold a password.
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"postgresql", "postgres"} and not parts.fragment and url.isprintable()

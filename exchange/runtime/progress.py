@@ -67,7 +67,7 @@ class TrackedWork:
                 return
 
     def advance(self, steps: float, *, count: int = 0) -> None:
-        """Show that `steps` of the total, and `count` more of what is counted, are done."""
+        """Add `steps` of the total, and `count` more counted items, to the progress shown."""
         self._done += steps
         self.count += count
         if self._bar:

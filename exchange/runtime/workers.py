@@ -42,7 +42,7 @@ class Processes(Generic[T]):
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="conversation")
 
     async def start(self) -> None:
-        """Start the processes within a second or two; they import what they need once for all."""
+        """Start the processes within a second or two; they share one import of their modules."""
         for conversation in await asyncio.to_thread(lambda: [self._one() for _ in range(self._count)]):
             self._idle.put_nowait(conversation)
 

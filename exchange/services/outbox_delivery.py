@@ -1,4 +1,4 @@
-"""Delivers what waits in the outbox, again and again until it is out.
+"""Delivers the entries of the outbox, with retries until each succeeds.
 
 1. Subjects are independent of each other: one with a delivery that fails delays no other.
 2. After a failure a subject waits for a pause that doubles each time. The pause is stored, so a restart does
@@ -69,7 +69,7 @@ class OutboxDelivery:
         return await self._round(due, self._deliver_undamaged)
 
     async def keep_delivering(self) -> None:
-        """Deliver what becomes due, until cancelled."""
+        """Deliver due entries, until cancelled."""
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             with suppress(UnavailableError):

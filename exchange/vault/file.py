@@ -30,7 +30,7 @@ def create_root_key(path: Path) -> None:
 
 
 class FileVault:
-    """A `Vault` whose root key is the 32 bytes in a file."""
+    """A `Vault` with its root key of 32 bytes in a file."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -55,7 +55,7 @@ class FileVault:
         return nonce + self._wrapping.encrypt(nonce, secret, bound_to)
 
     def unwrap(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
-        """Open what `wrap` returned."""
+        """Open a result of `wrap`."""
         try:
             return self._wrapping.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound_to)
         except (InvalidTag, ValueError):

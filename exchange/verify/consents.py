@@ -1,4 +1,4 @@
-"""Checks what stands between documents and ledger: keys, pairs, consents, and the details of log entries.
+"""Checks of the rows between documents and ledger: keys, pairs, consents, and details of log entries.
 
 The rule that matters most: every permission on the ledger is the newest version of a consent that is
 stored here and active, and recorded as requested there: a revocation goes to the pairs in these rows. A

@@ -44,7 +44,7 @@ class CheckedPart:
 
 
 class WrongError(Exception):
-    """A row is not what it should be; ends the check of its part."""
+    """A row is wrong; ends the check of its part."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(f"{place}: {problem}")

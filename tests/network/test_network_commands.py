@@ -112,9 +112,9 @@ def test_network_outlives_the_process_that_brought_it_up(programs, probe, tmp_pa
     program = textwrap.dedent(
         f"""
         from pathlib import Path
-        from exchange import network
-        options = network.Options(organisations=1, chaincode_command={probe!r})
-        network.up(Path({str(root)!r}), options)
+        from exchange import devnet
+        options = devnet.Options(organisations=1, chaincode_command={probe!r})
+        devnet.up(Path({str(root)!r}), options)
         """
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

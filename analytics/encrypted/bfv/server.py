@@ -149,7 +149,7 @@ def _read_keys(frame: Frame, limit: int) -> EvaluationKeys:
         raise EvaluatorBusyError("these keys are larger than the memory for keys")
     if len(frame.sections) != (3 if parameters.flood_bits else 2):
         raise UnfitCiphertextError("the keys lack a part that the parameter set needs")
-    # A compressed part can't be larger than what it unpacks to, but for a little framing.
+    # A compressed part can't be larger than its content, but for a little framing.
     if sum(map(len, frame.sections)) > size + (1 << 16):
         raise UnfitCiphertextError("the keys are larger than their rotations account for")
     bfv = seal.bfv_context(parameters)

@@ -86,7 +86,7 @@ class _CutError(Exception):
 
 
 class _Exchange:
-    """One request and its answer: counts what comes in, names what goes out."""
+    """One request and its answer: counts the body's bytes, and adds the id to the answer."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _Exchange:
     async def _counted(self) -> Message:
         if self._cut is not None:
             raise _CutError
-        if self._whole:  # what comes now is the end of the connection, whenever that is
+        if self._whole:  # the next message is the end of the connection, after any time
             return await self._receive()
         try:
             if not self._arrived:  # all of it at once: two that are half here could finish neither

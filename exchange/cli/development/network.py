@@ -38,7 +38,7 @@ def up(
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="Of Fabric's programs; warning.")] = None,
 ) -> None:
-    """Bring a network up: build it in a new folder, start what is stopped in an old one.
+    """Bring a network up: build it in a new folder, start stopped processes in an old one.
 
     Fabric's programs come from FABRIC_BIN or PATH, their sample configuration from FABRIC_CFG_PATH or the
     config/ beside them; nothing is downloaded. Options are for a new folder, and hold from then on.

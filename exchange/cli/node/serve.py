@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
     """Uvicorn that ends on SIGTERM and Ctrl-C without raising the signal again afterwards."""
 
     def handle_exit(self, sig: int, _frame: object) -> None:
-        """Stop accepting and finish what is under way; a second Ctrl-C ends at once."""
+        """Stop accepting and finish running requests; a second Ctrl-C ends at once."""
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True

@@ -181,7 +181,7 @@ def export(
     to: Annotated[Path, typer.Argument(metavar="TO", help="The folder that the role gets.")],
     role: Annotated[Role, typer.Option(help="The role of the recipient.", show_default=False)],
 ) -> None:
-    """Copy what one role may have: trees to the evaluator; bins, scale, card and pictures to a hospital."""
+    """Copy the files for one role: trees to the evaluator; bins, scale, card and pictures to a hospital."""
     _card(folder)
     if (to / "risk.model").exists() and role is Role.HOSPITAL:
         raise CommandError(f"{to} holds trees, which no hospital may have; choose another folder")

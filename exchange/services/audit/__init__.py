@@ -1,1 +1,1 @@
-"""The access log as AuditEvents, for those who may read it."""
+"""The access log as AuditEvents."""

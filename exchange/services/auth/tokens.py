@@ -63,8 +63,8 @@ _UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not h
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Principal).decode
 _CLOCKS_APART = 300
-"""Seconds that a used assertion is stored beyond its life: a process whose clock is ahead must not
-forget what another one, behind, would still accept."""
+"""Seconds that a used assertion is stored beyond its life: a process with a clock that is ahead must
+not forget one that a process behind would still accept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Pairs:
     async def ensure(
         self, subjects: Sequence[SubjectKeys], recipient: str, *, strangers: Sequence[bytes] | None = None
     ) -> frozenset[bytes]:
-        """Open what should be open towards `recipient` before `subjects` are asked for.
+        """Open the pairs of `subjects` that should be open towards `recipient`, before a request.
 
         Returns the store tokens of those with a pair that is open on the ledger now, with all their consents.
         With `strangers`, tokens of no subject, these are looked up as if they were subjects, and so are pairs
@@ -228,7 +228,7 @@ class Pairs:
             for token, keys in owners.items():
                 changed = {reference: one for owner, reference, one in changes if owner.token == token}
                 await self._check_bounds(keys, changed)
-            for token in owners:  # before the commit: whatever ends this task, no request overlooks it
+            for token in owners:  # before the commit, so that no request overlooks it, however this task ends
                 self._not_published.add(token)
             result = await commit()
             behind = [await self._publish(keys) for keys in owners.values()]

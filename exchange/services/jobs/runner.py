@@ -86,7 +86,7 @@ class JobRunner:
         self._owner = secrets.token_hex(8)
 
     async def keep_running(self) -> None:
-        """Run what is due, until cancelled."""
+        """Run due jobs, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._at_once):
                 group.create_task(self._keep_running_one())

@@ -197,7 +197,7 @@ class RecordSearch:
 
     def _clauses(self, query: Query) -> list[Clause]:
         kind: Clause = [[[self._references.of_type(query.resource_type)]]]
-        token = self._token_keys.token  # each computed anew: what was stored lately must not be faster
+        token = self._token_keys.token  # each computed anew: a term that was stored lately must not be faster
         compiled: list[Clause] = [
             [
                 [[token(query.resource_type, *term) for term in union] for union in alternative]
@@ -349,7 +349,7 @@ class _Permitted:
         )
 
     async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
-        """Open those whose subjects have all permitted it, as far as their obligations admit them."""
+        """Open the records with the permission of all subjects, as far as obligations admit them."""
         found: list[_Visible] = []
         for stored in chunk:
             answer = await self._answer(stored.subjects)

@@ -83,11 +83,11 @@ class Database:
         return self._engine
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` reads, in one snapshot of the database."""
+        """Run `work` in one snapshot of the database, and return its result."""
         return await self._reader.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returns, once all it wrote is committed; if it raises, nothing was written."""
+        """Run `work`, commit its writes, and return its result; if it raises, nothing was written."""
         return await self._writer.run(work)
 
     def close(self) -> None:

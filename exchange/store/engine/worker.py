@@ -71,7 +71,7 @@ class Worker:
             thread.start()
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returns, once it is committed.
+        """Run `work`, commit it, and return its result.
 
         Raises:
             UnavailableError: the database can't do it now; nothing of this work was committed, unless the
@@ -87,7 +87,7 @@ class Worker:
             del job  # an error's traceback holds this frame: in a ring with it, all would outlive the request
 
     def close(self) -> None:
-        """Finish what is queued and end the threads."""
+        """Finish queued work and end the threads."""
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -150,7 +150,7 @@ class Worker:
         except SQLAlchemyError:
             job.error = UnavailableError("the document store can't answer now")
         except Exception as error:  # noqa: BLE001 - carried to the caller that gave this work
-            traceback.clear_frames(error.__traceback__)  # they hold what was read; their places stay
+            traceback.clear_frames(error.__traceback__)  # they hold data; their places stay
             job.error = error
 
 

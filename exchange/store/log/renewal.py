@@ -35,7 +35,7 @@ class Renewal(Protocol):
         """Where the new log is made."""
 
     def copy_details(self, connection: Connection) -> bool:
-        """Copy what can be read of the old log's details to `connection`'s; whether there was more.
+        """Copy the readable details of the old log to `connection`; return whether there were others.
 
         Raises:
             UnavailableError: the database can't do it now.
@@ -51,7 +51,7 @@ class Renewal(Protocol):
 
 @contextmanager
 def renewing(place: Place) -> Iterator[Renewal]:
-    """Open the renewal of the log at `place`. Files are locked by those who call this.
+    """Open the renewal of the log at `place`. The caller locks files.
 
     Raises:
         UnavailableError: a gateway serves from the database, or it can't be reached.
@@ -154,7 +154,7 @@ class _OfSchema:
                 if not state.startswith(_UNREADABLE):
                     raise UnavailableError(f"{self._place} can't be read ({postgres.reason(why)})") from None
                 damaged = True
-                if end - first > 1:  # what of each half can be read, down to the single page
+                if end - first > 1:  # the readable part of each half, down to the single page
                     spans += [(first, (first + end) // 2), ((first + end) // 2, end)]
         return damaged
 

@@ -185,7 +185,7 @@ def _stored(row: Sequence[Any]) -> StoredVersion:
 def current(
     connection: Connection, references: Sequence[bytes], *, bodies: bool = True
 ) -> dict[bytes, StoredVersion]:
-    """Return the newest version of each of `references`, deletions included; what never was is left out.
+    """Return the newest version of each of `references`, deletions included; unknown references are left out.
 
     A body that is `LARGE`, and without `bodies` any, is left empty, and can't be opened so.
     """

@@ -98,7 +98,7 @@ def subjects_waiting(connection: Connection, topic: str) -> list[bytes]:
 
 
 def subjects_due(connection: Connection, topic: str, now: int, limit: int) -> list[bytes]:
-    """Return up to `limit` subjects whose entries are due, the one that has been due longest first."""
+    """Return up to `limit` subjects with due entries, the one that has been due longest first."""
     statement = (
         select(outbox.c.subject)
         .where(outbox.c.topic == topic, outbox.c.due <= now)

@@ -63,7 +63,7 @@ RULES: dict[str, tuple[Invariant, ...]] = {
         Invariant("drq-2", lambda it: count(it.path, it.searchParam) == 1, _ONE_OF_PATH),
     ),
     "Distance": (Invariant("dis-1", _measured, "a UCUM code of length"), _UNIT_SYSTEM),
-    # drt-1 asks for what qty-3 asks for, and more.
+    # drt-1 includes qty-3.
     "Duration": (
         Invariant(
             "drt-1",

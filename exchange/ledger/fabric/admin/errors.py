@@ -1,4 +1,4 @@
-"""Errors of channel administration; every message is one line: what is wrong, and what to do.
+"""Errors of channel administration; every message is one line: the problem and the remedy.
 
 ```
 ChannelUpdateError      a block holds no configuration, or an update changes nothing or can't be made

@@ -109,7 +109,7 @@ def renew_orderer(channel: Any, address: str, certificate: bytes) -> None:
 
 
 def _usable(channel: Any, host: str, given: bytes, others: Iterable[Any]) -> bytes:
-    """Return the certificate alone: whatever else its file holds, such as a key, is not for the channel."""
+    """Return the certificate alone: the rest of its file, such as a key, is not for the channel."""
     authorities: list[bytes] = []
     for organisation in channel.groups["Orderer"].groups.values():
         msp = FabricMSPConfig.FromString(MSPConfig.FromString(organisation.values["MSP"].value).config)

@@ -32,7 +32,7 @@ _FABRIC = 0  # the type of an MSP of X.509 certificates
 _DEEPEST = 8  # CAs between a certificate and its root
 _MALFORMED = (
     ValueError,
-    TypeError,  # a name whose value is not text
+    TypeError,  # a name with a value that is not text
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -114,7 +114,7 @@ class Msp:
     def member(self, serialized: bytes, pem: bytes) -> MspMember | None:
         """Return the member with this certificate; None where the organisation does not accept it."""
         try:
-            with warnings.catch_warnings():  # what the library only warns of, it will refuse one day
+            with warnings.catch_warnings():  # a later library will refuse what this one warns of
                 warnings.simplefilter("error", CryptographyDeprecationWarning)
                 certificate = x509.load_pem_x509_certificate(pem)
                 roles = self._roles(certificate)
@@ -211,8 +211,8 @@ def _units(certificate: x509.Certificate) -> list[str]:
 
 
 def _ends_within_a_byte(certificate: x509.Certificate) -> bool:
-    # The signature is a string of bits, and comes last. Fabric moves what ends within a byte to its end, so
-    # that it is another signature; the library takes the bytes as they are.
+    # The signature is a string of bits, and comes last. Fabric moves one that ends within a byte to its end:
+    # another signature. The library uses the bytes as they are.
     unused = -len(certificate.signature) - 1
     return certificate.public_bytes(Encoding.DER)[unused] != 0
 

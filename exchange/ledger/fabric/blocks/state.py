@@ -76,7 +76,7 @@ class ChannelState:
     # -- our chaincode --------------------------------------------------------------
 
     def write(self, place: int, writes: list[tuple[bytes, bytes]], position: int | None) -> None:
-        """Apply what the transaction at `place` wrote; `position` numbers its event among its block's."""
+        """Apply the writes of the transaction at `place`; `position` numbers its event among its block's."""
         self._db.executemany(
             "INSERT INTO versions (place, key, value) VALUES (?, ?, ?)",
             [(place, key, value) for key, value in writes],

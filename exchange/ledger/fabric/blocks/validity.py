@@ -34,7 +34,7 @@ _LIFECYCLE_POLICY = "/Channel/Application/LifecycleEndorsement"
 
 
 class Judged(msgspec.Struct):
-    """A transaction and its verdict so far: `code` is a name of `TxValidationCode`, `why` says what is wrong.
+    """A transaction and its verdict so far: `code` is a name of `TxValidationCode`, `why` its reason.
 
     `headers` and `call` are None where the transaction can't be read so far.
     """
@@ -171,7 +171,7 @@ def _place(read: Any) -> int | None:
 
 
 def apply_lifecycle(call: EndorsedCall, place: int, state: ChannelState) -> None:
-    """Write down what a valid transaction of Fabric's own lifecycle chaincode changed.
+    """Apply the writes of a valid transaction of Fabric's own lifecycle chaincode.
 
     Raises:
         BlockError: it writes elsewhere.

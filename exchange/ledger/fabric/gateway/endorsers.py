@@ -1,4 +1,4 @@
-"""The organisations whose endorsements sufficed lately, so that they can be asked at once.
+"""The organisations with endorsements that sufficed lately, to be asked at once.
 
 Left to itself a peer runs a transaction alone first, to learn which policies it touches, and then asks the
 others. A client that names the organisations has all of them run it at the same time. The

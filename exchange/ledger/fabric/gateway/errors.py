@@ -177,7 +177,7 @@ _BY_STAGE: dict[Stage, type[CallError]] = {
 
 
 def call_error(stage: Stage, failure: grpc.aio.AioRpcError, tx_id: str = "", own: str = "") -> CallError:
-    """Return the stage's error for what gRPC raised, with the details that the peer attached.
+    """Return the stage's error for gRPC's, with the details that the peer attached.
 
     `own` is the MSP id of the client: a Gateway service asks its peer first.
     """

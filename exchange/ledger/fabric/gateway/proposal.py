@@ -39,7 +39,7 @@ _NONCE_BYTES = 24
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A proposed transaction. `message` is what is to be signed; `time` is in milliseconds since 1970 UTC."""
+    """A proposed transaction. `message` is to be signed; `time` is in milliseconds since 1970 UTC."""
 
     tx_id: str
     time: int

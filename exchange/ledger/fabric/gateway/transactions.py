@@ -82,7 +82,7 @@ class FabricTransactions:
     async def submit(
         self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
     ) -> Committed:
-        """Run `function` and commit what it writes; returns once a block on the own peer holds it as VALID.
+        """Run `function` and commit its writes; returns once a block on the own peer holds it as VALID.
 
         Raises:
             RefusedError: the contract refused.
@@ -128,7 +128,7 @@ class FabricTransactions:
             raise _translate(why) from why
 
     async def close(self) -> None:
-        """Wait for the outcome of what was submitted, and close the connection."""
+        """Wait for the outcome of submitted transactions, and close the connection."""
         await self._idle.wait()
         if self._recognition is not None:
             self._recognition.cancel()
