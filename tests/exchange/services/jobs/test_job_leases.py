@@ -216,17 +216,17 @@ def test_a_job_that_is_queued_anew_is_not_held_by_a_runner_of_before(tmp_path: P
             connection, "0" * 32, "count", client_id="x", sealed=b"", cursor=b"", now=0, again=True
         )
 
-    def acquire(connection: Connection) -> JobLease:
+    def acquired(connection: Connection) -> JobLease:
         row = store.acquire(connection, ["count"], "a", now=0, until=LEASE)
         assert row is not None
         return JobLease(row.id, row.fence)
 
     with database.engine.begin() as connection:
         assert add(connection)
-        before = acquire(connection)
+        before = acquired(connection)
         store.cancel(connection, before.id, 0)
         assert add(connection)
-        now = acquire(connection)
+        now = acquired(connection)
         with pytest.raises(LeaseLostError):
             store.renew(connection, before, 2 * LEASE)
         store.renew(connection, now, 2 * LEASE)
