@@ -8,6 +8,7 @@ the times.
 from __future__ import annotations
 
 import hmac
+import re
 import statistics
 import time
 from collections import Counter
@@ -24,6 +25,9 @@ from exchange.services.auth import tokens
 from exchange.vault.file import FileVault
 from tests.support.scenarios.scenario_site import LAKE, RIDGE, SCALE, Caller, Site, consent, fresh_id
 
+_BACKGROUND = re.compile(r"\b(entries|checkpoints|outbox|jobs|access_tokens|used_assertions)\b")
+"""Tables of work beside requests: the log's projection, the outbox, jobs, and the rows that jobs remove."""
+
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
@@ -34,9 +38,7 @@ def counted() -> Iterator[Counter[str]]:
 
     def statement(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
         verb = text.split(maxsplit=1)[0]
-        # The log's projection follows when it likes, and may share a transaction; what takes no parameters
-        # is the outbox being looked through every two seconds.
-        background = not parameters or "entries" in text or "checkpoints" in text
+        background = not parameters or _BACKGROUND.search(text)
         if verb in {"SELECT", "INSERT", "UPDATE"} and not background:
             work[f"{verb} {len(parameters)}"] += 1
 
