@@ -156,7 +156,7 @@ async def test_one_subject_is_asked_for_once_and_for_one_recipient(gate: Gate, n
     ask = node.ask(secrets.token_hex(16))
     other = node.ask(secrets.token_hex(16), recipient="HospitalCMSP")
     for wrong in ([], [ask, ask], [ask, other]):
-        with pytest.raises(ValueError, match="^authorize "):
+        with pytest.raises(ValueError, match=r"^authorize "):
             await client.authorize(wrong)
     assert gate.batches == []
 
