@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 NAME ?= access
 ARGS ?=
 PIN := $(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadgroup
 RUNTIME := chaincode gateway postgresql scoring evaluator training pictures cohorts build
 
 .DEFAULT_GOAL := help
@@ -35,10 +36,10 @@ bench: $(VENV)/.demo  ## the figures of the README: make -s bench NAME=access AR
 	@$(BIN)/consentry bench $(NAME) --json $(ARGS)
 
 test: $(VENV)/.test lint postgresql  ## everything: lint and all tests; installs PostgreSQL as root
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-quick: $(VENV)/.test postgresql  ## without what takes minutes
-	@$(BIN)/pytest -m "not slow and not fabric" $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) -m "not slow and not fabric" $(ARGS)
 
 test-fabric: $(VENV)/.test  ## the part on a real Fabric network; fails without Fabric's programs
 	@CONSENTRY_REQUIRE_FABRIC=1 $(BIN)/pytest -m fabric $(ARGS)

@@ -16,9 +16,20 @@ from exchange.devnet.errors import ProgramsError
 from tests.support.postgres_server import MissingError, Server, running
 from tests.support.postgres_server import programs as programs_of_postgres
 
-_left_out_of_postgres = pytest.StashKey[list[str]]()
-_left_out = pytest.StashKey[dict[str, str]]()
 _PATIENCE = 30.0
+_NO_POSTGRES = "PostgreSQL is not tested"
+_NO_FABRIC = "Fabric is not tested"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, which shares their fixtures, and all on a real network in another.
+
+    A network of its own in each process would be too much for two cores.
+    """
+    for item in items:
+        group = "fabric" if item.get_closest_marker("fabric") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -37,39 +48,40 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         try:
             devnet.Programs.find()
         except ProgramsError as why:
-            item.config.stash.setdefault(_left_out, {})[item.nodeid] = str(why)
-            pytest.skip(str(why))
+            pytest.skip(f"{_NO_FABRIC}: {why}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Say in the very last lines what was not tested, and how to have it tested."""
-    left_out = config.stash.get(_left_out, {})
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if config.stash.get(_left_out_of_postgres, []) and reporter is not None:
+    if reporter is None:
+        return
+    reasons = [str(report.longrepr[2]) for report in reporter.stats.get("skipped", [])]
+    if any(_NO_POSTGRES in reason for reason in reasons):
         reporter.ensure_newline()
         reporter.write_line(
             "NOT TESTED: PostgreSQL. Its server is not installed, and this user can't install it.",
             yellow=True,
         )
-    if left_out and reporter is not None:
+    fabric = [reason for reason in reasons if _NO_FABRIC in reason]
+    if fabric:
         reporter.ensure_newline()
         reporter.write_line(
-            f"NOT TESTED: {len(left_out)} tests on a real Fabric network were left out. "
-            f"{next(iter(left_out.values()))}",
+            f"NOT TESTED: {len(fabric)} tests on a real Fabric network were left out. "
+            f"{fabric[0].partition(_NO_FABRIC + ': ')[2]}",
             yellow=True,
         )
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     """A PostgreSQL server; where it is missing and could be installed, what needs it fails."""
     try:
         programs_of_postgres()
     except MissingError as why:
         if os.geteuid() == 0:
             pytest.fail(str(why))
-        request.config.stash.setdefault(_left_out_of_postgres, []).append(str(why))
-        pytest.skip(f"{why}; this user can't install it")
+        pytest.skip(f"{_NO_POSTGRES}: {why}; this user can't install it")
     with running() as server:
         yield server
 
