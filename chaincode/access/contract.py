@@ -81,7 +81,8 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
         raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} requests")
     for request in requests:
         _check(request)
-    pairs = [pair_key(request.pair) for request in requests]
+    now, caller = ledger.timestamp, ledger.caller.msp_id
+    pairs = [pair_key(request.pair, caller) for request in requests]
     permitting_pages = [
         log_page_key(place) for place in map(permitting_position, requests) if place is not None
     ]
@@ -89,7 +90,6 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
-    now, caller = ledger.timestamp, ledger.caller.msp_id
     decisions, entries = [], []
     for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
@@ -98,7 +98,7 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
             decision = _confirmed(decision, request, place, values, now=now, caller=caller)
         decisions.append(decision)
         entries.append(_entry(request, decision, custodian=caller))
-        ledger.put(index_key(request.pair, LogPosition(now, ledger.tx_id, n)), INDEX_VALUE)
+        ledger.put(index_key(request.pair, caller, LogPosition(now, ledger.tx_id, n)), INDEX_VALUE)
     for key, value in write_log_pages(now, ledger.tx_id, entries):
         ledger.put(key, value)
     ledger.emit(ACCESS, b"")
@@ -112,7 +112,9 @@ async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
         BadArgumentError: a limit, a time or the bookmark is out of bounds.
     """
     require(PAIR, args.pair, "pair")
-    bounds = index_range(args.pair, args.since, args.until)
+    custodian = args.custodian or ledger.caller.msp_id
+    require(MSP_ID, custodian, "custodian")
+    bounds = index_range(args.pair, custodian, args.since, args.until)
     page = await read_page(ledger, bounds, limit=args.limit, most=PAGE_LIMIT, bookmark=args.bookmark)
     positions = [indexed_position(entry.key) for entry in page.entries]
     entries: list[LogEntry] = []
