@@ -3,7 +3,8 @@
 The entries of a transaction are stored in log pages of up to 16, in the order of their numbers, under the
 transaction's time and id: keys in the order of time cost a peer's database little, at any
 size. An entry does not repeat the parts of its page's key. So that the log of one pair can be read in
-the order of time, each entry also writes an index key under its pair and its custodian, which names the entry's position.
+the order of time, each entry also writes an index key under its pair and custodian, which names the
+entry's position.
 """
 
 from __future__ import annotations
@@ -104,9 +105,7 @@ def indexed_position(key: str) -> LogPosition:
     return LogPosition(int(time), tx, int(n))
 
 
-def index_range(
-    pair: str, custodian: str, since: int | None, until: int | None
-) -> tuple[str, str]:
+def index_range(pair: str, custodian: str, since: int | None, until: int | None) -> tuple[str, str]:
     """Return start (inclusive) and end (exclusive) of a pair's index keys with `since <= time < until`.
 
     Raises:

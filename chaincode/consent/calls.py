@@ -81,7 +81,10 @@ class CurrentPair(msgspec.Struct, frozen=True):
 
 
 class ReadHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Argument of `consent:history`. `bookmark` is the one that the page before gave; `custodian` as above."""
+    """Argument of `consent:history`.
+
+    `bookmark` is the one that the page before gave; `custodian` is as in `ReadPair`.
+    """
 
     pair: str
     limit: int = HISTORY_LIMIT

@@ -127,7 +127,11 @@ async def history(ledger: Ledger, args: ReadHistory) -> PairHistory:
         BadArgumentError: the limit or the bookmark is out of bounds.
     """
     page = await read_page(
-        ledger, history_range(*_named(ledger, args)), limit=args.limit, most=HISTORY_LIMIT, bookmark=args.bookmark
+        ledger,
+        history_range(*_named(ledger, args)),
+        limit=args.limit,
+        most=HISTORY_LIMIT,
+        bookmark=args.bookmark,
     )
     versions = tuple(decode_version(entry.value) for entry in page.entries)
     return PairHistory(versions=versions, bookmark=page.bookmark)

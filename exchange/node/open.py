@@ -120,8 +120,7 @@ async def _reason_away(ledger: LedgerClient) -> str | None:
 async def _adopt_contracts(ledger: LedgerClient) -> None:
     """Adopt this release's contracts before any other transaction, where the ledger can and has not."""
     try:
-        if await ledger.adopt_contracts():
-            _log.info("contracts.adopted")
+        await ledger.adopt_contracts()
     except (RefusedError, UnavailableError) as why:
         # The channel's chaincode is of another release, or another member was quicker: both serve.
         _log.warning("contracts.not_adopted", reason=str(why))

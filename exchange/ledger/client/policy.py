@@ -46,13 +46,11 @@ class PolicyCalls(ContractCalls):
         """Return the policy in force and the proposals that wait."""
         return await self._evaluate("policy:read", ReadPolicy(), CurrentPolicy)
 
-    async def adopt_contracts(self) -> bool:
-        """Adopt this release's contracts on a ledger of before; return whether that was to do."""
+    async def adopt_contracts(self) -> None:
+        """Adopt this release's contracts where earlier ones wrote the ledger; idempotent."""
         adopted = await self._evaluate("contracts:read", ReadContracts(), AdoptedContracts)
-        if adopted.version >= VERSION:
-            return False
-        await self._submit("contracts:adopt", AdoptContracts(VERSION))
-        return True
+        if adopted.version < VERSION:
+            await self._submit("contracts:adopt", AdoptContracts(VERSION))
 
     async def _set_policy(self, function: str, args: msgspec.Struct) -> PolicyChange:
         committed = await self._submit(function, args)

@@ -16,7 +16,6 @@ from exchange.ledger.embedded.block_checks import MismatchError, name_of, printa
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 
-
 _ADOPTED = VERSION_KEY.encode()
 
 
