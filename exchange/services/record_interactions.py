@@ -12,11 +12,15 @@ from exchange.errors import InvalidResourceError
 from exchange.fhir import r4, search
 from exchange.fhir.interaction import Interaction
 from exchange.fhir.outcome import validation
-from exchange.fhir.preconditions import is_known_already, precondition_of, version_number
 from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
 from exchange.services.records import pages
 from exchange.services.records.changes import Deletion
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.preconditions import (
+    is_known_already,
+    precondition_of,
+    version_number,
+)
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter, write_outcome
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages

@@ -31,9 +31,9 @@ from exchange.auth.principal import Kind, Principal
 from exchange.errors import BadRequestError, ExchangeError, NotSupportedError
 from exchange.fhir.interaction import Interaction, parse
 from exchange.fhir.outcome import MEDIA_TYPE, validation
-from exchange.fhir.preconditions import etag
 from exchange.node.gateway import Gateway
 from exchange.services.interactions import InteractionRow, Outcome
+from exchange.services.records.conditions.preconditions import etag
 
 _ANYONE: Final = Principal(Kind.SYSTEM, "", "", "", (), "", "")
 """The principal of a public interaction; it has no scope."""

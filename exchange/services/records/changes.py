@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exchange.auth.write_right import WriteRight
-from exchange.fhir.preconditions import UNCONDITIONAL, Precondition
+from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
 from exchange.services.records.prepare import IndexedRecord
 
 WriteOutcome = Literal["created", "updated", "unchanged", "deleted"]

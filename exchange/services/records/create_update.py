@@ -21,7 +21,6 @@ from exchange.crypto.documents import Envelope, digest, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import ConflictError, NotFoundError
-from exchange.fhir.preconditions import UNCONDITIONAL, Precondition
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import seal_consent
@@ -36,6 +35,7 @@ from exchange.services.records.changes import (
     WriteResult,
     check_rights,
 )
+from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import HIDDEN
 from exchange.store.engine.database import Database

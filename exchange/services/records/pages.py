@@ -13,11 +13,11 @@ from exchange.errors import BadRequestError
 from exchange.fhir.bundle import FoundResource, HistoryEntry, history_set, identity_of, search_set
 from exchange.fhir.interaction import Interaction
 from exchange.fhir.outcome import warning
-from exchange.fhir.preconditions import etag
 from exchange.fhir.r4.elements import elements as elements_of
 from exchange.fhir.resource_bytes import instant, pick
 from exchange.fhir.search import Query
 from exchange.services.interactions import PAGE, Outcome
+from exchange.services.records.conditions.preconditions import etag
 from exchange.services.records.history import History
 from exchange.services.records.read import Released
 from exchange.services.records.search import FoundPage, SearchCursor, position_text
