@@ -16,6 +16,7 @@ from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.node.folder import ListedMembers, NodeFolder
 from exchange.node.gateway import Gateway
+from exchange.node.health import NodeHealth
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
@@ -291,5 +292,6 @@ def build_gateway(
         conditions=records.conditions,
         rights=records.rights,
         quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
+        health=NodeHealth(ground.ledger, (ground.records, ground.log)),
         scoring=scoring,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.auth.principal import Member
+from exchange.node.health import NodeHealth
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
@@ -35,4 +36,5 @@ class Gateway:
     conditions: Conditions
     rights: WriteRights
     quota: MemoryQuota
+    health: NodeHealth
     scoring: Scoring | None = None

@@ -169,7 +169,7 @@ class Tokens:
         """
         digest = _digest(token)
         known = self._known.get(digest)
-        if known is not None and self._now() < known.recheck:
+        if known is not None and 0 < known.recheck - self._now() <= RECHECK:
             return known.principal
         return await self._look_up(token, digest)
 
@@ -317,7 +317,8 @@ class Tokens:
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         generation = self._revocations
         found = await self._records.read(lambda c: store.find_token(c, digest))
-        if found is None or found.expires / 1000 <= self._now():
+        # One that would last longer than any was issued while the clock was ahead.
+        if found is None or not 0 < found.expires / 1000 - self._now() <= LONGEST_LOCAL:
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         principal = _decode(self._seal.open_bearer(token, found.principal, expires=found.expires))
         if principal.client_id != found.client_id:  # disabling that client would not find the token

@@ -110,6 +110,16 @@ async def test_a_token_ends_after_five_minutes_in_memory_and_on_disk(asking: Any
     database.close()
 
 
+async def test_a_token_of_a_clock_that_was_ahead_does_not_outlive_it(asking: Any) -> None:
+    year = 365 * 24 * 3600
+    asking.clock.now += year
+    text = await token(asking)
+    assert await asking.tokens.resolve(text)
+    asking.clock.now -= year
+    with pytest.raises(UnauthenticatedError):
+        await asking.tokens.resolve(text)
+
+
 async def test_a_token_holds_in_every_process_over_one_database(asking: Any) -> None:
     text = await token(asking)
     other, database = second_process(asking)
