@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from chaincode.access import contract as access
-from chaincode.access.calls import Authorize, ReadPairLog
+from chaincode.access.calls import Authorize, ReadPairLog, Record
 from chaincode.consent import contract as consent
 from chaincode.consent.calls import OpenPairs, PublishTerms, ReadHistory, ReadPair
 from chaincode.encoding import decode, encode
@@ -45,6 +45,7 @@ def _function(args: type[A], run: Callable[[Ledger, A], Awaitable[msgspec.Struct
 FUNCTIONS: Mapping[str, ContractFunction] = MappingProxyType(
     {
         "access:authorize": _function(Authorize, access.authorize),
+        "access:record": _function(Record, access.record),
         "access:trail": _function(ReadPairLog, access.read_pair_log),
         "consent:file": _function(PublishTerms, consent.publish_terms),
         "consent:history": _function(ReadHistory, consent.history),

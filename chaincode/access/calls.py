@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chaincode.access.model import AccessRequest, Decision, LogEntry
+from chaincode.access.model import AccessRequest, Decision, LogEntry, RecordedEvent
 
 PAGE_LIMIT = 500
 """Most entries in one page of a pair's log."""
@@ -20,6 +20,18 @@ class Decisions(msgspec.Struct, frozen=True):
     """Result of `access:authorize`: one decision per request, in order."""
 
     decisions: tuple[Decision, ...]
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Argument of `access:record`: 1 to `chaincode.access.model.BATCH_LIMIT` events of the caller."""
+
+    events: tuple[RecordedEvent, ...]
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Result of `access:record`: how many entries the transaction wrote, one per event, in order."""
+
+    entries: int
 
 
 class ReadPairLog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

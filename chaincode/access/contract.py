@@ -5,6 +5,9 @@ and writes one log entry per request, denials included. Every key that it read i
 so a permit never outlives a revocation that was ordered before it. The event says only that there are
 entries: with a second copy of them a block would be half as large again, at every peer and orderer.
 
+`record` writes entries of what the caller's own gateway did, without a decision, under pairs of which the
+caller is custodian and recipient.
+
 The result of a score is a request of its own, which rests on the entry that permitted the score
 (`chaincode.access.scores`).
 """
@@ -12,11 +15,19 @@ The result of a score is a request of its own, which rests on the entry that per
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, PairLog, ReadPairLog
+from chaincode.access.calls import (
+    PAGE_LIMIT,
+    Authorize,
+    Decisions,
+    PairLog,
+    ReadPairLog,
+    Record,
+    Recorded,
+)
 from chaincode.access.log_keys import (
     ACCESS,
     INDEX_VALUE,
@@ -38,13 +49,15 @@ from chaincode.access.model import (
     LogEntry,
     LogEntryValue,
     Reason,
+    RecordedAction,
+    RecordedEvent,
 )
 from chaincode.access.scores import check_score, permitting_position, rests_on
 from chaincode.consent.model import Pair
 from chaincode.consent.periods import next_boundary
 from chaincode.consent.rules import decide
 from chaincode.consent.state import decode_pair, pair_key
-from chaincode.errors import BadArgumentError, ConflictError
+from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from chaincode.identifiers import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
 from chaincode.ledger import Ledger
 from chaincode.paging import read_page
@@ -65,6 +78,9 @@ _SHAPES = {
     "role": f"(?:{CODING.pattern})?",
     "person": f"(?:{OPAQUE.pattern})?",
 }
+_EVENT_SHAPES = frozenset({"pair", "purpose", "action", "user", "digest", "evidence", "role"})
+_RECORDED = frozenset(RecordedAction)
+_COUNT_LIMIT = 10**9
 # These fields in one match; no shape allows a line break. Only a mismatch searches for the wrong field.
 _ALL_SHAPES = re.compile("\n".join(_SHAPES.values()))
 
@@ -91,18 +107,44 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     policy = None if policy_value is None else decode_policy(policy_value)
     now, caller = ledger.timestamp, ledger.caller.msp_id
     decisions, entries = [], []
-    for n, (request, pair) in enumerate(zip(requests, pairs, strict=True)):
+    for request, pair in zip(requests, pairs, strict=True):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
         place = permitting_position(request)
         if place is not None:
             decision = _confirmed(decision, request, place, values, now=now, caller=caller)
         decisions.append(decision)
         entries.append(_entry(request, decision, custodian=caller))
-        ledger.put(index_key(request.pair, LogPosition(now, ledger.tx_id, n)), INDEX_VALUE)
-    for key, value in write_log_pages(now, ledger.tx_id, entries):
-        ledger.put(key, value)
-    ledger.emit(ACCESS, b"")
+    _write_entries(ledger, entries)
     return Decisions(decisions=tuple(decisions))
+
+
+async def record(ledger: Ledger, args: Record) -> Recorded:
+    """Log what the caller's own gateway did; everything commits together, or nothing does.
+
+    Raises:
+        BadArgumentError: the batch is empty or too large, or an event has a field of another shape.
+        NotFoundError: a pair is not open.
+        ForbiddenError: a pair is not the caller's own: the caller as custodian towards itself.
+        ConflictError: a newer release wrote a pair.
+    """
+    events = args.events
+    if not 1 <= len(events) <= BATCH_LIMIT:
+        raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} events")
+    for event in events:
+        _check_event(event)
+    caller = ledger.caller.msp_id
+    names = list(dict.fromkeys(pair_key(event.pair) for event in events))
+    epochs: dict[str, int] = {}
+    for name, value in zip(names, await ledger.get_many(names), strict=True):
+        if value is None:
+            raise NotFoundError("a pair is not open")
+        pair = decode_pair(value)
+        if (pair.custodian, pair.recipient) != (caller, caller):
+            raise ForbiddenError("a pair is not the caller's own")
+        epochs[name] = pair.epoch
+    entries = [_recorded(event, caller=caller, epoch=epochs[pair_key(event.pair)]) for event in events]
+    _write_entries(ledger, entries)
+    return Recorded(entries=len(entries))
 
 
 async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
@@ -122,6 +164,14 @@ async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
         pages = dict(zip(names, await ledger.get_many(names), strict=True))
         entries += (_indexed_entry(pages, position) for position in some)
     return PairLog(entries=tuple(entries), bookmark=page.bookmark)
+
+
+def _write_entries(ledger: Ledger, entries: Sequence[LogEntryValue]) -> None:
+    for n, entry in enumerate(entries):
+        ledger.put(index_key(entry.pair, LogPosition(ledger.timestamp, ledger.tx_id, n)), INDEX_VALUE)
+    for key, value in write_log_pages(ledger.timestamp, ledger.tx_id, entries):
+        ledger.put(key, value)
+    ledger.emit(ACCESS, b"")
 
 
 def _confirmed(
@@ -174,6 +224,42 @@ def _check(request: AccessRequest) -> None:
         require(CODE, name, "classes")
     if request.action == Action.SCORE or request.model or request.result is not None:
         check_score(request)
+
+
+def _check_event(event: RecordedEvent) -> None:
+    if len(event.classes) > _CLASSES_LIMIT:
+        raise BadArgumentError(f"an event names more than {_CLASSES_LIMIT} classes")
+    for name, shape in _SHAPES.items():
+        if name in _EVENT_SHAPES:
+            require(re.compile(shape), getattr(event, name), name)
+    for name in event.classes:
+        require(CODE, name, "classes")
+    if event.action not in _RECORDED:
+        raise BadArgumentError("action is not one that is recorded without a decision")
+    if event.root:
+        require(DIGEST, event.root, "root")
+    if not 0 <= event.count < _COUNT_LIMIT:
+        raise BadArgumentError(f"count is 0 to {_COUNT_LIMIT - 1}")
+
+
+def _recorded(event: RecordedEvent, *, caller: str, epoch: int) -> LogEntryValue:
+    return LogEntryValue(
+        pair=event.pair,
+        custodian=caller,
+        recipient=caller,
+        purpose=event.purpose,
+        action=event.action,
+        user=event.user,
+        digest=event.digest,
+        evidence=event.evidence,
+        outcome="deny" if event.refused else "permit",
+        reason=Reason.RECORDED,
+        role=event.role,
+        classes=event.classes,
+        epoch=epoch,
+        root=event.root,
+        count=event.count,
+    )
 
 
 def _decide(

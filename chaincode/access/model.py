@@ -14,7 +14,7 @@ import msgspec
 from chaincode.consent.model import Provision
 
 BATCH_LIMIT = 500
-"""Most requests in one `authorize` call."""
+"""Most requests in one `authorize` call, and most events in one `record` call."""
 
 
 class Action(StrEnum):
@@ -40,6 +40,32 @@ CONSENT_ACTION: Mapping[str, str] = {
 }
 
 
+class RecordedAction(StrEnum):
+    """The action of an entry that records what the custodian's own gateway did, without a decision.
+
+    The first group are changes of records (IHE BALP: create, update, delete; a consent is one by its class),
+    the second those of the gateway's identities (ISO 27789: user management, authentication).
+    """
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    LOAD = "load"
+
+    LOGIN_REFUSED = "login-refused"
+    CODE_ISSUED = "code-issued"
+    TOKEN_ISSUED = "token-issued"  # noqa: S105 - an action
+    TOKEN_ENDED = "token-ended"  # noqa: S105 - an action
+    CLIENT_REGISTERED = "client-added"
+    CLIENT_CHANGED = "client-changed"
+    CLIENT_DISABLED = "client-disabled"
+    SETTINGS_CHANGED = "settings-changed"
+
+
+WRITES = frozenset({RecordedAction.CREATE, RecordedAction.UPDATE, RecordedAction.DELETE, RecordedAction.LOAD})
+"""The recorded actions that change records; their entries carry a `root`."""
+
+
 class Reason(StrEnum):
     """The reason of a decision. Stable: log entries carry these for ever."""
 
@@ -54,6 +80,7 @@ class Reason(StrEnum):
     NOT_A_MEMBER = "not-a-member"
     WRONG_PARTY = "wrong-party"
     NO_SCORE = "no-such-score"
+    RECORDED = "recorded"
 
 
 class ScoreResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +123,27 @@ class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     person_open: bool = False
     model: str = ""
     result: ScoreResult | None = None
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One thing that the custodian's own gateway did, under the custodian's own pair of the subject.
+
+    `user`, `digest`, `evidence`, `role` and `classes` are as in `AccessRequest`. `root` is a salted
+    commitment to every version that is stored of the subject after a write. `count` is the number of
+    things that were concerned, 0 where it is not told. `refused` says that it was tried and not done.
+    """
+
+    pair: str
+    purpose: str
+    action: str
+    user: str
+    digest: str
+    evidence: str
+    role: str = ""
+    classes: tuple[str, ...] = ()
+    root: str = ""
+    count: int = 0
+    refused: bool = False
 
 
 class _DecisionBase(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="outcome"):
@@ -160,6 +208,8 @@ class LogEntryValue(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     schema: int = 1  # as in chaincode.consent.model
     model: str = ""
     result: ScoreResult | None = None
+    root: str = ""
+    count: int = 0
 
 
 class LogEntry(LogEntryValue, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):

@@ -69,9 +69,9 @@ def parse_event_id(text: str) -> tuple[str, int] | None:
 
 
 def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> bytes:
-    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to hospital names."""
+    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to the names of that time."""
     permitted = record.outcome == "permit"
-    agents = [_requestor(record, who, names), _custodian(record, names)]
+    agents = [_requestor(record, who, names), *_software(who), _custodian(record, names)]
     resource: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": event_id(record.tx, record.n),
@@ -109,14 +109,32 @@ def _requestor(record: LogEntry, who: EntryDetail | None, names: Mapping[str, st
         "policy": [f"urn:consentry:basis:{record.basis}"] if record.basis else None,
     }
     if who is not None:
-        agent["who"] = {"identifier": {"value": who.user}, "display": who.user_name or who.user}
+        agent["who"] = {"identifier": {"value": who.user}}
         agent["altId"] = who.client
-        if who.user_name:
-            agent["name"] = who.user_name
+        if who.user_name and (who.user == who.client or who.user_name != who.client):
+            agent["who"]["display"] = agent["name"] = who.user_name
         if who.role:
             system, _, code = who.role.rpartition("|")
             agent["role"] = [{"coding": [{"system": system, "code": code} if system else {"code": code}]}]
+    organization = {"identifier": {"system": _MSP, "value": record.recipient}}
+    agent["who"]["identifier"]["assigner"] = {
+        **organization,
+        "display": names.get(record.recipient, record.recipient),
+    }
     return {name: value for name, value in agent.items() if value is not None}
+
+
+def _software(who: EntryDetail | None) -> list[dict[str, Any]]:
+    # The system that asked for a person; where it asked for itself, it is the requestor.
+    if who is None or who.user == who.client:
+        return []
+    return [
+        {
+            "type": {"coding": [{"system": _DICOM, "code": "110150", "display": "Application"}]},
+            "who": {"identifier": {"value": who.client}},
+            "requestor": False,
+        }
+    ]
 
 
 def _custodian(record: LogEntry, names: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Group commit: one transaction decides for all waiting callers.
+"""Group commit: one transaction decides for all waiting callers, or logs what all of them did.
 
 While transactions are in flight, calls queue; each new transaction holds all waiting calls, up to the
 contract's limit. A call that comes alone is submitted at once. The requests of one call stay together, so a
@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from chaincode.access.calls import Decisions
+from chaincode.access.calls import Decisions, Recorded
 from chaincode.access.model import BATCH_LIMIT, Decision
 from exchange.errors import DamagedError, TooCostlyError, UnavailableError
 from exchange.ledger.errors import RefusedError
@@ -31,6 +31,7 @@ about the cost of a hundred requests (three organisations on 2 cores), and one b
 than two of 128."""
 
 _decisions = msgspec.json.Decoder(Decisions)
+_recorded = msgspec.json.Decoder(Recorded)
 
 
 class BatchPart(msgspec.Struct, frozen=True):
@@ -49,7 +50,10 @@ class _Call:
 
 
 class GroupCommit:
-    """The queue of calls of `access:authorize`. `submit` runs one transaction on the encoded batch.
+    """The queue of calls of one contract function. `submit` runs one transaction on the encoded batch.
+
+    `access:authorize` takes `requests` and answers with decisions; with `records`, the function is
+    `access:record`, which takes `events` and decides nothing.
 
     `in_flight` transactions may run at once: 1 where the ledger writes one block at a time, a few where
     a commit needs several network round trips. `submit` ends each within a bound of its own, so one clock
@@ -57,16 +61,22 @@ class GroupCommit:
     """
 
     def __init__(
-        self, submit: Callable[[bytes], Awaitable[Committed]], *, in_flight: int, timeout: float
+        self,
+        submit: Callable[[bytes], Awaitable[Committed]],
+        *,
+        in_flight: int,
+        timeout: float,
+        records: bool = False,
     ) -> None:
+        self._head, self._read = (b'{"events":[', _no_decisions) if records else (b'{"requests":[', _read)
         self._submit, self._free, self._timeout = submit, in_flight, timeout
         self._idle = in_flight
         self._waiting: deque[_Call] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def authorize(self, requests: Sequence[bytes]) -> BatchPart:
-        """Have these canonical `AccessRequest`s decided in one transaction, together with other calls.
+    async def share(self, requests: Sequence[bytes]) -> BatchPart:
+        """Have these canonical requests, or events, in one transaction, together with those of other calls.
 
         A caller that is cancelled before its transaction starts leaves no trace on the ledger; after
         that, its requests are decided and logged, without an effect on others.
@@ -143,8 +153,8 @@ class GroupCommit:
             WAIT_SECONDS.observe(started - call.arrived)
         requests = [request for call in batch for request in call.requests]
         try:
-            committed = await self._submit(b'{"requests":[' + b",".join(requests) + b"]}")
-            decisions = _read(committed.result, len(requests))
+            committed = await self._submit(self._head + b",".join(requests) + b"]}")
+            decisions = self._read(committed.result, len(requests))
         except RefusedError as refusal:
             await self._separate(batch, refusal)
         except asyncio.CancelledError:
@@ -179,6 +189,16 @@ def _read(result: bytes, count: int) -> tuple[Decision, ...]:
     if len(decisions) != count:
         raise DamagedError("the ledger's answer is not one decision per request")
     return decisions
+
+
+def _no_decisions(result: bytes, count: int) -> tuple[Decision, ...]:
+    try:
+        written = _recorded.decode(result).entries
+    except msgspec.MsgspecError:
+        raise DamagedError("the ledger's answer can't be read") from None
+    if written != count:
+        raise DamagedError("the ledger's answer is not one entry per event")
+    return ()
 
 
 def _fail(calls: Sequence[_Call] | deque[_Call], why: Exception) -> None:

@@ -14,9 +14,10 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
-from exchange.node.folder import ListedMembers, NodeFolder
+from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
 from exchange.node.health import NodeHealth
+from exchange.node.identity.recorded_identity import RecordedMembers
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
@@ -64,6 +65,7 @@ class Foundation:
     folder: NodeFolder
     settings: NodeSettings
     limits: NodeLimits
+    listed: RecordedMembers
     keys: NodeKeys
     members: Members
     tokens: Tokens
@@ -79,8 +81,9 @@ def build_foundation(
     """Open the databases, the log for this process alone."""
     return Foundation(
         folder=parts.folder,
-        settings=parts.settings,
+        settings=parts.agreed,
         limits=limits,
+        listed=RecordedMembers(parts.records, parts.keys.operator_seal, parts.recorded),
         keys=parts.keys,
         members=parts.members,
         tokens=parts.tokens,
@@ -197,7 +200,7 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
     audit = Audit(
         msp_id=settings.msp_id,
         base=settings.fhir_base,
-        names=ground.members.names,
+        names=ground.members,
         references=ground.keys.references,
         keys=access.subject_keys,
         enforcement=access.enforcement,
@@ -252,11 +255,14 @@ def build_jobs(ground: Foundation, access: AccessServices) -> JobServices:
 def build_membership(ground: Foundation, records: RecordServices) -> Membership:
     """Build the service that updates the members from the settings."""
     return Membership(
-        listed=ListedMembers(ground.folder),
+        msp_id=ground.settings.msp_id,
+        listed=ground.listed,
         members=ground.members,
         references=ground.keys.references,
         records=ground.records,
+        reading=records.reading,
         writing=records.writing,
+        quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
         poll_seconds=ground.limits.member_poll_seconds,
     )
 

@@ -16,6 +16,7 @@ from exchange.ledger.client import LedgerClient
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
+from exchange.node.identity.recorded_identity import differences
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
 from exchange.services.jobs.queue import JobQueue
@@ -63,6 +64,8 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
     """
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
+        for one in differences(parts.settings, parts.recorded):
+            _log.warning("settings.not_recorded", what=one.text)
         ground, away = await _open_ground(stack, parts, limits or build.NodeLimits())
         access = build.build_access(ground)
         records = build.build_records(ground, access)

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions
+from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, Record
 from chaincode.access.log_keys import LogPosition, index_key, read_entry, read_log_page
-from chaincode.access.model import Denied, LogEntry, Permitted
+from chaincode.access.model import Denied, LogEntry, Permitted, RecordedAction, RecordedEvent
 from chaincode.consent.model import Condition, Period, Provision
 from chaincode.encoding import encode
-from chaincode.errors import BadArgumentError, ClockError, NotFoundError
+from chaincode.errors import BadArgumentError, ClockError, ForbiddenError, NotFoundError
 from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
@@ -372,3 +372,128 @@ async def test_no_permit_is_ordered_after_a_revocation(ledger: LedgerClient, mak
                 assert answer.block >= revoked.block
         assert (await ledger.authorize([make.ask(pair)])).permit is None
         assert len((await ledger.pair_log(pair)).entries) == 21
+
+
+# -- entries without a decision ----------------------------------------------------
+
+
+def event(pair: str, **changes: Any) -> RecordedEvent:
+    """Return an event under `pair`, with `changes`."""
+    fields: dict[str, Any] = {
+        "purpose": "TREAT",
+        "action": "update",
+        "user": "0a" * 16,
+        "digest": "0b" * 32,
+        "evidence": "0c" * 32,
+    }
+    return RecordedEvent(pair, **(fields | changes))
+
+
+async def own(ledger: LedgerClient, make: Any) -> str:
+    pair: str = make.pair()
+    await ledger.open_pairs([make.opening(pair, recipient=make.A)])
+    return pair
+
+
+@pytest.mark.parametrize("action", list(RecordedAction))
+async def test_what_a_gateway_did_is_an_entry_of_its_own_pair(
+    ledger: LedgerClient, channel: Any, make: Any, action: str
+) -> None:
+    pair = await own(ledger, make)
+    did = event(
+        pair,
+        action=action,
+        role="urn:roles|NURSE",
+        classes=("Consent",),
+        root="2a" * 32,
+        count=3,
+        refused=True,
+    )
+    written = await ledger.record([did])
+    (record,) = (await ledger.pair_log(pair)).entries
+    assert record == LogEntry(
+        pair=pair,
+        custodian=make.A,
+        recipient=make.A,
+        purpose="TREAT",
+        action=action,
+        user=did.user,
+        digest=did.digest,
+        evidence=did.evidence,
+        outcome="deny",
+        reason="recorded",
+        role="urn:roles|NURSE",
+        classes=("Consent",),
+        epoch=1,
+        root="2a" * 32,
+        count=3,
+        time=channel.clock.now,
+        tx=written.tx_id,
+        n=written.first,
+    )
+
+
+async def test_entries_of_many_events_share_a_transaction(ledger: LedgerClient, make: Any) -> None:
+    pairs = [await own(ledger, make) for _ in range(3)]
+    written = await asyncio.gather(*(ledger.record([event(pair), event(pair)]) for pair in pairs))
+    assert len({one.tx_id for one in written}) < 3
+    for pair, one in zip(pairs, written, strict=True):
+        found = (await ledger.pair_log(pair)).entries
+        assert [(entry.tx, entry.n) for entry in found] == [
+            (one.tx_id, one.first),
+            (one.tx_id, one.first + 1),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "custodian", "kind"),
+    [("A", None, NotFoundError), ("B", "A", ForbiddenError), ("B", "B", ForbiddenError)],
+)
+async def test_events_stand_under_the_callers_own_open_pairs_alone(
+    consortium: Any, make: Any, recipient: str, custodian: str | None, kind: type[Exception]
+) -> None:
+    pair, caller = make.pair(), LedgerClient(consortium.member(make.A))
+    await caller.found_policy(Policy(version=1, members=(make.A, make.B), rules=()))
+    if custodian is not None:
+        opener = LedgerClient(consortium.member(getattr(make, custodian)))
+        await opener.open_pairs([make.opening(pair, recipient=getattr(make, recipient))])
+    good = await own(caller, make)
+    results = await asyncio.gather(
+        caller.record([event(good), event(pair)]), caller.record([event(good)]), return_exceptions=True
+    )
+    assert isinstance(results[0], RefusedError)
+    assert isinstance(results[0].reason, kind)
+    assert len((await caller.pair_log(good)).entries) == 1  # the other caller's, and nothing of the refused
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pair", "x"),
+        ("purpose", "no code"),
+        ("action", "read"),
+        ("action", "anything"),
+        ("user", "Dr B"),
+        ("digest", "0b"),
+        ("evidence", ""),
+        ("role", "a role"),
+        ("classes", ("",)),
+        ("classes", ("Observation",) * 201),
+        ("root", "2a"),
+        ("count", -1),
+        ("count", 10**9),
+    ],
+)
+async def test_an_event_with_a_field_of_another_shape_is_refused(
+    ledger: LedgerClient, make: Any, name: str, value: object
+) -> None:
+    pair = await own(ledger, make)
+    wrong = msgspec.structs.replace(event(pair), **{name: value})
+    assert isinstance(await refusal(ledger.record([wrong])), BadArgumentError)
+    assert (await ledger.pair_log(pair)).entries == ()
+
+
+@pytest.mark.parametrize("count", [0, 501])
+async def test_a_batch_of_events_is_bounded(channel: Any, make: Any, count: int) -> None:
+    args = encode(Record(tuple(event(make.pair()) for _ in range(count))))
+    assert isinstance(await refusal(channel.member(make.A).submit("access:record", args)), BadArgumentError)

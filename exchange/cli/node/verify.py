@@ -18,6 +18,7 @@ from exchange.runtime.progress import Stages
 _PINNED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 _NOUN = {
     "ledger": "ledger values",
+    "settings": "members with entries",
     "log": "log entries",
     "details": "sealed details",
     "consents": "subjects' keys and consents",

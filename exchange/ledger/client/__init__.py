@@ -4,7 +4,12 @@
 the consortium's policy. `contract_calls` submits for all of them, and `LedgerClient` joins them.
 """
 
-from exchange.ledger.client.access import Authorization, LoggedDecision, SubjectRequest
+from exchange.ledger.client.access import (
+    Authorization,
+    LoggedDecision,
+    RecordedEvents,
+    SubjectRequest,
+)
 from exchange.ledger.client.ledger_client import LedgerClient
 
-__all__ = ["Authorization", "LedgerClient", "LoggedDecision", "SubjectRequest"]
+__all__ = ["Authorization", "LedgerClient", "LoggedDecision", "RecordedEvents", "SubjectRequest"]

@@ -1,4 +1,4 @@
-"""Decisions on accesses and the log of one pair.
+"""Decisions on accesses, entries of what this gateway did, and the log of one pair.
 
 `authorize` is the only way to a `Permit`: this module gets the issuer of permits when it is imported,
 and issues one only for the subjects that a committed transaction permitted.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chaincode.access.calls import PAGE_LIMIT, PairLog, ReadPairLog
-from chaincode.access.model import AccessRequest, Decision, Permitted
+from chaincode.access.model import AccessRequest, Decision, Permitted, RecordedEvent
 from chaincode.consent.model import Provision
 from chaincode.encoding import encode
 from exchange.crypto.permit import Permit, take_issuer
@@ -50,12 +50,25 @@ class Authorization(msgspec.Struct, frozen=True):
     permit: Permit | None
 
 
+class RecordedEvents(msgspec.Struct, frozen=True):
+    """The committed transaction that holds the entries of some events, which are numbered from `first` on.
+
+    `time` is the transaction's, in milliseconds since 1970 UTC.
+    """
+
+    tx_id: str
+    block: int
+    time: int
+    first: int
+
+
 class AccessCalls(ContractCalls):
     """Calls of the access contract. A call may wait `timeout` seconds for its transaction to begin."""
 
     def __init__(self, transactions: Transactions, *, in_flight: int, timeout: float) -> None:
         super().__init__(transactions, timeout=timeout)
         self._group = GroupCommit(self._authorize, in_flight=in_flight, timeout=timeout)
+        self._events = GroupCommit(self._record, in_flight=in_flight, timeout=timeout, records=True)
 
     async def authorize(self, asked: Sequence[SubjectRequest]) -> Authorization:
         """Decide and log 1 to 500 requests of one recipient in one transaction, at most one per subject.
@@ -71,7 +84,7 @@ class AccessCalls(ContractCalls):
         recipient = asked[0].request.recipient
         if any(one.request.recipient != recipient for one in asked):
             raise ValueError("authorize decides on the requests of one recipient at a time")
-        part = await self._group.authorize([encode(one.request) for one in asked])
+        part = await self._group.share([encode(one.request) for one in asked])
         obligations: dict[bytes, tuple[Provision, ...]] = {}
         until: int | None = None
         entries = []
@@ -90,6 +103,22 @@ class AccessCalls(ContractCalls):
             permit=_issue(committed.tx_id, recipient, obligations, until) if obligations else None,
         )
 
+    async def record(self, events: Sequence[RecordedEvent]) -> RecordedEvents:
+        """Log 1 to 500 events of this organisation in one transaction, which it may share with others.
+
+        Returns when the transaction is committed. Each event's pair is this organisation's own, and open.
+
+        Raises:
+            TooCostlyError: more events than one transaction may hold.
+            RefusedError: a pair is not open or not this organisation's own, or a field has another shape.
+            ValueError: no event.
+        """
+        if not events:
+            raise ValueError("record needs at least one event")
+        part = await self._events.share([encode(event) for event in events])
+        committed = part.committed
+        return RecordedEvents(committed.tx_id, committed.block, committed.time, part.first)
+
     async def pair_log(
         self,
         pair: str,
@@ -105,3 +134,6 @@ class AccessCalls(ContractCalls):
 
     async def _authorize(self, batch: bytes) -> Committed:
         return await self._submit_encoded("access:authorize", batch)
+
+    async def _record(self, batch: bytes) -> Committed:
+        return await self._submit_encoded("access:record", batch)

@@ -42,4 +42,5 @@ class LedgerClient(AccessCalls, ConsentCalls, PolicyCalls):
     async def close(self) -> None:
         """Finish the submitted transactions and close the ledger."""
         await self._group.close()
+        await self._events.close()
         await self._transactions.close()

@@ -25,6 +25,7 @@ from exchange.fhir.bundle import FoundResource
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
 from exchange.services.access.subject_keys import SubjectKeyStore
+from exchange.services.membership import Members
 from exchange.services.records.read import HIDDEN
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
@@ -67,7 +68,7 @@ class Audit:
         *,
         msp_id: str,
         base: str,
-        names: Mapping[str, str],
+        names: Members,
         references: References,
         keys: SubjectKeyStore,
         enforcement: Enforcement,
@@ -154,7 +155,7 @@ class Audit:
         if keys is None:
             return [], subject
         secret = PatientSecret(keys.secret)
-        names = [secret.pair(member) for member in self._names]
+        names = [secret.pair(member) for member in self._names.by_msp]
         lost, self._explained = await self._entries.read(
             lambda c: log_tables.unexplained(c, self._msp_id, after=self._explained)
         )
@@ -179,8 +180,9 @@ class Audit:
         except BadArgumentError:
             raise DamagedError("an entry of the access log can't be read; run `consentry verify`") from None
         known = keys.get(row.subject) if row.subject is not None else None
+        names = self._names.names_at(record.time)
         if known is None or row.sealed is None:
-            return audit_event(record, None, self._names)
+            return audit_event(record, None, names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
         shown = EntryDetail(
             client=detail.client,
@@ -191,7 +193,7 @@ class Audit:
             target=detail.target,
             patient=detail.patient,
         )
-        return audit_event(record, shown, self._names)
+        return audit_event(record, shown, names)
 
 
 def _parse(

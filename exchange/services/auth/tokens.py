@@ -157,7 +157,7 @@ class Tokens:
             scopes=client.scopes,
             evidence=claimed.evidence,
             user=user,
-            user_name=client.name,
+            user_name="" if user else client.name,
         )
 
     async def resolve(self, token: str) -> Principal:
@@ -281,7 +281,7 @@ class Tokens:
             scopes=granted,
             evidence=claimed.evidence,
             user=context.user or client.client_id,
-            user_name=context.user_name or client.name,
+            user_name=context.user_name if context.user else client.name,
             role=context.role,
         )
 

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chaincode.access.calls import Authorize, ReadPairLog
-from chaincode.access.model import AccessRequest, ScoreResult
+from chaincode.access.calls import Authorize, ReadPairLog, Record
+from chaincode.access.model import AccessRequest, RecordedEvent, ScoreResult
 from chaincode.caller import Caller
 from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, ReadHistory, ReadPair, TermsUpdate
 from chaincode.consent.model import Actor, Condition, Period, Provision, Reference, Terms
@@ -80,6 +80,23 @@ def request(pair: str = PAIR, **changes: Any) -> AccessRequest:
         "classes": ("Observation",),
     }
     return AccessRequest(**(fields | changes))
+
+
+def recorded(**changes: Any) -> RecordedEvent:
+    """Return an event with every field set, with `changes`."""
+    fields: dict[str, Any] = {
+        "pair": OTHER,
+        "purpose": "TREAT",
+        "action": "update",
+        "user": "0a" * 16,
+        "digest": "0b" * 32,
+        "evidence": "0c" * 32,
+        "role": "urn:roles|NURSE",
+        "classes": ("Observation",),
+        "root": "2a" * 32,
+        "count": 3,
+    }
+    return RecordedEvent(**(fields | changes))
 
 
 def scored(time: int) -> AccessRequest:
@@ -188,6 +205,7 @@ def calls() -> Iterator[dict[str, Any]]:
         ("policy:propose", SetPolicy(third), A),
         ("policy:withdraw", WithdrawPolicy(sha256(encode(third)).hexdigest()), A),
         ("policy:read", ReadPolicy(), A),
+        ("access:record", Record((recorded(), recorded(action="login-refused", root="", refused=True))), A),
     ]
     for function, args, caller in script:
         yield ledger.call(function, encode(args), caller)

@@ -5,12 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from alembic.operations import Operations
+from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, String
 
 from exchange.store.migrations.revision import Revision
 
 
-def _records(_operations: Operations, _folder: Path | None) -> None:
-    pass
+def _text(length: int) -> String:
+    return String(length).with_variant(String(collation="C"), "postgresql")
+
+
+def _records(operations: Operations, _folder: Path | None) -> None:
+    _make_recorded_settings(operations)
+
+
+def _make_recorded_settings(operations: Operations) -> None:
+    # `consentry migrate` fills it, which has the key and the file that is recorded.
+    operations.create_table(
+        "recorded_settings",
+        Column("name", _text(32), nullable=False),
+        Column("value", LargeBinary, nullable=False),
+        Column("mac", LargeBinary(32), nullable=False),
+        PrimaryKeyConstraint("name", name="pk_recorded_settings"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _log(_operations: Operations) -> None:
