@@ -1,6 +1,6 @@
 """The machine's clock, watched, so that a time that is wrong for a while does no harm afterwards.
 
-No clock tells by itself that it is wrong. What can be compared:
+No clock tells by itself that it is wrong. These can be compared:
 
 1. While the ledger is open, the time of day with the time that has passed, which no setting of the clock
    changes. A jump of more than five minutes is refused, with its reason, until the clock is back, or has
@@ -18,8 +18,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import NamedTuple
 
-from chaincode.router import CLOCK_TOLERANCE
 from exchange.ledger.errors import ClockWrongError
+
+TOLERANCE = 5 * 60 * 1000
+"""Milliseconds that times of right clocks may be apart, as the contracts' guard has it."""
 
 BELIEVED_AFTER = 10 * 60 * 1000
 """Milliseconds after which a time that the clock jumped to counts."""
@@ -66,7 +68,7 @@ class WatchedClock:
         self._apart = now - self._opened
         self._jump: _Jump | None = None
         self._lock = Lock()
-        if newest - now > CLOCK_TOLERANCE:
+        if newest - now > TOLERANCE:
             logger.warning("ledger_clock_behind_newest_block", extra={"milliseconds": newest - now})
 
     def read(self) -> int:
@@ -91,7 +93,7 @@ class WatchedClock:
             ClockWrongError: the clock jumped, and that does not count yet.
         """
         now = self.read()
-        return newest if 0 < newest - now <= CLOCK_TOLERANCE else now
+        return newest if 0 < newest - now <= TOLERANCE else now
 
     def trouble(self) -> str | None:
         """Return why no block can be written by this clock now; None if one can."""
@@ -102,7 +104,7 @@ class WatchedClock:
         """Return what contradicts the clock although it counts; None if nothing does."""
         with self._lock:
             ahead = self._least(self._passed()) - self._wall()
-        if ahead <= CLOCK_TOLERANCE:
+        if ahead <= TOLERANCE:
             return None
         return (
             f"the newest block on opening is {_words(ahead)} ahead of this machine's clock: the clock was "
@@ -114,7 +116,7 @@ class WatchedClock:
         if not 0 < now < _LAST:
             return now, "this machine's clock is out of all bounds; set it"
         jump = now - passed - self._apart
-        if not self._watches or abs(jump) <= CLOCK_TOLERANCE or self._counts(now, passed, jump):
+        if not self._watches or abs(jump) <= TOLERANCE or self._counts(now, passed, jump):
             self._apart, self._jump = now - passed, None
             return now, None
         way = "ahead" if jump > 0 else "back"
@@ -124,11 +126,11 @@ class WatchedClock:
         )
 
     def _counts(self, now: int, passed: int, jump: int) -> bool:
-        least = self._least(passed) - CLOCK_TOLERANCE
+        least = self._least(passed) - TOLERANCE
         if now >= least and (jump < 0 or now - jump < least):
             logger.warning("ledger_clock_mended", extra={"milliseconds": jump})
             return True
-        if self._jump is None or abs(now - passed - self._jump.apart) > CLOCK_TOLERANCE:
+        if self._jump is None or abs(now - passed - self._jump.apart) > TOLERANCE:
             logger.error("ledger_clock_jumped", extra={"milliseconds": jump})
             self._jump = _Jump(now - passed, passed)
         if passed - self._jump.noticed < BELIEVED_AFTER:

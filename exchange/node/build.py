@@ -16,7 +16,6 @@ from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
-from exchange.node.health import NodeHealth
 from exchange.node.identity.recorded_identity import RecordedMembers
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
@@ -28,6 +27,7 @@ from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
+from exchange.services.health import NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
 from exchange.services.jobs.kinds import JobKinds
 from exchange.services.jobs.queue import JobQueue

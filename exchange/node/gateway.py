@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.auth.principal import Member
-from exchange.node.health import NodeHealth
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
+from exchange.services.health import NodeHealth
 from exchange.services.interactions import Interactions
 from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import RecordWriter

@@ -32,7 +32,7 @@ from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 logger = logging.getLogger(__name__)
 
 _GROUP = 256  # transactions in one block; each may hold hundreds of records
-_MEND_SECONDS = 1.0  # between two tries to write after a failed one, if nobody asks for a transaction
+_MEND_SECONDS = 1.0  # between two tries to write after a failed one, if no transaction is asked for
 
 
 class Submission(NamedTuple):
@@ -156,7 +156,7 @@ class Writer:
             return Settled([(one.future, UnknownOutcomeError(unknown)) for one in group])
 
     def _mend(self) -> None:
-        """Go on writing if the file takes writes again and ends with the block that this writer knows."""
+        """Continue to write if the file takes writes again and ends with the block that this writer knows."""
         try:
             self._storage.rollback()
             self._storage.write_nothing()

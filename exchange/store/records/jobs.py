@@ -315,7 +315,7 @@ def _ended_before(before: int) -> Select[tuple[str]]:
 
 
 def _is_free(now: int) -> Any:
-    # What is further ahead than anything is set was set by a clock that was ahead.
+    # A time further ahead than any is set was set by a clock that was ahead.
     queued = and_(jobs.c.state == JobState.QUEUED.value, _is_reached(jobs.c.due, now))
     return or_(queued, and_(jobs.c.state == JobState.RUNNING.value, _is_reached(jobs.c.lease, now)))
 

@@ -11,8 +11,9 @@ import pytest
 from chaincode.consent.calls import Opening
 from chaincode.errors import ClockError, ConflictError
 from chaincode.policy.model import Policy
+from chaincode.router import CLOCK_TOLERANCE
 from exchange.errors import UnavailableError
-from exchange.ledger.clock import BELIEVED_AFTER, WatchedClock
+from exchange.ledger.clock import BELIEVED_AFTER, TOLERANCE, WatchedClock
 from exchange.ledger.errors import ClockWrongError, RefusedError, refusal
 
 A, B = "HospitalAMSP", "HospitalBMSP"
@@ -119,6 +120,10 @@ def test_a_clock_that_drifts_is_followed() -> None:
 def test_a_time_out_of_bounds_is_refused_as_such(wall: int) -> None:
     with pytest.raises(ClockWrongError, match="out of all bounds"):
         WatchedClock(0, wall=lambda: wall, passed=None).read()
+
+
+def test_the_tolerance_is_the_guards() -> None:
+    assert TOLERANCE == CLOCK_TOLERANCE
 
 
 def test_a_contracts_refusal_about_time_passes_by_itself() -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from exchange.ledger import clock
-from exchange.node import health
+from exchange.services import health
 from tests.support.scenarios.scenario_site import LAKE, Site, consent, is_outcome
 
 HOUR = 60 * 60 * 1000
