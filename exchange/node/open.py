@@ -13,6 +13,7 @@ import structlog
 from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.client import LedgerClient
+from exchange.ledger.errors import RefusedError
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
@@ -94,7 +95,9 @@ async def _open_ground(
     ledger = ledger_client(transactions, parts.settings)
     stack.push_async_callback(ledger.close)
     away = await _reason_away(ledger)
-    if away is not None:
+    if away is None:
+        await _adopt_contracts(ledger)
+    else:
         _log.warning("ledger.away", reason=away)
     return build.build_foundation(parts, limits, transactions, ledger), away
 
@@ -115,6 +118,15 @@ async def _reason_away(ledger: LedgerClient) -> str | None:
     if policy is None:
         raise DamagedError("the ledger has no policy: it is not the one that this node was made on")
     return None
+
+
+async def _adopt_contracts(ledger: LedgerClient) -> None:
+    """Adopt this release's contracts before any other transaction, where the ledger can and has not."""
+    try:
+        await ledger.adopt_contracts()
+    except (RefusedError, UnavailableError) as why:
+        # The channel's chaincode is of another release, or another member was quicker: both serve.
+        _log.warning("contracts.not_adopted", reason=str(why))
 
 
 def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:

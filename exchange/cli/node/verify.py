@@ -75,6 +75,8 @@ def _summary(node: CheckedNode) -> str:
     report = node.report
     counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in node.parts)
     replayed = f", {report.replayed} transactions replayed" if report.replayed else ""
+    if report.unreplayable:
+        replayed += f", {report.unreplayable} not replayed"
     first = f"; first block is {report.first.block}:{report.first.hash}" if report.first else ""
     tip = f"; newest block is {report.tip.block}:{report.tip.hash}" if report.tip else ""
     return f"{report.blocks} blocks, {counts}{replayed}{first}{tip}"

@@ -6,8 +6,8 @@
    other row: so the state and the history of every key are those of the blocks.
 3. SQLite's own check covers the rest of the file: the index agrees with the table, pages hang together.
 4. With `replay`, each transaction is run again by the contracts on the state that it found, and must
-   give the same result, reads, writes and event: the rules themselves gave every permit. (Rules of a
-   newer release may decide otherwise today; replay with the release that wrote the ledger.)
+   give the same result, reads, writes and event: the rules themselves gave every permit. This begins at
+   the transaction that adopted these contracts; replay those before with the release that wrote them.
 
 A file alone can't show that its newest blocks were cut away. Blocks that were pinned before, by number
 and hash, are compared with it.
@@ -55,9 +55,10 @@ class LedgerReport(msgspec.Struct, frozen=True):
     """The outcome of a verification; `finding` is the first fault, `tip` the newest sound block.
 
     `replayed` counts transactions that were run again; `unreplayable` those that could not be, because
-    they were given transient data, which no block holds. `first` is the block that everything rests on, where
-    it is not signed. `ran_back` names the blocks that are older than the one before by more than blocks of a
-    right clock can be: the clock was ahead before, or behind then.
+    they were given transient data, which no block holds, or because earlier contracts made them. `first` is
+    the block that everything rests on, where it is not signed. `ran_back` names the blocks that are older
+    than the one before by more than blocks of a right clock can be: the clock was ahead before, or behind
+    then.
     """
 
     blocks: int
@@ -189,7 +190,8 @@ class _Run:
             self.transactions += 1
             if replay is None:
                 continue
-            if transaction.call.transient:
+            keys = (key for key, _ in transaction.effect.writes)
+            if transaction.call.transient or not replay.reaches(place, keys):
                 self.unreplayable += 1
             else:
                 replay.check(place, transaction)

@@ -16,6 +16,7 @@ def _text(length: int) -> String:
 
 def _records(operations: Operations, _folder: Path | None) -> None:
     _make_recorded_settings(operations)
+    _close_pairs(operations)
 
 
 def _make_recorded_settings(operations: Operations) -> None:
@@ -28,6 +29,16 @@ def _make_recorded_settings(operations: Operations) -> None:
         PrimaryKeyConstraint("name", name="pk_recorded_settings"),
         sqlite_with_rowid=False,
     )
+
+
+def _close_pairs(operations: Operations) -> None:
+    # On the ledger a pair's key names its custodian now, so each opens anew at its next request.
+    operations.execute(
+        "INSERT INTO grants (recipient, subject) SELECT recipient, subject FROM pairs WHERE NOT EXISTS "
+        "(SELECT 1 FROM grants WHERE grants.recipient = pairs.recipient AND grants.subject = pairs.subject)"
+    )
+    operations.execute("DELETE FROM pairs")
+    operations.execute("DELETE FROM requested_consents")
 
 
 def _log(_operations: Operations) -> None:

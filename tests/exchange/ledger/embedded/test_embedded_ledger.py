@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ async def test_a_refused_transaction_leaves_the_others_in_its_block_alone(node: 
     assert sum(isinstance(one, Exception) for one in outcomes) == 1
     await ledger.close()
     report = node.verify(replay=True)
-    assert (report.sound, report.transactions, report.values) == (True, 5, 1 + 4 * 2)
+    assert (report.sound, report.transactions, report.values) == (True, 5, 2 + 4 * 2)
 
 
 async def test_a_refusal_alone_makes_no_block(node: Any) -> None:
@@ -138,15 +139,25 @@ async def test_a_transaction_does_not_see_its_own_writes(node: Any, monkeypatch:
         seen.extend(entry.value for entry in (await ledger.range("a", "z", limit=9)).entries)
         return args
 
+    async def pause(ledger: Any, args: Any) -> Any:
+        time.sleep(0.1)  # noqa: ASYNC251 - the writer's thread waits, and the others come into one block
+        ledger.put("~paused", b"1")
+        return args
+
     real = chaincode.router.FUNCTIONS
-    function = chaincode.router.ContractFunction(twice, real["policy:read"].args)
-    monkeypatch.setattr(chaincode.router, "FUNCTIONS", {**real, "twice": function})
+    added = {
+        run.__name__: chaincode.router.ContractFunction(run, real["policy:read"].args)
+        for run in (twice, pause)
+    }
+    monkeypatch.setattr(chaincode.router, "FUNCTIONS", {**real, **added})
     ledger = node.open()
-    first, second = await asyncio.gather(ledger.submit("twice", b"{}"), ledger.submit("twice", b"{}"))
+    await ledger.submit("policy:found", FOUND)
+    calls = [ledger.submit(name, b"{}") for name in ("pause", "twice", "twice")]
+    _, first, second = await asyncio.gather(*calls)
     assert first.block == second.block
     assert seen == [None, None, b"1", b"1", b"1"]
     await ledger.close()
-    assert node.verify(replay=True).replayed == 2
+    assert node.verify(replay=True).replayed == 4
 
 
 async def test_a_transaction_tells_which_versions_it_decided_on(node: Any) -> None:
@@ -162,8 +173,8 @@ async def test_a_transaction_tells_which_versions_it_decided_on(node: Any) -> No
     db.close()
     assert blocks.decode_transaction(body).effect.reads == (
         (b"\0policy\0consortium\0", 0),
-        (b"\0pair\0" + name.encode() + b"\0", 2 << 16),
-        (b"\0pair\0" + none.encode() + b"\0", blocks.NEVER),
+        (f"\0pair\0{name}\0{A}\0".encode(), 2 << 16),
+        (f"\0pair\0{none}\0{A}\0".encode(), blocks.NEVER),
     )
 
 
@@ -540,5 +551,5 @@ async def test_verifying_says_how_far_it_came(node: Any) -> None:
     await ledger.close()
     told: list[tuple[int, int]] = []
     report = node.verify(progress=lambda done, total: told.append((done, total)))
-    assert told == [(1 + 63 * 2, 1 + 70 * 2), (1 + 70 * 2, 1 + 70 * 2)]
-    assert (report.blocks, report.transactions, report.values) == (71, 71, 1 + 70 * 2)
+    assert told == [(2 + 63 * 2, 2 + 70 * 2), (2 + 70 * 2, 2 + 70 * 2)]
+    assert (report.blocks, report.transactions, report.values) == (71, 71, 2 + 70 * 2)
