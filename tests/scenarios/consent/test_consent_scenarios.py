@@ -595,6 +595,35 @@ def test_the_patient_can_keep_her_own_hospitals_research_out(site: Site, person:
     assert person.sees(site.system(LAKE, "HRESCH")) == set()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "deny"},
+        {"type": "deny", "actor": [_actor({"reference": f"Organization/{CITY.organization}"})]},
+        {"type": "deny", "purpose": [{"system": REASON, "code": code} for code in ("HOPERAT", "PATRQT")]},
+        {"type": "deny", "class": [{"system": TYPES, "code": one} for one in ("AuditEvent", "Consent")]},
+        {"type": "deny", "securityLabel": [{"system": CONFIDENTIALITY, "code": "U"}]},
+    ],
+    ids=["everybody", "the custodian", "purposes", "classes", "labels"],
+)
+@pytest.mark.parametrize("filed_by", ["patient", "custodian"])
+def test_a_consent_shuts_neither_the_patient_nor_the_officer_out(
+    site: Site, person: Person, filed_by: str, said: dict[str, Any]
+):
+    body = consent(person.id, CITY)
+    body["provision"] = said
+    del body["policyRule"]
+    body["policy"] = [{"uri": "https://example.org/privacy"}]
+    person.file(person.token if filed_by == "patient" else site.city, body)
+    assert person.sees(person.token) == ALL
+    assert [one["id"] for one in person.token.found("Consent")] == [person.consent]
+    assert person.token.get(f"Consent/{person.consent}").status_code == 200
+    assert person.token.get("AuditEvent").status_code == 200
+    assert site.officer().get(f"AuditEvent?patient={person.id}").status_code == 200
+    ended = person.token.put(f"Consent/{person.consent}", body | {"id": person.consent, "status": "inactive"})
+    assert ended.status_code == 200, ended.text
+
+
 def test_a_patient_can_deny_the_custodian_a_label(site: Site, person: Person):
     label = {"securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]}
     person.grant(CITY, type="deny", **label)
