@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from chaincode import adoption
 from chaincode.access import contract as access
 from chaincode.access.calls import Authorize, ReadPairLog, Record
+from chaincode.adoption import AdoptContracts, ReadContracts
 from chaincode.consent import contract as consent
 from chaincode.consent.calls import OpenPairs, PublishTerms, ReadHistory, ReadPair
 from chaincode.encoding import decode, encode
@@ -51,6 +53,8 @@ FUNCTIONS: Mapping[str, ContractFunction] = MappingProxyType(
         "consent:history": _function(ReadHistory, consent.history),
         "consent:open": _function(OpenPairs, consent.open_pairs),
         "consent:read": _function(ReadPair, consent.read),
+        "contracts:adopt": _function(AdoptContracts, adoption.adopt),
+        "contracts:read": _function(ReadContracts, adoption.read),
         "policy:approve": _function(ApprovePolicy, policy.approve),
         "policy:found": _function(SetPolicy, policy.found),
         "policy:propose": _function(SetPolicy, policy.propose),

@@ -38,7 +38,7 @@ class ReadPairLog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     """Argument of `access:trail`.
 
     `since` (inclusive) and `until` (exclusive) bound the transactions' times, in milliseconds since 1970
-    UTC. `bookmark` is the one that the page before gave.
+    UTC. `bookmark` is the one that the page before gave. The caller is the custodian where none is named.
     """
 
     pair: str
@@ -46,6 +46,7 @@ class ReadPairLog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     bookmark: str = ""
     since: int | None = None
     until: int | None = None
+    custodian: str = ""
 
 
 class PairLog(msgspec.Struct, frozen=True):

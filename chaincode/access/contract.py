@@ -97,7 +97,8 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
         raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} requests")
     for request in requests:
         _check(request)
-    pairs = [pair_key(request.pair) for request in requests]
+    now, caller = ledger.timestamp, ledger.caller.msp_id
+    pairs = [pair_key(request.pair, caller) for request in requests]
     permitting_pages = [
         log_page_key(place) for place in map(permitting_position, requests) if place is not None
     ]
@@ -105,7 +106,6 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
     policy = None if policy_value is None else decode_policy(policy_value)
-    now, caller = ledger.timestamp, ledger.caller.msp_id
     decisions, entries = [], []
     for request, pair in zip(requests, pairs, strict=True):
         decision = _decide(policy, values[pair], request, now=now, caller=caller)
@@ -133,16 +133,18 @@ async def record(ledger: Ledger, args: Record) -> Recorded:
     for event in events:
         _check_event(event)
     caller = ledger.caller.msp_id
-    names = list(dict.fromkeys(pair_key(event.pair) for event in events))
+    names = list(dict.fromkeys(pair_key(event.pair, caller) for event in events))
     epochs: dict[str, int] = {}
     for name, value in zip(names, await ledger.get_many(names), strict=True):
         if value is None:
             raise NotFoundError("a pair is not open")
         pair = decode_pair(value)
-        if (pair.custodian, pair.recipient) != (caller, caller):
+        if pair.recipient != caller:
             raise ForbiddenError("a pair is not the caller's own")
         epochs[name] = pair.epoch
-    entries = [_recorded(event, caller=caller, epoch=epochs[pair_key(event.pair)]) for event in events]
+    entries = [
+        _recorded(event, caller=caller, epoch=epochs[pair_key(event.pair, caller)]) for event in events
+    ]
     _write_entries(ledger, entries)
     return Recorded(entries=len(entries))
 
@@ -154,7 +156,9 @@ async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
         BadArgumentError: a limit, a time or the bookmark is out of bounds.
     """
     require(PAIR, args.pair, "pair")
-    bounds = index_range(args.pair, args.since, args.until)
+    custodian = args.custodian or ledger.caller.msp_id
+    require(MSP_ID, custodian, "custodian")
+    bounds = index_range(args.pair, custodian, args.since, args.until)
     page = await read_page(ledger, bounds, limit=args.limit, most=PAGE_LIMIT, bookmark=args.bookmark)
     positions = [indexed_position(entry.key) for entry in page.entries]
     entries: list[LogEntry] = []
@@ -168,7 +172,8 @@ async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:
 
 def _write_entries(ledger: Ledger, entries: Sequence[LogEntryValue]) -> None:
     for n, entry in enumerate(entries):
-        ledger.put(index_key(entry.pair, LogPosition(ledger.timestamp, ledger.tx_id, n)), INDEX_VALUE)
+        place = LogPosition(ledger.timestamp, ledger.tx_id, n)
+        ledger.put(index_key(entry.pair, entry.custodian, place), INDEX_VALUE)
     for key, value in write_log_pages(ledger.timestamp, ledger.tx_id, entries):
         ledger.put(key, value)
     ledger.emit(ACCESS, b"")

@@ -3,7 +3,8 @@
 The entries of a transaction are stored in log pages of up to 16, in the order of their numbers, under the
 transaction's time and id: keys in the order of time cost a peer's database little, at any
 size. An entry does not repeat the parts of its page's key. So that the log of one pair can be read in
-the order of time, each entry also writes an index key under its pair, which names the entry's position.
+the order of time, each entry also writes an index key under its pair and custodian, which names the
+entry's position.
 """
 
 from __future__ import annotations
@@ -89,32 +90,32 @@ def read_entry(position: LogPosition, value: bytes) -> LogEntry:
     return LogEntry(time=position.time, tx=position.tx, n=position.n, **msgspec.structs.asdict(stored))
 
 
-def index_key(pair: str, position: LogPosition) -> str:
-    """Return the index key that an entry at `position` writes under its pair.
+def index_key(pair: str, custodian: str, position: LogPosition) -> str:
+    """Return the index key that an entry at `position` writes under its pair and custodian.
 
     Raises:
         BadArgumentError: the time is out of bounds.
     """
-    return composite_key(INDEX, pair, _time_part(position.time), position.tx, f"{position.n:04d}")
+    return composite_key(INDEX, pair, custodian, _time_part(position.time), position.tx, f"{position.n:04d}")
 
 
 def indexed_position(key: str) -> LogPosition:
     """Return the position that an index key names."""
-    _, (_, time, tx, n) = split_composite_key(key)
+    _, (_, _, time, tx, n) = split_composite_key(key)
     return LogPosition(int(time), tx, int(n))
 
 
-def index_range(pair: str, since: int | None, until: int | None) -> tuple[str, str]:
+def index_range(pair: str, custodian: str, since: int | None, until: int | None) -> tuple[str, str]:
     """Return start (inclusive) and end (exclusive) of a pair's index keys with `since <= time < until`.
 
     Raises:
         BadArgumentError: a time is out of bounds.
     """
-    start, end = prefix_range(INDEX, (pair,))
+    start, end = prefix_range(INDEX, (pair, custodian))
     if since is not None:
-        start = composite_key(INDEX, pair, _time_part(since))
+        start = composite_key(INDEX, pair, custodian, _time_part(since))
     if until is not None:
-        end = composite_key(INDEX, pair, _time_part(until))
+        end = composite_key(INDEX, pair, custodian, _time_part(until))
     return start, end
 
 

@@ -67,10 +67,11 @@ class PairChange(msgspec.Struct, frozen=True):
     epoch: int
 
 
-class ReadPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Argument of `consent:read`."""
+class ReadPair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Argument of `consent:read`; the caller is the custodian where none is named."""
 
     pair: str
+    custodian: str = ""
 
 
 class CurrentPair(msgspec.Struct, frozen=True):
@@ -80,11 +81,15 @@ class CurrentPair(msgspec.Struct, frozen=True):
 
 
 class ReadHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Argument of `consent:history`. `bookmark` is the one that the page before gave."""
+    """Argument of `consent:history`.
+
+    `bookmark` is the one that the page before gave; `custodian` is as in `ReadPair`.
+    """
 
     pair: str
     limit: int = HISTORY_LIMIT
     bookmark: str = ""
+    custodian: str = ""
 
 
 class PairVersion(msgspec.Struct, frozen=True):

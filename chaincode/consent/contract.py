@@ -1,7 +1,7 @@
 """The terms of each pair as a contract: open a pair, publish terms to it, read it, and read its history.
 
-1. A pair is opened by the organisation that holds the records, which stays its custodian; no other
-   organisation changes it. Its recipient is a member of the consortium.
+1. A pair is opened by the organisation that holds the records, its custodian, which is a part of the pair's
+   key: no other organisation changes it, or takes its name. Its recipient is a member of the consortium.
 2. Published terms replace the consent of the same id, and only with a newer version. Revocation is a
    version with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
 3. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
@@ -36,7 +36,7 @@ from chaincode.consent.model import Pair, Terms, ended
 from chaincode.consent.state import decode_pair, decode_version, history_range, pair_key, version_key
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
-from chaincode.identifiers import PAIR, require
+from chaincode.identifiers import MSP_ID, PAIR, require
 from chaincode.ledger import Ledger
 from chaincode.paging import read_page
 from chaincode.policy.state import read_policy
@@ -47,7 +47,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
 
     Raises:
         NotFoundError: the consortium is not founded.
-        ForbiddenError: the caller is not a member, or a pair is another custodian's.
+        ForbiddenError: the caller is not a member.
         ConflictError: a pair is open towards another recipient or subject.
         BadArgumentError: a recipient is not a member, a pair is named twice, or a bound is exceeded.
     """
@@ -64,12 +64,12 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
             raise BadArgumentError("recipient is not a member of the consortium")
     if len({opening.pair for opening in args.openings}) != len(args.openings):
         raise BadArgumentError("a pair is named twice")
-    values = await ledger.get_many([pair_key(opening.pair) for opening in args.openings])
+    values = await ledger.get_many([pair_key(opening.pair, caller) for opening in args.openings])
     outcomes: list[Literal["opened", "already-open"]] = []
     changes: list[PairChange] = []
     for opening, value in zip(args.openings, values, strict=True):
         if value is not None:
-            _check_same(opening, decode_pair(value), caller)
+            _check_same(opening, decode_pair(value))
             outcomes.append("already-open")
             continue
         _write(ledger, opening.pair, _new_pair(opening, caller, ledger.timestamp))
@@ -84,8 +84,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     """Grant, change or revoke: put the terms of each update in place of the consent of the same id.
 
     Raises:
-        NotFoundError: a pair is not open.
-        ForbiddenError: a pair is another custodian's.
+        NotFoundError: the caller has not opened a pair.
         ConflictError: the version is not newer than the present one.
         BadArgumentError: a bound is exceeded.
     """
@@ -94,14 +93,13 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
         require(PAIR, update.pair, "pair")
     updates = [(update.pair, _within_limits(update.terms)) for update in args.updates]
     names = list(dict.fromkeys(name for name, _ in updates))
-    values = await ledger.get_many([pair_key(name) for name in names])
+    caller = ledger.caller.msp_id
+    values = await ledger.get_many([pair_key(name, caller) for name in names])
     pairs: dict[str, Pair] = {}
     for name, value in zip(names, values, strict=True):
         if value is None:
             raise NotFoundError("a pair is not open")
         pairs[name] = decode_pair(value)
-        if pairs[name].custodian != ledger.caller.msp_id:
-            raise ForbiddenError("a pair is another custodian's")
     epochs = []
     for name, terms in updates:
         pairs[name] = _updated(pairs[name], terms)
@@ -118,8 +116,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
 
 async def read(ledger: Ledger, args: ReadPair) -> CurrentPair:
     """Return a pair in its present state; None where no such pair is open."""
-    require(PAIR, args.pair, "pair")
-    value = await ledger.get(pair_key(args.pair))
+    value = await ledger.get(pair_key(*_named(ledger, args)))
     return CurrentPair(pair=None if value is None else decode_pair(value))
 
 
@@ -129,18 +126,28 @@ async def history(ledger: Ledger, args: ReadHistory) -> PairHistory:
     Raises:
         BadArgumentError: the limit or the bookmark is out of bounds.
     """
-    require(PAIR, args.pair, "pair")
     page = await read_page(
-        ledger, history_range(args.pair), limit=args.limit, most=HISTORY_LIMIT, bookmark=args.bookmark
+        ledger,
+        history_range(*_named(ledger, args)),
+        limit=args.limit,
+        most=HISTORY_LIMIT,
+        bookmark=args.bookmark,
     )
     versions = tuple(decode_version(entry.value) for entry in page.entries)
     return PairHistory(versions=versions, bookmark=page.bookmark)
 
 
+def _named(ledger: Ledger, args: ReadPair | ReadHistory) -> tuple[str, str]:
+    require(PAIR, args.pair, "pair")
+    custodian = args.custodian or ledger.caller.msp_id
+    require(MSP_ID, custodian, "custodian")
+    return args.pair, custodian
+
+
 def _write(ledger: Ledger, name: str, pair: Pair) -> None:
-    ledger.put(pair_key(name), encode(pair))
+    ledger.put(pair_key(name, pair.custodian), encode(pair))
     version = PairVersion(tx=ledger.tx_id, time=ledger.timestamp, pair=pair)
-    ledger.put(version_key(name, pair.epoch), encode(version))
+    ledger.put(version_key(name, pair.custodian, pair.epoch), encode(version))
 
 
 def _check_batch(size: int) -> None:
@@ -148,9 +155,7 @@ def _check_batch(size: int) -> None:
         raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT}")
 
 
-def _check_same(opening: Opening, pair: Pair, caller: str) -> None:
-    if pair.custodian != caller:
-        raise ForbiddenError("a pair is another custodian's")
+def _check_same(opening: Opening, pair: Pair) -> None:
     if (pair.recipient, pair.subject) != (opening.recipient, opening.subject):
         raise ConflictError("a pair is open towards another recipient or subject")
 

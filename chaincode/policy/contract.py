@@ -1,6 +1,7 @@
 """The consortium's policy as a contract: its members, and the accesses that need no patient's consent.
 
-1. `policy:found` sets version 1, once; the caller must be one of its members.
+1. `policy:found` sets version 1, once; the caller must be one of its members. It adopts these contracts
+   (`chaincode.adoption`).
 2. A later version is proposed by a voter and adopted when more than half of the voters of the version in
    force approve exactly those bytes (`chaincode.voting`). Proposing approves. Voters are all members,
    unless the version in force names some of them.
@@ -11,6 +12,7 @@
 
 from __future__ import annotations
 
+from chaincode.adoption import VERSION_KEY, VERSION_VALUE
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from chaincode.identifiers import DIGEST, require
@@ -45,6 +47,7 @@ async def found(ledger: Ledger, args: SetPolicy) -> ProposalState:
     if caller not in args.policy.members:
         raise ForbiddenError("only a member of the policy may found the consortium")
     value = encode_policy(args.policy)
+    ledger.put(VERSION_KEY, VERSION_VALUE)
     return _adopt(ledger, args.policy, value, (caller,))
 
 

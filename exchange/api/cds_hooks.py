@@ -94,7 +94,7 @@ class _Services:
         if media_type(request) != "application/json":
             raise UnsupportedMediaError("send application/json")
         hook = _read(body, self._gateway.base)
-        principal = msgspec.structs.replace(registered, user=hook.context.user_id)
+        principal = msgspec.structs.replace(registered, user=hook.context.user_id, user_name="")
         patient = hook.context.patient_id
         asked = Interaction(ASSESS_RISK, "Patient", patient, method="POST")
         self._gateway.interactions.authorise(principal, asked)

@@ -24,6 +24,7 @@ _COMMANDS = {
 }
 _GROUPS = {
     "client": "node.clients",
+    "member": "node.member",
     "token": "node.token",
     "jobs": "node.jobs",
     "model": "risk.model",

@@ -3,7 +3,7 @@
 The database holds a token's digest and its grant, sealed under the token and a key of this gateway
 together: a reader of the database learns neither, and a writer can make no token and extend none. A
 client's row carries a MAC under another such key, so none can be added, changed or enabled again by
-writing to the database alone.
+writing to the database alone; nor can the settings that say who is who.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from exchange.errors import DamagedError
 _NONCE_BYTES = 12
 _BEARER = b"consentry/bearer/2\0"
 _CLIENT = b"consentry/client/1\0"
+_HOLDER = b"consentry/holder/1\0"
+_SETTINGS = b"consentry/settings/1\0"
 
 
 class OperatorSeal:
@@ -47,6 +49,22 @@ class OperatorSeal:
         except (InvalidTag, ValueError, OverflowError):
             raise DamagedError("a stored access token does not verify; ask for a new one") from None
 
+    def seal_holder(self, digest: bytes, data: bytes) -> bytes:
+        """Encrypt `data` about the holder of the token with `digest`, for this gateway's operator."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._holders().encrypt(nonce, data, digest)
+
+    def open_holder(self, digest: bytes, sealed: bytes) -> bytes:
+        """Return the data that were sealed about the holder of a token.
+
+        Raises:
+            DamagedError: the bytes were changed, or belong to another token or gateway.
+        """
+        try:
+            return self._holders().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], digest)
+        except (InvalidTag, ValueError, TypeError):
+            raise DamagedError("a stored access token does not verify; ask for a new one") from None
+
     def mac(self, client: Client) -> bytes:
         """Return the MAC over every field of `client`: HMAC-SHA-256 (32 bytes) over its canonical JSON."""
         return hmac.digest(self._key, _CLIENT + msgspec.json.encode(client), "sha256")
@@ -59,6 +77,22 @@ class OperatorSeal:
         """
         if not hmac.compare_digest(self.mac(client), mac):
             raise DamagedError("a registered client does not verify; run `consentry verify`")
+
+    def mac_settings(self, value: bytes) -> bytes:
+        """Return the MAC over the encoded settings that say who is who (32 bytes)."""
+        return hmac.digest(self._key, _SETTINGS + value, "sha256")
+
+    def check_settings(self, value: bytes, mac: bytes) -> None:
+        """Check that the recorded settings are as this node recorded them.
+
+        Raises:
+            DamagedError: they were changed otherwise.
+        """
+        if not hmac.compare_digest(self.mac_settings(value), mac):
+            raise DamagedError("the recorded settings do not verify; restore the database from a backup")
+
+    def _holders(self) -> AESGCM:
+        return AESGCM(hmac.digest(self._key, _HOLDER, "sha256"))
 
     def _cipher(self, token: str) -> AESGCM:
         return AESGCM(hmac.digest(self._key, _BEARER + token.encode(), "sha256"))

@@ -74,9 +74,9 @@ def records_of(target: str) -> list[str]:
 
 
 def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> bytes:
-    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to hospital names."""
+    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to the names of that time."""
     permitted = record.outcome == "permit"
-    agents = [_requestor(record, who, names), _custodian(record, names)]
+    agents = [_requestor(record, who, names), *_software(who), _custodian(record, names)]
     resource: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": event_id(record.tx, record.n),
@@ -95,6 +95,8 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
         },
         "entity": _entities(record, who),
     }
+    if permitted and record.purpose == "BTG":  # breaking the glass is reviewed afterwards
+        resource["meta"]["tag"] = [{"system": "urn:consentry:log", "code": "review"}]
     if who is not None:
         interaction = {"system": _INTERACTIONS, "code": _interaction(who.interaction)}
         resource["subtype"] = [interaction]
@@ -114,16 +116,34 @@ def _requestor(record: LogEntry, who: EntryDetail | None, names: Mapping[str, st
         "policy": [f"urn:consentry:basis:{record.basis}"] if record.basis else None,
     }
     if who is not None:
-        agent["who"] = {"identifier": {"value": who.user}, "display": who.user_name or who.user}
+        agent["who"] = {"identifier": {"value": who.user}}
         if record.recipient == record.custodian and _RECORD.fullmatch(who.user):
             agent["who"]["reference"] = who.user  # of this server; another hospital's reference would mislead
         agent["altId"] = who.client
-        if who.user_name:
-            agent["name"] = who.user_name
+        if who.user_name and (who.user == who.client or who.user_name != who.client):
+            agent["who"]["display"] = agent["name"] = who.user_name
         if who.role:
             system, _, code = who.role.rpartition("|")
             agent["role"] = [{"coding": [{"system": system, "code": code} if system else {"code": code}]}]
+    organization = {"identifier": {"system": MSP, "value": record.recipient}}
+    agent["who"]["identifier"]["assigner"] = {
+        **organization,
+        "display": names.get(record.recipient, record.recipient),
+    }
     return {name: value for name, value in agent.items() if value is not None}
+
+
+def _software(who: EntryDetail | None) -> list[dict[str, Any]]:
+    # The system that asked for a person; where it asked for itself, it is the requestor.
+    if who is None or who.user == who.client:
+        return []
+    return [
+        {
+            "type": {"coding": [{"system": _DICOM, "code": "110150", "display": "Application"}]},
+            "who": {"identifier": {"value": who.client}},
+            "requestor": False,
+        }
+    ]
 
 
 def _custodian(record: LogEntry, names: Mapping[str, str]) -> dict[str, Any]:

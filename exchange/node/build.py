@@ -14,8 +14,9 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
-from exchange.node.folder import ListedMembers, NodeFolder
+from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
+from exchange.node.identity.recorded_identity import RecordedMembers
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model
@@ -27,13 +28,14 @@ from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
+from exchange.services.health import NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
 from exchange.services.jobs.kinds import JobKinds
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.jobs.remove_expired import remove_expired
 from exchange.services.jobs.runner import JobRunner
 from exchange.services.membership import Members, Membership
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.limits import RecordLimits
@@ -64,6 +66,7 @@ class Foundation:
     folder: NodeFolder
     settings: NodeSettings
     limits: NodeLimits
+    listed: RecordedMembers
     keys: NodeKeys
     members: Members
     tokens: Tokens
@@ -79,8 +82,9 @@ def build_foundation(
     """Open the databases, the log for this process alone."""
     return Foundation(
         folder=parts.folder,
-        settings=parts.settings,
+        settings=parts.agreed,
         limits=limits,
+        listed=RecordedMembers(parts.records, parts.keys.operator_seal, parts.recorded),
         keys=parts.keys,
         members=parts.members,
         tokens=parts.tokens,
@@ -203,8 +207,7 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
     )
     audit = Audit(
         msp_id=settings.msp_id,
-        members=ground.members.by_msp,
-        names=ground.members.names,
+        members=ground.members,
         references=ground.keys.references,
         keys=access.subject_keys,
         enforcement=access.enforcement,
@@ -260,11 +263,14 @@ def build_jobs(ground: Foundation, access: AccessServices) -> JobServices:
 def build_membership(ground: Foundation, records: RecordServices) -> Membership:
     """Build the service that updates the members from the settings."""
     return Membership(
-        listed=ListedMembers(ground.folder),
+        msp_id=ground.settings.msp_id,
+        listed=ground.listed,
         members=ground.members,
         references=ground.keys.references,
         records=ground.records,
+        reading=records.reading,
         writing=records.writing,
+        quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
         poll_seconds=ground.limits.member_poll_seconds,
     )
 
@@ -300,5 +306,6 @@ def build_gateway(
         conditions=records.conditions,
         rights=records.rights,
         quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
+        health=NodeHealth(ground.ledger, (ground.records, ground.log)),
         scoring=scoring,
     )

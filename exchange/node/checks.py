@@ -5,10 +5,13 @@ Everything is read beside a gateway that may be serving the node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
+from exchange.auth.identity import KnownMember
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.reader import open_reader
@@ -16,8 +19,11 @@ from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.port import LedgerReader
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.recorded_identity import differences
 from exchange.node.parts import NodeParts, naming_profile, open_parts
 from exchange.node.settings import NodeSettings
+from exchange.services.membership import Members
+from exchange.store.log import log_tables
 from exchange.verify.consents import ConsentChecks
 from exchange.verify.fabric_channel import open_channel
 from exchange.verify.node import (
@@ -27,7 +33,7 @@ from exchange.verify.node import (
     check_ledger_to_serve,
     check_log,
 )
-from exchange.verify.reports import CheckedPart, Progress
+from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,39 @@ def check_node(
         parts = stack.enter_context(open_parts(folder))
         keys = parts.keys
         ledger = checked_ledger(stack, folder, parts.settings, progress, replay=replay, pinned=pinned)
-        checked = [ledger.checked]
         records = parts.records
+        checked = [ledger.checked, _settings(parts, progress)]
         if ledger.reader is not None:
             checked += _against_the_ledger(parts, ledger.reader, progress)
         checked.append(check_documents(records, keys.ring, progress))
         checked.append(check_clients(records, keys.operator_seal, progress))
         return CheckedNode(checked, ledger.report)
+
+
+def _settings(parts: NodeParts, progress: Progress) -> CheckedPart:
+    return check_part("settings", _compare(parts), progress, lambda: 1)
+
+
+def _compare(parts: NodeParts) -> Iterator[None]:
+    """Compare the recorded settings with the file, and with the members that the log knows."""
+    found = differences(parts.settings, parts.recorded)
+    if found:
+        raise WrongError("consentry.toml", found[0].text)
+    recipients = select(log_tables.entries.c.recipient).distinct()
+    with snapshot(parts.open_log()) as connection:
+        logged = sorted(connection.execute(recipients).scalars())
+    for msp_id in logged:
+        if parts.recorded.member(msp_id) is None:
+            raise WrongError(f"member {msp_id}", "has entries in the log, and is not recorded as a member")
+        yield
+
+
+def _members(parts: NodeParts) -> Members:
+    """Return the members as recorded; those of the file where the record does not verify."""
+    try:
+        return parts.members
+    except DamagedError:
+        return Members(KnownMember.new(one) for one in parts.settings.members)
 
 
 def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progress) -> list[CheckedPart]:
@@ -93,7 +125,7 @@ def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progre
         ledger=reader,
         ring=parts.keys.ring,
         references=parts.keys.references,
-        members=parts.members.references,
+        members=_members(parts).references,
     )
     return [
         check_log(reader, log, progress),

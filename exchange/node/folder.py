@@ -19,10 +19,7 @@ the peer and the files of certificates and keys. Those stay where they are; noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-
-import structlog
 
 from exchange.auth.principal import Member
 from exchange.node import settings_file
@@ -31,8 +28,6 @@ from exchange.store.engine.place import Place, Schema
 
 SCHEMAS = ("consentry_records", "consentry_log")
 """The schemas of a node in its PostgreSQL database."""
-
-_log = structlog.get_logger()
 
 
 class NodeFolder:
@@ -66,7 +61,7 @@ class NodeFolder:
         settings_file.create(self.settings_file, settings)
 
     def add_member(self, member: Member) -> None:
-        """List one more member in the settings; a running gateway adds it by itself.
+        """List one more member in the settings; `exchange.node.identity.accepted_changes` records it.
 
         Raises:
             ConfigError: the member can't be used beside the others, or is listed already.
@@ -123,34 +118,3 @@ class NodeFolder:
                 ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
             missing = "is empty" if path.is_file() else "is missing"
             raise ConfigError(f"{path} {missing}; restore it from a backup, {ways}")
-
-
-class ListedMembers:
-    """The members in a node's settings, as an operator edits them; a `MemberList` of the services."""
-
-    def __init__(self, folder: NodeFolder) -> None:
-        self._folder = folder
-        self._seen = self._stamp()
-
-    def changed(self) -> Sequence[Member]:
-        """Return the members if the file was written since the last call, else nothing.
-
-        A file that can't be used is logged, and read again at the next call.
-        """
-        stamp = self._stamp()
-        if stamp == self._seen:
-            return ()
-        try:
-            settings = self._folder.load()
-        except ConfigError as why:
-            _log.warning("members.settings_unread", reason=str(why))
-            return ()
-        self._seen = stamp
-        return settings.members
-
-    def _stamp(self) -> tuple[int, int]:
-        try:
-            found = self._folder.settings_file.stat()
-        except OSError:
-            return (0, 0)
-        return found.st_mtime_ns, found.st_size

@@ -17,8 +17,9 @@ from exchange.ledger.fabric.channel import survey
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.recorded_identity import identity_of, record
 from exchange.node.open import open_node
-from exchange.node.parts import naming_profile, open_ledger
+from exchange.node.parts import naming_profile, open_ledger, open_parts
 from exchange.node.settings import ConfigError, NodeSettings
 from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
@@ -62,6 +63,7 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
         ):
             Database(place, tables, durable=True, begin=begin).close()
             made.append(place)
+        _record(folder, settings)
         async with open_node(folder) as node:
             await node.membership.introduce()
     except BaseException:
@@ -82,6 +84,11 @@ def _make_keys(folder: NodeFolder, settings: NodeSettings) -> None:
     create_root_key(folder.root_key)
     if settings.ledger == "embedded":
         EmbeddedLedger.create_key(folder.node_key)
+
+
+def _record(folder: NodeFolder, settings: NodeSettings) -> None:
+    with open_parts(folder) as parts, parts.records.engine.begin() as connection:
+        record(connection, parts.keys.operator_seal, identity_of(settings))
 
 
 def _remove(folder: NodeFolder, made: Iterable[Place]) -> None:

@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from sqlalchemy import Connection
+
 from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.recorded_identity import identity_of, record
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import open_vault
+from exchange.node.settings import NodeSettings
 from exchange.node.settings_file import set_format
 from exchange.store.engine.format import FORMAT
 from exchange.store.engine.place import flush_folder
@@ -20,6 +26,8 @@ from exchange.store.migrations.upgrade import Migrated
 from exchange.store.migrations.upgrade import migrate as migrate_databases
 
 _KEPT_JOURNAL = "load.journal.before-5"
+_RECORDED_FROM = 7
+"""The format from which on the settings that say who is who are recorded."""
 
 
 def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
@@ -39,12 +47,21 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
             stack.callback(WriterLock(folder.ledger).release)
         stack.callback(WriterLock(folder.log).release)
         records, log = folder.places(settings)
-        done = migrate_databases(records, log, folder.path, told)
+        done = migrate_databases(records, log, folder.path, told, _finish(folder, settings))
         if settings.format != FORMAT:
             set_format(folder.settings_file, FORMAT)
             flush_folder(folder.path)
         _put_journal_away(folder)
     return done
+
+
+def _finish(folder: NodeFolder, settings: NodeSettings) -> Callable[[Connection, int], None]:
+    def finish(connection: Connection, before: int) -> None:
+        if before < _RECORDED_FROM:
+            seal = NodeKeys(open_vault(folder)).operator_seal
+            record(connection, seal, identity_of(settings))
+
+    return finish
 
 
 def _put_journal_away(folder: NodeFolder) -> None:

@@ -13,9 +13,11 @@ import structlog
 from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.client import LedgerClient
+from exchange.ledger.errors import RefusedError
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
+from exchange.node.identity.recorded_identity import differences
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import NodeSettings
 from exchange.services.jobs.queue import JobQueue
@@ -63,6 +65,8 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
     """
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
+        for one in differences(parts.settings, parts.recorded):
+            _log.warning("settings.not_recorded", what=one.text)
         ground, away = await _open_ground(stack, parts, limits or build.NodeLimits())
         access = build.build_access(ground)
         records = build.build_records(ground, access)
@@ -92,7 +96,9 @@ async def _open_ground(
     ledger = ledger_client(transactions, parts.settings)
     stack.push_async_callback(ledger.close)
     away = await _reason_away(ledger)
-    if away is not None:
+    if away is None:
+        await _adopt_contracts(ledger)
+    else:
         _log.warning("ledger.away", reason=away)
     return build.build_foundation(parts, limits, transactions, ledger), away
 
@@ -113,6 +119,15 @@ async def _reason_away(ledger: LedgerClient) -> str | None:
     if policy is None:
         raise DamagedError("the ledger has no policy: it is not the one that this node was made on")
     return None
+
+
+async def _adopt_contracts(ledger: LedgerClient) -> None:
+    """Adopt this release's contracts before any other transaction, where the ledger can and has not."""
+    try:
+        await ledger.adopt_contracts()
+    except (RefusedError, UnavailableError) as why:
+        # The channel's chaincode is of another release, or another member was quicker: both serve.
+        _log.warning("contracts.not_adopted", reason=str(why))
 
 
 def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:

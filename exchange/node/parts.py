@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import MetaData
 
+from exchange.auth.identity import NodeIdentity
 from exchange.errors import DamagedError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
@@ -22,8 +23,10 @@ from exchange.ledger.fabric.gateway.errors import GatewayError
 from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransactions
 from exchange.ledger.port import Transactions
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.recorded_identity import agreed, read_identity
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
+from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
 from exchange.store.engine.database import Database, read_format
@@ -54,9 +57,20 @@ class NodeParts:
         return NodeKeys(open_vault(self.folder))
 
     @cached_property
+    def recorded(self) -> NodeIdentity:
+        """The settings that say who is who, as they are recorded."""
+        with self.records.engine.execution_options(read_only=True).connect() as connection:
+            return read_identity(connection, self.keys.operator_seal)
+
+    @cached_property
+    def agreed(self) -> NodeSettings:
+        """The settings, with the members as recorded; a file that means somebody else is refused."""
+        return agreed(self.settings, self.recorded)
+
+    @cached_property
     def members(self) -> Members:
-        """The members that the settings list."""
-        return Members(self.settings.members)
+        """The members ever known, as they are recorded."""
+        return Members(self.recorded.members)
 
     @cached_property
     def records(self) -> Database:
@@ -76,8 +90,9 @@ class NodeParts:
         return Tokens(
             self.records,
             self.members.by_msp,
-            base_url=self.settings.base_url,
+            base_url=self.agreed.base_url,
             seal=self.keys.operator_seal,
+            patients=PatientStatus(self.keys.references, self.keys.search_tokens),
         )
 
     def _database(

@@ -78,6 +78,51 @@ def add_member(path: Path, member: Member) -> None:
     _change(path, wanted, append)
 
 
+def check_member(path: Path, member: Member) -> None:
+    """Refuse a member that the file at `path` could not list beside the others.
+
+    Raises:
+        ConfigError: what is wrong with it.
+    """
+    settings = read(path)
+    others = tuple(one for one in settings.members if one.msp_id != member.msp_id)
+    check(msgspec.structs.replace(settings, members=(*others, member)))
+
+
+def check_name(path: Path, msp_id: str, name: str) -> None:
+    """Refuse a name that a member could not have in the file at `path`.
+
+    Raises:
+        ConfigError: what is wrong with it, or that the file lists no such member.
+    """
+    check(_renamed(read(path), msp_id, name))
+
+
+def rename_member(path: Path, msp_id: str, name: str) -> None:
+    """Give a member in the file at `path` another name.
+
+    Raises:
+        ConfigError: the file lists no such member, or can't be changed.
+    """
+
+    def rename(document: tomlkit.TOMLDocument) -> str:
+        members: Any = document["members"]
+        for table in members:
+            if table["msp_id"] == msp_id:
+                table["name"] = name
+        return tomlkit.dumps(document)
+
+    _change(path, _renamed(read(path), msp_id, name), rename)
+
+
+def _renamed(settings: NodeSettings, msp_id: str, name: str) -> NodeSettings:
+    members = {one.msp_id: one for one in settings.members}
+    if msp_id not in members:
+        raise ConfigError(f"consentry.toml lists no {msp_id}; list it by `consentry policy name`")
+    members[msp_id] = msgspec.structs.replace(members[msp_id], name=name)
+    return msgspec.structs.replace(settings, members=tuple(members.values()))
+
+
 def check_risk(path: Path, risk: RiskSettings) -> NodeSettings:
     """Return the settings in the file at `path`, which `risk` can be added to.
 

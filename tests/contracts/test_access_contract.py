@@ -118,9 +118,11 @@ async def test_only_the_custodian_decides_on_its_pairs(consortium: Any, make: An
     await owner.found_policy(Policy(1, (make.A, make.B), ()))
     pair = await opened(owner, make, make.grant())
     answer = await other.authorize([make.ask(pair)])
-    assert answer.entries[0].decision.reason == "wrong-party"
-    (record,) = (await owner.pair_log(pair)).entries
+    assert answer.entries[0].decision.reason == "pair-not-open"
+    assert (await owner.pair_log(pair)).entries == ()
+    (record,) = (await other.pair_log(pair)).entries
     assert (record.custodian, record.outcome) == (make.B, "deny")
+    assert (await owner.pair_log(pair, custodian=make.B)).entries == (record,)
 
 
 async def test_revocation_denies_the_next_request(ledger: LedgerClient, make: Any) -> None:
@@ -160,7 +162,7 @@ async def test_an_entry_does_not_repeat_its_pages_key_and_writes_an_index_key(
     (page, value), (index, _) = sorted(event.written)
     ((place, said),) = read_log_page(page.decode(), value)
     assert place == LogPosition(answer.time, answer.tx_id, 0)
-    assert index.decode() == index_key(pair, place)
+    assert index.decode() == index_key(pair, make.A, place)
     assert not {"time", "tx", "n"} & msgspec.json.decode(said).keys()
     assert (await ledger.pair_log(pair)).entries == (read_entry(place, said),)
 
@@ -447,7 +449,7 @@ async def test_entries_of_many_events_share_a_transaction(ledger: LedgerClient, 
 
 @pytest.mark.parametrize(
     ("recipient", "custodian", "kind"),
-    [("A", None, NotFoundError), ("B", "A", ForbiddenError), ("B", "B", ForbiddenError)],
+    [("A", None, NotFoundError), ("B", "A", ForbiddenError), ("A", "B", NotFoundError)],
 )
 async def test_events_stand_under_the_callers_own_open_pairs_alone(
     consortium: Any, make: Any, recipient: str, custodian: str | None, kind: type[Exception]

@@ -78,16 +78,31 @@ async def test_a_stranger_opens_nothing(consortium: Any, make: Any) -> None:
     assert isinstance(await refusal(stranger.open_pairs([make.opening(make.pair())])), ForbiddenError)
 
 
-async def test_nobody_touches_another_custodians_pair(consortium: Any, make: Any) -> None:
+@pytest.mark.parametrize("first", ["owner", "other"])
+async def test_nobody_takes_or_touches_another_custodians_pair(
+    consortium: Any, make: Any, first: str
+) -> None:
     owner, other = (LedgerClient(consortium.member(name)) for name in (make.A, make.B))
     await owner.found_policy(Policy(1, (make.A, make.B), ()))
     pair = make.pair()
-    await owner.open_pairs([make.opening(pair)])
-    assert isinstance(await refusal(other.open_pairs([make.opening(pair)])), ForbiddenError)
-    assert isinstance(await refusal(other.publish_terms([(pair, make.grant())])), ForbiddenError)
+    if first == "owner":
+        await owner.open_pairs([make.opening(pair, make.grant())])
+    assert isinstance(await refusal(other.publish_terms([(pair, make.grant(version=2))])), NotFoundError)
+    await other.open_pairs([make.opening(pair, recipient=make.A)])
+    await other.publish_terms([(pair, make.grant(version=5, status="inactive"))])
+    await other.authorize([make.ask(pair, recipient=make.A)])
+    if first == "other":
+        assert await owner.open_pairs([make.opening(pair, make.grant())]) == ("opened",)
     held = await owner.read_pair(pair)
     assert held is not None
-    assert (held.epoch, held.consents) == (1, ())
+    assert (held.custodian, held.epoch, held.consents) == (make.A, 1, (make.grant(),))
+    assert (await owner.authorize([make.ask(pair)])).permit is not None
+    assert len((await owner.pair_history(pair)).versions) == 1
+    assert [entry.custodian for entry in (await owner.pair_log(pair)).entries] == [make.A]
+    await owner.publish_terms([(pair, make.grant(version=2))])
+    theirs = await other.read_pair(pair)
+    assert theirs is not None
+    assert (theirs.custodian, theirs.recipient, theirs.epoch) == (make.B, make.A, 2)
 
 
 async def test_one_refused_opening_opens_none(ledger: LedgerClient, make: Any) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from chaincode.access.model import LogEntryValue
+from chaincode.adoption import VERSION_KEY
 from chaincode.consent.calls import PairVersion
 from chaincode.consent.model import Pair
 from chaincode.encoding import encode
@@ -34,6 +35,8 @@ def test_frozen_calls_replay_to_the_same_bytes() -> None:
     # From the recorded arguments alone, so that no change of a struct can change both sides.
     ledger = MAKE["Ledger"]()
     for call in CALLS:
+        if call["function"] == "contracts:adopt":
+            del ledger.state[VERSION_KEY]
         assert ledger.call(call["function"], call["args"].encode(), call["caller"]) == call
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chaincode.adoption import VERSION, AdoptContracts
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from chaincode.policy.limits import MEMBERS, RULES
@@ -44,6 +45,17 @@ async def refusal(call: Any) -> Exception:
     with pytest.raises(RefusedError) as caught:
         await call
     return caught.value.reason
+
+
+async def test_founding_adopts_the_contracts(channel: Any, make: Any) -> None:
+    client = LedgerClient(channel.member(make.A))
+    for version, kind in ((VERSION, NotFoundError), (VERSION, ConflictError), (1, BadArgumentError)):
+        with pytest.raises(RefusedError) as refused:
+            await channel.member(make.A).submit("contracts:adopt", encode(AdoptContracts(version)))
+        assert isinstance(refused.value.reason, kind)
+        if kind is NotFoundError:
+            await client.found_policy(Policy(1, (make.A, make.B), ()))
+    await client.adopt_contracts()  # nothing to do
 
 
 async def test_nobody_decides_before_a_policy_is_founded(channel: Any, make: Any) -> None:

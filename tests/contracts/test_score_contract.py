@@ -140,7 +140,9 @@ async def test_another_custodian_can_not_record_a_result(consortium: Any, make: 
     pair = make.pair()
     await a.open_pairs([make.opening(pair, using(make))])
     first = await a.authorize([score(make, pair)])
-    assert await reason(b, score(make, pair, result=result_of(first))) == "wrong-party"
+    assert await reason(b, score(make, pair, result=result_of(first))) == "pair-not-open"
+    await b.open_pairs([make.opening(pair, using(make))])
+    assert await reason(b, score(make, pair, result=result_of(first))) == "no-such-score"
 
 
 @pytest.mark.parametrize(

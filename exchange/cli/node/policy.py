@@ -26,6 +26,7 @@ from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.accepted_changes import add_member
 from exchange.node.parts import open_ledger, open_parts, usable_settings
 from exchange.node.settings import NodeSettings
 from exchange.store.records import documents
@@ -73,7 +74,10 @@ def propose(
     ] = None,
     rules: Annotated[
         Path | None,
-        typer.Option(help="A file with all rules of the next version, as `show --rules` prints them."),
+        typer.Option(
+            help="A file with all rules of the next version, as `show --rules` prints them. A rule with"
+            ' `"override": true` permits what a consent denies, such as for BTG in an emergency.'
+        ),
     ] = None,
 ) -> None:
     """Propose the next version of the policy, and approve it in this hospital's name.
@@ -91,7 +95,7 @@ def propose(
     asyncio.run(_propose(node, settings, [one.msp_id for one in newcomers], remove or [], wanted))
     for one in newcomers:
         if all(known.msp_id != one.msp_id for known in settings.members):
-            node.add_member(one)
+            add_member(node, one)
             print(f"{one.msp_id} stands in {node.settings_file} as {one.name}")
 
 
@@ -132,7 +136,7 @@ def name(
     node = NodeFolder(folder)
     settings = node.load()
     one = _member(node, settings, "MSP=NAME", member)
-    node.add_member(one)
+    add_member(node, one)
     print(f"{one.msp_id} stands in {node.settings_file} as {one.name}, Organization/{one.organization}")
 
 
@@ -245,6 +249,9 @@ def _member(node: NodeFolder, settings: NodeSettings, option: str, text: str) ->
         if option == "--admit" and known.name == title:  # listed when it was proposed before
             return known
         raise CommandError(f"{msp_id} stands in {node.settings_file} already, as {known.name}")
+    recorded = _recorded(node, msp_id)
+    if recorded is not None and recorded.name == title:  # its line was taken out of the file
+        return recorded
     member = Member.named(msp_id, title)
     if _is_stored(node, member.organization):
         raise CommandError(
@@ -252,6 +259,12 @@ def _member(node: NodeFolder, settings: NodeSettings, option: str, text: str) ->
             f"{msp_id}; give another name"
         )
     return member
+
+
+def _recorded(node: NodeFolder, msp_id: str) -> Member | None:
+    with open_parts(node) as parts:
+        known = parts.recorded.member(msp_id)
+        return None if known is None else known.current
 
 
 def _is_stored(node: NodeFolder, organization: str) -> bool:

@@ -18,6 +18,7 @@ from exchange.runtime.progress import Stages
 _PINNED = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 _NOUN = {
     "ledger": "ledger values",
+    "settings": "members with entries",
     "log": "log entries",
     "details": "sealed details",
     "consents": "subjects' keys and consents",
@@ -51,6 +52,11 @@ def verify(
     if findings:
         fail("the node does not verify; do not serve it: restore a backup and keep this copy", code=3)
     print(f"nothing is wrong: {_summary(node)}")
+    for block in node.report.ran_back:
+        print(
+            f"note: block {block} is older than the one before it: this machine's clock was ahead before, "
+            "or behind then"
+        )
 
 
 def pinned_block(text: str) -> PinnedBlock:
@@ -69,6 +75,8 @@ def _summary(node: CheckedNode) -> str:
     report = node.report
     counts = ", ".join(f"{part.count} {_NOUN[part.part]}" for part in node.parts)
     replayed = f", {report.replayed} transactions replayed" if report.replayed else ""
+    if report.unreplayable:
+        replayed += f", {report.unreplayable} not replayed"
     first = f"; first block is {report.first.block}:{report.first.hash}" if report.first else ""
     tip = f"; newest block is {report.tip.block}:{report.tip.hash}" if report.tip else ""
     return f"{report.blocks} blocks, {counts}{replayed}{first}{tip}"

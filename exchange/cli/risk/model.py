@@ -21,6 +21,7 @@ from rich.table import Table
 from exchange.cli.errors import CommandError
 from exchange.fhir.code_systems import canonical
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.accepted_changes import accept_settings
 from exchange.node.settings import RiskSettings
 
 app = typer.Typer(help="Risk models that are scored on ciphertext.", no_args_is_help=True)
@@ -227,6 +228,7 @@ def use(
     offer, described = ((folder / name).read_bytes() for name in _FILES[Role.HOSPITAL])
     vouching = b"" if authority is None else authority.read_bytes()
     place.use_model(risk, offer=offer, card=described, token=token, authority=vouching)
+    accept_settings(place)
     open_model(place, risk)
     print(f"{node} scores with model {card['model'][:12]}; a gateway that is running needs a new start")
 

@@ -127,9 +127,15 @@ class AccessCalls(ContractCalls):
         bookmark: str = "",
         since: int | None = None,
         until: int | None = None,
+        custodian: str = "",
     ) -> PairLog:
-        """Return one page of a pair's log in the order of time; `since <= time < until` in milliseconds."""
-        asked = ReadPairLog(pair=pair, limit=limit, bookmark=bookmark, since=since, until=until)
+        """Return one page of a pair's log in the order of time; `since <= time < until` in milliseconds.
+
+        The pair is this organisation's, unless another `custodian` is named.
+        """
+        asked = ReadPairLog(
+            pair=pair, limit=limit, bookmark=bookmark, since=since, until=until, custodian=custodian
+        )
         return await self._evaluate("access:trail", asked, PairLog)
 
     async def _authorize(self, batch: bytes) -> Committed:

@@ -49,7 +49,7 @@ class ConsentCalls(ContractCalls):
         return TermsChange(committed.tx_id, committed.block, committed.time, result.epochs)
 
     async def read_pair(self, pair: str) -> Pair | None:
-        """Return a pair in its present state; None where it is not open."""
+        """Return a pair of this custodian in its present state; None where it is not open."""
         return (await self._evaluate("consent:read", ReadPair(pair), CurrentPair)).pair
 
     async def pair_history(self, pair: str, *, limit: int = HISTORY_LIMIT, bookmark: str = "") -> PairHistory:

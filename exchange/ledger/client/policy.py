@@ -1,9 +1,10 @@
-"""The consortium's policy: found, propose, approve, withdraw and read it."""
+"""The consortium's policy: found, propose, approve, withdraw and read it; and the contracts' version."""
 
 from __future__ import annotations
 
 import msgspec
 
+from chaincode.adoption import VERSION, AdoptContracts, AdoptedContracts, ReadContracts
 from chaincode.policy.calls import (
     ApprovePolicy,
     CurrentPolicy,
@@ -44,6 +45,12 @@ class PolicyCalls(ContractCalls):
     async def read_policy(self) -> CurrentPolicy:
         """Return the policy in force and the proposals that wait."""
         return await self._evaluate("policy:read", ReadPolicy(), CurrentPolicy)
+
+    async def adopt_contracts(self) -> None:
+        """Adopt this release's contracts where earlier ones wrote the ledger; idempotent."""
+        adopted = await self._evaluate("contracts:read", ReadContracts(), AdoptedContracts)
+        if adopted.version < VERSION:
+            await self._submit("contracts:adopt", AdoptContracts(VERSION))
 
     async def _set_policy(self, function: str, args: msgspec.Struct) -> PolicyChange:
         committed = await self._submit(function, args)

@@ -11,6 +11,7 @@ import msgspec
 from chaincode.access.log_keys import ACCESS, LogPosition, find_entry, log_page_key, read_log_page
 from chaincode.caller import Caller
 from chaincode.consent.model import Pair
+from chaincode.consent.state import PAIR_KIND, named_pair
 from chaincode.encoding import encode, prefix_range
 from chaincode.errors import BadArgumentError
 from chaincode.policy.calls import CurrentPolicy, ReadPolicy
@@ -82,10 +83,12 @@ class EmbeddedReader:
 
     def pairs(self) -> Iterator[tuple[str, Pair]]:
         """Yield every pair's pseudonym with the pair in its present state."""
-        at, end = (text.encode() for text in prefix_range("pair"))
+        at, end = (text.encode() for text in prefix_range(PAIR_KIND))
         while page := self._storage.range(at, end, _PAGE):
             for key, value, _ in page:
-                yield key.decode().strip("\0").rpartition("\0")[2], msgspec.json.decode(value, type=Pair)
+                name = named_pair(key.decode())
+                if name is not None:
+                    yield name, msgspec.json.decode(value, type=Pair)
             at = page[-1][0] + b"\0"
 
 

@@ -1,7 +1,13 @@
-"""The replay of committed transactions on the state that each of them found, compared with its block."""
+"""The replay of committed transactions on the state that each of them found, compared with its block.
+
+Transactions before these contracts were adopted (`chaincode.adoption`) are not run again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from chaincode.adoption import VERSION, VERSION_KEY, adopted_version
 from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
@@ -10,6 +16,8 @@ from exchange.ledger.embedded.block_checks import MismatchError, name_of, printa
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 
+_ADOPTED = VERSION_KEY.encode()
+
 
 class Replay:
     """The replay of one ledger's transactions; they must come in the order of their places."""
@@ -17,8 +25,19 @@ class Replay:
     def __init__(self, storage: Storage) -> None:
         self._view = View(storage)
         self._now = 0
+        self._adopted = False
         # The endorser's clock at that time is not known; the guard it serves was passed then.
         self._router = Router(lambda: self._now)
+
+    def reaches(self, place: int, written: Iterable[bytes]) -> bool:
+        """Return whether these contracts had been adopted at `place`, or are by its keys `written`."""
+        if not self._adopted:
+            self._view.before = place
+            found = self._view.value(_ADOPTED)
+            self._view.forget([_ADOPTED])
+            adopted = found is not None and adopted_version(found[0]) >= VERSION
+            self._adopted = adopted or _ADOPTED in written
+        return self._adopted
 
     def check(self, place: int, transaction: Transaction) -> None:
         """Check that the contracts have the same effect today as the block says.

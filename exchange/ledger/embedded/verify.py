@@ -6,8 +6,8 @@
    other row: so the state and the history of every key are those of the blocks.
 3. SQLite's own check covers the rest of the file: the index agrees with the table, pages hang together.
 4. With `replay`, each transaction is run again by the contracts on the state that it found, and must
-   give the same result, reads, writes and event: the rules themselves gave every permit. (Rules of a
-   newer release may decide otherwise today; replay with the release that wrote the ledger.)
+   give the same result, reads, writes and event: the rules themselves gave every permit. This begins at
+   the transaction that adopted these contracts; replay those before with the release that wrote them.
 
 A file alone can't show that its newest blocks were cut away. Blocks that were pinned before, by number
 and hash, are compared with it.
@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from chaincode.router import CLOCK_TOLERANCE
 from exchange.errors import DamagedError
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.block_checks import (
@@ -54,8 +55,10 @@ class LedgerReport(msgspec.Struct, frozen=True):
     """The outcome of a verification; `finding` is the first fault, `tip` the newest sound block.
 
     `replayed` counts transactions that were run again; `unreplayable` those that could not be, because
-    they were given transient data, which no block holds. `first` is the block that everything rests on, where
-    it is not signed.
+    they were given transient data, which no block holds, or because earlier contracts made them. `first` is
+    the block that everything rests on, where it is not signed. `ran_back` names the blocks that are older
+    than the one before by more than blocks of a right clock can be: the clock was ahead before, or behind
+    then.
     """
 
     blocks: int
@@ -67,6 +70,7 @@ class LedgerReport(msgspec.Struct, frozen=True):
     finding: LedgerFinding | None
     seconds: float
     first: PinnedBlock | None = None
+    ran_back: tuple[int, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -119,6 +123,7 @@ def verify(
         tip=run.tip,
         finding=finding,
         seconds=time.perf_counter() - started,
+        ran_back=tuple(run.ran_back),
     )
 
 
@@ -138,6 +143,8 @@ class _Run:
         self._every_signature = every_signature
         self.blocks = self.transactions = self.values = self.replayed = self.unreplayable = 0
         self.tip: PinnedBlock | None = None
+        self.ran_back: list[int] = []
+        self._time = 0
 
     def check(self, storage: Storage, replay: Replay | None) -> None:
         """Raise `MismatchError` at the first fault."""
@@ -151,6 +158,9 @@ class _Run:
             header = check_header(newest, self.blocks, previous, self._key, signature=self._every_signature)
             rows = [one for _, one in zip(range(header.count), bodies, strict=False)]
             self._check_block(header, rows, versions, replay)
+            if self._time - header.time > CLOCK_TOLERANCE:
+                self.ran_back.append(header.number)
+            self._time = header.time
             previous = block.block_hash(row[1])
             self.tip = PinnedBlock(self.blocks, previous.hex())
             self.blocks += 1
@@ -180,7 +190,8 @@ class _Run:
             self.transactions += 1
             if replay is None:
                 continue
-            if transaction.call.transient:
+            keys = (key for key, _ in transaction.effect.writes)
+            if transaction.call.transient or not replay.reaches(place, keys):
                 self.unreplayable += 1
             else:
                 replay.check(place, transaction)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from chaincode.access.log_keys import read_entry
 from chaincode.access.model import Action
 from chaincode.errors import BadArgumentError
-from exchange.auth.principal import Kind, Member, Principal
+from exchange.auth.principal import Kind, Principal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -28,6 +28,7 @@ from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.log_conditions import Conditions, patients_of
 from exchange.services.audit.log_index import LogIndex
 from exchange.services.audit.log_query import PARAMETERS, LogQuery
+from exchange.services.membership import Members
 from exchange.services.records.read import HIDDEN
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
@@ -61,8 +62,7 @@ class Audit:
         self,
         *,
         msp_id: str,
-        members: Mapping[str, Member],
-        names: Mapping[str, str],
+        members: Members,
         references: References,
         keys: SubjectKeyStore,
         enforcement: Enforcement,
@@ -72,7 +72,6 @@ class Audit:
     ) -> None:
         self._msp_id = msp_id
         self._members = members
-        self._names = names
         self._references = references
         self._keys = keys
         self._enforcement = enforcement
@@ -189,7 +188,7 @@ class Audit:
     async def _filter(self, principal: Principal, wanted: LogQuery, subject: bytes, until: int) -> Filter:
         only = wanted.patient is not None or principal.kind is Kind.PATIENT
         words = await self._index.caught_up() if wanted.needs_index else {}
-        named = Conditions(self._members.values(), words, self._index.number_of)
+        named = Conditions(self._members.known(), words, self._index.number_of)
         conditions = [await self._with_patients(one, named.of(one)) for one in wanted.clauses]
         tx, n = wanted.place or (None, None)
         return Filter(
@@ -218,7 +217,7 @@ class Audit:
         if keys is None:
             return [], subject
         secret = PatientSecret(keys.secret)
-        names = [secret.pair(member) for member in self._names]
+        names = [secret.pair(member) for member in self._members.by_msp]
         lost, self._explained = await self._entries.read(
             lambda c: log_tables.unexplained(c, self._msp_id, after=self._explained)
         )
@@ -256,8 +255,9 @@ class Audit:
         except BadArgumentError:
             raise DamagedError("an entry of the access log can't be read; run `consentry verify`") from None
         known = keys.get(row.subject) if row.subject is not None else None
+        names = self._members.names_at(record.time)
         if known is None or row.sealed is None:
-            return audit_event(record, None, self._names)
+            return audit_event(record, None, names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
         shown = EntryDetail(
             client=detail.client,
@@ -268,4 +268,4 @@ class Audit:
             target=searches.get((record.tx, record.n), detail.target),
             patient=detail.patient,
         )
-        return audit_event(record, shown, self._names)
+        return audit_event(record, shown, names)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from chaincode.access.model import Action, LogEntry, RecordedAction
+from exchange.auth.identity import KnownMember
 from exchange.auth.principal import Member
 from exchange.errors import TooCostlyError
 from exchange.fhir import search
@@ -33,11 +34,14 @@ class Conditions:
 
     def __init__(
         self,
-        members: Iterable[Member],
+        members: Iterable[KnownMember],
         words: Mapping[int, Word],
         number_of: Callable[[Term], int],
     ) -> None:
-        self._members = list(members)
+        # A member of several names is found by each of them.
+        self._members = [
+            Member(one.msp_id, had.name, one.organization) for one in members for had in one.names
+        ]
         self._words = words
         self._number_of = number_of
 
@@ -169,7 +173,8 @@ def _organization(member: Member) -> dict[str, Any]:
 def _requester(word: Requester) -> dict[str, Any]:
     detail = EntryDetail(word.client, word.user, word.user_name, word.role, "", "", "")
     reference = word.user if "/" in word.user else f"Practitioner/{word.user}"
-    return {"agent": [_event(detail)["agent"][0], {"who": {"reference": reference}}]}
+    *requesters, _ = _event(detail)["agent"]  # the last is the custodian
+    return {"agent": [*requesters, {"who": {"reference": reference}}]}
 
 
 def _kind(word: Asked) -> dict[str, Any]:

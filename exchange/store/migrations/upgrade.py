@@ -43,8 +43,12 @@ class Migrated:
         return (self.records, self.log) != (FORMAT, FORMAT)
 
 
-def migrate(records: Place, log: Place, folder: Path, told: Told) -> Migrated:
-    """Bring both databases to this release's format; `folder` is the node's.
+Finish = Callable[[Connection, int], None]
+"""Fills tables of the records, in the same transaction; gets the format that they were of before."""
+
+
+def migrate(records: Place, log: Place, folder: Path, told: Told, finish: Finish) -> Migrated:
+    """Bring both databases to this release's format, and `finish` the records; `folder` is the node's.
 
     Raises:
         FormatError: one of them is newer than this release, or too old.
@@ -64,6 +68,8 @@ def migrate(records: Place, log: Place, folder: Path, told: Told) -> Migrated:
                 with databases.entered(database):
                     revision.apply(connection, database, folder)
                 databases.write(database, revision.format)
+        with databases.entered(NodeDatabase.RECORDS):
+            finish(connection, before[NodeDatabase.RECORDS])
         return Migrated(before[NodeDatabase.RECORDS], before[NodeDatabase.LOG])
 
 

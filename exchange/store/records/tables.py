@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from exchange.store.records import clients, documents, jobs, load_positions, outbox, subjects
+from exchange.store.records import (
+    clients,
+    documents,
+    jobs,
+    load_positions,
+    outbox,
+    recorded_settings,
+    subjects,
+)
 from exchange.store.records.schema import metadata
 
-__all__ = ["clients", "documents", "jobs", "load_positions", "metadata", "outbox", "subjects"]
+__all__ = [
+    "clients",
+    "documents",
+    "jobs",
+    "load_positions",
+    "metadata",
+    "outbox",
+    "recorded_settings",
+    "subjects",
+]

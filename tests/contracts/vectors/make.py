@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chaincode.access.calls import Authorize, ReadPairLog, Record
 from chaincode.access.model import AccessRequest, RecordedEvent, ScoreResult
+from chaincode.adoption import VERSION, VERSION_KEY, AdoptContracts, ReadContracts
 from chaincode.caller import Caller
 from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, ReadHistory, ReadPair, TermsUpdate
 from chaincode.consent.model import Actor, Condition, Period, Provision, Reference, Terms
@@ -197,17 +198,21 @@ def calls() -> Iterator[dict[str, Any]]:
         ),
         ("consent:read", ReadPair(PAIR), A),
         ("consent:read", ReadPair("f" * 32), A),
-        ("consent:history", ReadHistory(PAIR, limit=2), B),
-        ("access:trail", ReadPairLog(PAIR, limit=2), B),
-        ("access:trail", ReadPairLog(PAIR, since=NOW + 9500, until=NOW + 20_000), B),
+        ("consent:history", ReadHistory(PAIR, limit=2, custodian=A), B),
+        ("access:trail", ReadPairLog(PAIR, limit=2, custodian=A), B),
+        ("access:trail", ReadPairLog(PAIR, since=NOW + 9500, until=NOW + 20_000), A),
         ("access:authorize", Authorize((request(action="score", model="1d" * 32),)), A),
         ("access:authorize", Authorize((scored(NOW + 17_000), scored(NOW + 16_000))), A),
         ("policy:propose", SetPolicy(third), A),
         ("policy:withdraw", WithdrawPolicy(sha256(encode(third)).hexdigest()), A),
         ("policy:read", ReadPolicy(), A),
         ("access:record", Record((recorded(), recorded(action="login-refused", root="", refused=True))), A),
+        ("contracts:read", ReadContracts(), B),
+        ("contracts:adopt", AdoptContracts(VERSION), A),
     ]
     for function, args, caller in script:
+        if function == "contracts:adopt":
+            del ledger.state[VERSION_KEY]  # as on a ledger that the first contracts wrote
         yield ledger.call(function, encode(args), caller)
 
 
@@ -217,10 +222,11 @@ def keys() -> dict[str, str]:
     return {
         "policy": composite_key("policy", "consortium"),
         "proposal": composite_key("proposal", "d" * 64),
-        "pair": composite_key("pair", PAIR),
-        "past": composite_key("past", PAIR, f"{9_999_999_999 - 7:010d}"),
+        "contracts": composite_key("contracts", "version"),
+        "pair": composite_key("pair", PAIR, A),
+        "past": composite_key("past", PAIR, A, f"{9_999_999_999 - 7:010d}"),
         "access": composite_key("access", f"{NOW:013d}", tx, f"{2:02d}"),
-        "trail": composite_key("trail", PAIR, f"{NOW:013d}", tx, f"{37:04d}"),
+        "trail": composite_key("trail", PAIR, A, f"{NOW:013d}", tx, f"{37:04d}"),
     }
 
 

@@ -19,6 +19,8 @@ import pytest
 
 from exchange.cli.errors import run
 from exchange.demo.process import await_ready, end, free_port
+from exchange.node.folder import NodeFolder
+from exchange.node.identity.accepted_changes import accept_settings
 from tests.support.shared_data import SHARED
 
 PATIENT = '{"resourceType":"Patient","id":"p%d","name":[{"family":"F%d"}]}'
@@ -67,6 +69,7 @@ def served(node: Path) -> Iterator[Path]:
     settings = node / "consentry.toml"
     old = next(line for line in settings.read_text().splitlines() if line.startswith("port ")).split()[-1]
     settings.write_text(settings.read_text().replace(old, str(port)))
+    accept_settings(NodeFolder(node))
     process = subprocess.Popen(
         [sys.executable, "-m", "exchange.cli", "serve", str(node)],
         stdout=subprocess.DEVNULL,
@@ -207,7 +210,7 @@ def test_a_second_server_and_a_load_beside_one_are_refused(served: Path, tmp_pat
     settings = served / "consentry.toml"
     text = settings.read_text()
     port = next(line for line in text.splitlines() if line.startswith("port ")).split()[-1]
-    settings.write_text(text.replace(port, str(free_port())))
+    settings.write_text(text.replace(f"port = {port}", f"port = {free_port()}"))
     assert "another process has this node open; end that gateway" in refused(1, "serve", served)
     settings.write_text(text)
     assert consentry("verify", served).returncode == 0

@@ -29,6 +29,7 @@ from exchange.cli.main import build
 from exchange.demo.consortium import settings_for
 from exchange.demo.process import end, free_port
 from exchange.node.folder import NodeFolder
+from exchange.node.initialise import initialise
 from exchange.node.risk_model import open_model
 from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, check
 from exchange.risk.scoring import EncryptedModel
@@ -87,8 +88,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def node(tmp_path: Path) -> NodeFolder:
     folder = NodeFolder(tmp_path / "node")
-    folder.path.mkdir()
-    folder.write(settings_for(8400))
+    asyncio.run(initialise(folder, settings_for(8400)))
     return folder
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.auth.assertions import public_jwk
@@ -18,6 +17,7 @@ from exchange.demo.consortium import permit_consent
 from exchange.errors import BadRequestError, InvalidResourceError
 from exchange.node.build import NodeLimits
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.accepted_changes import add_member, rename_member
 from exchange.node.initialise import initialise
 from exchange.node.open import Node, open_node
 from exchange.node.settings import NodeSettings
@@ -56,6 +56,10 @@ def client(organization: str) -> Client:
     )
 
 
+async def list_member(folder: NodeFolder, member: Member) -> None:
+    await asyncio.to_thread(add_member, folder, member)
+
+
 async def stored(node: Node, organization: str) -> bool:
     with Reservation(UnboundedQuota("test")):
         found = await node.gateway.reading.read(node.system("test"), "Organization", organization)
@@ -87,7 +91,7 @@ async def test_a_member_added_to_the_settings_is_known_without_a_restart(
     with pytest.raises(InvalidResourceError) as unknown:
         await put(node, CONSENT)
     assert "is not known here" in str(unknown.value.problems)
-    folder.add_member(RIDGE)
+    await list_member(folder, RIDGE)
     await until(lambda: "RidgeMSP" in node.membership.introduced)
     await node.gateway.tokens.register(client("RidgeMSP"))
     await put(node, CONSENT)
@@ -103,21 +107,34 @@ async def test_an_organization_that_is_stored_stays_as_it_is(node: Node) -> None
     assert b"renamed" in found.body
 
 
-async def test_settings_that_can_not_be_read_are_told_and_read_again_when_they_are_mended(
-    node: Node, folder: NodeFolder
-) -> None:
-    whole = folder.settings_file.read_text()
-    with structlog.testing.capture_logs() as told:
-        folder.settings_file.write_text(whole + "\n[[members]\n")
-        await until(lambda: any(one["event"] == "members.settings_unread" for one in told))
-        folder.settings_file.write_text(whole)
-        folder.add_member(RIDGE)
-        await until(lambda: any(one["event"] == "members.added" for one in told))
-    await node.gateway.tokens.register(client("RidgeMSP"))
-
-
 async def test_a_member_that_was_listed_while_the_gateway_was_off_is_introduced(folder: NodeFolder) -> None:
-    folder.add_member(RIDGE)
+    await list_member(folder, RIDGE)
     async with open_node(folder, QUICK) as node:
         await until(lambda: "RidgeMSP" in node.membership.introduced)
         assert await stored(node, "ridge")
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_new_name_reaches_the_organization_and_leaves_the_rest_of_it(
+    folder: NodeFolder, running: bool
+) -> None:
+    async def named(node: Node, text: bytes) -> bool:
+        with Reservation(UnboundedQuota("test")):
+            found = await node.gateway.reading.read(node.system("test"), "Organization", "lake-clinic")
+        return text in found.body and b"555" in found.body
+
+    async with open_node(folder, QUICK) as node:
+        phone = {"telecom": [{"system": "phone", "value": "555"}]}
+        edited = {"resourceType": "Organization", "id": "lake-clinic", "name": "Lake Clinic", **phone}
+        await put(node, edited)
+        if running:
+            await asyncio.to_thread(rename_member, folder, "LakeMSP", "Lake Medical Center")
+            async with asyncio.timeout(10):
+                while not await named(node, b'"Lake Medical Center"'):  # noqa: ASYNC110 - as for `until`
+                    await asyncio.sleep(0.05)
+    if not running:
+        await asyncio.to_thread(rename_member, folder, "LakeMSP", "Lake Medical Center")
+    async with open_node(folder, QUICK) as node:
+        async with asyncio.timeout(10):
+            while not await named(node, b'"Lake Medical Center"'):  # noqa: ASYNC110 - as for `until`
+                await asyncio.sleep(0.05)

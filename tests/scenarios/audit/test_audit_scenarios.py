@@ -98,10 +98,16 @@ def test_an_entry_says_who_asked_for_what_purpose_and_from_where(
 ):
     log = events(site.patient(patient))
     event = log[accesses[3][0]]
-    requestor, custodian = event["agent"]
+    requestor, software, custodian = event["agent"]
     assert requestor["who"]["identifier"]["value"] == "Practitioner/lake-3"
     assert requestor["network"]["address"] == "Lake Clinic"
-    assert requestor["altId"] == "lake-clinic-ehr"
+    assigner = requestor["who"]["identifier"]["assigner"]
+    assert assigner["identifier"] == {"system": "urn:consentry:msp", "value": "LakeClinicMSP"}
+    assert assigner["display"] == "Lake Clinic"
+    assert "name" not in requestor
+    assert "display" not in requestor["who"]  # she stated no name, and the software's is not hers
+    assert requestor["altId"] == software["who"]["identifier"]["value"] == "lake-clinic-ehr"
+    assert not software["requestor"]
     assert requestor["requestor"]
     assert not custodian["requestor"]
     assert event["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"

@@ -29,6 +29,7 @@ from exchange.demo.nhanes import Participant
 from exchange.demo.process import free_port
 from exchange.node.build import NodeLimits
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.accepted_changes import accept_settings
 from exchange.node.open import Node, open_node
 from exchange.node.parts import open_parts
 from exchange.services.records.limits import RecordLimits
@@ -308,6 +309,7 @@ def copied(built: Path, to: Path) -> Demo:
     text = folder.settings_file.read_text(encoding="utf-8")
     text = text.replace(old.base_url, new.base_url).replace(f"port = {old.port}", f"port = {new.port}")
     folder.settings_file.write_text(text, encoding="utf-8")
+    accept_settings(folder)
     return Demo(folder, folder.load())
 
 

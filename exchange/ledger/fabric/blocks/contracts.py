@@ -29,11 +29,13 @@ class Contracts:
 
     def __init__(self, state: ChannelState) -> None:
         self._chaincode, self._replay = state.chaincode, Replay(state.storage)
+        self.replayed = self.unreplayable = 0
 
     def check(self, place: int, headers: ProposedCall, call: EndorsedCall) -> Writes:
         """Return the writes of a valid transaction, when they are those that the contracts make.
 
-        A call that was submitted and only asked changes nothing, and is not run again.
+        A call that was submitted and only asked changes nothing, and is not run again; nor is a call from
+        before these contracts were adopted, which `unreplayable` counts.
 
         Raises:
             BlockError: naming the entry and what differs.
@@ -43,6 +45,13 @@ class Contracts:
             raise BlockError("is no call that the contracts answer")
         if not public.writes and call.event is None:
             return []
+        writes = [(write.key.encode(), write.value) for write in public.writes]
+        if any(write.is_delete for write in public.writes):
+            raise BlockError("removes a key, which no contract does")
+        if not self._replay.reaches(place, (key for key, _ in writes)):
+            self.unreplayable += 1
+            return writes
+        self.replayed += 1
         function, args = call.arguments
         asked = Call(
             headers.nonce, "", function.decode(errors="replace"), args, headers.time, transient=False
@@ -51,9 +60,6 @@ class Contracts:
             result, again = self._replay.run(place, headers.tx_id, caller_of(headers.creator), asked)
         except ContractError as refusal:
             raise BlockError(f"the contract refuses it: {refusal.code}") from None
-        writes = [(write.key.encode(), write.value) for write in public.writes]
-        if any(write.is_delete for write in public.writes):
-            raise BlockError("removes a key, which no contract does")
         _compare(call, public, result, again, writes)
         return writes
 

@@ -51,7 +51,7 @@ class ChannelVerifier:
 
     def __init__(self, channel: str, chaincode: str, *, pinned: tuple[PinnedBlock, ...] = ()) -> None:
         self.state = ChannelState(chaincode)
-        self.blocks = self.transactions = self.values = self.replayed = 0
+        self.blocks = self.transactions = self.values = 0
         self.first: PinnedBlock | None = None
         self.tip: PinnedBlock | None = None
         self.finding: LedgerFinding | None = None
@@ -83,8 +83,8 @@ class ChannelVerifier:
             blocks=self.blocks,
             transactions=self.transactions,
             values=self.values,
-            replayed=self.replayed,
-            unreplayable=0,
+            replayed=self._contracts.replayed,
+            unreplayable=self._contracts.unreplayable,
             tip=self.tip,
             finding=self.finding,
             seconds=time.perf_counter() - self._started,
@@ -210,7 +210,6 @@ class ChannelVerifier:
         writes = self._contracts.check(place, judged.headers, call)
         self.state.write(place, writes, position if call.event is not None else None)
         self.values += len(writes)
-        self.replayed += 1
         return call.event is not None
 
     def _place(self, index: int) -> str:

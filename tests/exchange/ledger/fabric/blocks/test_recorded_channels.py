@@ -42,7 +42,7 @@ def test_a_recorded_channel_verifies(recording: Path) -> None:
     report = verified(held)
     assert report.finding is None
     assert report.blocks == len(held)
-    assert report.replayed > 5
+    assert report.replayed + report.unreplayable > 5
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)

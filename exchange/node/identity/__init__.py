@@ -1,0 +1,1 @@
+"""Settings that identify hospitals and servers: recorded, compared with the file, changed by commands."""

@@ -1,0 +1,233 @@
+"""The settings that identify hospitals and servers: recorded under the node's key, compared with the file.
+
+1. The record is in force. A line of the file that lists another name or another member, or lists one no
+   more, changes nothing until a command records it; `verify` names it, and a start says so in its log.
+2. A file with another Organization of a member, another hospital, address or evaluator is refused at the
+   start: somebody else would be meant.
+3. Commands record first and write the file then. One that was interrupted in between is called again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from exchange.auth.identity import KnownMember, NodeIdentity
+from exchange.auth.principal import Member
+from exchange.crypto.operator_seal import OperatorSeal
+from exchange.errors import DamagedError
+from exchange.node.settings import ConfigError, NodeSettings
+from exchange.store.engine.database import Database
+from exchange.store.records import recorded_settings as store
+from exchange.store.records.recorded_settings import Recorded
+
+_log = structlog.get_logger()
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_MISSING = "the recorded settings are missing; restore the database of records from a backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting of the file that is not as recorded, and what to do; nothing is served with a `grave` one."""
+
+    text: str
+    grave: bool
+
+
+def identity_of(settings: NodeSettings) -> NodeIdentity:
+    """Return the part of `settings` to be recorded, for the first time."""
+    members = tuple(KnownMember.new(member) for member in settings.members)
+    return NodeIdentity(settings.msp_id, settings.base_url, members, _risk(settings))
+
+
+def _risk(settings: NodeSettings) -> dict[str, str | None] | None:
+    if settings.risk is None:
+        return None
+    return {name: getattr(settings.risk, name) for name in ("evaluator", "offer", "card", "authority")}
+
+
+def read_identity(connection: Connection, seal: OperatorSeal, *, lock: bool = False) -> NodeIdentity:
+    """Return the recorded settings.
+
+    Raises:
+        DamagedError: they are missing, or are not as this node recorded them.
+    """
+    return opened(store.find(connection, lock=lock), seal)
+
+
+def opened(recorded: Recorded | None, seal: OperatorSeal) -> NodeIdentity:
+    """Return the settings in a row.
+
+    Raises:
+        DamagedError: there is none, or it is not as this node recorded it.
+    """
+    if recorded is None:
+        raise DamagedError(_MISSING)
+    seal.check_settings(recorded.value, recorded.mac)
+    return msgspec.json.decode(recorded.value, type=NodeIdentity)
+
+
+def record(connection: Connection, seal: OperatorSeal, identity: NodeIdentity) -> None:
+    """Record `identity` in place of what was recorded."""
+    value = _encode(identity)
+    store.replace(connection, Recorded(value, seal.mac_settings(value)))
+
+
+def differences(settings: NodeSettings, identity: NodeIdentity) -> list[Difference]:
+    """Return each setting of the file that says who is who otherwise than recorded, grave ones first."""
+    found = [*_grave(settings, identity)]
+    for member in settings.members:
+        known = identity.member(member.msp_id)
+        if known is None:
+            what = "is listed and not recorded, so it is no member yet: take the line out and list it by"
+            found.append(Difference(f"{member.msp_id} {what} `consentry policy name`", grave=False))
+        elif known.current.name != member.name:
+            what = f"is listed as {member.name} and recorded as {known.current.name}; the record holds: call"
+            found.append(Difference(f"{member.msp_id} {what} `consentry member rename`", grave=False))
+    listed = {member.msp_id for member in settings.members}
+    for known in identity.members:
+        if known.msp_id not in listed:
+            again = f"consentry policy name FOLDER {known.msp_id}='{known.current.name}'"
+            what = "is recorded and listed no more; it stays known, as its accesses do: list it again by"
+            found.append(Difference(f"{known.msp_id} {what} `{again}`", grave=False))
+    return found
+
+
+def _grave(settings: NodeSettings, identity: NodeIdentity) -> list[Difference]:
+    pairs = [
+        (f"the organization of {member.msp_id}", member.organization, known.organization)
+        for member in settings.members
+        if (known := identity.member(member.msp_id)) is not None
+    ]
+    taken = {known.organization: known.msp_id for known in identity.members}
+    pairs += [
+        (f"the organization {member.organization}", f"that of {member.msp_id}", f"that of {owner}")
+        for member in settings.members
+        if (owner := taken.get(member.organization, member.msp_id)) != member.msp_id
+    ]
+    pairs.append(("msp_id", settings.msp_id, identity.msp_id))
+    remedy = "write the recorded one into consentry.toml"
+    found = [Difference(f"{_differs(*pair)}; {remedy}", grave=True) for pair in pairs if pair[1] != pair[2]]
+    accept = "write the recorded one, or call `consentry member accept` if the change is meant"
+    if settings.base_url != identity.base_url:
+        text = _differs("base_url", settings.base_url, identity.base_url)
+        found.append(Difference(f"{text}; {accept}", grave=True))
+    if _risk(settings) != identity.risk:
+        names = ("nothing", "nothing")
+        if settings.risk is not None or identity.risk is not None:
+            names = (_said(_risk(settings)), _said(identity.risk))
+        found.append(Difference(f"{_differs('[risk]', *names)}; {accept}", grave=True))
+    return found
+
+
+def _differs(what: str, here: str, recorded: str) -> str:
+    return f"{what} is {here} in consentry.toml, and {recorded} as recorded"
+
+
+def _said(risk: object) -> str:
+    return "nothing" if risk is None else msgspec.json.encode(risk).decode()
+
+
+def agreed(settings: NodeSettings, identity: NodeIdentity) -> NodeSettings:
+    """Return `settings` with the members as recorded.
+
+    Raises:
+        ConfigError: a grave difference, and what to do.
+    """
+    for one in differences(settings, identity):
+        if one.grave:
+            raise ConfigError(one.text)
+    members = tuple(known.current for known in identity.members)
+    return msgspec.structs.replace(settings, members=members)
+
+
+class RecordedMembers:
+    """The members as recorded, which commands change meanwhile; a `MemberList` of the services."""
+
+    def __init__(self, records: Database, seal: OperatorSeal, seen: NodeIdentity) -> None:
+        self._records = records
+        self._seal = seal
+        self._seen = _encode(seen)
+
+    async def changed(self) -> Sequence[KnownMember]:
+        """Return the members if they were recorded anew since the last call, else nothing."""
+        recorded = await self._records.read(store.find)
+        if recorded is not None and recorded.value == self._seen:
+            return ()
+        try:
+            identity = opened(recorded, self._seal)
+        except DamagedError as why:
+            _log.warning("members.unread", reason=str(why))
+            return ()
+        self._seen = _encode(identity)
+        return identity.members
+
+
+def change_recorded(
+    records: Database, seal: OperatorSeal, change: Callable[[NodeIdentity], NodeIdentity]
+) -> NodeIdentity:
+    """Record what `change` makes of the recorded settings, and return it."""
+    with records.engine.begin() as connection:
+        changed = change(read_identity(connection, seal, lock=True))
+        record(connection, seal, changed)
+        return changed
+
+
+def listing(member: Member) -> Callable[[NodeIdentity], NodeIdentity]:
+    """Return the change that lists `member`; one that is known as such stays as it is.
+
+    Raises:
+        ConfigError: by the change; another member has its id or its name, or had it.
+    """
+
+    def change(identity: NodeIdentity) -> NodeIdentity:
+        known = identity.member(member.msp_id)
+        if known is not None and known.current == member:
+            return identity
+        if known is not None:
+            raise ConfigError(f"{member.msp_id} is known already, as {known.current.name}")
+        _check_name(identity, member.msp_id, member.name)
+        if any(one.organization == member.organization for one in identity.members):
+            raise ConfigError(f"Organization/{member.organization} is another member's; give another name")
+        return identity.with_member(KnownMember.new(member))
+
+    return change
+
+
+def renaming(msp_id: str, name: str) -> Callable[[NodeIdentity], NodeIdentity]:
+    """Return the change that names a known member `name` from now on; its Organization's id stays.
+
+    Raises:
+        ConfigError: by the change; it is not known, or another member has the name, or had it.
+    """
+
+    def change(identity: NodeIdentity) -> NodeIdentity:
+        known = identity.member(msp_id)
+        if known is None:
+            raise ConfigError(f"{msp_id} is not known here; list it by `consentry policy name`")
+        if known.current.name == name:
+            return identity
+        _check_name(identity, msp_id, name)
+        return identity.with_member(known.renamed(name, time.time_ns() // 1_000_000))
+
+    return change
+
+
+def _check_name(identity: NodeIdentity, msp_id: str, name: str) -> None:
+    for one in identity.members:
+        if one.msp_id != msp_id and any(held.name.casefold() == name.casefold() for held in one.names):
+            raise ConfigError(f"{name} is or was the name of {one.msp_id}; give another one")
+
+
+def accepting(settings: NodeSettings) -> Callable[[NodeIdentity], NodeIdentity]:
+    """Return the change that records the address and the evaluator as `settings` have them."""
+
+    def change(identity: NodeIdentity) -> NodeIdentity:
+        return msgspec.structs.replace(identity, base_url=settings.base_url, risk=_risk(settings))
+
+    return change
