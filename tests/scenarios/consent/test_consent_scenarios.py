@@ -578,12 +578,69 @@ def test_an_officer_reads_no_records(site: Site, person: Person):
         is_outcome(officer.get(path), 403)
 
 
-def test_the_recipient_reads_the_consent_itself_only_as_far_as_it_permits(site: Site, person: Person):
-    person.grant(LAKE, code=[_loinc(HEART)])
-    is_outcome(site.lake.get(f"Consent/{person.consent}"), 404)
+def _classes(*names: str) -> list[dict[str, str]]:
+    return [{"system": TYPES, "code": name} for name in names]
+
+
+def _about(kind: str, patient: str, consent_id: str) -> dict[str, Any]:
+    """Return a record of `patient` of the type `kind` that speaks of a consent."""
+    reference = {"reference": f"Consent/{consent_id}"}
+    own = {"reference": f"Patient/{patient}"}
+    match kind:
+        case "Provenance":
+            return {
+                "resourceType": kind,
+                "target": [own, reference],
+                "recorded": "2026-11-20T08:30:00Z",
+                "agent": [{"who": own}],
+            }
+        case "Task":
+            return {
+                "resourceType": kind,
+                "status": "requested",
+                "intent": "order",
+                "focus": reference,
+                "for": own,
+            }
+        case "DocumentReference":
+            return {
+                "resourceType": kind,
+                "status": "current",
+                "subject": own,
+                "type": {"coding": [{"system": LOINC, "code": "59284-0"}]},
+                "content": [{"attachment": {"title": "signed on paper"}}],
+            }
+    return observation(patient, note=[{"text": f"see https://other.example/fhir/Con%73ent/{consent_id}"}])
+
+
+@pytest.mark.parametrize("kind", ["Consent", "Provenance", "Task", "DocumentReference", "Observation"])
+def test_a_consent_and_what_speaks_of_one_goes_to_others_only_by_its_class(
+    site: Site, person: Person, kind: str
+):
     person.grant(LAKE)
-    assert site.lake.get(f"Consent/{person.consent}").status_code == 200
-    is_outcome(site.ridge.get(f"Consent/{person.consent}"), 404)
+    place = f"Consent/{person.consent}"
+    if kind != "Consent":
+        stored = site.city.post(kind, _about(kind, person.id, person.consent))
+        assert stored.status_code == 201, stored.text
+        place = f"{kind}/{stored.json()['id']}"
+    readers = (site.city, person.token)
+    assert [caller.get(place).status_code for caller in readers] == [200, 200]
+    assert person.sees(site.lake) == ALL
+    is_outcome(site.lake.get(place), 404)
+    is_outcome(site.lake.get(f"{place}/_history"), 404)
+    assert place not in {
+        f"{one['resourceType']}/{one['id']}"
+        for path in (f"{kind}?patient={person.id}", f"Patient/{person.id}/$everything")
+        for one in site.lake.found(path)
+    }
+
+    second = person.token.post("Consent", consent(person.id, LAKE, **{"class": _classes("Consent", kind)}))
+    assert second.status_code == 201, second.text
+    assert site.lake.get(place).status_code == 200
+    assert person.sees(site.lake) == ALL
+    is_outcome(site.ridge.get(place), 404)
+    person.grant(LAKE, provision=[{"type": "deny", "class": _classes(kind)}])
+    is_outcome(site.lake.get(place), 404)
 
 
 def test_the_patient_can_keep_her_own_hospitals_research_out(site: Site, person: Person):
