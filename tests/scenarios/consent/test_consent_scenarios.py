@@ -341,7 +341,7 @@ def test_a_record_without_a_patient_serves_the_hospitals_own_care_alone(site: Si
     place = f"Device/{made.json()['id']}"
     for purpose in ("TREAT", "HPAYMT", "HOPERAT", "ETREAT"):
         assert site.system(CITY, purpose).get(place).status_code == 200
-    for purpose in ("HRESCH", "PUBHLTH", "PATRQT"):
+    for purpose in ("HRESCH", "PUBHLTH"):
         is_outcome(site.system(CITY, purpose).get(place), 404)
         assert site.system(CITY, purpose).found("Device") == []
     is_outcome(site.lake.get(place), 404)
