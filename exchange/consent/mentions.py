@@ -1,6 +1,6 @@
-"""Whether a record is a consent or speaks of one: it says what a patient withholds, and from whom.
+"""The records that are consents or speak of one: they say what a patient withholds, and from whom.
 
-A record does so if it, or a resource in it, is a Consent; if any text in it refers to one (a reference, its
+A record is one of them if it, or a resource in it, is a Consent; if any text in it refers to one (a reference, its
 type, an address, a link in a narrative); or if it has the LOINC code of a consent document.
 """
 

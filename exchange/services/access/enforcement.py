@@ -257,7 +257,8 @@ class Enforcement:
         if names is None:
             secret = PatientSecret(keys.secret)
             recipient = principal.organization
-            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
+            own = recipient == self._ledger.msp_id
+            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own)
             self._names[name] = names
         request = _request(question, keys.token, names)
         right = self._right(question, keys.token)
@@ -276,7 +277,8 @@ class Enforcement:
         # No value in it occurs twice, so it links neither two attempts nor an attempt and a pair.
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
-        names = _names(question.principal, name, secret.one_time_salt(name), self._base)
+        own = question.principal.organization == self._ledger.msp_id
+        names = _names(question.principal, name, secret.one_time_salt(name), self._base, own=own)
         return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -340,8 +342,8 @@ class _Names:
     evidence: str
 
 
-def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
-    person, is_open = person_named(principal.user, base)
+def _names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> _Names:
+    person, is_open = person_named(principal.user, base, own=own)
     return _Names(
         pair,
         salt,
