@@ -176,7 +176,7 @@ def person_named(user: str, base: str, *, own: bool = True) -> tuple[str, bool]:
 
     Consents name people by reference, so a user is compared only if given as a reference: `Practitioner/1`,
     also under `base`, this server's FHIR base URL. The name is empty for any other text. A relative reference
-    is of the server whose client states it: one that is not this server's `own` names nobody known here.
+    is of the server whose client states it: of another's, the name is empty too.
     """
     name = literal(user, base)
     if not own and "://" not in user:

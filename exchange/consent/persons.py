@@ -2,7 +2,7 @@
 
 Only references to this server are looked up. A Practitioner or a PractitionerRole must be stored here. A
 RelatedPerson has no way to sign in, and another Patient's token opens that patient's records alone, so a
-consent for one of them is refused before any look-up: its answer tells nothing about who is a patient here.
+consent for one of them is refused before any look-up: its answer tells nothing about the patients here.
 """
 
 from __future__ import annotations
