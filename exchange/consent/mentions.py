@@ -1,7 +1,7 @@
 """The records that are consents or speak of one: they say what a patient withholds, and from whom.
 
-A record is one of them if it, or a resource in it, is a Consent; if any text in it refers to one (a reference,
-its type, an address, a link in a narrative); or if it has the LOINC code of a consent document.
+A record is one of them if it, or a resource in it, is a Consent; if any text in it refers to one (a
+reference, its type, an address, a link in a narrative); or if it has the code of a consent document.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ class Indexer:
         self.seconds_checking += checked - started
         logical_id = _identified(resource, logical_id)
         patients = self._patients(resource_type, resource)
-        draft, persons = None, ()
+        draft: CompiledConsent | None = None
+        persons: tuple[tuple[str, str, str], ...] = ()
         if resource_type == "Consent":
             draft, persons = self._draft(resource, patients, patient)
             body = with_extension(body, FILED_BY, draft.attested)
