@@ -214,7 +214,7 @@ class Enforcement:
     async def _search(
         self, question: Question, tx_id: str, first: int, number: int
     ) -> log_tables.SearchRow | None:
-        # What was searched for, where it is about several patients: their own details leave it out.
+        # A search about several patients: their own details leave its words out.
         if number == 1 or "?" not in question.target:
             return None
         words = seal_metadata(await self._directory(), _search_label(tx_id, first), question.target.encode())

@@ -25,7 +25,7 @@ from exchange.fhir.search import Clause
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail, open_search
 from exchange.services.access.subject_keys import SubjectKeyStore
-from exchange.services.audit.log_conditions import Conditions, patients_of
+from exchange.services.audit.log_conditions import LogConditions, patients_of
 from exchange.services.audit.log_index import LogIndex
 from exchange.services.audit.log_query import PARAMETERS, LogQuery
 from exchange.services.membership import Members
@@ -188,7 +188,7 @@ class Audit:
     async def _filter(self, principal: Principal, wanted: LogQuery, subject: bytes, until: int) -> Filter:
         only = wanted.patient is not None or principal.kind is Kind.PATIENT
         words = await self._index.caught_up() if wanted.needs_index else {}
-        named = Conditions(self._members.known(), words, self._index.number_of)
+        named = LogConditions(self._members.known(), words, self._index.number_of)
         conditions = [await self._with_patients(one, named.of(one)) for one in wanted.clauses]
         tx, n = wanted.place or (None, None)
         return Filter(

@@ -1,8 +1,8 @@
 """The clauses of a search of the log as conditions on its entries.
 
-What an AuditEvent shows has few different values: outcomes, actions, members, requesters, kinds of requests.
-Each is put into an AuditEvent, and those that the clause finds are asked for: a search finds what is shown.
-Records and sessions are many, and found by their numbers.
+An AuditEvent shows few different outcomes, actions, members, requesters and kinds of requests. Each is put
+into an AuditEvent, and those that the clause finds are asked for: a search finds what is shown. Records and
+sessions are many, and found by their numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_PATIENTS = 16
 _OUTCOMES: tuple[Literal["permit", "deny"], ...] = ("permit", "deny")
 
 
-class Conditions:
+class LogConditions:
     """The conditions that clauses are, in a log of these members and words.
 
     `number_of` gives the number that stands for a record or a session.

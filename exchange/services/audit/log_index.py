@@ -41,7 +41,7 @@ _log = structlog.get_logger()
 
 
 class Requester(msgspec.Struct, frozen=True, tag="who"):
-    """Who asked: many entries have the same one. The sessions of one person at the portal are one."""
+    """The asking party: many entries have the same one. The sessions of one person at the portal are one."""
 
     organization: str
     user: str
@@ -51,7 +51,7 @@ class Requester(msgspec.Struct, frozen=True, tag="who"):
 
 
 class Asked(msgspec.Struct, frozen=True, tag="what"):
-    """What was asked: the interaction, the kinds of records, and whether a patient was concerned."""
+    """The request: the interaction, the kinds of records, and whether a patient was concerned."""
 
     interaction: str
     classes: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ _DEFAULT_HISTORY = 100
 
 
 class Shape(Protocol):
-    """What a search asks of its answer's form."""
+    """The form of the answer that a search asks for."""
 
     @property
     def summary(self) -> str:

@@ -361,7 +361,7 @@ class Twins(RuleBasedStateMachine):
         )
         self.of_records(lambda c: clients.find_token(c, digest))
         if limit == 1:
-            self.of_records(lambda c: clients.revoke_token(c, digest))
+            self.of_records(lambda c: clients.revoke_tokens(c, [digest]))
         if limit in {0, 3}:
             self.of_records(lambda c: clients.sweep(c, now, limit=limit))
 
