@@ -137,11 +137,12 @@ class _Parser:
         values = split(value, ",")
         if len(values) > MOST_VALUES:
             raise TooCostlyError(f"{code}: at most {MOST_VALUES} values")
-        alternatives = Planner(self.table, self.base).plan(code, modifier, values)
+        planner = Planner(self.table, self.base)
+        alternatives = planner.plan(code, modifier, values)
         self.lookups += sum(len(union) for alternative in alternatives for union in alternative)
         if self.lookups > MOST_LOOKUPS:
             raise TooCostlyError(f"{code}: the search needs too many look-ups; narrow it")
-        self.clauses.append(Clause(code, alternatives))
+        self.clauses.append(Clause(code, alternatives, tuple(values) if planner.narrows else ()))
         self.patients |= self._named(alternatives)
 
     def _knows(self, parameter: Parameter, modifier: str) -> bool:
