@@ -17,10 +17,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from exchange.auth.write_right import WriteRight
+from exchange.consent.persons import not_here
 from exchange.crypto.documents import Envelope, digest, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
-from exchange.errors import ConflictError, NotFoundError
+from exchange.errors import ConflictError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import seal_consent
@@ -138,6 +139,7 @@ class RecordWriter:
         The rows that `also` writes are in the same transaction.
 
         Raises:
+            InvalidResourceError: a consent names a person who is not stored here.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
             ConflictError: a record changes twice in one call.
@@ -213,12 +215,36 @@ class RecordWriter:
                 commit.delete(change, reference, before)
             else:
                 commit.put(change, reference, before)
+        self._check_persons(connection, changes)
         sealed = time.thread_time()
         if commit.new:
             documents.write(connection, commit.new)
         self.seconds_sealing += sealed - started
         self.seconds_storing += time.thread_time() - sealed
         return commit.results
+
+    def _check_persons(self, connection: Connection, changes: Sequence[RecordChange]) -> None:
+        """Refuse a consent for a person who is neither stored here nor in the same transaction."""
+        new = {
+            (change.resource_type, change.logical_id) for change in changes if isinstance(change, Prepared)
+        }
+        named = {
+            self._references.record(kind, name): path
+            for change in changes
+            if isinstance(change, Prepared)
+            for path, kind, name in change.record.persons
+            if (kind, name) not in new
+        }
+        if not named:
+            return
+        found = documents.current(connection, list(named), bodies=False)
+        missing = [
+            not_here(path)
+            for reference, path in named.items()
+            if reference not in found or found[reference].deleted
+        ]
+        if missing:
+            raise InvalidResourceError("the consent can't be enforced as it is", problems=missing)
 
 
 def _check_owner(change: Prepared, before: StoredVersion | None) -> None:
