@@ -113,12 +113,10 @@ def meets(comparison: str, parts: Sequence[str], datatypes: Iterable[str], datat
             return False
     whole = _is_whole(parts[0], frozenset(datatypes))
     try:
-        return any(
-            exact_numbers.compares(comparison, wanted, span, whole=whole)
-            for span in exact_numbers.spans(datatype, value)
-        )
+        found = list(exact_numbers.spans(datatype, value))
     except ValueError:  # well-formed, and still no number
         return False
+    return any(exact_numbers.compares(comparison, wanted, span, whole=whole) for span in found)
 
 
 def _is_whole(text: str, kinds: frozenset[str]) -> bool:
