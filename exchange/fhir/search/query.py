@@ -54,7 +54,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     sort: tuple[Sort, ...] = ()
     total: Literal["none", "estimate", "accurate"] = "none"
-    summary: Literal["true", "text", "data", "count", "false"] = "false"
+    summary: Literal["text", "data", "count", "false"] = "false"
     elements: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 

@@ -149,7 +149,6 @@ MALFORMED = [
     ("Patient", "birthdate", "neSECRET"),
     ("Patient", "birthdate", "ne2020"),
     ("Patient", "name", "..."),
-    ("Patient", "name", ""),
     ("Patient", "name", "SECRET,"),
     ("Patient", "name", "SECRET\\x"),
     ("Patient", "active", "SECRET|true"),
