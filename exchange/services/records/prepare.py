@@ -106,8 +106,8 @@ class Indexer:
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
             ForbiddenError: the type is never stored, or a Consent is another patient's.
-            InvalidResourceError: it is not valid R4, would not mean what it says, names a patient who is not here, or is a consent that
-                this exchange can't enforce.
+            InvalidResourceError: it is not valid R4, would not mean what it says, names a patient who is not
+                here, or is a consent that this exchange can't enforce.
         """
         if resource_type == LOG_TYPE:
             raise ForbiddenError(LEDGER_ALONE)
