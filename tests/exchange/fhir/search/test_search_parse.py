@@ -180,7 +180,7 @@ def test_a_malformed_value_is_refused_without_repeating_it(
 
 def test_a_name_that_may_be_a_value_is_not_repeated() -> None:
     with pytest.raises(BadRequestError, match=r"^a parameter: unknown"):
-        ask("Patient", ("Jane Doe 1970", ""))
+        ask("Patient", ("Jane Doe 1970", "x"))
 
 
 def test_an_unknown_type_is_refused() -> None:
