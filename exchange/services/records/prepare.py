@@ -86,7 +86,7 @@ class Indexer:
         references: References,
         token_keys: TokenKeys,
     ) -> None:
-        self._base = base
+        self.base = base
         self._members = members
         self._references = references
         self._token_keys = token_keys
@@ -124,9 +124,7 @@ class Indexer:
             draft, persons = self._draft(resource, patients, patient)
             body = with_extension(body, FILED_BY, draft.attested)
         owners = [self._owner(one) for one in patients or ("",)]
-        tokens = self._token_keys.tokens(
-            resource_type, search.terms(resource_type, resource, base=self._base)
-        )
+        tokens = self._token_keys.tokens(resource_type, search.terms(resource_type, resource, base=self.base))
         tokens.append(self._type(resource_type))
         tokens.extend(compartment for _, compartment in owners)
         self.seconds_indexing += time.thread_time() - checked
@@ -136,11 +134,11 @@ class Indexer:
         )
 
     def _patients(self, resource_type: str, resource: dict[str, Any]) -> tuple[str, ...]:
-        patients = patients_of(resource_type, resource, base=self._base)
+        patients = patients_of(resource_type, resource, base=self.base)
         if len(patients) > MOST_PATIENTS:
             problem = Problem(resource_type, f"concerns more than {MOST_PATIENTS} patients")
             raise InvalidResourceError("the record concerns too many patients", problems=[problem])
-        strangers = unplaced(resource_type, resource, placed=bool(patients), base=self._base)
+        strangers = unplaced(resource_type, resource, placed=bool(patients), base=self.base)
         if strangers:
             raise InvalidResourceError(
                 "the record names a patient without a Patient on this server", problems=strangers
@@ -177,14 +175,14 @@ class Indexer:
             attested="patient" if patient else "organization",
             now=_now(),
             members=self._members,
-            base=self._base,
+            base=self.base,
         )
         if draft.status != "active":
             return draft, ()
-        wrong = problems_of_persons(resource, self._base, patient=patients[0], sender=patient)
+        wrong = problems_of_persons(resource, self.base, patient=patients[0], sender=patient)
         if wrong:
             raise InvalidResourceError("the consent can't be enforced as it is", problems=wrong)
-        return draft, tuple(one for one in named_persons(resource, self._base) if one[1] != "Patient")
+        return draft, tuple(one for one in named_persons(resource, self.base) if one[1] != "Patient")
 
 
 def _check_kept_promises(resource_type: str, resource: dict[str, Any]) -> None:
