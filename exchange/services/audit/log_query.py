@@ -108,6 +108,8 @@ def parse(parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str) ->
     found: dict[str, Any] = {}
     purposes: list[tuple[str, ...]] = []
     for name, value in parameters:
+        if not value.strip():
+            continue  # as in every search
         code = name.partition(":")[0]
         if name == "purpose":
             purposes.append(_codes(value))

@@ -150,7 +150,6 @@ def test_what_no_entry_has_finds_none(site: Site, query: str):
         "_include=AuditEvent:agent",
         "patient:identifier=x",
         "purpose:not=TREAT",
-        "purpose=",
         "outcome:not=0",
         "_has:Provenance:target:agent=x",
         "agent=not a reference",
