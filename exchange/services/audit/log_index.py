@@ -83,6 +83,7 @@ class LogIndex:
         self._known = _Known()
         self._lock = asyncio.Lock()
         self._reached: int | None = None
+        self._stored = 0
         self._missing: set[int] = set()
 
     async def keep_indexing(self) -> None:
@@ -107,6 +108,8 @@ class LogIndex:
         more = True
         while more:
             more = await self._some()
+        async with self._lock:
+            await self._learn(await self._directory())
         return self._known.words
 
     def number_of(self, term: Term) -> int:
@@ -115,8 +118,10 @@ class LogIndex:
         return -(int.from_bytes(token[:8]) >> 1) - 1
 
     async def _place(self) -> int:
-        if self._reached is None:
-            self._reached = await self._entries.read(log_terms.mark)
+        # A server that crashed may come back without the last commits: then what it has is indexed once more.
+        stored = await self._entries.read(log_terms.mark)
+        if self._reached is None or stored != self._stored:
+            self._reached, self._stored, self._missing, self._known = stored, stored, set(), _Known()
         return self._reached
 
     async def _some(self) -> bool:
@@ -131,7 +136,7 @@ class LogIndex:
 
     async def _add(self, rows: Sequence[UnreadEntry], reached: int) -> None:
         keys = await self._keys.find([row.subject for row in rows if row.subject is not None])
-        directory = (await self._keys.ensure({self._references.directory: ""}))[self._references.directory]
+        directory = await self._directory()
         found = [(row.sequence, self._said(row, keys)) for row in rows]
         await self._number({word for _, said in found for word in said[0]}, directory)
         terms = [
@@ -147,7 +152,7 @@ class LogIndex:
         }
         mark = min(missing) - 1 if missing else reached
         await self._entries.write(lambda c: log_terms.add_terms(c, terms, mark))
-        self._reached, self._missing = reached, missing
+        self._reached, self._stored, self._missing = reached, mark, missing
 
     def _said(self, row: UnreadEntry, keys: Mapping[bytes, SubjectKeys]) -> tuple[list[Word], list[int]]:
         """Return the words of an entry, and the numbers of its record and its session."""
@@ -183,6 +188,10 @@ class LogIndex:
             word = open_metadata(directory, b"word" + token, sealed)
             known.words[number] = msgspec.json.decode(word, type=Word)
             known.numbers[token], known.last = number, number
+
+    async def _directory(self) -> SubjectKeys:
+        token = self._references.directory
+        return (await self._keys.ensure({token: ""}))[token]
 
     def _token(self, word: Word) -> bytes:
         return self._references.log_term(f"word\0{msgspec.json.encode(word).decode()}")
