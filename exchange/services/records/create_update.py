@@ -52,6 +52,9 @@ T = TypeVar("T")
 _STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 204}
 
 
+_TAKEN: Final = "another record has this type and id here; load it with --same-ids if it is the same record"
+
+
 def write_outcome(result: WriteResult) -> Outcome:
     """Return the outcome of a write, with the body that is now stored."""
     return Outcome(
@@ -290,6 +293,8 @@ class _Commit:
                 if change.skip_equal and before.envelope.digest == content:
                     self._unchanged(change, before, "unchanged")
                     return
+                if change.only_new:
+                    raise ConflictError(_TAKEN)
         if record.draft is not None:
             draft = msgspec.structs.replace(record.draft, version=version)
             row = seal_consent(owners[0], reference, version, draft)
