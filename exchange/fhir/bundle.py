@@ -126,7 +126,8 @@ class HistoryEntry:
     """One version in a history Bundle; a deletion has no body."""
 
     full_url: str
-    relative_url: str
+    method: str
+    url: str
     body: bytes | None
     status: str
     etag: str
@@ -138,11 +139,10 @@ def history_set(versions: Sequence[HistoryEntry], *, links: Mapping[str, str]) -
     frame: dict[str, object] = {"resourceType": "Bundle", "type": "history", "link": _links(links)}
     entries: list[dict[str, object]] = []
     for past in versions:
-        method = "DELETE" if past.body is None else ("POST" if past.status.startswith("201") else "PUT")
         entry: dict[str, object] = {"fullUrl": past.full_url}
         if past.body is not None:
             entry["resource"] = msgspec.Raw(past.body)
-        entry["request"] = {"method": method, "url": past.relative_url}
+        entry["request"] = {"method": past.method, "url": past.url}
         entry["response"] = {"status": past.status, "etag": past.etag, "lastModified": past.last_modified}
         entries.append(entry)
     if entries:

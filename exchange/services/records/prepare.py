@@ -21,7 +21,7 @@ from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceErro
 from exchange.fhir import r4, search
 from exchange.fhir.compartment import patients_of
 from exchange.fhir.references import ID
-from exchange.fhir.resource_bytes import with_extension
+from exchange.fhir.resource_bytes import OBSERVATION_VALUES, with_extension
 from exchange.fhir.subjects import unplaced
 from exchange.store.records.documents import pack
 
@@ -39,6 +39,7 @@ _MOST_OWNERS = 5_000
 """Patients with cached tokens, about 300 bytes each."""
 
 _ID = re.compile(rf"{ID}\Z")
+_ASSIGNED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 
 
 class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,6 +64,11 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def new_id() -> str:
     """Return a logical id for a new record: a random UUID, which discloses nothing about the patient."""
     return str(uuid.uuid4())
+
+
+def is_assigned(logical_id: str) -> bool:
+    """Check whether an id has the form of those that `new_id` makes."""
+    return _ASSIGNED.match(logical_id) is not None
 
 
 class Indexer:
@@ -100,8 +106,8 @@ class Indexer:
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
             ForbiddenError: the type is never stored, or a Consent is another patient's.
-            InvalidResourceError: it is not valid R4, names a patient who is not here, or is a consent that
-                this exchange can't enforce.
+            InvalidResourceError: it is not valid R4, would not mean what it says, names a patient who is not
+                here, or is a consent that this exchange can't enforce.
         """
         if resource_type == LOG_TYPE:
             raise ForbiddenError(LEDGER_ALONE)
@@ -109,6 +115,7 @@ class Indexer:
         resource = r4.check(body, expected=resource_type).resource
         checked = time.thread_time()
         self.seconds_checking += checked - started
+        _check_kept_promises(resource_type, resource)
         logical_id = _identified(resource, logical_id)
         patients = self._patients(resource_type, resource)
         draft: CompiledConsent | None = None
@@ -176,6 +183,23 @@ class Indexer:
         if wrong:
             raise InvalidResourceError("the consent can't be enforced as it is", problems=wrong)
         return draft, tuple(one for one in named_persons(resource, self.base) if one[1] != "Patient")
+
+
+def _check_kept_promises(resource_type: str, resource: dict[str, Any]) -> None:
+    """Refuse what is valid and would not mean what its sender thinks: a part of a record, a Subscription.
+
+    Raises:
+        InvalidResourceError: it is one of these.
+    """
+    tags = resource.get("meta", {}).get("tag", ())
+    if any(tag.get("code") == "SUBSETTED" and tag.get("system") == OBSERVATION_VALUES for tag in tags):
+        message = "SUBSETTED: a part of a record can't replace the whole of it; read it without _elements"
+        problem = Problem(f"{resource_type}.meta.tag", message, "business-rule")
+        raise InvalidResourceError("the body is only a part of a record", problems=[problem])
+    if resource_type == "Subscription" and resource.get("status") in {"requested", "active"}:
+        message = "subscriptions are not delivered here; only off and error can be stored"
+        problem = Problem("Subscription.status", message, "not-supported")
+        raise InvalidResourceError("the subscription would never fire", problems=[problem])
 
 
 def _identified(resource: dict[str, Any], logical_id: str | None) -> str:
