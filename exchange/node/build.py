@@ -25,6 +25,8 @@ from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
+from exchange.services.audit.log_index import LogIndex
+from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.pairs import Pairs
 from exchange.services.health import NodeHealth
@@ -188,6 +190,7 @@ class AuditServices:
     """Follows the ledger into the log, and answers from it."""
 
     projection: Projection
+    index: LogIndex
     audit: Audit
 
 
@@ -198,17 +201,23 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
     projection = Projection(
         ground.transactions, ground.log, open_reader=reader, policy_changed=access.pairs.policy_changed
     )
+    index = LogIndex(
+        msp_id=settings.msp_id,
+        references=ground.keys.references,
+        keys=access.subject_keys,
+        entries=ground.log,
+    )
     audit = Audit(
         msp_id=settings.msp_id,
-        base=settings.fhir_base,
-        names=ground.members,
+        members=ground.members,
         references=ground.keys.references,
         keys=access.subject_keys,
         enforcement=access.enforcement,
         entries=ground.log,
         projection=projection,
+        index=index,
     )
-    return AuditServices(projection, audit)
+    return AuditServices(projection, index, audit)
 
 
 def build_scoring(
@@ -251,6 +260,20 @@ def build_jobs(ground: Foundation, access: AccessServices) -> JobServices:
         quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
     )
     return JobServices(kinds, JobQueue(records, kinds, seal), runner)
+
+
+def build_proxies(ground: Foundation, records: RecordServices) -> None:
+    """Have this process, which may read records, check the persons who act for patients."""
+    settings = ground.settings
+    ground.tokens.check_proxies(
+        Proxies(
+            base=settings.fhir_base,
+            references=ground.keys.references,
+            records=ground.records,
+            reading=records.reading,
+            quota=MemoryQuota(minimum_limit(settings.body_limit)),
+        )
+    )
 
 
 def build_membership(ground: Foundation, records: RecordServices) -> Membership:
