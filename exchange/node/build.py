@@ -26,6 +26,7 @@ from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
 from exchange.services.interaction_table import build_capabilities, build_interactions
 from exchange.services.jobs.kinds import JobKinds
@@ -121,6 +122,7 @@ def build_access(ground: Foundation) -> AccessServices:
         pairs=pairs,
         ledger=ground.ledger,
         entries=ground.log,
+        conditions=SealedConditions(ground.records),
     )
     return AccessServices(subject_keys, pairs, enforcement)
 

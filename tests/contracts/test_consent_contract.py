@@ -257,7 +257,7 @@ def flat(provisions: int) -> Provision:
 
 def of_size(size: int) -> Provision:
     """Return a root that makes terms of about `size` bytes."""
-    return Provision("permit", Condition(codes=("urn:x|" + "1" * (size - 200),)))
+    return Provision("permit", Condition(classes=tuple(f"Class{n:05d}" for n in range((size - 200) // 13))))
 
 
 async def too_much(call: Any, bound: int) -> None:

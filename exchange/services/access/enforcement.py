@@ -23,6 +23,7 @@ from cachetools import FIFOCache
 
 from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
+from chaincode.consent.model import Provision
 from chaincode.consent.obligations import admits
 from exchange.auth.principal import Principal
 from exchange.consent.compile import person_digest, person_named
@@ -37,6 +38,7 @@ from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import SubjectKeyStore
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
@@ -90,12 +92,16 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any."""
+    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
+
+    `obligations` are those of the Permit, with the conditions on records that stand on the ledger as digests.
+    """
 
     tx_id: str
     decisions: Mapping[bytes, Decision]
     permit: Permit | None
     keys: Mapping[bytes, SubjectKeys]
+    obligations: Mapping[bytes, tuple[Provision, ...]]
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
         """Return whether documents of exactly these `subjects` may be opened."""
@@ -121,6 +127,7 @@ class Enforcement:
         pairs: Pairs,
         ledger: LedgerClient,
         entries: Database,
+        conditions: SealedConditions,
     ) -> None:
         self._base = base
         self._references = references
@@ -128,6 +135,7 @@ class Enforcement:
         self._pairs = pairs
         self._ledger = ledger
         self._entries = entries
+        self._conditions = conditions
         self._details = Coalescer(self._keep)
         self._stranger = references.unknown_subject()
         self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_CACHE_SIZE)
@@ -147,7 +155,9 @@ class Enforcement:
     async def ask_score(self, question: ScoreQuestion, subjects: Sequence[bytes]) -> ScoreAnswer:
         """Ask as `ask` does, and return the log's entries too."""
         answer, entries = await self._ask(question, tuple(dict.fromkeys(subjects)))
-        return ScoreAnswer(answer.tx_id, answer.decisions, answer.permit, answer.keys, entries=entries)
+        return ScoreAnswer(
+            answer.tx_id, answer.decisions, answer.permit, answer.keys, answer.obligations, entries=entries
+        )
 
     async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
         """Ask as `ask` does for any number of subjects, in as many transactions as it takes."""
@@ -182,7 +192,9 @@ class Enforcement:
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         await self._details.share(details)
-        return Answer(authorization.tx_id, decisions, authorization.permit, keys), positions
+        permit = authorization.permit
+        obligations = {} if permit is None else await self._conditions.obligations(permit, keys)
+        return Answer(authorization.tx_id, decisions, permit, keys, obligations), positions
 
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
@@ -222,7 +234,7 @@ class Enforcement:
             return None
         keys = [answer.keys[token] for token in stored.subjects]
         body = open_document(answer.permit, keys, stored.envelope)
-        bound = [known for known in keys if answer.permit.obligations[known.token]]
+        bound = [known for known in keys if answer.obligations[known.token]]
         if bound and not all(self._admits(answer, known, body, reference) for known in bound):
             return None
         return body
@@ -234,7 +246,7 @@ class Enforcement:
         own = reference or f"{resource['resourceType']}/{resource['id']}"
         salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
         facts = facts_of(resource, salt=salt, reference=own, base=self._base)
-        return admits(answer.permit.obligations[keys.token], facts)
+        return admits(answer.obligations[keys.token], facts)
 
     def _named(self, question: Question, keys: SubjectKeys) -> SubjectRequest:
         principal = question.principal
