@@ -108,6 +108,9 @@ class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
 
     A score names its `model` by digest. It is asked for twice: before a record is read, and, with the
     `result`, before any part of the answer is shown (`chaincode.access.scores`).
+
+    `right` says that a patient asks for records, consents or log of her own, or an officer for the log; the
+    policy alone decides on these.
     """
 
     pair: str
@@ -123,6 +126,7 @@ class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     person_open: bool = False
     model: str = ""
     result: ScoreResult | None = None
+    right: Literal["", "patient", "officer"] = ""
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -12,7 +12,8 @@ The rules, in the order in which they are applied:
 6.  A consent is a rule with exceptions, which may have exceptions. A rule applies where its own condition
     and those of all the rules around it are met. Where it applies, an exception that denies decides;
     otherwise one that permits; otherwise its own effect, `none` being no opinion.
-7.  A rule of the policy that matches the request is one more rule, and permits.
+7.  A rule of the policy that matches the request is one more rule, and permits. Where one of them overrides,
+    or a patient or an officer asks by a right of their own, the rules of the policy are the only ones.
 8.  All of them are combined by deny-overrides: any that denies refuses; otherwise any that permits
     permits; otherwise the request is refused. Order never matters, repetition never matters, and an
     additional rule that denies never widens.
@@ -36,7 +37,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from chaincode.access.model import CONSENT_ACTION, AccessRequest, Decision, Denied, Permitted, Reason
+from chaincode.access.model import CONSENT_ACTION, AccessRequest, Action, Decision, Denied, Permitted, Reason
 from chaincode.consent.model import (
     ALWAYS,
     PURPOSES,
@@ -74,7 +75,9 @@ def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
         return Denied(reason=Reason.WRONG_PARTY)
     if pair.custodian not in policy.members:
         return Denied(reason=Reason.NOT_A_MEMBER, epoch=pair.epoch)
-    if not understands_pair(pair):
+    if request.right and not _has_right(pair, request):
+        return Denied(reason=Reason.UNKNOWN_CODE, epoch=pair.epoch)
+    if not (request.right or understands_pair(pair)):
         return Denied(reason=Reason.UNREADABLE, epoch=pair.epoch)
     return _combined(list(_applicable_rules(policy, pair, request, action, now)), request, pair.epoch)
 
@@ -94,15 +97,26 @@ class _ApplicableRule(NamedTuple):
 def _applicable_rules(
     policy: Policy, pair: Pair, request: AccessRequest, action: str, now: int
 ) -> Iterator[_ApplicableRule]:
-    for terms in pair.consents:
-        if terms.status == "active":
-            rule = _settled(terms.root, request, action, now)
-            if rule is not None:
-                yield _ApplicableRule(Reason.CONSENT, terms.id, terms.version, rule)
-    for known in policy.rules:
-        if _matches(known, pair, request):
-            rule = Provision("permit", Condition(classes=known.classes)) if known.classes else _PERMIT
-            yield _ApplicableRule(Reason.POLICY, known.id, policy.version, rule)
+    matching = [known for known in policy.rules if _matches(known, pair, request)]
+    overriding = [known for known in matching if known.override]
+    if not (request.right or overriding):
+        for terms in pair.consents:
+            if terms.status == "active":
+                rule = _settled(terms.root, request, action, now)
+                if rule is not None:
+                    yield _ApplicableRule(Reason.CONSENT, terms.id, terms.version, rule)
+    for known in overriding or matching:
+        rule = Provision("permit", Condition(classes=known.classes)) if known.classes else _PERMIT
+        yield _ApplicableRule(Reason.POLICY, known.id, policy.version, rule)
+
+
+def _has_right(pair: Pair, request: AccessRequest) -> bool:
+    """Return whether the request is one that `right` is about: at the custodian, and of that kind."""
+    if pair.custodian != pair.recipient or request.action not in _OWN_ACTIONS:
+        return False
+    if request.right == "patient":
+        return pair.subject == "patient" and request.purpose == "PATRQT"
+    return request.action == Action.LOG
 
 
 def _matches(rule: PolicyRule, pair: Pair, request: AccessRequest) -> bool:
@@ -244,3 +258,4 @@ def _precedence(known: _ApplicableRule) -> tuple[bool, bool, str, int]:
 
 
 _PERMIT = Provision("permit")
+_OWN_ACTIONS = frozenset({Action.READ, Action.SEARCH, Action.HISTORY, Action.EXPORT, Action.LOG})

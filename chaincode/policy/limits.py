@@ -37,6 +37,8 @@ def encode_policy(policy: Policy) -> bytes:
         raise BadArgumentError(f"a policy has more than {RULES} rules")
     if len({rule.id for rule in policy.rules}) != len(policy.rules):
         raise BadArgumentError("a rule's id is used twice")
+    if any(rule.override and rule.classes for rule in policy.rules):
+        raise BadArgumentError("a rule that overrides denials names no classes")
     value = encode(policy)
     if len(value) > VALUE:
         raise BadArgumentError(f"a policy is larger than {VALUE} bytes")

@@ -20,7 +20,8 @@ class PolicyRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     """An access that needs no patient's consent.
 
     `relation` is `custodian` where the recipient holds the records itself, `member` for any member of
-    the consortium. `subject` as in `chaincode.consent.model.Pair`.
+    the consortium. `subject` as in `chaincode.consent.model.Pair`. A rule with `override` permits what a
+    consent denies, such as in an emergency; it names no classes.
     """
 
     id: str
@@ -29,6 +30,7 @@ class PolicyRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     purposes: tuple[str, ...]
     actions: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    override: bool = False
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -57,6 +59,7 @@ def understands_policy(policy: Policy) -> bool:
         and PURPOSES.issuperset(rule.purposes)
         and _ACTIONS.issuperset(rule.actions)
         and "" not in rule.classes
+        and not (rule.override and rule.classes)
         for rule in policy.rules
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from fastapi import FastAPI, Response
 
 from exchange.api import cds_hooks
@@ -22,7 +23,9 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
 
     @app.get("/health")
     async def health() -> Response:
-        return Response(b'{"status":"pass"}', media_type="application/health+json")
+        found = await gateway.health.check()
+        status = 200 if found.serves else 503
+        return Response(msgspec.json.encode(found), status, media_type="application/health+json")
 
     errors.install(app)
     app.add_middleware(RequestLimits, quota=gateway.quota, limits=BodyLimits(body=body_limit))

@@ -76,9 +76,12 @@ def read_context(extensions: Any) -> Context:
             raise OAuthError("invalid_grant", f"hl7-b2b.{name} is too long or not printable")
     if claims.subject_role and not claims.subject_id:
         raise OAuthError("invalid_grant", "hl7-b2b.subject_role needs a subject_id, the user with that role")
+    purpose = _purpose(claims.purpose_of_use)
+    if purpose == "BTG" and not claims.subject_id:
+        raise OAuthError("invalid_grant", "hl7-b2b.purpose_of_use BTG needs a subject_id, the user who asks")
     return Context(
         organization_id=claims.organization_id,
-        purpose=_purpose(claims.purpose_of_use),
+        purpose=purpose,
         user=claims.subject_id,
         user_name=claims.subject_name,
         role=_role(claims.subject_role) if claims.subject_role else "",

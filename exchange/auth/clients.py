@@ -26,6 +26,9 @@ _PUBLIC = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 _EXPONENT = "AQAB"  # 65537
 
+FOR_PATIENTS: Final = "PATRQT"
+"""The purpose of use of a system that speaks for patients."""
+
 
 class Client(msgspec.Struct, frozen=True):
     """A registered system of a member.
@@ -33,8 +36,9 @@ class Client(msgspec.Struct, frozen=True):
     `organization` is an MSP id; `keys` are public JWKs with `kid` and `alg`; `scopes` bound what it can
     be granted; times are in milliseconds since 1970 UTC, `disabled` is None while it may ask.
 
-    `purpose` is the purpose of use of assertions that state none, as those of plain SMART clients never do;
-    without it the client's assertions must state one.
+    `purpose` has the purposes of use that it may state, separated by spaces; the first one is that of
+    assertions that state none, as those of plain SMART clients never do. Where it is empty, assertions must
+    state one, and may state any but `PATRQT`.
     """
 
     client_id: str
@@ -45,6 +49,15 @@ class Client(msgspec.Struct, frozen=True):
     created: int
     disabled: int | None = None
     purpose: str = ""
+
+    @property
+    def default_purpose(self) -> str:
+        """The purpose of use of an assertion that states none; empty where it must state one."""
+        return self.purpose.partition(" ")[0]
+
+    def may_state(self, purpose: str) -> bool:
+        """Return whether the registration allows `purpose`; to speak for patients, it has to name that."""
+        return purpose in self.purpose.split() if self.purpose else purpose != FOR_PATIENTS
 
     def key(self, kid: str, algorithm: str) -> dict[str, str] | None:
         """Return the key named `kid`, if it is one for `algorithm`."""
@@ -66,7 +79,7 @@ def new_client(
 ) -> Client:
     """Check and return a client to register; `jwks` is a JSON Web Key Set, `allowed` bounds its scopes.
 
-    `purpose` is a code such as TREAT, or empty (see `Client`).
+    `purpose` has codes such as TREAT, that of assertions without one first (see `Client`).
 
     Raises:
         BadRequestError: saying what to correct.
@@ -82,9 +95,11 @@ def new_client(
         raise BadRequestError(
             "a client needs one or more scopes of the form system/Type.cruds or system/*.read"
         )
-    if purpose and purpose not in PURPOSES:
-        raise BadRequestError(f"a client's purpose is one of {' '.join(sorted(PURPOSES))}")
-    return Client(client_id, name, organization, read_key_set(jwks), granted, created, purpose=purpose)
+    purposes = dict.fromkeys(purpose.split())
+    if not PURPOSES.issuperset(purposes):
+        raise BadRequestError(f"a client's purposes are of {' '.join(sorted(PURPOSES))}")
+    listed = " ".join(purposes)
+    return Client(client_id, name, organization, read_key_set(jwks), granted, created, purpose=listed)
 
 
 def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:

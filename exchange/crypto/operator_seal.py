@@ -21,6 +21,7 @@ from exchange.errors import DamagedError
 _NONCE_BYTES = 12
 _BEARER = b"consentry/bearer/2\0"
 _CLIENT = b"consentry/client/1\0"
+_HOLDER = b"consentry/holder/1\0"
 _SETTINGS = b"consentry/settings/1\0"
 
 
@@ -48,6 +49,22 @@ class OperatorSeal:
         except (InvalidTag, ValueError, OverflowError):
             raise DamagedError("a stored access token does not verify; ask for a new one") from None
 
+    def seal_holder(self, digest: bytes, data: bytes) -> bytes:
+        """Encrypt `data` about the holder of the token with `digest`, for this gateway's operator."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._holders().encrypt(nonce, data, digest)
+
+    def open_holder(self, digest: bytes, sealed: bytes) -> bytes:
+        """Return the data that were sealed about the holder of a token.
+
+        Raises:
+            DamagedError: the bytes were changed, or belong to another token or gateway.
+        """
+        try:
+            return self._holders().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], digest)
+        except (InvalidTag, ValueError, TypeError):
+            raise DamagedError("a stored access token does not verify; ask for a new one") from None
+
     def mac(self, client: Client) -> bytes:
         """Return the MAC over every field of `client`: HMAC-SHA-256 (32 bytes) over its canonical JSON."""
         return hmac.digest(self._key, _CLIENT + msgspec.json.encode(client), "sha256")
@@ -73,6 +90,9 @@ class OperatorSeal:
         """
         if not hmac.compare_digest(self.mac_settings(value), mac):
             raise DamagedError("the recorded settings do not verify; restore the database from a backup")
+
+    def _holders(self) -> AESGCM:
+        return AESGCM(hmac.digest(self._key, _HOLDER, "sha256"))
 
     def _cipher(self, token: str) -> AESGCM:
         return AESGCM(hmac.digest(self._key, _BEARER + token.encode(), "sha256"))

@@ -90,6 +90,8 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
         },
         "entity": _entities(record, who),
     }
+    if permitted and record.purpose == "BTG":  # breaking the glass is reviewed afterwards
+        resource["meta"]["tag"] = [{"system": "urn:consentry:log", "code": "review"}]
     if who is not None:
         interaction = {"system": _INTERACTIONS, "code": _interaction(who.interaction)}
         resource["subtype"] = [interaction]

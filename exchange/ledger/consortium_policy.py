@@ -18,9 +18,10 @@ def founding_policy(members: Iterable[str], *, voters: Iterable[str] = ()) -> Po
     """Return the founding policy of a channel; a majority of the voters can change it on the ledger.
 
     Voters are all members where none is named. A hospital may use its own records for treatment, payment
-    and operations, and for a patient's own requests. Records of types that name no patient (organisations,
-    practitioners, locations, terms) every member may read for any purpose. Other records that name no patient
-    may still be about one, in words or by a group: they serve the hospital's own care and nothing else
+    and operations, in an emergency (break-glass), and for a patient's own requests. A denial binds in an
+    emergency too, until a rule with `override` is adopted. Records of types that name no patient
+    (organisations, practitioners, locations, terms) every member may read for any purpose. Other records that
+    name no patient may still be about one, in words or by a group: they serve the hospital's own care alone
     (`docs/adr/0017-the-directory.md`).
     """
     return Policy(
@@ -34,6 +35,7 @@ def founding_policy(members: Iterable[str], *, voters: Iterable[str] = ()) -> Po
                 subject="patient",
                 purposes=_CARE,
             ),
+            PolicyRule(id="own-emergency", relation="custodian", subject="patient", purposes=("BTG",)),
             PolicyRule(id="patient-request", relation="custodian", subject="patient", purposes=("PATRQT",)),
             PolicyRule(id="own-unassigned", relation="custodian", subject="directory", purposes=_CARE),
             PolicyRule(
@@ -109,11 +111,12 @@ def describe(rule: PolicyRule, *, most: int | None = None) -> str:
     users = "the custodian" if rule.relation == "custodian" else "any member"
     records = "patients' records" if rule.subject == "patient" else "records that name no patient"
     limits = [f" {word} {_some(codes, most)}" for word, codes in _lists(rule) if codes]
-    return f"{rule.id}: {users} may use {records}{''.join(limits)}"
+    override = ", even where a consent denies it" if rule.override else ""
+    return f"{rule.id}: {users} may use {records}{''.join(limits)}{override}"
 
 
-def _about(rule: PolicyRule) -> tuple[str, str]:
-    return rule.relation, rule.subject
+def _about(rule: PolicyRule) -> tuple[str, str, bool]:
+    return rule.relation, rule.subject, rule.override
 
 
 def _lists(rule: PolicyRule) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -7,6 +7,7 @@ ExchangeError
 └── UnavailableError        503
     ├── VoidedError         503  a key that the transaction read had changed before it committed
     ├── UnknownOutcomeError 503  it is not known whether the transaction committed
+    ├── ClockWrongError     503  a clock is wrong; nothing is to be concluded from it
     └── InUseError          503  another process has the ledger's file open
 ```
 
@@ -15,7 +16,7 @@ Damage is `exchange.errors.DamagedError`. Messages name blocks, keys' kinds and 
 
 from __future__ import annotations
 
-from chaincode.errors import ContractError
+from chaincode.errors import ClockError, ContractError
 from exchange.errors import ExchangeError, UnavailableError
 
 
@@ -45,3 +46,17 @@ class UnknownOutcomeError(UnavailableError):
 
 class InUseError(UnavailableError):
     """Another process has the ledger's file open for writing."""
+
+
+class ClockWrongError(UnavailableError):
+    """The clock of this machine, or of one that endorses, is wrong: the call is as good as not made."""
+
+
+def refusal(reason: ContractError) -> RefusedError | ClockWrongError:
+    """Return the error for a contract's refusal; one that is about time passes by itself."""
+    if isinstance(reason, ClockError):
+        return ClockWrongError(
+            "the clocks of this gateway and of the endorsing peers' chaincode are more than five minutes "
+            "apart; nothing is decided until they are set right"
+        )
+    return RefusedError(reason)

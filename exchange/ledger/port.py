@@ -77,6 +77,12 @@ class Transactions(Protocol):
     def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         """Yield every event after `after` (None: from the first block on), in order and as they come."""
 
+    def trouble(self) -> str | None:
+        """Return why no transaction can commit now, as far as that is known; None if one can."""
+
+    def doubt(self) -> str | None:
+        """Return what somebody should look at although transactions commit; None if there is nothing."""
+
     async def close(self) -> None:
         """Finish the submitted transactions and close the ledger."""
 

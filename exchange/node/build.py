@@ -28,6 +28,7 @@ from exchange.services.audit.access_log import Audit
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
+from exchange.services.health import NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
 from exchange.services.jobs.kinds import JobKinds
 from exchange.services.jobs.queue import JobQueue
@@ -299,5 +300,6 @@ def build_gateway(
         conditions=records.conditions,
         rights=records.rights,
         quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
+        health=NodeHealth(ground.ledger, (ground.records, ground.log)),
         scoring=scoring,
     )

@@ -8,6 +8,7 @@ from exchange.auth.principal import Member
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
+from exchange.services.health import NodeHealth
 from exchange.services.interactions import Interactions
 from exchange.services.records.conditions import Conditions
 from exchange.services.records.create_update import RecordWriter
@@ -35,4 +36,5 @@ class Gateway:
     conditions: Conditions
     rights: WriteRights
     quota: MemoryQuota
+    health: NodeHealth
     scoring: Scoring | None = None

@@ -26,6 +26,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import agreed, read_identity
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
+from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
 from exchange.store.engine.database import Database, read_format
@@ -91,6 +92,7 @@ class NodeParts:
             self.members.by_msp,
             base_url=self.agreed.base_url,
             seal=self.keys.operator_seal,
+            patients=PatientStatus(self.keys.references, self.keys.search_tokens),
         )
 
     def _database(

@@ -148,6 +148,12 @@ class SimulatedMember:
             channel.grown.notify_all()
         return Committed(proposal.tx_id, block, proposal.timestamp, result)
 
+    def trouble(self) -> str | None:
+        return None
+
+    def doubt(self) -> str | None:
+        return None
+
     async def evaluate(self, function: str, args: bytes) -> bytes:
         return await self._run(Proposal(self._channel, self.msp_id, {}), function, args)
 

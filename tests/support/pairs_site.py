@@ -78,6 +78,12 @@ class Stalling:
         with suppress(RefusedError):
             await self._ledger.submit(function, args)
 
+    def trouble(self) -> str | None:
+        return None
+
+    def doubt(self) -> str | None:
+        return None
+
     async def evaluate(self, function: str, args: bytes) -> bytes:
         return await self._ledger.evaluate(function, args)
 

@@ -1,6 +1,8 @@
 """SMART Backend Services over HTTP: the token endpoint, and the bearer tokens of requests.
 
-Source: SMART App Launch 2.2, "Backend Services" and "Conformance"; RFC 6749, 6750.
+A token is ended by its holder at `POST /auth/revoke`, with no other credential: persons have none.
+
+Source: SMART App Launch 2.2, "Backend Services" and "Conformance"; RFC 6749, 6750, 7009.
 """
 
 from __future__ import annotations
@@ -33,12 +35,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def add_routes(app: FastAPI, tokens: Tokens) -> None:
-    """Add the routes `GET /fhir/.well-known/smart-configuration` and `POST /auth/token`."""
+    """Add the routes `GET /fhir/.well-known/smart-configuration`, `POST /auth/token` and `/auth/revoke`."""
     configuration = _encode(
         {
             "token_endpoint": tokens.token_url,
             "token_endpoint_auth_methods_supported": ["private_key_jwt"],
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "revocation_endpoint": tokens.token_url.removesuffix("token") + "revoke",
             "grant_types_supported": ["client_credentials"],
             "scopes_supported": ["system/*.cruds", "system/*.rs", "system/*.read", "system/*.write"],
             "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
@@ -60,6 +63,16 @@ def add_routes(app: FastAPI, tokens: Tokens) -> None:
         except (UnavailableError, DamagedError):
             return _refuse(OAuthError("temporarily_unavailable", "no token can be issued now; ask again"))
         return Response(_encode(issued), 200, _NOT_STORED, "application/json")
+
+    @app.post("/auth/revoke", include_in_schema=False)
+    async def revoke(request: Request) -> Response:
+        try:
+            await tokens.revoke(_token_to_end(await _form(request)))
+        except OAuthError as refused:
+            return _refuse(refused)
+        except UnavailableError:
+            return _refuse(OAuthError("temporarily_unavailable", "no token can be ended now; ask again"))
+        return Response(b"", 200, _NOT_STORED)
 
 
 def authenticate(tokens: Tokens) -> Callable[[Request], Awaitable[Principal]]:
@@ -98,6 +111,13 @@ async def _form(request: Request) -> list[tuple[str, str]]:
         )
     except ValueError:  # not ASCII, not UTF-8 behind the percent signs, or too many fields
         raise OAuthError("invalid_request", "the body is not a form in UTF-8") from None
+
+
+def _token_to_end(form: list[tuple[str, str]]) -> str:
+    found = [value for name, value in form if name == "token" and value]
+    if len(found) != 1:
+        raise OAuthError("invalid_request", "send the token to end, once, as token")
+    return found[0]
 
 
 def _refuse(refused: OAuthError) -> Response:

@@ -44,8 +44,13 @@ def register(
     name: Annotated[str, typer.Option(help="A display name; the id without it.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="A scope that it may be granted.")] = None,
     purpose: Annotated[
-        str, typer.Option(help="The purpose of use of assertions without one (plain SMART), such as TREAT.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="A purpose of use that it may state, such as TREAT; once for each. The first is that of "
+            "assertions without one (plain SMART). All but PATRQT without it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Register a member's system with its public keys; a running gateway knows it at once.
 
@@ -62,7 +67,7 @@ def register(
         jwks=keys,
         allowed=scope or ["system/*.cruds"],
         created=time.time_ns() // 1_000_000,
-        purpose=purpose,
+        purpose=" ".join(purpose or ()),
     )
     with open_parts(NodeFolder(folder)) as node:
         asyncio.run(node.tokens.register(client))
@@ -76,7 +81,8 @@ def list_clients(folder: Annotated[Path, FOLDER]) -> None:
         clients = asyncio.run(node.tokens.registered())
     for client in clients:
         state = "disabled" if client.disabled else "active"
-        print(f"{client.client_id}\t{client.organization}\t{state}\t{' '.join(client.scopes)}")
+        purposes = client.purpose or "any but PATRQT"
+        print(f"{client.client_id}\t{client.organization}\t{state}\t{' '.join(client.scopes)}\t{purposes}")
 
 
 @app.command("disable")

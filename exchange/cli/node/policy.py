@@ -74,7 +74,10 @@ def propose(
     ] = None,
     rules: Annotated[
         Path | None,
-        typer.Option(help="A file with all rules of the next version, as `show --rules` prints them."),
+        typer.Option(
+            help="A file with all rules of the next version, as `show --rules` prints them. A rule with"
+            ' `"override": true` permits what a consent denies, such as for BTG in an emergency.'
+        ),
     ] = None,
 ) -> None:
     """Propose the next version of the policy, and approve it in this hospital's name.

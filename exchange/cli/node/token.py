@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +20,8 @@ from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
 from exchange.store.records import subjects
 
-app = typer.Typer(
-    help="Print an access token: a patient's, an officer's, or the one a client gets.", no_args_is_help=True
-)
+app = typer.Typer(help="Print an access token, list those of persons, end them.", no_args_is_help=True)
+_BY = typer.Option(help="The operator who issues it; this system's user without it.", show_default=False)
 _MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
 
 
@@ -28,14 +30,15 @@ def patient(
     folder: Annotated[Path, FOLDER],
     logical_id: Annotated[str, typer.Argument(metavar="ID", help="The Patient's logical id.")],
     minutes: Annotated[int, _MINUTES] = 60,
+    by: Annotated[str, _BY] = "",
 ) -> None:
     """Print a patient's token: it reads the patient's records and log, and writes the patient's consents."""
     with open_parts(NodeFolder(folder)) as node:
         principal = Principal.for_patient(node.settings.msp_id, logical_id)
-        print(asyncio.run(_issue_to_patient(node, principal, minutes)))
+        print(asyncio.run(_issue_to_patient(node, principal, minutes, by or _operator())))
 
 
-async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int) -> str:
+async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int, by: str) -> str:
     # Any subject of records, also without a stored Patient: these subjects have a log too.
     subject = node.keys.references.subject(principal.patient)
     known = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
@@ -44,7 +47,14 @@ async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int)
             f"{node.folder.path} has no records of Patient/{principal.patient}; "
             "give the logical id of one that it has"
         )
-    return await node.tokens.issue_local(principal, minutes * 60)
+    return await node.tokens.issue_local(principal, minutes * 60, by=by)
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return f"uid {os.getuid()}"
 
 
 @app.command("officer")
@@ -52,11 +62,48 @@ def officer(
     folder: Annotated[Path, FOLDER],
     user: Annotated[str, typer.Argument(help="The officer's user name, for the log.")],
     minutes: Annotated[int, _MINUTES] = 60,
+    by: Annotated[str, _BY] = "",
 ) -> None:
     """Print a compliance officer's token: it reads the access log, and each reading is logged."""
     with open_parts(NodeFolder(folder)) as node:
         principal = Principal.for_officer(node.settings.msp_id, user)
-        print(asyncio.run(node.tokens.issue_local(principal, minutes * 60)))
+        print(asyncio.run(node.tokens.issue_local(principal, minutes * 60, by=by or _operator())))
+
+
+@app.command("list")
+def list_tokens(folder: Annotated[Path, FOLDER]) -> None:
+    """List the tokens that persons hold: the id that the log shows, whose, issued by whom, and until when."""
+    with open_parts(NodeFolder(folder)) as node:
+        held = asyncio.run(node.tokens.held())
+    for one in held:
+        holder = one.holder
+        times = f"{_moment(holder.issued)}\tuntil {_moment(one.expires)}"
+        print(f"{one.name}\t{holder.kind.value}\t{holder.user}\tby {holder.by or 'unknown'}\t{times}")
+
+
+@app.command("end")
+def end(
+    folder: Annotated[Path, FOLDER],
+    whose: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHOSE", help="A person (o.reyes, Patient/7), the token's id, or a client's id."
+        ),
+    ],
+) -> None:
+    """End every token of a person or a client; a running gateway refuses them within a second.
+
+    A client gets new ones, until `consentry client disable`.
+    """
+    with open_parts(NodeFolder(folder)) as node:
+        ended = asyncio.run(node.tokens.end(whose))
+    if not ended:
+        raise CommandError(f"{whose} holds no token; `consentry token list` shows those of persons")
+    print(f"ended {ended} of {whose}")
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 @app.command("client")

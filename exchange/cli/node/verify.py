@@ -52,6 +52,11 @@ def verify(
     if findings:
         fail("the node does not verify; do not serve it: restore a backup and keep this copy", code=3)
     print(f"nothing is wrong: {_summary(node)}")
+    for block in node.report.ran_back:
+        print(
+            f"note: block {block} is older than the one before it: this machine's clock was ahead before, "
+            "or behind then"
+        )
 
 
 def pinned_block(text: str) -> PinnedBlock:

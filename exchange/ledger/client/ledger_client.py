@@ -31,6 +31,14 @@ class LedgerClient(AccessCalls, ConsentCalls, PolicyCalls):
         """Yield every event after `after`, in order, and then as they come."""
         return self._transactions.events(after)
 
+    def trouble(self) -> str | None:
+        """Return why no transaction can commit now, as far as that is known; None if one can."""
+        return self._transactions.trouble()
+
+    def doubt(self) -> str | None:
+        """Return what somebody should look at although transactions commit; None if there is nothing."""
+        return self._transactions.doubt()
+
     async def close(self) -> None:
         """Finish the submitted transactions and close the ledger."""
         await self._group.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
 from exchange.errors import DamagedError, UnavailableError
+from exchange.ledger.clock import WatchedClock, system_clock, system_passed
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.block_checks import MismatchError, check_tip, read_header
 from exchange.ledger.embedded.engine import Execution, View, run
@@ -25,7 +25,7 @@ from exchange.ledger.embedded.event_cache import EventCache
 from exchange.ledger.embedded.identity import WriterLock, create_node_key, load_node_key
 from exchange.ledger.embedded.storage import LATEST, UNREADABLE, Storage
 from exchange.ledger.embedded.writer import Settled, Submission, Tip, Writer
-from exchange.ledger.errors import NodeKeyError, RefusedError
+from exchange.ledger.errors import NodeKeyError, refusal
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 A = TypeVar("A")
@@ -33,11 +33,6 @@ T = TypeVar("T")
 
 _EVENTS_PAGE = 64
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
-
-
-def system_clock() -> int:
-    """Return milliseconds since 1970 UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class EmbeddedLedger:
@@ -54,11 +49,15 @@ class EmbeddedLedger:
         *,
         key: Ed25519PrivateKey,
         msp_id: str,
-        clock: Callable[[], int],
+        clock: WatchedClock,
     ) -> None:
         self.msp_id = msp_id
         self._loop = asyncio.get_running_loop()
-        self._lock, self._clock, self._router = lock, clock, Router(clock)
+        self._lock, self._clock = lock, clock
+        self._now = (
+            0  # of the call that runs: its time is this endorser's, so the guard has nothing to refuse
+        )
+        self._router = Router(lambda: self._now)
         self._writable, self._readable = storages
         self._creator = block.creator(msp_id, key.public_key().public_bytes_raw())
         self._writer = Writer(self._writable, tip, key=key, msp_id=msp_id, clock=clock, deliver=self._deliver)
@@ -88,7 +87,10 @@ class EmbeddedLedger:
         lock = WriterLock(path)
         try:
             storages, tip = _open(path, signer, msp_id)
-            return cls(storages, tip, lock, key=signer, msp_id=msp_id, clock=clock)
+            watched = WatchedClock(
+                tip.time, wall=clock, passed=system_passed if clock is system_clock else None
+            )
+            return cls(storages, tip, lock, key=signer, msp_id=msp_id, clock=watched)
         except BaseException:
             lock.release()
             raise
@@ -135,6 +137,14 @@ class EmbeddedLedger:
                     await grown.wait()
         finally:
             self._grown.discard(grown)
+
+    def trouble(self) -> str | None:
+        """Return why no transaction can commit now, None if one can (see the port)."""
+        return self._writer.trouble() or self._clock.trouble()
+
+    def doubt(self) -> str | None:
+        """Return what should be looked at although transactions commit (see the port)."""
+        return self._clock.doubt()
 
     async def close(self) -> None:
         """Finish the submitted transactions and close the file."""
@@ -183,18 +193,19 @@ class EmbeddedLedger:
     # -- called in the reader's thread ----------------------------------------
 
     def _evaluate(self, call: tuple[str, bytes]) -> bytes:
+        self._now = self._clock.read()
         execution = Execution(
             View(self._readable),
             tx_id=block.transaction_id(secrets.token_bytes(block.NONCE_BYTES), self._creator).hex(),
-            timestamp=self._clock(),
+            timestamp=self._now,
             caller=Caller(self.msp_id),
             transient=_NOTHING,
         )
         self._readable.snapshot()
         try:
             return run(self._router, execution, *call)
-        except ContractError as refusal:
-            raise RefusedError(refusal) from None
+        except ContractError as why:
+            raise refusal(why) from None
         finally:
             self._readable.rollback()
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from chaincode.router import CLOCK_TOLERANCE
 from exchange.errors import DamagedError
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.block_checks import (
@@ -55,7 +56,9 @@ class LedgerReport(msgspec.Struct, frozen=True):
 
     `replayed` counts transactions that were run again; `unreplayable` those that could not be, because
     they were given transient data, which no block holds, or because earlier contracts made them. `first` is
-    the block that everything rests on, where it is not signed.
+    the block that everything rests on, where it is not signed. `ran_back` names the blocks that are older
+    than the one before by more than blocks of a right clock can be: the clock was ahead before, or behind
+    then.
     """
 
     blocks: int
@@ -67,6 +70,7 @@ class LedgerReport(msgspec.Struct, frozen=True):
     finding: LedgerFinding | None
     seconds: float
     first: PinnedBlock | None = None
+    ran_back: tuple[int, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -119,6 +123,7 @@ def verify(
         tip=run.tip,
         finding=finding,
         seconds=time.perf_counter() - started,
+        ran_back=tuple(run.ran_back),
     )
 
 
@@ -138,6 +143,8 @@ class _Run:
         self._every_signature = every_signature
         self.blocks = self.transactions = self.values = self.replayed = self.unreplayable = 0
         self.tip: PinnedBlock | None = None
+        self.ran_back: list[int] = []
+        self._time = 0
 
     def check(self, storage: Storage, replay: Replay | None) -> None:
         """Raise `MismatchError` at the first fault."""
@@ -151,6 +158,9 @@ class _Run:
             header = check_header(newest, self.blocks, previous, self._key, signature=self._every_signature)
             rows = [one for _, one in zip(range(header.count), bodies, strict=False)]
             self._check_block(header, rows, versions, replay)
+            if self._time - header.time > CLOCK_TOLERANCE:
+                self.ran_back.append(header.number)
+            self._time = header.time
             previous = block.block_hash(row[1])
             self.tip = PinnedBlock(self.blocks, previous.hex())
             self.blocks += 1

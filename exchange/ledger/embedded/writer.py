@@ -22,15 +22,17 @@ from chaincode.caller import Caller
 from chaincode.errors import ContractError
 from chaincode.router import Router
 from exchange.errors import UnavailableError
+from exchange.ledger.clock import WatchedClock
 from exchange.ledger.embedded import block
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Block, Storage
-from exchange.ledger.errors import RefusedError, UnknownOutcomeError
+from exchange.ledger.errors import ClockWrongError, UnknownOutcomeError, refusal
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 logger = logging.getLogger(__name__)
 
 _GROUP = 256  # transactions in one block; each may hold hundreds of records
+_MEND_SECONDS = 1.0  # between two tries to write after a failed one, if no transaction is asked for
 
 
 class Submission(NamedTuple):
@@ -72,16 +74,19 @@ class Writer:
         *,
         key: Ed25519PrivateKey,
         msp_id: str,
-        clock: Callable[[], int],
+        clock: WatchedClock,
         deliver: Callable[[Settled], None],
     ) -> None:
         self._storage, self._view, self._tip = storage, View(storage), tip
         self._key, self._signer = key, key.public_key().public_bytes_raw()
         self._creator = block.creator(msp_id, self._signer)
-        self._caller, self._clock, self._router = Caller(msp_id), clock, Router(clock)
+        self._caller, self._clock = Caller(msp_id), clock
+        # This writer gives the transactions their time: the guard has nothing to refuse.
+        self._router = Router(lambda: self._time)
+        self._time = tip.time
         self._deliver = deliver
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
-        self._broken = False
+        self._trouble: str | None = None
         self._thread = Thread(target=self._work, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
@@ -97,17 +102,29 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
+    def trouble(self) -> str | None:
+        """Return why no block can be written now; None if one can."""
+        return self._trouble
+
     def _work(self) -> None:
         more = True
         while more:
             group, more = self._next_group()
+            if self._trouble is not None:
+                self._mend()
             if group:
                 self._deliver(self._settle(group))
 
     def _next_group(self) -> tuple[list[Submission], bool]:
-        """Collect one submission, and all that wait with it; False once `stop` was reached."""
+        """Collect one submission, and all that wait with it; False once `stop` was reached.
+
+        After a failed write the group is empty if none comes for a moment.
+        """
         group: list[Submission] = []
-        waiting = self._queue.get()
+        try:
+            waiting = self._queue.get(timeout=None if self._trouble is None else _MEND_SECONDS)
+        except Empty:
+            return group, True
         while True:
             if waiting is None:
                 return group, False
@@ -122,23 +139,42 @@ class Writer:
                 return group, True
 
     def _settle(self, group: list[Submission]) -> Settled:
-        if self._broken:
-            stopped = "the ledger stopped after a failed write; open it again"
-            return Settled([(one.future, UnavailableError(stopped)) for one in group])
+        if self._trouble is not None:
+            return Settled([(one.future, UnavailableError(self._trouble)) for one in group])
         try:
             return self._commit(group)
+        except ClockWrongError as why:  # nothing was begun
+            return Settled([(one.future, ClockWrongError(str(why))) for one in group])
         except Exception as why:  # noqa: BLE001  # no error may leave a submitter waiting for ever
             # Only the error's kind: a traceback could hold values.
             logger.error("ledger_write_failed", extra={"reason": type(why).__name__})  # noqa: TRY400  # see above
-            # Whether a failed COMMIT is on disk shows only on reading the file again, so this writer ends.
-            self._broken = True
+            # Whether a failed COMMIT stands shows only on reading the file again: `_mend` does that.
+            self._trouble = _reason(why)
             with contextlib.suppress(sqlite3.Error):
                 self._storage.rollback()
-            unknown = "the ledger could not be written"
+            unknown = f"the ledger could not be written: {self._trouble}"
             return Settled([(one.future, UnknownOutcomeError(unknown)) for one in group])
 
+    def _mend(self) -> None:
+        """Continue to write if the file takes writes again and ends with the block that this writer knows."""
+        try:
+            self._storage.rollback()
+            self._storage.write_nothing()
+            newest = self._storage.tip()
+        except sqlite3.Error as why:
+            self._trouble = _reason(why)
+            return
+        tip = (-1, block.GENESIS) if newest is None else (newest.number, block.block_hash(newest.header))
+        if tip != (self._tip.number, self._tip.hash):
+            self._trouble = "the ledger stopped after a failed write; start the gateway again"
+            return
+        self._view.forget_all()
+        self._trouble = None
+        logger.warning("ledger_writes_again")
+
     def _commit(self, group: list[Submission]) -> Settled:
-        number, time = self._tip.number + 1, max(self._clock(), self._tip.time)
+        number, time = self._tip.number + 1, self._clock.block_time(self._tip.time)
+        self._time = time
         outcomes: list[Outcome] = []
         bodies: list[bytes] = []
         events: list[LedgerEvent] = []
@@ -150,8 +186,8 @@ class Writer:
             )
             try:
                 result = run(self._router, execution, one.function, one.args)
-            except ContractError as refusal:
-                outcomes.append((one.future, RefusedError(refusal)))
+            except ContractError as why:
+                outcomes.append((one.future, refusal(why)))
                 continue
             except sqlite3.Error:
                 raise
@@ -194,3 +230,13 @@ class Writer:
         self._storage.add_block(Block(number, header, block.sign(self._key, header)))
         self._storage.commit()
         self._tip = Tip(number, block.block_hash(header), time)
+
+
+def _reason(why: Exception) -> str:
+    """Return why a write failed, in words without values."""
+    code = getattr(why, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return "the disk of the ledger is full"
+    if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+        return "the disk of the ledger takes no writes"
+    return f"the ledger can't be written ({type(why).__name__})"

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 from cachetools import FIFOCache
@@ -25,7 +26,7 @@ from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
 from chaincode.consent.model import Provision
 from chaincode.consent.obligations import admits
-from exchange.auth.principal import Principal
+from exchange.auth.principal import Kind, Principal
 from exchange.consent.compile import person_digest, person_named
 from exchange.consent.record_facts import facts_of
 from exchange.crypto.documents import open_document, open_metadata, seal_metadata
@@ -257,7 +258,18 @@ class Enforcement:
             recipient = principal.organization
             names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
             self._names[name] = names
-        return SubjectRequest(keys.token, _request(question, keys.token, names))
+        request = _request(question, keys.token, names)
+        right = self._right(question, keys.token)
+        return SubjectRequest(keys.token, msgspec.structs.replace(request, right=right) if right else request)
+
+    def _right(self, question: Question, token: bytes) -> Literal["", "patient", "officer"]:
+        """Return the right that no consent takes away, by which the principal asks about `token`, if any."""
+        principal = question.principal
+        if principal.organization != self._ledger.msp_id or question.action in (Action.SCORE, Action.TRAIN):
+            return ""
+        if principal.kind is Kind.PATIENT and token == self._references.subject(principal.patient):
+            return "patient"
+        return "officer" if principal.kind is Kind.OFFICER and question.action is Action.LOG else ""
 
     def _one_time(self, question: Question, token: bytes, owner: SubjectKeys) -> SubjectRequest:
         # No value in it occurs twice, so it links neither two attempts nor an attempt and a pair.

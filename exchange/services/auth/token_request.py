@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from exchange.auth import assertions, b2b
-from exchange.auth.clients import Client
+from exchange.auth.clients import FOR_PATIENTS, Client
 from exchange.auth.oauth import OAuthError
+
+_PATIENT = re.compile(r"(?:^|[/|#])(?:Patient|RelatedPerson)(?:/|%2F)", re.IGNORECASE)
+"""The reference of a patient, or of a person who acts for one, on this server or another."""
 
 
 def business_context(client: Client, claimed: assertions.Assertion) -> b2b.Context:
     """Return organisation, purpose and user of an assertion; a plain SMART client's are as registered.
 
     Raises:
-        OAuthError: the assertion says a part of it, or says it wrongly.
+        OAuthError: the assertion says a part of it, says it wrongly, or more than is registered.
     """
     if client.purpose and b2b.lacks_context(claimed.extensions):
-        return b2b.Context(client.organization, client.purpose, user="", user_name="", role="")
-    return b2b.read_context(claimed.extensions)
+        return b2b.Context(client.organization, client.default_purpose, user="", user_name="", role="")
+    context = b2b.read_context(claimed.extensions)
+    if not client.may_state(context.purpose):
+        message = "hl7-b2b.purpose_of_use must be one that the client is registered for"
+        raise OAuthError("invalid_grant", message)
+    if _PATIENT.search(context.user) and not client.may_state(FOR_PATIENTS):
+        message = "hl7-b2b.subject_id names a patient, and the client is not registered to speak for patients"
+        raise OAuthError("invalid_grant", message)
+    return context
 
 
 def read_form(form: Sequence[tuple[str, str]]) -> dict[str, str]:

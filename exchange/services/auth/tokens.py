@@ -44,6 +44,8 @@ from exchange.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from exchange.services.auth.holders import HeldToken, Holder, Holders
+from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.token_request import business_context, read_form
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
@@ -51,14 +53,17 @@ from exchange.store.records import jobs
 
 LIFETIME: Final = 300
 """Seconds that a client's access token holds."""
-RECHECK: Final = 5
+RECHECK: Final = 1
 """Seconds after which a token that is in use is looked up again, in case another process revoked it."""
+HOOK_PURPOSE: Final = "TREAT"
+"""The purpose of use of the calls of CDS Hooks."""
 LONGEST_LOCAL: Final = 12 * 3600
 """Seconds that a token issued by the operator may hold at most."""
 
 _PREFIX = "cst_"  # lets a scanner of logs and repositories recognise a leaked token
 _TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
 _UNKNOWN_TOKEN = "the access token is unknown, expired or revoked"  # noqa: S105 - a message, not a token
+_OVER = "an own token ends with the life; give a token to a person who acts for the patient"
 _UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not hold"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Principal).decode
@@ -76,9 +81,9 @@ class _Known:
 class Tokens:
     """Issues, resolves and revokes access tokens; registers and disables the clients that ask for them.
 
-    `members` are the consortium's, by MSP id; `base_url` is this gateway's public address without a
-    slash at the end. `cached` bounds the tokens in memory; `at_once` and `waiting` bound the
-    signature checks that run and that queue.
+    `members` are the consortium's, by MSP id; `patients` tells who of the patients is deceased; `base_url` is
+    this gateway's public address without a slash at the end. `cached` bounds the tokens in memory; `at_once`
+    and `waiting` bound the signature checks that run and that queue.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Tokens:
         *,
         base_url: str,
         seal: OperatorSeal,
+        patients: PatientStatus | None = None,
         clock: Callable[[], float] = time.time,
         cached: int = 10_000,
         at_once: int = 2,
@@ -98,6 +104,8 @@ class Tokens:
         self._records = records
         self._members = members
         self._seal = seal
+        self._holders = Holders(seal)
+        self._patients = patients
         self._now = clock
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
         self._revocations = 0
@@ -149,11 +157,13 @@ class Tokens:
         except OAuthError as refused:
             kind = UnavailableError if refused.status == 503 else UnauthenticatedError
             raise kind(refused.description) from None
+        if not client.may_state(HOOK_PURPOSE):
+            raise UnauthenticatedError("the client is not registered to ask for treatment")
         return Principal(
             kind=Kind.SYSTEM,
             client_id=client.client_id,
             organization=client.organization,
-            purpose="TREAT",
+            purpose=HOOK_PURPOSE,
             scopes=client.scopes,
             evidence=claimed.evidence,
             user=user,
@@ -169,34 +179,53 @@ class Tokens:
         """
         digest = _digest(token)
         known = self._known.get(digest)
-        if known is not None and self._now() < known.recheck:
+        if known is not None and 0 < known.recheck - self._now() <= RECHECK:
             return known.principal
         return await self._look_up(token, digest)
 
-    async def issue_local(self, principal: Principal, lifetime: int) -> str:
-        """Issue a token for `principal` that holds `lifetime` seconds, on the operator's word.
+    async def issue_local(self, principal: Principal, lifetime: int, *, by: str = "") -> str:
+        """Issue a token for `principal` that holds `lifetime` seconds, on the word of the operator `by`.
 
         Raises:
-            BadRequestError: the lifetime is not 1 second to 12 hours.
+            BadRequestError: the lifetime is not 1 second to 12 hours, or the patient is deceased.
         """
         if not 1 <= lifetime <= LONGEST_LOCAL:
             raise BadRequestError(f"a token's lifetime is 1 to {LONGEST_LOCAL} seconds")
-        expires = self._now() + lifetime
+        if await self._is_over(principal):
+            raise BadRequestError(f"Patient/{principal.patient} is deceased: {_OVER}")
+        now = self._now()
+        expires = _ms(now + lifetime)
         token, digest = _draw()
-        sealed = self._seal.seal_bearer(token, _encode(principal), expires=_ms(expires))
+        sealed = self._seal.seal_bearer(token, _encode(principal), expires=expires)
+        holder = self._holders.sealed(digest, Holder(principal.kind, principal.user, by, _ms(now)))
         await self._records.write(
             lambda c: store.store_token(
-                c, digest, client_id=principal.client_id, principal=sealed, expires=_ms(expires)
+                c, digest, client_id=principal.client_id, principal=sealed, expires=expires, holder=holder
             )
         )
         return token
 
+    async def held(self) -> list[HeldToken]:
+        """Return the tokens that persons hold."""
+        return await self._records.read(lambda c: self._holders.held(c, _ms(self._now())))
+
     async def revoke(self, token: str) -> None:
         """Void `token`; an unknown token is no error."""
         digest = _digest(token)
-        await self._records.write(lambda c: store.revoke_token(c, digest))
+        if _TOKEN.fullmatch(token):
+            await self._records.write(lambda c: store.revoke_tokens(c, [digest]))
         self._revocations += 1
         self._known.pop(digest, None)
+
+    async def end(self, whose: str) -> int:
+        """Void every token of a person, or of the client with that id, and return how many there were.
+
+        A gateway that is running refuses them within `RECHECK` seconds.
+        """
+        ended = await self._records.write(lambda c: self._holders.end(c, whose, _ms(self._now())))
+        self._revocations += 1
+        self._known.clear()
+        return ended
 
     async def register(self, client: Client) -> None:
         """Let `client` (see `exchange.auth.clients.new_client`) ask for tokens.
@@ -317,14 +346,25 @@ class Tokens:
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         generation = self._revocations
         found = await self._records.read(lambda c: store.find_token(c, digest))
-        if found is None or found.expires / 1000 <= self._now():
+        # One that would last longer than any was issued while the clock was ahead.
+        if found is None or not 0 < found.expires / 1000 - self._now() <= LONGEST_LOCAL:
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         principal = _decode(self._seal.open_bearer(token, found.principal, expires=found.expires))
-        if principal.client_id != found.client_id:  # disabling that client would not find the token
+        if principal.client_id != found.client_id or not self._holders.is_of(digest, found.holder, principal):
+            # Disabling that client, or ending that person's tokens, would not find it.
             raise DamagedError("a stored access token does not verify; ask for a new one")
+        if await self._is_over(principal):
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
         if generation == self._revocations:  # else it may have been revoked since it was read
             self._remember(digest, principal, found.expires / 1000)
         return principal
+
+    async def _is_over(self, principal: Principal) -> bool:
+        """Return whether `principal` is a patient who is deceased: an own token ends with the life."""
+        status = self._patients
+        if status is None or principal.kind is not Kind.PATIENT:
+            return False
+        return await self._records.read(lambda c: status.is_deceased(c, principal.patient))
 
     def _remember(self, digest: bytes, principal: Principal, expires: float) -> None:
         self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))

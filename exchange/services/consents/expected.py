@@ -95,14 +95,15 @@ class DesiredConsents:
             or may_permit(self.expected_terms(recipient).values(), recipient, now)
         )
 
-    def granted(self, *, now: int) -> list[str]:
-        """Return the recipients that are permitted something and have no pair that was begun.
+    def granted(self) -> list[str]:
+        """Return the recipients that are permitted something at any time and have no pair that was begun.
 
-        Such a pair stays closed until its recipient asks, which does not learn of the grant before.
+        It is stored, so it must not rest on a clock. Such a pair stays closed until its recipient asks, which
+        does not learn of the grant before.
         """
         begun = {row.recipient for row in self.pairs()}
         others = sorted(set(self._members.values()) - begun)
-        return [recipient for recipient in others if self.should_open(recipient, now=now)]
+        return [recipient for recipient in others if self.should_open(recipient, now=0)]
 
     def opening(self, recipient: str) -> Opening:
         """Return the call that opens the pair towards `recipient` with all terms that it should hold."""

@@ -7,6 +7,7 @@ from typing import Final
 from cachetools import FIFOCache
 
 CACHE_SIZE: Final = 50_000
+_BACK_MS = 60_000
 
 
 class KnownPairs:
@@ -20,6 +21,7 @@ class KnownPairs:
         self._open: FIFOCache[tuple[bytes, str], None] = FIFOCache(capacity)
         self._closed: FIFOCache[bytes, set[str]] = FIFOCache(capacity)
         self.changes = 0
+        self._latest = 0
 
     def state(self, token: bytes, recipient: str) -> bool | None:
         """Return whether the pair is open; None if that is not known."""
@@ -34,6 +36,13 @@ class KnownPairs:
     def set_closed(self, token: bytes, recipient: str) -> None:
         """Record that the pair has no use now."""
         self._closed.setdefault(token, set()).add(recipient)
+
+    def follow_clock(self, now: int) -> None:
+        """Forget the closed pairs if the clock was ahead of `now`: some may be closed by that time alone."""
+        if now < self._latest - _BACK_MS:
+            self.forget_closed()
+            self._latest = now
+        self._latest = max(self._latest, now)
 
     def forget_closed(self, token: bytes | None = None) -> None:
         """Forget the closed pairs of one subject, or all of them."""

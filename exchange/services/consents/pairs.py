@@ -98,6 +98,7 @@ class Pairs:
         Raises:
             UnavailableError: the ledger can't be reached, or a change that was stored can't be published.
         """
+        self._known.follow_clock(time.time_ns() // 1_000_000)
         if recipient != self._msp_id and await self._policy.follow():
             self._known.forget_closed()
         todo = {

@@ -19,7 +19,6 @@ Callers see to it that one task at a time publishes for one subject.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -71,7 +70,7 @@ class ConsentPublisher:
             if not in_step:
                 behind.add(pair.recipient)
         if not behind:
-            granted = desired.granted(now=time.time_ns() // 1_000_000)
+            granted = desired.granted()
             await self._records.write(lambda c: store.mark_published(c, desired.keys.token, waiting, granted))
         return frozenset(behind)
 

@@ -11,7 +11,7 @@ from exchange.errors import DamagedError, UnavailableError
 from exchange.store.engine import postgres, sqlite
 from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
-from exchange.store.engine.worker import Worker
+from exchange.store.engine.worker import Work, Worker
 
 T = TypeVar("T")
 
@@ -65,10 +65,13 @@ class Database:
             # A reading connection must not hold the schema.
             writing = postgres.open_engine(place, durable=durable, timeout=True, exclusive=exclusive)
             name, readers = place.name, _READERS
+            tables = sorted(metadata.tables)[:1]
+            self._write_nothing: Work = lambda c: postgres.write_nothing(c, tables)
         else:
             self._engine = reading = writing = sqlite.open_engine(place, durable=durable)
             sqlite.prepare(self._engine, path=place, begin=begin)
             name, readers = place.stem, 1
+            self._write_nothing = sqlite.write_nothing
         self._writer = Worker(writing, writes=True, name=f"{name}-write")
         reading = reading.execution_options(read_only=True)
         try:
@@ -89,6 +92,14 @@ class Database:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, commit its writes, and return its result; if it raises, nothing was written."""
         return await self._writer.run(work)
+
+    async def check_writable(self) -> None:
+        """Commit a write that changes nothing.
+
+        Raises:
+            UnavailableError: the database takes no writes now.
+        """
+        await self._writer.run(self._write_nothing)
 
     def close(self) -> None:
         """Finish queued work and release the database."""

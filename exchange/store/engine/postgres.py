@@ -13,7 +13,7 @@ The password never passes through here: libpq finds it (a `passfile` in the URL,
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,7 @@ from exchange.store.engine.format import FORMAT, Begin, check_format
 from exchange.store.engine.place import Schema
 
 _OWNER = "Consentry"
+_READ_ONLY = "25006"  # SQLSTATE read_only_sql_transaction
 _LOCK_TIMEOUT = "10s"  # for a lock, as SQLite's busy_timeout
 # A machine that vanishes is detected within half a minute: by us, so that requests are refused, not stuck;
 # by the server, so that the lock of a gateway that vanished does not keep out the one that follows it.
@@ -169,6 +170,21 @@ def read_format(connection: Connection, place: Schema) -> int:
 def write_format(connection: Connection, place: Schema, number: int) -> None:
     """Say that the schema is of format `number` from this transaction on."""
     connection.exec_driver_sql(f"COMMENT ON SCHEMA {place.name} IS '{_OWNER} {number}'")
+
+
+def write_nothing(connection: Connection, tables: Iterable[str]) -> None:
+    """Delete no row of `tables` in a transaction that commits: an error shows that no writes are taken."""
+    for table in tables:
+        connection.exec_driver_sql(f"DELETE FROM {table} WHERE false")  # noqa: S608 - a table of the schema
+    connection.exec_driver_sql("SELECT pg_current_xact_id()")  # so that there is something to commit
+
+
+def is_read_only(why: SQLAlchemyError) -> bool:
+    """Return whether the server refused a write because the session is read-only.
+
+    A session keeps what it began with, so one that began in a read-only minute has to end.
+    """
+    return isinstance(why, DBAPIError) and getattr(why.orig, "sqlstate", None) == _READ_ONLY
 
 
 def enter(connection: Connection, place: Schema) -> None:

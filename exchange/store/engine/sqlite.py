@@ -136,6 +136,11 @@ def write_format(connection: Connection, number: int, *, name: str = "main") -> 
     connection.exec_driver_sql(f"PRAGMA {name}.user_version={number}")
 
 
+def write_nothing(connection: Connection) -> None:
+    """Write the number of the format again: an error shows that the disk takes no writes."""
+    write_format(connection, connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
 def _marks(connection: Connection, name: str) -> tuple[int, int]:
     found = connection.exec_driver_sql(f"PRAGMA {name}.user_version").scalar_one()
     owner = connection.exec_driver_sql(f"PRAGMA {name}.application_id").scalar_one()

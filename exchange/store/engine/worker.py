@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.errors import UnavailableError
+from exchange.store.engine.postgres import is_read_only
 
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
@@ -27,13 +28,14 @@ _SHARED_AT_ONCE = 16  # where several threads share one queue, none empties it
 
 
 class _Job:
-    __slots__ = ("error", "future", "loop", "result", "work")
+    __slots__ = ("ends_session", "error", "future", "loop", "result", "work")
 
     def __init__(self, work: Work, loop: asyncio.AbstractEventLoop) -> None:
         self.work, self.loop = work, loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
+        self.ends_session = False
 
     def settle(self) -> None:
         if self.future.done():
@@ -138,6 +140,8 @@ class Worker:
                 return jobs
             for job in jobs:
                 job.error = job.error or UnavailableError("the document store can't commit now")
+        if any(job.ends_session for job in jobs) and not connection.invalidated:
+            connection.invalidate()  # the next transaction begins a session
         return []
 
     def _run_one(self, connection: Connection, job: _Job, *, alone: bool) -> None:
@@ -147,8 +151,9 @@ class Worker:
                     job.result = job.work(connection)
             else:
                 job.result = job.work(connection)
-        except SQLAlchemyError:
+        except SQLAlchemyError as why:
             job.error = UnavailableError("the document store can't answer now")
+            job.ends_session = is_read_only(why)
         except Exception as error:  # noqa: BLE001 - carried to the caller that gave this work
             traceback.clear_frames(error.__traceback__)  # they hold data; their places stay
             job.error = error

@@ -7,7 +7,7 @@ gateway processes over one database can't both accept it. Times are milliseconds
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -54,6 +54,7 @@ access_tokens = Table(
     Column("client_id", bounded_text(255), nullable=False, index=True),
     Column("principal", LargeBinary, nullable=False),  # sealed under the token, with `expires`
     Column("expires", BigInteger, nullable=False, index=True),
+    Column("holder", LargeBinary),  # of a person's token: whose it is, sealed for the operator
     sqlite_with_rowid=False,
 )
 
@@ -76,11 +77,15 @@ _UNREADABLE = "a row of a client or of a token can't be read; run `consentry ver
 
 
 class StoredToken(msgspec.Struct, frozen=True):
-    """A token as it is stored: its client, its principal, sealed, and its end in ms since 1970 UTC."""
+    """A token as it is stored: its client, its principal, sealed, and its end in ms since 1970 UTC.
+
+    `holder` says whose it is, sealed for the operator; None for a system's.
+    """
 
     client_id: str
     principal: bytes
     expires: int
+    holder: bytes | None = None
 
 
 Registered = tuple[Client, bytes]
@@ -151,10 +156,22 @@ def use_assertion(connection: Connection, client_id: str, jti: str, expires: int
 
 
 def store_token(
-    connection: Connection, digest: bytes, *, client_id: str, principal: bytes, expires: int
+    connection: Connection,
+    digest: bytes,
+    *,
+    client_id: str,
+    principal: bytes,
+    expires: int,
+    holder: bytes | None = None,
 ) -> None:
-    """Store the sealed `principal` of the token with `digest`."""
-    values = {"digest": digest, "client_id": client_id, "principal": principal, "expires": expires}
+    """Store the sealed `principal` of the token with `digest`, and of a person's its sealed `holder`."""
+    values = {
+        "digest": digest,
+        "client_id": client_id,
+        "principal": principal,
+        "expires": expires,
+        "holder": holder,
+    }
     connection.execute(insert(access_tokens), values)
 
 
@@ -168,9 +185,22 @@ def find_token(connection: Connection, digest: bytes) -> StoredToken | None:
     return None if row is None else _converted(_fields(row, StoredToken), StoredToken)
 
 
-def revoke_token(connection: Connection, digest: bytes) -> None:
-    """Void the token with `digest`, if there is one."""
-    connection.execute(delete(access_tokens).where(access_tokens.c.digest == digest))
+def persons_tokens(connection: Connection, now: int) -> dict[bytes, StoredToken]:
+    """Return the tokens of persons that have not expired at `now`, by their digests."""
+    table = access_tokens.c
+    statement = select(access_tokens).where(table.holder.is_not(None), table.expires > now)
+    rows = connection.execute(statement.order_by(table.expires))
+    return {row.digest: _converted(_fields(row, StoredToken), StoredToken) for row in rows}
+
+
+def revoke_tokens(connection: Connection, digests: Sequence[bytes]) -> int:
+    """Void the tokens with these digests; how many there were."""
+    return connection.execute(delete(access_tokens).where(access_tokens.c.digest.in_(list(digests)))).rowcount
+
+
+def revoke_tokens_of(connection: Connection, client_id: str) -> int:
+    """Void every token of a client; how many there were."""
+    return connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client_id)).rowcount
 
 
 def sweep(connection: Connection, now: int, *, limit: int) -> int:

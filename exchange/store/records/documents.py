@@ -168,6 +168,13 @@ _RETIRE = update(documents).where(documents.c.sequence == bindparam("retired")).
 _UNINDEX = "DELETE FROM search_tokens WHERE sequence = ? AND token IN ({})"
 
 
+def tokens_of(connection: Connection, reference: bytes) -> frozenset[bytes]:
+    """Return the tokens that find the current version of `reference`; none where there is no such record."""
+    statement = select(documents.c.tokens).where(documents.c.reference == reference, documents.c.current)
+    packed = connection.execute(statement).scalar()
+    return frozenset(() if packed is None else _split(packed))
+
+
 def _split(tokens: bytes) -> tuple[bytes, ...]:
     return tuple(tokens[at : at + TOKEN_BYTES] for at in range(0, len(tokens), TOKEN_BYTES))
 

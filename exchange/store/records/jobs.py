@@ -40,6 +40,8 @@ from exchange.errors import DamagedError
 from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
 from exchange.store.records.schema import metadata
 
+LONGEST_AHEAD_MS: Final = 60 * 60 * 1000
+"""Milliseconds; no job is put off, and none leased, for longer."""
 MOST_LOSSES: Final = 5
 """The number of runners that may lease a job and vanish without a step of it."""
 
@@ -313,8 +315,13 @@ def _ended_before(before: int) -> Select[tuple[str]]:
 
 
 def _is_free(now: int) -> Any:
-    queued = and_(jobs.c.state == JobState.QUEUED.value, jobs.c.due <= now)
-    return or_(queued, and_(jobs.c.state == JobState.RUNNING.value, jobs.c.lease <= now))
+    # A time further ahead than any is set was set by a clock that was ahead.
+    queued = and_(jobs.c.state == JobState.QUEUED.value, _is_reached(jobs.c.due, now))
+    return or_(queued, and_(jobs.c.state == JobState.RUNNING.value, _is_reached(jobs.c.lease, now)))
+
+
+def _is_reached(time: Any, now: int) -> Any:
+    return or_(time <= now, time > now + LONGEST_AHEAD_MS)
 
 
 def _change(connection: Connection, lease: JobLease, values: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import (
     Column,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -33,6 +35,9 @@ from sqlalchemy.sql.elements import ColumnElement
 from exchange.store.engine.dialect import BIGINT, bounded_text
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
+
+LONGEST_DELAY_MS: Final = 60 * 60 * 1000
+"""Milliseconds; nothing is ever postponed for longer."""
 
 outbox = Table(
     "outbox",
@@ -98,10 +103,13 @@ def subjects_waiting(connection: Connection, topic: str) -> list[bytes]:
 
 
 def subjects_due(connection: Connection, topic: str, now: int, limit: int) -> list[bytes]:
-    """Return up to `limit` subjects with due entries, the one that has been due longest first."""
+    """Return up to `limit` subjects with due entries, the one that has been due longest first.
+
+    One that is due later than any is postponed was postponed by a clock that was ahead: it is due.
+    """
     statement = (
         select(outbox.c.subject)
-        .where(outbox.c.topic == topic, outbox.c.due <= now)
+        .where(outbox.c.topic == topic, or_(outbox.c.due <= now, outbox.c.due > now + LONGEST_DELAY_MS))
         .group_by(outbox.c.subject)
         .order_by(func.min(outbox.c.due), func.min(outbox.c.sequence))
         .limit(limit)

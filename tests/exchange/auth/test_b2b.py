@@ -23,6 +23,12 @@ def role(stated: str) -> str:
     return context(subject_id="Practitioner/1", subject_role=stated).role
 
 
+def test_an_emergency_names_the_person_who_asks() -> None:
+    assert context(purpose_of_use=["BTG"], subject_id="Practitioner/er").purpose == "BTG"
+    with pytest.raises(OAuthError, match="BTG needs a subject_id"):
+        context(purpose_of_use=["BTG"], subject_id="")
+
+
 @pytest.mark.parametrize(
     "stated",
     [

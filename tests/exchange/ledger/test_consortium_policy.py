@@ -68,7 +68,7 @@ def test_other_records_without_a_patient_serve_the_hospitals_own_care_alone(purp
 
 @pytest.mark.parametrize("purpose", sorted(PURPOSES))
 def test_a_patients_records_serve_the_hospitals_own_care_and_the_patient(purpose: str) -> None:
-    assert released("patient", "AlphaMSP", purpose, "Observation") is (purpose in CARE | {"PATRQT"})
+    assert released("patient", "AlphaMSP", purpose, "Observation") is (purpose in CARE | {"BTG", "PATRQT"})
     assert not released("patient", "BetaMSP", purpose, "Observation")
 
 
@@ -112,19 +112,22 @@ def test_the_last_voter_can_not_be_removed() -> None:
 
 
 def test_differences_name_each_member_vote_and_code_that_comes_or_goes() -> None:
-    care, request, unassigned, directory = POLICY.rules
+    care, emergency, request, unassigned, directory = POLICY.rules
+    overriding = msgspec.structs.replace(emergency, override=True)
     health = PolicyRule("health", "member", "patient", ("PUBHLTH",), ("read",), ("Condition",))
     changed = msgspec.structs.replace(care, purposes=("ETREAT", "HPAYMT", "HRESCH", "TREAT"))
     open_ = msgspec.structs.replace(directory, classes=())
     turned = msgspec.structs.replace(unassigned, relation="member")
     proposed = next_policy(
-        POLICY, admit=["GammaMSP"], remove=["BetaMSP"], rules=[changed, turned, open_, health]
+        POLICY, admit=["GammaMSP"], remove=["BetaMSP"], rules=[changed, overriding, turned, open_, health]
     )
     assert list(differences(POLICY, proposed)) == [
         "- member BetaMSP",
         "+ member GammaMSP",
         "- rule own-care: for HOPERAT",
         "+ rule own-care: for HRESCH",
+        f"- rule {describe(emergency)}",
+        f"+ rule {describe(emergency)}, even where a consent denies it",
         f"- rule {describe(request)}",
         f"- rule {describe(unassigned)}",
         f"+ rule {describe(turned)}",
@@ -138,7 +141,12 @@ def test_differences_name_each_member_vote_and_code_that_comes_or_goes() -> None
 
 def test_no_two_policies_that_decide_differently_look_the_same() -> None:
     for rule in POLICY.rules:
-        for name, value in (("purposes", ("BTG",)), ("actions", ("read",)), ("classes", ("Group",))):
+        for name, value in (
+            ("purposes", ("PUBHLTH",)),
+            ("override", True),
+            ("actions", ("read",)),
+            ("classes", ("Group",)),
+        ):
             other = msgspec.structs.replace(rule, **{name: value})
             rules = [other if one is rule else one for one in POLICY.rules]
             assert list(differences(POLICY, next_policy(POLICY, rules=rules))), (rule.id, name)

@@ -56,6 +56,12 @@ class Gate:
         while True:
             await self.open_next()
 
+    def trouble(self) -> str | None:
+        return None
+
+    def doubt(self) -> str | None:
+        return None
+
     async def evaluate(self, function: str, args: bytes) -> bytes:
         raise NotImplementedError
 

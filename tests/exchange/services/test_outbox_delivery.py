@@ -121,6 +121,16 @@ async def test_entries_of_a_subject_keep_their_order_and_a_newer_one_replaces_th
     assert await count(database) == 4
 
 
+@pytest.mark.parametrize("ahead", [2 * 3600 * 1000, 10 * 365 * 24 * 3600 * 1000])
+async def test_an_entry_that_a_clock_ahead_postponed_is_due(database: Database, ahead: int) -> None:
+    now = 1_800_000_000_000
+    await put(database, A, 1)
+    await database.write(lambda c: outbox.postpone(c, TOPIC, A, now + ahead, failed=True))
+    assert await database.read(lambda c: outbox.subjects_due(c, TOPIC, now, 10)) == [A]
+    await database.write(lambda c: outbox.postpone(c, TOPIC, A, now + 60_000, failed=True))
+    assert await database.read(lambda c: outbox.subjects_due(c, TOPIC, now, 10)) == []
+
+
 async def test_an_entry_that_was_replaced_while_it_was_delivered_stays(database: Database) -> None:
     await put(database, A, 1)
     delivered = await database.read(lambda c: outbox.entries_of(c, TOPIC, A))

@@ -341,7 +341,7 @@ def test_a_record_without_a_patient_serves_the_hospitals_own_care_alone(site: Si
     place = f"Device/{made.json()['id']}"
     for purpose in ("TREAT", "HPAYMT", "HOPERAT", "ETREAT"):
         assert site.system(CITY, purpose).get(place).status_code == 200
-    for purpose in ("HRESCH", "PUBHLTH", "PATRQT"):
+    for purpose in ("HRESCH", "PUBHLTH"):
         is_outcome(site.system(CITY, purpose).get(place), 404)
         assert site.system(CITY, purpose).found("Device") == []
     is_outcome(site.lake.get(place), 404)
@@ -593,6 +593,35 @@ def test_the_patient_can_keep_her_own_hospitals_research_out(site: Site, person:
     person.file(person.token, body)
     assert person.sees(site.system(CITY, "HRESCH")) == ALL
     assert person.sees(site.system(LAKE, "HRESCH")) == set()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "deny"},
+        {"type": "deny", "actor": [_actor({"reference": f"Organization/{CITY.organization}"})]},
+        {"type": "deny", "purpose": [{"system": REASON, "code": code} for code in ("HOPERAT", "PATRQT")]},
+        {"type": "deny", "class": [{"system": TYPES, "code": one} for one in ("AuditEvent", "Consent")]},
+        {"type": "deny", "securityLabel": [{"system": CONFIDENTIALITY, "code": "U"}]},
+    ],
+    ids=["everybody", "the custodian", "purposes", "classes", "labels"],
+)
+@pytest.mark.parametrize("filed_by", ["patient", "custodian"])
+def test_a_consent_shuts_neither_the_patient_nor_the_officer_out(
+    site: Site, person: Person, filed_by: str, said: dict[str, Any]
+):
+    body = consent(person.id, CITY)
+    body["provision"] = said
+    del body["policyRule"]
+    body["policy"] = [{"uri": "https://example.org/privacy"}]
+    person.file(person.token if filed_by == "patient" else site.city, body)
+    assert person.sees(person.token) == ALL
+    assert [one["id"] for one in person.token.found("Consent")] == [person.consent]
+    assert person.token.get(f"Consent/{person.consent}").status_code == 200
+    assert person.token.get("AuditEvent").status_code == 200
+    assert site.officer().get(f"AuditEvent?patient={person.id}").status_code == 200
+    ended = person.token.put(f"Consent/{person.consent}", body | {"id": person.consent, "status": "inactive"})
+    assert ended.status_code == 200, ended.text
 
 
 def test_a_patient_can_deny_the_custodian_a_label(site: Site, person: Person):

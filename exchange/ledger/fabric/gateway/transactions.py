@@ -13,7 +13,8 @@ import grpc
 
 from chaincode.errors import ContractError, from_code
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
-from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
+from exchange.ledger.errors import UnknownOutcomeError, VoidedError
+from exchange.ledger.errors import refusal as refused
 from exchange.ledger.fabric.blocks.layout import block_hash
 from exchange.ledger.fabric.gateway.block_events import chaincode_events
 from exchange.ledger.fabric.gateway.blocks import BlockSource
@@ -127,6 +128,14 @@ class FabricTransactions:
         except GatewayError as why:
             raise _translate(why) from why
 
+    def trouble(self) -> str | None:
+        """Return why no transaction can commit now, as far as that is known; None if one can."""
+        return None
+
+    def doubt(self) -> str | None:
+        """Return nothing: peers check the clock of each transaction."""
+        return None
+
     async def close(self) -> None:
         """Wait for the outcome of submitted transactions, and close the connection."""
         await self._idle.wait()
@@ -160,7 +169,7 @@ async def _translated(call: Awaitable[R]) -> R:
 def _translate(why: GatewayError) -> ExchangeError:
     match why:
         case CallError(refusal=Refusal() as refusal) if (reason := _reason(refusal)) is not None:
-            return RefusedError(reason)
+            return refused(reason)
         case ReadConflictError():
             return VoidedError("what the transaction read has changed")
         case CommitError():

@@ -16,6 +16,7 @@ def _text(length: int) -> String:
 
 def _records(operations: Operations, _folder: Path | None) -> None:
     _make_recorded_settings(operations)
+    operations.add_column("access_tokens", Column("holder", LargeBinary, nullable=True))
     _close_pairs(operations)
 
 

@@ -268,3 +268,24 @@ async def test_no_header_and_no_claims_break_the_token_endpoint(
     }
     text = forge(good_header | header, good_claims | claims) + "A" * 128
     await never_a_server_error(http, urlencode(asking.form(text)).encode())
+
+
+async def test_a_token_is_ended_by_its_holder(http: httpx.AsyncClient, asking: Any) -> None:
+    found = (await http.get("/fhir/.well-known/smart-configuration")).json()
+    token = (await http.post("/auth/token", data=dict(asking.form()))).json()["access_token"]
+    other = (await http.post("/auth/token", data=dict(asking.form()))).json()["access_token"]
+    assert found["revocation_endpoint"] == "https://a.example/auth/revoke"
+    for text, hint in ((token, "access_token"), (token, ""), ("no token", ""), ("caf\u00e9", "x")):
+        answer = await http.post("/auth/revoke", data={"token": text, "token_type_hint": hint})
+        assert (answer.status_code, answer.content) == (200, b"")
+    for text, status in ((token, 401), (other, 200)):
+        told = await http.get("/fhir/whoami", headers={"Authorization": f"Bearer {text}"})
+        assert told.status_code == status
+
+
+@pytest.mark.parametrize("form", [{}, {"token": ""}, {"token": ["a", "b"]}, {"other": "x"}])
+async def test_a_request_to_end_no_token_or_several_is_refused(
+    http: httpx.AsyncClient, form: dict[str, Any]
+) -> None:
+    answer = await http.post("/auth/revoke", data=form, headers=FORM)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

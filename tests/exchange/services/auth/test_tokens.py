@@ -11,7 +11,13 @@ import pytest
 
 from exchange.auth.oauth import OAuthError
 from exchange.auth.principal import Kind, Principal
-from exchange.errors import BadRequestError, ConflictError, NotFoundError, UnauthenticatedError
+from exchange.errors import (
+    BadRequestError,
+    ConflictError,
+    DamagedError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from exchange.services.auth.tokens import LIFETIME, RECHECK, Tokens
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
@@ -108,6 +114,16 @@ async def test_a_token_ends_after_five_minutes_in_memory_and_on_disk(asking: Any
     with pytest.raises(UnauthenticatedError):
         await other.resolve(text)
     database.close()
+
+
+async def test_a_token_of_a_clock_that_was_ahead_does_not_outlive_it(asking: Any) -> None:
+    year = 365 * 24 * 3600
+    asking.clock.now += year
+    text = await token(asking)
+    assert await asking.tokens.resolve(text)
+    asking.clock.now -= year
+    with pytest.raises(UnauthenticatedError):
+        await asking.tokens.resolve(text)
 
 
 async def test_a_token_holds_in_every_process_over_one_database(asking: Any) -> None:
@@ -268,3 +284,58 @@ async def test_expired_rows_are_swept_a_few_at_a_time(asking: Any) -> None:
         lambda c: c.exec_driver_sql("SELECT count(*) FROM used_assertions WHERE client_id='gone'").scalar()
     )
     assert left == 0
+
+
+def officer(user: str) -> Principal:
+    return Principal.for_officer("HospitalAMSP", user)
+
+
+@pytest.mark.parametrize("whose", ["Patient/p1", "pages", "o.reyes"])
+async def test_all_tokens_of_a_person_end_at_once(asking: Any, whose: str) -> None:
+    texts = [await asking.tokens.issue_local(PATIENT, 3600, by="root") for _ in range(2)]
+    others = [await asking.tokens.issue_local(officer(one), 3600) for one in ("o.reyes", "o.leaver")]
+    client = await token(asking)
+    holders = {(one.holder.user, one.holder.by) for one in await asking.tokens.held()}
+    assert holders == {("Patient/p1", "root"), ("o.reyes", ""), ("o.leaver", "")}
+    running, database = second_process(asking)
+    for text in (*texts, *others, client):
+        await running.resolve(text)
+    ended = others[:1] if whose == "o.reyes" else texts
+    assert await asking.tokens.end(whose) == len(ended)
+    assert await asking.tokens.end(whose) == 0
+    asking.clock.now += RECHECK + 0.01
+    for text in (*texts, *others, client):
+        for service in (running, asking.tokens):
+            if text in ended:
+                with pytest.raises(UnauthenticatedError):
+                    await service.resolve(text)
+            else:
+                await service.resolve(text)
+    database.close()
+
+
+async def test_all_tokens_of_a_client_end_at_once_and_it_may_ask_for_more(asking: Any) -> None:
+    text = await token(asking)
+    assert await asking.tokens.end("lab") == 1
+    with pytest.raises(UnauthenticatedError):
+        await asking.tokens.resolve(text)
+    await asking.tokens.resolve(await token(asking))
+
+
+@pytest.mark.parametrize("change", ["holder = NULL", "holder = x'00'", "client_id = 'x'"])
+async def test_a_persons_token_that_could_not_be_ended_is_refused(asking: Any, change: str) -> None:
+    text = await asking.tokens.issue_local(PATIENT, 3600)
+    await asking.database.write(lambda c: c.exec_driver_sql(f"UPDATE access_tokens SET {change}"))
+    with pytest.raises(DamagedError):
+        await asking.service().resolve(text)
+
+
+async def test_the_holder_of_another_token_is_nobody(asking: Any) -> None:
+    text = await asking.tokens.issue_local(PATIENT, 3600)
+    await asking.tokens.issue_local(officer("o.leaver"), 1800)
+    statement = (
+        "UPDATE access_tokens SET holder = (SELECT holder FROM access_tokens ORDER BY expires LIMIT 1)"
+    )
+    await asking.database.write(lambda c: c.exec_driver_sql(statement))
+    with pytest.raises(DamagedError):
+        await asking.service().resolve(text)

@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
+from chaincode.consent.model import PURPOSES
 from exchange.auth import assertions as core
-from exchange.auth.assertions import LEEWAY, public_jwk, sign_assertion
+from exchange.auth.assertions import LEEWAY, public_jwk, sign_assertion, sign_hook_token
 from exchange.auth.oauth import OAuthError
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.operator_seal import OperatorSeal
-from exchange.errors import DamagedError
+from exchange.errors import DamagedError, UnauthenticatedError
 from exchange.store.engine.database import Database
 from exchange.store.records.schema import metadata
 from exchange.verify.node import check_clients
@@ -441,11 +442,72 @@ async def test_a_plain_smart_client_asks_for_the_purpose_that_it_was_registered_
     principal = await asking.tokens.resolve(issued.access_token)
     assert (principal.organization, principal.purpose) == ("HospitalBMSP", "HOPERAT")
     assert (principal.user, principal.role) == ("plain", "")
-    stated = await asking.tokens.exchange_assertion(asking.form())
-    assert (await asking.tokens.resolve(stated.access_token)).purpose == "TREAT"
     for half in ({"hl7-b2b": {}}, {"hl7-b2b": None}, [], "x"):
         refused = await refusal(asking, asking.form(signed(asking, claim("extensions", half))))
         assert refused.code == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("registered", "allowed"),
+    [
+        ("", PURPOSES - {"PATRQT"}),
+        ("HPAYMT", {"HPAYMT"}),
+        ("HRESCH TREAT HRESCH", {"HRESCH", "TREAT"}),
+        ("PATRQT", {"PATRQT"}),
+    ],
+)
+async def test_a_registration_bounds_the_purposes_that_a_client_states(
+    asking: Any, registered: str, allowed: set[str]
+) -> None:
+    await asking.register("bound", asking.key, purpose=registered)
+    asking.client_id = "bound"
+    for purpose in sorted(allowed):
+        await asking.tokens.exchange_assertion(asking.form(asking.sign(purpose=purpose)))
+    for purpose in sorted(PURPOSES - allowed):
+        refused = await refusal(asking, asking.form(asking.sign(purpose=purpose)))
+        assert (refused.code, "registered for" in refused.description) == ("invalid_grant", True)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "Patient/ada",
+        "patient/ada",
+        "RelatedPerson/mum",
+        "https://b.example/fhir/Patient/ada",
+        "https://elsewhere.example/Patient/ada/_history/1",
+        "urn:consentry:msp|Patient/ada",
+        "Patient%2Fada",
+    ],
+)
+async def test_only_a_client_that_is_registered_so_speaks_as_a_patient(asking: Any, user: str) -> None:
+    refused = await refusal(asking, asking.form(asking.sign(subject_id=user, subject_name="Ada herself")))
+    assert (refused.code, "speak for patients" in refused.description) == ("invalid_grant", True)
+    await asking.register("portal", asking.key, purpose="PATRQT TREAT")
+    asking.client_id = "portal"
+    await asking.tokens.exchange_assertion(asking.form(asking.sign(subject_id=user, purpose="PATRQT")))
+
+
+async def test_a_client_that_is_not_registered_to_treat_calls_no_hook(asking: Any) -> None:
+    await asking.register("billing", asking.key, purpose="HPAYMT")
+    url = f"{asking.tokens.token_url}/hook"
+    for client, allowed in (("lab", True), ("billing", False)):
+        text = sign_hook_token(asking.key, client_id=client, url=url, now=asking.clock.now)
+        if allowed:
+            assert (await asking.tokens.recognise(text, url=url, user="")).purpose == "TREAT"
+        else:
+            with pytest.raises(UnauthenticatedError, match="not registered to ask for treatment"):
+                await asking.tokens.recognise(text, url=url, user="")
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "shown"), [("", "", "System lab"), ("", "Dr X", "System lab"), ("u", "", "")]
+)
+async def test_the_name_of_a_system_is_not_a_persons(asking: Any, user: str, name: str, shown: str) -> None:
+    said = asking.sign(subject_id=user, subject_name=name)
+    issued = await asking.tokens.exchange_assertion(asking.form(said))
+    principal = await asking.tokens.resolve(issued.access_token)
+    assert (principal.user, principal.user_name) == (user or "lab", shown)
 
 
 async def test_a_token_does_not_live_longer_because_its_row_says_so(asking: Any) -> None:

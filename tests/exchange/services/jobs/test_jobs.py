@@ -81,6 +81,14 @@ async def until(database: Database, job: str, state: JobState) -> None:
 # -- several runners ---------------------------------------------------------------
 
 
+@pytest.mark.parametrize("column", ["due", "lease"])
+async def test_a_job_that_a_clock_ahead_put_off_or_leased_is_free(database: Database, column: str) -> None:
+    job = await queue_of(database, counting()).add(SYSTEM, "count", {"steps": 1})
+    ahead = milliseconds() + 400 * 24 * 3600 * 1000
+    await change(database, job, state="queued" if column == "due" else "running", **{column: ahead})
+    assert await runner_of(database, counting()).run_next()
+
+
 async def test_runners_of_several_processes_do_each_step_of_each_job_once(
     place: Place, database: Database
 ) -> None:
@@ -371,7 +379,7 @@ async def test_parameters_and_cursors_are_sealed_and_open_in_their_own_place_alo
     for sealed in (row.sealed, row.cursor):
         assert SECRET.encode() not in sealed
         assert SYSTEM.organization.encode() not in sealed
-    await change(database, other, due=2**60)
+    await change(database, other, due=milliseconds() + 600_000)
     as_stored = {"sealed": row.sealed, "cursor": row.cursor, "step": 0, "fence": 0, "losses": 0}
     for values in (
         {"sealed": foreign.sealed},

@@ -335,3 +335,38 @@ def test_who_vanishes_is_missed_within_half_a_minute_on_both_ends() -> None:
         engine.dispose()
     assert told == ["10", "5", "3"]
     assert (ours["keepalives_idle"], ours["keepalives_interval"]) == ("7", "5"), "the URL has the last word"
+
+
+@pytest.mark.parametrize("set_for", ["DATABASE {}", "ROLE CURRENT_USER"])
+async def test_sessions_that_began_in_a_read_only_minute_are_ended(postgres: Server, set_for: str) -> None:
+    place = Schema(postgres.new_database(), "numbers")
+    database = Database(place, METADATA, durable=True, exclusive=True, begin=METADATA.create_all)
+    whose = set_for.format(psycopg.conninfo.conninfo_to_dict(place.url)["dbname"])
+    try:
+        sql(place, f"ALTER {whose} SET default_transaction_read_only = on")
+        sql_ends_others = (
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = 'consentry' AND datname = current_database()"
+        )
+        sql(place, sql_ends_others)
+        for _ in range(3):
+            with pytest.raises(UnavailableError):
+                await database.write(put(1))
+            with pytest.raises(UnavailableError):
+                await database.check_writable()
+        assert await database.read(held) == []
+        writable = "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"
+        with psycopg.connect(place.url, autocommit=True) as connection:
+            connection.execute(writable)
+            connection.execute(f"ALTER {whose} RESET default_transaction_read_only")
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await database.write(put(1))
+                    break
+                except UnavailableError:  # the server may still be ending the session before
+                    await asyncio.sleep(0.05)
+        await database.check_writable()
+        assert await database.read(held) == [1]
+    finally:
+        database.close()

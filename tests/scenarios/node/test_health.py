@@ -1,0 +1,95 @@
+"""The health of a node: what it says while the node can't write or its clock is wrong, and afterwards."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from exchange.ledger import clock
+from exchange.services import health
+from tests.support.scenarios.scenario_site import LAKE, Site, consent, is_outcome
+
+HOUR = 60 * 60 * 1000
+
+
+@contextmanager
+def full_disk(site: Site) -> Iterator[None]:
+    """Let no file of this process grow beyond the ledger's log: each write fails as on a full disk."""
+    size = (site.demo.folder.path / "ledger.db-wal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def until(call: Callable[[], httpx.Response], status: int) -> httpx.Response:
+    end = time.monotonic() + 10
+    while (answer := call()).status_code != status:
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.1)
+    return answer
+
+
+def told(site: Site) -> httpx.Response:
+    return site.http.get(f"{site.demo.settings.base_url}/health")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LASTS", 0.0)
+
+
+def test_a_full_disk_is_told_and_over_when_there_is_room(site: Site) -> None:
+    patient = site.new_patient()
+    given = site.patient(patient).post("Consent", consent(patient, LAKE)).json()
+    revoked = consent(patient, LAKE, status="inactive") | {"id": given["id"]}
+    person = site.patient(patient)
+    assert person.get(f"Patient/{patient}").status_code == 200
+    assert site.lake.get(f"Patient/{patient}").status_code == 200
+    assert told(site).json() == {"status": "pass"}
+    with full_disk(site):
+        for _ in range(2):
+            assert is_outcome(site.city.get(f"Patient/{patient}"), 503)
+            assert is_outcome(person.put(f"Consent/{given['id']}", revoked), 503)
+            answer = until(lambda: told(site), 503)
+            assert answer.json()["status"] == "fail"
+    assert until(lambda: told(site), 200).json() == {"status": "pass"}  # nobody asked the ledger
+    assert site.city.get(f"Patient/{patient}").status_code == 200
+    assert person.put(f"Consent/{given['id']}", revoked).status_code == 200
+    assert site.lake.get(f"Patient/{patient}").status_code == 404
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 4000 * 24 * HOUR])
+def test_a_wrong_clock_costs_refusals_while_it_lasts(
+    site: Site, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    patient = site.new_patient()
+    wrong = SimpleNamespace(
+        time_ns=lambda: time.time_ns() + jump * 1_000_000,
+        clock_gettime_ns=time.clock_gettime_ns,
+        CLOCK_BOOTTIME=time.CLOCK_BOOTTIME,
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "time", wrong)
+        written = site.city.post("Patient", {"resourceType": "Patient"})
+        for call in (
+            lambda: site.city.get(f"Patient/{patient}"),
+            lambda: site.officer().get("AuditEvent"),
+            lambda: site.patient(patient).get(f"Patient/{patient}"),
+        ):
+            assert "clock jumped" in is_outcome(call(), 503)["issue"][0]["diagnostics"]
+        assert "clock jumped" in told(site).json()["output"]
+    assert told(site).json() == {"status": "pass"}
+    assert site.city.get(f"Patient/{patient}").status_code == 200
+    if written.status_code == 201:
+        assert site.city.get(f"Patient/{written.headers['location'].split('/')[-3]}").status_code == 200
+    assert site.patient(patient).post("Consent", consent(patient, LAKE)).status_code == 201
+    assert site.lake.get(f"Patient/{patient}").status_code == 200
