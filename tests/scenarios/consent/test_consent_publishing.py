@@ -21,16 +21,27 @@ def too_costly(answer: Any, bound: int) -> None:
     assert str(bound) in issue["diagnostics"]
 
 
-def with_codes(patient: str, count: int) -> dict[str, Any]:
-    """Return a consent for Lake Clinic that names so many codes."""
-    codes = [{"coding": [{"system": "http://loinc.org", "code": f"{n:05d}-{n % 10}"}]} for n in range(count)]
-    return consent(patient, LAKE, code=codes)
+def with_roles(patient: str, count: int) -> dict[str, Any]:
+    """Return a consent for Lake Clinic that names so many roles."""
+    body = consent(patient, LAKE)
+    (clinic,) = body["provision"]["actor"]
+    body["provision"]["actor"] += [
+        {
+            "role": clinic["role"],
+            "reference": {
+                "type": "PractitionerRole",
+                "identifier": {"system": "http://snomed.info/sct", "value": f"{n:08d}"},
+            },
+        }
+        for n in range(count)
+    ]
+    return body
 
 
 def test_a_consent_that_no_pair_could_hold_is_refused_and_not_stored(site: Site) -> None:
     patient = site.new_patient()
     record = f"Observation/{site.observation(patient)['id']}"
-    too_costly(site.patient(patient).post("Consent", with_codes(patient, 2_000)), TERMS)
+    too_costly(site.patient(patient).post("Consent", with_roles(patient, 1_000)), TERMS)
     assert site.patient(patient).found("Consent") == []
     assert site.patient(patient).post("Consent", consent(patient, LAKE)).status_code == 201
     assert site.lake.get(record).status_code == 200
@@ -41,7 +52,7 @@ def test_consents_that_fill_a_pair_together_leave_it_readable_and_revocable(site
     caller = site.patient(patient)
     record = f"Observation/{site.observation(patient)['id']}"
     stored = [caller.post("Consent", consent(patient, LAKE)).json()]
-    while (answer := caller.post("Consent", with_codes(patient, 300))).status_code == 201:
+    while (answer := caller.post("Consent", with_roles(patient, 120))).status_code == 201:
         stored.append(answer.json())
     too_costly(answer, TERMS)
     assert len(stored) > 2
