@@ -20,6 +20,9 @@ in which all conditions on the request are settled. They are applied as follows.
 | `references` | it is, depends on, or was written by a named record | the same, or it might |
 | `actors` | never: the request left it open | always |
 
+4. A record that is a consent, or speaks of one, goes to others than the patient and the custodian only where
+   a rule that names the class Consent permits it (`admits_by_class`).
+
 A list of labels covers a record when it names each of its labels and its confidentiality is at or below
 the highest listed; a list without one covers up to normal, on records that bear a listed label. It touches
 a record when it names, or might name, one of its labels, or when its confidentiality is at or above the
@@ -46,6 +49,9 @@ from chaincode.consent.model import (
 
 UNKNOWN = ""
 """Among `links` and `authors`: one more that can't be determined."""
+
+CONSENT = "Consent"
+"""The class of consents: to others than the patient and the custodian, only a rule that names it permits."""
 
 _CONFIDENTIAL = CONFIDENTIALITY_SYSTEM + "|"
 _RANK = {_CONFIDENTIAL + code: rank for rank, code in enumerate(CONFIDENTIALITY)}
@@ -81,6 +87,30 @@ def admits(obligations: tuple[Provision, ...], facts: RecordFacts) -> bool:
     """
     opinions = {opinion(tree, facts) for tree in obligations}
     return "deny" not in opinions and ("permit" in opinions or not obligations)
+
+
+def admits_by_class(named: str, obligations: tuple[Provision, ...], facts: RecordFacts) -> bool:
+    """Return whether a record may be released where only rules that name the class `named` permit."""
+    if not admits(obligations, facts):
+        return False
+    return any(
+        tree is not None and opinion(tree, facts) == "permit"
+        for tree in (_naming(rule, named) for rule in obligations)
+    )
+
+
+def names_class(rule: Provision, named: str) -> bool:
+    """Return whether `rule` or an exception in it, at any depth, names the class `named`."""
+    return named in rule.when.classes or any(names_class(exception, named) for exception in rule.exceptions)
+
+
+def _naming(rule: Provision, named: str) -> Provision | None:
+    # The parts of a rule that may permit by naming the class; `admits` has seen what denies.
+    if named in rule.when.classes:
+        return rule
+    found = (_naming(exception, named) for exception in rule.exceptions)
+    exceptions = tuple(one for one in found if one is not None)
+    return msgspec.structs.replace(rule, effect="none", exceptions=exceptions) if exceptions else None
 
 
 def opinion(rule: Provision, facts: RecordFacts) -> Effect:

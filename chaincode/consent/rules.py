@@ -48,6 +48,7 @@ from chaincode.consent.model import (
     Provision,
     understands_pair,
 )
+from chaincode.consent.obligations import CONSENT, names_class
 from chaincode.consent.outcomes import can_deny, possible_outcomes
 from chaincode.policy.model import Policy, PolicyRule, understands_policy
 
@@ -243,10 +244,13 @@ def _combined(applicable: list[_ApplicableRule], request: AccessRequest, epoch: 
 
 
 def _obligations(applicable: list[_ApplicableRule]) -> tuple[Provision, ...]:
-    """Return the rules left to check on each record; none if one permits all and no other can deny."""
+    """Return the rules left to check on each record; none if one permits all and no other adds to it.
+
+    One that denies does, and one that names consents, which are released by their class alone.
+    """
     rules = [known.rule for known in applicable]
     if any(rule is _PERMIT for rule in rules):
-        rules = [rule for rule in rules if can_deny(rule)]
+        rules = [rule for rule in rules if can_deny(rule) or names_class(rule, CONSENT)]
         return (_PERMIT, *rules) if rules else ()
     return tuple(rules)
 

@@ -176,13 +176,16 @@ def person_digest(salt: bytes, person: str) -> str:
     return pair_digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
 
 
-def person_named(user: str, base: str) -> tuple[str, bool]:
+def person_named(user: str, base: str, *, own: bool = True) -> tuple[str, bool]:
     """Return the person that a request's `user` names, and whether that person may have other names.
 
     Consents name people by reference, so a user is compared only if given as a reference: `Practitioner/1`,
-    also under `base`, this server's FHIR base URL. The name is empty for any other text.
+    also under `base`, this server's FHIR base URL. The name is empty for any other text. A relative reference
+    is of the server whose client states it: of another's, the name is empty too.
     """
     name = literal(user, base)
+    if not own and "://" not in user:
+        return "", False
     return (name, not is_certain(name)) if _PERSON.fullmatch(name) else ("", False)
 
 

@@ -69,6 +69,8 @@ class Network:
         """
         found, options = self.topology.organisation(organisation), self.topology.options
         msp = self.folder.user(found, user)
+        # A gateway in a container has no folder of an orderer.
+        orderers = [one for one in self.topology.orderers if not one.contained]
         return Profile(
             msp_id=found.msp_id,
             peer=found.address,
@@ -77,6 +79,8 @@ class Network:
             key=msp / "keystore" / "priv_sk",
             channel=options.channel,
             chaincode=options.chaincode,
+            orderers=tuple(one.address for one in orderers),
+            orderer_tls_ca=self.folder.orderer(orderers[0]) / "tls" / "ca.crt" if orderers else None,
         )
 
     @property

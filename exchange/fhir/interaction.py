@@ -92,6 +92,7 @@ class Interaction(msgspec.Struct, frozen=True):
     condition: str = ""
     if_match: str = ""
     if_none_match: str = ""
+    if_modified_since: str = ""
     lenient: bool = False
     method: str = "GET"
     methods: Methods = _NO_METHODS
@@ -119,29 +120,40 @@ def parse(
     path: str,
     query: str = "",
     *,
-    condition: str = "",
-    if_match: str = "",
-    if_none_match: str = "",
+    condition: str | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    if_modified_since: str | None = None,
     lenient: bool = False,
 ) -> Interaction:
     """Parse a request for `path`, which is relative to the base and as it was sent: not decoded yet.
 
+    A condition is None where there is none: one that is empty was meant to have a value.
+
     Raises:
         NotSupportedError: no interaction of FHIR's has such an address.
-        BadRequestError: there are more than `MOST_PARAMETERS` parameters.
+        BadRequestError: there are more than `MOST_PARAMETERS` parameters, or a condition is empty.
     """
     address = _address(path)
     if method == "HEAD":
         method = "GET"
+    for name, value in (
+        ("If-None-Exist", condition),
+        ("If-Match", if_match),
+        ("If-None-Match", if_none_match),
+    ):
+        if value is not None and not value.strip(" \t,"):
+            raise BadRequestError(f"{name} is empty; give it a value or leave it out")
     return Interaction(
         address.methods.get(method, ""),
         address.type,
         address.id,
         address.version,
         parameters_of(query) if query else (),
-        condition,
-        if_match,
-        if_none_match,
+        condition or "",
+        if_match or "",
+        if_none_match or "",
+        if_modified_since or "",
         lenient,
         method,
         address.methods,
@@ -161,9 +173,10 @@ def parse_entry(request: EntryRequest) -> Interaction:
         request.method,
         path.removeprefix("/"),
         query,
-        condition=request.if_none_exist or "",
-        if_match=request.if_match or "",
-        if_none_match=request.if_none_match or "",
+        condition=request.if_none_exist,
+        if_match=request.if_match,
+        if_none_match=request.if_none_match,
+        if_modified_since=request.if_modified_since,
     )
 
 

@@ -47,6 +47,15 @@ def with_identity(body: bytes, *, logical_id: str, version: int, written: int) -
     return _encode({"resourceType": members.pop("resourceType"), "id": logical_id, "meta": inner, **members})
 
 
+def with_extension(body: bytes, url: str, code: str) -> bytes:
+    """Return `body` with the one extension `url` of the value `code`, whatever it said of that before."""
+    members = _members(body)
+    stated = msgspec.json.decode(members.get("extension", b"[]"), type=list[msgspec.Raw])
+    kept = [one for one in stated if msgspec.json.decode(one).get("url") != url]
+    kept.append(msgspec.Raw(_encode({"url": url, "valueCode": code})))
+    return _encode({**members, "extension": kept})
+
+
 def pick(body: bytes, keep: Callable[[str], bool]) -> bytes:
     """Return `body` with only the top-level members that `keep` accepts, tagged SUBSETTED in `meta.tag`."""
     members = {name: raw for name, raw in _members(body).items() if keep(name)}

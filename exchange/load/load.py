@@ -29,7 +29,7 @@ from exchange.load.worker import (
 from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
 from exchange.services.records.changes import RecordChange
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.write_rights import for_loading

@@ -35,7 +35,7 @@ from exchange.services.jobs.queue import JobQueue
 from exchange.services.jobs.remove_expired import remove_expired
 from exchange.services.jobs.runner import JobRunner
 from exchange.services.membership import Members, Membership
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.limits import RecordLimits

@@ -10,7 +10,7 @@ from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
 from exchange.services.health import NodeHealth
 from exchange.services.interactions import Interactions
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.read import RecordReader

@@ -9,7 +9,7 @@ from exchange.services.audit.log_interactions import LogInteractions
 from exchange.services.capabilities import Capabilities
 from exchange.services.interactions import Interactions
 from exchange.services.record_interactions import RecordInteractions
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages

@@ -188,8 +188,7 @@ class Interactions:
             _check_scope(principal, "search-type", interaction.type)
         if interaction.parameters and row.parameters is not None:
             _check_parameters(row, interaction)
-        if row.writes:
-            _check_conditions(row, interaction)
+        _check_conditions(row, interaction)
         return row
 
     async def perform(
@@ -252,10 +251,11 @@ def _check_parameters(row: InteractionRow, interaction: Interaction) -> None:
 
 
 def _check_conditions(row: InteractionRow, interaction: Interaction) -> None:
-    for name, value in (
-        ("If-None-Exist", interaction.condition),
-        ("If-Match", interaction.if_match),
-        ("If-None-Match", interaction.if_none_match),
-    ):
+    # A condition that is ignored changes what its sender did not want changed. On a read, only a condition
+    # for sending nothing (304) may be ignored: the whole answer is never wrong.
+    asked = [("If-None-Exist", interaction.condition), ("If-Match", interaction.if_match)]
+    if row.writes:
+        asked.append(("If-None-Match", interaction.if_none_match))
+    for name, value in asked:
         if value and name not in row.conditions:
             raise BadRequestError(f"{row.code} does not support {name}")

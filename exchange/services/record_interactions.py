@@ -15,12 +15,12 @@ from exchange.fhir.outcome import validation
 from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
 from exchange.services.records import pages
 from exchange.services.records.changes import Deletion
-from exchange.services.records.conditions import (
-    Conditions,
-    etag,
-    expected_version,
+from exchange.services.records.conditions.preconditions import (
+    is_known_already,
+    precondition_of,
     version_number,
 )
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter, write_outcome
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages
@@ -79,7 +79,7 @@ class RecordInteractions:
             code="update",
             resource_type=every,
             handle=self._update,
-            conditions=frozenset({"If-Match"}),
+            conditions=frozenset({"If-Match", "If-None-Match"}),
             takes_body=True,
             writes=True,
             declares={"updateCreate": True},
@@ -131,7 +131,7 @@ class RecordInteractions:
     async def _read(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         version = version_number(interaction.version) if interaction.version else None
         released = await self._reading.read(principal, interaction.type, interaction.id, version)
-        if interaction.if_none_match and interaction.if_none_match == etag(released.version):
+        if is_known_already(interaction, version=released.version, written=released.written):
             return Outcome(304, b"", released.tx_id, released.version, released.written)
         body = released.body
         if interaction.parameters:
@@ -190,7 +190,7 @@ class RecordInteractions:
             right,
             body,
             logical_id=interaction.id,
-            if_match=expected_version(interaction.if_match),
+            precondition=precondition_of(interaction),
             replaces=True,
         )
         [result] = await self._writing.write([change])
@@ -198,6 +198,6 @@ class RecordInteractions:
 
     async def _delete(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         right = self._rights.grant(principal, interaction.type)
-        change = Deletion(right, interaction.type, interaction.id, expected_version(interaction.if_match))
+        change = Deletion(right, interaction.type, interaction.id, precondition_of(interaction))
         [result] = await self._writing.write([change])
         return write_outcome(result)

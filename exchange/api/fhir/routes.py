@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from exchange.api.http.negotiation import (
     TX_HEADER,
     check_accept,
+    conditions,
     form_parameters,
     http_date,
     lenient,
@@ -32,7 +33,7 @@ from exchange.fhir.interaction import Interaction, parse
 from exchange.fhir.outcome import MEDIA_TYPE, validation
 from exchange.node.gateway import Gateway
 from exchange.services.interactions import InteractionRow, Outcome
-from exchange.services.records.conditions import etag
+from exchange.services.records.conditions.preconditions import etag
 
 _ANYONE: Final = Principal(Kind.SYSTEM, "", "", "", (), "", "")
 """The principal of a public interaction; it has no scope."""
@@ -89,24 +90,15 @@ class FhirEndpoint:
             raise NotSupportedError("this address is not supported: it is not the base as it is written")
         path = path[len(self._prefix) :]
         query = scope["query_string"].decode("latin-1")
-        if method in {"GET", "HEAD"}:
-            return parse(
-                method,
-                path,
-                query,
-                if_none_match=headers.get("if-none-match", ""),
-                lenient=bool(query) and lenient(request),
-            )
-        if any(name in headers for name in _OVERRIDES):
+        reads = method in {"GET", "HEAD"}
+        if not reads and any(name in headers for name in _OVERRIDES):
             raise BadRequestError("overriding the method is not supported")
         return parse(
             method,
             path,
             query,
-            condition=headers.get("if-none-exist", ""),
-            if_match=headers.get("if-match", ""),
-            if_none_match=headers.get("if-none-match", ""),
-            lenient=lenient(request),
+            **conditions(headers),
+            lenient=(bool(query) or not reads) and lenient(request),
         )
 
     def _encoded(self, request: Request, row: InteractionRow, outcome: Outcome) -> Response:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import email.utils
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
 from fastapi import Request
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from exchange.errors import BadRequestError, UnsupportedMediaError
@@ -19,6 +21,13 @@ TX_HEADER = "X-Consentry-Tx"
 _FORMATS = frozenset(
     {"json", "application/json", "application/fhir+json", "application/fhir json", "text/json"}
 )
+
+_CONDITIONS: Mapping[bytes, str] = {
+    b"if-none-exist": "condition",
+    b"if-match": "if_match",
+    b"if-none-match": "if_none_match",
+    b"if-modified-since": "if_modified_since",
+}
 
 Prefer = Literal["representation", "minimal", "OperationOutcome"]
 
@@ -97,6 +106,29 @@ def preference(request: Request) -> Prefer:
 def lenient(request: Request) -> bool:
     """Check whether unknown search parameters shall be ignored (`Prefer: handling=lenient`)."""
     return "handling=lenient" in request.headers.get("prefer", "")
+
+
+def conditions(headers: Headers) -> dict[str, str]:
+    """Return the conditional headers of a request by the names that `fhir.interaction.parse` has for them.
+
+    Raises:
+        BadRequestError: a condition is not supported, or is there twice and no list.
+    """
+    found: dict[str, str] = {}
+    for raw, value in headers.raw:
+        if raw[:3] != b"if-":
+            continue
+        name = _CONDITIONS.get(raw)
+        if name is None:
+            if raw == b"if-unmodified-since":
+                raise BadRequestError("If-Unmodified-Since is not supported; use If-Match")
+        elif name not in found:
+            found[name] = value.decode("latin-1")
+        elif name in {"if_match", "if_none_match"}:
+            found[name] += f", {value.decode('latin-1')}"
+        else:
+            raise BadRequestError("a condition is there more than once")
+    return found
 
 
 def http_date(milliseconds: int) -> str:

@@ -25,9 +25,10 @@ from cachetools import FIFOCache
 from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
 from chaincode.consent.model import Provision
-from chaincode.consent.obligations import admits
+from chaincode.consent.obligations import CONSENT, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
 from exchange.consent.compile import person_digest, person_named
+from exchange.consent.mentions import speaks_of_consents
 from exchange.consent.record_facts import facts_of
 from exchange.crypto.documents import open_document, open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
@@ -235,19 +236,31 @@ class Enforcement:
             return None
         keys = [answer.keys[token] for token in stored.subjects]
         body = open_document(answer.permit, keys, stored.envelope)
-        bound = [known for known in keys if answer.obligations[known.token]]
-        if bound and not all(self._admits(answer, known, body, reference) for known in bound):
-            return None
+        guarded = self._is_guarded(answer.permit, body)
+        bound = [known for known in keys if answer.obligations[known.token] or guarded]
+        for known in bound:
+            if not self._admits(answer, known, body, reference, guarded=guarded):
+                return None
         return body
 
-    def _admits(self, answer: Answer, keys: SubjectKeys, body: bytes, reference: str) -> bool:
+    def _is_guarded(self, permit: Permit, body: bytes) -> bool:
+        """Return whether only a rule that names consents releases this record to its recipient."""
+        of_patients = permit.obligations.keys() != {self._references.directory}
+        return of_patients and permit.recipient != self._ledger.msp_id and speaks_of_consents(body)
+
+    def _admits(
+        self, answer: Answer, keys: SubjectKeys, body: bytes, reference: str, *, guarded: bool
+    ) -> bool:
         if answer.permit is None:
             return False
         resource = msgspec.json.decode(body)
         own = reference or f"{resource['resourceType']}/{resource['id']}"
         salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
         facts = facts_of(resource, salt=salt, reference=own, base=self._base)
-        return admits(answer.obligations[keys.token], facts)
+        obligations = answer.obligations[keys.token]
+        if guarded and keys.token != self._references.directory:
+            return admits_by_class(CONSENT, obligations, facts)
+        return admits(obligations, facts)
 
     def _named(self, question: Question, keys: SubjectKeys) -> SubjectRequest:
         principal = question.principal
@@ -256,7 +269,8 @@ class Enforcement:
         if names is None:
             secret = PatientSecret(keys.secret)
             recipient = principal.organization
-            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base)
+            own = recipient == self._ledger.msp_id
+            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own)
             self._names[name] = names
         request = _request(question, keys.token, names)
         right = self._right(question, keys.token)
@@ -275,7 +289,8 @@ class Enforcement:
         # No value in it occurs twice, so it links neither two attempts nor an attempt and a pair.
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
-        names = _names(question.principal, name, secret.one_time_salt(name), self._base)
+        own = question.principal.organization == self._ledger.msp_id
+        names = _names(question.principal, name, secret.one_time_salt(name), self._base, own=own)
         return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -339,8 +354,8 @@ class _Names:
     evidence: str
 
 
-def _names(principal: Principal, pair: str, salt: bytes, base: str) -> _Names:
-    person, is_open = person_named(principal.user, base)
+def _names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> _Names:
+    person, is_open = person_named(principal.user, base, own=own)
     return _Names(
         pair,
         salt,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exchange.auth.write_right import WriteRight
+from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
 from exchange.services.records.prepare import IndexedRecord
 
 WriteOutcome = Literal["created", "updated", "unchanged", "deleted"]
@@ -21,7 +22,7 @@ class Prepared:
 
     right: WriteRight
     record: IndexedRecord
-    if_match: int | None = None
+    precondition: Precondition = UNCONDITIONAL
     skip_equal: bool = False
     must_exist: bool = False
 
@@ -38,12 +39,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A record to delete under `right`; with `skip_absent`, one that is not there stays unchanged."""
+    """A record to delete under `right`; one that is not there counts as deleted.
+
+    With `skip_absent` it counts as unchanged.
+    """
 
     right: WriteRight
     resource_type: str
     logical_id: str
-    if_match: int | None = None
+    precondition: Precondition = UNCONDITIONAL
     skip_absent: bool = False
 
 
@@ -63,8 +67,9 @@ class WriteResult:
 
     @property
     def place(self) -> str:
-        """The relative address of the version."""
-        return f"{self.resource_type}/{self.logical_id}/_history/{self.version}"
+        """The relative address of the version, or of the record where there is no version."""
+        record = f"{self.resource_type}/{self.logical_id}"
+        return f"{record}/_history/{self.version}" if self.version else record
 
 
 def check_rights(changes: Iterable[RecordChange]) -> None:

@@ -17,13 +17,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from exchange.auth.write_right import WriteRight
+from exchange.consent.persons import not_here
 from exchange.crypto.documents import Envelope, digest, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
-from exchange.errors import ConflictError, NotFoundError, PreconditionError
+from exchange.errors import ConflictError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
-from exchange.services.consents.expected import seal_consent
+from exchange.services.consents.expected import check_attested, seal_consent
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
 from exchange.services.interactions import Outcome
@@ -31,9 +32,11 @@ from exchange.services.records.changes import (
     Deletion,
     Prepared,
     RecordChange,
+    WriteOutcome,
     WriteResult,
     check_rights,
 )
+from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import HIDDEN
 from exchange.store.engine.database import Database
@@ -90,7 +93,7 @@ class RecordWriter:
         body: bytes,
         *,
         logical_id: str | None,
-        if_match: int | None = None,
+        precondition: Precondition = UNCONDITIONAL,
         replaces: bool = False,
     ) -> Prepared:
         """Check and index `body` as a record of the right's type, in a thread when it is large.
@@ -103,7 +106,12 @@ class RecordWriter:
         """
         return await offload(
             partial(
-                self.prepare_now, right, body, logical_id=logical_id, if_match=if_match, replaces=replaces
+                self.prepare_now,
+                right,
+                body,
+                logical_id=logical_id,
+                precondition=precondition,
+                replaces=replaces,
             ),
             size=len(body),
         )
@@ -114,14 +122,14 @@ class RecordWriter:
         body: bytes,
         *,
         logical_id: str | None,
-        if_match: int | None = None,
+        precondition: Precondition = UNCONDITIONAL,
         replaces: bool = False,
     ) -> Prepared:
         """Do as `prepare`, for a caller that is in a thread of its own already."""
         record = self._indexer.index(
             body, resource_type=right.resource_type, logical_id=logical_id, patient=right.patient
         )
-        return Prepared(right, record, if_match, must_exist=replaces and bool(right.patient))
+        return Prepared(right, record, precondition, must_exist=replaces and bool(right.patient))
 
     async def write(
         self, changes: Sequence[RecordChange], *, also: Callable[[Connection], None] | None = None
@@ -131,8 +139,10 @@ class RecordWriter:
         The rows that `also` writes are in the same transaction.
 
         Raises:
-            PreconditionError: an `If-Match` names another version than the current one.
-            NotFoundError: a record to delete, or one that must exist, does not.
+            InvalidResourceError: a consent names a person who is not stored here.
+            PreconditionError: the current version is not one that a change may replace.
+            NotFoundError: a record that must exist does not.
+            ForbiddenError: somebody else changes a consent that the patient gave.
             ConflictError: a record changes twice in one call.
             TooCostlyError: a consent exceeds the bounds of the ledger.
             UnavailableError: the store or the ledger can't be reached.
@@ -198,18 +208,44 @@ class RecordWriter:
                 _check_owner(change, before)
             elif change.resource_type == "Consent":
                 raise ConflictError("a consent is never deleted; update its status to inactive")
-            if change.if_match is not None and (before is None or before.version != change.if_match):
-                raise PreconditionError("the current version is not the one that If-Match names")
+            if before is None:
+                change.precondition.check(None)
+            else:
+                change.precondition.check(before.version, deleted=before.deleted)
             if isinstance(change, Deletion):
                 commit.delete(change, reference, before)
             else:
                 commit.put(change, reference, before)
+        self._check_persons(connection, changes)
         sealed = time.thread_time()
         if commit.new:
             documents.write(connection, commit.new)
         self.seconds_sealing += sealed - started
         self.seconds_storing += time.thread_time() - sealed
         return commit.results
+
+    def _check_persons(self, connection: Connection, changes: Sequence[RecordChange]) -> None:
+        """Refuse a consent for a person who is neither stored here nor in the same transaction."""
+        new = {
+            (change.resource_type, change.logical_id) for change in changes if isinstance(change, Prepared)
+        }
+        named = {
+            self._references.record(kind, name): path
+            for change in changes
+            if isinstance(change, Prepared)
+            for path, kind, name in change.record.persons
+            if (kind, name) not in new
+        }
+        if not named:
+            return
+        found = documents.current(connection, list(named), bodies=False)
+        missing = [
+            not_here(path)
+            for reference, path in named.items()
+            if reference not in found or found[reference].deleted
+        ]
+        if missing:
+            raise InvalidResourceError("the consent can't be enforced as it is", problems=missing)
 
 
 def _check_owner(change: Prepared, before: StoredVersion | None) -> None:
@@ -236,7 +272,7 @@ class _Commit:
         owners = [self._keys[token] for token in record.subjects]
         content = digest(owners, record.body)
         version = 1
-        outcome: Literal["created", "updated"] = "created"
+        outcome: WriteOutcome = "created"
         if before is not None:
             version = before.version + 1
             if not before.deleted:
@@ -245,6 +281,9 @@ class _Commit:
                     self._unchanged(change, before, "unchanged")
                     return
         if record.draft is not None:
+            check_attested(
+                owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
+            )
             draft = msgspec.structs.replace(record.draft, version=version)
             row = seal_consent(owners[0], reference, version, draft)
             subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)
@@ -257,10 +296,10 @@ class _Commit:
 
     def delete(self, change: Deletion, reference: bytes, before: StoredVersion | None) -> None:
         if before is None:
-            if not change.skip_absent:
-                raise NotFoundError(HIDDEN)
+            # As R4 has it, what is not there counts as deleted: only those ask who may see all there is.
+            outcome: WriteOutcome = "unchanged" if change.skip_absent else "deleted"
             self.results.append(
-                WriteResult(change.resource_type, change.logical_id, 0, self._now, "unchanged", b"")
+                WriteResult(change.resource_type, change.logical_id, 0, self._now, outcome, b"")
             )
             return
         if before.deleted:

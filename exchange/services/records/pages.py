@@ -17,7 +17,7 @@ from exchange.fhir.r4.elements import elements as elements_of
 from exchange.fhir.resource_bytes import instant, pick
 from exchange.fhir.search import Query
 from exchange.services.interactions import PAGE, Outcome
-from exchange.services.records.conditions import etag
+from exchange.services.records.conditions.preconditions import etag
 from exchange.services.records.history import History
 from exchange.services.records.read import Released
 from exchange.services.records.search import FoundPage, SearchCursor, position_text

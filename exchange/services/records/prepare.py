@@ -14,17 +14,22 @@ from typing import Any, Final
 import msgspec
 
 from exchange.consent.compile import CompiledConsent, compile_consent
+from exchange.consent.persons import named_persons, problems_of_persons
 from exchange.crypto.index_tokens import TokenKeys
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceError, Problem
 from exchange.fhir import r4, search
 from exchange.fhir.compartment import patients_of
 from exchange.fhir.references import ID
+from exchange.fhir.resource_bytes import with_extension
 from exchange.fhir.subjects import unplaced
 from exchange.store.records.documents import pack
 
 MOST_PATIENTS = 8
 """Patients that one record may concern; their keys together seal it."""
+
+FILED_BY: Final = "urn:consentry:filed-by"
+"""The extension of a stored Consent that says who filed it: its patient, or the organization."""
 
 LOG_TYPE: Final = "AuditEvent"
 """The type that is read from the ledger and never stored."""
@@ -41,7 +46,8 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `subjects` are the store tokens of `patients`, in the same order; a record without a patient has the
     directory for its one subject. `tokens` are packed (`exchange.store.records.documents.pack`). `draft` is
-    the consent that a Consent was compiled to.
+    the consent that a Consent was compiled to; `persons` are the path, type and id of each person that it
+    names and that must be stored here.
     """
 
     resource_type: str
@@ -51,6 +57,7 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     subjects: tuple[bytes, ...]
     tokens: bytes
     draft: CompiledConsent | None = None
+    persons: tuple[tuple[str, str, str], ...] = ()
 
 
 def new_id() -> str:
@@ -104,7 +111,11 @@ class Indexer:
         self.seconds_checking += checked - started
         logical_id = _identified(resource, logical_id)
         patients = self._patients(resource_type, resource)
-        draft = self._draft(resource, patients, patient) if resource_type == "Consent" else None
+        draft: CompiledConsent | None = None
+        persons: tuple[tuple[str, str, str], ...] = ()
+        if resource_type == "Consent":
+            draft, persons = self._draft(resource, patients, patient)
+            body = with_extension(body, FILED_BY, draft.attested)
         owners = [self._owner(one) for one in patients or ("",)]
         tokens = self._token_keys.tokens(
             resource_type, search.terms(resource_type, resource, base=self._base)
@@ -114,7 +125,7 @@ class Indexer:
         self.seconds_indexing += time.thread_time() - checked
         subjects = tuple(subject for subject, _ in owners)
         return IndexedRecord(
-            resource_type, logical_id, body, patients or ("",), subjects, pack(tokens), draft
+            resource_type, logical_id, body, patients or ("",), subjects, pack(tokens), draft, persons
         )
 
     def _patients(self, resource_type: str, resource: dict[str, Any]) -> tuple[str, ...]:
@@ -145,13 +156,15 @@ class Indexer:
             self._owners[patient] = known
         return known
 
-    def _draft(self, resource: dict[str, Any], patients: tuple[str, ...], patient: str) -> CompiledConsent:
+    def _draft(
+        self, resource: dict[str, Any], patients: tuple[str, ...], patient: str
+    ) -> tuple[CompiledConsent, tuple[tuple[str, str, str], ...]]:
         if len(patients) != 1:
             problem = Problem("Consent.patient", "must name one patient of this server", "value")
             raise InvalidResourceError("a consent belongs to one patient", problems=[problem])
         if patient and patients[0] != patient:
             raise ForbiddenError("a patient writes no one else's consents")
-        return compile_consent(
+        draft = compile_consent(
             resource,
             version=1,
             attested="patient" if patient else "organization",
@@ -159,6 +172,12 @@ class Indexer:
             members=self._members,
             base=self._base,
         )
+        if draft.status != "active":
+            return draft, ()
+        wrong = problems_of_persons(resource, self._base, patient=patients[0], sender=patient)
+        if wrong:
+            raise InvalidResourceError("the consent can't be enforced as it is", problems=wrong)
+        return draft, tuple(one for one in named_persons(resource, self._base) if one[1] != "Patient")
 
 
 def _identified(resource: dict[str, Any], logical_id: str | None) -> str:

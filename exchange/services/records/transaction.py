@@ -50,7 +50,8 @@ from exchange.fhir.resource_bytes import instant
 from exchange.runtime import quota
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
 from exchange.services.records.changes import Deletion, Prepared, RecordChange
-from exchange.services.records.conditions import Conditions, check_reference_type, etag, expected_version
+from exchange.services.records.conditions.preconditions import etag, precondition_of
+from exchange.services.records.conditions.searched import Conditions, check_reference_type
 from exchange.services.records.create_update import RecordWriter, offload, write_outcome
 from exchange.services.records.prepare import new_id
 from exchange.services.records.write_rights import WriteRights
@@ -275,7 +276,7 @@ class Bundles:
                 right,
                 body,
                 logical_id=step.logical_id,
-                if_match=expected_version(step.interaction.if_match),
+                precondition=precondition_of(step.interaction),
                 replaces=not assigned,
             )
         except InvalidResourceError as refused:
@@ -317,7 +318,7 @@ def entry_response(found: Outcome, base: str) -> EntryResponse:
 
 def _deletion(step: _Step, right: WriteRight) -> Deletion:
     interaction = step.interaction
-    return Deletion(right, interaction.type, interaction.id, expected_version(interaction.if_match))
+    return Deletion(right, interaction.type, interaction.id, precondition_of(interaction))
 
 
 def _check_all(body: bytes, received: ReceivedBundle) -> None:

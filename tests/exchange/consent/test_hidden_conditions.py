@@ -76,9 +76,7 @@ def _with_one_code() -> Provision:
 
 @pytest.mark.parametrize("name", ASKED)
 def test_the_contract_refuses_a_condition_that_tells(name: str) -> None:
-    terms = terms_of(
-        Provision("permit", exceptions=(Provision("deny", Condition(**{name: ASKED[name]})),))
-    )
+    terms = terms_of(Provision("permit", exceptions=(Provision("deny", Condition(**{name: ASKED[name]})),)))
     with pytest.raises(BadArgumentError, match="digest"):
         check_terms(terms)
     check_terms(msgspec.structs.replace(terms, root=hide_conditions(terms.root, SALT)))

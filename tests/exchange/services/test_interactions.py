@@ -110,11 +110,10 @@ def test_a_condition_needs_the_scope_to_search(table: Interactions) -> None:
         table.authorise(principal("system/Patient.c"), asked)
 
 
-def test_an_interaction_that_writes_nothing_itself_needs_no_scope_for_a_condition(
-    table: Interactions,
-) -> None:
+def test_an_interaction_that_writes_nothing_itself_takes_no_condition(table: Interactions) -> None:
     for path in ("", "Patient/$validate"):
-        table.authorise(principal("system/Patient.c"), parse("POST", path, condition="identifier=1"))
+        with pytest.raises(BadRequestError, match="does not support If-None-Exist"):
+            table.authorise(principal("system/Patient.c"), parse("POST", path, condition="identifier=1"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from exchange.auth.principal import Kind, Principal
 from exchange.fhir import code_systems, references
 from exchange.services.records import transaction
-from exchange.services.records.conditions import Conditions
+from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from tests.support.scenarios.scenario_site import (
     CITY,

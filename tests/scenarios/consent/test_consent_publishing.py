@@ -111,3 +111,32 @@ def test_a_revocation_that_was_answered_503_is_in_force_for_every_later_read(
     assert site.lake.get(record).status_code == 404
 
     assert findings(site.demo.folder) == []
+
+
+@pytest.mark.parametrize("by", ["PUT", "transaction", "DELETE"])
+@pytest.mark.parametrize(
+    ("given", "sent"), [("active", "inactive"), ("inactive", "active"), ("active", "active")]
+)
+def test_only_the_patient_changes_what_the_patient_gave(site: Site, by: str, given: str, sent: str) -> None:
+    patient = site.new_patient()
+    record = f"Observation/{site.observation(patient)['id']}"
+    caller = site.patient(patient)
+    name = caller.post("Consent", consent(patient, LAKE)).json()["id"]
+    if given == "inactive":
+        ended = consent(patient, LAKE, status="inactive", logical_id=name)
+        assert caller.put(f"Consent/{name}", ended).status_code == 200
+    seen = site.lake.get(record).status_code
+    body = consent(patient, LAKE, status=sent, logical_id=name, purpose=[])
+    del body["provision"]["purpose"]
+    entry = {"resource": body, "request": {"method": "PUT", "url": f"Consent/{name}"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    answer = {
+        "PUT": lambda: site.city.put(f"Consent/{name}", body),
+        "DELETE": lambda: site.city("DELETE", f"{site.base}/Consent/{name}"),
+        "transaction": lambda: site.city("POST", site.base, bundle),
+    }[by]()
+    is_outcome(answer, 403, 409)
+    assert caller.get(f"Consent/{name}").json()["status"] == given
+    assert site.lake.get(record).status_code == seen == (200 if given == "active" else 404)
+    assert site.city.post("Consent", consent(patient, RIDGE)).status_code == 201  # one of the hospital's own
+    assert caller.put(f"Consent/{name}", body).status_code == 200

@@ -219,11 +219,90 @@ def test_a_second_consent_that_denies_overrides_one_that_permits(site: Site, per
     assert person.sees(site.lake) == ALL
 
 
+def _practitioner(site: Site, logical_id: str) -> str:
+    """Store a Practitioner of City Hospital and return the URL by which other systems refer to it."""
+    body = {"resourceType": "Practitioner", "id": logical_id}
+    assert site.city.put(f"Practitioner/{logical_id}", body).status_code in {200, 201}
+    return f"{site.demo.settings.base_url}/fhir/Practitioner/{logical_id}"
+
+
 def test_a_denied_person_is_refused_and_colleagues_are_not(site: Site, person: Person):
+    denied, colleague = _practitioner(site, "lake-3"), _practitioner(site, "lake-4")
     deny = {"type": "deny", "actor": [_actor({"reference": "Practitioner/lake-3"})]}
     person.grant(LAKE, provision=[deny])
-    assert person.sees(site.system(LAKE, user="Practitioner/lake-4")) == ALL
-    assert person.sees(site.system(LAKE, user="Practitioner/lake-3")) == set()
+    assert person.sees(site.system(LAKE, user=colleague)) == ALL
+    assert person.sees(site.system(LAKE, user=denied)) == set()
+
+
+def test_a_relative_reference_names_a_person_of_the_server_that_states_it(site: Site, person: Person):
+    surgeon = _practitioner(site, "surgeon")
+    body = consent(person.id, LAKE)
+    body["provision"]["actor"] = [_actor({"reference": "Practitioner/surgeon"})]
+    person.file(person.token, body)
+    assert person.sees(site.system(LAKE, user=surgeon)) == ALL
+    for who in (LAKE, RIDGE):
+        assert person.sees(site.system(who, user="Practitioner/surgeon")) == set()
+        assert person.sees(site.system(who, user=f"https://other.example/{surgeon[8:]}")) == set()
+
+
+NOBODY = {
+    "a person who is not here": ("Practitioner/nobody", "not stored here"),
+    "a role that is not here": ("PractitionerRole/nobody", "not stored here"),
+    "a relative": ("RelatedPerson/daughter", "no way to sign in"),
+    "another patient": ("Patient/somebody", "no way to sign in"),
+}
+
+
+@pytest.mark.parametrize("name", list(NOBODY))
+@pytest.mark.parametrize("effect", ["permit", "deny"])
+def test_a_consent_about_somebody_who_can_not_come_is_refused(
+    site: Site, person: Person, name: str, effect: str
+):
+    reference, why = NOBODY[name]
+    if effect == "deny" and reference.startswith("PractitionerRole"):
+        why = "a denial of a person names"
+    relative = {"resourceType": "RelatedPerson", "id": "daughter"}
+    relative["patient"] = {"reference": f"Patient/{person.id}"}
+    assert site.city.put("RelatedPerson/daughter", relative).status_code in {200, 201}
+    base = f"{site.demo.settings.base_url}/fhir"
+    for written in (reference, f"{base}/{reference}"):
+        said = {"type": effect, "actor": [_actor({"reference": written})]}
+        for provision in (said, {"type": "permit", "provision": [said]}):
+            body = consent(person.id, LAKE) | {"provision": provision}
+            for caller in (person.token, site.city):
+                (issue,) = is_outcome(caller.post("Consent", body), 422)["issue"]
+                assert why in issue["diagnostics"]
+                assert ".actor" in issue["expression"][0]
+
+
+def test_a_person_may_be_stored_with_the_consent_and_not_be_gone_before(site: Site, person: Person):
+    body = consent(person.id, LAKE)
+    body["provision"]["actor"] = [_actor({"reference": "Practitioner/new-one"})]
+    entries = [
+        {"resource": one, "request": {"method": method, "url": url}}
+        for one, method, url in (
+            (body, "POST", "Consent"),
+            ({"resourceType": "Practitioner", "id": "new-one"}, "PUT", "Practitioner/new-one"),
+        )
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    assert site.city.post("", bundle).status_code == 200
+    assert site.city.delete("Practitioner/new-one").status_code == 204
+    is_outcome(site.city.post("Consent", body), 422)
+
+
+def test_a_consent_says_who_filed_it_whatever_its_sender_claims(site: Site, person: Person):
+    claimed = [{"url": "urn:consentry:filed-by", "valueCode": code} for code in ("patient", "organization")]
+    performer = [{"reference": f"Patient/{person.id}"}]
+    body = consent(person.id, LAKE) | {"performer": performer, "extension": claimed}
+    by_hospital = site.city.post("Consent", body).json()
+    by_patient = person.token.post("Consent", body).json()
+    filed = [
+        person.token.get(f"Consent/{one['id']}").json()["extension"] for one in (by_hospital, by_patient)
+    ]
+    assert [[one["valueCode"] for one in some] for some in filed] == [["organization"], ["patient"]]
+    body["performer"] = [{"reference": "Practitioner/1"}]
+    is_outcome(person.token.post("Consent", body), 422)
 
 
 def test_a_denied_role_is_refused_and_an_unstated_one_with_it(site: Site, person: Person):
@@ -238,8 +317,9 @@ def test_a_denied_role_is_refused_and_an_unstated_one_with_it(site: Site, person
 def test_a_denied_person_is_refused_under_every_name(site: Site, person: Person):
     base = f"{site.demo.settings.base_url}/fhir"
     denied = _actor({"reference": f"{base}/Practitioner/lake-3/"})
+    assert _practitioner(site, "lake-3") == f"{base}/Practitioner/lake-3"
     person.grant(LAKE, provision=[{"type": "deny", "actor": [denied]}])
-    assert person.sees(site.system(LAKE, user=f"{base}/Practitioner/lake-4")) == ALL
+    assert person.sees(site.system(LAKE, user=_practitioner(site, "lake-4"))) == ALL
     for user in (
         "Practitioner/lake-3",
         f"{base}/Practitioner/lake-3",
@@ -578,12 +658,69 @@ def test_an_officer_reads_no_records(site: Site, person: Person):
         is_outcome(officer.get(path), 403)
 
 
-def test_the_recipient_reads_the_consent_itself_only_as_far_as_it_permits(site: Site, person: Person):
-    person.grant(LAKE, code=[_loinc(HEART)])
-    is_outcome(site.lake.get(f"Consent/{person.consent}"), 404)
+def _classes(*names: str) -> list[dict[str, str]]:
+    return [{"system": TYPES, "code": name} for name in names]
+
+
+def _about(kind: str, patient: str, consent_id: str) -> dict[str, Any]:
+    """Return a record of `patient` of the type `kind` that speaks of a consent."""
+    reference = {"reference": f"Consent/{consent_id}"}
+    own = {"reference": f"Patient/{patient}"}
+    match kind:
+        case "Provenance":
+            return {
+                "resourceType": kind,
+                "target": [own, reference],
+                "recorded": "2026-11-20T08:30:00Z",
+                "agent": [{"who": own}],
+            }
+        case "Task":
+            return {
+                "resourceType": kind,
+                "status": "requested",
+                "intent": "order",
+                "focus": reference,
+                "for": own,
+            }
+        case "DocumentReference":
+            return {
+                "resourceType": kind,
+                "status": "current",
+                "subject": own,
+                "type": {"coding": [{"system": LOINC, "code": "59284-0"}]},
+                "content": [{"attachment": {"title": "signed on paper"}}],
+            }
+    return observation(patient, note=[{"text": f"see https://other.example/fhir/Con%73ent/{consent_id}"}])
+
+
+@pytest.mark.parametrize("kind", ["Consent", "Provenance", "Task", "DocumentReference", "Observation"])
+def test_a_consent_and_what_speaks_of_one_goes_to_others_only_by_its_class(
+    site: Site, person: Person, kind: str
+):
     person.grant(LAKE)
-    assert site.lake.get(f"Consent/{person.consent}").status_code == 200
-    is_outcome(site.ridge.get(f"Consent/{person.consent}"), 404)
+    place = f"Consent/{person.consent}"
+    if kind != "Consent":
+        stored = site.city.post(kind, _about(kind, person.id, person.consent))
+        assert stored.status_code == 201, stored.text
+        place = f"{kind}/{stored.json()['id']}"
+    readers = (site.city, person.token)
+    assert [caller.get(place).status_code for caller in readers] == [200, 200]
+    assert person.sees(site.lake) == ALL
+    is_outcome(site.lake.get(place), 404)
+    is_outcome(site.lake.get(f"{place}/_history"), 404)
+    assert place not in {
+        f"{one['resourceType']}/{one['id']}"
+        for path in (f"{kind}?patient={person.id}", f"Patient/{person.id}/$everything")
+        for one in site.lake.found(path)
+    }
+
+    second = person.token.post("Consent", consent(person.id, LAKE, **{"class": _classes("Consent", kind)}))
+    assert second.status_code == 201, second.text
+    assert site.lake.get(place).status_code == 200
+    assert person.sees(site.lake) == ALL
+    is_outcome(site.ridge.get(place), 404)
+    person.grant(LAKE, provision=[{"type": "deny", "class": _classes(kind)}])
+    is_outcome(site.lake.get(place), 404)
 
 
 def test_the_patient_can_keep_her_own_hospitals_research_out(site: Site, person: Person):

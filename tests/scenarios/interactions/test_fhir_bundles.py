@@ -118,7 +118,6 @@ def bad_entries(patient: str, good: str) -> dict[str, tuple[dict[str, Any], int]
             ),
             412,
         ),
-        "a deletion of nothing": (entry("DELETE", f"Observation/{MISSING}"), 404),
         "an entry of the access log": (entry("POST", "AuditEvent", {"resourceType": "AuditEvent"}), 403),
         "an unknown method": (entry("BREW", "Observation", observation(patient)), 400),
         "an unknown type": (entry("POST", "Observations", observation(patient)), 400),

@@ -163,7 +163,7 @@ def test_an_update_with_the_current_version_in_if_match_is_made(site: Site, pati
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("tag", ['W/"2"', '"0"', "*", "garbage", 'W/"1', "W/", '""', "9" * 40])
+@pytest.mark.parametrize("tag", ['W/"2"', '"0"', "garbage", 'W/"1', "W/", '""', "9" * 40])
 def test_an_update_with_another_if_match_fails_and_changes_nothing(site: Site, patient: str, tag: str):
     made = site.observation(patient)
     place = f"Observation/{made['id']}"

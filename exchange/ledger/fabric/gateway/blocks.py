@@ -13,7 +13,7 @@ from typing import TypeVar
 from fabric_protos.common.common_pb2 import Block
 
 from exchange.errors import UnavailableError
-from exchange.ledger.fabric.gateway.connection import Profile, connect
+from exchange.ledger.fabric.gateway.connection import Profile, client_certificate_hash, connect
 from exchange.ledger.fabric.gateway.errors import CallError
 from exchange.ledger.fabric.gateway.events import Follower
 from exchange.ledger.fabric.gateway.identity import SigningIdentity
@@ -66,6 +66,9 @@ async def open_blocks(profile: Profile, *, read_timeout: float = 30.0) -> AsyncI
     identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
     channel = connect(profile)
     try:
-        yield BlockSource(Follower(channel, identity, profile.channel), read_timeout=read_timeout)
+        yield BlockSource(
+            Follower(channel, identity, profile.channel, certificate=client_certificate_hash(profile)),
+            read_timeout=read_timeout,
+        )
     finally:
         await channel.close()

@@ -54,9 +54,10 @@ class Deadlines(msgspec.Struct, frozen=True):
     """Seconds: `evaluate`, `endorse` and `outcome` bound operations with all their tries, the rest one call.
 
     `outcome` counts from the first endorsement to a known commit; `resend` is how long a transaction
-    that was ordered may stay away before it is sent again, doubled each time. `absent` is how long the peer
+    that was ordered may stay away before it is sent again. `absent` is how long the peer
     itself, or too many of its neighbours by what it knows of them, may be away while nothing is written:
-    they restart in a second or two, or an operator has to act.
+    they restart in a second or two, or an operator has to act. `patience` is how long a caller waits for the
+    next step of a transaction, while no other transaction takes that step either.
     """
 
     evaluate: float = 10.0
@@ -65,7 +66,12 @@ class Deadlines(msgspec.Struct, frozen=True):
     commit_status: float = 10.0
     outcome: float = 60.0
     absent: float = 4.0
-    resend: float = 3.0
+    resend: float = 2.0
+    patience: float = 3.2
+
+
+def _ignore(_: EndorsedTransaction) -> None:
+    """Take no notice of an endorsed transaction."""
 
 
 class CommitStatus(msgspec.Struct, frozen=True):
@@ -76,7 +82,10 @@ class CommitStatus(msgspec.Struct, frozen=True):
 
 
 class GatewayClient:
-    """One identity's transactions with one chaincode of one channel, through one peer."""
+    """One identity's transactions with one chaincode of one channel, through one peer.
+
+    A transaction that the peer can't hand to an orderer goes to `broadcast`, which says whether one took it.
+    """
 
     def __init__(
         self,
@@ -86,10 +95,12 @@ class GatewayClient:
         chaincode: str,
         *,
         deadlines: Deadlines | None = None,
+        broadcast: Callable[[bytes], Awaitable[bool]] | None = None,
     ) -> None:
+        self._broadcast = broadcast
         self.identity, self.channel_id, self.chaincode = identity, channel_id, chaincode
         self._stub = GatewayStub(channel)
-        self._deadlines = deadlines or Deadlines()
+        self.deadlines = deadlines or Deadlines()
         self._endorsers = Endorsers()
 
     async def evaluate(
@@ -117,7 +128,7 @@ class GatewayClient:
             returned: bytes = answer.result.payload
             return returned
 
-        return await self._persist(Stage.EVALUATE, call, self._deadlines.evaluate, proposed.tx_id)
+        return await self._persist(Stage.EVALUATE, call, self.deadlines.evaluate, proposed.tx_id)
 
     async def endorse(
         self,
@@ -153,7 +164,7 @@ class GatewayClient:
                 self._endorsers.forget()
                 raise
 
-        envelope = await self._persist(Stage.ENDORSE, call, self._deadlines.endorse, proposed.tx_id)
+        envelope = await self._persist(Stage.ENDORSE, call, self.deadlines.endorse, proposed.tx_id)
         envelope.signature = await self.identity.sign(envelope.payload)
         result, endorsers = proposal.endorsement(envelope)
         if chosen:
@@ -172,7 +183,7 @@ class GatewayClient:
             prepared_transaction=Envelope.FromString(endorsed.envelope),
         )
         await self._call(
-            Stage.SUBMIT, self._stub.Submit(request, timeout=self._deadlines.submit), endorsed.tx_id
+            Stage.SUBMIT, self._stub.Submit(request, timeout=self.deadlines.submit), endorsed.tx_id
         )
 
     async def commit_status(self, tx_id: str) -> CommitStatus:
@@ -185,7 +196,7 @@ class GatewayClient:
             transaction_id=tx_id, channel_id=self.channel_id, identity=self.identity.creator
         ).SerializeToString()
         signed = SignedCommitStatusRequest(request=request, signature=await self.identity.sign(request))
-        call = self._stub.CommitStatus(signed, timeout=self._deadlines.commit_status)
+        call = self._stub.CommitStatus(signed, timeout=self.deadlines.commit_status)
         answer = await self._call(Stage.COMMIT_STATUS, call, tx_id)
         return CommitStatus(TxValidationCode.Name(answer.result), answer.block_number)
 
@@ -195,16 +206,20 @@ class GatewayClient:
         *arguments: bytes,
         transient: Mapping[str, bytes] | None = None,
         organisations: Sequence[str] = (),
+        endorsed_as: Callable[[EndorsedTransaction], None] = _ignore,
     ) -> Committed:
         """Run a transaction to its known end: endorse, order, and wait until it is VALID.
+
+        `endorsed_as` is told of the transaction before it is ordered.
 
         Raises:
             EndorseError: nothing was ordered.
             SubmitError, CommitError, OutcomeUnknownError: as `settle`.
         """
-        end = asyncio.get_running_loop().time() + self._deadlines.outcome
+        end = asyncio.get_running_loop().time() + self.deadlines.outcome
         habitual = not organisations and bool(self._endorsers.named())
         endorsed = await self.endorse(function, *arguments, transient=transient, organisations=organisations)
+        endorsed_as(endorsed)
         try:
             return await self._settle(endorsed, end)
         except CommitError as why:
@@ -214,6 +229,7 @@ class GatewayClient:
                 raise
         self._endorsers.forget()
         endorsed = await self.endorse(function, *arguments, transient=transient)
+        endorsed_as(endorsed)
         return await self._settle(endorsed, end)
 
     async def settle(self, endorsed: EndorsedTransaction) -> Committed:
@@ -224,7 +240,7 @@ class GatewayClient:
             CommitError: it is in a block but invalid; `ReadConflictError` if what it read had changed.
             OutcomeUnknownError: the deadline passed first.
         """
-        return await self._settle(endorsed, asyncio.get_running_loop().time() + self._deadlines.outcome)
+        return await self._settle(endorsed, asyncio.get_running_loop().time() + self.deadlines.outcome)
 
     async def _settle(self, endorsed: EndorsedTransaction, end: float) -> Committed:
         # The verdict is awaited from the start, beside the sending: it may come although a send failed.
@@ -253,8 +269,8 @@ class GatewayClient:
         return Committed(endorsed.tx_id, status.block, endorsed.time, endorsed.result)
 
     async def _keep_sending(self, endorsed: EndorsedTransaction) -> None:
-        """Send at growing intervals for as long as it is let; raises if the first sending was refused."""
-        pause, away, unsure = _FIRST_PAUSE, self._deadlines.resend, False
+        """Send again and again for as long as it is let; raises if the first sending was refused."""
+        pause, unsure = _FIRST_PAUSE, False
         while True:
             try:
                 await self.send(endorsed)
@@ -264,12 +280,14 @@ class GatewayClient:
                         await asyncio.Event().wait()
                     raise
                 unsure = True
+                if self._broadcast is not None and await self._broadcast(endorsed.envelope):
+                    await asyncio.sleep(self.deadlines.resend)
+                    continue
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 unsure = True
-                await asyncio.sleep(away)
-                away *= 2
+                await asyncio.sleep(self.deadlines.resend)
 
     async def _verdict(self, tx_id: str) -> CommitStatus:
         pause = _FIRST_PAUSE
@@ -309,7 +327,7 @@ class GatewayClient:
             except CallError as why:
                 away = why.code is grpc.StatusCode.UNAVAILABLE and not why.details
                 if away or why.code is grpc.StatusCode.FAILED_PRECONDITION:  # the peer, or its neighbours
-                    end = min(end, begun + self._deadlines.absent)
+                    end = min(end, begun + self.deadlines.absent)
                 if advise(why) is Advice.GIVE_UP or clock() + pause >= end:
                     raise
             await asyncio.sleep(pause)

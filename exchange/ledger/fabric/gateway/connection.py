@@ -6,6 +6,8 @@ from pathlib import Path
 
 import grpc
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from exchange.ledger.fabric.gateway.errors import ProfileError
 
@@ -28,6 +30,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     `peer` is the `host:port` of its own peer; `tls_ca` the CA of that peer's TLS certificate; `certificate`
     and `key` identify the client. `tls_certificate` and `tls_key` are for peers that ask clients for one.
+    `orderers` are the `host:port` of orderers, and `orderer_tls_ca` the CAs of their TLS certificates: for
+    transactions that the peer can't hand over.
     """
 
     msp_id: str
@@ -39,6 +43,8 @@ class Profile(msgspec.Struct, frozen=True):
     chaincode: str
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    orderers: tuple[str, ...] = ()
+    orderer_tls_ca: Path | None = None
 
     @classmethod
     def read(cls, file: Path) -> Profile:
@@ -75,6 +81,37 @@ def credentials(profile: Profile) -> grpc.ChannelCredentials:
         )
     except OSError as why:
         raise ProfileError(f"can't read {why.filename}: {why.strerror}") from None
+
+
+def client_certificate_hash(profile: Profile) -> bytes:
+    """Return the digest of the client's TLS certificate; empty without one.
+
+    A peer that asks clients for a certificate delivers blocks only to requests that name it so.
+
+    Raises:
+        ProfileError: the file can't be read, or holds no certificate.
+    """
+    if profile.tls_certificate is None:
+        return b""
+    try:
+        certificate = x509.load_pem_x509_certificate(profile.tls_certificate.read_bytes())
+    except OSError as why:
+        raise ProfileError(f"can't read {why.filename}: {why.strerror}") from None
+    except ValueError:
+        raise ProfileError(f"{profile.tls_certificate} holds no certificate in PEM") from None
+    return certificate.fingerprint(hashes.SHA256())
+
+
+def connect_orderer(profile: Profile, address: str) -> grpc.aio.Channel:
+    """Return a channel to the orderer at `address` over TLS; it connects on the first call.
+
+    Raises:
+        ProfileError: a file can't be read, or the profile names no CA for orderers.
+    """
+    if profile.orderer_tls_ca is None:
+        raise ProfileError("the profile names orderers and no orderer_tls_ca")
+    own = msgspec.structs.replace(profile, tls_ca=profile.orderer_tls_ca)
+    return grpc.aio.secure_channel(address, credentials(own), options=_OPTIONS)
 
 
 def connect(profile: Profile) -> grpc.aio.Channel:

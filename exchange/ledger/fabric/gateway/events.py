@@ -55,9 +55,20 @@ class ChaincodeEvent(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Reads the streams of one channel in one identity's name."""
+    """Reads the streams of one channel in one identity's name.
 
-    def __init__(self, channel: grpc.aio.Channel, identity: SigningIdentity, channel_id: str) -> None:
+    `certificate` is the digest of the client's TLS certificate (`client_certificate_hash`), if it has one.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        identity: SigningIdentity,
+        channel_id: str,
+        *,
+        certificate: bytes = b"",
+    ) -> None:
+        self._certificate = certificate
         self._gateway, self._deliver = GatewayStub(channel), DeliverStub(channel)
         self._identity, self._channel_id = identity, channel_id
 
@@ -150,7 +161,9 @@ class Follower:
             stream.cancel()
 
     async def _seek(self, start: SeekPosition, stop: SeekPosition) -> Envelope:
-        channel = ChannelHeader(type=DELIVER_SEEK_INFO, channel_id=self._channel_id)
+        channel = ChannelHeader(
+            type=DELIVER_SEEK_INFO, channel_id=self._channel_id, tls_cert_hash=self._certificate
+        )
         channel.timestamp.GetCurrentTime()
         header = Header(
             channel_header=channel.SerializeToString(),

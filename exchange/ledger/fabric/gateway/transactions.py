@@ -6,31 +6,37 @@ Contracts refuse with `code: message` in their response; here that becomes the c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import grpc
 
 from chaincode.errors import ContractError, from_code
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
-from exchange.ledger.errors import UnknownOutcomeError, VoidedError
+from exchange.ledger.breaker import CircuitBreaker
+from exchange.ledger.errors import ClockWrongError, RefusedError, UnknownOutcomeError, VoidedError
 from exchange.ledger.errors import refusal as refused
 from exchange.ledger.fabric.blocks.layout import block_hash
 from exchange.ledger.fabric.gateway.block_events import chaincode_events
 from exchange.ledger.fabric.gateway.blocks import BlockSource
 from exchange.ledger.fabric.gateway.client import Deadlines, GatewayClient
-from exchange.ledger.fabric.gateway.connection import Profile, connect
+from exchange.ledger.fabric.gateway.connection import Profile, client_certificate_hash, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
     CommitError,
+    EndorsedTransaction,
     GatewayError,
     OutcomeUnknownError,
     ReadConflictError,
     Refusal,
+    Stage,
+    SubmitError,
 )
 from exchange.ledger.fabric.gateway.events import Follower
 from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import row
+from exchange.ledger.fabric.ordering import OrderingService
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 R = TypeVar("R")
@@ -40,6 +46,22 @@ IN_FLIGHT = 2
 """
 
 _RECOGNITION = 4.0  # seconds for reading the first block
+_CLOSING = 0.5  # seconds between two looks at the breaker while transactions end
+_NO_PEER = "the ledger does not answer: the own peer, its chaincode or too many others are away"
+_NO_ORDERER = "the ledger does not answer: the ordering service is away, or the own peer no longer follows it"
+
+
+class _UnderWay:
+    """A call under way: its stage, and since when it waits for the next."""
+
+    def __init__(self, since: float) -> None:
+        self.since, self.stage = since, Stage.ENDORSE
+        self.endorsed: EndorsedTransaction | None = None
+
+    def is_endorsed(self, endorsed: EndorsedTransaction) -> None:
+        """Record that the transaction can be ordered."""
+        self.since, self.stage = asyncio.get_running_loop().time(), Stage.COMMIT_STATUS
+        self.endorsed = endorsed
 
 
 class FabricTransactions:
@@ -52,14 +74,21 @@ class FabricTransactions:
     """
 
     def __init__(
-        self, channel: grpc.aio.Channel, gateway: GatewayClient, *, first_block: str | None = None
+        self,
+        channel: grpc.aio.Channel,
+        gateway: GatewayClient,
+        ordering: OrderingService | None = None,
+        *,
+        first_block: str | None = None,
+        certificate: bytes = b"",
     ) -> None:
-        self._channel, self._gateway = channel, gateway
+        self._channel, self._gateway, self._ordering = channel, gateway, ordering
         self._unrecognised = first_block
         self._recognition: asyncio.Task[None] | None = None
-        self._follower = Follower(channel, gateway.identity, gateway.channel_id)
-        self._submitting, self._idle = 0, asyncio.Event()
-        self._idle.set()
+        self._follower = Follower(channel, gateway.identity, gateway.channel_id, certificate=certificate)
+        self._breaker = CircuitBreaker()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._answered = dict.fromkeys((Stage.ENDORSE, Stage.COMMIT_STATUS), 0.0)
 
     @classmethod
     def open(
@@ -71,9 +100,18 @@ class FabricTransactions:
             ProfileError, IdentityError: a file can't be read, or a certificate or key can't be used.
         """
         identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
+        certificate = client_certificate_hash(profile)
         channel = connect(profile)
-        gateway = GatewayClient(channel, identity, profile.channel, profile.chaincode, deadlines=deadlines)
-        return cls(channel, gateway, first_block=first_block)
+        ordering = OrderingService(profile)
+        gateway = GatewayClient(
+            channel,
+            identity,
+            profile.channel,
+            profile.chaincode,
+            deadlines=deadlines,
+            broadcast=ordering.broadcast,
+        )
+        return cls(channel, gateway, ordering, first_block=first_block, certificate=certificate)
 
     @property
     def msp_id(self) -> str:
@@ -91,16 +129,19 @@ class FabricTransactions:
             UnknownOutcomeError: the deadline passed before the outcome was known.
             UnavailableError: it was not ordered, or the channel's rules void it.
         """
-        await self._recognise()
-        self._submitting += 1
-        self._idle.clear()
-        try:
-            done = await _translated(self._gateway.submit(function, args, transient=transient))
-        finally:
-            self._submitting -= 1
-            if not self._submitting:
-                self._idle.set()
-        return Committed(tx_id=done.tx_id, block=done.block, time=done.time, result=done.result)
+        self._breaker.check()
+        under_way = _UnderWay(self._since())
+
+        async def call() -> Committed:
+            await self._recognise()
+            return await self._gateway.submit(
+                function, args, transient=transient, endorsed_as=under_way.is_endorsed
+            )
+
+        async def endorse() -> None:
+            await self._gateway.endorse(function, args, transient=transient)
+
+        return await self._patiently(call(), under_way, endorse)
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
         """Run `function` on the committed state of an own peer and write nothing.
@@ -109,8 +150,19 @@ class FabricTransactions:
             RefusedError: the contract refused.
             UnavailableError: no own peer can be reached.
         """
-        await self._recognise()
-        return await _translated(self._gateway.evaluate(function, args, organisations=[self.msp_id]))
+        self._breaker.check()
+
+        async def ask() -> bytes:
+            return await self._gateway.evaluate(function, args, organisations=[self.msp_id])
+
+        async def call() -> bytes:
+            await self._recognise()
+            return await ask()
+
+        async def probe() -> None:
+            await ask()
+
+        return await self._patiently(call(), _UnderWay(self._since()), probe)
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         """Yield every event after `after` (None: from the first block on), in order, for ever.
@@ -130,18 +182,71 @@ class FabricTransactions:
 
     def trouble(self) -> str | None:
         """Return why no transaction can commit now, as far as that is known; None if one can."""
-        return None
+        return self._breaker.trouble
 
     def doubt(self) -> str | None:
         """Return nothing: peers check the clock of each transaction."""
         return None
 
     async def close(self) -> None:
-        """Wait for the outcome of submitted transactions, and close the connection."""
-        await self._idle.wait()
+        """Wait for the outcome of submitted transactions if the ledger answers, and close the connection."""
+        while self._running and self._breaker.trouble is None:
+            await asyncio.wait(self._running, timeout=_CLOSING)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._breaker.close()
         if self._recognition is not None:
             self._recognition.cancel()
+        if self._ordering is not None:
+            await self._ordering.close()
         await self._channel.close()
+
+    def _since(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _patiently(
+        self, call: Coroutine[Any, Any, R], under_way: _UnderWay, probe: Callable[[], Awaitable[None]]
+    ) -> R:
+        """Wait for `call` while it, or another, makes progress; otherwise open the breaker.
+
+        A transaction that may have been ordered goes on without its caller, and its end is the probe.
+        """
+        task = asyncio.create_task(_translated(call), name="fabric-call")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            while not task.done():
+                left = max(under_way.since, self._answered[under_way.stage]) - self._since()
+                left += self._gateway.deadlines.patience
+                if left <= 0:
+                    break
+                await asyncio.wait({task}, timeout=left)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.done():
+            found = task.result()
+            self._answered[under_way.stage] = self._since()
+            if under_way.endorsed is not None:
+                self._breaker.answered()
+            return found
+        if under_way.endorsed is None:
+            task.cancel()
+            self._breaker.open(_NO_PEER, lambda: _unless_refused(probe()))
+            raise UnavailableError(_NO_PEER)
+        endorsed = under_way.endorsed
+        self._breaker.open(_NO_ORDERER, lambda: _translated(self._settle(endorsed)))
+        raise UnknownOutcomeError(f"{_NO_ORDERER}; the outcome of {endorsed.tx_id} is not known yet")
+
+    async def _settle(self, endorsed: EndorsedTransaction) -> None:
+        with suppress(CommitError, SubmitError):  # an answer all the same
+            await self._gateway.settle(endorsed)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may have gone
 
     async def _recognise(self) -> None:
         if self._unrecognised is None:
@@ -157,6 +262,16 @@ class FabricTransactions:
             if block_hash(block.header).hex() != self._unrecognised:
                 raise DamagedError("the channel is not the one that this node was made on")
         self._unrecognised = None
+
+
+async def _unless_refused(probe: Awaitable[None]) -> None:
+    """Await `probe`; the contract's refusal is an answer.
+
+    Raises:
+        UnavailableError: there was none.
+    """
+    with suppress(RefusedError, ClockWrongError):
+        await _translated(probe)
 
 
 async def _translated(call: Awaitable[R]) -> R:

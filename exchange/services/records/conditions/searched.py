@@ -1,9 +1,8 @@
-"""Conditions of writes: entity tags, and searches that a write depends on, with the lock that they need.
+"""Conditions of writes that are searches, with the lock that they need.
 
-1. An `If-Match` names a version by its entity tag.
-2. An `If-None-Exist`, or a conditional reference, is a search under the caller's own permission: it matches
+1. An `If-None-Exist`, or a conditional reference, is a search under the caller's own permission: it matches
    what the caller may see, and is asked for on the ledger like any other search.
-3. Two creates whose conditions match nothing must not both store: the lock of a type lets one go on at a
+2. Two creates whose conditions match nothing must not both store: the lock of a type lets one go on at a
    time. The right to write is checked before, so that an unauthorised client can't block others.
 """
 
@@ -14,46 +13,14 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
-import msgspec
-
 from exchange.auth.principal import Principal
 from exchange.errors import BadRequestError, PreconditionError
 from exchange.fhir import r4, search
 from exchange.fhir.bundle import identity_of
 from exchange.fhir.interaction import parameters_of
+from exchange.fhir.search import Query
 from exchange.runtime import quota
 from exchange.services.records.search import RecordSearch
-
-
-def etag(version: int) -> str:
-    """Return the weak entity tag of a version: 3 is `W/"3"`."""
-    return f'W/"{version}"'
-
-
-def parse_etag(text: str) -> int:
-    """Return the version that an `If-Match` value names: `W/"3"` is 3.
-
-    Raises:
-        PreconditionError: it names no version of this server.
-    """
-    tag = text.strip().removeprefix("W/").strip('"')
-    if not tag.isdecimal() or len(tag) > 9:
-        raise PreconditionError("If-Match does not name a version of this record")
-    return int(tag)
-
-
-def expected_version(if_match: str) -> int | None:
-    """Return the version that a write expects, None where it has no `If-Match`.
-
-    Raises:
-        PreconditionError: see `parse_etag`.
-    """
-    return parse_etag(if_match) if if_match else None
-
-
-def version_number(text: str) -> int:
-    """Return the version that the `vid` of an address names; 0, which no record has, if that is no number."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 class Conditions:
@@ -83,13 +50,22 @@ class Conditions:
 
         Raises:
             PreconditionError: it matches more than one.
-            BadRequestError: the condition has no search parameter.
+            BadRequestError: the condition has no search parameter, or one without a value.
         """
         parameters = parameters_of(condition.lstrip("?"))
+        if not all(value.strip() for _, value in parameters):
+            raise BadRequestError("a parameter of a condition has a value")
         query = search.parse(resource_type, parameters, lenient=False, base=self._base)
         if not query.clauses:
             raise BadRequestError("a condition needs at least one search parameter")
-        query = msgspec.structs.replace(query, count=2)
+        # Parameters of the answer change no condition: two records say that there is more than one.
+        query = Query(
+            resource_type=resource_type,
+            clauses=query.clauses,
+            last_updated=query.last_updated,
+            patients=query.patients,
+            count=2,
+        )
         with quota.current().temporarily():
             found = await self._searching.search(principal, query, target=f"{resource_type}?{condition}")
         if len(found.resources) > 1:

@@ -1,0 +1,1 @@
+"""Conditions of reads and writes: on the current version, and on what a search finds."""
