@@ -44,11 +44,13 @@ class Problem:
 class ExchangeError(Exception):
     """Base of all refusals. `code` is a FHIR issue-type code; `problems` become OperationOutcome issues.
 
-    `tx_id` names the ledger transaction that holds the refusal, where there is one.
+    `tx_id` names the ledger transaction that holds the refusal, where there is one. `change` is the position
+    of the change that is refused, among those to be written together.
     """
 
     code: ClassVar[str] = "processing"
     status: ClassVar[int] = 500
+    change: int | None = None
 
     def __init__(self, message: str, *, problems: Sequence[Problem] = (), tx_id: str = "") -> None:
         super().__init__(message)

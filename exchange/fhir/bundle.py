@@ -5,14 +5,14 @@ Resources inside stay the bytes they were; only the frame around them is built h
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from exchange.errors import BadRequestError, Problem
+from exchange.errors import BadRequestError, ExchangeError, InvalidResourceError, Problem
 from exchange.fhir.audit_event import TRANSACTION_SYSTEM
 
 MOST_ENTRIES = 20_000
@@ -84,34 +84,6 @@ def frame_of(body: bytes, received: ReceivedBundle) -> bytes:
     return b"".join((*parts, body[at:]))
 
 
-_URN = re.compile(rb'"(urn:(?:uuid|oid):[^"\\]{1,200})"')
-_CONDITIONAL = re.compile(rb'("reference"\s*:\s*)"([A-Z][A-Za-z]+\?[^"\\]{1,2000})"')
-
-
-def rewrite_urns(body: bytes, places: Mapping[str, str]) -> bytes:
-    """Return `body` with every string that is a `fullUrl` of the transaction replaced by its `Type/id`."""
-
-    def place(match: re.Match[bytes]) -> bytes:
-        target = places.get(match[1].decode())
-        return match[0] if target is None else _encode(target)
-
-    return _URN.sub(place, body)
-
-
-def conditional_references(body: bytes) -> set[str]:
-    """Return the conditional references in `body`, such as `Practitioner?identifier=...`."""
-    return {match[2].decode() for match in _CONDITIONAL.finditer(body)}
-
-
-def rewrite_conditionals(body: bytes, places: Mapping[str, str]) -> bytes:
-    """Return `body` with its conditional references replaced by those they were resolved to."""
-
-    def place(match: re.Match[bytes]) -> bytes:
-        return match[1] + _encode(places[match[2].decode()])
-
-    return _CONDITIONAL.sub(place, body)
-
-
 def with_id(body: bytes, logical_id: str) -> bytes:
     """Return `body` with its `id` set, all other members as they were."""
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -154,7 +126,8 @@ class HistoryEntry:
     """One version in a history Bundle; a deletion has no body."""
 
     full_url: str
-    relative_url: str
+    method: str
+    url: str
     body: bytes | None
     status: str
     etag: str
@@ -166,11 +139,10 @@ def history_set(versions: Sequence[HistoryEntry], *, links: Mapping[str, str]) -
     frame: dict[str, object] = {"resourceType": "Bundle", "type": "history", "link": _links(links)}
     entries: list[dict[str, object]] = []
     for past in versions:
-        method = "DELETE" if past.body is None else ("POST" if past.status.startswith("201") else "PUT")
         entry: dict[str, object] = {"fullUrl": past.full_url}
         if past.body is not None:
             entry["resource"] = msgspec.Raw(past.body)
-        entry["request"] = {"method": method, "url": past.relative_url}
+        entry["request"] = {"method": past.method, "url": past.url}
         entry["response"] = {"status": past.status, "etag": past.etag, "lastModified": past.last_modified}
         entries.append(entry)
     if entries:
@@ -233,3 +205,33 @@ identity_of: Callable[[bytes], ResourceIdentity] = msgspec.json.Decoder(Resource
 def entry_problem(index: int, message: str, *, code: str = "value") -> Problem:
     """Return a problem with the request of entry `index`."""
     return Problem(f"Bundle.entry[{index}].request", message, code)
+
+
+@contextmanager
+def in_entry(index: int, element: str = "") -> Iterator[None]:
+    """Make a refusal raised within name entry `index`; `element` is below its request, such as `.ifMatch`.
+
+    The problems of a resource are below `resource`. A failure of the server's own is no entry's.
+    """
+    try:
+        yield
+    except ExchangeError as refused:
+        if refused.status < _SERVERS_OWN:
+            refused.problems = tuple(_located(refused, index, element))
+        raise
+
+
+_SERVERS_OWN = 500
+
+
+def _located(refused: ExchangeError, index: int, element: str) -> Iterator[Problem]:
+    entry = f"Bundle.entry[{index}]"
+    if not refused.problems:
+        yield Problem(f"{entry}.request{element}", str(refused), refused.code)
+    for problem in refused.problems:
+        if problem.path.startswith("Bundle.entry["):
+            yield problem
+        elif isinstance(refused, InvalidResourceError):
+            yield Problem(f"{entry}.resource.{problem.path}", problem.message, problem.code)
+        else:
+            yield Problem(f"{entry}.request{element}", problem.message, problem.code)

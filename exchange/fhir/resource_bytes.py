@@ -68,7 +68,8 @@ def pick(body: bytes, keep: Callable[[str], bool]) -> bytes:
     return _encode(members)
 
 
-_SUBSETTED = (
-    b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED",'
-    b'"display":"Resource encoded in summary mode"}'
+OBSERVATION_VALUES = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+"""The code system of the tag SUBSETTED."""
+_SUBSETTED = _encode(
+    {"system": OBSERVATION_VALUES, "code": "SUBSETTED", "display": "Resource encoded in summary mode"}
 )

@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from exchange.errors import ExchangeError
-from exchange.fhir.bundle import conditional_references, rewrite_conditionals, rewrite_urns
+from exchange.fhir.links.entries import Entries
+from exchange.fhir.links.relink import conditional_references, with_conditionals
 from exchange.fhir.references import ID
 from exchange.load import Batch, Chunk, FilePosition, SourceDocument, split_chunk
 from exchange.services.records.prepare import IndexedRecord, Indexer
@@ -157,15 +158,13 @@ class LoadWorker:
         ready = PreparedBatch(batch.bundle, batch.end, batch.size, at, refused)
         bodies: list[tuple[SourceDocument, str, SourcePlace, bytes]] = []
         ids = [_id_of(batch, document, index) for index, document in enumerate(batch.documents)]
-        urns = {
-            document.full_url: f"{document.type}/{logical_id}"
-            for document, logical_id in zip(batch.documents, ids, strict=True)
-            if document.full_url is not None and document.full_url.startswith("urn:")
-        }
+        entries = Entries([document.full_url or "" for document in batch.documents], base=self._indexer.base)
+        for document, logical_id in zip(batch.documents, ids, strict=True):
+            entries.place(document.full_url or "", f"{document.type}/{logical_id}")
         for document, logical_id, place in zip(batch.documents, ids, at, strict=True):
             method = document.request.method if document.request is not None else "PUT"
             if method in {"POST", "PUT"}:
-                body = rewrite_urns(document.body, urns) if urns else document.body
+                body = entries.relinked(document.body, document.full_url or "", keeps_ids=method == "PUT")
                 bodies.append((document, logical_id, place, body))
             else:
                 _remove(ready, document, place)
@@ -189,7 +188,7 @@ class LoadWorker:
             if why := next((unresolved[name] for name in sorted(references) if name in unresolved), None):
                 ready.refused.append(RefusedDocument(place, why))
                 continue
-            resolved = rewrite_conditionals(body, self._resolved) if references else body
+            resolved = with_conditionals(body, self._resolved) if references else body
             try:
                 prepared = self._indexer.index(
                     resolved if document.id is not None else _named(resolved, logical_id),

@@ -145,6 +145,7 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
     """Build the interactions with records."""
     settings, keys = ground.settings, ground.keys
     searching = RecordSearch(
+        base=settings.fhir_base,
         msp_id=settings.msp_id,
         references=keys.references,
         token_keys=keys.search_tokens,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from exchange.auth.principal import Principal
-from exchange.errors import InvalidResourceError
+from exchange.errors import InvalidResourceError, NotFoundError
 from exchange.fhir import r4, search
 from exchange.fhir.interaction import Interaction
 from exchange.fhir.outcome import validation
@@ -25,7 +25,7 @@ from exchange.services.records.create_update import RecordWriter, write_outcome
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages
 from exchange.services.records.prepare import LOG_TYPE
-from exchange.services.records.read import RecordReader
+from exchange.services.records.read import HIDDEN, RecordReader
 from exchange.services.records.search import RecordSearch
 from exchange.services.records.sort import is_by_value, search_in_order
 from exchange.services.records.write_rights import WriteRights
@@ -163,6 +163,8 @@ class RecordInteractions:
         page = self._pages.asked(principal, interaction, f"{interaction.target}/$everything")
         count = pages.everything_size(page.parameters)
         found = await self._searching.everything(principal, interaction.id, count=count, after=page.after)
+        if count and page.after is None and found.more_after is None and not found.resources:
+            raise NotFoundError(HIDDEN, tx_id=found.tx_id)  # as a read of the patient would be
         return self._pages.compartment_set(principal, page, found)
 
     async def _validate(self, _principal: Principal, interaction: Interaction, body: bytes) -> Outcome:

@@ -27,6 +27,7 @@ from exchange.devnet.topology import HOST, NetworkOrganisation, Topology
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.fabric.admin.add_organisation import main as add_organisation
 from exchange.ledger.fabric.admin.packaging import package
+from exchange.ledger.fabric.admin.show_update import show
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from tests.support.network.fabric_operator import (
     MEMBERS,
@@ -198,6 +199,13 @@ def test_organisation_joins_with_the_signatures_of_a_majority(running, operator)
     operator.peer(first, "channel", "fetch", "config", fetched, "-c", "consentry", *operator.orderer)
     update = scratch / "update.pb"
     assert add_organisation(["consentry", str(fetched), str(scratch / "definition.block"), str(update)]) == 0
+    shown = show(update.read_bytes(), fetched.read_bytes())
+    assert "channel/Application/Hospital3: added" in shown
+    assert all("Hospital3" in line or not line.startswith("channel/") for line in shown)
+    roots = [line.split("sha256 ")[1] for line in shown if "root certificate" in line]
+    assert roots
+    defined = show((scratch / "definition.block").read_bytes())
+    assert all(any(one in line for line in defined) for one in roots)
     operator.peer(first, "channel", "signconfigtx", "-f", update)
     operator.peer(second, "channel", "update", "-f", update, "-c", "consentry", *operator.orderer)
     verifies(running.profile("Hospital1"))

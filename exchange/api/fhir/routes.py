@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from exchange.api.http.negotiation import (
     TX_HEADER,
+    answer_type,
     check_accept,
     conditions,
     form_parameters,
@@ -118,4 +119,4 @@ class FhirEndpoint:
             wanted = preference(request)
             if wanted != "representation":
                 body = validation() if wanted == "OperationOutcome" else b""
-        return Response(body, outcome.status, headers, MEDIA_TYPE)
+        return Response(body, outcome.status, headers, answer_type(request) or MEDIA_TYPE)

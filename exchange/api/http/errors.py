@@ -26,6 +26,7 @@ from exchange.errors import (
     MethodNotAllowedError,
     Problem,
     UnauthenticatedError,
+    UnsupportedMediaError,
 )
 from exchange.fhir.outcome import MEDIA_TYPE, outcome, refusal
 
@@ -68,6 +69,8 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
         answer["WWW-Authenticate"] = f'Bearer realm="FHIR"{invalid}'
     if error.tx_id:
         answer["X-Consentry-Tx"] = error.tx_id
+    if isinstance(error, UnsupportedMediaError) and "content-encoding" in headers:
+        answer["Accept-Encoding"] = "gzip"
     if isinstance(error, MethodNotAllowedError):
         answer["Allow"] = ", ".join(error.allow)
     if error.status == 503:

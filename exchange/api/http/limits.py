@@ -34,6 +34,7 @@ CHUNK_BYTES = 256 * 1024
 RETRY_AFTER = 2
 """Seconds after which a client may try again when it is refused with 503."""
 
+_BODY_LIMIT = "consentry.body_limit"
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
@@ -51,6 +52,12 @@ class BodyLimits:
     body: int = 16 * 1024 * 1024
     pause_seconds: float = 30.0
     body_seconds: float = 300.0
+
+
+def body_limit(scope: Scope) -> int:
+    """Return the bytes that the body of a request may have, unpacked too."""
+    found: int = scope[_BODY_LIMIT]
+    return found
 
 
 class RequestLimits:
@@ -73,6 +80,7 @@ class RequestLimits:
         if refused:
             await exchange.refuse(refused)
             return
+        scope[_BODY_LIMIT] = self._limits.body
         outer = request_id.set(name)
         try:
             with reservation:

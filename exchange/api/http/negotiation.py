@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
@@ -11,8 +12,11 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
+from exchange.api.http.body_encoding import check_coding, decoded
+from exchange.api.http.limits import body_limit
 from exchange.errors import BadRequestError, UnsupportedMediaError
 from exchange.fhir.interaction import MOST_PARAMETERS, Parameters, bounded
+from exchange.fhir.outcome import MEDIA_TYPE
 
 BODY_TYPES = frozenset({"application/fhir+json", "application/json", "text/json"})
 TX_HEADER = "X-Consentry-Tx"
@@ -28,6 +32,10 @@ _CONDITIONS: Mapping[bytes, str] = {
     b"if-none-match": "if_none_match",
     b"if-modified-since": "if_modified_since",
 }
+
+_VERSION = re.compile(r';\s*fhirversion\s*=\s*"?([^\s;,"]*)', re.IGNORECASE)
+_REFUSED_RANGE = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
+_LONGEST_ACCEPT = 2_000
 
 Prefer = Literal["representation", "minimal", "OperationOutcome"]
 
@@ -46,7 +54,10 @@ async def fhir_body(request: Request) -> bytes:
     """
     if media_type(request) not in BODY_TYPES:
         raise UnsupportedMediaError("send application/fhir+json")
-    body = await request.body()
+    if not _is_r4(request.headers.get("content-type", "")):
+        raise UnsupportedMediaError("send FHIR R4, with fhirVersion=4.0 or without the parameter")
+    check_coding(request.headers, supported=frozenset({"gzip"}))  # before the body is read
+    body = await decoded(request.headers, await request.body(), most=body_limit(request.scope))
     if not body:
         raise BadRequestError("the request needs a body")
     return body
@@ -72,6 +83,7 @@ async def form_parameters(request: Request, queried: Parameters) -> Parameters:
     """
     if media_type(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaError("send application/x-www-form-urlencoded")
+    check_coding(request.headers)
     form = await request.form(max_files=0, max_fields=MOST_PARAMETERS)
     items = ((name, value) for name, value in form.multi_items() if isinstance(value, str))
     return bounded((*queried, *items))
@@ -88,9 +100,37 @@ def check_accept(request: Request) -> None:
         if wanted.lower().replace("+", " ") not in {f.replace("+", " ") for f in _FORMATS}:
             raise HTTPException(406, "only JSON is supported")
         return
-    accept = request.headers.get("accept", "")
-    if accept and not any(part in accept for part in ("json", "*/*", "application/*")):
+    if answer_type(request) is None:
         raise HTTPException(406, "only JSON is supported")
+
+
+def answer_type(request: Request) -> str | None:
+    """Return the media type of the answer that a client accepts, None where it accepts none of FHIR R4's.
+
+    It is FHIR's own, or `application/json` or `text/json` for one that names these alone.
+    """
+    accept = ", ".join(request.headers.getlist("accept"))
+    return _accepted(accept) if accept.strip() else MEDIA_TYPE
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: str) -> str | None:
+    if len(accept) > _LONGEST_ACCEPT:
+        return MEDIA_TYPE
+    ranges = {
+        part.partition(";")[0].strip().lower()
+        for part in accept.split(",")
+        if _is_r4(part) and not _REFUSED_RANGE.search(part)
+    }
+    if ranges & {MEDIA_TYPE, "*/*", "application/*"}:
+        return MEDIA_TYPE
+    return next((one for one in ("application/json", "text/json") if one in ranges), None)
+
+
+def _is_r4(text: str) -> bool:
+    """Check whether a media type's parameter `fhirVersion`, if there is one, names this release."""
+    found = _VERSION.search(text)
+    return found is None or found[1] in {"4.0", "4.0.1"}
 
 
 def preference(request: Request) -> Prefer:

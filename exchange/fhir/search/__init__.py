@@ -2,13 +2,15 @@
 
 `terms` returns the terms by which a record can be found. `parse` returns, for a request, the terms to look
 up and their combination. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
-`sort_bodies` sorts opened records by `_sort`. `capability` lists the parameters that `parse` accepts.
+`admits` compares opened records where the terms are cut, and `sort_bodies` sorts them by `_sort`.
+`capability` lists the parameters that `parse` accepts.
 `docs/leakage.md` describes how much a reader of the database learns from the tokens.
 """
 
 from __future__ import annotations
 
 from exchange.fhir.search.extract import Term, terms
+from exchange.fhir.search.on_record import admits, decides
 from exchange.fhir.search.order import sort_bodies
 from exchange.fhir.search.parameters import table
 from exchange.fhir.search.parse import parse
@@ -21,7 +23,9 @@ __all__ = [
     "Sort",
     "Term",
     "Union",
+    "admits",
     "capability",
+    "decides",
     "parse",
     "sort_bodies",
     "terms",

@@ -59,7 +59,17 @@ _Extractor = Callable[[dict[str, Any], str], Iterable[str]]
 
 def values(resource: dict[str, Any], index: Index) -> list[tuple[Leaf, Any]]:
     """Return the values of `resource` at the paths of `index`, each with its leaf."""
-    return _values(resource, _sources(index.leaves))
+    return values_at(resource, index.leaves)
+
+
+def values_at(item: dict[str, Any], leaves: Iterable[Leaf]) -> list[tuple[Leaf, Any]]:
+    """Return the values of a resource, or of an item of a focus, at `leaves`."""
+    return _values(item, _sources(leaves))
+
+
+def follow(resource: dict[str, Any], focus: str) -> list[Any]:
+    """Return the items of `resource` at the path `focus`."""
+    return _follow(resource, _path(focus))
 
 
 class _Compiled(NamedTuple):
@@ -90,7 +100,7 @@ def _compiled(resource_type: str) -> _Compiled:
 
 
 def _extractor(kind: str, sources: list[_Source]) -> _Extractor:
-    return lambda resource, base: _texts(kind, _values(resource, sources), base)
+    return lambda resource, base: texts_of(kind, _values(resource, sources), base)
 
 
 def _presence_extractor(element: str) -> _Extractor:
@@ -104,8 +114,8 @@ def _joined_extractor(index: Index) -> _Extractor:
     def extract(resource: dict[str, Any], base: str) -> Iterable[str]:
         for item in _follow(resource, focus):
             (kind, sources), (other_kind, other_sources) = components
-            heads = _texts(kind, _values(item, sources), base)
-            tails = _texts(other_kind, _values(item, other_sources), base)
+            heads = texts_of(kind, _values(item, sources), base)
+            tails = texts_of(other_kind, _values(item, other_sources), base)
             yield from (head + JOIN + tail for head in heads for tail in tails)
 
     return extract
@@ -159,7 +169,8 @@ def _follow(resource: dict[str, Any], steps: Iterable[_Step]) -> list[Any]:
     return [value for value in level if value is not None]
 
 
-def _texts(kind: str, found: _Found, base: str) -> list[str]:
+def texts_of(kind: str, found: _Found, base: str) -> list[str]:
+    """Return the terms of values of one kind."""
     if not found:
         return []
     if kind in {"number", "quantity"}:

@@ -41,7 +41,7 @@ _SORTED = frozenset({"date", "token", "string"})
 _NAMEABLE = re.compile(r"[A-Za-z0-9_:.\-]{1,64}")
 _CHOICES = {
     "_total": ("none", "estimate", "accurate"),
-    "_summary": ("true", "text", "data", "count", "false"),
+    "_summary": ("text", "data", "count", "false"),
 }
 
 
@@ -54,7 +54,8 @@ def parse(
 ) -> Query:
     """Parse the `parameters` of a search, as decoded from URL and form.
 
-    Repeated parameters must all be met; values with commas between them are alternatives. `lenient` ignores
+    Repeated parameters must all be met; values with commas between them are alternatives. A parameter without
+    a value asks for nothing, as R4 has it. `lenient` ignores
     unsupported parameters, as `Prefer: handling=lenient` asks. `base` is the URL of this server, if
     references to it shall count as relative.
 
@@ -67,6 +68,8 @@ def parse(
         raise TooCostlyError(f"a search has at most {MOST_PARAMETERS} parameters")
     parser = _Parser(resource_type, table(resource_type), base)
     for name, value in parameters:
+        if not value.strip():
+            continue
         try:
             parser.add(name, value)
         except _UnsupportedError as unsupported:
@@ -137,11 +140,12 @@ class _Parser:
         values = split(value, ",")
         if len(values) > MOST_VALUES:
             raise TooCostlyError(f"{code}: at most {MOST_VALUES} values")
-        alternatives = Planner(self.table, self.base).plan(code, modifier, values)
+        planner = Planner(self.table, self.base)
+        alternatives = planner.plan(code, modifier, values)
         self.lookups += sum(len(union) for alternative in alternatives for union in alternative)
         if self.lookups > MOST_LOOKUPS:
             raise TooCostlyError(f"{code}: the search needs too many look-ups; narrow it")
-        self.clauses.append(Clause(code, alternatives))
+        self.clauses.append(Clause(code, alternatives, tuple(values) if planner.narrows else ()))
         self.patients |= self._named(alternatives)
 
     def _knows(self, parameter: Parameter, modifier: str) -> bool:

@@ -21,6 +21,8 @@ class Planner:
     def __init__(self, table: Table, base: str) -> None:
         self._table = table
         self._base = base
+        self.narrows = False
+        """True if the terms of a value are cut, so that they find more than meets it."""
 
     def plan(self, code: str, modifier: str, values: Sequence[str]) -> tuple[Alternative, ...]:
         """Plan the alternatives that meet the parameter `code` with one of `values`, still escaped.
@@ -74,6 +76,14 @@ class Planner:
         versions = self._lookups("token", self._table.indexes["version"].leaves, version, (), many=False)
         return both(_terms(name, any_of([url])), _terms("version", versions))
 
+    def lookups(self, form: str, leaves: Sequence[Leaf], value: str) -> Alternatives:
+        """Return the look-ups of one value at `leaves`.
+
+        Raises:
+            ValueFormError: the value is not of the form.
+        """
+        return self._lookups(form, leaves, value, (), many=False)
+
     def _lookups(
         self, form: str, leaves: Sequence[Leaf], value: str, targets: Sequence[str], *, many: bool
     ) -> Alternatives:
@@ -84,19 +94,21 @@ class Planner:
         if form == "identifier":
             return any_of(references.identifier_lookups(_parts(value)))
         if form == "string":
-            return any_of([strings.lookup(unescape(value))])
+            text = unescape(value)
+            self.narrows = self.narrows or strings.is_cut(text)
+            return any_of([strings.lookup(text)])
         if form == "uri":
             return any_of([unescape(value)])
         return self._ordered(form, frozenset(leaf.datatype for leaf in leaves), value, many=many)
 
-    @staticmethod
-    def _ordered(form: str, datatypes: frozenset[str], value: str, *, many: bool) -> Alternatives:
+    def _ordered(self, form: str, datatypes: frozenset[str], value: str, *, many: bool) -> Alternatives:
         prefix, rest = comparison(value)
         if form == "date":
             return dates.lookups(prefix, rest, datatypes)
         parts = _parts(rest)
         if form == "number" and len(parts) > 1:
             raise ValueFormError("a number has no unit")
+        self.narrows = True
         return quantities.lookups(prefix, parts, datatypes, many=many)
 
     def _composite(self, parameter: Parameter, value: str) -> list[Alternative]:

@@ -19,11 +19,13 @@ class Clause(msgspec.Struct, frozen=True):
     """One parameter of a search as asked: at least one of its `alternatives` must be met.
 
     A search for a value that can't occur has one alternative of one empty union, which no record meets. An
-    alternative may have terms of several indexes; each Term names its own.
+    alternative may have terms of several indexes; each Term names its own. `values` are those asked for, as
+    sent, where the terms only narrow the search (`on_record`); otherwise there are none.
     """
 
     parameter: str
     alternatives: tuple[Alternative, ...]
+    values: tuple[str, ...] = ()
 
 
 class Sort(msgspec.Struct, frozen=True):
@@ -52,7 +54,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     sort: tuple[Sort, ...] = ()
     total: Literal["none", "estimate", "accurate"] = "none"
-    summary: Literal["true", "text", "data", "count", "false"] = "false"
+    summary: Literal["text", "data", "count", "false"] = "false"
     elements: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 

@@ -21,7 +21,7 @@ from exchange.consent.persons import not_here
 from exchange.crypto.documents import Envelope, digest, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
-from exchange.errors import ConflictError, InvalidResourceError, NotFoundError
+from exchange.errors import ConflictError, ExchangeError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import check_attested, seal_consent
@@ -200,22 +200,17 @@ class RecordWriter:
         started = time.thread_time()
         references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
         if len(set(references)) != len(references):
-            raise ConflictError("one record changes twice in the same transaction")
+            twice = ConflictError("one record changes twice in the same transaction")
+            first = {reference: at for at, reference in reversed(tuple(enumerate(references)))}
+            twice.change = next(at for at, reference in enumerate(references) if first[reference] != at)
+            raise twice
         current = documents.current(connection, references, bodies=False)
-        for change, reference in zip(changes, references, strict=True):
-            before = current.get(reference)
-            if isinstance(change, Prepared):
-                _check_owner(change, before)
-            elif change.resource_type == "Consent":
-                raise ConflictError("a consent is never deleted; update its status to inactive")
-            if before is None:
-                change.precondition.check(None)
-            else:
-                change.precondition.check(before.version, deleted=before.deleted)
-            if isinstance(change, Deletion):
-                commit.delete(change, reference, before)
-            else:
-                commit.put(change, reference, before)
+        for position, (change, reference) in enumerate(zip(changes, references, strict=True)):
+            try:
+                commit.change(change, reference, current.get(reference))
+            except ExchangeError as refused:
+                refused.change = position
+                raise
         self._check_persons(connection, changes)
         sealed = time.thread_time()
         if commit.new:
@@ -230,8 +225,8 @@ class RecordWriter:
             (change.resource_type, change.logical_id) for change in changes if isinstance(change, Prepared)
         }
         named = {
-            self._references.record(kind, name): path
-            for change in changes
+            self._references.record(kind, name): (position, path)
+            for position, change in enumerate(changes)
             if isinstance(change, Prepared)
             for path, kind, name in change.record.persons
             if (kind, name) not in new
@@ -240,12 +235,14 @@ class RecordWriter:
             return
         found = documents.current(connection, list(named), bodies=False)
         missing = [
-            not_here(path)
-            for reference, path in named.items()
-            if reference not in found or found[reference].deleted
+            at for reference, at in named.items() if reference not in found or found[reference].deleted
         ]
         if missing:
-            raise InvalidResourceError("the consent can't be enforced as it is", problems=missing)
+            first = min(position for position, _ in missing)
+            problems = [not_here(path) for position, path in missing if position == first]
+            refused = InvalidResourceError("the consent can't be enforced as it is", problems=problems)
+            refused.change = first
+            raise refused
 
 
 def _check_owner(change: Prepared, before: StoredVersion | None) -> None:
@@ -266,6 +263,20 @@ class _Commit:
         self._now = time.time_ns() // 1_000_000
         self.new: list[NewVersion] = []
         self.results: list[WriteResult] = []
+
+    def change(self, change: RecordChange, reference: bytes, before: StoredVersion | None) -> None:
+        if isinstance(change, Prepared):
+            _check_owner(change, before)
+        elif change.resource_type == "Consent":
+            raise ConflictError("a consent is never deleted; update its status to inactive")
+        if before is None:
+            change.precondition.check(None)
+        else:
+            change.precondition.check(before.version, deleted=before.deleted)
+        if isinstance(change, Deletion):
+            self.delete(change, reference, before)
+        else:
+            self.put(change, reference, before)
 
     def put(self, change: Prepared, reference: bytes, before: StoredVersion | None) -> None:
         record = change.record

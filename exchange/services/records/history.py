@@ -7,7 +7,7 @@ for each fetch: the entries would count the hidden versions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from chaincode.access.model import Action
@@ -61,7 +61,12 @@ class _Scan:
                 break
             page.append(version)
         over = len(self.released) > len(page) or self.size > self.most_bytes
-        return History(tuple(page), self.tx_id, page[-1].version if over else None)
+        gone = {version.version for version in self.released if version.deleted}
+        versions = [
+            replace(one, creates=not one.deleted and (one.version == 1 or one.version - 1 in gone))
+            for one in page
+        ]
+        return History(tuple(versions), self.tx_id, page[-1].version if over else None)
 
 
 class HistoryReader:

@@ -19,12 +19,13 @@ from exchange.fhir.search import Query
 from exchange.services.interactions import PAGE, Outcome
 from exchange.services.records.conditions.preconditions import etag
 from exchange.services.records.history import History
+from exchange.services.records.prepare import is_assigned
 from exchange.services.records.read import Released
 from exchange.services.records.search import FoundPage, SearchCursor, position_text
 
 _UNCOUNTED = "there are too many matches to count, so there is no total; narrow the search"
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
-_SUMMARIES = frozenset({"", "true", "text", "data", "false"})
+_SUMMARIES = frozenset({"", "text", "data", "false"})
 _MOST_PER_PAGE = 1000
 _DEFAULT_EVERYTHING = 200
 _DEFAULT_HISTORY = 100
@@ -85,7 +86,7 @@ class Pages:
     ) -> Outcome:
         """Frame one page of a search; `query` is the search as it was understood, if it was for records."""
         ignored = set(query.ignored) if query is not None else set()
-        used = [(name, value) for name, value in page.parameters if name not in ignored]
+        used = [(name, value) for name, value in page.parameters if name not in ignored and value.strip()]
         encoded = urllib.parse.urlencode(used)
         links = {"self": f"{self._base}/{page.place}" + (f"?{encoded}" if encoded else "")}
         if query is not None and query.summary == "count":
@@ -152,7 +153,7 @@ class Pages:
             cursor = HistoryCursor(place, found.more_below, page.count)
             sealed = self._cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{links['self']}?{PAGE}={sealed}"
-        versions = [_history_entry(f"{self._base}/{place}", place, released) for released in found.versions]
+        versions = [_history_entry(self._base, place, released) for released in found.versions]
         return Outcome(body=history_set(versions, links=links), tx_id=found.tx_id)
 
 
@@ -187,7 +188,7 @@ def shape(parameters: Sequence[tuple[str, str]], body: bytes) -> bytes:
     given = dict(parameters)
     summary = given.get("_summary", "")
     if summary not in _SUMMARIES:
-        raise BadRequestError("_summary of a read is true, text, data or false")
+        raise BadRequestError("_summary of a read is text, data or false")
     elements = given.get("_elements", "")
     named = tuple(name.strip() for name in elements.split(",")) if elements else ()
     if not all(name.isascii() and name.isalnum() for name in named):
@@ -196,7 +197,7 @@ def shape(parameters: Sequence[tuple[str, str]], body: bytes) -> bytes:
 
 
 def subset(body: bytes, *, elements: Sequence[str], summary: str) -> bytes:
-    """Return `body` reduced to `elements`, or by `summary` (`text` and `data`; others change nothing).
+    """Return `body` reduced to `elements`, or by `summary` (`text` and `data`; `false` changes nothing).
 
     The elements that R4 requires of the resource's type stay, so that the rest is valid. A choice is named
     by its stem (`value`) or in full (`valueQuantity`).
@@ -215,11 +216,19 @@ def subset(body: bytes, *, elements: Sequence[str], summary: str) -> bytes:
     return pick(body, lambda name: name.removeprefix("_") in keep)
 
 
-def _history_entry(full_url: str, place: str, released: Released) -> HistoryEntry:
-    written = "201" if released.version == 1 else "200"
+def _history_entry(base: str, place: str, released: Released) -> HistoryEntry:
+    # Only an id that the server has assigned comes of a POST; how else a version was sent is not recorded.
+    resource_type, _, logical_id = place.partition("/")
+    method, url = "PUT", place
+    if released.deleted:
+        method = "DELETE"
+    elif released.version == 1 and is_assigned(logical_id):
+        method, url = "POST", resource_type
+    written = "201" if released.creates else "200"
     return HistoryEntry(
-        full_url=full_url,
-        relative_url=place,
+        full_url=f"{base}/{place}",
+        method=method,
+        url=url,
         body=None if released.deleted else released.body,
         status="204" if released.deleted else written,
         etag=etag(released.version),

@@ -21,7 +21,7 @@ from exchange.errors import BadRequestError, ForbiddenError, InvalidResourceErro
 from exchange.fhir import r4, search
 from exchange.fhir.compartment import patients_of
 from exchange.fhir.references import ID
-from exchange.fhir.resource_bytes import with_extension
+from exchange.fhir.resource_bytes import OBSERVATION_VALUES, with_extension
 from exchange.fhir.subjects import unplaced
 from exchange.store.records.documents import pack
 
@@ -39,6 +39,7 @@ _MOST_OWNERS = 5_000
 """Patients with cached tokens, about 300 bytes each."""
 
 _ID = re.compile(rf"{ID}\Z")
+_ASSIGNED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 
 
 class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -65,6 +66,11 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+def is_assigned(logical_id: str) -> bool:
+    """Check whether an id has the form of those that `new_id` makes."""
+    return _ASSIGNED.match(logical_id) is not None
+
+
 class Indexer:
     """Prepares bodies for one custodian, and counts the processor seconds spent on checking and on indexing.
 
@@ -80,7 +86,7 @@ class Indexer:
         references: References,
         token_keys: TokenKeys,
     ) -> None:
-        self._base = base
+        self.base = base
         self._members = members
         self._references = references
         self._token_keys = token_keys
@@ -100,8 +106,8 @@ class Indexer:
         Raises:
             BadRequestError: the body is no JSON, its type or id differs from the URL's.
             ForbiddenError: the type is never stored, or a Consent is another patient's.
-            InvalidResourceError: it is not valid R4, names a patient who is not here, or is a consent that
-                this exchange can't enforce.
+            InvalidResourceError: it is not valid R4, would not mean what it says, names a patient who is not
+                here, or is a consent that this exchange can't enforce.
         """
         if resource_type == LOG_TYPE:
             raise ForbiddenError(LEDGER_ALONE)
@@ -109,6 +115,7 @@ class Indexer:
         resource = r4.check(body, expected=resource_type).resource
         checked = time.thread_time()
         self.seconds_checking += checked - started
+        _check_kept_promises(resource_type, resource)
         logical_id = _identified(resource, logical_id)
         patients = self._patients(resource_type, resource)
         draft: CompiledConsent | None = None
@@ -117,9 +124,7 @@ class Indexer:
             draft, persons = self._draft(resource, patients, patient)
             body = with_extension(body, FILED_BY, draft.attested)
         owners = [self._owner(one) for one in patients or ("",)]
-        tokens = self._token_keys.tokens(
-            resource_type, search.terms(resource_type, resource, base=self._base)
-        )
+        tokens = self._token_keys.tokens(resource_type, search.terms(resource_type, resource, base=self.base))
         tokens.append(self._type(resource_type))
         tokens.extend(compartment for _, compartment in owners)
         self.seconds_indexing += time.thread_time() - checked
@@ -129,11 +134,11 @@ class Indexer:
         )
 
     def _patients(self, resource_type: str, resource: dict[str, Any]) -> tuple[str, ...]:
-        patients = patients_of(resource_type, resource, base=self._base)
+        patients = patients_of(resource_type, resource, base=self.base)
         if len(patients) > MOST_PATIENTS:
             problem = Problem(resource_type, f"concerns more than {MOST_PATIENTS} patients")
             raise InvalidResourceError("the record concerns too many patients", problems=[problem])
-        strangers = unplaced(resource_type, resource, placed=bool(patients), base=self._base)
+        strangers = unplaced(resource_type, resource, placed=bool(patients), base=self.base)
         if strangers:
             raise InvalidResourceError(
                 "the record names a patient without a Patient on this server", problems=strangers
@@ -170,14 +175,31 @@ class Indexer:
             attested="patient" if patient else "organization",
             now=_now(),
             members=self._members,
-            base=self._base,
+            base=self.base,
         )
         if draft.status != "active":
             return draft, ()
-        wrong = problems_of_persons(resource, self._base, patient=patients[0], sender=patient)
+        wrong = problems_of_persons(resource, self.base, patient=patients[0], sender=patient)
         if wrong:
             raise InvalidResourceError("the consent can't be enforced as it is", problems=wrong)
-        return draft, tuple(one for one in named_persons(resource, self._base) if one[1] != "Patient")
+        return draft, tuple(one for one in named_persons(resource, self.base) if one[1] != "Patient")
+
+
+def _check_kept_promises(resource_type: str, resource: dict[str, Any]) -> None:
+    """Refuse what is valid and would not mean what its sender thinks: a part of a record, a Subscription.
+
+    Raises:
+        InvalidResourceError: it is one of these.
+    """
+    tags = resource.get("meta", {}).get("tag", ())
+    if any(tag.get("code") == "SUBSETTED" and tag.get("system") == OBSERVATION_VALUES for tag in tags):
+        message = "SUBSETTED: a part of a record can't replace the whole of it; read it without _elements"
+        problem = Problem(f"{resource_type}.meta.tag", message, "business-rule")
+        raise InvalidResourceError("the body is only a part of a record", problems=[problem])
+    if resource_type == "Subscription" and resource.get("status") in {"requested", "active"}:
+        message = "subscriptions are not delivered here; only off and error can be stored"
+        problem = Problem("Subscription.status", message, "not-supported")
+        raise InvalidResourceError("the subscription would never fire", problems=[problem])
 
 
 def _identified(resource: dict[str, Any], logical_id: str | None) -> str:

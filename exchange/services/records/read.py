@@ -26,13 +26,17 @@ HIDDEN = "no such record, or none that you may read"
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A version that may leave the gateway. `written` is in ms since 1970 UTC; a deletion has no body."""
+    """A version that may leave the gateway. `written` is in ms since 1970 UTC; a deletion has no body.
+
+    `creates` says of a version of a history that there was no record before it.
+    """
 
     body: bytes
     version: int
     written: int
     deleted: bool
     tx_id: str
+    creates: bool = False
 
 
 def may_ever_see(principal: Principal, references: References, subjects: tuple[bytes, ...]) -> bool:

@@ -11,6 +11,8 @@ patients is found by a search that names all of them, or none.
 4. The hospital's own systems may see most of what there is: their candidates are found first and asked
    for after, which costs the ledger far less, and discloses nothing that these systems don't hold.
 
+Where tokens only narrow a search, each visible record is compared with it (`fhir/search/on_record.py`).
+
 A page depends on the visible records alone: hidden ones leave no total, no gap and no `next`
 link behind. The one exception is a search that passes over `RecordLimits.scanned` candidates: its page ends
 there, however short, and links to the next. Every page asks the ledger anew.
@@ -18,7 +20,7 @@ there, however short, and links to the next. Every page asks the ledger anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -32,7 +34,7 @@ from exchange.crypto.references import References
 from exchange.errors import ForbiddenError, TooCostlyError
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.search import Query
+from exchange.fhir.search import Query, admits, decides
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
@@ -81,7 +83,8 @@ class FoundPage:
 class _Wanted:
     """The candidates of a search, and how many of them one page holds.
 
-    `one_page` refuses a search that does not fit one page; `total` is an earlier page's count.
+    `one_page` refuses a search that does not fit one page; `total` is an earlier page's count. `admits`
+    compares opened records where the clauses only narrow the search.
     """
 
     clauses: Sequence[Clause]
@@ -92,6 +95,7 @@ class _Wanted:
     after: int | None = None
     total: int | None = None
     one_page: bool = False
+    admits: Callable[[bytes], bool] | None = None
 
 
 _Visible = tuple[int, FoundResource]
@@ -118,6 +122,7 @@ class RecordSearch:
         self,
         *,
         msp_id: str,
+        base: str,
         references: References,
         token_keys: TokenKeys,
         records: Database,
@@ -127,6 +132,7 @@ class RecordSearch:
     ) -> None:
         self.limits: Final = limits
         self._msp_id = msp_id
+        self._base = base
         self._references = references
         self._token_keys = token_keys
         self._records = records
@@ -164,6 +170,7 @@ class RecordSearch:
             after=after,
             total=total,
             one_page=one_page or counting,
+            admits=partial(admits, query, base=self._base) if decides(query) else None,
         )
         named = [self._references.subject(patient) for patient in query.patients]
         question = Question(principal, Action.SEARCH, "search-type", target, (query.resource_type,))
@@ -249,7 +256,10 @@ class RecordSearch:
             )
             fetched = await self._records.read(find)
             chunk = fetched.rows
-            page.add(await source.open(chunk))
+            visible = await source.open(chunk)
+            if wanted.admits is not None:
+                visible = [one for one in visible if wanted.admits(one[1].body)]
+            page.add(visible)
             reservation.hold(before + COPIES_IN_MEMORY * page.size)
             scanned += len(chunk)
             if len(chunk) < size and not fetched.cut:

@@ -2,11 +2,14 @@
 
 1. Each entry is an `Interaction` with a row of the table, as if it were a request of its own; it needs its
    own scope, and to write its own right. All are checked before a lock is acquired or the ledger is asked.
-2. A transaction stores all of its writes or none. References between its entries (`urn:uuid:...`) become the
-   ids that the entries get; conditional references are looked up under the caller's own permission.
+2. A transaction stores all of its writes or none. An entry is named by its `fullUrl`, and references to it
+   become the address that it gets (`exchange.fhir.links.entries`); conditional references are looked up under
+   the caller's own permission.
 3. The reads of a transaction come after its writes, each of them asked for on the ledger like any other. By
    then the writes stand, so a read that finds nothing says so in its own entry.
-4. In a batch each entry stands alone, and so does its refusal.
+4. In a batch each entry stands alone, and so does its refusal. A reference to an entry that was stored before
+   leads to it; to any other entry, it is refused.
+5. Every refusal names its entry.
 """
 
 from __future__ import annotations
@@ -35,16 +38,16 @@ from exchange.fhir.bundle import (
     BundleEntry,
     EntryResponse,
     ReceivedBundle,
-    conditional_references,
     entries_of,
     entry_problem,
     frame_of,
+    in_entry,
     response_set,
-    rewrite_conditionals,
-    rewrite_urns,
     with_id,
 )
 from exchange.fhir.interaction import Interaction, parse_entry
+from exchange.fhir.links.entries import Entries, key_of
+from exchange.fhir.links.relink import conditional_references, with_conditionals
 from exchange.fhir.outcome import outcome
 from exchange.fhir.resource_bytes import instant
 from exchange.runtime import quota
@@ -129,23 +132,35 @@ class Bundles:
         if received.type == "transaction":
             await asyncio.to_thread(_check_all, body, received)
             steps = await self._authorised(principal, received.entry)
-            responses = await self._together(principal, steps, reads, checked=True)
+            entries = self._entries(received)
+            responses = await self._together(principal, steps, entries, reads, checked=True)
             return Outcome(body=await asyncio.to_thread(response_set, "transaction", responses))
         if received.type == "batch":
+            _check_full_urls(received.entry)
             batch: list[EntryResponse] = []
+            entries = self._entries(received)
             for index, entry in enumerate(received.entry):
-                batch.append(await self._alone(principal, index, entry, reads))
+                batch.append(await self._alone(principal, index, entry, entries, reads))
             return Outcome(body=await asyncio.to_thread(response_set, "batch", batch))
         raise BadRequestError("a Bundle posted to the base is of type transaction or batch")
 
+    def _entries(self, received: ReceivedBundle) -> Entries:
+        written = [
+            entry.full_url
+            for entry in received.entry
+            if entry.full_url and entry.request is not None and entry.request.method != "GET"
+        ]
+        return Entries(written, base=self._base)
+
     async def _alone(
-        self, principal: Principal, index: int, entry: BundleEntry, reads: _Reads
+        self, principal: Principal, index: int, entry: BundleEntry, entries: Entries, reads: _Reads
     ) -> EntryResponse:
         try:
             _check_frame(index, entry)
             steps = await self._authorised(principal, [entry], first=index)
-            return (await self._together(principal, steps, reads, checked=False))[0]
+            return (await self._together(principal, steps, entries, reads, checked=False))[0]
         except ExchangeError as refused:
+            entries.leave(entry.full_url)
             return _refused(refused)
 
     async def _authorised(
@@ -156,8 +171,9 @@ class Bundles:
         for index, entry in enumerate(entries, start=first):
             if index % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            interaction, row = self._found(principal, index, entry)
-            right = self._rights.grant(principal, interaction.type) if row.writes else None
+            with in_entry(index):
+                interaction, row = self._found(principal, index, entry)
+                right = self._rights.grant(principal, interaction.type) if row.writes else None
             steps.append(_Step(index, entry, interaction, row, right))
         return steps
 
@@ -176,23 +192,22 @@ class Bundles:
         return interaction, row
 
     async def _together(
-        self, principal: Principal, steps: list[_Step], reads: _Reads, *, checked: bool
+        self, principal: Principal, steps: list[_Step], entries: Entries, reads: _Reads, *, checked: bool
     ) -> list[EntryResponse]:
         types = {step.interaction.type for step in steps if step.row.writes and step.interaction.condition}
         async with self._conditions.lock(principal, types):
-            places = await self._place(principal, steps)
+            await self._place(principal, steps, entries)
             for step in () if checked else steps:
                 if resource := bytes(step.entry.resource):
                     await offload(partial(_check, step.index, resource), size=len(resource))
-            await self._write(await self._changes(principal, steps, places))
+            await self._write(await self._changes(principal, steps, entries))
         for step in steps:
             if not step.row.writes:
                 step.response = await reads.perform(principal, step, self._base)
         return [step.response for step in steps if step.response is not None]
 
-    async def _place(self, principal: Principal, steps: Sequence[_Step]) -> dict[str, str]:
-        """Decide where each step writes; return the `Type/id` that each `fullUrl` stands for."""
-        places: dict[str, str] = {}
+    async def _place(self, principal: Principal, steps: Sequence[_Step], entries: Entries) -> None:
+        """Decide where each step writes, which is what its `fullUrl` stands for."""
         created: dict[tuple[str, str], str] = {}
         for step in steps:
             if step.index % YIELD_EVERY == 0:
@@ -201,21 +216,26 @@ class Bundles:
                 continue
             kind, condition = step.interaction.type, step.interaction.condition
             if condition:
-                step.existing = await self._conditions.match(principal, kind, condition) or ""
+                with in_entry(step.index, ".ifNoneExist"):
+                    step.existing = await self._conditions.match(principal, kind, condition) or ""
             step.logical_id = step.interaction.id or new_id()
             if condition and not step.existing:
                 # The same condition twice means the same record: the second finds the first one's.
                 new = f"{kind}/{step.logical_id}"
                 first = created.setdefault((kind, condition), new)
                 step.existing = first if first != new else ""
-            if step.entry.full_url.startswith("urn:"):
-                places[step.entry.full_url] = step.place
-        return places
+            entries.place(step.entry.full_url, step.place)
 
     async def _write(self, changes: Sequence[tuple[_Step, RecordChange]]) -> None:
         if not changes:
             return
-        results = await self._writing.write([change for _, change in changes])
+        try:
+            results = await self._writing.write([change for _, change in changes])
+        except ExchangeError as refused:
+            if refused.change is None:
+                raise
+            with in_entry(changes[refused.change][0].index):
+                raise
 
         def respond() -> None:
             for (step, _), result in zip(changes, results, strict=True):
@@ -225,7 +245,7 @@ class Bundles:
         await offload(respond, size=sum(len(result.body) for result in results))
 
     async def _changes(
-        self, principal: Principal, steps: Sequence[_Step], places: Mapping[str, str]
+        self, principal: Principal, steps: Sequence[_Step], entries: Entries
     ) -> list[tuple[_Step, RecordChange]]:
         """Return the changes of the steps, their references resolved; answer steps without one.
 
@@ -233,11 +253,18 @@ class Bundles:
         """
         size = sum(len(bytes(step.entry.resource)) for step in steps)
 
-        def own_references() -> tuple[dict[int, bytes], set[str]]:
-            bodies = {
-                step.index: rewrite_urns(bytes(step.entry.resource), places) for step in steps if step.stores
-            }
-            return bodies, {found for body in bodies.values() for found in conditional_references(body)}
+        def own_references() -> tuple[dict[int, bytes], dict[str, int]]:
+            bodies: dict[int, bytes] = {}
+            wanted: dict[str, int] = {}
+            for step in steps:
+                if step.stores:
+                    resource = bytes(step.entry.resource)
+                    with in_entry(step.index):
+                        body = entries.relinked(resource, step.entry.full_url)
+                    bodies[step.index] = body
+                    for reference in conditional_references(body):
+                        wanted.setdefault(reference, step.index)
+            return bodies, wanted
 
         bodies, wanted = await offload(own_references, size=size)
         resolved = await self._resolved(principal, wanted)
@@ -248,39 +275,45 @@ class Bundles:
                 if step.existing:
                     step.response = EntryResponse("200 OK", location=f"{self._base}/{step.existing}")
                 elif step.right is not None and step.index in bodies:
-                    body = rewrite_conditionals(bodies[step.index], resolved)
+                    body = with_conditionals(bodies[step.index], resolved)
                     changes.append((step, self._prepared(step, step.right, body)))
                 elif step.right is not None:
-                    changes.append((step, _deletion(step, step.right)))
+                    with in_entry(step.index, ".ifMatch"):
+                        changes.append((step, _deletion(step, step.right)))
             return changes
 
         return await offload(prepared, size=size)
 
-    async def _resolved(self, principal: Principal, wanted: set[str]) -> dict[str, str]:
+    async def _resolved(self, principal: Principal, wanted: Mapping[str, int]) -> dict[str, str]:
+        """Return what each conditional reference stands for; `wanted` has the first entry with each."""
         if len(wanted) > MOST_CONDITIONAL:
             raise TooCostlyError(f"the bundle has more than {MOST_CONDITIONAL} conditional references")
-        for kind in {reference.partition("?")[0] for reference in wanted}:
-            check_reference_type(kind)
-            self._interactions.authorise(principal, Interaction("search-type", kind))
-        return {
-            reference: await self._conditions.resolve(principal, reference) for reference in sorted(wanted)
-        }
+        for reference, index in sorted(wanted.items()):
+            kind = reference.partition("?")[0]
+            with in_entry(index):
+                check_reference_type(kind)
+                self._interactions.authorise(principal, Interaction("search-type", kind))
+        found: dict[str, str] = {}
+        for reference, index in sorted(wanted.items()):
+            with in_entry(index):
+                found[reference] = await self._conditions.resolve(principal, reference)
+        return found
 
     def _prepared(self, step: _Step, right: WriteRight, body: bytes) -> Prepared:
         # An entry that was POSTed may carry an id of its own; the server's replaces it.
         assigned = step.interaction.code == "create"
         if assigned:
             body = with_id(body, step.logical_id)
-        try:
+        with in_entry(step.index, ".ifMatch"):
+            precondition = precondition_of(step.interaction)
+        with in_entry(step.index):
             return self._writing.prepare_now(
                 right,
                 body,
                 logical_id=step.logical_id,
-                precondition=precondition_of(step.interaction),
+                precondition=precondition,
                 replaces=not assigned,
             )
-        except InvalidResourceError as refused:
-            raise _within(step.index, refused) from None
 
 
 class _Reads:
@@ -334,9 +367,24 @@ def _check_all(body: bytes, received: ReceivedBundle) -> None:
                 break
     if problems:
         raise InvalidResourceError("the body is not valid FHIR R4", problems=problems)
+    _check_full_urls(received.entry)
     r4.check(frame_of(body, received), expected="Bundle")
     for index, entry in enumerate(received.entry):
         _check_frame(index, entry)
+
+
+def _check_full_urls(entries: Sequence[BundleEntry]) -> None:
+    """Refuse entries of one fullUrl, which would name two records; FHIR allows it for versions alone."""
+    seen: set[str] = set()
+    problems: list[Problem] = []
+    for index, entry in enumerate(entries):
+        key = key_of(entry.full_url)
+        if key and key in seen:
+            path = f"Bundle.entry[{index}].fullUrl"
+            problems.append(Problem(path, "bdl-7: an entry before has this fullUrl", "invariant"))
+        seen.add(key)
+    if problems:
+        raise InvalidResourceError("two entries have one fullUrl", problems=problems)
 
 
 def _check_frame(index: int, entry: BundleEntry) -> None:
@@ -371,20 +419,10 @@ def _bad(index: int, message: str, *, code: str = "value") -> BadRequestError:
     return BadRequestError("the bundle can't be processed", problems=[problem])
 
 
-def _within(index: int, refused: InvalidResourceError) -> InvalidResourceError:
-    problems = [
-        Problem(f"Bundle.entry[{index}].resource.{problem.path}", problem.message, problem.code)
-        for problem in refused.problems
-    ]
-    return InvalidResourceError(str(refused), problems=problems)
-
-
 def _check(index: int, resource: bytes) -> None:
     # Before its bytes are parsed: parsing them to set an id would drop a repeated name in silence.
-    try:
+    with in_entry(index):
         r4.check(resource)
-    except InvalidResourceError as refused:
-        raise _within(index, refused) from None
 
 
 def _refused(refused: ExchangeError) -> EntryResponse:

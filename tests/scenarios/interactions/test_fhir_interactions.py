@@ -334,10 +334,10 @@ def test_bodies_of_other_types_are_refused(site: Site, patient: str, kind: str):
 @pytest.mark.parametrize(
     "accept",
     [
-        "application/json",
+        "application/json, */*",
         "*/*",
         "application/fhir+json;fhirVersion=4.0",
-        "text/html, application/json;q=0.5",
+        "text/html, application/*;q=0.5",
         "",
     ],
 )

@@ -4,7 +4,7 @@ Numbers are a tree by sign, power of ten, and the first 2, 4, 7 and 10 significa
 costs as many terms as it has digits: `80` two, `72.5` three, `128.37` four. A node is named by its digits
 (`+1:72`). A number has `~node` for each node on its way, and ends with `=node` at the first node that has
 all of its digits. Beyond ten digits it has no such end, and counts as more than its ten and less than
-the next; comparisons are with numbers of up to ten digits, so they can't tell the difference.
+the next; where that matters, the opened record decides (`exact_numbers`).
 
 Ranges have the same for each end: `<` and `[` for the lower, `>` and `]` for the upper, `<open` and `>open`
 where there is none.
@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-
-from exchange.fhir.search.algebra import ValueFormError
 
 DIGITS = 10
 _LEVELS = (2, 4, 7, DIGITS)
@@ -69,18 +67,6 @@ def place(value: Decimal) -> int:
         gap = any(digits[DIGITS:])
         found = _FIRST + (power - _LEAST) * _DECADE + 2 * (mantissa - _UNIT) + gap
     return -found if sign else found
-
-
-def bound(value: Decimal) -> int:
-    """Return the place of a number that others are compared with.
-
-    Raises:
-        ValueFormError: the number has more than ten digits, or is beyond the nodes.
-    """
-    found = place(value)
-    if found % 2:
-        raise ValueFormError(f"a number to compare with has up to {DIGITS} digits, from 1e-9 to 1e16")
-    return found
 
 
 def texts(at: int, marks: Marks = POINT) -> Iterator[str]:

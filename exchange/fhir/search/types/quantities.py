@@ -13,19 +13,17 @@ Units are compared as they are written; nothing is converted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from exchange.fhir.search.algebra import JOIN, Alternatives, ValueFormError, any_of, both, joined
-from exchange.fhir.search.types import numbers
+from exchange.fhir.search.types import exact_numbers, numbers
 from exchange.fhir.search.types.numbers import HIGHEST, LOWER, LOWEST, UPPER
 
 CURRENCY = "urn:iso:std:iso:4217"
 _INTEGERS = {"integer", "positiveInt", "unsignedInt"}
 _WITHOUT_RANGES = {"decimal", "Money", *_INTEGERS}
 _OPEN = "open"
-_FURTHEST = 400
-"""Powers of ten to either side beyond which no stored number lies; arithmetic there would overflow."""
 
 Units = frozenset[str]
 
@@ -47,50 +45,20 @@ def texts(values: Sequence[tuple[str, Any]]) -> Iterator[str]:
 
 
 def _number(datatype: str, value: Any) -> Iterator[str]:
-    if datatype == "Range":
-        low, high = (value.get(side, {}).get("value") for side in ("low", "high"))
-        if low is not None or high is not None:
-            yield from _ends(*(None if end is None else _place(end) for end in (low, high)))
-    elif datatype == "SampledData":
-        yield from _samples(value)
-    elif not isinstance(value, dict):
-        yield from numbers.texts(_place(value))
-    elif "value" in value:
-        at, comparator = _place(value["value"]), value.get("comparator")
-        if comparator is None:
-            yield from numbers.texts(at)
-        elif comparator[0] == "<":
-            yield from _ends(None, at if comparator == "<=" else at - (at % 2 == 0))
-        else:
-            yield from _ends(at if comparator == ">=" else at + (at % 2 == 0), None)
+    for low, high in exact_numbers.spans(datatype, value):
+        if low == high and not _is_range(datatype, value):
+            yield from numbers.texts(numbers.place(low[0]))
+            continue
+        for (number, beside), marks in ((low, LOWER), (high, UPPER)):
+            if number.is_infinite():
+                yield marks[0] + _OPEN
+            else:
+                at = numbers.place(number)
+                yield from numbers.texts(at + beside * (at % 2 == 0), marks)
 
 
-def _place(value: object) -> int:
-    return numbers.place(numbers.decimal(value))
-
-
-def _ends(low: int | None, high: int | None) -> Iterator[str]:
-    for at, marks in ((low, LOWER), (high, UPPER)):
-        if at is None:
-            yield marks[0] + _OPEN
-        else:
-            yield from numbers.texts(at, marks)
-
-
-def _samples(value: dict[str, Any]) -> Iterator[str]:
-    """Yield the terms of the least and the greatest sample; `L` and `U` lie beyond the device's limits."""
-    words = set(value.get("data", "").split()) - {"E"}
-    origin, factor = numbers.decimal(value["origin"]["value"]), numbers.decimal(value.get("factor", 1))
-    try:
-        samples = [origin + factor * Decimal(word) for word in words - {"L", "U"}]
-    except ArithmeticError:  # no number, or one out of range
-        raise ValueError("samples are decimals, E, L or U") from None
-    if not all(sample.is_finite() for sample in samples):
-        raise ValueError("samples are finite")
-    if samples:
-        low = None if "L" in words else numbers.place(min(samples))
-        high = None if "U" in words else numbers.place(max(samples))
-        yield from _ends(low, high)
+def _is_range(datatype: str, value: Any) -> bool:
+    return datatype in {"Range", "SampledData"} or (isinstance(value, dict) and "comparator" in value)
 
 
 def _units(datatype: str, value: Any) -> Units:
@@ -110,10 +78,11 @@ def _units(datatype: str, value: Any) -> Units:
 
 
 def lookups(comparison: str, parts: Sequence[str], datatypes: Iterable[str], *, many: bool) -> Alternatives:
-    """Return the look-ups of values of `datatypes` that compare with `parts`: number, system, code.
+    """Return the look-ups of values of `datatypes` that may compare with `parts`: number, system, code.
 
-    `parts` may be the number alone. `many`: a record can have several values here. For a record with
-    several ranges, `eq` and `ap` may take the lower end of one and the upper end of another.
+    `parts` may be the number alone. `many`: a record can have several values here. A record that the
+    look-ups find is compared by `meets` once it is open: ten digits of the ends are looked up, and for a
+    record with several ranges the lower end of one and the upper end of another may be found together.
 
     Raises:
         ValueFormError: the form is not a number, or a quantity.
@@ -129,21 +98,41 @@ def lookups(comparison: str, parts: Sequence[str], datatypes: Iterable[str], *, 
     return alike + joined([unit], found) if many else alike
 
 
-def _compare(comparison: str, text: str, kinds: frozenset[str]) -> Alternatives:
+def meets(comparison: str, parts: Sequence[str], datatypes: Iterable[str], datatype: str, value: Any) -> bool:
+    """Check whether one value of an opened record compares with `parts`, all digits counted.
+
+    `datatypes` are those that the index has; `value` is of `datatype`.
+
+    Raises:
+        ValueFormError: see `lookups`.
+    """
+    wanted = exact_numbers.number(parts[0])
+    if len(parts) == 3:
+        unit = f"s{parts[1]}{JOIN}{parts[2]}" if parts[1] else "u" + parts[2]
+        if unit not in _units(datatype, value):
+            return False
+    whole = _is_whole(parts[0], frozenset(datatypes))
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueFormError("a number is a decimal such as 5.4 or 5.40e-3") from None
-    if not value.is_finite() or "_" in text or abs(value.adjusted()) > _FURTHEST:
-        raise ValueFormError("a number is a decimal such as 5.4 or 5.40e-3")
+        found = list(exact_numbers.spans(datatype, value))
+    except ValueError:  # well-formed, and still no number
+        return False
+    return any(exact_numbers.compares(comparison, wanted, span, whole=whole) for span in found)
+
+
+def _is_whole(text: str, kinds: frozenset[str]) -> bool:
+    return "e" not in text.lower() and kinds <= _INTEGERS
+
+
+def _compare(comparison: str, text: str, kinds: frozenset[str]) -> Alternatives:
+    value = exact_numbers.number(text)
     if comparison in {"eq", "ap"}:
-        return _near(comparison, value, kinds, exact="e" not in text.lower() and kinds <= _INTEGERS)
-    at = numbers.bound(value)
+        return _near(comparison, value, kinds, whole=_is_whole(text, kinds))
+    at = numbers.place(value)
     if comparison in {"gt", "ge", "sa"}:
-        start, end, away = at + (comparison != "ge"), HIGHEST, comparison == "sa"
+        start, end, away = at - at % 2, HIGHEST, comparison == "sa"
         side, beyond = (LOWER, []) if away else (UPPER, [UPPER[0] + _OPEN])
     elif comparison in {"lt", "le", "eb"}:
-        start, end, away = LOWEST, at - (comparison != "le"), comparison == "eb"
+        start, end, away = LOWEST, at + at % 2, comparison == "eb"
         side, beyond = (UPPER, []) if away else (LOWER, [LOWER[0] + _OPEN])
     else:
         raise ValueFormError("ne is not supported; eq gt ge lt le sa eb ap are")
@@ -153,20 +142,18 @@ def _compare(comparison: str, text: str, kinds: frozenset[str]) -> Alternatives:
     return any_of(found)
 
 
-def _near(comparison: str, value: Decimal, kinds: frozenset[str], *, exact: bool) -> Alternatives:
+def _near(comparison: str, value: Decimal, kinds: frozenset[str], *, whole: bool) -> Alternatives:
     """Compare by `eq` with the precision of `value`, or by `ap` with that or a tenth, whichever is wider."""
-    exponent = value.as_tuple().exponent
-    half = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else Decimal(0)
+    spread = exact_numbers.half_a_digit(value)
     if comparison == "ap":
-        spread = max(half, abs(value) / 10)
-        start, end = (numbers.place(edge) for edge in (value - spread, value + spread))
-    elif exact:
+        spread = max(spread, abs(value) / 10)
+    elif whole:
         if value != value.to_integral_value():
             return []
-        start = end = numbers.bound(value)
-    else:
-        start, above = numbers.place(value - half), numbers.place(value + half)
-        end = above - (above % 2 == 0)  # an edge of more than ten digits includes all that begins like it
+        spread = Decimal(0)
+    # From number to number of ten digits: an index made of floats has put what lies between to one of them.
+    start, end = numbers.place(value - spread), numbers.place(value + spread)
+    start, end = start - start % 2, end + end % 2
     found = any_of(numbers.cover(start, end))
     if kinds <= _WITHOUT_RANGES:
         return found

@@ -2,8 +2,8 @@
 
 Both are compared without case, accents and punctuation, and with runs of white space as one blank. A
 field is stored as its prefixes of each length up to 16, then of 20, 24, 32, 48 and 64 characters, so that
-a search of up to 16 characters is exact; a longer one is compared up to the longest of these lengths
-that it reaches.
+a search of up to 16 characters is exact; a longer one is looked up by the longest of these lengths that it
+reaches, and compared with the opened record (`starts`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,18 @@ def _prefixes(text: str) -> Iterator[str]:
         if length > len(text):
             return
         yield text[:length]
+
+
+def is_cut(value: str) -> bool:
+    """Check whether the prefix to look up for a search value is shorter than the value."""
+    return len(normalise(value)) not in LENGTHS
+
+
+def starts(path: str, field: str, value: str) -> bool:
+    """Check whether a field of an opened record, or a further part of a family name, starts with `value`."""
+    wanted = normalise(value)
+    parts = _PARTS.split(field)[1:] if path.endswith("family") else []
+    return any(normalise(one).startswith(wanted) for one in (field, *parts))
 
 
 def lookup(value: str) -> str:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from fabric_protos.common.common_pb2 import Block
+from grpc import StatusCode
 
 from exchange.errors import UnavailableError
 from exchange.ledger.fabric.gateway.connection import Profile, client_certificate_hash, connect
@@ -20,6 +21,10 @@ from exchange.ledger.fabric.gateway.identity import SigningIdentity
 from exchange.ledger.fabric.gateway.retries import row
 
 T = TypeVar("T")
+
+
+class _NotFoundError(UnavailableError):
+    """The peer has no such block, or no such channel."""
 
 
 class BlockSource:
@@ -40,7 +45,16 @@ class BlockSource:
         stream = self._follower.blocks(start, height - 1)
         try:
             while True:
-                yield await self._within(anext(stream))
+                try:
+                    block = await self._within(anext(stream))
+                except _NotFoundError as why:
+                    # The peer says the same of a channel that it has not joined: it has no newest block then.
+                    held = await self.height()
+                    raise UnavailableError(
+                        f"the peer has {held} blocks of the channel and not number {start}: it joined by a "
+                        "snapshot, or lost its older blocks; use a peer that was joined with the first block"
+                    ) from why
+                yield block
         except StopAsyncIteration:
             return
 
@@ -51,7 +65,8 @@ class BlockSource:
         except CallError as why:
             found = row(why)
             text = found.reason if found else why.message
-            raise UnavailableError(f"the peer serves no blocks: {text}") from why
+            kind = _NotFoundError if why.code is StatusCode.NOT_FOUND else UnavailableError
+            raise kind(f"the peer serves no blocks: {text}") from why
         except TimeoutError:
             raise UnavailableError("the peer serves no blocks: it does not answer") from None
 

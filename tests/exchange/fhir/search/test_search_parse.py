@@ -149,7 +149,6 @@ MALFORMED = [
     ("Patient", "birthdate", "neSECRET"),
     ("Patient", "birthdate", "ne2020"),
     ("Patient", "name", "..."),
-    ("Patient", "name", ""),
     ("Patient", "name", "SECRET,"),
     ("Patient", "name", "SECRET\\x"),
     ("Patient", "active", "SECRET|true"),
@@ -181,7 +180,7 @@ def test_a_malformed_value_is_refused_without_repeating_it(
 
 def test_a_name_that_may_be_a_value_is_not_repeated() -> None:
     with pytest.raises(BadRequestError, match=r"^a parameter: unknown"):
-        ask("Patient", ("Jane Doe 1970", ""))
+        ask("Patient", ("Jane Doe 1970", "x"))
 
 
 def test_an_unknown_type_is_refused() -> None:
@@ -214,7 +213,7 @@ def test_any_value_is_understood_or_refused(where: tuple[str, str], value: str) 
         query = ask(kind, (name, value))
     except (BadRequestError, TooCostlyError):
         return
-    assert query.clauses or query.last_updated
+    assert query.clauses or query.last_updated or not value.strip()
 
 
 def test_each_capability_is_supported_and_nothing_else() -> None:

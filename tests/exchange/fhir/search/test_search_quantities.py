@@ -24,11 +24,16 @@ decimals = st.builds(
     st.one_of(st.integers(0, 130), st.integers(9_990, 10_010), st.integers(0, 999_999_999)),
     st.integers(-8, 2),
 )
+LONG = ["1e-12", "-1e-12", "1e20", "98.600000000000000001", "3.14159265358979", "0.30000000000000004"]
 stored = st.one_of(
     decimals,
-    st.sampled_from(["1e-12", "-1e-12", "1e20", "3.14159265358979", "0.30000000000000004"]).map(Decimal),
+    st.sampled_from(
+        ["1e-12", "-1e-12", "1e20", "3.14159265358979", "0.30000000000000004", "98.600000000000000001"]
+    ).map(Decimal),
 )
-searches = st.one_of(decimals.map(str), st.sampled_from(["100", "1e2", "100.00", "0", "5.40e-3", "-0.5"]))
+searches = st.one_of(
+    decimals.map(str), st.sampled_from(["100", "1e2", "100.00", "0", "5.40e-3", "-0.5", *LONG])
+)
 
 
 def precision(search: str) -> Decimal:
@@ -57,26 +62,27 @@ def wanted(comparison: str, search: str, low: Decimal, high: Decimal, *, below: 
 
 
 def found(comparison: str, search: str, datatype: str, value: Any, datatypes: set[str]) -> bool:
-    terms = set(quantities.texts([(datatype, value)]))
-    return meets(terms, quantities.lookups(comparison, [search], datatypes, many=False))
+    """Check whether the look-ups find the value, and the opened record admits it."""
+    terms = set(quantities.texts([(datatype, as_indexed(value))]))
+    looked_up = meets(terms, quantities.lookups(comparison, [search], datatypes, many=False))
+    admitted = quantities.meets(comparison, [search], datatypes, datatype, value)
+    assert looked_up or not admitted  # the look-ups narrow, and lose nothing
+    return looked_up and admitted
+
+
+def as_indexed(value: Any) -> Any:
+    """Return a value as the index reads it: JSON's numbers as floats."""
+    if isinstance(value, dict):
+        return {name: as_indexed(part) for name, part in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def meets(terms: set[str], alternatives: list[tuple[tuple[str, ...], ...]]) -> bool:
     return any(all(terms & set(union) for union in alternative) for alternative in alternatives)
 
 
-def expressible(search: str) -> bool:
-    """Check whether the search has no more digits than the terms tell apart."""
-    x = Decimal(search)
-    edges = [x, x - precision(search), x + precision(search)]
-    return all(
-        not edge or (len(edge.normalize().as_tuple().digits) <= 10 and abs(edge) >= Decimal("1e-9"))
-        for edge in edges
-    )
-
-
 @settings(max_examples=EXAMPLES * 3, deadline=None)
-@given(st.sampled_from(COMPARISONS[:-1]), searches.filter(expressible), stored)
+@given(st.sampled_from(COMPARISONS[:-1]), searches, stored)
 def test_look_ups_find_a_number_exactly_when_it_compares(
     comparison: str, search: str, value: Decimal
 ) -> None:
@@ -86,18 +92,15 @@ def test_look_ups_find_a_number_exactly_when_it_compares(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(searches.filter(expressible), stored)
+@given(searches, stored)
 def test_approximately_is_within_a_tenth(search: str, value: Decimal) -> None:
     tenth = max(abs(Decimal(search)) / 10, precision(search))
     distance = abs(value - Decimal(search))
-    if distance != tenth:  # the edge itself is as near as ten digits tell
-        assert found("ap", search, "decimal", value, {"decimal"}) == (distance < tenth)
+    assert found("ap", search, "decimal", value, {"decimal"}) == (distance <= tenth)
 
 
 @settings(max_examples=EXAMPLES * 2, deadline=None)
-@given(
-    st.sampled_from(COMPARISONS[:-1]), searches.filter(expressible), st.none() | stored, st.none() | stored
-)
+@given(st.sampled_from(COMPARISONS[:-1]), searches, st.none() | stored, st.none() | stored)
 def test_look_ups_find_a_range_exactly_when_it_compares(
     comparison: str, search: str, one: Decimal | None, other: Decimal | None
 ) -> None:
@@ -115,7 +118,7 @@ def test_look_ups_find_a_range_exactly_when_it_compares(
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.sampled_from(COMPARISONS[1:-1]),
-    searches.filter(expressible),
+    searches,
     decimals,
     st.sampled_from(["<", "<=", ">", ">="]),
 )
@@ -247,8 +250,8 @@ def test_sampled_data_range_from_the_least_to_the_greatest_sample() -> None:
     assert found("gt", "9999", "SampledData", beyond, {"SampledData"})
 
 
-@pytest.mark.parametrize("text", ["", "x", "NaN", "Infinity", "1_000", "12345678901", "1e20", "1e-12"])
-def test_what_is_no_number_or_beyond_the_digits_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "x", "NaN", "Infinity", "1_000", "1e401"])
+def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueFormError):
         quantities.lookups("gt", [text], {"decimal"}, many=False)
 

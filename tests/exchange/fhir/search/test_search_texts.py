@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import BadRequestError
-from exchange.fhir.search import parse, terms
+from exchange.fhir.search import admits, decides, parse, terms
 from exchange.fhir.search.escaping import split, unescape
 from exchange.fhir.search.types import strings
 
@@ -19,7 +20,9 @@ BASE = "https://a.example/fhir"
 def finds(resource: dict[str, Any], name: str, value: str) -> bool:
     kind = resource["resourceType"]
     query = parse(kind, [(name, value)], lenient=False, base=BASE)
-    return query.matches(terms(kind, resource, base=BASE))
+    looked_up = query.matches(terms(kind, resource, base=BASE))
+    admitted = admits(query, json.dumps(resource).encode(), base=BASE)
+    return looked_up and (admitted or not decides(query))
 
 
 OBSERVATION = {
@@ -249,3 +252,40 @@ def test_an_escaped_separator_reaches_the_stored_value() -> None:
     resource = {"resourceType": "Observation", "identifier": [{"system": "urn:a", "value": "x,y|z$\\"}]}
     assert finds(resource, "identifier", "urn:a|x\\,y\\|z\\$\\\\")
     assert not finds(resource, "identifier", "urn:a|x")
+
+
+LONG_NAME = "Papadimitrakopoulos-Konstantinopoulos"
+
+
+@pytest.mark.parametrize("length", range(1, len(LONG_NAME) + 1))
+def test_a_string_of_any_length_is_compared_to_its_end(length: int) -> None:
+    patient = {"resourceType": "Patient", "id": "1", "name": [{"family": LONG_NAME, "given": ["Ada"]}]}
+    start = LONG_NAME[:length]
+    assert finds(patient, "family", start)
+    assert not finds(patient, "family", f"{start}qq")
+    assert finds(patient, "name", f"{start}qq,{start}")
+    assert finds(patient, "family", LONG_NAME[20:][:length])
+    assert not finds(patient, "given", f"{start}")
+
+
+def test_a_name_of_more_characters_than_are_indexed_is_compared_to_its_end() -> None:
+    name = "Northern and Southern District General Hospital for Women and Children "
+    wing = {"resourceType": "Organization", "id": "1", "name": f"{name}North Wing"}
+    assert finds(wing, "name", f"{name}North")
+    assert not finds(wing, "name", f"{name}Northeast")
+    assert not finds(wing, "name", f"{name}South")
+
+
+def test_a_composite_compares_the_numbers_of_one_component() -> None:
+    def component(code: str, value: float) -> dict[str, Any]:
+        return {"code": {"coding": [{"code": code}]}, "valueQuantity": {"value": value, "code": "mol/L"}}
+
+    record = {
+        "resourceType": "Observation",
+        "id": "1",
+        "component": [component("a", 1.8e-11), component("b", 5.2e-12)],
+    }
+    for code, value, matches in (("a", "1.8e-11", True), ("a", "5.2e-12", False), ("b", "lt6e-12", True)):
+        assert finds(record, "component-code-value-quantity", f"{code}${value}") is matches
+        assert finds(record, "combo-code-value-quantity", f"{code}${value}||mol/L") is matches
+    assert not finds(record, "combo-code-value-quantity", "a$1.8e-11||mg")

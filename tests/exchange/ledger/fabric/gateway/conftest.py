@@ -111,6 +111,7 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
     break_after: deque[int] = field(default_factory=deque)
     chosen: tuple[str, ...] = ("HospitalMSP", "LakeMSP")
     demanded: frozenset[str] = frozenset()
+    first: int = 0
 
     def fail(self, call: str, *faults: Fault) -> None:
         self.faults[call].extend(faults)
@@ -255,6 +256,11 @@ class SimulatedPeer(GatewayServicer, DeliverServicer):
             seek = SeekInfo.FromString(payload.data)
             left = self.break_after.popleft() if self.break_after else None
             number, stop = seek.start.specified.number, seek.stop.specified.number
+            if seek.start.HasField("newest"):
+                number = stop = len(self.chain) - 1
+            elif number < self.first:
+                yield DeliverResponse(status=Status.NOT_FOUND)
+                return
             while number <= stop:
                 async with self.grown:
                     await self.grown.wait_for(lambda wanted=number: wanted < len(self.chain))

@@ -10,7 +10,9 @@ from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exchange.errors import UnavailableError
 from exchange.ledger.fabric.gateway import events
+from exchange.ledger.fabric.gateway.blocks import BlockSource
 from exchange.ledger.fabric.gateway.errors import EventsError
 from exchange.ledger.fabric.gateway.events import EventPosition, Follower
 
@@ -92,6 +94,26 @@ async def test_blocks_of_an_unknown_channel_end_with_the_reason(stage):
     elsewhere = Follower(stage.channel, stage.identity, "elsewhere")
     with pytest.raises(EventsError, match="NOT_FOUND"):
         await anext(elsewhere.blocks(0))
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+async def test_a_peer_that_joined_by_a_snapshot_is_said_to_be_one(stage, first):
+    for _ in range(4):
+        await stage.gateway.submit("write", b"1")
+    stage.peer.first = first
+    source = BlockSource(stage.follower)
+    height = await source.height()
+    with pytest.raises(
+        UnavailableError, match=f"has {height} blocks .* not number 0: it joined by a snapshot"
+    ):
+        await anext(source.blocks(0, height))
+    assert [block.header.number async for block in source.blocks(first, height)] == [*range(first, height)]
+
+
+async def test_a_channel_that_was_not_joined_is_said_to_be_that(stage):
+    elsewhere = BlockSource(Follower(stage.channel, stage.identity, "elsewhere"))
+    with pytest.raises(UnavailableError, match="has not joined a channel"):
+        await anext(elsewhere.blocks(0, 1))
 
 
 async def test_pauses_grow_and_start_anew_after_progress(monkeypatch):
