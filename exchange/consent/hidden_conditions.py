@@ -1,7 +1,7 @@
 """Conditions on records, which the ledger holds as digests and only the gateway can read.
 
 The ledger never sees a record, so it never compares such a condition: it hands it back as an obligation.
-What it holds is one digest for all that a provision asks of a record (codes, labels, references, data
+It holds one digest for all that a provision asks of a record (codes, labels, references, data
 period), salted for the pair: neither the diagnosis that a patient withholds nor the number of codes stands
 there, and equal conditions of two pairs differ. Classes of records stay, because the ledger decides by them.
 
