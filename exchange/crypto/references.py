@@ -38,6 +38,10 @@ class References:
         """Return the search token of every current record in a subject's compartment."""
         return self._token(b"compartment", subject.hex())
 
+    def log_term(self, text: str) -> bytes:
+        """Return the token of a text by which entries of the access log are found."""
+        return self._token(b"log", text)
+
     def unknown_subject(self) -> bytes:
         """Return the token of a subject that does not exist, for requests that concern none."""
         return self._token(b"nobody", "")

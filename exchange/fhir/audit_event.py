@@ -6,6 +6,7 @@ the reader may have it, and are left out otherwise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,9 @@ _INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
 _PURPOSES = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ENTITY_TYPES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
-_MSP = "urn:consentry:msp"
+MSP = "urn:consentry:msp"
+"""Identifier system of members, by their MSP ids."""
+_KINDS = "http://hl7.org/fhir/resource-types"
 
 _ID_DIGITS = 48
 
@@ -51,13 +54,6 @@ _OPERATIONS = frozenset({"everything", "assess-risk"})
 _EXECUTES = frozenset({"search", "export", "log", "score", "train"})
 
 
-def actions_of(code: str) -> list[str]:
-    """Return the log's actions that an AuditEvent `action` code (`R`, `E`) stands for."""
-    if code == "E":
-        return sorted(_EXECUTES)
-    return ["read", "history"] if code == "R" else ["none"]
-
-
 def parse_event_id(text: str) -> tuple[str, int] | None:
     """Return the start of the transaction id and the entry number of an AuditEvent id, or None."""
     tx, _, n = text.partition("-")
@@ -66,6 +62,15 @@ def parse_event_id(text: str) -> tuple[str, int] | None:
     if not n.isdecimal() or len(n) > 3 or str(int(n)) != n:
         return None
     return tx, int(n)
+
+
+_RECORD = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64})(?:/_history(?:/[0-9]+)?)?")
+
+
+def records_of(target: str) -> list[str]:
+    """Return the records (`Type/id`) that an entry's target names; a request for a search names none."""
+    named = (_RECORD.fullmatch(place) for place in target.split(","))
+    return list(dict.fromkeys(found[1] for found in named if found is not None))
 
 
 def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> bytes:
@@ -86,7 +91,7 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
         "agent": agents,
         "source": {
             "site": names.get(record.custodian, record.custodian),
-            "observer": {"identifier": {"system": _MSP, "value": record.custodian}},
+            "observer": {"identifier": {"system": MSP, "value": record.custodian}},
         },
         "entity": _entities(record, who),
     }
@@ -112,13 +117,15 @@ def _requestor(record: LogEntry, who: EntryDetail | None, names: Mapping[str, st
     }
     if who is not None:
         agent["who"] = {"identifier": {"value": who.user}}
+        if record.recipient == record.custodian and _RECORD.fullmatch(who.user):
+            agent["who"]["reference"] = who.user  # of this server; another hospital's reference would mislead
         agent["altId"] = who.client
         if who.user_name and (who.user == who.client or who.user_name != who.client):
             agent["who"]["display"] = agent["name"] = who.user_name
         if who.role:
             system, _, code = who.role.rpartition("|")
             agent["role"] = [{"coding": [{"system": system, "code": code} if system else {"code": code}]}]
-    organization = {"identifier": {"system": _MSP, "value": record.recipient}}
+    organization = {"identifier": {"system": MSP, "value": record.recipient}}
     agent["who"]["identifier"]["assigner"] = {
         **organization,
         "display": names.get(record.recipient, record.recipient),
@@ -143,7 +150,7 @@ def _custodian(record: LogEntry, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "type": {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]},
         "who": {
-            "identifier": {"system": _MSP, "value": record.custodian},
+            "identifier": {"system": MSP, "value": record.custodian},
             "display": names.get(record.custodian, record.custodian),
         },
         "requestor": False,
@@ -179,6 +186,10 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
             ],
         }
     ]
+    entities += [
+        {"type": {"system": _KINDS, "code": name, "display": name}, "name": "kind of record asked for"}
+        for name in record.classes
+    ]
     if who is not None and who.patient:
         entities.append(
             {
@@ -188,11 +199,18 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
             }
         )
     if who is not None:
-        entities.append(
-            {
-                "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
-                "role": {"system": _ROLES, "code": "24", "display": "Query"},
-                "description": who.target,
-            }
-        )
+        entities.append(_asked_for(who.target))
     return entities
+
+
+def _asked_for(target: str) -> dict[str, Any]:
+    records = records_of(target)
+    entity: dict[str, Any] = {
+        "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
+        "role": {"system": _ROLES, "code": "24", "display": "Query"},
+        "description": target,
+    }
+    if len(records) == 1:
+        entity["what"] = {"reference": records[0]}
+        entity["role"] = {"system": _ROLES, "code": "4", "display": "Domain Resource"}
+    return entity

@@ -25,6 +25,7 @@ from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
+from exchange.services.audit.log_index import LogIndex
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
@@ -190,6 +191,7 @@ class AuditServices:
     """Follows the ledger into the log, and answers from it."""
 
     projection: Projection
+    index: LogIndex
     audit: Audit
 
 
@@ -200,17 +202,23 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
     projection = Projection(
         ground.transactions, ground.log, open_reader=reader, policy_changed=access.pairs.policy_changed
     )
+    index = LogIndex(
+        msp_id=settings.msp_id,
+        references=ground.keys.references,
+        keys=access.subject_keys,
+        entries=ground.log,
+    )
     audit = Audit(
         msp_id=settings.msp_id,
-        base=settings.fhir_base,
-        names=ground.members,
+        members=ground.members,
         references=ground.keys.references,
         keys=access.subject_keys,
         enforcement=access.enforcement,
         entries=ground.log,
         projection=projection,
+        index=index,
     )
-    return AuditServices(projection, audit)
+    return AuditServices(projection, index, audit)
 
 
 def build_scoring(

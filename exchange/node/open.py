@@ -78,6 +78,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         await access.pairs.load_outbox()
         if away is None:
             await access.pairs.publish_all()
+        _run(stack, "log-index", audit.index.keep_indexing())
         _run(stack, "consent-outbox", access.pairs.keep_publishing())
         jobs = build.build_jobs(ground, access)
         await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))

@@ -52,7 +52,7 @@ def build_interactions(
     )
     table = Interactions(virtual=[LOG_TYPE])
     table.add(*records.rows())
-    table.add(*LogInteractions(audit=audit, pages=pages).rows())
+    table.add(*LogInteractions(base=base, audit=audit, pages=pages).rows())
     if scoring is not None:
         table.add(*RiskInteractions(base=base, scoring=scoring).rows())
     bundles = Bundles(base=base, interactions=table, writing=writing, conditions=conditions, rights=rights)

@@ -21,6 +21,7 @@ from typing import Literal
 
 import msgspec
 from cachetools import FIFOCache
+from sqlalchemy import Connection
 
 from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
@@ -47,6 +48,8 @@ from exchange.store.log import log_tables
 from exchange.store.records.documents import StoredVersion
 
 _CACHE_SIZE = 10_000
+
+_Kept = tuple[Sequence[log_tables.DetailRow], log_tables.SearchRow | None]
 
 MOST_SUBJECTS = 500
 """Subjects that one question may name; the ledger decides them in one transaction."""
@@ -193,7 +196,8 @@ class Enforcement:
             sealed = seal_metadata(owner, detail_label(authorization.tx_id, entry.n), detail)
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
-        await self._details.share(details)
+        search = await self._search(question, authorization.tx_id, authorization.entries[0].n, len(asks))
+        await self._details.share([(details, search)])
         permit = authorization.permit
         obligations = {} if permit is None else await self._conditions.obligations(permit, keys)
         return Answer(authorization.tx_id, decisions, permit, keys, obligations), positions
@@ -219,8 +223,24 @@ class Enforcement:
         strangers = [token for token in sought if token not in keys]
         return keys, await self._pairs.ensure(list(keys.values()), recipient, strangers=strangers)
 
-    async def _keep(self, details: Sequence[log_tables.DetailRow]) -> None:
-        await self._entries.write(lambda c: log_tables.add_details(c, details))
+    async def _search(
+        self, question: Question, tx_id: str, first: int, number: int
+    ) -> log_tables.SearchRow | None:
+        # A search about several patients: their own details leave its words out.
+        if number == 1 or "?" not in question.target:
+            return None
+        words = seal_metadata(await self._directory(), _search_label(tx_id, first), question.target.encode())
+        return tx_id, first, number, words
+
+    async def _keep(self, asked: Sequence[_Kept]) -> None:
+        details = [row for rows, _ in asked for row in rows]
+        searches = [row for _, row in asked if row is not None]
+
+        def work(connection: Connection) -> None:
+            log_tables.add_details(connection, details)
+            log_tables.add_searches(connection, searches)
+
+        await self._entries.write(work)
 
     def release(self, answer: Answer, stored: StoredVersion, *, reference: str = "") -> bytes | None:
         """Return the bytes of `stored` if the answer permits it and its obligations admit it, else None.
@@ -305,6 +325,15 @@ def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
 def detail_label(tx_id: str, n: int) -> bytes:
     """Return the label that binds a sealed detail to its entry."""
     return f"detail/{tx_id}/{n}".encode()
+
+
+def _search_label(tx_id: str, first: int) -> bytes:
+    return f"search/{tx_id}/{first}".encode()
+
+
+def open_search(directory: SubjectKeys, tx_id: str, first: int, sealed: bytes) -> str:
+    """Return the request whose entries in `tx_id` begin with `first`, as it was asked."""
+    return open_metadata(directory, _search_label(tx_id, first), sealed).decode()
 
 
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:

@@ -1,12 +1,12 @@
 """The access log for its readers: officers read all entries, patients those about themselves.
 
 Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
-like any other access, and is itself the newest entry of what it shows.
+like any other access, and is itself the newest entry of what it shows. An officer's reading is also logged
+under every patient whose entries it hands out, before it does: the patient sees who has read them.
 """
 
 from __future__ import annotations
 
-import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,27 +18,22 @@ from exchange.auth.principal import Kind, Principal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
-from exchange.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError, TooCostlyError
-from exchange.fhir import search
-from exchange.fhir.audit_event import EntryDetail, actions_of, audit_event, parse_event_id
+from exchange.errors import DamagedError, ForbiddenError, NotFoundError
+from exchange.fhir.audit_event import EntryDetail, audit_event, parse_event_id
 from exchange.fhir.bundle import FoundResource
+from exchange.fhir.search import Clause
 from exchange.ledger.projection import Projection
-from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail
+from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail, open_search
 from exchange.services.access.subject_keys import SubjectKeyStore
+from exchange.services.audit.log_conditions import LogConditions, patients_of
+from exchange.services.audit.log_index import LogIndex
+from exchange.services.audit.log_query import PARAMETERS, LogQuery
 from exchange.services.membership import Members
 from exchange.services.records.read import HIDDEN
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.log.log_tables import Filter, LogRow
-
-_ID = re.compile(r"[A-Za-z0-9_\-.]{1,64}")
-_OUTCOMES = {"0": "permit", "4": "deny"}
-_DEFAULT_PAGE = 50
-_LARGEST_PAGE = 500
-_MOST_VALUES = 256
-_TOLERATED = frozenset({"_format", "_pretty", "_total"})
-_ORDERS = frozenset({"-date", "-_lastUpdated"})
+from exchange.store.log.log_tables import AnyOf, Filter, LogRow, OfSubject
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,71 +44,92 @@ class LoggedEvent:
     tx_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """The place of a page: behind the sequence `after`, of the entries up to `until`; None at first."""
+
+    after: int | None = None
+    until: int | None = None
+    total: int | None = None
+
+
 class Audit:
     """AuditEvent read and search for the custodian's officers and patients."""
 
-    parameters: tuple[tuple[str, str], ...] = (
-        ("_id", "token"),
-        ("_lastUpdated", "date"),
-        ("date", "date"),
-        ("patient", "reference"),
-        ("agent", "reference"),
-        ("outcome", "token"),
-        ("action", "token"),
-        ("purpose", "token"),
-    )
+    parameters = PARAMETERS
 
     def __init__(
         self,
         *,
         msp_id: str,
-        base: str,
-        names: Members,
+        members: Members,
         references: References,
         keys: SubjectKeyStore,
         enforcement: Enforcement,
         entries: Database,
         projection: Projection,
+        index: LogIndex,
     ) -> None:
         self._msp_id = msp_id
-        self._base = base
-        self._names = names
+        self._members = members
         self._references = references
         self._keys = keys
         self._enforcement = enforcement
         self._entries = entries
         self._projection = projection
+        self._index = index
         self._explained = 0
 
     async def search(
         self,
         principal: Principal,
+        wanted: LogQuery,
         parameters: Sequence[tuple[str, str]],
-        *,
-        after: int | None,
-        lenient: bool,
+        page: LogPage,
     ) -> FoundPage:
-        """Return one page of entries, the newest first.
+        """Return one page of entries; the patients whose entries it has are told, each in a log of their own.
 
         Raises:
             ForbiddenError: the principal is neither an officer of this hospital nor a patient.
-            BadRequestError: a parameter is unknown or can't be understood.
+            UnavailableError: the ledger can't be reached, or the log is being indexed.
         """
-        which, patient, count = _parse(parameters, lenient=lenient, base=self._base)
-        subject = self._subject(principal, patient)
+        subject = self._subject(principal, wanted.patient)
         target = f"AuditEvent?{urllib.parse.urlencode(list(parameters))}"
-        answer = await self._ask(principal, "search-type", target, subject)
+        answer = await self._ask(principal, "search-type", target, [subject])
         if not answer.permits([subject]):
             if await self._keys.find([subject]):
                 raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
-            return FoundPage((), None, None, answer.tx_id)  # no patient has this id, so no entry is about it
-        if patient is not None or principal.kind is Kind.PATIENT:
-            which = replace(which, of=await self._of(subject))
-        rows = await self._rows(answer, which, before=after, limit=count + 1)
-        bodies = await self._render(rows[:count])
-        more = rows[count - 1].sequence if len(rows) > count and count else None
-        resources = tuple(FoundResource(body, version=1) for body in bodies)
-        return FoundPage(resources, more, None, answer.tx_id)
+            return FoundPage((), None, 0, answer.tx_id)  # no patient has this id, so no entry is about it
+        await self._projection.reached(answer.tx_id)
+        until = page.until
+        if until is None:  # the first page: what comes later is on none
+            until = await self._entries.read(log_tables.last_sequence)
+        which = await self._filter(principal, wanted, subject, until)
+        rows = (
+            await self._entries.read(
+                lambda c: log_tables.list_entries(
+                    c, which, before=page.after, limit=wanted.count + 1, oldest_first=wanted.oldest_first
+                )
+            )
+            if wanted.count
+            else []
+        )
+        shown, over = rows[: wanted.count], len(rows) > wanted.count
+        total = page.total
+        if page.after is None:
+            total = len(rows)
+            if not wanted.count or over:
+                total = (
+                    await self._entries.read(lambda c: log_tables.count_entries(c, which))
+                    if wanted.counted
+                    else None
+                )
+        told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=subject)
+        resources = tuple(
+            FoundResource(body, version=1) for body in await self._render(principal, shown, told)
+        )
+        more = shown[-1].sequence if over and shown else None
+        return FoundPage(resources, more, total, answer.tx_id, until=until)
 
     async def read(self, principal: Principal, logical_id: str) -> LoggedEvent:
         """Return the AuditEvent with `logical_id`.
@@ -122,14 +138,17 @@ class Audit:
             NotFoundError: there is none, or none that this principal may read.
         """
         subject = self._subject(principal, None)
-        answer = await self._ask(principal, "read", f"AuditEvent/{logical_id}", subject)
+        target = f"AuditEvent/{logical_id}"
+        answer = await self._ask(principal, "read", target, [subject])
         parsed = parse_event_id(logical_id)
         if parsed is None or not answer.permits([subject]):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        await self._projection.reached(answer.tx_id)
         of = await self._of(subject) if principal.kind is Kind.PATIENT else None
-        wanted = Filter(of=of, tx_start=parsed[0], n=parsed[1])
-        rows = await self._rows(answer, wanted, before=None, limit=1)
-        bodies = await self._render(rows)
+        which = Filter(custodian=self._msp_id, of=of, tx_start=parsed[0], n=parsed[1])
+        rows = await self._entries.read(lambda c: log_tables.list_entries(c, which, before=None, limit=1))
+        told = await self._tell(principal, "read", target, rows, asked=subject)
+        bodies = await self._render(principal, rows, told)
         if not bodies:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         return LoggedEvent(bodies[0], answer.tx_id)
@@ -143,44 +162,100 @@ class Audit:
             return self._references.subject(principal.patient)
         return self._references.directory if patient is None else self._references.subject(patient)
 
-    async def _ask(self, principal: Principal, interaction: str, target: str, subject: bytes) -> Answer:
+    async def _ask(
+        self, principal: Principal, interaction: str, target: str, subjects: Sequence[bytes]
+    ) -> Answer:
         question = Question(principal, Action.LOG, interaction, target, ("AuditEvent",))
         await self._keys.ensure({self._references.directory: ""})
-        return await self._enforcement.ask(question, [subject])
+        return await self._enforcement.ask(question, subjects)
 
-    async def _of(self, subject: bytes) -> tuple[list[str], bytes]:
+    async def _tell(
+        self, principal: Principal, interaction: str, target: str, rows: Sequence[LogRow], *, asked: bytes
+    ) -> frozenset[bytes]:
+        """Log under every subject of `rows` that its entries are read; return those whose details may be.
+
+        The ledger has been `asked` for one of them already.
+        """
+        subjects = {row.subject: None for row in rows if row.subject is not None and row.subject != asked}
+        subjects.pop(self._references.directory, None)
+        others = list(await self._keys.find(list(subjects)))
+        told = frozenset({asked, self._references.directory})
+        if not others:
+            return told
+        answer = await self._ask(principal, interaction, target, others)
+        return told.union(one for one in others if answer.permits([one]))
+
+    async def _filter(self, principal: Principal, wanted: LogQuery, subject: bytes, until: int) -> Filter:
+        only = wanted.patient is not None or principal.kind is Kind.PATIENT
+        words = await self._index.caught_up() if wanted.needs_index else {}
+        named = LogConditions(self._members.known(), words, self._index.number_of)
+        conditions = [await self._with_patients(one, named.of(one)) for one in wanted.clauses]
+        tx, n = wanted.place or (None, None)
+        return Filter(
+            custodian=self._msp_id,
+            of=await self._of(subject) if only else None,
+            tx_start=tx,
+            n=n,
+            times=wanted.query.last_updated,
+            until=until,
+            conditions=[
+                *(one for one in conditions if one is not None),
+                *(AnyOf({"purpose": codes}) for codes in wanted.purposes),
+            ],
+        )
+
+    async def _with_patients(self, clause: Clause, condition: AnyOf | None) -> AnyOf | None:
+        if condition is None or clause.parameter != "entity":
+            return condition
+        subjects = [self._references.subject(patient) for patient in patients_of(clause)]
+        return replace(condition, of=[await self._of(subject) for subject in subjects])
+
+    async def _of(self, subject: bytes) -> OfSubject:
         # Every member's pair, and every attempt: where the detail that names the patient is lost, the secret
         # still finds the entry.
         keys = (await self._keys.find([subject])).get(subject)
         if keys is None:
             return [], subject
         secret = PatientSecret(keys.secret)
-        names = [secret.pair(member) for member in self._names.by_msp]
+        names = [secret.pair(member) for member in self._members.by_msp]
         lost, self._explained = await self._entries.read(
             lambda c: log_tables.unexplained(c, self._msp_id, after=self._explained)
         )
         attempts = {name for name, recipient in lost if secret.is_one_time_pseudonym(name, recipient)}
         return [*names, *sorted(attempts)], subject
 
-    async def _rows(self, answer: Answer, which: Filter, *, before: int | None, limit: int) -> list[LogRow]:
-        await self._projection.reached(answer.tx_id)
-        which = replace(which, custodian=self._msp_id)
-        return await self._entries.read(
-            lambda c: log_tables.list_entries(c, which, before=before, limit=limit)
-        )
+    async def _render(
+        self, principal: Principal, rows: Sequence[LogRow], told: frozenset[bytes]
+    ) -> list[bytes]:
+        keys = await self._keys.find([row.subject for row in rows if row.subject in told])
+        searches = await self._searches(rows) if principal.kind is Kind.OFFICER else {}
+        return [self._event(row, keys, searches) for row in rows]
 
-    async def _render(self, rows: Sequence[LogRow]) -> list[bytes]:
-        subjects = [row.subject for row in rows if row.subject is not None]
-        keys = await self._keys.find(subjects)
-        return [self._event(row, keys) for row in rows]
+    async def _searches(self, rows: Sequence[LogRow]) -> dict[tuple[str, int], str]:
+        """Return the words of the searches that concerned several patients, by their entries."""
+        txs = list(dict.fromkeys(row.place.tx for row in rows))
+        found = await self._entries.read(lambda c: log_tables.searches_of(c, txs))
+        if not found:
+            return {}
+        directory = (await self._keys.find([self._references.directory]))[self._references.directory]
+        words: dict[tuple[str, int], str] = {}
+        for tx, first, number, sealed in found:
+            target = open_search(directory, tx, first, sealed)
+            words |= {(tx, n): target for n in range(first, first + number)}
+        return words
 
-    def _event(self, row: LogRow, keys: Mapping[bytes, SubjectKeys]) -> bytes:
+    def _event(
+        self,
+        row: LogRow,
+        keys: Mapping[bytes, SubjectKeys],
+        searches: Mapping[tuple[str, int], str],
+    ) -> bytes:
         try:
             record = read_entry(row.place, row.record)
         except BadArgumentError:
             raise DamagedError("an entry of the access log can't be read; run `consentry verify`") from None
         known = keys.get(row.subject) if row.subject is not None else None
-        names = self._names.names_at(record.time)
+        names = self._members.names_at(record.time)
         if known is None or row.sealed is None:
             return audit_event(record, None, names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
@@ -190,59 +265,7 @@ class Audit:
             user_name=detail.user_name,
             role=detail.role,
             interaction=detail.interaction,
-            target=detail.target,
+            target=searches.get((record.tx, record.n), detail.target),
             patient=detail.patient,
         )
         return audit_event(record, shown, names)
-
-
-def _parse(
-    parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str
-) -> tuple[Filter, str | None, int]:
-    which = Filter()
-    patient: str | None = None
-    count = _DEFAULT_PAGE
-    once = [name for name, _ in parameters if name not in {"date", "_lastUpdated"}]
-    if len(set(once)) != len(once):
-        raise BadRequestError("give each parameter of AuditEvent but a date once, alternatives with commas")
-    for name, value in parameters:
-        match name:
-            case "_id" | "agent" | "outcome" | "action" | "purpose":
-                which = _narrowed(which, name, value)
-            case "date" | "_lastUpdated":
-                when = search.parse("AuditEvent", [("_lastUpdated", value)], lenient=False).last_updated
-                which = replace(which, times=(*which.times, *when))
-            case "patient":
-                patient = value.removeprefix(f"{base}/").removeprefix("Patient/")
-                if not _ID.fullmatch(patient):
-                    raise BadRequestError("patient names one patient of this server, such as Patient/1")
-            case "_count":
-                if not (value.isascii() and value.isdecimal()) or len(value) > 9:
-                    raise BadRequestError("_count is a whole number")
-                count = min(int(value), _LARGEST_PAGE)
-            case _:
-                if not (lenient or name in _TOLERATED or (name == "_sort" and value in _ORDERS)):
-                    shown = name if _ID.fullmatch(name) else "of that name"
-                    raise BadRequestError(f"AuditEvent has no search parameter {shown}")
-    return which, patient, count
-
-
-def _narrowed(which: Filter, name: str, value: str) -> Filter:
-    values = value.split(",")
-    if len(values) > _MOST_VALUES:
-        raise TooCostlyError(f"{name}: at most {_MOST_VALUES} values")
-    codes = [one.rpartition("|")[2] for one in values]
-    if not value.isprintable():  # no database has to be asked for a NUL
-        raise BadRequestError(f"{name}: a code has no control characters")
-    match name:
-        case "_id":
-            tx, n = parse_event_id(value) or ("none", 0)
-            return replace(which, tx_start=tx, n=n)
-        case "agent":
-            return replace(which, recipients=codes)
-        case "outcome":
-            return replace(which, outcomes=[_OUTCOMES.get(code, "none") for code in codes])
-        case "action":
-            return replace(which, actions=[action for code in codes for action in actions_of(code)])
-        case _:
-            return replace(which, purposes=codes)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from exchange.auth.principal import Principal
 from exchange.errors import ForbiddenError
 from exchange.fhir.interaction import Interaction
-from exchange.services.audit.access_log import Audit
+from exchange.services.audit.access_log import Audit, LogPage
+from exchange.services.audit.log_query import parse
 from exchange.services.interactions import InteractionRow, Outcome
 from exchange.services.records.pages import Pages
 from exchange.services.records.prepare import LEDGER_ALONE, LOG_TYPE
@@ -16,7 +17,8 @@ from exchange.services.records.prepare import LEDGER_ALONE, LOG_TYPE
 class LogInteractions:
     """Handlers of the interactions with the access log."""
 
-    def __init__(self, *, audit: Audit, pages: Pages) -> None:
+    def __init__(self, *, base: str, audit: Audit, pages: Pages) -> None:
+        self._base = base
         self._audit = audit
         self._pages = pages
 
@@ -41,8 +43,10 @@ class LogInteractions:
 
     async def _search(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         page = self._pages.asked(principal, interaction, interaction.type)
-        found = await self._audit.search(principal, page.parameters, after=page.after, lenient=page.lenient)
-        return self._pages.search_set(principal, page, found)
+        wanted = parse(page.parameters, lenient=page.lenient, base=self._base)
+        place = LogPage(page.after, page.until, page.total)
+        found = await self._audit.search(principal, wanted, page.parameters, place)
+        return self._pages.search_set(principal, page, found, wanted)
 
     async def _refused(self, _principal: Principal, _interaction: Interaction, _body: bytes) -> Outcome:
         raise ForbiddenError(LEDGER_ALONE)

@@ -56,7 +56,10 @@ RecordChange = Prepared | Deletion
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The result of one change. `written` is in ms since 1970 UTC; `body` is the version now stored."""
+    """The result of one change. `written` is in ms since 1970 UTC; `body` is the version now stored.
+
+    `notices` tell the author of a consent of its effect.
+    """
 
     resource_type: str
     logical_id: str
@@ -64,6 +67,7 @@ class WriteResult:
     written: int
     outcome: WriteOutcome
     body: bytes
+    notices: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -8,6 +8,7 @@ the ledger before the write is acknowledged.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -55,7 +56,13 @@ _STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 2
 def write_outcome(result: WriteResult) -> Outcome:
     """Return the outcome of a write, with the body that is now stored."""
     return Outcome(
-        _STATUS[result.outcome], result.body, "", result.version, result.written, location=result.place
+        _STATUS[result.outcome],
+        result.body,
+        "",
+        result.version,
+        result.written,
+        location=result.place,
+        notices=result.notices,
     )
 
 
@@ -169,9 +176,16 @@ class RecordWriter:
             return await self._records.write(work)
 
         consents = self._consents(changes, keys)
+        notices = {reference: await self._pairs.notices(draft) for _, reference, draft in consents}
         results = await self._pairs.change(consents, commit) if consents else await commit()
         await self._pairs.open_own([keys[token] for token in wanted])
-        return results
+        if not any(notices.values()):
+            return results
+        places = [self._references.record(one.resource_type, one.logical_id) for one in results]
+        return [
+            dataclasses.replace(result, notices=notices.get(place, ()))
+            for result, place in zip(results, places, strict=True)
+        ]
 
     def _consents(self, changes: Sequence[RecordChange], keys: Mapping[bytes, SubjectKeys]) -> list[Change]:
         return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -15,7 +16,6 @@ from exchange.fhir.interaction import Interaction
 from exchange.fhir.outcome import warning
 from exchange.fhir.r4.elements import elements as elements_of
 from exchange.fhir.resource_bytes import instant, pick
-from exchange.fhir.search import Query
 from exchange.services.interactions import PAGE, Outcome
 from exchange.services.records.conditions.preconditions import etag
 from exchange.services.records.history import History
@@ -31,6 +31,22 @@ _DEFAULT_EVERYTHING = 200
 _DEFAULT_HISTORY = 100
 
 
+class Shape(Protocol):
+    """The form of the answer that a search asks for."""
+
+    @property
+    def summary(self) -> str:
+        """The summary that is asked for."""
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements that are asked for, none for all."""
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The parameters left out under lenient handling, by name."""
+
+
 class HistoryCursor(msgspec.Struct, frozen=True):
     """The place where the history of `place` goes on: under the version `below`, `count` versions a page."""
 
@@ -42,7 +58,7 @@ class HistoryCursor(msgspec.Struct, frozen=True):
 class PageRequest(msgspec.Struct, frozen=True):
     """One page of the search that `place` names, from its start or from where the page before it ended.
 
-    `after` and `total` are the last page's, None for the first page.
+    `after`, `total` and `until` are the last page's, None for the first page.
     """
 
     place: str
@@ -50,6 +66,7 @@ class PageRequest(msgspec.Struct, frozen=True):
     after: int | None = None
     total: int | None = None
     lenient: bool = False
+    until: int | None = None
 
 
 class HistoryRequest(msgspec.Struct, frozen=True):
@@ -79,23 +96,21 @@ class Pages:
         cursor = self._cursors.open(cursors[0], SearchCursor, client=principal.client_id)
         if cursor.resource_type != place:
             raise BadRequestError("the page link belongs to another search")
-        return PageRequest(place, cursor.parameters, int(cursor.after), cursor.total, cursor.lenient)
+        return PageRequest(
+            place, cursor.parameters, int(cursor.after), cursor.total, cursor.lenient, cursor.until
+        )
 
-    def search_set(
-        self, principal: Principal, page: PageRequest, found: FoundPage, query: Query | None = None
-    ) -> Outcome:
-        """Frame one page of a search; `query` is the search as it was understood, if it was for records."""
-        ignored = set(query.ignored) if query is not None else set()
+    def search_set(self, principal: Principal, page: PageRequest, found: FoundPage, query: Shape) -> Outcome:
+        """Frame one page of a search; `query` is the search as it was understood."""
+        ignored = set(query.ignored)
         used = [(name, value) for name, value in page.parameters if name not in ignored and value.strip()]
         encoded = urllib.parse.urlencode(used)
         links = {"self": f"{self._base}/{page.place}" + (f"?{encoded}" if encoded else "")}
-        if query is not None and query.summary == "count":
+        if query.summary == "count":
             body = search_set([], base=self._base, links=links, total=found.total)
             return Outcome(body=body, tx_id=found.tx_id)
         self._add_next(links, principal, page, found)
-        elements = query.elements if query is not None else ()
-        summary = query.summary if query is not None else ""
-        return self._framed(found, links, elements=elements, summary=summary)
+        return self._framed(found, links, elements=query.elements, summary=query.summary)
 
     def compartment_set(self, principal: Principal, page: PageRequest, found: FoundPage) -> Outcome:
         """Frame one page of a patient's compartment."""
@@ -108,7 +123,7 @@ class Pages:
     ) -> None:
         if found.more_after is not None:
             after = position_text(found.more_after)
-            cursor = SearchCursor(page.place, page.parameters, after, page.lenient, found.total)
+            cursor = SearchCursor(page.place, page.parameters, after, page.lenient, found.total, found.until)
             sealed = self._cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{self._base}/{page.place}?{PAGE}={sealed}"
 

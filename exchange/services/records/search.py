@@ -49,7 +49,8 @@ class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """The place where a search goes on: its parameters, the last page's last sequence, and the total.
 
     `after` has always the same number of digits: a sealed cursor keeps its length, and the length of a
-    sequence would disclose how much its reader may not see. `total` is that of the first page.
+    sequence would disclose how much its reader may not see. `total` is that of the first page; `until` is the
+    last sequence that counted then, for a search that has one.
     """
 
     resource_type: str
@@ -57,6 +58,7 @@ class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str
     lenient: bool = False
     total: int | None = None
+    until: int | None = None
 
 
 def position_text(sequence: int) -> str:
@@ -69,7 +71,7 @@ class FoundPage:
     """One page: released resources in order, the last sequence examined if there is more, the transaction.
 
     `total` is exact or None, and the same on all pages of a search. `uncounted` says that it was asked for
-    and there are too many to count.
+    and there are too many to count. `until` is for the next page's cursor.
     """
 
     resources: tuple[FoundResource, ...]
@@ -77,6 +79,7 @@ class FoundPage:
     total: int | None
     tx_id: str
     uncounted: bool = False
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 `entries` is rebuilt from the ledger's events and holds nothing that the ledger does not. `details` name
 user and request, sealed under the patient's key; they are written before a disclosure is
-released. The file is not flushed at every commit: entries come again from the ledger, and a power cut
-can cost only the wording of the last details, never an entry.
+released. `searches` have the words of a request about several patients, for the officer alone; `words` and
+`terms` find entries by their details (`exchange.store.log.log_terms`). The file is not flushed at every
+commit: entries come again from the ledger, and a power cut can cost only the wording of the last details,
+never an entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any
 
@@ -23,10 +25,13 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    false,
     func,
+    or_,
     select,
     text,
 )
+from sqlalchemy.sql.elements import ColumnElement
 
 from chaincode.access.log_keys import LogPosition
 from exchange.store.engine.dialect import BIGINT, bounded_text, columns, insert_many, is_postgres, run, unnest
@@ -80,6 +85,34 @@ checkpoints = Table(
 )
 
 
+words = Table(
+    "words",
+    metadata,
+    Column("id", BIGINT, primary_key=True, autoincrement=False),
+    Column("token", LargeBinary(16), nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+terms = Table(
+    "terms",
+    metadata,
+    Column("term", BIGINT, primary_key=True, autoincrement=False),
+    Column("sequence", BIGINT, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("tx", bounded_text(64), primary_key=True),
+    Column("first", BIGINT, primary_key=True, autoincrement=False),
+    Column("entries", BIGINT, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class EntryRow:
     """One projected log record; `record` is its form on the ledger."""
@@ -110,22 +143,34 @@ class LogRow:
     sealed: bytes | None
 
 
+OfSubject = tuple[Sequence[str], bytes]
+"""One subject's entries: those under these names, and attempts with details of this subject (its token)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """A condition that an entry meets by a column's value, by one of `terms`, or as one of a subject's."""
+
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    terms: Sequence[int] = ()
+    of: Sequence[OfSubject] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A filter of entries: each field that is set must match. Times are half-open ranges in ms.
 
-    `of` selects one subject's entries: those under these names, and attempts with details of this subject.
+    `of` selects one subject's entries. `until` is the last sequence that counts. All of
+    `conditions` must be met.
     """
 
     custodian: str | None = None
-    of: tuple[Sequence[str], bytes] | None = None
+    of: OfSubject | None = None
     tx_start: str | None = None
     n: int | None = None
     times: Sequence[tuple[int | None, int | None]] = ()
-    recipients: Sequence[str] | None = None
-    actions: Sequence[str] | None = None
-    purposes: Sequence[str] | None = None
-    outcomes: Sequence[str] | None = None
+    until: int | None = None
+    conditions: Sequence[AnyOf] = ()
 
 
 DetailRow = tuple[str, int, bytes, bool, bytes]
@@ -142,6 +187,24 @@ def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
     """Store the details of entries about to be released."""
     head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
     insert_many(connection, head, ("text", "bigint", "bytea", "boolean", "bytea"), rows, tail=_REPLACE)
+
+
+SearchRow = tuple[str, int, int, bytes]
+"""Transaction, number of the first entry, number of entries, and the sealed words of one request."""
+
+
+def add_searches(connection: Connection, rows: Sequence[SearchRow]) -> None:
+    """Store the words of requests about several patients."""
+    head = "INSERT INTO searches (tx, first, entries, sealed)"
+    insert_many(connection, head, ("text", "bigint", "bigint", "bytea"), rows, tail="ON CONFLICT DO NOTHING")
+
+
+def searches_of(connection: Connection, txs: Sequence[str]) -> list[SearchRow]:
+    """Return the words of the requests in the transactions `txs`."""
+    return [
+        (row.tx, row.first, row.entries, row.sealed)
+        for row in connection.execute(select(searches).where(searches.c.tx.in_(list(txs))))
+    ]
 
 
 def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[list[tuple[str, str]], int]:
@@ -204,33 +267,7 @@ def list_entries(
         *(entries.c.time, entries.c.tx, entries.c.n),
         *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed),
     ).select_from(joined)
-    for column, wanted in (
-        (entries.c.recipient, which.recipients),
-        (entries.c.action, which.actions),
-        (entries.c.purpose, which.purposes),
-        (entries.c.outcome, which.outcomes),
-    ):
-        if wanted is not None:
-            statement = statement.where(column.in_(list(wanted)))
-    if which.of is not None:
-        names, subject = which.of
-        own, sealed = entries.alias("own"), details.alias("sealed_for")
-        attempts = select(own.c.sequence).where(
-            own.c.tx == sealed.c.tx, own.c.n == sealed.c.n, sealed.c.subject == subject, sealed.c.attempt
-        )
-        named = select(own.c.sequence).where(own.c.pair.in_(list(names)))
-        statement = statement.where(entries.c.sequence.in_(named.union_all(attempts)))
-    if which.custodian is not None:
-        statement = statement.where(entries.c.custodian == which.custodian)
-    if which.tx_start is not None:
-        statement = statement.where(entries.c.tx >= which.tx_start, entries.c.tx < which.tx_start + "g")
-    if which.n is not None:
-        statement = statement.where(entries.c.n == which.n)
-    for start, end in which.times:
-        if start is not None:
-            statement = statement.where(entries.c.time >= start)
-        if end is not None:
-            statement = statement.where(entries.c.time < end)
+    statement = statement.where(*_met(which))
     sequence = entries.c.sequence
     if before is not None:
         statement = statement.where(sequence > before if oldest_first else sequence < before)
@@ -238,9 +275,58 @@ def list_entries(
     return [LogRow(row[0], LogPosition(*row[1:4]), *row[4:]) for row in connection.execute(statement)]
 
 
+def count_entries(connection: Connection, which: Filter) -> int:
+    """Return how many entries match."""
+    return int(connection.execute(select(func.count()).select_from(entries).where(*_met(which))).scalar_one())
+
+
+def _met(which: Filter) -> Iterator[ColumnElement[bool]]:
+    for condition in which.conditions:
+        yield or_(false(), *_alternatives(condition))
+    if which.of is not None:
+        yield _is_of(which.of)
+    if which.custodian is not None:
+        yield entries.c.custodian == which.custodian
+    if which.tx_start is not None:
+        yield and_(entries.c.tx >= which.tx_start, entries.c.tx < which.tx_start + "g")
+    if which.n is not None:
+        yield entries.c.n == which.n
+    if which.until is not None:
+        yield entries.c.sequence <= which.until
+    for start, end in which.times:
+        if start is not None:
+            yield entries.c.time >= start
+        if end is not None:
+            yield entries.c.time < end
+
+
+def _alternatives(condition: AnyOf) -> Iterator[ColumnElement[bool]]:
+    for name, wanted in condition.columns.items():
+        yield entries.c[name].in_(list(wanted))
+    if condition.terms:
+        having = select(terms.c.sequence).where(terms.c.term.in_(list(condition.terms)))
+        yield entries.c.sequence.in_(having)
+    yield from map(_is_of, condition.of)
+
+
+def _is_of(subject_entries: OfSubject) -> ColumnElement[bool]:
+    names, subject = subject_entries
+    own, sealed = entries.alias("own"), details.alias("sealed_for")
+    attempts = select(own.c.sequence).where(
+        own.c.tx == sealed.c.tx, own.c.n == sealed.c.n, sealed.c.subject == subject, sealed.c.attempt
+    )
+    named = select(own.c.sequence).where(own.c.pair.in_(list(names)))
+    return entries.c.sequence.in_(named.union_all(attempts))
+
+
 def count(connection: Connection) -> int:
     """Return how many entries the projection holds."""
     return int(connection.execute(select(func.count()).select_from(entries)).scalar_one())
+
+
+def last_sequence(connection: Connection) -> int:
+    """Return the sequence of the entry that came last, 0 without any."""
+    return int(connection.execute(select(func.max(entries.c.sequence))).scalar() or 0)
 
 
 def every_entry(connection: Connection) -> Iterator[EntryRow]:

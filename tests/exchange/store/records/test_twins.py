@@ -29,8 +29,8 @@ from exchange.errors import ConflictError, DamagedError
 from exchange.store.engine.database import Database
 from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
-from exchange.store.log import log_tables
-from exchange.store.log.log_tables import EntryRow, Filter
+from exchange.store.log import log_tables, log_terms
+from exchange.store.log.log_tables import AnyOf, EntryRow, Filter
 from exchange.store.migrations.create import create_log, create_records
 from exchange.store.records import clients, documents, outbox, subjects
 from exchange.store.records.documents import NewVersion, Within
@@ -78,7 +78,6 @@ entry = st.builds(
     outcome=st.sampled_from(["permit", "deny"]),
     record=body,
 )
-some_texts = st.none() | st.lists(text, max_size=3)
 filters = st.builds(
     Filter,
     custodian=st.none() | st.sampled_from(["a", "A"]),
@@ -86,10 +85,20 @@ filters = st.builds(
     tx_start=st.none() | text,
     n=st.none() | st.integers(0, 2),
     times=st.lists(half_open, max_size=2),
-    recipients=some_texts,
-    actions=some_texts,
-    purposes=some_texts,
-    outcomes=st.none() | st.just(["permit"]),
+    until=st.none() | WHOLE,
+    conditions=st.lists(
+        st.builds(
+            AnyOf,
+            columns=st.dictionaries(
+                st.sampled_from(["recipient", "action", "purpose", "outcome", "tx"]),
+                st.lists(text, max_size=3) | st.just(["permit"]),
+                max_size=2,
+            ),
+            terms=st.lists(st.sampled_from([1, 2, -(2**62)]), max_size=2),
+            of=st.lists(st.tuples(st.lists(text, max_size=2), name), max_size=1),
+        ),
+        max_size=2,
+    ),
 )
 
 
@@ -290,6 +299,22 @@ class Twins(RuleBasedStateMachine):
         self.of_entries(lambda c: log_tables.add_details(c, rows))
 
     @rule(
+        rows=st.lists(st.tuples(st.sampled_from([1, 2, -(2**62)]), st.integers(0, 9)), max_size=4),
+        words=st.lists(st.tuples(name, body), max_size=2, unique_by=lambda row: row[0]),
+        searches=st.lists(st.tuples(text, st.integers(0, 2), st.integers(1, 3), body), max_size=2),
+        reached=WHOLE,
+    )
+    def add_terms(self, rows: list[Any], words: list[Any], searches: list[Any], reached: int) -> None:
+        self.of_entries(lambda c: log_terms.add_words(c, words))
+        self.of_entries(lambda c: log_terms.add_terms(c, rows, reached))
+        self.of_entries(lambda c: log_tables.add_searches(c, searches))
+        self.of_entries(lambda c: sorted(log_tables.searches_of(c, [row[0] for row in searches])))
+        self.of_entries(lambda c: log_terms.words_after(c, 0))
+        self.of_entries(log_terms.mark)
+        self.of_entries(lambda c: log_terms.unread(c, 0, 5))
+        self.of_entries(lambda c: log_terms.unread_among(c, [sequence for _, sequence in rows]))
+
+    @rule(
         which=filters,
         before=st.none() | WHOLE,
         limit=st.integers(0, 4),
@@ -298,6 +323,8 @@ class Twins(RuleBasedStateMachine):
     )
     def list_entries(self, which: Filter, after: int, **asked: Any) -> None:
         self.of_entries(lambda c: log_tables.list_entries(c, which, **asked))
+        self.of_entries(lambda c: log_tables.count_entries(c, which))
+        self.of_entries(log_tables.last_sequence)
         self.of_entries(lambda c: log_tables.unexplained(c, "a", after=after))
         self.of_entries(log_tables.checkpoint)
         self.of_entries(log_tables.newest)
@@ -334,7 +361,7 @@ class Twins(RuleBasedStateMachine):
         )
         self.of_records(lambda c: clients.find_token(c, digest))
         if limit == 1:
-            self.of_records(lambda c: clients.revoke_token(c, digest))
+            self.of_records(lambda c: clients.revoke_tokens(c, [digest]))
         if limit in {0, 3}:
             self.of_records(lambda c: clients.sweep(c, now, limit=limit))
 

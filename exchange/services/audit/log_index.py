@@ -1,0 +1,193 @@
+"""The index of the log: what the sealed details say, as terms by which entries are found.
+
+The details are read behind the accesses, a few entries at a time, and before each search that needs them, so
+that no access waits for it and no search misses one. An entry whose detail has not come yet is looked at
+again for an hour: by then it is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import structlog
+
+from chaincode.access.model import LogEntryValue
+from exchange.crypto.documents import open_metadata, seal_metadata
+from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.references import References
+from exchange.errors import DamagedError, UnavailableError
+from exchange.fhir.audit_event import records_of
+from exchange.fhir.search import Term
+from exchange.services.access.enforcement import Detail, open_detail
+from exchange.services.access.subject_keys import SubjectKeyStore
+from exchange.store.engine.database import Database
+from exchange.store.log import log_tables, log_terms
+from exchange.store.log.log_terms import UnreadEntry
+
+_AT_ONCE = 250
+_PATIENCE = 3_600_000
+_MOST_BEHIND: Final = 20_000
+"""Entries that a search waits for; with more, the index is being made anew."""
+_PAUSE, _REST = 0.05, 5.0
+_LOCAL = re.compile(r"(patient|officer)-")
+
+_log = structlog.get_logger()
+
+
+class Requester(msgspec.Struct, frozen=True, tag="who"):
+    """The asking party: many entries have the same one. The sessions of one person at the portal are one."""
+
+    organization: str
+    user: str
+    user_name: str = ""
+    role: str = ""
+    client: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True, tag="what"):
+    """The request: the interaction, the kinds of records, and whether a patient was concerned."""
+
+    interaction: str
+    classes: tuple[str, ...] = ()
+    person: bool = False
+
+
+Word = Requester | Asked
+
+
+@dataclass(slots=True)
+class _Known:
+    """The words that have been opened, and the number of the last one."""
+
+    numbers: dict[bytes, int] = field(default_factory=dict)
+    words: dict[int, Word] = field(default_factory=dict)
+    last: int = 0
+
+
+class LogIndex:
+    """The terms of the entries of the custodian `msp_id`."""
+
+    def __init__(
+        self, *, msp_id: str, references: References, keys: SubjectKeyStore, entries: Database
+    ) -> None:
+        self._msp_id = msp_id
+        self._references = references
+        self._keys = keys
+        self._entries = entries
+        self._known = _Known()
+        self._lock = asyncio.Lock()
+        self._reached: int | None = None
+        self._missing: set[int] = set()
+
+    async def keep_indexing(self) -> None:
+        """Index the entries that come, until cancelled."""
+        while True:
+            try:
+                more = await self._some()
+            except UnavailableError as why:
+                _log.warning("log.index-behind", reason=str(why))
+                more = False
+            await asyncio.sleep(_PAUSE if more else _REST)
+
+    async def caught_up(self) -> Mapping[int, Word]:
+        """Index every entry of the log, and return all words by their numbers.
+
+        Raises:
+            UnavailableError: the index is being made anew.
+        """
+        newest = await self._entries.read(log_tables.last_sequence)
+        if newest - await self._place() > _MOST_BEHIND:
+            raise UnavailableError("the access log is being indexed; try again in a while")
+        more = True
+        while more:
+            more = await self._some()
+        return self._known.words
+
+    def number_of(self, term: Term) -> int:
+        """Return the number that stands for a record or a session, as a search parameter has it."""
+        token = self._references.log_term(f"{term.parameter}\0{term.text}")
+        return -(int.from_bytes(token[:8]) >> 1) - 1
+
+    async def _place(self) -> int:
+        if self._reached is None:
+            self._reached = await self._entries.read(log_terms.mark)
+        return self._reached
+
+    async def _some(self) -> bool:
+        """Index some entries; return whether there may be more."""
+        async with self._lock:
+            reached, missing = await self._place(), sorted(self._missing)
+            rows = await self._entries.read(lambda c: log_terms.unread(c, reached, _AT_ONCE))
+            late = await self._entries.read(lambda c: log_terms.unread_among(c, missing)) if missing else []
+            if rows or late:
+                await self._add([*late, *rows], rows[-1].sequence if rows else reached)
+            return len(rows) == _AT_ONCE
+
+    async def _add(self, rows: Sequence[UnreadEntry], reached: int) -> None:
+        keys = await self._keys.find([row.subject for row in rows if row.subject is not None])
+        directory = (await self._keys.ensure({self._references.directory: ""}))[self._references.directory]
+        found = [(row.sequence, self._said(row, keys)) for row in rows]
+        await self._number({word for _, said in found for word in said[0]}, directory)
+        terms = [
+            (term, sequence)
+            for sequence, (words, others) in found
+            for term in (*(self._known.numbers[self._token(word)] for word in words), *others)
+        ]
+        recent = time.time_ns() // 1_000_000 - _PATIENCE
+        missing = {
+            row.sequence
+            for row in rows
+            if row.sealed is None and row.custodian == self._msp_id and row.time > recent
+        }
+        mark = min(missing) - 1 if missing else reached
+        await self._entries.write(lambda c: log_terms.add_terms(c, terms, mark))
+        self._reached, self._missing = reached, missing
+
+    def _said(self, row: UnreadEntry, keys: Mapping[bytes, SubjectKeys]) -> tuple[list[Word], list[int]]:
+        """Return the words of an entry, and the numbers of its record and its session."""
+        known = keys.get(row.subject) if row.subject is not None else None
+        if known is None or row.sealed is None:
+            return [], []
+        try:
+            detail = open_detail(known, row.tx, row.n, row.sealed)
+            classes = msgspec.json.decode(row.record, type=LogEntryValue).classes
+        except (DamagedError, msgspec.MsgspecError):
+            return [], []  # `consentry verify` names it
+        words: list[Word] = [_requester(detail), Asked(detail.interaction, classes, bool(detail.patient))]
+        others = [self.number_of(Term("entity", f"r{record}")) for record in records_of(detail.target)]
+        if _LOCAL.match(detail.client):
+            others.append(self.number_of(Term("altid", f"F={detail.client.casefold()}")))
+        return words, others
+
+    async def _number(self, words: set[Word], directory: SubjectKeys) -> None:
+        await self._learn(directory)
+        new = [(self._token(word), word) for word in words]
+        new = [(token, word) for token, word in new if token not in self._known.numbers]
+        if new:
+            rows = [
+                (token, seal_metadata(directory, b"word" + token, msgspec.json.encode(word)))
+                for token, word in new
+            ]
+            await self._entries.write(lambda c: log_terms.add_words(c, rows))
+            await self._learn(directory)
+
+    async def _learn(self, directory: SubjectKeys) -> None:
+        known = self._known
+        for number, token, sealed in await self._entries.read(lambda c: log_terms.words_after(c, known.last)):
+            word = open_metadata(directory, b"word" + token, sealed)
+            known.words[number] = msgspec.json.decode(word, type=Word)
+            known.numbers[token], known.last = number, number
+
+    def _token(self, word: Word) -> bytes:
+        return self._references.log_term(f"word\0{msgspec.json.encode(word).decode()}")
+
+
+def _requester(detail: Detail) -> Requester:
+    client = "" if _LOCAL.match(detail.client) else detail.client
+    return Requester(detail.organization, detail.user, detail.user_name, detail.role, client)

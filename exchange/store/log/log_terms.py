@@ -1,0 +1,88 @@
+"""The words of the log by which entries are found, for what only the sealed details say.
+
+`words` are the different requesters and kinds of request: few, sealed, and opened by the search. A row of
+`terms` says that an entry has a word (a small number), or a record or a session (a keyed hash, below zero).
+Both are made from the details by the gateway's log index, so a log without them is no poorer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, select
+
+from exchange.store.engine.dialect import insert_many, run, upsert
+from exchange.store.log.log_tables import checkpoints, details, entries, words
+
+_MARK = "terms"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadEntry:
+    """An entry that may have no terms yet, with its detail, if there is one."""
+
+    sequence: int
+    time: int
+    tx: str
+    n: int
+    custodian: str
+    record: bytes
+    subject: bytes | None
+    sealed: bytes | None
+
+
+def mark(connection: Connection) -> int:
+    """Return the sequence up to which every entry has its terms."""
+    found = connection.execute(select(checkpoints.c.block).where(checkpoints.c.name == _MARK)).scalar()
+    return int(found or 0)
+
+
+def unread(connection: Connection, after: int, limit: int) -> list[UnreadEntry]:
+    """Return up to `limit` entries behind the sequence `after`, in order."""
+    rows = connection.execute(
+        _UNREAD.where(entries.c.sequence > after).order_by(entries.c.sequence).limit(limit)
+    )
+    return [UnreadEntry(*row) for row in rows]
+
+
+def unread_among(connection: Connection, sequences: Sequence[int]) -> list[UnreadEntry]:
+    """Return the entries of these sequences."""
+    found: list[UnreadEntry] = []
+    for start in range(0, len(sequences), _AT_ONCE):
+        wanted = entries.c.sequence.in_(list(sequences[start : start + _AT_ONCE]))
+        found += [UnreadEntry(*row) for row in connection.execute(_UNREAD.where(wanted))]
+    return found
+
+
+_AT_ONCE = 5_000
+_UNREAD = select(
+    *(entries.c.sequence, entries.c.time, entries.c.tx, entries.c.n, entries.c.custodian, entries.c.record),
+    *(details.c.subject, details.c.sealed),
+).select_from(entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n)))
+
+
+def words_after(connection: Connection, number: int) -> list[tuple[int, bytes, bytes]]:
+    """Return (id, token, sealed word) of each word behind the id `number`."""
+    rows = connection.execute(select(words).where(words.c.id > number).order_by(words.c.id))
+    return [(row.id, row.token, row.sealed) for row in rows]
+
+
+def add_words(connection: Connection, new: Sequence[tuple[bytes, bytes]]) -> None:
+    """Add (token, sealed word) of words that are not there."""
+    first = int(connection.execute(select(func.max(words.c.id))).scalar() or 0) + 1
+    rows = [{"id": first + n, "token": token, "sealed": sealed} for n, (token, sealed) in enumerate(new)]
+    if rows:
+        connection.execute(upsert(connection, words).on_conflict_do_nothing(), rows)
+
+
+def add_terms(connection: Connection, rows: Sequence[tuple[int, int]], reached: int) -> None:
+    """Add (term, sequence) where they are not there, and move the mark to `reached`."""
+    head = "INSERT INTO terms (term, sequence)"
+    insert_many(connection, head, ("bigint", "bigint"), rows, tail="ON CONFLICT DO NOTHING")
+    run(
+        connection,
+        "INSERT INTO checkpoints (name, block, position) VALUES ('terms', ?, 0) "
+        "ON CONFLICT (name) DO UPDATE SET block = excluded.block",
+        (reached,),
+    )
