@@ -53,6 +53,9 @@ T = TypeVar("T")
 _STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 204}
 
 
+_TAKEN: Final = "another record has this type and id here; load it with --same-ids if it is the same record"
+
+
 def write_outcome(result: WriteResult) -> Outcome:
     """Return the outcome of a write, with the body that is now stored."""
     return Outcome(
@@ -305,6 +308,8 @@ class _Commit:
                 if change.skip_equal and before.envelope.digest == content:
                     self._unchanged(change, before, "unchanged")
                     return
+                if change.only_new:
+                    raise ConflictError(_TAKEN)
         if record.draft is not None:
             check_attested(
                 owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
