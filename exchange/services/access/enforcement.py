@@ -289,6 +289,8 @@ class Enforcement:
         principal = question.principal
         if principal.organization != self._ledger.msp_id or question.action in (Action.SCORE, Action.TRAIN):
             return ""
+        if principal.is_proxy:  # whom a consent of the patient may deny
+            return ""
         if principal.kind is Kind.PATIENT and token == self._references.subject(principal.patient):
             return "patient"
         return "officer" if principal.kind is Kind.OFFICER and question.action is Action.LOG else ""
