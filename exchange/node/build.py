@@ -28,6 +28,7 @@ from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
 from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
 from exchange.services.health import NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
@@ -124,6 +125,7 @@ def build_access(ground: Foundation) -> AccessServices:
         pairs=pairs,
         ledger=ground.ledger,
         entries=ground.log,
+        conditions=SealedConditions(ground.records),
     )
     return AccessServices(subject_keys, pairs, enforcement)
 

@@ -25,7 +25,7 @@ from exchange.crypto.references import References
 from exchange.errors import ConflictError, ExchangeError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
-from exchange.services.consents.expected import seal_consent
+from exchange.services.consents.expected import check_attested, seal_consent
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
 from exchange.services.interactions import Outcome
@@ -152,6 +152,7 @@ class RecordWriter:
             InvalidResourceError: a consent names a person who is not stored here.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
+            ForbiddenError: somebody else changes a consent that the patient gave.
             ConflictError: a record changes twice in one call.
             TooCostlyError: a consent exceeds the bounds of the ledger.
             UnavailableError: the store or the ledger can't be reached.
@@ -310,6 +311,9 @@ class _Commit:
                 if change.only_new:
                     raise ConflictError(_TAKEN)
         if record.draft is not None:
+            check_attested(
+                owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
+            )
             draft = msgspec.structs.replace(record.draft, version=version)
             row = seal_consent(owners[0], reference, version, draft)
             subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)
