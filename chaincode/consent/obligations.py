@@ -14,7 +14,7 @@ in which all conditions on the request are settled. They are applied as follows.
 | condition | surely | possibly |
 | --- | --- | --- |
 | `classes` | the record, with all records in it, is of listed types | one of them is, or is unknown |
-| `codes` | every primary concept has a listed code | a listed code stands anywhere in it, or might |
+| `codes` | every primary concept has a listed code | one stands anywhere in it in any spelling, or might |
 | `labels` | all its labels are covered | one of its labels is touched |
 | `data_period` | all of its time lies inside | part of it does, or it has no known time |
 | `references` | it is, depends on, or was written by a named record | the same, or it might |
@@ -34,7 +34,9 @@ Nothing here reads a clock, a store or the network.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -129,7 +131,7 @@ def _meets(rule: Provision, facts: RecordFacts) -> tuple[bool, bool]:
     # Whether the record meets the rule's condition surely, and whether it does at least possibly.
     when = rule.when
     settled = not (when.actors or when.actions or when.purposes or when.period is not None)
-    checks = [(settled, True)]
+    checks = [(settled and not when.records, True)]  # a digest that stands for itself is never surely met
     if when.classes:
         checks.append(_class(when.classes, facts.classes))
     if when.codes:
@@ -149,7 +151,21 @@ def _class(listed: tuple[str, ...], classes: frozenset[str]) -> tuple[bool, bool
 
 def _code(listed: tuple[str, ...], facts: RecordFacts) -> tuple[bool, bool]:
     surely = bool(facts.codes) and all(not concept.isdisjoint(listed) for concept in facts.codes)
-    return surely, surely or _might_be(facts.mentions.union(*facts.codes), listed)
+    if surely:
+        return True, True
+    stated = facts.mentions.union(*facts.codes)
+    return False, _might_be(set(map(_folded, stated)), tuple(map(_folded, listed)))
+
+
+@lru_cache(maxsize=4096)
+def _folded(code: str) -> str:
+    """Return `system|code` with its code in the spelling that all spellings of it share.
+
+    Points, hyphens, spaces, zero-width characters, leading zeros, case and width are no difference.
+    """
+    system, _, value = code.rpartition("|")
+    plain = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", value))).casefold()
+    return f"{system}|{plain.lstrip('0') or plain or value}"
 
 
 def _label(listed: tuple[str, ...], labels: frozenset[str], effect: Effect) -> tuple[bool, bool]:

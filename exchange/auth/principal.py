@@ -74,6 +74,28 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     @classmethod
+    def for_related(cls, msp_id: str, related: str, patient: str) -> Principal:
+        """Return the principal of the RelatedPerson with the logical id `related`, who acts for `patient`.
+
+        It reads the patient's records and log, and writes nothing: what the patient says stays the patient's.
+        """
+        return cls(
+            kind=Kind.PATIENT,
+            client_id=f"related-{secrets.token_hex(8)}",
+            organization=msp_id,
+            purpose="PATRQT",
+            scopes=("patient/*.rs",),
+            evidence=NO_ASSERTION,
+            user=f"RelatedPerson/{related}",
+            patient=patient,
+        )
+
+    @property
+    def is_proxy(self) -> bool:
+        """Whether this is a person who acts for the patient, under a name of her own."""
+        return self.kind is Kind.PATIENT and self.user.startswith("RelatedPerson/")
+
+    @classmethod
     def for_officer(cls, msp_id: str, user: str) -> Principal:
         """Return the principal of the compliance officer `user` of `msp_id`, with access to the log alone."""
         return cls(

@@ -12,6 +12,7 @@ https://hl7.org/fhir/R4/terminologies-systems.html.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -76,6 +77,9 @@ def canonical(system: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _canonical(system: str) -> str:
+    if not system.isascii():  # full width and zero width write the same name
+        plain = unicodedata.normalize("NFKC", system)
+        system = "".join(one for one in plain if unicodedata.category(one) != "Cf")
     text = system.strip().partition("|")[0].strip()
     if text[: len(_OID)].lower() == _OID:
         text = text[len(_OID) :].strip()

@@ -9,6 +9,8 @@ written. A reference that is no `Patient/id` of this server is of one of three k
 - it leads to another type, by the same signs: that is allowed;
 - its target is unknown: an identifier, words, or a UUID. In an element for the record's subject that counts
   as a patient, if the record names no patient of this server besides.
+
+A type that by nature holds no patient refers to none anywhere, contained resources and extensions included.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from exchange.errors import Problem
-from exchange.fhir.compartment import patient_paths
+from exchange.fhir.compartment import DIRECTORY_TYPES, patient_paths
 from exchange.fhir.r4.definitions import RESOURCES
 from exchange.fhir.references import ID, literal
 
@@ -36,6 +38,7 @@ _MESSAGE: Final = (
     "names a patient who is not a Patient of this server; store the Patient first and refer to it by "
     "Patient/id, or state the type of what this is"
 )
+_OPEN_TO_ALL: Final = "refers to a patient, in a type that every member may read; use a type with a subject"
 
 
 def unplaced(resource_type: str, resource: dict[str, Any], *, placed: bool, base: str = "") -> list[Problem]:
@@ -57,7 +60,20 @@ def unplaced(resource_type: str, resource: dict[str, Any], *, placed: bool, base
             "" in strangers and is_subject and not placed
         ):
             problems.append(Problem(f"{resource_type}.{path}", _MESSAGE, "not-found"))
+    if resource_type in DIRECTORY_TYPES and not placed and _names_patient(resource, base):
+        problems.append(Problem(resource_type, _OPEN_TO_ALL, "business-rule"))
     return problems
+
+
+def _names_patient(value: Any, base: str) -> bool:
+    if isinstance(value, list):
+        return any(_names_patient(item, base) for item in value)
+    if not isinstance(value, dict):
+        return False
+    reference = value.get("reference")
+    if isinstance(reference, str) and _PATIENT.fullmatch(literal(reference, base)):
+        return True
+    return any(_names_patient(item, base) for item in value.values() if isinstance(item, dict | list))
 
 
 def _leads_to(reference: dict[str, Any], contained: dict[str, str]) -> str:

@@ -2,8 +2,12 @@
 
 A batch is stored as one: a transaction completely or not at all, otherwise every valid document. Batches are
 written in the order of the files, so of a record that occurs twice the later one stands. Those that are ready
-together share a commit, which also holds the positions of their files. Ids stay, and a document
-without one gets an id that depends on its place alone, so loading a file again changes nothing.
+together share a commit, which also holds the positions of their files.
+
+Ids stay, and a document without one gets an id that depends on its place alone, so loading a file again
+changes nothing. An id that another server gave names nothing here without `same_ids`: that of an entry with
+POST, or without a request and with a `fullUrl` of another server. Such an entry replaces no record, and where
+it would, its Bundle is refused as a whole, because others may refer to it.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from functools import partial
 
 from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
@@ -20,6 +25,7 @@ from exchange.load.positions import FilePosition, read_positions, write_position
 from exchange.load.worker import (
     ChunkDone,
     FoundReferences,
+    SourcePlace,
     WantedReferences,
     WorkerSeconds,
     answered,
@@ -55,6 +61,7 @@ class BulkLoad:
         conditions: Conditions,
         records: Database,
         workers: int = 2,
+        same_ids: bool = False,
     ) -> None:
         self._principal = Principal.for_operator(msp_id, "consentry-load")
         self._writing = writing
@@ -62,7 +69,8 @@ class BulkLoad:
         self._right = for_loading()
         self._records = records
         self._workers = workers
-        self._processes = Processes(workers, serve, indexer)
+        self._same_ids = same_ids
+        self._processes = Processes(workers, partial(serve, same_ids=same_ids), indexer)
         self.seconds = WorkerSeconds()
         """Processor seconds of the worker processes."""
 
@@ -175,7 +183,7 @@ class BulkLoad:
         changes = [
             (change, loaded)
             for batch, loaded in zip(batches, loads, strict=True)
-            for change, _ in batch.changes(self._right)
+            for change, _ in batch.changes(self._right, replace=self._same_ids)
         ]
         *before, last = _apart(changes) or [[]]
         for group in before:
@@ -192,11 +200,12 @@ class BulkLoad:
     async def _store_apart(self, batch: WaitingBatch, refused: ExchangeError) -> LoadedBatch:
         loaded = batch.loaded()
         source = batch.slot.chunk.source
-        if batch.ready.bundle == "transaction":
-            loaded.faults.append(LoadFault(source, None, str(refused)))
+        if batch.ready.bundle == "transaction" or (any(batch.ready.only_new) and not self._same_ids):
+            at = self._place(batch, refused)
+            loaded.faults.append(LoadFault(source, at.line, str(refused), at.entry))
             await self._write([], ends=_ends([batch]))
             return loaded
-        for change, place in batch.changes(self._right):
+        for change, place in batch.changes(self._right, replace=self._same_ids):
             try:
                 await self._write([(change, loaded)])
             except ExchangeError as why:
@@ -205,6 +214,15 @@ class BulkLoad:
                 loaded.faults.append(LoadFault(source, place.line, str(why), place.entry))
         await self._write([], ends=_ends([batch]))
         return loaded
+
+    def _place(self, batch: WaitingBatch, refused: ExchangeError) -> SourcePlace:
+        """Return the place of the change that was refused, as far as it is known."""
+        changes = list(batch.changes(self._right))
+        if refused.change is None or len({(one.resource_type, one.logical_id) for one, _ in changes}) < len(
+            changes
+        ):
+            return SourcePlace(None, None)  # written in several groups
+        return changes[refused.change][1]
 
 
 def _ends(batches: Sequence[WaitingBatch]) -> Ends:

@@ -64,11 +64,16 @@ class WaitingBatch:
     ready: PreparedBatch
     size: int
 
-    def changes(self, right: WriteRight) -> Iterator[tuple[RecordChange, SourcePlace]]:
-        """Yield the changes to write under `right`, each with its place in the file."""
+    def changes(
+        self, right: WriteRight, *, replace: bool = False
+    ) -> Iterator[tuple[RecordChange, SourcePlace]]:
+        """Yield the changes to write under `right`, each with its place in the file.
+
+        With `replace`, those that are `only_new` replace what is there, too.
+        """
         ready = self.ready
-        for record, place in zip(ready.prepared, ready.prepared_at, strict=True):
-            yield Prepared(right, record, skip_equal=True), place
+        for record, place, only_new in zip(ready.prepared, ready.prepared_at, ready.only_new, strict=True):
+            yield Prepared(right, record, skip_equal=True, only_new=only_new and not replace), place
         for removal, place in zip(ready.removals, ready.removals_at, strict=True):
             yield Deletion(right, removal.resource_type, removal.logical_id, skip_absent=True), place
 

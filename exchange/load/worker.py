@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,6 +26,7 @@ from exchange.services.records.prepare import IndexedRecord, Indexer
 _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
 _RECORD = re.compile(rf"([A-Za-z]{{1,64}})/({ID})")
 _SHOWN = 3
+_LOST = "refers to an entry of this Bundle that was refused"
 
 
 class SourcePlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -65,6 +67,8 @@ class WorkerSeconds(msgspec.Struct, array_like=True, gc=False):
 class PreparedBatch(msgspec.Struct, frozen=True, tag="ready"):
     """One batch as it can be written: `prepared` and `removals`, each with its place in the same order.
 
+    `only_new` says of each of `prepared` whether its id is another server's: it replaces no record here.
+
     Of a transaction with anything `refused`, nothing is left to write.
     """
 
@@ -75,6 +79,7 @@ class PreparedBatch(msgspec.Struct, frozen=True, tag="ready"):
     refused: list[RefusedDocument]
     prepared: list[IndexedRecord] = []
     prepared_at: list[SourcePlace] = []
+    only_new: list[bool] = []
     removals: list[Removal] = []
     removals_at: list[SourcePlace] = []
     seconds: WorkerSeconds = msgspec.field(default_factory=WorkerSeconds)
@@ -109,12 +114,12 @@ answered: Callable[[FoundReferences], bytes] = _encode
 _answers_of = msgspec.msgpack.Decoder(FoundReferences).decode
 
 
-def serve(connection: Connection, indexer: Indexer) -> None:
+def serve(connection: Connection, indexer: Indexer, *, same_ids: bool = False) -> None:
     """Answer each `Chunk` with its batches as `PreparedBatch`, in order, and then `ChunkDone`.
 
     `WantedReferences` is a question in between.
     """
-    checker = LoadWorker(indexer)
+    checker = LoadWorker(indexer, same_ids=same_ids)
 
     def ask(wanted: set[str]) -> FoundReferences:
         connection.send_bytes(_encode(WantedReferences(sorted(wanted))))
@@ -126,11 +131,25 @@ def serve(connection: Connection, indexer: Indexer) -> None:
         connection.send_bytes(_encode(ChunkDone()))
 
 
-class LoadWorker:
-    """Prepares the documents of chunks, and caches resolved conditional references between chunks."""
+class _Body(NamedTuple):
+    """A document to prepare, its links to entries replaced."""
 
-    def __init__(self, indexer: Indexer) -> None:
+    document: SourceDocument
+    logical_id: str
+    place: SourcePlace
+    body: bytes
+    only_new: bool
+
+
+class LoadWorker:
+    """Prepares the documents of chunks, and caches resolved conditional references between chunks.
+
+    `same_ids` says that the ids of other servers name the records of this one.
+    """
+
+    def __init__(self, indexer: Indexer, *, same_ids: bool = False) -> None:
         self._indexer = indexer
+        self._same_ids = same_ids
         self._resolved: dict[str, str] = {}
 
     def batches(self, chunk: Chunk, ask: Ask) -> Iterator[PreparedBatch]:
@@ -156,35 +175,71 @@ class LoadWorker:
             RefusedDocument(SourcePlace(fault.line, fault.entry), fault.reason) for fault in batch.faults
         ]
         ready = PreparedBatch(batch.bundle, batch.end, batch.size, at, refused)
-        bodies: list[tuple[SourceDocument, str, SourcePlace, bytes]] = []
+        bodies: list[_Body] = []
         ids = [_id_of(batch, document, index) for index, document in enumerate(batch.documents)]
         entries = Entries([document.full_url or "" for document in batch.documents], base=self._indexer.base)
         for document, logical_id in zip(batch.documents, ids, strict=True):
             entries.place(document.full_url or "", f"{document.type}/{logical_id}")
         for document, logical_id, place in zip(batch.documents, ids, at, strict=True):
-            method = document.request.method if document.request is not None else "PUT"
-            if method in {"POST", "PUT"}:
-                body = entries.relinked(document.body, document.full_url or "", keeps_ids=method == "PUT")
-                bodies.append((document, logical_id, place, body))
+            method = document.request.method if document.request is not None else ""
+            full_url = document.full_url or ""
+            if method in {"POST", "PUT", ""}:
+                body = entries.relinked(document.body, full_url, keeps_ids=self._same_ids)
+                only_new = method == "POST" or (not method and entries.elsewhere(full_url))
+                bodies.append(_Body(document, logical_id, place, body, only_new))
             else:
                 _remove(ready, document, place)
         self._prepare(ready, bodies, ask)
+        if ready.refused and any(one.only_new for one in bodies):
+            self._leave(ready, bodies, entries)
         if batch.bundle == "transaction" and refused:
-            for left in (ready.prepared, ready.prepared_at, ready.removals, ready.removals_at):
+            for left in (
+                ready.prepared,
+                ready.prepared_at,
+                ready.only_new,
+                ready.removals,
+                ready.removals_at,
+            ):
                 left.clear()
         return ready
 
-    def _prepare(
-        self, ready: PreparedBatch, bodies: Sequence[tuple[SourceDocument, str, SourcePlace, bytes]], ask: Ask
-    ) -> None:
-        wanted = [conditional_references(body) for *_, body in bodies]
+    def _leave(self, ready: PreparedBatch, bodies: Sequence[_Body], entries: Entries) -> None:
+        """Refuse what refers to an entry of another server that was refused.
+
+        Its id may be that of a record of this server, which the reference would name.
+        """
+        refused = {one.place for one in ready.refused}
+        while True:
+            for one in bodies:
+                if one.only_new and one.place in refused:
+                    entries.leave(one.document.full_url or "")
+            lost = [one for one in bodies if one.place not in refused and self._is_lost(one, entries)]
+            if not lost:
+                break
+            refused |= {one.place for one in lost}
+            ready.refused.extend(RefusedDocument(one.place, _LOST) for one in lost)
+        kept = [at for at, place in enumerate(ready.prepared_at) if place not in refused]
+        ready.prepared[:] = [ready.prepared[at] for at in kept]
+        ready.only_new[:] = [ready.only_new[at] for at in kept]
+        ready.prepared_at[:] = [ready.prepared_at[at] for at in kept]
+
+    def _is_lost(self, one: _Body, entries: Entries) -> bool:
+        document = one.document
+        try:
+            entries.relinked(document.body, document.full_url or "", keeps_ids=self._same_ids)
+        except ExchangeError:
+            return True
+        return False
+
+    def _prepare(self, ready: PreparedBatch, bodies: Sequence[_Body], ask: Ask) -> None:
+        wanted = [conditional_references(one.body) for one in bodies]
         unknown = set().union(*wanted) - self._resolved.keys()
         unresolved: dict[str, str] = {}
         if unknown:
             answers = ask(unknown)
             self._resolved |= answers.found
             unresolved = answers.refused
-        for (document, logical_id, place, body), references in zip(bodies, wanted, strict=True):
+        for (document, logical_id, place, body, only_new), references in zip(bodies, wanted, strict=True):
             if why := next((unresolved[name] for name in sorted(references) if name in unresolved), None):
                 ready.refused.append(RefusedDocument(place, why))
                 continue
@@ -200,6 +255,7 @@ class LoadWorker:
             else:
                 ready.prepared.append(prepared)
                 ready.prepared_at.append(place)
+                ready.only_new.append(only_new)
 
 
 def _remove(ready: PreparedBatch, document: SourceDocument, place: SourcePlace) -> None:

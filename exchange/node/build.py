@@ -26,7 +26,9 @@ from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
+from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
 from exchange.services.health import NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
@@ -123,6 +125,7 @@ def build_access(ground: Foundation) -> AccessServices:
         pairs=pairs,
         ledger=ground.ledger,
         entries=ground.log,
+        conditions=SealedConditions(ground.records),
     )
     return AccessServices(subject_keys, pairs, enforcement)
 
@@ -259,6 +262,20 @@ def build_jobs(ground: Foundation, access: AccessServices) -> JobServices:
         quota=MemoryQuota(minimum_limit(ground.settings.body_limit)),
     )
     return JobServices(kinds, JobQueue(records, kinds, seal), runner)
+
+
+def build_proxies(ground: Foundation, records: RecordServices) -> None:
+    """Have this process, which may read records, check the persons who act for patients."""
+    settings = ground.settings
+    ground.tokens.check_proxies(
+        Proxies(
+            base=settings.fhir_base,
+            references=ground.keys.references,
+            records=ground.records,
+            reading=records.reading,
+            quota=MemoryQuota(minimum_limit(settings.body_limit)),
+        )
+    )
 
 
 def build_membership(ground: Foundation, records: RecordServices) -> Membership:

@@ -65,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """The answer to one interaction, before it is encoded as a response or an entry.
 
     `version` is 0 where there is none. `written` is in ms since 1970 UTC. `location` is relative to the base.
+    `notices` are warnings about what was done.
     """
 
     status: int = 200
@@ -73,6 +74,7 @@ class Outcome(msgspec.Struct, frozen=True):
     version: int = 0
     written: int | None = None
     location: str = ""
+    notices: tuple[str, ...] = ()
 
 
 class BodyReader(Protocol):

@@ -29,7 +29,7 @@ from exchange.api.http.negotiation import (
 )
 from exchange.api.smart.token import authenticate
 from exchange.auth.principal import Kind, Principal
-from exchange.errors import BadRequestError, ExchangeError, NotSupportedError
+from exchange.errors import BadRequestError, ExchangeError, NotSupportedError, Problem
 from exchange.fhir.interaction import Interaction, parse
 from exchange.fhir.outcome import MEDIA_TYPE, validation
 from exchange.node.gateway import Gateway
@@ -114,9 +114,12 @@ class FhirEndpoint:
             headers["Last-Modified"] = http_date(outcome.written)
         if outcome.location:
             headers["Location"] = f"{self._base}/{outcome.location}"
+        if outcome.notices:
+            headers["Warning"] = ", ".join(f'299 consentry "{notice}"' for notice in outcome.notices)
         body = outcome.body
         if row.writes and body:
             wanted = preference(request)
             if wanted != "representation":
-                body = validation() if wanted == "OperationOutcome" else b""
+                told = [Problem("Consent", notice, "informational") for notice in outcome.notices]
+                body = validation(warnings=told) if wanted == "OperationOutcome" else b""
         return Response(body, outcome.status, headers, answer_type(request) or MEDIA_TYPE)

@@ -21,8 +21,6 @@ from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
 from exchange.runtime.progress import TrackedWork
 
-_SHOWN = 20
-
 
 def load(
     folder: Annotated[Path, FOLDER],
@@ -30,17 +28,20 @@ def load(
         list[Path],
         typer.Argument(metavar="PATH...", help="FHIR files or folders: JSON, NDJSON, compressed or not."),
     ],
+    same_ids: Annotated[
+        bool, typer.Option(help="Records of another server with an id of this node are the same records.")
+    ] = False,
 ) -> None:
     """Load FHIR R4 files: resources, Bundles, NDJSON; .gz, .bz2 and .xz too.
 
     Resources that are not valid R4 are named with file and line, and the rest is loaded (exit code 1). A
     run that was interrupted goes on where it ended when it is called again.
     """
-    if not asyncio.run(_load(NodeFolder(folder), paths)):
+    if not asyncio.run(_load(NodeFolder(folder), paths, same_ids=same_ids)):
         raise SystemExit(1)
 
 
-async def _load(folder: NodeFolder, paths: list[Path]) -> bool:
+async def _load(folder: NodeFolder, paths: list[Path], *, same_ids: bool) -> bool:
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist; give a FHIR file or a folder of them")
@@ -54,6 +55,7 @@ async def _load(folder: NodeFolder, paths: list[Path]) -> bool:
                 conditions=node.gateway.conditions,
                 records=node.records,
                 workers=os.cpu_count() or 2,
+                same_ids=same_ids,
             ) as bulk,
         ):
             return await _run(bulk, paths)
@@ -79,14 +81,12 @@ async def _run(bulk: BulkLoad, paths: list[Path]) -> bool:
                     work.advance(batch.size, count=batch.stored + batch.unchanged)
                 if work.interrupted:
                     break
-    if shown.count > _SHOWN:
-        print(f"error: {shown.count - _SHOWN} more faults are not shown", file=sys.stderr)
     print(f"{stored} resources stored, {unchanged} unchanged, {shown.count} faults")
     return shown.count == 0 and not work.interrupted
 
 
 class _Shown:
-    """Counts faults and prints the first of them."""
+    """Counts faults and prints each."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -94,5 +94,4 @@ class _Shown:
     def add(self, faults: Iterable[LoadFault]) -> None:
         for fault in faults:
             self.count += 1
-            if self.count <= _SHOWN:
-                print(f"error: {fault}", file=sys.stderr)
+            print(f"error: {fault}", file=sys.stderr)

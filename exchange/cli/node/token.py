@@ -18,7 +18,7 @@ from exchange.cli.options import FOLDER
 from exchange.client.system import SystemClient, read_key
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
-from exchange.store.records import subjects
+from exchange.store.records import documents, subjects
 
 app = typer.Typer(help="Print an access token, list those of persons, end them.", no_args_is_help=True)
 _BY = typer.Option(help="The operator who issues it; this system's user without it.", show_default=False)
@@ -28,14 +28,49 @@ _MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
 @app.command("patient")
 def patient(
     folder: Annotated[Path, FOLDER],
-    logical_id: Annotated[str, typer.Argument(metavar="ID", help="The Patient's logical id.")],
+    logical_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The Patient's logical id, or RelatedPerson/ID of one who acts for it."
+        ),
+    ],
     minutes: Annotated[int, _MINUTES] = 60,
     by: Annotated[str, _BY] = "",
 ) -> None:
-    """Print a patient's token: it reads the patient's records and log, and writes the patient's consents."""
+    """Print a patient's token: it reads the patient's records and log, and writes the patient's consents.
+
+    That of a RelatedPerson reads them in that person's name, as long as its record is active and in its
+    period, and writes nothing.
+    """
     with open_parts(NodeFolder(folder)) as node:
-        principal = Principal.for_patient(node.settings.msp_id, logical_id)
+        kind, _, related = logical_id.partition("/")
+        if kind == "RelatedPerson" and related:
+            patient_id = asyncio.run(_acts_for(node, related))
+            principal = Principal.for_related(node.settings.msp_id, related, patient_id)
+        else:
+            principal = Principal.for_patient(node.settings.msp_id, logical_id)
         print(asyncio.run(_issue_to_patient(node, principal, minutes, by or _operator())))
+
+
+async def _acts_for(node: NodeParts, related: str) -> str:
+    """Return the logical id of the patient whose RelatedPerson that is.
+
+    Raises:
+        CommandError: there is none, or it is another record's.
+    """
+    reference = node.keys.references.record("RelatedPerson", related)
+    stored = await node.records.read(lambda c: documents.current(c, [reference], bodies=False))
+    if reference not in stored or stored[reference].deleted or len(stored[reference].subjects) != 1:
+        raise CommandError(
+            f"{node.folder.path} has no RelatedPerson/{related} of a patient; store one with the patient, "
+            "the relationship and the period"
+        )
+    [subject] = stored[reference].subjects
+    wrapped = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
+    name = node.keys.ring.open(subject, wrapped[subject]).name
+    if not name:
+        raise CommandError(f"RelatedPerson/{related} names no patient of this node; let it name one")
+    return name
 
 
 async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int, by: str) -> str:

@@ -75,14 +75,20 @@ class Entries:
         Raises:
             InvalidResourceError: a reference leads to an entry that is not stored (`place`).
         """
-        found = _ON_A_SERVER.fullmatch(full_url)
-        root = found[1] if found is not None and found[3] in RESOURCE_TYPES else ""
+        root = _root_of(full_url)
         if not self._known and not root:
             return body
         return relinked(body, self._replacing(root, keeps_ids=keeps_ids))
 
+    def elsewhere(self, full_url: str) -> bool:
+        """Return whether `full_url` is the address of a record of another server."""
+        return self._is_elsewhere(_root_of(full_url))
+
+    def _is_elsewhere(self, root: str) -> bool:
+        return bool(root) and key_of(root) != self._base
+
     def _replacing(self, root: str, *, keeps_ids: bool) -> Callable[[LinkKind, str], str | None]:
-        foreign = bool(root) and key_of(root) != self._base
+        foreign = self._is_elsewhere(root)
 
         def replace(kind: LinkKind, text: str) -> str | None:
             if not text or text.startswith("#"):
@@ -108,3 +114,9 @@ class Entries:
             return f"{root}/{text}" if written_out else None
 
         return replace
+
+
+def _root_of(full_url: str) -> str:
+    """Return the base of the server that `full_url` lies on; empty where it is no address of a record."""
+    found = _ON_A_SERVER.fullmatch(full_url)
+    return found[1] if found is not None and found[3] in RESOURCE_TYPES else ""

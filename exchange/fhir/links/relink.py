@@ -38,6 +38,7 @@ _NAMES: Final = frozenset(
 """Elements of type uri that name something; beside them all that are called `system` or `implicitRules`."""
 
 _CONDITIONAL = re.compile(r"[A-Z][A-Za-z]+\?.+", re.DOTALL)
+_PERHAPS_CONDITIONAL = re.compile(rb"[A-Za-z0-9](?:\?|\\u003[fF])")  # what ends in an escape ends in a digit
 _IN_NARRATIVE = re.compile(r"""(\s(?:href|src)\s*=\s*)("[^"]*"|'[^']*')""", re.IGNORECASE)
 _decode = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -71,7 +72,7 @@ def relinked(body: bytes, replace: Replace) -> bytes:
 def conditional_references(body: bytes) -> set[str]:
     """Return the conditional references in `body`, such as `Practitioner?identifier=...`."""
     found: set[str] = set()
-    if b"?" not in body and b"\\u" not in body:
+    if _PERHAPS_CONDITIONAL.search(body) is None:
         return found
 
     def collect(kind: LinkKind, text: str) -> None:

@@ -131,6 +131,7 @@ def _sources(leaves: Iterable[Leaf]) -> list[_Source]:
     return [(leaf, _path(leaf.path)) for leaf in leaves]
 
 
+@cache
 def _path(path: str) -> tuple[_Step, ...]:
     steps = []
     for part in path.split("."):

@@ -46,6 +46,7 @@ from exchange.errors import (
 )
 from exchange.services.auth.holders import HeldToken, Holder, Holders
 from exchange.services.auth.patient_status import PatientStatus
+from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.token_request import business_context, read_form
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
@@ -106,6 +107,7 @@ class Tokens:
         self._seal = seal
         self._holders = Holders(seal)
         self._patients = patients
+        self._proxies: Proxies | None = None
         self._now = clock
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
         self._revocations = 0
@@ -113,6 +115,10 @@ class Tokens:
         self._checks = asyncio.Semaphore(at_once)
         self._checking = 0
         self._most_checking = at_once + waiting
+
+    def check_proxies(self, proxies: Proxies) -> None:
+        """Have the persons who act for patients checked: this process is the gateway, which may read."""
+        self._proxies = proxies
 
     async def exchange_assertion(self, form: Sequence[tuple[str, str]]) -> TokenResponse:
         """Issue an access token for the client assertion in `form`, the decoded fields of a token request.
@@ -355,6 +361,8 @@ class Tokens:
             raise DamagedError("a stored access token does not verify; ask for a new one")
         if await self._is_over(principal):
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        if principal.is_proxy and self._proxies is not None:
+            await self._proxies.check(principal)
         if generation == self._revocations:  # else it may have been revoked since it was read
             self._remember(digest, principal, found.expires / 1000)
         return principal
@@ -362,7 +370,7 @@ class Tokens:
     async def _is_over(self, principal: Principal) -> bool:
         """Return whether `principal` is a patient who is deceased: an own token ends with the life."""
         status = self._patients
-        if status is None or principal.kind is not Kind.PATIENT:
+        if status is None or principal.kind is not Kind.PATIENT or principal.is_proxy:
             return False
         return await self._records.read(lambda c: status.is_deceased(c, principal.patient))
 

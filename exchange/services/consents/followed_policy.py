@@ -15,7 +15,8 @@ POLICY_SECONDS: Final = 10.0
 class FollowedPolicy:
     """Reads the policy now and then, and after an event that announced a change.
 
-    `permits` says whether the policy itself permits members something of patients; `members` may have pairs.
+    `permits` says whether the policy itself permits members something of patients, `overrides` whether it
+    opens what is denied in an emergency; `members` may have pairs.
     """
 
     def __init__(self, ledger: LedgerClient, clock: Callable[[], float]) -> None:
@@ -25,6 +26,7 @@ class FollowedPolicy:
         self._announced = 0
         self._lock = asyncio.Lock()
         self.permits = False
+        self.overrides = False
         self.members: frozenset[str] = frozenset()
 
     def changed(self) -> None:
@@ -52,6 +54,9 @@ class FollowedPolicy:
         self.members = frozenset(() if policy is None else policy.members)
         self.permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
+        )
+        self.overrides = policy is not None and any(
+            rule.override and rule.subject == "patient" and "BTG" in rule.purposes for rule in policy.rules
         )
         if announced == self._announced:  # otherwise the answer may be outdated
             self._read_at = now

@@ -30,6 +30,7 @@ import structlog
 
 from exchange.consent.compile import CompiledConsent
 from exchange.consent.expected_terms import check_bounds
+from exchange.consent.notices import notices_of
 from exchange.crypto.keys import SubjectKeys
 from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
@@ -110,6 +111,23 @@ class Pairs:
         if todo or strangers:
             await self._settle_all(list(todo.values()), recipient, strangers or ())
         return frozenset(keys.token for keys in subjects if self._known.state(keys.token, recipient))
+
+    async def notices(self, consent: CompiledConsent) -> tuple[str, ...]:
+        """Return what the author of a consent is told of its effect under the policy in force.
+
+        Raises:
+            UnavailableError: the ledger can't be reached.
+        """
+        if consent.status != "active":
+            return ()
+        if await self._policy.follow():
+            self._known.forget_closed()
+        return notices_of(
+            consent,
+            members=self._members,
+            current=self._policy.members,
+            overrides=self._policy.overrides,
+        )
 
     async def open_own(self, subjects: Sequence[SubjectKeys]) -> None:
         """Open the custodian's own pairs of `subjects` that have none yet; a write needs no more.

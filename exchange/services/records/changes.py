@@ -17,7 +17,8 @@ WriteOutcome = Literal["created", "updated", "unchanged", "deleted"]
 class Prepared:
     """A record to store under `right`; with `must_exist` it can only replace one that is there.
 
-    With `skip_equal`, a record whose content is that of the current version stays unchanged.
+    With `skip_equal`, a record whose content is that of the current version stays unchanged. With `only_new`,
+    a record that is there is not replaced.
     """
 
     right: WriteRight
@@ -25,6 +26,7 @@ class Prepared:
     precondition: Precondition = UNCONDITIONAL
     skip_equal: bool = False
     must_exist: bool = False
+    only_new: bool = False
 
     @property
     def resource_type(self) -> str:
@@ -56,7 +58,10 @@ RecordChange = Prepared | Deletion
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The result of one change. `written` is in ms since 1970 UTC; `body` is the version now stored."""
+    """The result of one change. `written` is in ms since 1970 UTC; `body` is the version now stored.
+
+    `notices` tell the author of a consent of its effect.
+    """
 
     resource_type: str
     logical_id: str
@@ -64,6 +69,7 @@ class WriteResult:
     written: int
     outcome: WriteOutcome
     body: bytes
+    notices: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -8,6 +8,7 @@ the ledger before the write is acknowledged.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,7 +25,7 @@ from exchange.crypto.references import References
 from exchange.errors import ConflictError, ExchangeError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
-from exchange.services.consents.expected import seal_consent
+from exchange.services.consents.expected import check_attested, seal_consent
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
 from exchange.services.interactions import Outcome
@@ -52,10 +53,19 @@ T = TypeVar("T")
 _STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 204}
 
 
+_TAKEN: Final = "another record has this type and id here; load it with --same-ids if it is the same record"
+
+
 def write_outcome(result: WriteResult) -> Outcome:
     """Return the outcome of a write, with the body that is now stored."""
     return Outcome(
-        _STATUS[result.outcome], result.body, "", result.version, result.written, location=result.place
+        _STATUS[result.outcome],
+        result.body,
+        "",
+        result.version,
+        result.written,
+        location=result.place,
+        notices=result.notices,
     )
 
 
@@ -142,6 +152,7 @@ class RecordWriter:
             InvalidResourceError: a consent names a person who is not stored here.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
+            ForbiddenError: somebody else changes a consent that the patient gave.
             ConflictError: a record changes twice in one call.
             TooCostlyError: a consent exceeds the bounds of the ledger.
             UnavailableError: the store or the ledger can't be reached.
@@ -168,9 +179,16 @@ class RecordWriter:
             return await self._records.write(work)
 
         consents = self._consents(changes, keys)
+        notices = {reference: await self._pairs.notices(draft) for _, reference, draft in consents}
         results = await self._pairs.change(consents, commit) if consents else await commit()
         await self._pairs.open_own([keys[token] for token in wanted])
-        return results
+        if not any(notices.values()):
+            return results
+        places = [self._references.record(one.resource_type, one.logical_id) for one in results]
+        return [
+            dataclasses.replace(result, notices=notices.get(place, ()))
+            for result, place in zip(results, places, strict=True)
+        ]
 
     def _consents(self, changes: Sequence[RecordChange], keys: Mapping[bytes, SubjectKeys]) -> list[Change]:
         return [
@@ -290,7 +308,12 @@ class _Commit:
                 if change.skip_equal and before.envelope.digest == content:
                     self._unchanged(change, before, "unchanged")
                     return
+                if change.only_new:
+                    raise ConflictError(_TAKEN)
         if record.draft is not None:
+            check_attested(
+                owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
+            )
             draft = msgspec.structs.replace(record.draft, version=version)
             row = seal_consent(owners[0], reference, version, draft)
             subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)

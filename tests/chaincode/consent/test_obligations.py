@@ -3,7 +3,7 @@
 import pytest
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Actor, Condition, Period, Provision, Reference
-from chaincode.consent.obligations import RecordFacts, admits
+from chaincode.consent.obligations import RecordFacts, admits, admits_by_class
 
 C = CONFIDENTIALITY_SYSTEM + "|"
 PSY, HIV = "act|PSY", "act|HIV"
@@ -46,6 +46,42 @@ def test_trees_that_have_no_opinion_do_not_admit():
     assert not admits((Provision("none"),), facts())
     assert not admits((Provision("permit", Condition(classes=("Condition",))),), facts())
     assert not admits((Provision("deny", Condition(classes=("Condition",))),), facts())
+
+
+SPELLINGS = ["B20.0", "b200", "B 20-0", "\uff22\uff12\uff10.\uff10", "B2\u200b0.0", "00B20.0", "B20.0\ufeff"]
+
+
+@pytest.mark.parametrize("spelt", SPELLINGS)
+def test_a_denied_code_holds_in_every_spelling_and_a_permitted_one_in_its_own(spelt):
+    for listed in SPELLINGS:
+        when = Condition(codes=(f"s|{listed}",))
+        known = {"codes": (frozenset({f"s|{spelt}"}),)}
+        assert denied(when, **known)
+        assert denied(when, mentions={f"s|{spelt}"})
+        assert denied(when, mentions={f"|{spelt}"})
+        assert permitted(when, **known) is (spelt == listed)
+        assert not denied(when, mentions={"s|B21.0", f"t|{spelt}", "s|B2"})
+        assert not denied(when, mentions={"s|-"})
+
+
+@pytest.mark.parametrize(
+    ("tree", "released"),
+    [
+        (ANY, False),
+        (Provision("permit", Condition(classes=("Consent",))), True),
+        (Provision("permit", exceptions=(Provision("permit", Condition(classes=("Consent",))),)), True),
+        (Provision("none", exceptions=(Provision("permit", Condition(classes=("Consent",))),)), True),
+        (Provision("permit", Condition(classes=("Consent",), codes=("s|1",))), False),
+        (Provision("permit", Condition(classes=("Observation",))), False),
+        (Provision("permit", exceptions=(Provision("deny", Condition(classes=("Consent",))),)), False),
+    ],
+)
+def test_a_class_that_is_released_by_name_needs_a_rule_that_names_it(tree, released):
+    known = facts(classes=("Consent",))
+    assert admits_by_class("Consent", (tree,), known) is released
+    assert admits_by_class("Consent", (ANY, tree), known) is released
+    assert not admits_by_class("Consent", (tree, Provision("deny")), known)
+    assert not admits_by_class("Consent", (), known)
 
 
 @pytest.mark.parametrize(

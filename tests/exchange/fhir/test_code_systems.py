@@ -83,3 +83,13 @@ def test_a_reference_to_this_server_is_relative_however_it_is_written(written: s
 )
 def test_a_reference_elsewhere_does_not_become_one_of_ours(written: str):
     assert "://" in literal(written, BASE)
+
+
+def test_width_and_invisible_characters_are_no_part_of_a_name() -> None:
+    for spelt in (
+        "http://loinc.org\u200b",
+        "http://lo\u00adinc.org",
+        "\uff48ttp://loinc.org",
+        "\ufeffhttp://loinc.org",
+    ):
+        assert canonical(spelt) == "http://loinc.org"

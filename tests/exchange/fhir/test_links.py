@@ -148,9 +148,10 @@ def test_what_is_no_resource_is_left_for_the_validation(body: bytes):
 
 
 @pytest.mark.parametrize("slash", ["/", "\\/", "\\u002f"])
-@pytest.mark.parametrize("mark", ["?", "\\u003f"])
-def test_a_conditional_reference_is_found_however_it_is_escaped(slash: str, mark: str):
-    text = f"Practitioner{mark}identifier=http:{slash}{slash}sid.example|9"
+@pytest.mark.parametrize("mark", ["?", "\\u003f", "\\u003F"])
+@pytest.mark.parametrize("last", ["r", "\\u0072"])
+def test_a_conditional_reference_is_found_however_it_is_escaped(slash: str, mark: str, last: str):
+    text = f"Practitione{last}{mark}identifier=http:{slash}{slash}sid.example|9"
     body = f'{{"resourceType":"Observation","performer":[{{"reference":"{text}","display":"{text}"}}]}}'
     assert conditional_references(body.encode()) == {"Practitioner?identifier=http://sid.example|9"}
 

@@ -176,3 +176,20 @@ def resolved(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {name: resolved(one, names) for name, one in value.items()}
     return names.get(value, value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"extension": [{"url": "urn:x", "valueReference": {"reference": "Patient/1"}}]},
+        {"contained": [{"resourceType": "Location", "id": "l", "partOf": {"reference": "Patient/1"}}]},
+        {"managingOrganization": {"reference": "Patient/1/_history/2"}},
+    ],
+    ids=list("abc"),
+)
+def test_a_type_that_every_member_reads_refers_to_no_patient(elements: dict[str, Any]) -> None:
+    record = {"resourceType": "Location", **elements}
+    (problem,) = unplaced("Location", record, placed=False)
+    assert "every member" in problem.message
+    elsewhere = {"resourceType": "Location", "partOf": {"reference": "Location/2"}}
+    assert unplaced("Location", elsewhere, placed=False) == []

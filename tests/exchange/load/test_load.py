@@ -36,7 +36,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
 
 
 @asynccontextmanager
-async def loading(node: Node, workers: int = 2) -> AsyncIterator[BulkLoad]:
+async def loading(node: Node, workers: int = 2, *, same_ids: bool = False) -> AsyncIterator[BulkLoad]:
     async with BulkLoad(
         msp_id=node.settings.msp_id,
         indexer=node.indexer,
@@ -44,13 +44,14 @@ async def loading(node: Node, workers: int = 2) -> AsyncIterator[BulkLoad]:
         conditions=node.gateway.conditions,
         records=node.records,
         workers=workers,
+        same_ids=same_ids,
     ) as ingest:
         yield ingest
 
 
-async def load(node: Node, *paths: Path, again: bool = True) -> list[LoadedBatch]:
+async def load(node: Node, *paths: Path, again: bool = True, same_ids: bool = False) -> list[LoadedBatch]:
     """Load `paths`: all of them `again`, or from where the load before left them."""
-    async with loading(node) as ingest:
+    async with loading(node, same_ids=same_ids) as ingest:
         plan = find(paths, None if again else await ingest.positions())
         return [batch async for batches in ingest.load(cut(plan)) for batch in batches]
 
@@ -449,3 +450,82 @@ async def test_reading_gets_only_so_far_ahead_of_writing(size: int, ended: bool,
         queue.end(batch.slot)
     queue.leave(batches)
     await asyncio.wait_for(queue.space(3), 1)
+
+
+ELSEWHERE = "http://elsewhere.example/fhir"
+
+
+def foreign(kind: str, resource: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of another server's export: as it is POSTed, PUT or listed there."""
+    name = resource["resourceType"]
+    entry: dict[str, Any] = {"fullUrl": f"{ELSEWHERE}/{name}/{resource['id']}", "resource": resource}
+    if kind in {"POST", "PUT"}:
+        entry["request"] = {"method": kind, "url": name if kind == "POST" else f"{name}/{resource['id']}"}
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("transaction", "POST"), ("batch", "POST"), ("collection", ""), ("searchset", "")]
+)
+async def test_a_record_of_another_server_replaces_none_of_the_same_id(
+    node: Node, tmp_path: Path, kind: str, method: str
+) -> None:
+    lines(tmp_path / "a.ndjson", patient("1001", gender="female"))
+    assert counts(await load(node, tmp_path)) == (1, 0, 0)
+    sick = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/1001"}}
+    entries = bundle(kind, foreign(method, patient("1001", gender="male")), foreign(method, sick))
+    (tmp_path / "b.json").write_text(json.dumps(entries))
+    loads = await load(node, tmp_path / "b.json")
+    [fault] = [fault for batch in loads for fault in batch.faults]
+    assert (fault.source.name, fault.entry) == ("b.json", 0)
+    assert "--same-ids" in fault.reason
+    assert (await stored(node, "Patient", "1001"))["gender"] == "female"
+    with pytest.raises(NotFoundError):
+        await stored(node, "Condition", "c")
+    for number, broken in enumerate((patient("1001", gender="x"), None)):
+        them = [foreign(method, broken)] if broken else []
+        (tmp_path / f"c{number}.json").write_text(json.dumps(bundle(kind, *them, foreign(method, sick))))
+        assert counts(await load(node, tmp_path / f"c{number}.json"))[0] == 0
+
+
+async def test_an_export_in_several_files_is_loaded_with_the_same_ids(node: Node, tmp_path: Path) -> None:
+    sick = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/1"}}
+    for name, record in (("a", patient("1")), ("b", sick)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(bundle("searchset", foreign("", record))))
+    assert counts(await load(node, tmp_path)) == (1, 0, 1)
+    assert counts(await load(node, tmp_path, same_ids=True)) == (1, 1, 0)
+
+
+async def test_a_newer_export_replaces_records_when_it_says_so(node: Node, tmp_path: Path) -> None:
+    for gender in ("female", "male"):
+        entries = bundle("collection", foreign("", patient("1", gender=gender)))
+        (tmp_path / f"{gender}.json").write_text(json.dumps(entries))
+    assert counts(await load(node, tmp_path / "female.json")) == (1, 0, 0)
+    assert counts(await load(node, tmp_path / "male.json", same_ids=True)) == (1, 0, 0)
+    assert (await stored(node, "Patient", "1"))["gender"] == "male"
+
+
+async def test_a_put_and_a_record_again_are_loaded_as_before(node: Node, tmp_path: Path) -> None:
+    lines(tmp_path / "a.ndjson", patient("1", gender="female"))
+    assert counts(await load(node, tmp_path)) == (1, 0, 0)
+    (tmp_path / "b.json").write_text(json.dumps(bundle("batch", foreign("PUT", patient("1", gender="male")))))
+    assert counts(await load(node, tmp_path / "b.json")) == (1, 0, 0)
+    same = bundle("batch", foreign("POST", patient("1", gender="male")))
+    (tmp_path / "c.json").write_text(json.dumps(same))
+    assert counts(await load(node, tmp_path / "c.json")) == (0, 1, 0)
+
+
+async def test_an_identifier_that_is_a_full_url_stays(node: Node, tmp_path: Path) -> None:
+    urn = "urn:uuid:7d0c4f4e-1111-4222-8333-444455556688"
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "d",
+        "status": "current",
+        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": urn},
+        "content": [{"attachment": {"title": urn, "url": urn}}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(bundle("collection", {"fullUrl": urn, "resource": document})))
+    assert counts(await load(node, tmp_path)) == (1, 0, 0)
+    kept = await stored(node, "DocumentReference", "d")
+    assert kept["masterIdentifier"]["value"] == urn
+    assert kept["content"] == [{"attachment": {"title": urn, "url": "DocumentReference/d"}}]

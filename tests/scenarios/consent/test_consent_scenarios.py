@@ -761,6 +761,18 @@ def test_a_consent_shuts_neither_the_patient_nor_the_officer_out(
     assert ended.status_code == 200, ended.text
 
 
+def test_a_consent_that_shuts_everybody_out_is_answered_with_what_it_does(site: Site, person: Person):
+    body = consent(person.id, CITY) | {"provision": {"type": "deny"}}
+    answer = person.token.post("Consent", body)
+    assert answer.status_code == 201
+    assert "denies everybody" in answer.headers["Warning"]
+    assert "in an emergency (BTG) too" in answer.headers["Warning"]
+    said = person.token.post("Consent", body, Prefer="return=OperationOutcome")
+    assert said.status_code == 201
+    assert [one["severity"] for one in is_outcome(said, 201)["issue"]] == ["warning", "warning"]
+    assert "Warning" not in person.token.post("Consent", consent(person.id, LAKE)).headers
+
+
 def test_a_patient_can_deny_the_custodian_a_label(site: Site, person: Person):
     label = {"securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]}
     person.grant(CITY, type="deny", **label)

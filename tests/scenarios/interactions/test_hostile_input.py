@@ -52,7 +52,7 @@ BODIES: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "null": (b"null", (400,)),
     "a list": (b'[{"resourceType":"Patient"}]', (400,)),
     "two texts": (b'{"resourceType":"Patient"}{"resourceType":"Patient"}', (400,)),
-    "a byte order mark": (b'\xef\xbb\xbf{"resourceType":"Patient"}', (400,)),
+    "two byte order marks": (b'\xef\xbb\xbf\xef\xbb\xbf{"resourceType":"Patient"}', (400,)),
     "UTF-16": ('{"resourceType":"Patient"}'.encode("utf-16"), (400,)),
     "bytes that are no UTF-8": (b'{"resourceType":"Patient","id":"\xff\xfe"}', (400,)),
     "an overlong encoding": (b'{"resourceType":"Patient","language":"\xc0\xaf"}', (400,)),
