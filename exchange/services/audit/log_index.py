@@ -103,7 +103,9 @@ class LogIndex:
             UnavailableError: the index is being made anew.
         """
         newest = await self._entries.read(log_tables.last_sequence)
-        if newest - await self._place() > _MOST_BEHIND:
+        async with self._lock:
+            place = await self._place()
+        if newest - place > _MOST_BEHIND:
             raise UnavailableError("the access log is being indexed; try again in a while")
         more = True
         while more:
