@@ -143,7 +143,7 @@ class Enforcement:
         self._conditions = conditions
         self._details = Coalescer(self._keep)
         self._stranger = references.unknown_subject()
-        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_CACHE_SIZE)
+        self._names: FIFOCache[tuple[bytes, str, str, str], RequesterNames] = FIFOCache(_CACHE_SIZE)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.
@@ -290,7 +290,9 @@ class Enforcement:
             secret = PatientSecret(keys.secret)
             recipient = principal.organization
             own = recipient == self._ledger.msp_id
-            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own)
+            names = requester_names(
+                principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own
+            )
             self._names[name] = names
         request = _request(question, keys.token, names)
         right = self._right(question, keys.token)
@@ -312,7 +314,7 @@ class Enforcement:
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
         own = question.principal.organization == self._ledger.msp_id
-        names = _names(question.principal, name, secret.one_time_salt(name), self._base, own=own)
+        names = requester_names(question.principal, name, secret.one_time_salt(name), self._base, own=own)
         return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -369,12 +371,13 @@ def _without_others(target: str, patient: str) -> str:
     return path
 
 
-def _salted(salt: bytes, kind: str, text: str) -> str:
+def salted(salt: bytes, kind: str, text: str) -> str:
+    """Return the salted digest of `text` as a value of `kind`: 64 hexadecimal digits."""
     return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class RequesterNames:
     """The names on the ledger of one principal's requests about one subject; the same for each of them."""
 
     pair: str
@@ -385,19 +388,20 @@ class _Names:
     evidence: str
 
 
-def _names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> _Names:
+def requester_names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> RequesterNames:
+    """Return the names of `principal` under `pair`, which has the `salt`; `own` is as in `person_named`."""
     person, is_open = person_named(principal.user, base, own=own)
-    return _Names(
+    return RequesterNames(
         pair,
         salt,
-        user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
+        user=salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
         person=person_digest(salt, person),
         person_open=is_open,
-        evidence=_salted(salt, "evidence", principal.evidence),
+        evidence=salted(salt, "evidence", principal.evidence),
     )
 
 
-def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
+def _request(question: Question, token: bytes, names: RequesterNames) -> AccessRequest:
     principal = question.principal
     request = AccessRequest(
         pair=names.pair,
@@ -409,7 +413,7 @@ def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
         person_open=names.person_open,
         role=principal.role,
         classes=question.classes,
-        digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
+        digest=salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
         evidence=names.evidence,
     )
     if isinstance(question, ScoreQuestion):
