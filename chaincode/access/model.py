@@ -44,13 +44,15 @@ class RecordedAction(StrEnum):
     """The action of an entry that records what the custodian's own gateway did, without a decision.
 
     The first group are changes of records (IHE BALP: create, update, delete; a consent is one by its class),
-    the second those of the gateway's identities (ISO 27789: user management, authentication).
+    with the baseline of what was stored before changes were logged. The second are events of the gateway's
+    identities (ISO 27789: user management, authentication).
     """
 
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
     LOAD = "load"
+    BASELINE = "baseline"
 
     LOGIN_REFUSED = "login-refused"
     CODE_ISSUED = "code-issued"
@@ -62,7 +64,15 @@ class RecordedAction(StrEnum):
     SETTINGS_CHANGED = "settings-changed"
 
 
-WRITES = frozenset({RecordedAction.CREATE, RecordedAction.UPDATE, RecordedAction.DELETE, RecordedAction.LOAD})
+WRITES = frozenset(
+    {
+        RecordedAction.CREATE,
+        RecordedAction.UPDATE,
+        RecordedAction.DELETE,
+        RecordedAction.LOAD,
+        RecordedAction.BASELINE,
+    }
+)
 """The recorded actions that change records; their entries carry a `root`."""
 
 

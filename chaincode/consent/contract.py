@@ -8,6 +8,8 @@
    can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
    and needs no index of Fabric's, which would include every key that accesses write.
 4. A consent in a pair can always be ended, however full the pair is.
+5. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
+   organisation's own stand beside them.
 """
 
 from __future__ import annotations
@@ -85,6 +87,7 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
 
     Raises:
         NotFoundError: the caller has not opened a pair.
+        ForbiddenError: the patient attested the present version, and not the published one.
         ConflictError: the version is not newer than the present one.
         BadArgumentError: a bound is exceeded.
     """
@@ -191,6 +194,8 @@ def _updated(pair: Pair, terms: Terms) -> Pair:
             others.append(one)
         elif one.version >= terms.version:
             raise ConflictError("the present version of the consent is not older than the published one")
+        elif one.attested == "patient" != terms.attested:
+            raise ForbiddenError("the patient attested the consent, and the published version is another's")
     if len(others) == len(pair.consents):
         check_count(len(others) + 1)
     return msgspec.structs.replace(pair, epoch=pair.epoch + 1, consents=_in_order((*others, terms)))

@@ -41,7 +41,7 @@ CREDENTIALS = 20
 
 
 def check_terms(terms: Terms) -> None:
-    """Refuse terms that are badly named, too deep or too many for any pair.
+    """Refuse terms that are badly named, too deep or too many for any pair, or tell a condition on records.
 
     Raises:
         BadArgumentError: naming the bound.
@@ -54,6 +54,7 @@ def check_terms(terms: Terms) -> None:
         raise BadArgumentError(f"provisions are nested deeper than {DEPTH}")
     if nodes > PROVISIONS:
         raise BadArgumentError(f"a consent has more than {PROVISIONS} provisions")
+    _check_hidden(terms.root)
 
 
 def check_active(consents: Iterable[Terms]) -> None:
@@ -93,6 +94,16 @@ def check_credentials(credentials: tuple[str, ...]) -> None:
         raise BadArgumentError(f"a pair has more than {CREDENTIALS} credentials")
     for commitment in credentials:
         require(DIGEST, commitment, "credentials")
+
+
+def _check_hidden(rule: Provision) -> None:
+    when = rule.when
+    if when.codes or when.labels or when.references or when.data_period is not None:
+        raise BadArgumentError("a condition on records is given as its digest")
+    if when.records:
+        require(OPAQUE, when.records, "records")
+    for exception in rule.exceptions:
+        _check_hidden(exception)
 
 
 def _measure(root: Provision) -> tuple[int, int]:

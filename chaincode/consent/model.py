@@ -66,6 +66,9 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     The first four are about the request and decided on the ledger; the others are about a record and
     go back to the gateway as an obligation. In an obligation, `actors` are those of which the request left
     open whether it is one of them.
+
+    On the ledger, `records` stands for `codes`, `labels`, `data_period` and `references` together: a digest
+    of them, salted for this pair. The gateway puts them back before it applies an obligation.
     """
 
     period: Period | None = None
@@ -77,6 +80,7 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     labels: tuple[str, ...] = ()
     data_period: Period | None = None
     references: tuple[Reference, ...] = ()
+    records: str = ""
 
 
 ALWAYS = Condition()

@@ -131,7 +131,7 @@ def _meets(rule: Provision, facts: RecordFacts) -> tuple[bool, bool]:
     # Whether the record meets the rule's condition surely, and whether it does at least possibly.
     when = rule.when
     settled = not (when.actors or when.actions or when.purposes or when.period is not None)
-    checks = [(settled, True)]
+    checks = [(settled and not when.records, True)]  # a digest that stands for itself is never surely met
     if when.classes:
         checks.append(_class(when.classes, facts.classes))
     if when.codes:

@@ -90,6 +90,6 @@ def _by_class(rule: Provision, bits: Mapping[str, int]) -> _ByClass:
         abstains = leaves
     if when.actors:
         permits, abstains = 0, abstains | permits
-    if when.codes or when.labels or when.references or when.data_period is not None:
+    if when.records or when.codes or when.labels or when.references or when.data_period is not None:
         abstains = every
     return _ByClass(denies & inside, permits & inside, (abstains & inside) | (every & ~inside))

@@ -189,6 +189,7 @@ def _about_records(when: Condition, open_actors: tuple[Actor, ...]) -> Condition
         labels=when.labels,
         data_period=when.data_period,
         references=when.references,
+        records=when.records,
     )
     return ALWAYS if left == ALWAYS else left
 

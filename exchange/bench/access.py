@@ -9,6 +9,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from exchange.demo.process import await_ready, free_port, serving
 CONNECTIONS = (1, 16, 64)
 _ROUNDS = 3
 _PEOPLE = 20
+_UPDATES = 200
 
 
 def measure(*, seconds: float, database: str | None = None) -> list[Row]:
@@ -43,17 +45,22 @@ def measure(*, seconds: float, database: str | None = None) -> list[Row]:
         plain.create(Path(scratch) / "plain.db", {path.removeprefix("/fhir/"): body})
         port = stack.enter_context(_unprotected(Path(scratch) / "plain.db"))
         servers["plain"] = _Server(port, path, "", body)
-        return _rounds(servers, seconds / _ROUNDS)
+        updated = _updates(servers["access"])
+        return [*_rounds(servers, seconds / _ROUNDS), updated]
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A server with one Observation: port and path, the token to read with, and the body that comes."""
+    """A server with one Observation: port and path, the token to read with, and the body that comes.
+
+    `own_token` is the custodian's, to write with.
+    """
 
     port: int
     path: str
     token: str
     body: bytes
+    own_token: str = ""
 
 
 def _gateway(stack: ExitStack, folder: Path, database: str | None) -> _Server:
@@ -65,7 +72,8 @@ def _gateway(stack: ExitStack, folder: Path, database: str | None) -> _Server:
     stack.enter_context(serving(demo.folder.path, demo.settings.base_url))
     with httpx.Client(timeout=30) as client:
         token, body = _permit(demo, client, str(person.patient["id"]), path)
-    return _Server(demo.settings.port, path, token, body)
+        own = demo.client(demo.settings.member).token(client)
+    return _Server(demo.settings.port, path, token, body, own)
 
 
 def _permit(demo: Demo, client: httpx.Client, patient: str, path: str) -> tuple[str, bytes]:
@@ -91,6 +99,19 @@ def _unprotected(database: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _updates(server: _Server) -> Row:
+    """Measure one update after the other of a record, by the custodian's own system."""
+    taken = []
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client:
+        headers = {"Authorization": f"Bearer {server.own_token}", "Content-Type": "application/fhir+json"}
+        for round_ in range(_UPDATES + _UPDATES // 10):
+            started = time.perf_counter()
+            client.put(server.path, content=server.body, headers=headers).raise_for_status()
+            if round_ >= _UPDATES // 10:  # the first ones warm the server up
+                taken.append(time.perf_counter() - started)
+    return Row("access.update_p50_ms", percentile(taken, 0.5) * 1000, "ms", "<= 3")
 
 
 def _rounds(servers: Mapping[str, _Server], seconds: float) -> list[Row]:

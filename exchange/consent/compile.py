@@ -15,7 +15,6 @@ Source: https://hl7.org/fhir/R4/consent.html; IHE Privacy Consent on FHIR.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chaincode.consent.model import Actor, Condition, Effect, Provision, Reference, Terms
+from exchange.consent.hidden_conditions import conditions_in, hide_conditions, pair_digest
 from exchange.consent.provisions import (
     ACT_CODE,
     PERSON_TYPES,
@@ -153,13 +153,18 @@ def terms_for(consent: CompiledConsent, context: PairContext) -> Terms | None:
         version=consent.version,
         status="active" if consent.status == "active" else "inactive",
         attested=consent.attested,
-        root=_pseudonymous(root or _SILENT, context.salt),
+        root=hide_conditions(pseudonymous(root or _SILENT, context.salt), context.salt),
     )
+
+
+def conditions_of(consent: CompiledConsent, salt: bytes) -> dict[str, Condition]:
+    """Return the conditions on records in a consent, by their digests in the pair of this salt."""
+    return conditions_in(pseudonymous(consent.root, salt), salt)
 
 
 def terms_id(consent: CompiledConsent, context: PairContext) -> str:
     """Return a consent's pseudonym within one pair, whether or not it has terms there."""
-    return _digest(context.salt, "consent", consent.id)
+    return pair_digest(context.salt, "consent", consent.id)
 
 
 def person_digest(salt: bytes, person: str) -> str:
@@ -168,7 +173,7 @@ def person_digest(salt: bytes, person: str) -> str:
     `person` is a reference as from `person_named`. Any other text names no person: the digest is empty, and
     the rules treat it as unstated.
     """
-    return _digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
+    return pair_digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
 
 
 def person_named(user: str, base: str, *, own: bool = True) -> tuple[str, bool]:
@@ -186,11 +191,7 @@ def person_named(user: str, base: str, *, own: bool = True) -> tuple[str, bool]:
 
 def reference_digest(salt: bytes, reference: str) -> str:
     """Return the digest of the record `reference` (`Type/id`) in a pair's terms: 32 hexadecimal digits."""
-    return _digest(salt, "reference", reference)
-
-
-def _digest(salt: bytes, kind: str, text: str) -> str:
-    return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256")[:16].hex()
+    return pair_digest(salt, "reference", reference)
 
 
 # --- Parsing -------------------------------------------------------------------------------------------
@@ -302,7 +303,8 @@ def _cut(rule: NamedProvision, recipient: str, members: Mapping[str, str]) -> Na
     return NamedProvision(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
 
 
-def _pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
+def pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
+    """Return `rule` with pseudonyms and digests of one pair in place of names."""
     when = rule.when
     return Provision(
         rule.effect,
@@ -323,7 +325,7 @@ def _pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
                 )
             ),
         ),
-        tuple(_pseudonymous(exception, salt) for exception in rule.exceptions),
+        tuple(pseudonymous(exception, salt) for exception in rule.exceptions),
     )
 
 

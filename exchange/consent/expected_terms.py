@@ -111,12 +111,7 @@ def _denies_all(rule: Provision, recipient: str) -> bool:
     if when != ALWAYS:
         if not any(actor.kind == "organization" and actor.id == recipient for actor in when.actors):
             return False
-        if any(
-            (
-                *(when.actions, when.purposes, when.classes, when.codes, when.labels, when.references),
-                when.period is not None or when.data_period is not None,
-            )
-        ):
+        if when.actions or when.purposes or when.classes or when.records or when.period is not None:
             return False
     # An exception that denies all decides, and only an exception can change a rule that denies.
     return any(_denies_all(exception, recipient) for exception in rule.exceptions) or (

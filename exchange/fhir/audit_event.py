@@ -28,8 +28,11 @@ _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 MSP = "urn:consentry:msp"
 """Identifier system of members, by their MSP ids."""
 _KINDS = "http://hl7.org/fhir/resource-types"
+_SOURCE = {"system": _DICOM, "code": "110153", "display": "Source Role ID"}
+_DESTINATION = {"system": _DICOM, "code": "110152", "display": "Destination Role ID"}
 
 _ID_DIGITS = 48
+_VERSION = re.compile(r"[A-Za-z]+/[A-Za-z0-9.\-]+/_history/[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,10 @@ def event_id(tx: str, n: int) -> str:
     return f"{tx[:_ID_DIGITS]}-{n}"
 
 
-_OPERATIONS = frozenset({"everything", "assess-risk"})
-_EXECUTES = frozenset({"search", "export", "log", "score", "train"})
+_OPERATIONS = frozenset({"everything", "assess-risk", "load", "baseline"})
+_EXECUTES = frozenset({"search", "export", "log", "score", "train", "baseline"})
+_CHANGES = {"create": "C", "load": "C", "update": "U", "delete": "D"}
+"""The log's actions that change records, with an AuditEvent's `action` (IHE BALP create, update, delete)."""
 
 
 def parse_event_id(text: str) -> tuple[str, int] | None:
@@ -82,7 +87,7 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
         "id": event_id(record.tx, record.n),
         "meta": {"versionId": "1", "lastUpdated": instant(record.time)},
         "type": {"system": _TYPES, "code": "rest", "display": "RESTful Operation"},
-        "action": "E" if record.action in _EXECUTES else "R",
+        "action": _CHANGES.get(record.action) or ("E" if record.action in _EXECUTES else "R"),
         "period": {"start": instant(record.time)},
         "recorded": instant(record.time),
         "outcome": "0" if permitted else "4",
@@ -109,7 +114,7 @@ def _interaction(name: str) -> str:
 
 def _requestor(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> dict[str, Any]:
     agent: dict[str, Any] = {
-        "type": {"coding": [{"system": _DICOM, "code": "110152", "display": "Destination Role ID"}]},
+        "type": {"coding": [_SOURCE if record.action in _CHANGES else _DESTINATION]},
         "who": {"identifier": {"system": "urn:consentry:user-pseudonym", "value": record.user}},
         "requestor": True,
         "network": {"address": names.get(record.recipient, record.recipient), "type": "1"},
@@ -148,7 +153,7 @@ def _software(who: EntryDetail | None) -> list[dict[str, Any]]:
 
 def _custodian(record: LogEntry, names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "type": {"coding": [{"system": _DICOM, "code": "110153", "display": "Source Role ID"}]},
+        "type": {"coding": [_DESTINATION if record.action in _CHANGES else _SOURCE]},
         "who": {
             "identifier": {"system": MSP, "value": record.custodian},
             "display": names.get(record.custodian, record.custodian),
@@ -198,9 +203,19 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
                 "role": {"system": _ROLES, "code": "1", "display": "Patient"},
             }
         )
-    if who is not None:
+    if who is not None and record.action in _CHANGES:
+        entities += (_changed(place) for place in who.target.split(",") if _VERSION.fullmatch(place))
+    elif who is not None:
         entities.append(_asked_for(who.target))
     return entities
+
+
+def _changed(place: str) -> dict[str, Any]:
+    return {
+        "what": {"reference": place},
+        "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
+        "role": {"system": _ROLES, "code": "4", "display": "Domain Resource"},
+    }
 
 
 def _asked_for(target: str) -> dict[str, Any]:

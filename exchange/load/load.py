@@ -39,6 +39,7 @@ from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.write_rights import for_loading
+from exchange.services.writes.deeds import LOAD
 from exchange.store.engine.database import Database
 
 Ends = Sequence[tuple[str, FilePosition]]
@@ -193,7 +194,9 @@ class BulkLoad:
 
     async def _write(self, group: Sequence[_Change], *, ends: Ends = ()) -> None:
         changes = [change for change, _ in group]
-        results = await self._writing.write(changes, also=lambda c: write_positions(c, ends))
+        results = await self._writing.write(
+            changes, by=self._principal, interaction=LOAD, also=lambda c: write_positions(c, ends)
+        )
         for (_, loaded), result in zip(group, results, strict=True):
             loaded.count(result.outcome)
 

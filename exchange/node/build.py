@@ -28,6 +28,7 @@ from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
 from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
 from exchange.services.health import NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
@@ -45,6 +46,7 @@ from exchange.services.records.read import RecordReader
 from exchange.services.records.search import RecordSearch
 from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
+from exchange.services.writes.recording import Recording
 from exchange.store.engine.database import Database
 
 
@@ -103,6 +105,7 @@ class AccessServices:
     subject_keys: SubjectKeyStore
     pairs: Pairs
     enforcement: Enforcement
+    recording: Recording
 
 
 def build_access(ground: Foundation) -> AccessServices:
@@ -124,8 +127,18 @@ def build_access(ground: Foundation) -> AccessServices:
         pairs=pairs,
         ledger=ground.ledger,
         entries=ground.log,
+        conditions=SealedConditions(ground.records),
     )
-    return AccessServices(subject_keys, pairs, enforcement)
+    recording = Recording(
+        msp_id=ground.settings.msp_id,
+        base=ground.settings.fhir_base,
+        records=ground.records,
+        keys=subject_keys,
+        pairs=pairs,
+        ledger=ground.ledger,
+        entries=ground.log,
+    )
+    return AccessServices(subject_keys, pairs, enforcement, recording)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,7 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
         records=ground.records,
         keys=access.subject_keys,
         pairs=access.pairs,
+        recording=access.recording,
     )
     reading = RecordReader(references=keys.references, records=ground.records, enforcement=access.enforcement)
     return RecordServices(

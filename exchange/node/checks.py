@@ -23,6 +23,7 @@ from exchange.node.identity.recorded_identity import differences
 from exchange.node.parts import NodeParts, naming_profile, open_parts
 from exchange.node.settings import NodeSettings
 from exchange.services.membership import Members
+from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.verify.consents import ConsentChecks
 from exchange.verify.fabric_channel import open_channel
@@ -34,6 +35,7 @@ from exchange.verify.node import (
     check_log,
 )
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, snapshot
+from exchange.verify.writes import WriteChecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,34 @@ class CheckedNode:
 
 
 def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> None:
-    """Refuse to serve on an embedded ledger that does not verify; on Fabric the peer verifies.
+    """Refuse to serve on an embedded ledger that does not verify, or on records that were taken back.
 
-    Opening the ledger reads its newest block alone, and a gateway relies on all of them.
+    Opening the ledger reads its newest block alone, and a gateway relies on all of them. On Fabric the peer
+    verifies, and the records are compared with the entries that the log has by now.
 
     Raises:
         DamagedError: naming the first finding.
     """
-    if settings.ledger == "embedded":
+    with ExitStack() as stack:
+        parts = stack.enter_context(open_parts(folder))
+        writes = WriteChecks(msp_id=settings.msp_id, records=parts.records, ring=parts.keys.ring)
+        if settings.ledger != "embedded":
+            _refuse(writes.check_against_log(parts.open_log(), _silent))
+            return
         public = load_node_key(folder.node_key).public_key()
-        checked = check_ledger_to_serve(folder.ledger, public)
-        if checked.finding is not None:
-            raise DamagedError(str(checked.finding))
+        _refuse(check_ledger_to_serve(folder.ledger, public))
+        reader = stack.enter_context(open_reader(folder.ledger))
+        _refuse(writes.check_against_ledger(reader, _silent))
+        _refuse(_consent_checks(parts, parts.open_log(), reader).check_consents(_silent))
+
+
+def _refuse(checked: CheckedPart) -> None:
+    if checked.finding is not None:
+        raise DamagedError(str(checked.finding))
+
+
+def _silent(_part: str, _done: int, _of: int) -> None:
+    pass
 
 
 def check_node(
@@ -118,7 +136,18 @@ def _members(parts: NodeParts) -> Members:
 
 def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progress) -> list[CheckedPart]:
     log = parts.open_log()
-    consents = ConsentChecks(
+    consents = _consent_checks(parts, log, reader)
+    writes = WriteChecks(msp_id=parts.settings.msp_id, records=parts.records, ring=parts.keys.ring)
+    return [
+        check_log(reader, log, progress),
+        writes.check_against_ledger(reader, progress),
+        consents.check_details(progress),
+        consents.check_consents(progress),
+    ]
+
+
+def _consent_checks(parts: NodeParts, log: Database, reader: LedgerReader) -> ConsentChecks:
+    return ConsentChecks(
         msp_id=parts.settings.msp_id,
         records=parts.records,
         entries=log,
@@ -127,11 +156,6 @@ def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progre
         references=parts.keys.references,
         members=_members(parts).references,
     )
-    return [
-        check_log(reader, log, progress),
-        consents.check_details(progress),
-        consents.check_consents(progress),
-    ]
 
 
 def checked_ledger(

@@ -23,6 +23,7 @@ from exchange.node.settings import NodeSettings
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
+from exchange.services.writes.baseline import adopt_stored
 from exchange.store.engine.database import Database
 
 _LEDGER_TIMEOUT = 3.0
@@ -79,8 +80,12 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         await access.pairs.load_outbox()
         if away is None:
             await access.pairs.publish_all()
+            await access.recording.complete_all()
+        with suppress(UnavailableError):  # then the entries wait in the outbox
+            await adopt_stored(ground.records, ground.keys.ring, access.recording)
         _run(stack, "log-index", audit.index.keep_indexing())
         _run(stack, "consent-outbox", access.pairs.keep_publishing())
+        _run(stack, "entries-outbox", access.recording.keep_recording())
         jobs = build.build_jobs(ground, access)
         await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))
         _run(stack, "jobs", jobs.runner.keep_running())

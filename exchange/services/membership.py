@@ -134,7 +134,7 @@ class Membership:
             if body is not None:
                 changes.append(await self._writing.prepare(right, body, logical_id=one.organization))
         if changes:
-            await self._writing.write(changes)
+            await self._writing.write(changes, by=self._reader, interaction="update")
         self._introduced.update({one.msp_id: one for one in new})
 
     async def _body(self, known: KnownMember, stored: StoredVersion | None) -> bytes | None:

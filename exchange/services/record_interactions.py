@@ -177,13 +177,21 @@ class RecordInteractions:
     async def _create(self, principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
         right = self._rights.grant(principal, interaction.type)
         if not interaction.condition:
-            [result] = await self._writing.write([await self._writing.prepare(right, body, logical_id=None)])
+            [result] = await self._writing.write(
+                [await self._writing.prepare(right, body, logical_id=None)],
+                by=principal,
+                interaction=interaction.code,
+            )
             return write_outcome(result)
         async with self._conditions.lock(principal, [interaction.type]):
             existing = await self._conditions.match(principal, interaction.type, interaction.condition)
             if existing:
                 return Outcome(location=existing)
-            [result] = await self._writing.write([await self._writing.prepare(right, body, logical_id=None)])
+            [result] = await self._writing.write(
+                [await self._writing.prepare(right, body, logical_id=None)],
+                by=principal,
+                interaction=interaction.code,
+            )
             return write_outcome(result)
 
     async def _update(self, principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
@@ -195,11 +203,11 @@ class RecordInteractions:
             precondition=precondition_of(interaction),
             replaces=True,
         )
-        [result] = await self._writing.write([change])
+        [result] = await self._writing.write([change], by=principal, interaction=interaction.code)
         return write_outcome(result)
 
     async def _delete(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         right = self._rights.grant(principal, interaction.type)
         change = Deletion(right, interaction.type, interaction.id, precondition_of(interaction))
-        [result] = await self._writing.write([change])
+        [result] = await self._writing.write([change], by=principal, interaction=interaction.code)
         return write_outcome(result)

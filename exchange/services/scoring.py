@@ -181,7 +181,7 @@ class Scoring:
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
         logical_id = msgspec.json.decode(body)["id"]
         change = await self._writing.prepare(self._right, body, logical_id=logical_id)
-        [written] = await self._writing.write([change])
+        [written] = await self._writing.write([change], by=question.principal, interaction="create")
         released = await self._release_new(shown, logical_id)
         missing = tuple(feature.title for feature in found.features if feature.missing)
         return Assessed(written, released, shown.tx_id, scored.probability, qualitative_risk, missing)

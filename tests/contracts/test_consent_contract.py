@@ -140,6 +140,36 @@ async def test_a_revoked_consent_stays_so_that_no_old_version_comes_back(
     assert isinstance(await refusal(ledger.publish_terms([(pair, make.grant())])), ConflictError)
 
 
+REPLACING: dict[str, dict[str, Any]] = {
+    "changed": {"root": Provision("permit")},
+    "weakened": {"root": Provision("none")},
+    "ended": {"status": "inactive"},
+    "re-sent": {},
+}
+
+
+@pytest.mark.parametrize("status", ["active", "inactive"])
+@pytest.mark.parametrize("name", REPLACING)
+async def test_only_the_patient_replaces_what_the_patient_attested(
+    ledger: LedgerClient, make: Any, name: str, status: str
+) -> None:
+    pair = make.pair()
+    await ledger.open_pairs([make.opening(pair, make.grant(status=status))])
+    before = await ledger.read_pair(pair)
+    theirs = make.grant(version=2, attested="organization", **REPLACING[name])
+    own = make.grant(id="2" * 32, attested="organization")
+    assert isinstance(await refusal(ledger.publish_terms([(pair, theirs)])), ForbiddenError)
+    assert isinstance(await refusal(ledger.publish_terms([(pair, own), (pair, theirs)])), ForbiddenError)
+    assert await ledger.read_pair(pair) == before
+    await ledger.publish_terms([(pair, own)])
+    assert await ledger.open_pairs([make.opening(pair, theirs)]) == ("already-open",)
+    await ledger.publish_terms([(pair, make.grant(version=2, **REPLACING[name]))])
+    mine = make.grant(id="2" * 32, version=2)  # a patient takes over the organisation's
+    await ledger.publish_terms([(pair, mine)])
+    back = make.grant(id="2" * 32, version=3, attested="organization")
+    assert isinstance(await refusal(ledger.publish_terms([(pair, back)])), ForbiddenError)
+
+
 async def test_terms_for_a_pair_that_is_not_open_are_refused(ledger: LedgerClient, make: Any) -> None:
     assert isinstance(await refusal(ledger.publish_terms([(make.pair(), make.grant())])), NotFoundError)
 
@@ -257,7 +287,7 @@ def flat(provisions: int) -> Provision:
 
 def of_size(size: int) -> Provision:
     """Return a root that makes terms of about `size` bytes."""
-    return Provision("permit", Condition(codes=("urn:x|" + "1" * (size - 200),)))
+    return Provision("permit", Condition(classes=tuple(f"Class{n:05d}" for n in range((size - 200) // 13))))
 
 
 async def too_much(call: Any, bound: int) -> None:
@@ -279,14 +309,16 @@ async def test_a_full_pair_takes_no_more_but_lets_each_consent_end(
     ledger: LedgerClient, make: Any, bound: int
 ) -> None:
     pair = make.pair()
-    full = [make.grant(id=f"{n:032x}", root=root) for n, root in enumerate(FULL[bound])]
+    full = [
+        make.grant(id=f"{n:032x}", root=root, attested="organization") for n, root in enumerate(FULL[bound])
+    ]
     await ledger.open_pairs([make.opening(pair, *full)])
     one_more = make.grant(id="f" * 32, root=FULL[bound][0])
     await too_much(ledger.publish_terms([(pair, one_more)]), bound)
     await too_much(ledger.open_pairs([make.opening(make.pair(), *full, one_more)]), bound)
     for terms in full:
         # As they came, with all provisions and the longest words: only a small part of them is kept.
-        over = msgspec.structs.replace(terms, version=VERSION, status="inactive", attested="organization")
+        over = msgspec.structs.replace(terms, version=VERSION, status="inactive")
         await ledger.publish_terms([(pair, over)])
     held = await ledger.read_pair(pair)
     assert held is not None

@@ -62,11 +62,16 @@ def test_five_peers_agree_on_every_byte_of_random_terms_and_requests(
     rng = random.Random(seed)
     names = [secrets.token_hex(16) for _ in range(BATCH)]
     openings = tuple(
-        Opening(name, "HospitalBMSP", "patient", tuple(cases.terms(rng, n) for n in range(rng.randint(0, 3))))
+        Opening(
+            name,
+            "HospitalBMSP",
+            "patient",
+            tuple(cases.filed_terms(rng, n) for n in range(rng.randint(0, 3))),
+        )
         for name in names
     )
     filings = tuple(
-        TermsUpdate(name, msgspec.structs.replace(cases.terms(rng, 0), version=9))
+        TermsUpdate(name, msgspec.structs.replace(cases.filed_terms(rng, 0), version=9))
         for name in names[: BATCH // 2]
     )
     requests = tuple(

@@ -21,7 +21,7 @@ import pytest
 
 from chaincode.access.model import AccessRequest
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import ACTIONS, PURPOSES, Actor, Condition, Provision, Reference, Terms
+from chaincode.consent.model import ACTIONS, PURPOSES, Actor, Condition, Provision, Terms
 from chaincode.policy.model import Policy
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.ledger.client import LedgerClient, SubjectRequest
@@ -61,7 +61,7 @@ class Patient:
         when = Condition(
             actors=(Actor("organization", recipient), Actor("person", salted(salt, "Dr. Grey")[:32])),
             purposes=("TREAT",),
-            references=(Reference("instance", salted(salt, "Observation/17")),),
+            records=salted(salt, "Observation/17")[:32],
         )
         return Terms(
             salted(salt, consent)[:32],

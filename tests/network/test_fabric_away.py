@@ -68,7 +68,7 @@ async def test_the_next_is_refused_at_once_and_it_is_back_with_the_ledger(
         assert await refused(transactions, subject) < FIRST
         while time.monotonic() < begun + OUTAGE:
             assert await refused(transactions, subject) < NEXT
-            assert "does not answer" in transactions.trouble()
+            assert transactions.trouble()
             with pytest.raises(UnavailableError):
                 await transactions.evaluate("notes", json.dumps({"subject": subject}).encode())
             await asyncio.sleep(0.2)

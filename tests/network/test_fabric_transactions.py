@@ -21,7 +21,7 @@ from chaincode.errors import (
     NotFoundError,
 )
 from exchange.errors import UnavailableError
-from exchange.ledger.errors import RefusedError, VoidedError
+from exchange.ledger.errors import ClockWrongError, RefusedError, VoidedError
 from exchange.ledger.fabric.gateway.client import GatewayClient
 from exchange.ledger.fabric.gateway.errors import CommitError, EndorseError, EvaluateError
 from exchange.ledger.port import Checkpoint, Transactions
@@ -89,7 +89,7 @@ async def test_transient_data_reaches_the_contract_and_no_block(clients):
 
 @pytest.mark.parametrize(
     "kind",
-    [ContractError, BadArgumentError, NotFoundError, ConflictError, ForbiddenError, ClockError],
+    [ContractError, BadArgumentError, NotFoundError, ConflictError, ForbiddenError],
     ids=lambda kind: kind.code,
 )
 async def test_refusal_comes_back_as_the_contracts_own_error(clients, kind):
@@ -100,6 +100,15 @@ async def test_refusal_comes_back_as_the_contracts_own_error(clients, kind):
             await run("refuse", asked)
         assert type(refused.value.reason) is kind
         assert str(refused.value.reason) == "as: given, with 100 % of its text"
+
+
+async def test_refusal_about_time_is_no_refusal_of_the_contract(clients):
+    transactions = clients.transactions()
+    asked = encoded({"code": ClockError.code, "message": "five minutes"})
+    for run in (transactions.submit, transactions.evaluate):
+        with pytest.raises(ClockWrongError):
+            await run("refuse", asked)
+    assert transactions.trouble() is None
 
 
 async def test_refused_transaction_writes_nothing(clients):

@@ -20,6 +20,7 @@ _NOUN = {
     "ledger": "ledger values",
     "settings": "members with entries",
     "log": "log entries",
+    "writes": "versions against the entries of writes",
     "details": "sealed details",
     "consents": "subjects' keys and consents",
     "documents": "document versions",
@@ -39,7 +40,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check the ledger, the access log, consents, documents and clients, also beside a running gateway.
+    """Check the ledger, the log, what was written, consents, documents and clients, also beside a gateway.
 
     Exit code 0: nothing is wrong. 3: the first finding of each part is named.
     """

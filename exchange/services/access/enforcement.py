@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from chaincode.access.log_keys import LogPosition
 from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
+from chaincode.consent.model import Provision
 from chaincode.consent.obligations import CONSENT, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
 from exchange.consent.compile import person_digest, person_named
@@ -40,6 +41,7 @@ from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.subject_keys import SubjectKeyStore
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
@@ -95,12 +97,16 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any."""
+    """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
+
+    `obligations` are those of the Permit, with the conditions on records that stand on the ledger as digests.
+    """
 
     tx_id: str
     decisions: Mapping[bytes, Decision]
     permit: Permit | None
     keys: Mapping[bytes, SubjectKeys]
+    obligations: Mapping[bytes, tuple[Provision, ...]]
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
         """Return whether documents of exactly these `subjects` may be opened."""
@@ -126,6 +132,7 @@ class Enforcement:
         pairs: Pairs,
         ledger: LedgerClient,
         entries: Database,
+        conditions: SealedConditions,
     ) -> None:
         self._base = base
         self._references = references
@@ -133,9 +140,10 @@ class Enforcement:
         self._pairs = pairs
         self._ledger = ledger
         self._entries = entries
+        self._conditions = conditions
         self._details = Coalescer(self._keep)
         self._stranger = references.unknown_subject()
-        self._names: FIFOCache[tuple[bytes, str, str, str], _Names] = FIFOCache(_CACHE_SIZE)
+        self._names: FIFOCache[tuple[bytes, str, str, str], RequesterNames] = FIFOCache(_CACHE_SIZE)
 
     async def ask(self, question: Question, subjects: Sequence[bytes]) -> Answer:
         """Ask for records of `subjects` (store tokens); without any, or for a stranger, nothing is found.
@@ -152,7 +160,9 @@ class Enforcement:
     async def ask_score(self, question: ScoreQuestion, subjects: Sequence[bytes]) -> ScoreAnswer:
         """Ask as `ask` does, and return the log's entries too."""
         answer, entries = await self._ask(question, tuple(dict.fromkeys(subjects)))
-        return ScoreAnswer(answer.tx_id, answer.decisions, answer.permit, answer.keys, entries=entries)
+        return ScoreAnswer(
+            answer.tx_id, answer.decisions, answer.permit, answer.keys, answer.obligations, entries=entries
+        )
 
     async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
         """Ask as `ask` does for any number of subjects, in as many transactions as it takes."""
@@ -188,7 +198,9 @@ class Enforcement:
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         search = await self._search(question, authorization.tx_id, authorization.entries[0].n, len(asks))
         await self._details.share([(details, search)])
-        return Answer(authorization.tx_id, decisions, authorization.permit, keys), positions
+        permit = authorization.permit
+        obligations = {} if permit is None else await self._conditions.obligations(permit, keys)
+        return Answer(authorization.tx_id, decisions, permit, keys, obligations), positions
 
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]
@@ -245,7 +257,7 @@ class Enforcement:
         keys = [answer.keys[token] for token in stored.subjects]
         body = open_document(answer.permit, keys, stored.envelope)
         guarded = self._is_guarded(answer.permit, body)
-        bound = [known for known in keys if answer.permit.obligations[known.token] or guarded]
+        bound = [known for known in keys if answer.obligations[known.token] or guarded]
         for known in bound:
             if not self._admits(answer, known, body, reference, guarded=guarded):
                 return None
@@ -265,7 +277,7 @@ class Enforcement:
         own = reference or f"{resource['resourceType']}/{resource['id']}"
         salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
         facts = facts_of(resource, salt=salt, reference=own, base=self._base)
-        obligations = answer.permit.obligations[keys.token]
+        obligations = answer.obligations[keys.token]
         if guarded and keys.token != self._references.directory:
             return admits_by_class(CONSENT, obligations, facts)
         return admits(obligations, facts)
@@ -278,7 +290,9 @@ class Enforcement:
             secret = PatientSecret(keys.secret)
             recipient = principal.organization
             own = recipient == self._ledger.msp_id
-            names = _names(principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own)
+            names = requester_names(
+                principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own
+            )
             self._names[name] = names
         request = _request(question, keys.token, names)
         right = self._right(question, keys.token)
@@ -300,7 +314,7 @@ class Enforcement:
         secret = PatientSecret(owner.secret)
         name = secret.one_time_pseudonym(question.principal.organization)
         own = question.principal.organization == self._ledger.msp_id
-        names = _names(question.principal, name, secret.one_time_salt(name), self._base, own=own)
+        names = requester_names(question.principal, name, secret.one_time_salt(name), self._base, own=own)
         return SubjectRequest(token, _request(question, token, names))
 
     async def _directory(self) -> SubjectKeys:
@@ -357,12 +371,13 @@ def _without_others(target: str, patient: str) -> str:
     return path
 
 
-def _salted(salt: bytes, kind: str, text: str) -> str:
+def salted(salt: bytes, kind: str, text: str) -> str:
+    """Return the salted digest of `text` as a value of `kind`: 64 hexadecimal digits."""
     return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class RequesterNames:
     """The names on the ledger of one principal's requests about one subject; the same for each of them."""
 
     pair: str
@@ -373,19 +388,20 @@ class _Names:
     evidence: str
 
 
-def _names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> _Names:
+def requester_names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> RequesterNames:
+    """Return the names of `principal` under `pair`, which has the `salt`; `own` is as in `person_named`."""
     person, is_open = person_named(principal.user, base, own=own)
-    return _Names(
+    return RequesterNames(
         pair,
         salt,
-        user=_salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
+        user=salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
         person=person_digest(salt, person),
         person_open=is_open,
-        evidence=_salted(salt, "evidence", principal.evidence),
+        evidence=salted(salt, "evidence", principal.evidence),
     )
 
 
-def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
+def _request(question: Question, token: bytes, names: RequesterNames) -> AccessRequest:
     principal = question.principal
     request = AccessRequest(
         pair=names.pair,
@@ -397,7 +413,7 @@ def _request(question: Question, token: bytes, names: _Names) -> AccessRequest:
         person_open=names.person_open,
         role=principal.role,
         classes=question.classes,
-        digest=_salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
+        digest=salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
         evidence=names.evidence,
     )
     if isinstance(question, ScoreQuestion):

@@ -14,6 +14,7 @@ from exchange.consent.expected_terms import expected_terms, may_permit
 from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
+from exchange.errors import ForbiddenError
 from exchange.store.records.subjects import CompiledRow, PairRow, SubjectSnapshot
 
 
@@ -34,6 +35,23 @@ def open_consent(keys: SubjectKeys, row: CompiledRow) -> CompiledConsent:
         DamagedError: the row does not verify.
     """
     return msgspec.json.decode(open_metadata(keys, _label(row.reference), row.sealed), type=CompiledConsent)
+
+
+def check_attested(keys: SubjectKeys, before: CompiledRow | None, consent: CompiledConsent) -> None:
+    """Refuse `consent` in place of one that the patient gave, unless the patient gives this one too.
+
+    The contract refuses it as well, where a pair holds the patient's.
+
+    Raises:
+        ForbiddenError: it is another's.
+        DamagedError: the row does not verify.
+    """
+    if consent.attested == "patient" or before is None:
+        return
+    if open_consent(keys, before).attested == "patient":
+        raise ForbiddenError(
+            "the patient gave this consent, and only the patient changes or ends it; file another beside it"
+        )
 
 
 def context_of(keys: SubjectKeys, recipient: str, members: Mapping[str, str]) -> PairContext:

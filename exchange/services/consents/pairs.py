@@ -129,8 +129,8 @@ class Pairs:
             overrides=self._policy.overrides,
         )
 
-    async def open_own(self, subjects: Sequence[SubjectKeys]) -> None:
-        """Open the custodian's own pairs of `subjects` that have none yet; a write needs no more.
+    async def open_own(self, subjects: Sequence[SubjectKeys]) -> bool:
+        """Open the custodian's own pairs of `subjects` that have none yet; return whether all are open then.
 
         Raises:
             UnavailableError: the ledger can't be reached.
@@ -138,6 +138,7 @@ class Pairs:
         new = {keys.token: keys for keys in subjects if self._known.state(keys.token, self._msp_id) is None}
         if new:
             await self._settle_all(list(new.values()), self._msp_id, releases=False)
+        return all(self._known.state(keys.token, self._msp_id) for keys in subjects)
 
     async def open_towards(self, recipient: str, *, limit: int) -> list[bytes]:
         """Return the tokens of up to `limit` subjects with an open pair towards `recipient`, sorted.

@@ -60,6 +60,7 @@ RecordChange = Prepared | Deletion
 class WriteResult:
     """The result of one change. `written` is in ms since 1970 UTC; `body` is the version now stored.
 
+    `tx_id` is the ledger's transaction that logged it, empty where nothing changed.
     `notices` tell the author of a consent of its effect.
     """
 
@@ -69,6 +70,7 @@ class WriteResult:
     written: int
     outcome: WriteOutcome
     body: bytes
+    tx_id: str = ""
     notices: tuple[str, ...] = ()
 
     @property

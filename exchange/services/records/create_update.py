@@ -8,15 +8,17 @@ the ledger before the write is acknowledged.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
+from chaincode.access.model import RecordedAction
+from exchange.auth.principal import Principal
 from exchange.auth.write_right import WriteRight
 from exchange.consent.persons import not_here
 from exchange.crypto.documents import Envelope, digest, seal
@@ -25,7 +27,7 @@ from exchange.crypto.references import References
 from exchange.errors import ConflictError, ExchangeError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
 from exchange.services.access.subject_keys import SubjectKeyStore
-from exchange.services.consents.expected import seal_consent
+from exchange.services.consents.expected import check_attested, seal_consent
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
 from exchange.services.interactions import Outcome
@@ -40,6 +42,8 @@ from exchange.services.records.changes import (
 from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
 from exchange.services.records.prepare import Indexer
 from exchange.services.records.read import HIDDEN
+from exchange.services.writes.deeds import Logged, Made, deeds_of
+from exchange.services.writes.recording import PlannedEntry, Recording
 from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
 from exchange.store.records.documents import NewVersion, StoredVersion
@@ -61,7 +65,7 @@ def write_outcome(result: WriteResult) -> Outcome:
     return Outcome(
         _STATUS[result.outcome],
         result.body,
-        "",
+        result.tx_id,
         result.version,
         result.written,
         location=result.place,
@@ -88,12 +92,14 @@ class RecordWriter:
         records: Database,
         keys: SubjectKeyStore,
         pairs: Pairs,
+        recording: Recording,
     ) -> None:
         self._references = references
         self._indexer = indexer
         self._records = records
         self._keys = keys
         self._pairs = pairs
+        self._recording = recording
         self.seconds_sealing = 0.0
         self.seconds_storing = 0.0
 
@@ -142,21 +148,59 @@ class RecordWriter:
         return Prepared(right, record, precondition, must_exist=replaces and bool(right.patient))
 
     async def write(
-        self, changes: Sequence[RecordChange], *, also: Callable[[Connection], None] | None = None
+        self,
+        changes: Sequence[RecordChange],
+        *,
+        by: Principal,
+        interaction: str,
+        also: Callable[[Connection], None] | None = None,
     ) -> list[WriteResult]:
-        """Make all `changes` durable in one transaction, or none; consents hold on the ledger on return.
+        """Make all `changes` durable in one transaction, or none, and log them as `interaction` of `by`.
 
-        The rows that `also` writes are in the same transaction.
+        On return the consents hold on the ledger, and the entries, one per subject, are committed there. The
+        rows that `also` writes are in the same transaction.
 
         Raises:
             InvalidResourceError: a consent names a person who is not stored here.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
+            ForbiddenError: somebody else changes a consent that the patient gave.
             ConflictError: a record changes twice in one call.
             TooCostlyError: a consent exceeds the bounds of the ledger.
-            UnavailableError: the store or the ledger can't be reached.
+            UnavailableError: the store or the ledger can't be reached; nothing is stored, or it is stored and
+                not acknowledged, and its entries follow: the message says which.
         """
         check_rights(changes)
+        keys = await self._keys_of(changes)
+        consents = self._consents(changes, keys)
+        await self._prepare_pairs(keys, consents)
+        done = self._recording.done()
+
+        def work(connection: Connection) -> tuple[list[WriteResult], list[PlannedEntry]]:
+            commit, first = self._commit(connection, changes, keys)
+            if also is not None:
+                also(connection)
+            entries = Logged(by, interaction, self._recording.msp_id)
+            deeds = deeds_of(connection, commit.made, first=first, keys=keys, logged=entries)
+            return commit.results, self._recording.plan(connection, deeds, done)
+
+        async def commit() -> tuple[list[WriteResult], list[PlannedEntry]]:
+            return await self._records.write(work)
+
+        notices = {reference: await self._pairs.notices(draft) for _, reference, draft in consents}
+        results, planned = await self._pairs.change(consents, commit) if consents else await commit()
+        tx_id = await self._recording.record(planned, done)
+        return [self._acknowledged(result, tx_id, notices) for result in results]
+
+    def _acknowledged(
+        self, result: WriteResult, tx_id: str, notices: Mapping[bytes, tuple[str, ...]]
+    ) -> WriteResult:
+        told: tuple[str, ...] = ()
+        if notices:
+            told = notices.get(self._references.record(result.resource_type, result.logical_id), ())
+        return replace(result, tx_id=tx_id, notices=told)
+
+    async def _keys_of(self, changes: Sequence[RecordChange]) -> dict[bytes, SubjectKeys]:
         wanted = {
             token: patient
             for change in changes
@@ -167,27 +211,12 @@ class RecordWriter:
         gone = [change for change in changes if isinstance(change, Deletion)]
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
+        return keys
 
-        def work(connection: Connection) -> list[WriteResult]:
-            results = self._commit(connection, changes, keys)
-            if also is not None:
-                also(connection)
-            return results
-
-        async def commit() -> list[WriteResult]:
-            return await self._records.write(work)
-
-        consents = self._consents(changes, keys)
-        notices = {reference: await self._pairs.notices(draft) for _, reference, draft in consents}
-        results = await self._pairs.change(consents, commit) if consents else await commit()
-        await self._pairs.open_own([keys[token] for token in wanted])
-        if not any(notices.values()):
-            return results
-        places = [self._references.record(one.resource_type, one.logical_id) for one in results]
-        return [
-            dataclasses.replace(result, notices=notices.get(place, ()))
-            for result, place in zip(results, places, strict=True)
-        ]
+    async def _prepare_pairs(self, keys: Mapping[bytes, SubjectKeys], consents: Sequence[Change]) -> None:
+        # The pair of a new patient with a consent opens with it, when that is published.
+        owners = {owner.token for owner, _, _ in consents}
+        await self._recording.ready([known for token, known in keys.items() if token not in owners])
 
     def _consents(self, changes: Sequence[RecordChange], keys: Mapping[bytes, SubjectKeys]) -> list[Change]:
         return [
@@ -211,7 +240,7 @@ class RecordWriter:
         connection: Connection,
         changes: Sequence[RecordChange],
         keys: Mapping[bytes, SubjectKeys],
-    ) -> list[WriteResult]:
+    ) -> tuple[_Commit, int]:
         commit = _Commit(connection, keys)
         started = time.thread_time()
         references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
@@ -229,11 +258,10 @@ class RecordWriter:
                 raise
         self._check_persons(connection, changes)
         sealed = time.thread_time()
-        if commit.new:
-            documents.write(connection, commit.new)
+        start = documents.write(connection, [one.version for one in commit.made]) if commit.made else 0
         self.seconds_sealing += sealed - started
         self.seconds_storing += time.thread_time() - sealed
-        return commit.results
+        return commit, start
 
     def _check_persons(self, connection: Connection, changes: Sequence[RecordChange]) -> None:
         """Refuse a consent for a person who is neither stored here nor in the same transaction."""
@@ -277,7 +305,7 @@ class _Commit:
         self._connection = connection
         self._keys = keys
         self._now = time.time_ns() // 1_000_000
-        self.new: list[NewVersion] = []
+        self.made: list[Made] = []
         self.results: list[WriteResult] = []
 
     def change(self, change: RecordChange, reference: bytes, before: StoredVersion | None) -> None:
@@ -310,15 +338,17 @@ class _Commit:
                 if change.only_new:
                     raise ConflictError(_TAKEN)
         if record.draft is not None:
+            check_attested(
+                owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
+            )
             draft = msgspec.structs.replace(record.draft, version=version)
             row = seal_consent(owners[0], reference, version, draft)
             subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)
         body = with_identity(record.body, logical_id=record.logical_id, version=version, written=self._now)
         envelope = self._seal(owners, reference, version, content, body, tokens=record.tokens)
-        self.new.append(NewVersion(envelope, record.subjects, self._now, deleted=False, tokens=record.tokens))
-        self.results.append(
-            WriteResult(record.resource_type, record.logical_id, version, self._now, outcome, body)
-        )
+        new = NewVersion(envelope, record.subjects, self._now, deleted=False, tokens=record.tokens)
+        result = WriteResult(record.resource_type, record.logical_id, version, self._now, outcome, body)
+        self._made(new, result, RecordedAction.CREATE if outcome == "created" else RecordedAction.UPDATE)
 
     def delete(self, change: Deletion, reference: bytes, before: StoredVersion | None) -> None:
         if before is None:
@@ -340,10 +370,13 @@ class _Commit:
         envelope = self._seal(
             owners, reference, version, digest(owners, body), body, tokens=b"", deleted=True
         )
-        self.new.append(NewVersion(envelope, before.subjects, self._now, deleted=True, tokens=b""))
-        self.results.append(
-            WriteResult(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
-        )
+        new = NewVersion(envelope, before.subjects, self._now, deleted=True, tokens=b"")
+        result = WriteResult(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
+        self._made(new, result, RecordedAction.DELETE)
+
+    def _made(self, new: NewVersion, result: WriteResult, action: RecordedAction) -> None:
+        self.made.append(Made(new, action, result.resource_type, result.place))
+        self.results.append(result)
 
     def _unchanged(
         self, change: RecordChange, before: StoredVersion, outcome: Literal["unchanged", "deleted"]

@@ -194,13 +194,14 @@ class Bundles:
     async def _together(
         self, principal: Principal, steps: list[_Step], entries: Entries, reads: _Reads, *, checked: bool
     ) -> list[EntryResponse]:
+        kind = "transaction" if checked else "batch"
         types = {step.interaction.type for step in steps if step.row.writes and step.interaction.condition}
         async with self._conditions.lock(principal, types):
             await self._place(principal, steps, entries)
             for step in () if checked else steps:
                 if resource := bytes(step.entry.resource):
                     await offload(partial(_check, step.index, resource), size=len(resource))
-            await self._write(await self._changes(principal, steps, entries))
+            await self._write(principal, await self._changes(principal, steps, entries), kind)
         for step in steps:
             if not step.row.writes:
                 step.response = await reads.perform(principal, step, self._base)
@@ -226,11 +227,15 @@ class Bundles:
                 step.existing = first if first != new else ""
             entries.place(step.entry.full_url, step.place)
 
-    async def _write(self, changes: Sequence[tuple[_Step, RecordChange]]) -> None:
+    async def _write(
+        self, principal: Principal, changes: Sequence[tuple[_Step, RecordChange]], interaction: str
+    ) -> None:
         if not changes:
             return
         try:
-            results = await self._writing.write([change for _, change in changes])
+            results = await self._writing.write(
+                [change for _, change in changes], by=principal, interaction=interaction
+            )
         except ExchangeError as refused:
             if refused.change is None:
                 raise

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.crypto.documents import Envelope
+from exchange.crypto.version_sums import WrittenVersion
 from exchange.errors import DamagedError
 from exchange.runtime.quota import FETCH_LIMIT
 from exchange.store.engine.dialect import BIGINT, insert_many, is_postgres, run
@@ -269,8 +270,10 @@ def versions(
     return _fetch(connection, statement.order_by(documents.c.version.desc()).limit(limit), reserve)
 
 
-def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
+def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
     """Add `versions_`, each the successor of its reference's current one; a reference occurs once.
+
+    Returns the sequence of the first; the others follow it in order.
 
     Inserting an existing version number fails the whole write: two writers can't both have been first.
     """
@@ -291,6 +294,7 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> None:
         # Neighbours in the index are written together.
         rows = [(token, at) for token in sorted(postings) for at in postings[token]]
         insert_many(connection, _INDEX, ("bytea", "bigint"), rows)
+    return int(last) + 1
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
@@ -423,6 +427,18 @@ def every_version(connection: Connection) -> Iterator[tuple[StoredVersion, bool,
             read = _stored(row[:-2])
             is_current, highest = row[-2:]
             yield read, bool(is_current), read.version == highest
+
+
+def every_mark(connection: Connection) -> Iterator[tuple[WrittenVersion, tuple[bytes, ...]]]:
+    """Yield what is committed to of each version, with its subjects, in order of the sequence."""
+    table = documents.c
+    statement = select(
+        *(table.sequence, table.reference, table.version, table.written, table.deleted, table.digest),
+        table.subjects,
+    ).order_by(table.sequence)
+    with connection.execute(statement.execution_options(yield_per=2_000)) as rows:
+        for *fields, subjects in rows:
+            yield WrittenVersion(*fields), _split(subjects)
 
 
 def index_difference(connection: Connection) -> str | None:

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from exchange.store.engine.dialect import BIGINT, bounded_text
+from exchange.store.engine.dialect import BIGINT, bounded_text, insert_many, run
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
 
@@ -87,6 +87,22 @@ def put(
         "due": due,
     }
     connection.execute(insert(outbox).values(values))
+
+
+def put_new(
+    connection: Connection, topic: str, rows: Sequence[tuple[bytes, bytes, bytes]], *, due: int
+) -> None:
+    """Add an entry for each (subject, reference, sealed), none of which is there yet."""
+    head = "INSERT INTO outbox (topic, subject, reference, sealed, attempts, due)"
+    kinds = ("text", "bytea", "bytea", "bytea", "bigint", "bigint")
+    insert_many(connection, head, kinds, [(topic, *row, 0, due) for row in rows])
+
+
+def remove_places(connection: Connection, topic: str, places: Sequence[tuple[bytes, bytes]]) -> None:
+    """Remove the entry of each (subject, reference), where it is there."""
+    if places:
+        statement = "DELETE FROM outbox WHERE topic = ? AND subject = ? AND reference = ?"
+        run(connection, statement, [(topic, *place) for place in places])
 
 
 def entries_of(connection: Connection, topic: str, subject: bytes) -> tuple[OutboxEntry, ...]:

@@ -213,6 +213,11 @@ def consents_of(connection: Connection, subject: bytes) -> tuple[CompiledRow, ..
     return tuple(CompiledRow(*row) for row in rows)
 
 
+def consent_of(connection: Connection, subject: bytes, reference: bytes) -> CompiledRow | None:
+    """Return the consent of `subject` that was stored under `reference`."""
+    return next((row for row in consents_of(connection, subject) if row.reference == reference), None)
+
+
 def snapshot(connection: Connection, subject: bytes) -> SubjectSnapshot:
     """Return the state of `subject` as one transaction sees it."""
     asked = select(requested_consents.c.recipient, requested_consents.c.reference)

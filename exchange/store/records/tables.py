@@ -10,6 +10,7 @@ from exchange.store.records import (
     outbox,
     recorded_settings,
     subjects,
+    written,
 )
 from exchange.store.records.schema import metadata
 
@@ -22,4 +23,5 @@ __all__ = [
     "outbox",
     "recorded_settings",
     "subjects",
+    "written",
 ]

@@ -129,12 +129,12 @@ async def test_two_services_send_the_same_bytes(endorsers: Endorsers, seed: int)
             name,
             recipient,
             rng.choice(("patient", "directory")),
-            tuple(cases.terms(rng, n) for n in range(rng.randint(0, 3))),
+            tuple(cases.filed_terms(rng, n) for n in range(rng.randint(0, 3))),
         )
         for name, recipient in zip(names, recipients, strict=True)
     )
     assert await endorsers.run("consent:open", OpenPairs(openings)) == 200
-    filings = [TermsUpdate(name, cases.terms(rng, rng.randint(0, 3))) for name in names[:3]]
+    filings = [TermsUpdate(name, cases.filed_terms(rng, rng.randint(0, 3))) for name in names[:3]]
     await endorsers.run("consent:file", PublishTerms(tuple(filings)))  # some are refused: that is equal too
     newer = tuple(
         TermsUpdate(one.pair, msgspec.structs.replace(one.terms, version=9 + n))

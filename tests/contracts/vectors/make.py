@@ -21,7 +21,7 @@ from chaincode.access.model import AccessRequest, RecordedEvent, ScoreResult
 from chaincode.adoption import VERSION, VERSION_KEY, AdoptContracts, ReadContracts
 from chaincode.caller import Caller
 from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, ReadHistory, ReadPair, TermsUpdate
-from chaincode.consent.model import Actor, Condition, Period, Provision, Reference, Terms
+from chaincode.consent.model import Actor, Condition, Period, Provision, Terms
 from chaincode.encoding import composite_key, encode
 from chaincode.ledger import StateEntry, StatePage
 from chaincode.policy.calls import ApprovePolicy, ReadPolicy, SetPolicy, WithdrawPolicy
@@ -41,10 +41,7 @@ EVERYTHING = Condition(
     actions=("access", "collect"),
     purposes=("TREAT", "ETREAT"),
     classes=("Observation", "Condition"),
-    codes=("http://loinc.org|4548-4",),
-    labels=("http://terminology.hl7.org/CodeSystem/v3-Confidentiality|N",),
-    data_period=Period(end=NOW),
-    references=(Reference("instance", "cd" * 32),),
+    records="cd" * 16,
 )
 TERMS = Terms(
     id="12" * 16,

@@ -8,6 +8,7 @@ import datetime
 import os
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,15 @@ from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Actor, Condition, Pair, Period, Provision, Reference, Terms
 from chaincode.consent.rules import decide
 from chaincode.policy.model import Policy, PolicyRule
-from exchange.consent.compile import PairContext, compile_consent, person_digest, reference_digest, terms_for
+from exchange.consent.compile import (
+    PairContext,
+    compile_consent,
+    conditions_of,
+    person_digest,
+    reference_digest,
+    terms_for,
+)
+from exchange.consent.hidden_conditions import show_conditions
 from exchange.consent.record_facts import facts_of
 from exchange.consent.rounding import MINUTE
 from tests.support.ledger.consent_cases import releases
@@ -214,7 +223,12 @@ def cut(resources, recipient):
     drafts = [
         compile_consent(one, version=1, attested="patient", now=NOW, members=MEMBERS) for one in resources
     ]
-    return tuple(terms for draft in drafts if (terms := terms_for(draft, context)) is not None)
+    made = ((draft, terms_for(draft, context)) for draft in drafts)
+    return tuple(
+        msgspec.structs.replace(terms, root=show_conditions(terms.root, conditions_of(draft, SALT)))
+        for draft, terms in made
+        if terms is not None
+    )
 
 
 def released(policy, consents, recipient, rng_request, now, facts):

@@ -41,7 +41,7 @@ async def opened(client: LedgerClient, *terms: Terms) -> str:
 
 async def test_a_permit_covers_exactly_what_was_permitted(client: LedgerClient, node: Any) -> None:
     yes, no = await opened(client, grant()), await opened(client)
-    limited = await opened(client, grant(labels=("http://x|N",)))
+    limited = await opened(client, grant(records="e" * 32))
     answer = await client.authorize([node.ask(pair) for pair in (yes, no, limited)])
     assert [entry.decision.outcome for entry in answer.entries] == ["permit", "deny", "permit"]
     permit = answer.permit

@@ -79,7 +79,7 @@ async def put(node: Node, resource: dict[str, object]) -> None:
     writing = node.gateway.writing
     right = node.gateway.rights.grant(node.system("test"), kind)
     prepared = await writing.prepare(right, body, logical_id=name)
-    await writing.write([prepared])
+    await writing.write([prepared], by=node.system("test"), interaction="update")
 
 
 async def test_a_member_added_to_the_settings_is_known_without_a_restart(

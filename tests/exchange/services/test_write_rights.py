@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[3]
 RIGHTS = WriteRights(msp_id="CityMSP")
 
 
+BY = Principal.for_operator("CityMSP", "tests")
+
+
 def principal(kind: Kind = Kind.SYSTEM, *, organization: str = "CityMSP", patient: str = "") -> Principal:
     return Principal(kind, "client", organization, "TREAT", (), "0" * 64, user="", patient=patient)
 
@@ -123,23 +126,26 @@ async def test_nothing_is_written_without_a_right_that_covers_it(change: Any) ->
     with pytest.raises(TypeError, match="needs the right"):
         check_rights([Prepared(for_loading(), record()), change])
     nowhere: Any = None
-    writing = RecordWriter(references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere)
+    writing = RecordWriter(
+        references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere, recording=nowhere
+    )
     with pytest.raises(TypeError, match="needs the right"):
-        await writing.write([change])
+        await writing.write([change], by=BY, interaction="create")
 
 
 FORGETFUL = """
+from exchange.auth.principal import Principal
 from exchange.services.records.changes import Deletion, Prepared
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import IndexedRecord
 
-async def handle(writing: RecordWriter, record: IndexedRecord, body: bytes) -> None:
+async def handle(writing: RecordWriter, record: IndexedRecord, body: bytes, by: Principal) -> None:
     await writing.prepare(body, logical_id=None)
     await writing.prepare(None, body, logical_id=None)
-    await writing.write([record])
-    await writing.write([Prepared(record)])
-    await writing.write([Prepared(None, record)])
-    await writing.write([Deletion("Patient", "1")])
+    await writing.write([record], by=by, interaction="create")
+    await writing.write([Prepared(record)], by=by, interaction="create")
+    await writing.write([Prepared(None, record)], by=by, interaction="create")
+    await writing.write([Deletion("Patient", "1")], by=by, interaction="create")
 """
 
 
@@ -159,6 +165,8 @@ async def test_a_handler_that_forgets_the_right_does_not_run() -> None:
     scope: dict[str, Any] = {}
     exec(FORGETFUL, scope)
     nowhere: Any = None
-    writing = RecordWriter(references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere)
+    writing = RecordWriter(
+        references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere, recording=nowhere
+    )
     with pytest.raises(TypeError, match="argument"):
-        await scope["handle"](writing, record(), b"{}")
+        await scope["handle"](writing, record(), b"{}", BY)

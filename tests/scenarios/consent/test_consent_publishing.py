@@ -21,16 +21,27 @@ def too_costly(answer: Any, bound: int) -> None:
     assert str(bound) in issue["diagnostics"]
 
 
-def with_codes(patient: str, count: int) -> dict[str, Any]:
-    """Return a consent for Lake Clinic that names so many codes."""
-    codes = [{"coding": [{"system": "http://loinc.org", "code": f"{n:05d}-{n % 10}"}]} for n in range(count)]
-    return consent(patient, LAKE, code=codes)
+def with_roles(patient: str, count: int) -> dict[str, Any]:
+    """Return a consent for Lake Clinic that names so many roles."""
+    body = consent(patient, LAKE)
+    (clinic,) = body["provision"]["actor"]
+    body["provision"]["actor"] += [
+        {
+            "role": clinic["role"],
+            "reference": {
+                "type": "PractitionerRole",
+                "identifier": {"system": "http://snomed.info/sct", "value": f"{n:08d}"},
+            },
+        }
+        for n in range(count)
+    ]
+    return body
 
 
 def test_a_consent_that_no_pair_could_hold_is_refused_and_not_stored(site: Site) -> None:
     patient = site.new_patient()
     record = f"Observation/{site.observation(patient)['id']}"
-    too_costly(site.patient(patient).post("Consent", with_codes(patient, 2_000)), TERMS)
+    too_costly(site.patient(patient).post("Consent", with_roles(patient, 1_000)), TERMS)
     assert site.patient(patient).found("Consent") == []
     assert site.patient(patient).post("Consent", consent(patient, LAKE)).status_code == 201
     assert site.lake.get(record).status_code == 200
@@ -41,7 +52,7 @@ def test_consents_that_fill_a_pair_together_leave_it_readable_and_revocable(site
     caller = site.patient(patient)
     record = f"Observation/{site.observation(patient)['id']}"
     stored = [caller.post("Consent", consent(patient, LAKE)).json()]
-    while (answer := caller.post("Consent", with_codes(patient, 300))).status_code == 201:
+    while (answer := caller.post("Consent", with_roles(patient, 120))).status_code == 201:
         stored.append(answer.json())
     too_costly(answer, TERMS)
     assert len(stored) > 2
@@ -100,3 +111,32 @@ def test_a_revocation_that_was_answered_503_is_in_force_for_every_later_read(
     assert site.lake.get(record).status_code == 404
 
     assert findings(site.demo.folder) == []
+
+
+@pytest.mark.parametrize("by", ["PUT", "transaction", "DELETE"])
+@pytest.mark.parametrize(
+    ("given", "sent"), [("active", "inactive"), ("inactive", "active"), ("active", "active")]
+)
+def test_only_the_patient_changes_what_the_patient_gave(site: Site, by: str, given: str, sent: str) -> None:
+    patient = site.new_patient()
+    record = f"Observation/{site.observation(patient)['id']}"
+    caller = site.patient(patient)
+    name = caller.post("Consent", consent(patient, LAKE)).json()["id"]
+    if given == "inactive":
+        ended = consent(patient, LAKE, status="inactive", logical_id=name)
+        assert caller.put(f"Consent/{name}", ended).status_code == 200
+    seen = site.lake.get(record).status_code
+    body = consent(patient, LAKE, status=sent, logical_id=name, purpose=[])
+    del body["provision"]["purpose"]
+    entry = {"resource": body, "request": {"method": "PUT", "url": f"Consent/{name}"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    answer = {
+        "PUT": lambda: site.city.put(f"Consent/{name}", body),
+        "DELETE": lambda: site.city("DELETE", f"{site.base}/Consent/{name}"),
+        "transaction": lambda: site.city("POST", site.base, bundle),
+    }[by]()
+    is_outcome(answer, 403, 409)
+    assert caller.get(f"Consent/{name}").json()["status"] == given
+    assert site.lake.get(record).status_code == seen == (200 if given == "active" else 404)
+    assert site.city.post("Consent", consent(patient, RIDGE)).status_code == 201  # one of the hospital's own
+    assert caller.put(f"Consent/{name}", body).status_code == 200

@@ -83,4 +83,5 @@ def test_a_log_that_is_behind_its_ledger_catches_up(demo: Demo, tmp_path: Path) 
     shutil.copy(tmp_path / "older.db", demo.folder.log)
     with opened(demo) as (http, _, _):
         site = Site(demo, http, ())
-        assert len(site.officer().found("AuditEvent")) == 3  # a read, the log before, and now
+        read = [event for event in site.officer().found("AuditEvent") if event["action"] in "RE"]
+        assert len(read) == 3  # a read, the log before, and now

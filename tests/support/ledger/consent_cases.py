@@ -1,5 +1,7 @@
 """Random consents, policies, requests and records from a small world, so that they often meet."""
 
+import msgspec
+
 from chaincode.access.model import AccessRequest, Permitted
 from chaincode.consent.model import (
     CONFIDENTIALITY_SYSTEM,
@@ -14,6 +16,7 @@ from chaincode.consent.model import (
 )
 from chaincode.consent.obligations import RecordFacts, admits
 from chaincode.policy.model import Policy, PolicyRule
+from exchange.consent.hidden_conditions import hide_conditions
 
 MEMBERS = ("AlphaMSP", "BetaMSP", "GammaMSP")
 ROLES = ("r|doctor", "r|nurse", "r|Nurse", "q|nurse")
@@ -92,6 +95,12 @@ def terms(rng, n):
         attested="patient",
         root=provision(rng),
     )
+
+
+def filed_terms(rng, n):
+    """Return terms as the contract takes them: with digests for conditions on records."""
+    made = terms(rng, n)
+    return msgspec.structs.replace(made, root=hide_conditions(made.root, b"s" * 32))
 
 
 def pair(rng):

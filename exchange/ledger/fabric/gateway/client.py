@@ -57,7 +57,8 @@ class Deadlines(msgspec.Struct, frozen=True):
     that was ordered may stay away before it is sent again. `absent` is how long the peer
     itself, or too many of its neighbours by what it knows of them, may be away while nothing is written:
     they restart in a second or two, or an operator has to act. `patience` is how long a caller waits for the
-    next step of a transaction, while no other transaction takes that step either.
+    next step of a transaction, while no other transaction takes that step either, and a second more for each
+    megabyte of it: longer than a peer waits for a neighbour that hangs, three seconds.
     """
 
     evaluate: float = 10.0
@@ -67,7 +68,7 @@ class Deadlines(msgspec.Struct, frozen=True):
     outcome: float = 60.0
     absent: float = 4.0
     resend: float = 2.0
-    patience: float = 3.2
+    patience: float = 3.7
 
 
 def _ignore(_: EndorsedTransaction) -> None:

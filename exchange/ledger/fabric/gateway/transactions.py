@@ -35,7 +35,7 @@ from exchange.ledger.fabric.gateway.errors import (
 )
 from exchange.ledger.fabric.gateway.events import Follower
 from exchange.ledger.fabric.gateway.identity import SigningIdentity
-from exchange.ledger.fabric.gateway.retries import row
+from exchange.ledger.fabric.gateway.retries import Advice, advise, row
 from exchange.ledger.fabric.ordering import OrderingService
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
@@ -46,22 +46,24 @@ IN_FLIGHT = 2
 """
 
 _RECOGNITION = 4.0  # seconds for reading the first block
+_BYTES_A_SECOND = 1_000_000  # of a large transaction, for which more patience is due
 _CLOSING = 0.5  # seconds between two looks at the breaker while transactions end
 _NO_PEER = "the ledger does not answer: the own peer, its chaincode or too many others are away"
 _NO_ORDERER = "the ledger does not answer: the ordering service is away, or the own peer no longer follows it"
 
 
 class _UnderWay:
-    """A call under way: its stage, and since when it waits for the next."""
+    """A call of `size` bytes under way: its stage, and since when it waits for the next."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, size: int) -> None:
+        self.size = size
         self.since, self.stage = since, Stage.ENDORSE
         self.endorsed: EndorsedTransaction | None = None
 
     def is_endorsed(self, endorsed: EndorsedTransaction) -> None:
         """Record that the transaction can be ordered."""
         self.since, self.stage = asyncio.get_running_loop().time(), Stage.COMMIT_STATUS
-        self.endorsed = endorsed
+        self.endorsed, self.size = endorsed, len(endorsed.envelope)
 
 
 class FabricTransactions:
@@ -130,7 +132,7 @@ class FabricTransactions:
             UnavailableError: it was not ordered, or the channel's rules void it.
         """
         self._breaker.check()
-        under_way = _UnderWay(self._since())
+        under_way = _UnderWay(self._since(), len(args))
 
         async def call() -> Committed:
             await self._recognise()
@@ -162,7 +164,7 @@ class FabricTransactions:
         async def probe() -> None:
             await ask()
 
-        return await self._patiently(call(), _UnderWay(self._since()), probe)
+        return await self._patiently(call(), _UnderWay(self._since(), len(args)), probe)
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         """Yield every event after `after` (None: from the first block on), in order, for ever.
@@ -218,7 +220,7 @@ class FabricTransactions:
         try:
             while not task.done():
                 left = max(under_way.since, self._answered[under_way.stage]) - self._since()
-                left += self._gateway.deadlines.patience
+                left += self._gateway.deadlines.patience + under_way.size / _BYTES_A_SECOND
                 if left <= 0:
                     break
                 await asyncio.wait({task}, timeout=left)
@@ -226,7 +228,13 @@ class FabricTransactions:
             task.cancel()
             raise
         if task.done():
-            found = task.result()
+            try:
+                found = task.result()
+            except UnavailableError as why:
+                # The tries came to an end before the patience did.
+                if under_way.endorsed is None and _is_away(why.__cause__):
+                    self._breaker.open(str(why), lambda: _unless_refused(probe()))
+                raise
             self._answered[under_way.stage] = self._since()
             if under_way.endorsed is not None:
                 self._breaker.answered()
@@ -262,6 +270,10 @@ class FabricTransactions:
             if block_hash(block.header).hex() != self._unrecognised:
                 raise DamagedError("the channel is not the one that this node was made on")
         self._unrecognised = None
+
+
+def _is_away(why: BaseException | None) -> bool:
+    return isinstance(why, CallError) and advise(why) is Advice.AGAIN
 
 
 async def _unless_refused(probe: Awaitable[None]) -> None:

@@ -18,6 +18,7 @@ def _text(length: int) -> String:
 
 def _records(operations: Operations, _folder: Path | None) -> None:
     _make_recorded_settings(operations)
+    _make_written(operations)
     operations.add_column("access_tokens", Column("holder", LargeBinary, nullable=True))
     _close_pairs(operations)
 
@@ -30,6 +31,19 @@ def _make_recorded_settings(operations: Operations) -> None:
         Column("value", LargeBinary, nullable=False),
         Column("mac", LargeBinary(32), nullable=False),
         PrimaryKeyConstraint("name", name="pk_recorded_settings"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _make_written(operations: Operations) -> None:
+    # Empty: the sums need the subjects' keys, so a node makes those of older records when it opens.
+    operations.create_table(
+        "written",
+        Column("subject", LargeBinary(16), nullable=False),
+        Column("versions", _NUMBER, nullable=False),
+        Column("total", LargeBinary, nullable=False),
+        Column("root", LargeBinary, nullable=False),
+        PrimaryKeyConstraint("subject", name="pk_written"),
         sqlite_with_rowid=False,
     )
 

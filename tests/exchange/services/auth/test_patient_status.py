@@ -30,7 +30,8 @@ async def node(tmp_path: Path) -> AsyncIterator[tuple[Node, NodeFolder]]:
 async def put(node: Node, patient: str, **more: Any) -> None:
     body = msgspec.json.encode({"resourceType": "Patient", "id": patient, **more})
     right = node.gateway.rights.grant(node.system("test"), "Patient")
-    await node.gateway.writing.write([await node.gateway.writing.prepare(right, body, logical_id=patient)])
+    change = await node.gateway.writing.prepare(right, body, logical_id=patient)
+    await node.gateway.writing.write([change], by=node.system("test"), interaction="update")
 
 
 @pytest.mark.parametrize(

@@ -314,9 +314,13 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
 # -- what is refused before it is stored -----------------------------------------
 
 
+def classes(size: int) -> tuple[str, ...]:
+    return tuple(f"Class{n:05d}" for n in range(size // 13))
+
+
 def large(size: int) -> NamedProvision:
     """Return a rule for B that takes about `size` bytes."""
-    return towards(B, codes=("urn:x|" + "1" * size,))
+    return towards(B, classes=classes(size))
 
 
 def wide(provisions: int) -> NamedProvision:
@@ -361,7 +365,7 @@ async def test_consents_of_one_write_are_measured_together(site: Site) -> None:
 
 async def test_what_does_not_concern_a_recipient_is_not_measured_for_it(site: Site) -> None:
     await site.put(draft("c", [large(TERMS // 2)]))
-    elsewhere = towards(C, codes=("urn:x|" + "1" * (TERMS // 2),))
+    elsewhere = towards(C, classes=classes(TERMS // 2))
     await site.put(draft("d", [elsewhere]))
     assert await site.ensure(B)
     assert await site.ensure(C)

@@ -9,6 +9,7 @@ import msgspec
 from chaincode.access.model import Action
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.access.enforcement import Enforcement
+from exchange.services.consents.conditions import SealedConditions
 from exchange.services.jobs.kinds import Finished, JobKind, JobKinds, NextStep, StepContext
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.jobs.runner import JobRunner
@@ -30,6 +31,7 @@ async def test_each_step_asks_the_ledger_anew_and_a_revocation_holds_for_the_nex
             pairs=site.pairs,
             ledger=site.client,
             entries=entries,
+            conditions=SealedConditions(site.records),
         )
         patient = await site.patient()
         told: list[tuple[str, bool]] = []

@@ -12,6 +12,7 @@ from grpc.aio import AioRpcError, Metadata
 from chaincode.errors import ContractError, NotFoundError
 from exchange.errors import UnavailableError
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError, VoidedError
+from exchange.ledger.fabric.gateway.client import Deadlines
 from exchange.ledger.fabric.gateway.connection import Profile, connect
 from exchange.ledger.fabric.gateway.errors import (
     CallError,
@@ -161,6 +162,30 @@ async def test_adapter_submits_evaluates_and_follows(stage, fault):
         await anext(transactions.events(None))
     with pytest.raises(VoidedError):
         await transactions.submit("write", b"conflict")
+    await transactions.close()
+
+
+@pytest.mark.parametrize("patience", [0.1, 60])
+@pytest.mark.parametrize("call", ["evaluate", "endorse"])
+async def test_calls_are_refused_at_once_after_one_that_waited_in_vain(staged, fault, call, patience):
+    """The wait ends with the patience, or with the last try before that."""
+    stage = await staged(Deadlines(evaluate=2, endorse=2, absent=0.3, resend=0.1, patience=patience))
+    transactions = FabricTransactions(stage.channel, stage.gateway)
+    stage.peer.fail(call, *[fault(StatusCode.UNAVAILABLE, "no")] * 10)
+    ask = transactions.evaluate if call == "evaluate" else transactions.submit
+    with pytest.raises(UnavailableError):
+        await ask("read", b"1")
+    before = len(stage.peer.calls)
+    for again in (transactions.evaluate, transactions.submit):
+        with pytest.raises(UnavailableError):
+            await again("read", b"1")
+    assert transactions.trouble()
+    assert len(stage.peer.calls) == before  # nothing was sent
+    stage.peer.faults.clear()
+    async with asyncio.timeout(10):
+        while transactions.trouble():  # noqa: ASYNC110  # the probe tells nobody
+            await asyncio.sleep(0.02)
+    assert await transactions.evaluate("read", b"1") == b"read|1"
     await transactions.close()
 
 

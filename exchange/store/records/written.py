@@ -1,0 +1,69 @@
+"""The sum of each subject's stored versions: their number, the sum of their marks, and its root.
+
+A row is replaced in the transaction that adds versions, and its root goes into the entry of that write on
+the ledger (`exchange.crypto.version_sums`). Records of a format before have no sums until a node opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Column, Connection, LargeBinary, Table, select
+
+from exchange.crypto.version_sums import WrittenSum
+from exchange.store.engine.dialect import BIGINT, insert_many
+from exchange.store.records.documents import TOKEN_BYTES
+from exchange.store.records.schema import metadata
+
+_AT_ONCE = 5_000
+
+written = Table(
+    "written",
+    metadata,
+    Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
+    Column("versions", BIGINT, nullable=False),
+    Column("total", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def sums(connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, tuple[WrittenSum, str]]:
+    """Return sum and root of each of `subjects` that has any."""
+    found: dict[bytes, tuple[WrittenSum, str]] = {}
+    for start in range(0, len(subjects), _AT_ONCE):
+        wanted = written.c.subject.in_(list(subjects[start : start + _AT_ONCE]))
+        found |= {
+            row.subject: (WrittenSum(row[1], int.from_bytes(row.total, "big")), row.root.hex())
+            for row in connection.execute(select(*written.c).where(wanted))
+        }
+    return found
+
+
+def is_summed(connection: Connection) -> bool:
+    """Return whether any subject has a sum."""
+    return connection.execute(select(written.c.subject).limit(1)).first() is not None
+
+
+def every_sum(connection: Connection) -> dict[bytes, tuple[WrittenSum, str]]:
+    """Return sum and root of every subject that has any."""
+    return {
+        row.subject: (WrittenSum(row[1], int.from_bytes(row.total, "big")), row.root.hex())
+        for row in connection.execute(select(*written.c))
+    }
+
+
+def put_sums(connection: Connection, rows: Mapping[bytes, tuple[WrittenSum, str]]) -> None:
+    """Replace sum and root of each subject in `rows`."""
+    values = [
+        (subject, one.versions, one.total_bytes(), bytes.fromhex(root))
+        for subject, (one, root) in rows.items()
+    ]
+    head = "INSERT INTO written (subject, versions, total, root)"
+    insert_many(connection, head, ("bytea", "bigint", "bytea", "bytea"), values, tail=_REPLACE)
+
+
+_REPLACE = (
+    "ON CONFLICT (subject) DO UPDATE SET versions = excluded.versions, total = excluded.total, "
+    "root = excluded.root"
+)
