@@ -59,6 +59,23 @@ _CHANGES = {"create": "C", "load": "C", "update": "U", "delete": "D"}
 """The log's actions that change records, with an AuditEvent's `action` (IHE BALP create, update, delete)."""
 
 
+_USER_AUTHENTICATION = ("110114", "User Authentication")
+_SECURITY_ALERT = ("110113", "Security Alert")
+_LOGIN, _LOGOUT = ("110122", "Login"), ("110123", "Logout")
+_SECURITY_CHANGED = ("110137", "User security Attributes Changed")
+_IDENTITY = {
+    "login-refused": (_USER_AUTHENTICATION, _LOGIN),
+    "code-issued": (_USER_AUTHENTICATION, _LOGIN),
+    "token-issued": (_USER_AUTHENTICATION, _LOGIN),
+    "token-ended": (_USER_AUTHENTICATION, _LOGOUT),
+    "client-added": (_SECURITY_ALERT, _SECURITY_CHANGED),
+    "client-changed": (_SECURITY_ALERT, _SECURITY_CHANGED),
+    "client-disabled": (_SECURITY_ALERT, _SECURITY_CHANGED),
+    "settings-changed": (_SECURITY_ALERT, _SECURITY_CHANGED),
+}
+"""The log's actions that are events of identity, with the type and the subtype of DICOM's event codes."""
+
+
 def parse_event_id(text: str) -> tuple[str, int] | None:
     """Return the start of the transaction id and the entry number of an AuditEvent id, or None."""
     tx, _, n = text.partition("-")
@@ -87,7 +104,8 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
         "id": event_id(record.tx, record.n),
         "meta": {"versionId": "1", "lastUpdated": instant(record.time)},
         "type": {"system": _TYPES, "code": "rest", "display": "RESTful Operation"},
-        "action": _CHANGES.get(record.action) or ("E" if record.action in _EXECUTES else "R"),
+        "action": _CHANGES.get(record.action)
+        or ("E" if record.action in _EXECUTES | _IDENTITY.keys() else "R"),
         "period": {"start": instant(record.time)},
         "recorded": instant(record.time),
         "outcome": "0" if permitted else "4",
@@ -105,7 +123,14 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
     if who is not None:
         interaction = {"system": _INTERACTIONS, "code": _interaction(who.interaction)}
         resource["subtype"] = [interaction]
+    if record.action in _IDENTITY:
+        kind, sort = _IDENTITY[record.action]
+        resource["type"], resource["subtype"] = _dicom(*kind), [_dicom(*sort)]
     return msgspec.json.encode(resource)
+
+
+def _dicom(code: str, display: str) -> dict[str, str]:
+    return {"system": _DICOM, "code": code, "display": display}
 
 
 def _interaction(name: str) -> str:

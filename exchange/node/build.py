@@ -26,6 +26,7 @@ from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
+from exchange.services.auth.identity_events import RefusedLogIns
 from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.conditions import SealedConditions
@@ -288,6 +289,14 @@ def build_proxies(ground: Foundation, records: RecordServices) -> None:
             quota=MemoryQuota(minimum_limit(settings.body_limit)),
         )
     )
+
+
+def build_log_ins(parts: NodeParts, access: AccessServices) -> RefusedLogIns:
+    """Have this process record the events of identity, and count refused log-ins."""
+    parts.identity_events.completed_by(access.recording)
+    refused = RefusedLogIns(parts.records, parts.identity_events)
+    parts.tokens.count_refusals(refused)
+    return refused
 
 
 def build_membership(ground: Foundation, records: RecordServices) -> Membership:

@@ -26,6 +26,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import agreed, read_identity
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
+from exchange.services.auth.identity_events import IdentityEvents
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
@@ -85,6 +86,16 @@ class NodeParts:
         return self._database(place, log_tables.metadata, durable=False, exclusive=exclusive)
 
     @cached_property
+    def identity_events(self) -> IdentityEvents:
+        """The events of identity, which wait in the database of records for the ledger."""
+        return IdentityEvents(
+            msp_id=self.agreed.msp_id,
+            base=self.agreed.fhir_base,
+            ring=self.keys.ring,
+            references=self.keys.references,
+        )
+
+    @cached_property
     def tokens(self) -> Tokens:
         """The token service over the database of records."""
         return Tokens(
@@ -93,6 +104,7 @@ class NodeParts:
             base_url=self.agreed.base_url,
             seal=self.keys.operator_seal,
             patients=PatientStatus(self.keys.references, self.keys.search_tokens),
+            events=self.identity_events,
         )
 
     def _database(

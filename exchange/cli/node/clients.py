@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from exchange.auth.assertions import public_jwk
 from exchange.auth.clients import new_client
 from exchange.cli.errors import CommandError
-from exchange.cli.options import FOLDER
+from exchange.cli.options import BY, FOLDER, operator_name
 from exchange.client.system import read_key, write_key
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import open_parts
@@ -51,6 +51,7 @@ def register(
             show_default=False,
         ),
     ] = None,
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Register a member's system with its public keys; a running gateway knows it at once.
 
@@ -70,7 +71,7 @@ def register(
         purpose=" ".join(purpose or ()),
     )
     with open_parts(NodeFolder(folder)) as node:
-        asyncio.run(node.tokens.register(client))
+        asyncio.run(node.tokens.register(client, by=by or operator_name()))
     print(f"registered {client_id} of {organization} for {' '.join(client.scopes)}")
 
 
@@ -89,8 +90,9 @@ def list_clients(folder: Annotated[Path, FOLDER]) -> None:
 def disable(
     folder: Annotated[Path, FOLDER],
     client_id: Annotated[str, typer.Option("--id", help="The client's id.", show_default=False)],
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Disable a client: it gets no more tokens, and those it has end within seconds."""
     with open_parts(NodeFolder(folder)) as node:
-        asyncio.run(node.tokens.disable(client_id))
+        asyncio.run(node.tokens.disable(client_id, by=by or operator_name()))
     print(f"disabled {client_id}")

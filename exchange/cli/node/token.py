@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +12,13 @@ import typer
 
 from exchange.auth.principal import Principal
 from exchange.cli.errors import CommandError
-from exchange.cli.options import FOLDER
+from exchange.cli.options import BY, FOLDER, operator_name
 from exchange.client.system import SystemClient, read_key
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
 from exchange.store.records import documents, subjects
 
 app = typer.Typer(help="Print an access token, list those of persons, end them.", no_args_is_help=True)
-_BY = typer.Option(help="The operator who issues it; this system's user without it.", show_default=False)
 _MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
 
 
@@ -35,7 +32,7 @@ def patient(
         ),
     ],
     minutes: Annotated[int, _MINUTES] = 60,
-    by: Annotated[str, _BY] = "",
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Print a patient's token: it reads the patient's records and log, and writes the patient's consents.
 
@@ -45,11 +42,12 @@ def patient(
     with open_parts(NodeFolder(folder)) as node:
         kind, _, related = logical_id.partition("/")
         if kind == "RelatedPerson" and related:
-            patient_id = asyncio.run(_acts_for(node, related))
-            principal = Principal.for_related(node.settings.msp_id, related, patient_id)
+            principal = Principal.for_related(
+                node.settings.msp_id, related, asyncio.run(_acts_for(node, related))
+            )
         else:
             principal = Principal.for_patient(node.settings.msp_id, logical_id)
-        print(asyncio.run(_issue_to_patient(node, principal, minutes, by or _operator())))
+        print(asyncio.run(_issue_to_patient(node, principal, minutes, by or operator_name())))
 
 
 async def _acts_for(node: NodeParts, related: str) -> str:
@@ -85,24 +83,17 @@ async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int,
     return await node.tokens.issue_local(principal, minutes * 60, by=by)
 
 
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        return f"uid {os.getuid()}"
-
-
 @app.command("officer")
 def officer(
     folder: Annotated[Path, FOLDER],
     user: Annotated[str, typer.Argument(help="The officer's user name, for the log.")],
     minutes: Annotated[int, _MINUTES] = 60,
-    by: Annotated[str, _BY] = "",
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Print a compliance officer's token: it reads the access log, and each reading is logged."""
     with open_parts(NodeFolder(folder)) as node:
         principal = Principal.for_officer(node.settings.msp_id, user)
-        print(asyncio.run(node.tokens.issue_local(principal, minutes * 60, by=by or _operator())))
+        print(asyncio.run(node.tokens.issue_local(principal, minutes * 60, by=by or operator_name())))
 
 
 @app.command("list")
@@ -125,13 +116,14 @@ def end(
             metavar="WHOSE", help="A person (o.reyes, Patient/7), the token's id, or a client's id."
         ),
     ],
+    by: Annotated[str, BY] = "",
 ) -> None:
     """End every token of a person or a client; a running gateway refuses them within a second.
 
     A client gets new ones, until `consentry client disable`.
     """
     with open_parts(NodeFolder(folder)) as node:
-        ended = asyncio.run(node.tokens.end(whose))
+        ended = asyncio.run(node.tokens.end(whose, by=by or operator_name()))
     if not ended:
         raise CommandError(f"{whose} holds no token; `consentry token list` shows those of persons")
     print(f"ended {ended} of {whose}")

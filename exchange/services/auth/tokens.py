@@ -32,6 +32,7 @@ from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
+from chaincode.access.model import RecordedAction
 from exchange.auth import assertions, scopes
 from exchange.auth.clients import Client
 from exchange.auth.oauth import OAuthError, TokenResponse
@@ -45,6 +46,7 @@ from exchange.errors import (
     UnavailableError,
 )
 from exchange.services.auth.holders import HeldToken, Holder, Holders
+from exchange.services.auth.identity_events import IdentityEvents, RefusedLogIns
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.token_request import business_context, read_form
@@ -95,6 +97,7 @@ class Tokens:
         base_url: str,
         seal: OperatorSeal,
         patients: PatientStatus | None = None,
+        events: IdentityEvents | None = None,
         clock: Callable[[], float] = time.time,
         cached: int = 10_000,
         at_once: int = 2,
@@ -107,6 +110,9 @@ class Tokens:
         self._seal = seal
         self._holders = Holders(seal)
         self._patients = patients
+        self._events = events
+        self._announced: LRUCache[bytes, None] = LRUCache(cached)
+        self._refused: RefusedLogIns | None = None
         self._proxies: Proxies | None = None
         self._now = clock
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
@@ -115,6 +121,10 @@ class Tokens:
         self._checks = asyncio.Semaphore(at_once)
         self._checking = 0
         self._most_checking = at_once + waiting
+
+    def count_refusals(self, refused: RefusedLogIns) -> None:
+        """Have log-ins that are refused counted: this process is the gateway."""
+        self._refused = refused
 
     def check_proxies(self, proxies: Proxies) -> None:
         """Have the persons who act for patients checked: this process is the gateway, which may read."""
@@ -127,13 +137,21 @@ class Tokens:
             OAuthError: the request is refused, and says why as far as the sender may know.
             UnavailableError: the database can't be reached; nothing was issued.
         """
+        found: list[Client] = []
+        try:
+            return await self._exchange(form, found)
+        except OAuthError as refused:
+            self._note(found, refused)
+            raise
+
+    async def _exchange(self, form: Sequence[tuple[str, str]], found: list[Client]) -> TokenResponse:
         fields = read_form(form)
         claimed = assertions.read_assertion(
             fields["client_assertion"], token_url=self.token_url, now=self._now()
         )
         if fields.get("client_id", claimed.client_id) != claimed.client_id:
             raise OAuthError("invalid_request", "client_id must be the iss of the assertion, or left out")
-        client = await self._authenticate(claimed)
+        client = await self._authenticate(claimed, found)
         principal = self._principal(client, claimed, fields.get("scope", ""))
         expires = self._now() + LIFETIME
         token, digest = _draw()
@@ -156,11 +174,13 @@ class Tokens:
             UnauthenticatedError: it does not hold, or was used before.
             UnavailableError: the database can't be reached, or too many signatures wait to be checked.
         """
+        found: list[Client] = []
         try:
             claimed = assertions.read_hook_token(text, url=url, now=self._now())
-            client = await self._authenticate(claimed)
+            client = await self._authenticate(claimed, found)
             await self._records.write(lambda c: self._use(c, claimed))
         except OAuthError as refused:
+            self._note(found, refused)
             kind = UnavailableError if refused.status == 503 else UnauthenticatedError
             raise kind(refused.description) from None
         if not client.may_state(HOOK_PURPOSE):
@@ -204,11 +224,21 @@ class Tokens:
         token, digest = _draw()
         sealed = self._seal.seal_bearer(token, _encode(principal), expires=expires)
         holder = self._holders.sealed(digest, Holder(principal.kind, principal.user, by, _ms(now)))
-        await self._records.write(
-            lambda c: store.store_token(
-                c, digest, client_id=principal.client_id, principal=sealed, expires=expires, holder=holder
+
+        def work(connection: Connection) -> None:
+            store.store_token(
+                connection,
+                digest,
+                client_id=principal.client_id,
+                principal=sealed,
+                expires=expires,
+                holder=holder,
             )
-        )
+            if self._events is not None:
+                told = f"token {principal.client_id} for {lifetime} s, issued by {by or 'the gateway'}"
+                self._events.put(connection, RecordedAction.TOKEN_ISSUED, principal, told)
+
+        await self._records.write(work)
         return token
 
     async def held(self) -> list[HeldToken]:
@@ -223,17 +253,25 @@ class Tokens:
         self._revocations += 1
         self._known.pop(digest, None)
 
-    async def end(self, whose: str) -> int:
+    async def end(self, whose: str, *, by: str = "") -> int:
         """Void every token of a person, or of the client with that id, and return how many there were.
 
         A gateway that is running refuses them within `RECHECK` seconds.
         """
-        ended = await self._records.write(lambda c: self._holders.end(c, whose, _ms(self._now())))
+
+        def work(connection: Connection) -> int:
+            count = self._holders.end(connection, whose, _ms(self._now()))
+            if count and self._events is not None:
+                told = f"{count} tokens of {whose} ended"
+                self._events.put_of_operator(connection, RecordedAction.TOKEN_ENDED, by, told)
+            return count
+
+        ended = await self._records.write(work)
         self._revocations += 1
         self._known.clear()
         return ended
 
-    async def register(self, client: Client) -> None:
+    async def register(self, client: Client, *, by: str = "") -> None:
         """Let `client` (see `exchange.auth.clients.new_client`) ask for tokens.
 
         Raises:
@@ -242,7 +280,12 @@ class Tokens:
         """
         if client.organization not in self._members:
             raise BadRequestError("the client's organisation is no member of the consortium")
-        await self._records.write(lambda c: store.register(c, client, self._seal.mac(client)))
+
+        def work(connection: Connection) -> None:
+            store.register(connection, client, self._seal.mac(client))
+            self._tell(connection, RecordedAction.CLIENT_REGISTERED, client, by)
+
+        await self._records.write(work)
 
     async def registered(self) -> list[Client]:
         """Return all registered clients, disabled ones included."""
@@ -251,13 +294,13 @@ class Tokens:
             self._seal.check(client, mac)
         return [client for client, _ in rows]
 
-    async def disable(self, client_id: str) -> None:
+    async def disable(self, client_id: str, *, by: str = "") -> None:
         """Give the client no more tokens, void those it holds and cancel its jobs.
 
         Raises:
             NotFoundError: no enabled client has this id.
         """
-        found = await self._records.write(lambda c: self._disable(c, client_id))
+        found = await self._records.write(lambda c: self._disable(c, client_id, by))
         self._revocations += 1
         for digest in [d for d, known in self._known.items() if known.principal.client_id == client_id]:
             del self._known[digest]
@@ -270,7 +313,15 @@ class Tokens:
         self._seal.check(*row)
         return row[0]
 
-    def _disable(self, connection: Connection, client_id: str) -> bool:
+    def _tell(self, connection: Connection, action: RecordedAction, client: Client, by: str) -> None:
+        if self._events is not None:
+            keys = ", ".join(key["kid"] for key in client.keys)
+            told = (
+                f"client {client.client_id} of {client.organization}: {' '.join(client.scopes)}; keys {keys}"
+            )
+            self._events.put_of_operator(connection, action, by, told)
+
+    def _disable(self, connection: Connection, client_id: str, by: str) -> bool:
         client = self._checked(store.find(connection, client_id, lock=True))
         if client is None or client.disabled is not None:
             return False
@@ -278,14 +329,21 @@ class Tokens:
         client = msgspec.structs.replace(client, disabled=now)
         store.disable(connection, client, self._seal.mac(client))
         jobs.cancel_of_client(connection, client_id, now)
+        self._tell(connection, RecordedAction.CLIENT_DISABLED, client, by)
         return True
 
-    async def _authenticate(self, claimed: assertions.Assertion) -> Client:
+    def _note(self, found: Sequence[Client], refused: OAuthError) -> None:
+        if self._refused is not None and refused.status != 503:
+            self._refused.note(found[0] if found else None, refused.description)
+
+    async def _authenticate(self, claimed: assertions.Assertion, found: list[Client]) -> Client:
+        """Return the client that signed `claimed`; one that is registered is put into `found` at any rate."""
         if self._checking >= self._most_checking:
             raise OAuthError("temporarily_unavailable", "too many token requests at once; ask again")
         self._checking += 1
         try:
             client = self._checked(await self._records.read(lambda c: store.find(c, claimed.client_id)))
+            found += [client] if client else []
             key = client.key(claimed.kid, claimed.algorithm) if client and client.disabled is None else None
             async with self._checks:
                 against = key or self._decoys[claimed.algorithm]
@@ -361,6 +419,9 @@ class Tokens:
             raise DamagedError("a stored access token does not verify; ask for a new one")
         if await self._is_over(principal):
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        if found.holder is not None and self._events is not None and digest not in self._announced:
+            await self._events.complete()
+            self._announced[digest] = None
         if principal.is_proxy and self._proxies is not None:
             await self._proxies.check(principal)
         if generation == self._revocations:  # else it may have been revoked since it was read

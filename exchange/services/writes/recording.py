@@ -63,6 +63,7 @@ class Deed:
     target: str
     classes: tuple[str, ...] = ()
     root: str = ""
+    count: int = 0
     refused: bool = False
 
 
@@ -112,6 +113,7 @@ class Recording:
         self._under_way: set[tuple[bytes, bytes]] = set()
         self._done: dict[tuple[bytes, bytes], None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._delivering = asyncio.Lock()
         self._behind = False
         self._refused: set[bytes] = set()  # subjects of which the contract takes no entries now
 
@@ -119,6 +121,11 @@ class Recording:
     def msp_id(self) -> str:
         """The MSP id of the custodian."""
         return self._msp_id
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether entries wait that the ledger could not take."""
+        return self._behind
 
     async def ready(self, subjects: Sequence[SubjectKeys]) -> None:
         """Make sure that entries about `subjects` can be recorded, before anything is changed.
@@ -146,16 +153,8 @@ class Recording:
         done: Sequence[tuple[bytes, bytes]] = (),
     ) -> list[PlannedEntry]:
         """Put the entries of `deeds` into the outbox, in place of those `done`."""
-        planned = [self._planned(keys, deed) for keys, deed in deeds]
-        rows = [
-            (
-                one.keys.token,
-                one.reference,
-                seal_metadata(one.keys, _label(one.reference), msgspec.json.encode(one.content)),
-            )
-            for one in planned
-        ]
-        outbox.put_new(connection, ENTRIES, rows, due=_now() + _LEFT_TO_WRITER_MS)
+        planned = [planned_entry(keys, deed, msp_id=self._msp_id, base=self._base) for keys, deed in deeds]
+        put_planned(connection, planned, wait_ms=_LEFT_TO_WRITER_MS)
         outbox.remove_places(connection, ENTRIES, done)
         return planned
 
@@ -205,37 +204,6 @@ class Recording:
             with suppress(UnavailableError):
                 await self._clear(self.done())
 
-    def _planned(self, keys: SubjectKeys, deed: Deed) -> PlannedEntry:
-        secret, principal = PatientSecret(keys.secret), deed.principal
-        salt = secret.salt(self._msp_id)
-        reference = os.urandom(_TOKEN_BYTES)
-        own = principal.organization == self._msp_id
-        names = requester_names(principal, secret.pair(self._msp_id), salt, self._base, own=own)
-        event = RecordedEvent(
-            pair=names.pair,
-            purpose=principal.purpose,
-            action=deed.action.value,
-            user=names.user,
-            digest=salted(salt, "deed", f"{deed.interaction}\0{deed.target}\0{reference.hex()}"),
-            evidence=names.evidence,
-            role=principal.role,
-            classes=deed.classes,
-            root=deed.root,
-            refused=deed.refused,
-        )
-        detail = Detail(
-            client=principal.client_id,
-            organization=principal.organization,
-            user=principal.user,
-            user_name=principal.user_name,
-            role=principal.role,
-            interaction=deed.interaction,
-            target=deed.target,
-            patient=keys.name,
-            evidence=principal.evidence,
-        )
-        return PlannedEntry(keys, reference, _Content(event, detail, _now()))
-
     async def _record(self, planned: Sequence[PlannedEntry]) -> str:
         first = ""
         try:
@@ -263,6 +231,10 @@ class Recording:
         await self._entries.write(lambda c: log_tables.add_details(c, details))
 
     async def _deliver(self, token: bytes) -> bool:
+        async with self._delivering:  # a request may complete entries while the outbox does
+            return await self._deliver_of(token)
+
+    async def _deliver_of(self, token: bytes) -> bool:
         keys = (await self._keys.find([token])).get(token)
         if keys is None:
             return False
@@ -308,6 +280,52 @@ class Recording:
             await self._records.write(lambda c: outbox.remove_places(c, ENTRIES, places))
             for place in places:
                 self._done.pop(place, None)
+
+
+def planned_entry(keys: SubjectKeys, deed: Deed, *, msp_id: str, base: str) -> PlannedEntry:
+    """Plan the entry of `deed` about the subject with `keys`, at the gateway of `msp_id`."""
+    secret, principal = PatientSecret(keys.secret), deed.principal
+    salt = secret.salt(msp_id)
+    reference = os.urandom(_TOKEN_BYTES)
+    names = requester_names(principal, secret.pair(msp_id), salt, base, own=principal.organization == msp_id)
+    event = RecordedEvent(
+        pair=names.pair,
+        purpose=principal.purpose,
+        action=deed.action.value,
+        user=names.user,
+        digest=salted(salt, "deed", f"{deed.interaction}\0{deed.target}\0{reference.hex()}"),
+        evidence=names.evidence,
+        role=principal.role,
+        classes=deed.classes,
+        root=deed.root,
+        count=deed.count,
+        refused=deed.refused,
+    )
+    detail = Detail(
+        client=principal.client_id,
+        organization=principal.organization,
+        user=principal.user,
+        user_name=principal.user_name,
+        role=principal.role,
+        interaction=deed.interaction,
+        target=deed.target,
+        patient=keys.name,
+        evidence=principal.evidence,
+    )
+    return PlannedEntry(keys, reference, _Content(event, detail, _now()))
+
+
+def put_planned(connection: Connection, planned: Sequence[PlannedEntry], *, wait_ms: int) -> None:
+    """Put planned entries into the outbox, to be left alone there for `wait_ms`."""
+    rows = [
+        (
+            one.keys.token,
+            one.reference,
+            seal_metadata(one.keys, _label(one.reference), msgspec.json.encode(one.content)),
+        )
+        for one in planned
+    ]
+    outbox.put_new(connection, ENTRIES, rows, due=_now() + wait_ms)
 
 
 def waiting_root(keys: SubjectKeys, reference: bytes, sealed: bytes) -> str:

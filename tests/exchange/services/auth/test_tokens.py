@@ -218,8 +218,8 @@ async def test_a_client_disabled_while_its_assertion_is_checked_gets_no_token(as
     checked = asyncio.Event()
     authenticate = asking.tokens._authenticate
 
-    async def slow(claimed: Any) -> Any:
-        client = await authenticate(claimed)
+    async def slow(*claimed: Any) -> Any:
+        client = await authenticate(*claimed)
         checked.set()
         await other.disable("lab")
         return client
