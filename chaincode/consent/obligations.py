@@ -34,7 +34,6 @@ Nothing here reads a clock, a store or the network.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -55,6 +54,7 @@ UNKNOWN = ""
 CONSENT = "Consent"
 """The class of consents: to others than the patient and the custodian, only a rule that names it permits."""
 
+_NARROW = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}  # full width forms of ASCII
 _CONFIDENTIAL = CONFIDENTIALITY_SYSTEM + "|"
 _RANK = {_CONFIDENTIAL + code: rank for rank, code in enumerate(CONFIDENTIALITY)}
 _NORMAL = _RANK[_CONFIDENTIAL + "N"]
@@ -164,7 +164,7 @@ def _folded(code: str) -> str:
     Points, hyphens, spaces, zero-width characters, leading zeros, case and width are no difference.
     """
     system, _, value = code.rpartition("|")
-    plain = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", value))).casefold()
+    plain = "".join(filter(str.isalnum, value.translate(_NARROW))).casefold()
     return f"{system}|{plain.lstrip('0') or plain or value}"
 
 

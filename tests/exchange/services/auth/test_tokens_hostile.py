@@ -462,9 +462,13 @@ async def test_a_registration_bounds_the_purposes_that_a_client_states(
     await asking.register("bound", asking.key, purpose=registered)
     asking.client_id = "bound"
     for purpose in sorted(allowed):
-        await asking.tokens.exchange_assertion(asking.form(asking.sign(purpose=purpose)))
+        await asking.tokens.exchange_assertion(
+            asking.form(asking.sign(purpose=purpose, subject_id="Practitioner/er"))
+        )
     for purpose in sorted(PURPOSES - allowed):
-        refused = await refusal(asking, asking.form(asking.sign(purpose=purpose)))
+        refused = await refusal(
+            asking, asking.form(asking.sign(purpose=purpose, subject_id="Practitioner/er"))
+        )
         assert (refused.code, "registered for" in refused.description) == ("invalid_grant", True)
 
 
