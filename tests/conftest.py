@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,11 @@ from tests.support.postgres_server import programs as programs_of_postgres
 _PATIENCE = 30.0
 _NO_POSTGRES = "PostgreSQL is not tested"
 _NO_FABRIC = "Fabric is not tested"
+
+
+def pytest_configure() -> None:
+    """Draw the seed of tests by chance once, for all processes: each must collect the same tests."""
+    os.environ.setdefault("CONSENTRY_TEST_SEED", str(random.randrange(2**32)))
 
 
 @pytest.hookimpl(tryfirst=True)
