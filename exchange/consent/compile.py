@@ -164,7 +164,12 @@ def conditions_of(consent: CompiledConsent, salt: bytes) -> dict[str, Condition]
 
 def terms_id(consent: CompiledConsent, context: PairContext) -> str:
     """Return a consent's pseudonym within one pair, whether or not it has terms there."""
-    return pair_digest(context.salt, "consent", consent.id)
+    return consent_pseudonym(consent.id, context.salt)
+
+
+def consent_pseudonym(logical_id: str, salt: bytes) -> str:
+    """Return the pseudonym of a consent within the pair of this salt: 32 hexadecimal digits."""
+    return pair_digest(salt, "consent", logical_id)
 
 
 def person_digest(salt: bytes, person: str) -> str:

@@ -95,8 +95,13 @@ def records_of(target: str) -> list[str]:
     return list(dict.fromkeys(found[1] for found in named if found is not None))
 
 
-def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, str]) -> bytes:
-    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to the names of that time."""
+def audit_event(
+    record: LogEntry, who: EntryDetail | None, names: Mapping[str, str], consent: str = ""
+) -> bytes:
+    """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to the names of that time.
+
+    `consent` is the logical id of the Consent that the decision rests on, where the reader may know it.
+    """
     permitted = record.outcome == "permit"
     agents = [_requestor(record, who, names), *_software(who), _custodian(record, names)]
     resource: dict[str, Any] = {
@@ -116,7 +121,7 @@ def audit_event(record: LogEntry, who: EntryDetail | None, names: Mapping[str, s
             "site": names.get(record.custodian, record.custodian),
             "observer": {"identifier": {"system": MSP, "value": record.custodian}},
         },
-        "entity": _entities(record, who),
+        "entity": [*_entities(record, who), *_rests_on(consent)],
     }
     if permitted and record.purpose == "BTG":  # breaking the glass is reviewed afterwards
         resource["meta"]["tag"] = [{"system": "urn:consentry:log", "code": "review"}]
@@ -233,6 +238,18 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
     elif who is not None:
         entities.append(_asked_for(who.target))
     return entities
+
+
+def _rests_on(consent: str) -> list[dict[str, Any]]:
+    if not consent:
+        return []
+    return [
+        {
+            "what": {"reference": f"Consent/{consent}"},
+            "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
+            "name": "the consent that the decision rests on",
+        }
+    ]
 
 
 def _changed(place: str) -> dict[str, Any]:

@@ -229,6 +229,7 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
         keys=access.subject_keys,
         enforcement=access.enforcement,
         entries=ground.log,
+        records=ground.records,
         projection=projection,
         index=index,
     )

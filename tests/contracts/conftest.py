@@ -35,7 +35,7 @@ from chaincode.router import Router
 from exchange import devnet
 from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
-from exchange.ledger.errors import RefusedError, VoidedError
+from exchange.ledger.errors import VoidedError, refusal
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.blocks import open_blocks
 from exchange.ledger.fabric.gateway.connection import Profile
@@ -125,8 +125,8 @@ class SimulatedMember:
     async def _run(self, proposal: Proposal, function: str, args: bytes) -> bytes:
         try:
             return await self._router.invoke(proposal, function, args)
-        except ContractError as refusal:
-            raise RefusedError(refusal) from None
+        except ContractError as why:
+            raise refusal(why) from None
 
     async def submit(
         self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None

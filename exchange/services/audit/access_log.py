@@ -7,14 +7,16 @@ under every patient whose entries it hands out, before it does: the patient sees
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chaincode.access.log_keys import read_entry
-from chaincode.access.model import Action
+from chaincode.access.model import Action, LogEntry
 from chaincode.errors import BadArgumentError
 from exchange.auth.principal import Kind, Principal
+from exchange.consent.compile import consent_pseudonym
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -28,12 +30,16 @@ from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.log_conditions import LogConditions, patients_of
 from exchange.services.audit.log_index import LogIndex
 from exchange.services.audit.log_query import PARAMETERS, LogQuery
+from exchange.services.consents.expected import open_consent
 from exchange.services.membership import Members
 from exchange.services.records.read import HIDDEN
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import AnyOf, Filter, LogRow, OfSubject
+from exchange.store.records.subjects import consents_of
+
+_ON_CONSENT = re.compile(rb'"reason":"(?:consent|refused-by-patient)"')  # in the canonical form of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ class Audit:
         keys: SubjectKeyStore,
         enforcement: Enforcement,
         entries: Database,
+        records: Database,
         projection: Projection,
         index: LogIndex,
     ) -> None:
@@ -76,6 +83,7 @@ class Audit:
         self._keys = keys
         self._enforcement = enforcement
         self._entries = entries
+        self._records = records
         self._projection = projection
         self._index = index
         self._explained = 0
@@ -229,7 +237,23 @@ class Audit:
     ) -> list[bytes]:
         keys = await self._keys.find([row.subject for row in rows if row.subject in told])
         searches = await self._searches(rows) if principal.kind is Kind.OFFICER else {}
-        return [self._event(row, keys, searches) for row in rows]
+        consents = await self._consents(rows, keys)
+        return [self._event(row, keys, searches, consents) for row in rows]
+
+    async def _consents(
+        self, rows: Sequence[LogRow], keys: Mapping[bytes, SubjectKeys]
+    ) -> dict[bytes, list[str]]:
+        """Return the logical ids of all consents of the subjects whose entries rest on one."""
+        subjects = {row.subject for row in rows if row.subject in keys and _ON_CONSENT.search(row.record)}
+        if not subjects:
+            return {}
+        found = await self._records.read(
+            lambda c: {subject: consents_of(c, subject) for subject in subjects if subject is not None}
+        )
+        return {
+            subject: [open_consent(keys[subject], row).id for row in consents]
+            for subject, consents in found.items()
+        }
 
     async def _searches(self, rows: Sequence[LogRow]) -> dict[tuple[str, int], str]:
         """Return the words of the searches that concerned several patients, by their entries."""
@@ -249,6 +273,7 @@ class Audit:
         row: LogRow,
         keys: Mapping[bytes, SubjectKeys],
         searches: Mapping[tuple[str, int], str],
+        consents: Mapping[bytes, Sequence[str]],
     ) -> bytes:
         try:
             record = read_entry(row.place, row.record)
@@ -268,4 +293,12 @@ class Audit:
             target=searches.get((record.tx, record.n), detail.target),
             patient=detail.patient,
         )
-        return audit_event(record, shown, names)
+        return audit_event(record, shown, names, _rests_on(record, known, consents.get(known.token, ())))
+
+
+def _rests_on(record: LogEntry, keys: SubjectKeys, consents: Sequence[str]) -> str:
+    """Return the logical id of the consent that a decision rests on; empty where it rests on none."""
+    if not record.basis or not consents:
+        return ""
+    salt = PatientSecret(keys.secret).salt(record.recipient)
+    return next((one for one in consents if consent_pseudonym(one, salt) == record.basis), "")

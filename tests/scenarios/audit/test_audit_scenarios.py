@@ -121,6 +121,27 @@ def test_every_entry_is_valid_r4(site: Site, patient: str, accesses: list[Any]):
         assert entry["fullUrl"] == f"{site.base}/AuditEvent/{entry['resource']['id']}"
 
 
+def test_an_entry_names_the_consent_that_it_rests_on(site: Site):
+    patient = site.new_patient()
+    record = f"Observation/{site.observation(patient)['id']}"
+    granted = site.patient(patient).post("Consent", consent(patient, LAKE)).json()["id"]
+    assert (site.lake.get(record).status_code, site.city.get(record).status_code) == (200, 200)
+    for reader in (site.patient(patient), site.officer()):
+        named = {
+            event["outcomeDesc"]: [
+                entity["what"]["reference"]
+                for entity in event["entity"]
+                if entity.get("what", {}).get("reference", "").startswith("Consent/")
+            ]
+            for event in reader.found(f"AuditEvent?entity={record}")
+            if event["action"] == "R"
+        }
+        assert named == {
+            "permit: consent": [f"Consent/{granted}"],
+            "permit: policy": [],
+        }
+
+
 def test_an_entry_can_be_read_by_its_id(site: Site, patient: str, accesses: list[Any]):
     for caller in (site.patient(patient), site.officer()):
         event = next(iter(events(caller).values()))

@@ -21,6 +21,7 @@ from exchange.demo.nhanes import Participant
 from exchange.errors import DamagedError, UnavailableError
 from exchange.node.folder import NodeFolder
 from exchange.node.settings import ConfigError
+from exchange.store.log import log_tables
 from exchange.store.records import jobs
 from tests.support.scenarios.ledger_reader import findings
 from tests.support.scenarios.scenario_site import LAKE, SCALE, Site, consent, copied, opened
@@ -37,13 +38,18 @@ MEANINGLESS = {
 UNPROTECTED = {
     ("records", table, column)
     for table, columns in {
-        "access_tokens": ("digest", "client_id", "principal", "expires"),
+        "access_tokens": ("digest", "client_id", "principal", "expires", "holder"),
         "used_assertions": ("client_id", "jti", "expires"),
         "jobs": tuple(column.name for column in jobs.jobs.c),
     }.items()
     for column in columns
+} | {
+    ("log", table.name, column.name)
+    for table in (log_tables.words, log_tables.terms, log_tables.searches)
+    for column in table.c
 }
 """Changed, such a token opens nothing any more; a used assertion that is taken away is as if never used.
+The index of the log is made from the entries, and is made anew by `consentry rebuild`.
 
 A job is work to be done and no evidence: with other sealed bytes it fails; its state may be put back.
 """
@@ -117,6 +123,8 @@ def cells(path: Path, rng: random.Random) -> Iterator[tuple[str, str, dict[str, 
             chosen = rows[-1:] + rng.sample(rows[:-1], min(ROWS_EACH, len(rows) - 1)) if rows else []
             for row in chosen:
                 where = {name: row[name] for name in identity}
+                if where == {"name": "terms"}:  # the mark of the log's index
+                    continue
                 for column in described:
                     before = row[column["name"]]
                     for value in {repr(v): v for v in changed(before, rng) if v != before}.values():
