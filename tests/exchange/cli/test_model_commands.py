@@ -310,8 +310,7 @@ def test_an_authority_that_is_no_certificate_is_named(model: Path, tmp_path: Pat
 
 def _using(node: Path, model: Path, url: str, token: Path, authority: Path | None) -> NodeFolder:
     folder = NodeFolder(node)
-    node.mkdir()
-    folder.write(settings_for(8400))
+    asyncio.run(initialise(folder, settings_for(8400)))
     given = () if authority is None else ("--authority", authority)
     succeeded("model", "use", node, model, "--evaluator", url, "--token-file", token, *given)
     return folder
