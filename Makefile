@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NAME ?= access
 ARGS ?=
 PIN := $(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 --prerelease if-necessary-or-explicit
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadgroup
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadscope
 RUNTIME := chaincode gateway postgresql scoring evaluator training pictures cohorts build
 
 .DEFAULT_GOAL := help

@@ -6,9 +6,12 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from exchange import devnet
 from exchange.devnet.administration import Administrator
@@ -18,6 +21,14 @@ from tests.support.postgres_server import MissingError, Server, running
 from tests.support.postgres_server import programs as programs_of_postgres
 
 _PATIENCE = 30.0
+_ON_NETWORK = frozenset(
+    f"tests/{name}.py"
+    for name in (
+        "compose/test_compose_files",
+        "exchange/cli/test_network_command",
+        "exchange/cli/test_policy_command",
+    )
+)
 _NO_POSTGRES = "PostgreSQL is not tested"
 _NO_FABRIC = "Fabric is not tested"
 
@@ -27,15 +38,20 @@ def pytest_configure() -> None:
     os.environ.setdefault("CONSENTRY_TEST_SEED", str(random.randrange(2**32)))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, which shares their fixtures, and all on a real network in another.
+class _Scheduling(LoadScopeScheduling):
+    """Keeps a file's tests in one process, which shares their fixtures, and all on a real network in another.
 
     A network of its own in each process would be too much for two cores.
     """
-    for item in items:
-        group = "fabric" if item.get_closest_marker("fabric") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, name = nodeid.partition("::")
+        on_network = file.startswith("tests/network/") or file in _ON_NETWORK
+        return "fabric" if on_network or "fabric" in Path(file).name + name else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    return _Scheduling(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -8,15 +8,16 @@ no crowd, and it ends with the first answer, however long it lasted.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+
+import structlog
 
 from exchange.errors import ExchangeError, UnavailableError
 
 _PAUSE, _PATIENCE = 0.5, 3.0  # seconds between two tries of a probe, and for one
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 
 class CircuitBreaker:
@@ -43,14 +44,14 @@ class CircuitBreaker:
     def open(self, trouble: str, probe: Callable[[], Awaitable[None]]) -> None:
         """Refuse calls with `trouble` until `probe` returns; it raises, or takes long, without an answer."""
         if self._trouble is None:
-            logger.warning("ledger_gone", extra={"reason": trouble})
+            _log.warning("ledger.gone", reason=trouble)
             self._trouble = trouble
             self._probe = asyncio.create_task(self._ask(probe), name="ledger-probe")
 
     def answered(self) -> None:
         """Let calls pass, because the ledger has answered one that was under way."""
         if self._trouble is not None:
-            logger.warning("ledger_back")
+            _log.warning("ledger.back")
             self._trouble = None
             if self._probe is not None and self._probe is not asyncio.current_task():
                 self._probe.cancel()

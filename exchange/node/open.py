@@ -67,7 +67,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
     async with AsyncExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
         for one in differences(parts.settings, parts.recorded):
-            _log.warning("settings.not_recorded", what=one.text)
+            _log.warning("settings.not_recorded", reason=one.text)
         ground, away = await _open_ground(stack, parts, limits or build.NodeLimits())
         access = build.build_access(ground)
         records = build.build_records(ground, access)

@@ -58,21 +58,23 @@ class Judge:
 
     def __init__(self, node: Path, admin: str | None) -> None:
         with copy_of(node, admin) as folder:
-            self.facts = self._facts(folder, OLDEST)
+            before = self._facts(folder, OLDEST)
             self.settings = folder.settings_file.read_bytes()
             self.journal = folder.journal.read_bytes()
             self.old = self._schemas(folder)
             bring(folder)
             self.new = self._schemas(folder)
             self.migrated = folder.settings_file.read_bytes()
-            assert self._facts(folder, FORMAT) == self.facts
+            after = self._facts(folder, FORMAT)
+            assert _lasting(after) == _lasting(before)
+            self.facts = {OLDEST: before, FORMAT: after}
 
     def number(self, folder: NodeFolder) -> int:
         """Return the format of a node that was left somewhere; every part of it has to fit."""
         records, log = (read_format(place) for place in folder.places(folder.load()))
         assert records == log, f"the records are of format {records}, the log is of {log}"
         assert records in {OLDEST, FORMAT}
-        assert self._facts(folder, records) == self.facts, (
+        assert self._facts(folder, records) == self.facts[records], (
             "what is in the tables or the ledger is other than it was"
         )
         assert self._schemas(folder) == (self.old if records == OLDEST else self.new), (
@@ -94,6 +96,13 @@ class Judge:
 
     def _schemas(self, folder: NodeFolder) -> list[dict[str, Any]]:
         return [schema_of(place) for place in folder.places(folder.load())]
+
+
+def _lasting(found: dict[str, Any]) -> dict[str, Any]:
+    # Pairs open anew after a migration, under the keys of the present contracts.
+    opened = {"pairs", "notes", "grants"}
+    tables = {name: rows for name, rows in found["tables"].items() if name not in opened}
+    return found | {"tables": tables}
 
 
 def bring(folder: NodeFolder) -> None:

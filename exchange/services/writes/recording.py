@@ -178,7 +178,7 @@ class Recording:
             return await asyncio.shield(task)
         except (UnavailableError, RefusedError) as why:
             self._behind = isinstance(why, UnavailableError)
-            _log.warning("entries.not_recorded", reason=str(why), entries=len(planned))
+            _log.warning("entries.not_recorded", reason=str(why), count=len(planned))
             raise UnavailableError(
                 "the change is stored, and the ledger could not log it yet; the entry follows"
             ) from None
