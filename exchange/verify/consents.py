@@ -1,8 +1,8 @@
 """Checks of the rows between documents and ledger: keys, pairs, consents, and details of log entries.
 
 The rule that matters most: every permission on the ledger is the newest version of a consent that is
-stored here and active, and recorded as requested there: a revocation goes to the pairs in these rows. A
-row that was deleted or put back to an older state could otherwise suppress a revocation.
+stored here and active, and recorded as requested there: of requests that are still on their way, a
+revocation knows by these rows alone. A row that was deleted or put back could otherwise suppress it.
 """
 
 from __future__ import annotations

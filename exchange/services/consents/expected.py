@@ -1,4 +1,7 @@
-"""The consents that each pair of one subject should hold, worked out from the records database."""
+"""The consents that each pair of one subject should hold, worked out from the records database.
+
+Consents that a pair holds on the ledger count as requested there (`learn`), whether or not a row says so.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import Literal
 import msgspec
 
 from chaincode.consent.calls import Opening
-from chaincode.consent.model import Terms
-from exchange.consent.compile import CompiledConsent, PairContext
+from chaincode.consent.model import Pair, Terms
+from exchange.consent.compile import CompiledConsent, PairContext, terms_id
 from exchange.consent.expected_terms import expected_terms, may_permit
+from exchange.consent.provisions import denies
 from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
@@ -62,7 +66,8 @@ def context_of(keys: SubjectKeys, recipient: str, members: Mapping[str, str]) ->
 class DesiredConsents:
     """The state that the pairs of one subject should have on the ledger, as of one snapshot.
 
-    The pair towards `always` is open from the start; `members` as in `PairContext`.
+    A pair's name follows from the subject's secret and the recipient: no row is asked for it. The pair
+    towards `always` is open from the start; `members` as in `PairContext`.
 
     Raises:
         DamagedError: a consent's row does not verify.
@@ -84,19 +89,51 @@ class DesiredConsents:
         self._always = always
         self._consents = {row.reference: open_consent(keys, row) for row in snapshot.consents}
         self._expected: dict[str, dict[bytes, Terms]] = {}
+        self._held: dict[str, frozenset[bytes]] = {}
 
     def pairs(self) -> list[PairRow]:
-        """Return every pair that was opened or begun, and the one that always should be."""
-        rows = list(self.snapshot.pairs)
-        if all(row.recipient != self._always for row in rows):
-            rows.append(PairRow(self._always, self._name(self._always), opened=False))
-        return rows
+        """Return every pair that was opened or begun, or was learnt, and the one that always should be."""
+        begun = {row.recipient: row.opened for row in self.snapshot.pairs}
+        recipients = dict.fromkeys((*begun, self._always, *self._held))
+        return [PairRow(one, self.name(one), opened=begun.get(one, False)) for one in recipients]
+
+    def in_doubt(self) -> list[str]:
+        """Return the recipients with pairs that may hold what waits in the outbox, though no row says so.
+
+        Without a row that is every member ever known; with one, each that is not expected to hold all
+        consents that changed. A consent that is new and denies nothing narrows no pair.
+        """
+        waiting = {entry.reference for entry in self.snapshot.waiting} & self._consents.keys()
+        changed = {reference for reference in waiting if self._consents[reference].version > 1}
+        if not changed and not any(_denies(self._consents[reference]) for reference in waiting):
+            return []
+        begun = {row.recipient for row in self.snapshot.pairs}
+        return [
+            recipient
+            for recipient in sorted({self._always, *self._members.values(), *begun})
+            if recipient not in begun or not changed <= self.expected_terms(recipient).keys()
+        ]
+
+    def learn(self, recipient: str, pair: Pair) -> bool:
+        """Add what the ledger holds in the pair towards `recipient`; return whether a row lacked it.
+
+        A pair that nothing in the outbox concerns is left alone.
+        """
+        context = context_of(self.keys, recipient, self._members)
+        ids = {terms.id for terms in pair.consents}
+        held = frozenset(ref for ref, one in self._consents.items() if terms_id(one, context) in ids)
+        waiting = {entry.reference for entry in self.snapshot.waiting}
+        if waiting.isdisjoint(held | self.expected_terms(recipient).keys()):
+            return False
+        self._held[recipient] = held
+        self._expected.pop(recipient, None)
+        return bool(self.unrequested_pair(recipient) or held - self._requested(recipient))
 
     def expected_terms(self, recipient: str) -> dict[bytes, Terms]:
         """Return the terms that the pair towards `recipient` should hold, by their consents' references."""
         terms = self._expected.get(recipient)
         if terms is None:
-            requested = self.snapshot.requested.get(recipient, frozenset())
+            requested = self._requested(recipient) | self._held.get(recipient, frozenset())
             context = context_of(self.keys, recipient, self._members)
             terms = self._expected[recipient] = expected_terms(self._consents, context, requested)
         return terms
@@ -109,7 +146,7 @@ class DesiredConsents:
         return (
             recipient == self._always
             or self._kind == "directory"
-            or any(row.recipient == recipient for row in self.snapshot.pairs)
+            or any(row.recipient == recipient for row in self.pairs())
             or may_permit(self.expected_terms(recipient).values(), recipient, now)
         )
 
@@ -126,7 +163,7 @@ class DesiredConsents:
     def opening(self, recipient: str) -> Opening:
         """Return the call that opens the pair towards `recipient` with all terms that it should hold."""
         return Opening(
-            pair=self._name(recipient),
+            pair=self.name(recipient),
             recipient=recipient,
             subject=self._kind,
             terms=tuple(self.expected_terms(recipient).values()),
@@ -136,12 +173,20 @@ class DesiredConsents:
         """Return the row (subject, recipient, pair) of the pair towards `recipient`, if there is none yet."""
         if any(row.recipient == recipient for row in self.snapshot.pairs):
             return ()
-        return ((self.keys.token, recipient, self._name(recipient)),)
+        return ((self.keys.token, recipient, self.name(recipient)),)
 
     def unrequested(self, recipient: str) -> Sequence[tuple[bytes, str, bytes]]:
         """Return (subject, recipient, reference) of each expected consent that was never requested."""
-        new = self.expected_terms(recipient).keys() - self.snapshot.requested.get(recipient, frozenset())
+        new = self.expected_terms(recipient).keys() - self._requested(recipient)
         return [(self.keys.token, recipient, reference) for reference in sorted(new)]
 
-    def _name(self, recipient: str) -> str:
+    def name(self, recipient: str) -> str:
+        """Return the name of the pair towards `recipient`."""
         return PatientSecret(self.keys.secret).pair(recipient)
+
+    def _requested(self, recipient: str) -> frozenset[bytes]:
+        return self.snapshot.requested.get(recipient, frozenset())
+
+
+def _denies(consent: CompiledConsent) -> bool:
+    return consent.status == "active" and denies(consent.root)

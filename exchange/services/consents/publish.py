@@ -8,7 +8,10 @@
 3. A pair with an opening that was begun and not confirmed is opened again with all that it should hold, ended
    consents included, and where it turns out to be open they are published to it. A late opening then finds it
    open and does nothing.
-4. None of this is decided by reading the ledger, which can't show requests that are still on their way, with
+4. Consents that a pair holds count as requested, whatever the rows say: before a change that may narrow is
+   published, the ledger is asked for the pairs that no row speaks for, towards every member ever known. So
+   a row that somebody removed keeps no pair from its end, and is there again afterwards.
+5. No pair is left out for what the ledger shows, which can't show requests that are still on their way, with
    one exception: a pair that the ledger does not have, towards an organisation that the policy there no
    longer names. An opening that is still on its way read the policy of before, so it is void; and once
    that organisation is a member again, its next request opens the pair with all that it should hold by
@@ -19,6 +22,7 @@ Callers see to it that one task at a time publishes for one subject.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -56,6 +60,7 @@ class ConsentPublisher:
         waiting = desired.snapshot.waiting
         if not waiting:
             return frozenset()
+        await self._learn_held(desired)
         pairs = desired.pairs()
         await self._record([(desired, pair.recipient) for pair in pairs if pair.opened])
         behind = set()
@@ -98,6 +103,13 @@ class ConsentPublisher:
                 opened[desired.keys.token] = opening.pair
         await self._records.write(lambda c: store.confirm_pairs(c, list(opened.values())))
         return frozenset(opened)
+
+    async def _learn_held(self, desired: DesiredConsents) -> None:
+        doubtful = desired.in_doubt()
+        found = await asyncio.gather(*(self._ledger.read_pair(desired.name(one)) for one in doubtful))
+        for recipient, pair in zip(doubtful, found, strict=True):
+            if pair is not None and desired.learn(recipient, pair):
+                _log.warning("pair.row_missing", recipient=recipient)
 
     async def _recipient_left(self, desired: DesiredConsents, pair: store.PairRow) -> bool:
         """Return whether a pair that can't be opened is as it should be: its recipient is no member."""

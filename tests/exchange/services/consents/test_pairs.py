@@ -18,6 +18,7 @@ from chaincode.consent.limits import ACTIVE_CONSENTS, ALL_CONSENTS, PROVISIONS, 
 from chaincode.consent.model import Period
 from chaincode.encoding import decode
 from chaincode.policy.model import Policy, PolicyRule
+from exchange.consent.expected_terms import may_permit
 from exchange.consent.provisions import NamedCondition, NamedProvision
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
@@ -309,6 +310,124 @@ async def test_no_transaction_holds_two_pairs_of_one_patient(site: Site) -> None
             assert len(decode(args, OpenPairs).openings) == 1
         else:
             assert len({one.pair for one in decode(args, PublishTerms).updates}) == 1
+
+
+# -- rows that somebody removed or changed ---------------------------------------
+
+ROWS = [
+    (store.pairs,),
+    (store.requested_consents,),
+    (store.pairs, store.requested_consents),
+    (store.pairs, store.requested_consents, store.grants),
+]
+
+
+async def lose(site: Site, tables: Any, *recipients: str) -> None:
+    """Delete the rows of `tables` towards `recipients`."""
+    statements = [table.delete().where(table.c.recipient.in_(recipients)) for table in tables]
+    await site.records.write(lambda c: [c.execute(statement) for statement in statements])
+
+
+async def open_rows(site: Site) -> set[str]:
+    keys = await site.patient()
+    return {row.recipient for row in await site.records.read(lambda c: store.pairs_of(c, keys.token))}
+
+
+@pytest.mark.parametrize("tables", ROWS, ids=lambda tables: "+".join(one.name for one in tables))
+@pytest.mark.parametrize(
+    "narrower",
+    [
+        draft("c", [], status="inactive"),
+        draft("c", [], status="unfiled"),
+        draft("c", [towards(C)]),
+        draft("c", [towards(B, effect="deny")]),
+        draft("d", [towards(B, effect="deny")]),
+        draft("d", [NamedProvision("deny")]),
+    ],
+    ids=["ended", "proposed", "for another", "denied", "denied beside", "denied to all"],
+)
+async def test_what_narrows_reaches_every_pair_whatever_rows_are_left(
+    site: Site, narrower: Any, tables: Any
+) -> None:
+    await site.put(draft("c", [towards(A, B)]))
+    assert await site.ensure(A)
+    assert await site.ensure(B)
+    await lose(site, tables, A, B)
+    await site.put(narrower)
+    held = await site.held(B)
+    assert held is not None
+    assert not may_permit(held.consents, B, NOW)
+    assert await open_rows(site) == {A, B}
+
+
+async def test_a_change_of_many_consents_ends_each_where_it_is_held(site: Site) -> None:
+    await site.put(draft("b", [towards(B)]), draft("c", [towards(C)]), draft("d", [towards(B, C)]))
+    assert await site.ensure(B)
+    assert await site.ensure(C)
+    await lose(site, ROWS[-1], B, C)
+    await site.put(*(draft(name, [], status="inactive") for name in "bcd"))
+    assert await states(site, B) == await states(site, C) == [("inactive", 2)] * 2
+
+
+async def test_an_end_waits_until_the_ledger_says_where_it_belongs(site: Site, monkeypatch: Any) -> None:
+    await site.put(draft("c", [towards(B)]))
+    assert await site.ensure(B)
+    await lose(site, ROWS[-1], B)
+
+    async def unreachable(pair: str) -> Any:
+        raise UnavailableError("the ledger does not answer")
+
+    with monkeypatch.context() as away:
+        away.setattr(site.client, "read_pair", unreachable)
+        with pytest.raises(UnavailableError):
+            await site.put(draft("c", [], status="inactive"))
+        with pytest.raises(UnavailableError):
+            await site.ensure(B)
+    assert await site.ensure(B)
+    assert await states(site, B) == [("inactive", 2)]
+
+
+async def test_rows_of_another_pair_that_are_missing_or_false_do_no_harm(site: Site) -> None:
+    keys = await site.patient()
+    await site.put(draft("b", [towards(B)]), draft("c", [towards(C)]))
+    assert await site.ensure(B)
+    assert await site.ensure(C)
+    await lose(site, ROWS[-1], C)
+    calls(site)
+    await site.put(draft("b", [], status="inactive"))
+    assert calls(site) == ["consent:file"]  # no transaction names the other pair
+    assert await states(site, B) == [("inactive", 2)]
+    assert await states(site, C) == [("active", 1)]
+    site.restart()
+    assert await site.ensure(C)
+    assert await open_rows(site) == {A, B, C}
+
+    renamed = store.pairs.update().values(pair="f" * 32)
+    await site.records.write(lambda c: c.execute(renamed))
+    await site.put(draft("c", [], status="inactive"))
+    assert await states(site, C) == [("inactive", 2)]
+    assert keys.token in await site.pairs.ensure([keys], B)
+
+
+async def test_a_row_that_says_falsely_that_a_pair_is_open_holds_no_end_up(site: Site) -> None:
+    keys = await site.patient()
+    await site.put(draft("c", [towards(B)]))
+    assert await site.ensure(B)
+    row = {"subject": keys.token, "recipient": C, "pair": "f" * 32, "opened": True}
+    await site.records.write(lambda c: c.execute(store.pairs.insert().values(row)))
+    await site.put(draft("c", [], status="inactive"))
+    assert await states(site, B) == [("inactive", 2)]
+    assert await site.held(C) is None
+
+
+async def test_a_grant_that_is_new_asks_the_ledger_for_no_pair(site: Site, monkeypatch: Any) -> None:
+    asked: list[str] = []
+    read = site.client.read_pair
+    monkeypatch.setattr(site.client, "read_pair", lambda pair: asked.append(pair) or read(pair))
+    await site.put(*(draft(f"c{n}", [towards(B, C)]) for n in range(20)))
+    assert asked == []
+    await site.put(draft("c0", [], status="inactive"))
+    assert len(asked) == len(set(asked)) == len(MEMBERS)
 
 
 # -- what is refused before it is stored -----------------------------------------
