@@ -208,7 +208,7 @@ def test_all_peers_and_the_log_agree_once_it_is_quiet(
     judge(notes, story)
     kinds = {note.kind for note in notes}
     assert kinds >= {"sending", "filed", "released", "refused"}, f"seed {SEED}: there was no turmoil"
-    count = sum(len(entries) for entries in story.logged.values())
+    count = story.entries
     asyncio.run(followed(hospital.folder, count))
     verify(hospital.folder.path)
     assert f", {count} log entries" in capsys.readouterr().out

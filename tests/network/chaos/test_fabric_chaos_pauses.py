@@ -89,8 +89,8 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
             alone.publish_terms([(pair, terms(2, permits=False))]),
             alone.open_pairs([Opening(secrets.token_hex(16), RECIPIENT, "patient", ())]),
         )
-        assert await alone.read_pair(pair) == before
     assert (await soon(alone, pair)).permit
+    assert await alone.read_pair(pair) == before
     with cut(hospitals.running, PEERS[:1]):
         away = asyncio.create_task(refused(alone.authorize([ask(pair)])))
         assert (await soon(others, theirs)).permit

@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from chaincode.consent.calls import Opening
-from chaincode.encoding import encode
+from chaincode.consent.calls import CurrentPair, Opening, ReadPair
+from chaincode.encoding import decode, encode
 from chaincode.policy.calls import ReadPolicy
 from chaincode.policy.model import Policy
 from exchange import devnet
@@ -58,6 +58,13 @@ class Hospitals:
         self._stack.push_async_callback(channel.close)
         identity = SigningIdentity.from_files(profile.msp_id, profile.certificate, profile.key)
         return GatewayClient(channel, identity, profile.channel, profile.chaincode)
+
+    async def epoch(self, number: int, pair: str, *, custodian: str) -> int:
+        """Return the epoch of another custodian's pair as one hospital's own peer has it; 0 without one."""
+        asked = encode(ReadPair(pair, custodian))
+        answer = await self.gateway(number, through=number).evaluate("consent:read", asked)
+        found = decode(answer, CurrentPair).pair
+        return 0 if found is None else found.epoch
 
     async def meet(self) -> None:
         """Wait until each peer finds all the others, as some time after one was away."""

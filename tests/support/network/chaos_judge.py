@@ -17,12 +17,14 @@ from tests.support.network.chaos_gateway import CONSENT, Note
 class Replay:
     """The channel's own story of some pairs, transaction by transaction.
 
-    `logged` has each transaction's entries about a pair; `filed` the consent that each one wrote.
+    `logged` has each transaction's entries about a pair; `filed` the consent that each one wrote; `entries`
+    is the number of all entries on the channel.
     """
 
     logged: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     filed: dict[tuple[str, str], tuple[int, bool]] = field(default_factory=dict)
     permits: dict[str, bool] = field(default_factory=dict)
+    entries: int = 0
 
 
 def replay(written: Sequence[Written], pairs: frozenset[str]) -> Replay:
@@ -45,6 +47,7 @@ def replay(written: Sequence[Written], pairs: frozenset[str]) -> Replay:
             elif kind == "access":
                 for place, said in read_log_page(key.decode(), value):
                     record = read_entry(place, said)
+                    story.entries += 1
                     if record.pair not in pairs:
                         continue
                     permitted = record.outcome == "permit"
