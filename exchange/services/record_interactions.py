@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from exchange.auth.principal import Principal
-from exchange.errors import InvalidResourceError, NotFoundError
-from exchange.fhir import r4, search
+from exchange.errors import NotFoundError
+from exchange.fhir import search
 from exchange.fhir.interaction import Interaction
-from exchange.fhir.outcome import validation
 from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
 from exchange.services.records import pages
 from exchange.services.records.changes import Deletion
@@ -29,6 +28,7 @@ from exchange.services.records.read import HIDDEN, RecordReader
 from exchange.services.records.search import RecordSearch
 from exchange.services.records.sort import is_by_value, search_in_order
 from exchange.services.records.write_rights import WriteRights
+from exchange.services.validation import validate
 
 _SHAPE: Final = frozenset({"_elements", "_summary"})
 _PAGED: Final = frozenset({"_count", PAGE})
@@ -168,11 +168,7 @@ class RecordInteractions:
         return self._pages.compartment_set(principal, page, found)
 
     async def _validate(self, _principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
-        try:
-            await asyncio.to_thread(r4.check, body, expected=interaction.type)
-        except InvalidResourceError as invalid:  # the operation itself has succeeded
-            return Outcome(body=validation(invalid.problems))
-        return Outcome(body=validation())
+        return Outcome(body=await asyncio.to_thread(validate, body, interaction.type))
 
     async def _create(self, principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
         right = self._rights.grant(principal, interaction.type)

@@ -400,6 +400,44 @@ def test_validate_answers_for_valid_and_invalid_bodies_and_stores_nothing(site: 
     is_outcome(site.city.get(f"Observation/{body['id']}"), 404)
 
 
+def test_validate_takes_the_resource_of_a_parameters_body(site: Site, patient: str):
+    def sent(*parts: dict[str, object]) -> dict[str, object]:
+        return {"resourceType": "Parameters", "parameter": list(parts)}
+
+    resource = {"name": "resource", "resource": observation(patient)}
+    good = is_outcome(site.city.post("Observation/$validate", sent(resource)), 200)
+    assert good["issue"][0]["severity"] == "information"
+    wrong = {"name": "resource", "resource": observation(patient) | {"status": "fine"}}
+    bad = is_outcome(site.city.post("Observation/$validate", sent(wrong)), 200)
+    assert bad["issue"][0]["expression"] == ["Observation.status"]
+    other = {"name": "resource", "resource": {"resourceType": "Patient"}}
+    assert (
+        is_outcome(site.city.post("Observation/$validate", sent(other)), 200)["issue"][0]["severity"]
+        == "error"
+    )
+    for parts in (
+        (),
+        (resource, resource),
+        ({"name": "resource", "valueString": "x"},),
+        (resource, {"name": "profile", "valueUri": "http://example.org/p"}),
+        (resource, {"name": "mode", "valueCode": "create"}),
+    ):
+        refused = is_outcome(site.city.post("Observation/$validate", sent(*parts)), 422)
+        assert refused["issue"][0]["expression"][0].startswith("Parameters.parameter")
+
+
+def test_validate_says_which_profiles_it_did_not_look_at(site: Site, patient: str):
+    core = "http://hl7.org/fhir/StructureDefinition/Observation"
+    meta = {"profile": [core, "http://example.org/fhir/StructureDefinition/vital"]}
+    answer = site.city.post("Observation/$validate", observation(patient, meta=meta))
+    [issue] = is_outcome(answer, 200)["issue"]
+    assert (issue["severity"], issue["expression"]) == ("warning", ["Observation.meta.profile[1]"])
+    [issue] = is_outcome(
+        site.city.post("Observation/$validate", observation(patient, meta={"profile": [core]})), 200
+    )["issue"]
+    assert issue["severity"] == "information"
+
+
 def test_validate_of_what_is_no_json_can_not_be_run(site: Site):
     is_outcome(site.city.post("Observation/$validate", b"{"), 400)
 

@@ -1,0 +1,83 @@
+"""`$validate`: what a resource, sent alone or in a Parameters body, is found to be by R4 itself.
+
+Profiles are not known here, so a resource that claims one is answered with a warning and never with the
+all-clear.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from exchange.errors import InvalidResourceError, Problem
+from exchange.fhir import r4
+from exchange.fhir.outcome import validation
+
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+class _Part(msgspec.Struct):
+    name: str
+    resource: msgspec.Raw = msgspec.Raw()
+
+
+class _Parameters(msgspec.Struct):
+    parameter: list[_Part] = []
+
+
+def validate(body: bytes, resource_type: str) -> bytes:
+    """Return the OperationOutcome of the validation of `body` as a resource of `resource_type`.
+
+    Raises:
+        InvalidResourceError: a Parameters body has no resource, or a part that is not supported.
+    """
+    resource = _sent(body, resource_type)
+    try:
+        r4.check(resource, expected=resource_type)
+    except InvalidResourceError as invalid:  # the operation itself has succeeded
+        return validation(invalid.problems)
+    return validation(warnings=_unknown_profiles(resource, resource_type))
+
+
+def _sent(body: bytes, resource_type: str) -> bytes:
+    """Return the resource of a Parameters body, or `body` itself where it is another resource."""
+    if resource_type == "Parameters":
+        return body
+    try:
+        if msgspec.json.decode(body, type=dict[str, Any]).get("resourceType") != "Parameters":
+            return body
+    except msgspec.MsgspecError:
+        return body  # the check says what is wrong
+    try:
+        parts = msgspec.json.decode(body, type=_Parameters).parameter
+    except msgspec.ValidationError:
+        problem = Problem("Parameters.parameter", "is no list of parts with names")
+        raise InvalidResourceError("the Parameters can't be used", problems=[problem]) from None
+    problems, found = [], []
+    for number, part in enumerate(parts):
+        path = f"Parameters.parameter[{number}]"
+        if part.name != "resource":
+            problems.append(Problem(path, "is not supported; send the resource alone", "not-supported"))
+        elif not bytes(part.resource).startswith(b"{") or found:
+            problems.append(Problem(path, "has to hold the one resource", "invalid"))
+        else:
+            found.append(bytes(part.resource))
+    if not problems and not found:
+        problems.append(Problem("Parameters.parameter", "has no part `resource`", "required"))
+    if problems:
+        raise InvalidResourceError("the Parameters can't be used", problems=problems)
+    return found[0]
+
+
+def _unknown_profiles(resource: bytes, resource_type: str) -> list[Problem]:
+    profiles = msgspec.json.decode(resource).get("meta", {}).get("profile", [])
+    return [
+        Problem(
+            f"{resource_type}.meta.profile[{number}]",
+            "the profile is not known here: the resource was checked against R4 and not against it",
+            "not-supported",
+        )
+        for number, profile in enumerate(profiles)
+        if profile != _CORE + resource_type
+    ]
