@@ -156,7 +156,7 @@ def test_sound_channel_has_every_kind_of_verdict_and_verifies(forger):
     report = verified(forger.blocks)
     assert report.finding is None
     assert report.blocks == len(forger.raw)
-    assert report.replayed >= 9
+    assert report.replayed >= 8  # all but the founding, which begins the version that is replayed
     assert report.values >= 12
 
 
