@@ -111,6 +111,7 @@ class Recording:
         self._details = Coalescer(self._keep)
         self._delivery = OutboxDelivery(records, ENTRIES, self._deliver)
         self._under_way: set[tuple[bytes, bytes]] = set()
+        self._planned: dict[tuple[bytes, bytes], float] = {}
         self._done: dict[tuple[bytes, bytes], None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._delivering = asyncio.Lock()
@@ -155,6 +156,7 @@ class Recording:
         """Put the entries of `deeds` into the outbox, in place of those `done`."""
         planned = [planned_entry(keys, deed, msp_id=self._msp_id, base=self._base) for keys, deed in deeds]
         put_planned(connection, planned, wait_ms=_LEFT_TO_WRITER_MS)
+        self._planned |= dict.fromkeys((one.place for one in planned), time.monotonic())
         outbox.remove_places(connection, ENTRIES, done)
         return planned
 
@@ -171,6 +173,8 @@ class Recording:
         if not planned:
             return ""
         self._under_way.update(one.place for one in planned)
+        for one in planned:
+            self._planned.pop(one.place, None)
         task = asyncio.create_task(self._record(planned), name="record-entries")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -190,8 +194,9 @@ class Recording:
             DamagedError: a waiting entry does not verify.
             UnavailableError: the store can't be reached.
         """
+        before = await self._waiting()
         done = await self._delivery.deliver_all()
-        self._behind = bool(await self._waiting())
+        self._behind = bool(before & await self._waiting())  # what came meanwhile is not late
         return done
 
     async def keep_recording(self) -> None:
@@ -239,7 +244,8 @@ class Recording:
         if keys is None:
             return False
         rows = await self._records.read(lambda c: outbox.entries_of(c, ENTRIES, token))
-        mine = [row for row in rows if (token, row.reference) not in self._under_way]
+        others = self._of_writers()
+        mine = [row for row in rows if (token, row.reference) not in others]
         left = [
             PlannedEntry(keys, row.reference, _opened(keys, row.reference, row.sealed))
             for row in mine
@@ -270,10 +276,19 @@ class Recording:
             if not bookmark:
                 return False
 
-    async def _waiting(self) -> bool:
+    async def _waiting(self) -> set[tuple[bytes, bytes]]:
+        """Return the rows that no writer records and that the contract has not refused."""
         places = await self._records.read(lambda c: outbox.all_waiting(c, ENTRIES))
-        left = places - self._done.keys() - self._under_way
-        return any(token not in self._refused for token, _ in left)
+        left = places - self._done.keys() - self._of_writers()
+        return {place for place in left if place[0] not in self._refused}
+
+    def _of_writers(self) -> set[tuple[bytes, bytes]]:
+        """Return the rows that a writer records, or is about to: it has just committed them."""
+        begun = time.monotonic() - _LEFT_TO_WRITER_MS / 1000
+        for place, planned in self._planned.copy().items():
+            if planned < begun:  # its transaction failed, or the writer is gone
+                self._planned.pop(place, None)
+        return self._under_way | self._planned.keys()
 
     async def _clear(self, places: Sequence[tuple[bytes, bytes]]) -> None:
         if places:
