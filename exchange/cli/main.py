@@ -84,5 +84,5 @@ def main() -> None:
 
 def _command() -> None:
     if find_spec("structlog"):  # an evaluator and a chaincode log nothing, and are installed without it
-        import_module("exchange.runtime.logs").configure("critical")  # a command says itself what happens
+        import_module("exchange.runtime.logs").silence()
     build(sys.argv[1:])()

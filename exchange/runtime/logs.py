@@ -73,6 +73,11 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     threading.excepthook = _uncaught_in_thread
 
 
+def silence() -> None:
+    """Write no lines: a command of the console says itself what happens."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def name_request(_logger: Any, _method: str, event: _Event) -> _Event:
     """Put the id of the request that is being served on the line, if one is."""
     served = request_id.get()

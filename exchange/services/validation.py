@@ -54,7 +54,8 @@ def _sent(body: bytes, resource_type: str) -> bytes:
     except msgspec.ValidationError:
         problem = Problem("Parameters.parameter", "is no list of parts with names")
         raise InvalidResourceError("the Parameters can't be used", problems=[problem]) from None
-    problems, found = [], []
+    problems: list[Problem] = []
+    found: list[bytes] = []
     for number, part in enumerate(parts):
         path = f"Parameters.parameter[{number}]"
         if part.name != "resource":

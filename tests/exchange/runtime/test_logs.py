@@ -31,7 +31,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr(logging.getLogger("uvicorn.access"), "disabled", False)
     logs.configure("info", stream=stream)
     yield stream
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)  # which also forgets what was enabled
     structlog.reset_defaults()
 
 
