@@ -109,7 +109,7 @@ class ConsentPublisher:
         found = await asyncio.gather(*(self._ledger.read_pair(desired.name(one)) for one in doubtful))
         for recipient, pair in zip(doubtful, found, strict=True):
             if pair is not None and desired.learn(recipient, pair):
-                _log.warning("pair.row_missing", recipient=recipient)
+                _log.warning("pair.row_missing", member=recipient)
 
     async def _recipient_left(self, desired: DesiredConsents, pair: store.PairRow) -> bool:
         """Return whether a pair that can't be opened is as it should be: its recipient is no member."""

@@ -70,6 +70,9 @@ def test_nobody_reads_in_her_log_whose_whole_record_was_asked_for(site: Site):
 def test_who_may_not_store_a_type_looks_for_nothing_before_the_refusal(site: Site):
     patient = site.new_patient()
     caller = site.patient(patient)
+    assert (
+        caller.get(f"Patient/{patient}").status_code == 200
+    )  # the token's first use logs that it was issued
     before = entries_of(site, CITY.msp_id)
     asked = bundle(
         "transaction",
@@ -77,7 +80,7 @@ def test_who_may_not_store_a_type_looks_for_nothing_before_the_refusal(site: Sit
         creating(observation(patient), ifNoneExist="_id=none"),
     )
     is_outcome(caller.post("", asked), 403)
-    assert entries_of(site, CITY.msp_id) == before + 1  # the officer's own reading
+    assert entries_of(site, CITY.msp_id) == before + 2  # the officer's new token, and the own reading
 
 
 def test_a_patients_conditional_create_keeps_nobody_else_waiting():

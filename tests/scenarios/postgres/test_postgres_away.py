@@ -6,9 +6,11 @@ connection. One thing can't be brought about from there: a commit that is kept w
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytest
 
 from exchange.demo.consortium import Demo
 from exchange.demo.nhanes import Participant
+from exchange.node.folder import NodeFolder
 from exchange.store.engine import postgres
 from exchange.store.engine.place import Schema
 from tests.support.scenarios.ledger_reader import findings
@@ -26,7 +29,6 @@ from tests.support.scenarios.scenario_site import (
     POSTGRESQL,
     Site,
     consent,
-    copied,
     fresh_id,
     is_outcome,
     observation,
@@ -240,7 +242,8 @@ def test_a_gateway_whose_place_was_taken_releases_nothing_until_it_has_the_log_a
         patient = site.new_patient()
         site.observation(patient)
         assert site.patient(patient).post("Consent", consent(patient, LAKE)).status_code == 201
-    other = copied(demo.folder.path, tmp_path / "other")
+    shutil.copytree(demo.folder.path, tmp_path / "other")
+    other = replace(demo, folder=NodeFolder(tmp_path / "other"))
     url = str(demo.settings.database)
     with psycopg.connect(url, autocommit=True) as connection, opened(demo) as (http, _, _):
         site = Site(demo, http, people)
@@ -278,8 +281,8 @@ def test_a_revocation_whose_commit_got_no_answer_is_in_force(
     site: Site, patient: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert seen(site, patient).json()["entry"]
-    [held] = site.patient(patient).found("Consent", {"patient": patient})
     caller = site.patient(patient)
+    [held] = caller.found("Consent", {"patient": patient})
     revoked = consent(patient, LAKE, status="inactive", logical_id=held["id"])
     with monkeypatch.context() as patch:
         lost = LostAnswer(patch, "consentry_records")
