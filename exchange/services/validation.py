@@ -6,8 +6,6 @@ all-clear.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from exchange.errors import InvalidResourceError, Problem
@@ -15,6 +13,10 @@ from exchange.fhir import r4
 from exchange.fhir.outcome import validation
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+class _Kind(msgspec.Struct):
+    resource_type: str = msgspec.field(name="resourceType", default="")
 
 
 class _Part(msgspec.Struct):
@@ -45,13 +47,13 @@ def _sent(body: bytes, resource_type: str) -> bytes:
     if resource_type == "Parameters":
         return body
     try:
-        if msgspec.json.decode(body, type=dict[str, Any]).get("resourceType") != "Parameters":
+        if msgspec.json.decode(body, type=_Kind).resource_type != "Parameters":
             return body
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return body  # the check says what is wrong
     try:
         parts = msgspec.json.decode(body, type=_Parameters).parameter
-    except msgspec.ValidationError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         problem = Problem("Parameters.parameter", "is no list of parts with names")
         raise InvalidResourceError("the Parameters can't be used", problems=[problem]) from None
     problems: list[Problem] = []
