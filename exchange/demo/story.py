@@ -198,7 +198,8 @@ class Story:
         commitments = [event for event in events if "output-commitment" in str(event["entity"])]
         expect(len(commitments) == 1, "the log does not show what the score committed to")
         self._say(
-            f"logged: the patient sees all {len(events)} accesses, refusals and log readings among them"
+            f"logged: the patient sees all {len(events)} entries: accesses, changes, refusals "
+            "and readings of the log"
         )
         officer = self._token("officer", str(self._demo.folder.path), "o.reyes")
         refusals = self._events(officer, "AuditEvent?outcome=4&_count=200")

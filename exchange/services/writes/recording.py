@@ -144,7 +144,7 @@ class Recording:
             )
 
     def done(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the rows of entries that are recorded, for `plan` to remove and `forget` to be told then."""
+        """Return the rows of entries that are recorded, for `plan` to remove and `record` to forget."""
         return tuple(self._done)
 
     def plan(
