@@ -40,9 +40,8 @@ class Completion(Protocol):
     async def complete_all(self) -> int:
         """Record every entry that waits."""
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether entries wait that the ledger could not take."""
+    def late(self) -> str | None:
+        """Return why entries wait that the ledger could not take; None if none does."""
 
 
 class IdentityEvents:
@@ -67,8 +66,8 @@ class IdentityEvents:
         """
         if self._completion is not None:
             await self._completion.complete_all()
-            if self._completion.is_behind:
-                raise UnavailableError("the ledger could not log yet that this token was issued; try again")
+            if (why := self._completion.late()) is not None:
+                raise UnavailableError(f"the ledger could not log yet that this token was issued: {why}")
 
     def put(self, connection: Connection, action: RecordedAction, principal: Principal, told: str) -> None:
         """Put an event into the outbox: about `principal`, with `told` for its readers."""

@@ -123,10 +123,9 @@ class Recording:
         """The MSP id of the custodian."""
         return self._msp_id
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether entries wait that the ledger could not take."""
-        return self._behind
+    def late(self) -> str | None:
+        """Return why entries wait that the ledger could not take; None if none does."""
+        return (self._ledger.trouble() or "try again") if self._behind else None
 
     async def ready(self, subjects: Sequence[SubjectKeys]) -> None:
         """Make sure that entries about `subjects` can be recorded, before anything is changed.
@@ -136,8 +135,8 @@ class Recording:
         """
         if self._behind:
             await self.complete_all()
-            if self._behind:
-                raise UnavailableError("the ledger can't log a change now; nothing was stored, try again")
+            if (why := self.late()) is not None:
+                raise UnavailableError(f"the ledger can't log a change now, so nothing was stored: {why}")
         if not await self._pairs.open_own(subjects):
             raise UnavailableError(
                 "the ledger opens no pair for this hospital now, so nothing was stored; is it a member?"
