@@ -22,13 +22,11 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
-    bindparam,
     case,
     exists,
     func,
     or_,
     select,
-    update,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -165,7 +163,9 @@ _KINDS = ("bigint", "bytea", "bigint", "bytea", "bigint", "boolean", "boolean", 
 _INDEX = "INSERT INTO search_tokens (token, sequence)"
 _NONE = "substr(sealed, 1, 0)"
 _AT_ONCE = 500
-_RETIRE = update(documents).where(documents.c.sequence == bindparam("retired")).values(current=False)
+_PREDECESSOR = "SELECT sequence, tokens FROM documents WHERE reference = ? AND version = ?"
+_RETIRE = "UPDATE documents SET current = FALSE WHERE sequence = ?"
+_LAST = "SELECT max(sequence) FROM documents"
 _UNINDEX = "DELETE FROM search_tokens WHERE sequence = ? AND token IN ({})"
 
 
@@ -282,8 +282,8 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
         for start in range(0, len(tokens), _AT_ONCE):
             chunk = tokens[start : start + _AT_ONCE]
             run(connection, _UNINDEX.format(",".join("?" * len(chunk))), (sequence, *chunk))
-        connection.execute(_RETIRE, {"retired": sequence})
-    last = connection.execute(select(func.max(documents.c.sequence))).scalar() or 0
+        run(connection, _RETIRE, (sequence,))
+    last = run(connection, _LAST, ()).scalar() or 0
     for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would block other threads
         numbered = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
         insert_many(connection, _INSERT, _KINDS, [_row(sequence, new) for sequence, new in numbered])
@@ -298,11 +298,8 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
 
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
-    statement = select(documents.c.sequence, documents.c.tokens).where(
-        documents.c.reference == new.envelope.reference,
-        documents.c.version == new.envelope.version - 1,
-    )
-    sequence, tokens = connection.execute(statement).one()
+    place = (new.envelope.reference, new.envelope.version - 1)
+    sequence, tokens = run(connection, _PREDECESSOR, place).one()
     return sequence, _split(tokens)
 
 

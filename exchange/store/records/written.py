@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Column, Connection, LargeBinary, Table, select
 
 from exchange.crypto.version_sums import WrittenSum
-from exchange.store.engine.dialect import BIGINT, insert_many
+from exchange.store.engine.dialect import BIGINT, insert_many, run
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
 
-_AT_ONCE = 5_000
+_AT_ONCE = 500
+_SUMS = "SELECT subject, versions, total, root FROM written WHERE subject IN ({})"
 
 written = Table(
     "written",
@@ -32,11 +33,10 @@ def sums(connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, tuple
     """Return sum and root of each of `subjects` that has any."""
     found: dict[bytes, tuple[WrittenSum, str]] = {}
     for start in range(0, len(subjects), _AT_ONCE):
-        wanted = written.c.subject.in_(list(subjects[start : start + _AT_ONCE]))
-        found |= {
-            row.subject: (WrittenSum(row[1], int.from_bytes(row.total, "big")), row.root.hex())
-            for row in connection.execute(select(*written.c).where(wanted))
-        }
+        some = tuple(subjects[start : start + _AT_ONCE])
+        statement = _SUMS.format(",".join("?" * len(some)))
+        for subject, versions, total, root in run(connection, statement, some):
+            found[subject] = WrittenSum(versions, int.from_bytes(total, "big")), root.hex()
     return found
 
 
