@@ -299,8 +299,8 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
     place = (new.envelope.reference, new.envelope.version - 1)
-    sequence, tokens = run(connection, _PREDECESSOR, place).one()
-    return sequence, _split(tokens)
+    row = run(connection, _PREDECESSOR, place).one()
+    return row[0], _split(row[1])
 
 
 def _row(sequence: int, new: NewVersion) -> tuple[Any, ...]:

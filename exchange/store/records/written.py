@@ -35,8 +35,8 @@ def sums(connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, tuple
     for start in range(0, len(subjects), _AT_ONCE):
         some = tuple(subjects[start : start + _AT_ONCE])
         statement = _SUMS.format(",".join("?" * len(some)))
-        for subject, versions, total, root in run(connection, statement, some):
-            found[subject] = WrittenSum(versions, int.from_bytes(total, "big")), root.hex()
+        for row in run(connection, statement, some):
+            found[row[0]] = WrittenSum(row[1], int.from_bytes(row[2], "big")), row[3].hex()
     return found
 
 
