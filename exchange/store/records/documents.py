@@ -299,8 +299,9 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
 
 def _predecessor(connection: Connection, new: NewVersion) -> tuple[int, tuple[bytes, ...]]:
     place = (new.envelope.reference, new.envelope.version - 1)
-    row = run(connection, _PREDECESSOR, place).one()
-    return row[0], _split(row[1])
+    row: Sequence[Any] = run(connection, _PREDECESSOR, place).one()
+    sequence, tokens = row
+    return sequence, _split(tokens)
 
 
 def _row(sequence: int, new: NewVersion) -> tuple[Any, ...]:

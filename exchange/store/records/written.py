@@ -6,7 +6,8 @@ the ledger (`exchange.crypto.version_sums`). Records of a format before have no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Column, Connection, LargeBinary, Table, select
 
@@ -35,8 +36,9 @@ def sums(connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, tuple
     for start in range(0, len(subjects), _AT_ONCE):
         some = tuple(subjects[start : start + _AT_ONCE])
         statement = _SUMS.format(",".join("?" * len(some)))
-        for row in run(connection, statement, some):
-            found[row[0]] = WrittenSum(row[1], int.from_bytes(row[2], "big")), row[3].hex()
+        rows: Iterable[Sequence[Any]] = run(connection, statement, some)
+        for subject, versions, total, root in rows:
+            found[subject] = WrittenSum(versions, int.from_bytes(total, "big")), root.hex()
     return found
 
 
