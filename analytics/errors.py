@@ -17,6 +17,7 @@ AnalyticsError
 ├── UnauthenticatedError        the evaluator does not know the client
 ├── BodyTooLargeError           the request's body is over the limit
 ├── EvaluatorBusyError          a limit is reached; try again later
+├── EvaluatorTlsError           TLS to the evaluator fails, so nothing was sent
 └── WorkerLostError             the process doing the arithmetic ended; the service goes on
 ```
 
@@ -114,6 +115,12 @@ class WorkerLostError(AnalyticsError):
     """The process that did the arithmetic ended or ran out of time; the request was not answered."""
 
     code, status = "worker-lost", 503
+
+
+class EvaluatorTlsError(AnalyticsError):
+    """TLS to the evaluator fails: its certificate is not accepted, or it speaks none."""
+
+    code, status = "evaluator-tls", 503
 
 
 class UnauthenticatedError(AnalyticsError):

@@ -8,6 +8,7 @@ sent again, freshly encrypted. Decrypted values are never sent anywhere.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 
 import httpx
@@ -19,6 +20,7 @@ from analytics.encrypted.framing import ArtefactKind, unframe
 from analytics.errors import (
     AnalyticsError,
     ArtefactMismatchError,
+    EvaluatorTlsError,
     UnknownDigestError,
     WorkerLostError,
     error_class,
@@ -101,11 +103,19 @@ class EvaluatorClient:
             ) as reply:
                 content = await _read_bounded(reply)
         except httpx.HTTPError as error:
+            if _is_of_tls(error):
+                raise EvaluatorTlsError("TLS to the evaluator fails; check its certificate") from error
             raise WorkerLostError("the evaluator can't be reached") from error
         response = httpx.Response(reply.status_code, content=content)
         if response.is_success:
             return response
         raise _refusal(response)
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 async def _read_bounded(reply: httpx.Response) -> bytes:

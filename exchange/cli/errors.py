@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from exchange.errors import DamagedError, ExchangeError
 from exchange.ledger.errors import InUseError, NodeKeyError
 from exchange.node.settings import ConfigError
+from exchange.runtime.tls import tls_failure
 from exchange.vault.errors import VaultError
 
 _OWN = {"analytics", "chaincode", "exchange"}
@@ -96,6 +97,8 @@ def _of_http(why: Exception) -> str | None:
     httpx: Any = sys.modules.get("httpx")  # commands without HTTP start without it
     if httpx is None:
         return None
+    if isinstance(why, httpx.HTTPError) and (tls := tls_failure(why)) is not None:
+        return f"{tls}; trust its authority by SSL_CERT_FILE, or give the address that its certificate names"
     if isinstance(why, httpx.ConnectError):
         return "no gateway answers at that address; start one with `consentry serve FOLDER`"
     if isinstance(why, httpx.InvalidURL):

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import run
+from exchange.runtime.private_files import close_new_files
 from exchange.store.engine.format import FORMAT
 
 _COMMANDS = {
@@ -78,7 +79,8 @@ def _root(
 
 
 def main() -> None:
-    """Run the `consentry` command: its entry point."""
+    """Run the `consentry` command: its entry point. The files that it makes are for their owner alone."""
+    close_new_files()
     run(_command)
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from exchange.auth.assertions import ASSERTION_TYPE, PrivateKey, sign_assertion
 from exchange.errors import ExchangeError
+from exchange.runtime.private_files import write_private
 
 SCOPE = "system/*.cruds"
 FHIR_JSON = "application/fhir+json"
@@ -42,8 +43,7 @@ def write_key(path: Path, key: PrivateKey) -> None:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(pem)
+    write_private(path, pem)
 
 
 @dataclass(slots=True)

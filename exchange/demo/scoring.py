@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.demo.process import GatewayStartError, await_ready, end, free_port
-from exchange.node.folder import NodeFolder
-from exchange.node.identity.accepted_changes import accept_settings
+from exchange.node.folder import ModelFiles, NodeFolder
+from exchange.node.identity.accepted_changes import use_model
 from exchange.node.settings import RiskSettings
 
 _TRAINING = 300.0
@@ -35,8 +35,7 @@ class Evaluated:
         """Have `node` score with this model, from its next start on."""
         risk = RiskSettings(evaluator=self.url, parameters=parameters)  # type: ignore[arg-type]  # checked by use_model
         offer, card = ((self.hospital / name).read_bytes() for name in ("risk.offer", "card.json"))
-        node.use_model(risk, offer=offer, card=card, token=self.token)
-        accept_settings(node)
+        use_model(node, risk, ModelFiles(offer, card, self.token))
 
 
 class Training:

@@ -19,8 +19,8 @@ from exchange.node.gateway import Gateway
 from exchange.node.identity.recorded_identity import RecordedMembers
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
-from exchange.node.risk_model import open_model
-from exchange.node.settings import NodeSettings
+from exchange.node.risk_model import open_model, read_model_files
+from exchange.node.settings import ConfigError, NodeSettings
 from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
@@ -239,11 +239,17 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
 def build_scoring(
     stack: AsyncExitStack, ground: Foundation, access: AccessServices, records: RecordServices
 ) -> Scoring | None:
-    """Open the risk model, until `stack` ends; None on a node without one."""
+    """Open the risk model, until `stack` ends; None on a node without one.
+
+    Raises:
+        ConfigError: `[risk]` or its files can't be used.
+    """
     settings = ground.settings
+    if settings.risk_fault is not None:
+        raise ConfigError(settings.risk_fault)
     if settings.risk is None:
         return None
-    model = open_model(ground.folder, settings.risk)
+    model = open_model(settings.risk, read_model_files(ground.folder, settings.risk))
     stack.push_async_callback(model.close)
     return Scoring(
         model=model,

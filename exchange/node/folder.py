@@ -3,6 +3,7 @@
 ```
 FOLDER/
 ├── consentry.toml        this hospital, the members, the address to listen on
+├── .gitignore            has a repository take nothing of all this
 ├── keys/root.key         wraps every patient's key; back it up apart from the rest
 ├── keys/node.key         signs the embedded ledger's blocks
 ├── keys/evaluator.token  opens the evaluator to this gateway, on a node with a risk model
@@ -19,15 +20,41 @@ the peer and the files of certificates and keys. Those stay where they are; noth
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.auth.principal import Member
 from exchange.node import settings_file
 from exchange.node.settings import ConfigError, NodeSettings, RiskSettings
+from exchange.runtime.private_files import write_private
 from exchange.store.engine.place import Place, Schema
 
 SCHEMAS = ("consentry_records", "consentry_log")
 """The schemas of a node in its PostgreSQL database."""
+
+
+def _replace(staged: list[tuple[Path, Path]]) -> None:
+    for beside, path in staged:
+        beside.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The content of a risk model's files; `authority` is None where this machine's authorities vouch."""
+
+    offer: bytes
+    card: bytes
+    token: str
+    authority: bytes | None = None
+
+    def named(self, risk: RiskSettings) -> Iterator[tuple[str, bytes]]:
+        """Yield the path of each file, as `risk` has it, with its content."""
+        yield from ((risk.offer, self.offer), (risk.card, self.card), (risk.token, self.token.encode()))
+        if risk.authority is not None and self.authority is not None:
+            yield risk.authority, self.authority
 
 
 class NodeFolder:
@@ -41,6 +68,7 @@ class NodeFolder:
         self.records = path / "records.db"
         self.ledger = path / "ledger.db"
         self.log = path / "log.db"
+        self.unversioned = path / ".gitignore"
         self.journal = path / "load.journal"  # of loads up to format 4
 
     def load(self) -> NodeSettings:
@@ -53,12 +81,31 @@ class NodeFolder:
         return settings_file.read(self.settings_file)
 
     def write(self, settings: NodeSettings) -> None:
-        """Write `settings`; never over existing ones.
+        """Write `settings`, never over existing ones, and a `.gitignore` against all of a node.
 
         Raises:
             ConfigError: they can't be used, or the folder is a node already.
         """
         settings_file.create(self.settings_file, settings)
+        if not self.unversioned.exists():
+            write_private(self.unversioned, b"*\n")
+
+    def close_to_others(self, *, group: bool = True) -> None:
+        """Let others no more into the folder; its group neither, unless `group` is False.
+
+        Raises:
+            ConfigError: it is open to others, and not this user's to close.
+        """
+        mode = self.path.stat().st_mode & 0o777
+        wanted = mode & (0o700 if group else 0o770)
+        if mode == wanted:
+            return
+        try:
+            self.path.chmod(wanted)
+        except PermissionError:
+            raise ConfigError(
+                f"{self.path} is open to others, and another user's; have that user call chmod 700 on it"
+            ) from None
 
     def add_member(self, member: Member) -> None:
         """List one more member in the settings; `exchange.node.identity.accepted_changes` records it.
@@ -68,26 +115,24 @@ class NodeFolder:
         """
         settings_file.add_member(self.settings_file, member)
 
-    def use_model(
-        self, risk: RiskSettings, *, offer: bytes, card: bytes, token: str, authority: bytes = b""
-    ) -> None:
-        """Configure a risk model: put the model's files in place, and `[risk]` into the settings.
+    @contextmanager
+    def staged_model(self, risk: RiskSettings, files: ModelFiles) -> Iterator[Callable[[], None]]:
+        """Write the files of a risk model beside their places, readable by their owner alone.
 
-        `authority` is written where `risk` names a file for it.
-
-        Raises:
-            ConfigError: the node's settings name another model's files or evaluator already.
+        Yields the function that puts them in place. The files that it was not called for are gone afterwards.
         """
-        settings_file.check_risk(self.settings_file, risk)
-        files = [(risk.offer, offer), (risk.card, card), (risk.token, token.encode())]
-        if risk.authority is not None:
-            files.append((risk.authority, authority))
-        for name, data in files:
-            path = self.path / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_bytes(data)
-        settings_file.set_risk(self.settings_file, risk)
+        staged: list[tuple[Path, Path]] = []
+        try:
+            for name, data in files.named(risk):
+                path = self.path / name
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                beside = path.with_name(f".{path.name}.{os.getpid()}")
+                staged.append((beside, path))
+                write_private(beside, data)
+            yield lambda: _replace(staged)
+        finally:
+            for beside, _ in staged:
+                beside.unlink(missing_ok=True)
 
     def profile(self, settings: NodeSettings) -> Path | None:
         """Return the connection profile of a node on Fabric; a relative path starts at this folder."""

@@ -51,6 +51,7 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
     """
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_free(folder, settings)
+    folder.close_to_others()
     folder.write(settings)
     made: list[Place] = []
     try:

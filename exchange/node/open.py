@@ -19,10 +19,11 @@ from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
 from exchange.node.identity.recorded_identity import differences
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
-from exchange.node.settings import NodeSettings
+from exchange.node.settings import ConfigError, NodeSettings
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
+from exchange.services.scoring import Scoring
 from exchange.services.writes.baseline import adopt_stored
 from exchange.store.engine.database import Database
 
@@ -36,7 +37,8 @@ _log = structlog.get_logger()
 class Node:
     """An open node: the gateway's services, and those for commands beside the API.
 
-    `away` says why the ledger could not be reached when the node was opened; None if it could.
+    `away` says why the ledger could not be reached when the node was opened; None if it could. `scores_off`
+    says why `[risk]` can't be used; None if it can, or on a node without one.
     """
 
     settings: NodeSettings
@@ -46,6 +48,7 @@ class Node:
     membership: Membership
     jobs: JobQueue
     away: str | None
+    scores_off: str | None
 
     def system(self, name: str) -> Principal:
         """Return the principal under which the operator's own commands act and are logged."""
@@ -72,7 +75,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         access = build.build_access(ground)
         records = build.build_records(ground, access)
         audit = build.build_audit(ground, access)
-        scoring = build.build_scoring(stack, ground, access, records)
+        scoring, scores_off = _open_scoring(stack, ground, access, records)
         membership = build.build_membership(ground, records)
         build.build_proxies(ground, records)
         await audit.projection.start()
@@ -92,7 +95,30 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         _run(stack, "jobs", jobs.runner.keep_running())
         _run(stack, "membership", membership.keep_following())
         gateway = build.build_gateway(ground, records, audit, scoring)
-        yield Node(ground.settings, gateway, records.indexer, ground.records, membership, jobs.queue, away)
+        yield Node(
+            settings=ground.settings,
+            gateway=gateway,
+            indexer=records.indexer,
+            records=ground.records,
+            membership=membership,
+            jobs=jobs.queue,
+            away=away,
+            scores_off=scores_off,
+        )
+
+
+def _open_scoring(
+    stack: AsyncExitStack,
+    ground: build.Foundation,
+    access: build.AccessServices,
+    records: build.RecordServices,
+) -> tuple[Scoring | None, str | None]:
+    """Open the risk model; or say why there is none, which concerns nothing but scores."""
+    try:
+        return build.build_scoring(stack, ground, access, records), None
+    except ConfigError as why:
+        _log.warning("scores.off", reason=str(why))
+        return None, str(why)
 
 
 async def _open_ground(

@@ -54,6 +54,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password; files in the node's folder without it.
 
     `format` is the node's (`exchange.store.engine.format`); a file that does not say is of the oldest.
+
+    `risk_fault` is no setting: it says why the table `[risk]` of the file can't be used. `risk` is None then.
     """
 
     msp_id: str
@@ -70,6 +72,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: str | None = None
     risk: RiskSettings | None = None
     format: int = FORMAT
+    risk_fault: str | None = None
 
     @property
     def fhir_base(self) -> str:
@@ -105,7 +108,7 @@ def check(settings: NodeSettings) -> None:
     if settings.database is not None:
         _check_database(settings.database)
     if settings.risk is not None:
-        _check_risk(settings.risk)
+        check_risk(settings.risk)
     if _HOST.fullmatch(settings.host) is None:
         raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
     if not 0 < settings.port < 65536:
@@ -163,7 +166,12 @@ def _check_ledger(settings: NodeSettings) -> None:
         )
 
 
-def _check_risk(risk: RiskSettings) -> None:
+def check_risk(risk: RiskSettings) -> None:
+    """Refuse a table `[risk]` that can't work.
+
+    Raises:
+        ConfigError: which of its settings, and what it must be.
+    """
     try:
         parts = urlsplit(risk.evaluator)
         at_home = parts.hostname in {"127.0.0.1", "::1", "localhost"}

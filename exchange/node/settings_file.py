@@ -4,6 +4,7 @@ Rules:
 - a file of more than `LARGEST_FILE` bytes is refused before it is parsed;
 - the standard library reads (its messages name line and column), tomlkit writes (it preserves comments);
 - a change replaces the file in one step: a reader sees the old one or the new one, also after a crash;
+- a table `[risk]` that can't be used is told in `risk_fault`, and hinders nothing but scores;
 - a new text is parsed before it is written: where it would not give the intended settings, the file stays.
 """
 
@@ -22,7 +23,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT
 
 from exchange.auth.principal import Member
-from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, check
+from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, check, check_risk
 from exchange.store.engine.format import FORMAT, OLDEST, check_format
 
 LARGEST_FILE = 1024 * 1024
@@ -123,7 +124,7 @@ def _renamed(settings: NodeSettings, msp_id: str, name: str) -> NodeSettings:
     return msgspec.structs.replace(settings, members=tuple(members.values()))
 
 
-def check_risk(path: Path, risk: RiskSettings) -> NodeSettings:
+def addable(path: Path, risk: RiskSettings) -> NodeSettings:
     """Return the settings in the file at `path`, which `risk` can be added to.
 
     Raises:
@@ -131,7 +132,7 @@ def check_risk(path: Path, risk: RiskSettings) -> NodeSettings:
     """
     settings = read(path)
     check(msgspec.structs.replace(settings, risk=risk))
-    if settings.risk not in {None, risk}:
+    if settings.risk_fault is not None or settings.risk not in {None, risk}:
         raise ConfigError(f"{path} has a table [risk] already; edit or remove it first")
     return settings
 
@@ -140,9 +141,9 @@ def set_risk(path: Path, risk: RiskSettings) -> None:
     """Add the table `[risk]` to the file at `path`; one that says the same stays as it is.
 
     Raises:
-        ConfigError: as for `check_risk`.
+        ConfigError: as for `addable`.
     """
-    settings = check_risk(path, risk)
+    settings = addable(path, risk)
     if settings.risk is None:
         wanted = msgspec.structs.replace(settings, risk=risk)
         _change(path, wanted, lambda document: tomlkit.dumps(document.add("risk", _table(risk))))
@@ -194,9 +195,25 @@ def _parse(path: Path, text: str) -> NodeSettings:
         number = raw.setdefault("format", OLDEST)
         if isinstance(number, int) and number > FORMAT:  # before anything else in them is read
             check_format(number)
-        return msgspec.convert(raw, NodeSettings)
+        risk, fault = _risk(raw.pop("risk", None))
+        settings = msgspec.convert(raw, NodeSettings)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as why:
         raise ConfigError(f"{path} can't be used: {why}; mend that line") from None
+    if settings.risk_fault is not None:
+        raise ConfigError(f"{path} can't be used: risk_fault is no setting; remove that line")
+    return msgspec.structs.replace(settings, risk=risk, risk_fault=fault)
+
+
+def _risk(table: object) -> tuple[RiskSettings | None, str | None]:
+    """Return the table `[risk]`, or why it can't be used; neither where there is none."""
+    if table is None:
+        return None, None
+    try:
+        risk = msgspec.convert(table, RiskSettings)
+        check_risk(risk)
+    except (msgspec.ValidationError, ConfigError) as why:
+        return None, f"[risk] can't be used ({why}); mend it, or take it out"
+    return risk, None
 
 
 def _change(path: Path, wanted: NodeSettings, edit: Callable[[tomlkit.TOMLDocument], str]) -> None:

@@ -19,6 +19,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Generic, TypeVar
 
 from exchange.errors import UnavailableError
+from exchange.runtime.private_files import forbid_core_dumps
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -122,5 +123,6 @@ class Conversation:
 def _run(serve: Serve[T], connection: Connection, given: T) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the terminal
     gc.freeze()  # the objects of this moment live as long as the process
+    forbid_core_dumps()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other side is gone
         serve(connection, given)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from exchange.runtime.private_files import forbid_core_dumps, write_private
 from exchange.vault.errors import VaultError
 
 _KEY_BYTES = 32
@@ -22,15 +23,11 @@ _NONCE_BYTES = 12
 
 def create_root_key(path: Path) -> None:
     """Write a new random root key to `path`, readable by its owner alone; never over an existing file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(os.urandom(_KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+    write_private(path, os.urandom(_KEY_BYTES))
 
 
 class FileVault:
-    """A `Vault` with its root key of 32 bytes in a file."""
+    """A `Vault` with its root key of 32 bytes in a file; its process leaves no core dump."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -46,6 +43,7 @@ class FileVault:
             )
         if mode & 0o077:
             raise VaultError(f"the root key {path} can be read by others; call chmod 600 on it")
+        forbid_core_dumps()
         self._root = root
         self._wrapping = AESGCM(self.derive("wrap"))
 

@@ -57,6 +57,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waits, self._collected = True, 0
         self._expect()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; the trailer of a body authorises and describes nothing."""
+        if self._waits:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """End the wait: the head is complete."""
         self._waits = False

@@ -53,6 +53,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 async def _serve(folder: NodeFolder) -> None:
     settings = usable_settings(folder)
+    folder.close_to_others(group=False)
     listener = bound(settings)
     check_to_serve(folder, settings)
     async with open_node(folder) as node:
@@ -69,6 +70,8 @@ async def _serve(folder: NodeFolder) -> None:
         _settle_memory()
         if node.away is not None:
             print(f"the ledger is away ({node.away}): everything is refused until it is back", flush=True)
+        if node.scores_off is not None:
+            print(f"scores are off, and everything else is served: {node.scores_off}", flush=True)
         print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
         with metrics(settings.metrics_port):
             await server.serve(sockets=[listener])

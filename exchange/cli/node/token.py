@@ -18,7 +18,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
 from exchange.store.records import documents, subjects
 
-app = typer.Typer(help="Print an access token, list those of persons, end them.", no_args_is_help=True)
+app = typer.Typer(help="Print an access token, list those of persons, revoke them.", no_args_is_help=True)
 _MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
 
 
@@ -107,8 +107,8 @@ def list_tokens(folder: Annotated[Path, FOLDER]) -> None:
         print(f"{one.name}\t{holder.kind.value}\t{holder.user}\tby {holder.by or 'unknown'}\t{times}")
 
 
-@app.command("end")
-def end(
+@app.command("revoke")
+def revoke(
     folder: Annotated[Path, FOLDER],
     whose: Annotated[
         str,
@@ -118,7 +118,7 @@ def end(
     ],
     by: Annotated[str, BY] = "",
 ) -> None:
-    """End every token of a person or a client; a running gateway refuses them within a second.
+    """Revoke every token of a person or a client; a running gateway refuses them within a second.
 
     A client gets new ones, until `consentry client disable`.
     """
@@ -126,7 +126,7 @@ def end(
         ended = asyncio.run(node.tokens.end(whose, by=by or operator_name()))
     if not ended:
         raise CommandError(f"{whose} holds no token; `consentry token list` shows those of persons")
-    print(f"ended {ended} of {whose}")
+    print(f"revoked {ended} of {whose}")
 
 
 def _moment(milliseconds: int) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import CommandError
+from exchange.runtime.private_files import write_private
 
 app = typer.Typer(help="Score ciphertext; see no features and no scores.", no_args_is_help=True)
 
@@ -80,8 +81,9 @@ def add_client(folder: Path, name: str) -> str:
     token = secrets.token_urlsafe(32)
     clients = _read_clients(folder) | {name: hashlib.sha256(token.encode()).hexdigest()}
     path = folder / _CLIENTS
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(clients, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    write_private(beside, json.dumps(clients, indent=1, sort_keys=True).encode() + b"\n")
+    beside.replace(path)
     return token
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import math
@@ -20,9 +21,9 @@ from rich.table import Table
 
 from exchange.cli.errors import CommandError
 from exchange.fhir.code_systems import canonical
-from exchange.node.folder import NodeFolder
-from exchange.node.identity.accepted_changes import accept_settings
-from exchange.node.settings import RiskSettings
+from exchange.node.folder import ModelFiles, NodeFolder
+from exchange.node.identity.accepted_changes import use_model
+from exchange.node.settings import RiskSettings, check_risk
 
 app = typer.Typer(help="Risk models that are scored on ciphertext.", no_args_is_help=True)
 
@@ -217,20 +218,48 @@ def use(
 
     card = _card(folder)
     if parameters not in card["encrypted"]:
-        raise CommandError(f"the model has the parameter sets {', '.join(card['encrypted'])}")
-    place = NodeFolder(node)
+        raise CommandError(
+            f"the model has the parameter sets {', '.join(card['encrypted'])}; name one of them"
+        )
     risk = RiskSettings(
         evaluator=evaluator.rstrip("/"),
         parameters=parameters,  # type: ignore[arg-type]  # checked above
         authority=None if authority is None else _AUTHORITY,
     )
-    token = token_file.read_text(encoding="ascii").strip()
-    offer, described = ((folder / name).read_bytes() for name in _FILES[Role.HOSPITAL])
-    vouching = b"" if authority is None else authority.read_bytes()
-    place.use_model(risk, offer=offer, card=described, token=token, authority=vouching)
-    accept_settings(place)
-    open_model(place, risk)
+    files = ModelFiles(*_hospital_files(folder), _token(token_file), _vouching(authority))
+    check_risk(risk)
+    asyncio.run(open_model(risk, files).close())  # a model that can't be used changes nothing
+    use_model(NodeFolder(node), risk, files)
     print(f"{node} scores with model {card['model'][:12]}; a gateway that is running needs a new start")
+
+
+def _hospital_files(folder: Path) -> tuple[bytes, bytes]:
+    try:
+        offer, card = ((folder / name).read_bytes() for name in _FILES[Role.HOSPITAL])
+    except OSError as why:
+        raise CommandError(
+            f"{folder} is no hospital's export ({why.strerror}: {why.filename}); make one with "
+            "`consentry model export --role hospital`"
+        ) from None
+    return offer, card
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise CommandError(
+            f"{path} holds no token that can be read; give the file that `consentry evaluator client` filled"
+        ) from None
+
+
+def _vouching(authority: Path | None) -> bytes | None:
+    try:
+        return None if authority is None else authority.read_bytes()
+    except OSError as why:
+        raise CommandError(
+            f"{authority} can't be read ({why.strerror}); give the certificate that vouches for the evaluator"
+        ) from None
 
 
 @app.command("score")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from exchange.auth.principal import Member
 from exchange.node import settings_file
-from exchange.node.folder import NodeFolder
+from exchange.node.folder import ModelFiles, NodeFolder
 from exchange.node.identity.recorded_identity import (
     accepting,
     change_recorded,
     differences,
     listing,
     renaming,
+    scoring_by,
 )
 from exchange.node.parts import open_parts
+from exchange.node.settings import ConfigError, RiskSettings
 
 
 def add_member(folder: NodeFolder, member: Member) -> None:
@@ -40,13 +42,29 @@ def rename_member(folder: NodeFolder, msp_id: str, name: str) -> None:
     settings_file.rename_member(folder.settings_file, msp_id, name)
 
 
+def use_model(folder: NodeFolder, risk: RiskSettings, files: ModelFiles) -> None:
+    """Have the node score by `risk`: put its files in place, and `[risk]` into the settings.
+
+    Raises:
+        ConfigError: the settings name another model or evaluator already, or can't be changed.
+    """
+    settings_file.addable(folder.settings_file, risk)
+    with open_parts(folder) as parts, folder.staged_model(risk, files) as put_in_place:
+        change_recorded(parts.records, parts.keys.operator_seal, scoring_by(risk))
+        put_in_place()
+    settings_file.set_risk(folder.settings_file, risk)
+
+
 def accept_settings(folder: NodeFolder) -> list[str]:
     """Record the address and the evaluator that the file has, and return what differs still.
 
     Raises:
-        ConfigError: the file has another Organization of a member, or another hospital.
+        ConfigError: the file has another Organization of a member or another hospital, or `[risk]` can't be
+            used.
     """
     settings = folder.load()
+    if settings.risk_fault is not None:
+        raise ConfigError(settings.risk_fault)
     with open_parts(folder) as parts:
         changed = change_recorded(parts.records, parts.keys.operator_seal, accepting(settings))
     return [one.text for one in differences(settings, changed)]

@@ -2,9 +2,10 @@
 
 1. The record is in force. A line of the file that lists another name or another member, or lists one no
    more, changes nothing until a command records it; `verify` names it, and a start says so in its log.
-2. A file with another Organization of a member, another hospital, address or evaluator is refused at the
-   start: somebody else would be meant.
-3. Commands record first and write the file then. One that was interrupted in between is called again.
+2. A file with another Organization of a member, another hospital or address is refused at the start: somebody
+   else would be meant.
+3. A table `[risk]` that is not as recorded turns scores off, and hinders nothing else.
+4. Commands record first and write the file then. One that was interrupted in between is called again.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from exchange.auth.identity import KnownMember, NodeIdentity
 from exchange.auth.principal import Member
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import DamagedError
-from exchange.node.settings import ConfigError, NodeSettings
+from exchange.node.settings import ConfigError, NodeSettings, RiskSettings
 from exchange.store.engine.database import Database
 from exchange.store.records import recorded_settings as store
 from exchange.store.records.recorded_settings import Recorded
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_ACCEPT = "write the recorded one, or call `consentry member accept` if the change is meant"
 _MISSING = "the recorded settings are missing; restore the database of records from a backup"
 
 
@@ -46,9 +48,11 @@ def identity_of(settings: NodeSettings) -> NodeIdentity:
 
 
 def _risk(settings: NodeSettings) -> dict[str, str | None] | None:
-    if settings.risk is None:
-        return None
-    return {name: getattr(settings.risk, name) for name in ("evaluator", "offer", "card", "authority")}
+    return None if settings.risk is None else _recorded(settings.risk)
+
+
+def _recorded(risk: RiskSettings) -> dict[str, str | None]:
+    return {name: getattr(risk, name) for name in ("evaluator", "offer", "card", "authority")}
 
 
 def read_identity(connection: Connection, seal: OperatorSeal, *, lock: bool = False) -> NodeIdentity:
@@ -95,7 +99,8 @@ def differences(settings: NodeSettings, identity: NodeIdentity) -> list[Differen
             again = f"consentry policy name FOLDER {known.msp_id}='{known.current.name}'"
             what = "is recorded and listed no more; it stays known, as its accesses do: list it again by"
             found.append(Difference(f"{known.msp_id} {what} `{again}`", grave=False))
-    return found
+    scores = risk_difference(settings, identity)
+    return found if scores is None else [*found, Difference(scores, grave=False)]
 
 
 def _grave(settings: NodeSettings, identity: NodeIdentity) -> list[Difference]:
@@ -113,16 +118,18 @@ def _grave(settings: NodeSettings, identity: NodeIdentity) -> list[Difference]:
     pairs.append(("msp_id", settings.msp_id, identity.msp_id))
     remedy = "write the recorded one into consentry.toml"
     found = [Difference(f"{_differs(*pair)}; {remedy}", grave=True) for pair in pairs if pair[1] != pair[2]]
-    accept = "write the recorded one, or call `consentry member accept` if the change is meant"
     if settings.base_url != identity.base_url:
         text = _differs("base_url", settings.base_url, identity.base_url)
-        found.append(Difference(f"{text}; {accept}", grave=True))
-    if _risk(settings) != identity.risk:
-        names = ("nothing", "nothing")
-        if settings.risk is not None or identity.risk is not None:
-            names = (_said(_risk(settings)), _said(identity.risk))
-        found.append(Difference(f"{_differs('[risk]', *names)}; {accept}", grave=True))
+        found.append(Difference(f"{text}; {_ACCEPT}", grave=True))
     return found
+
+
+def risk_difference(settings: NodeSettings, identity: NodeIdentity) -> str | None:
+    """Return why the table `[risk]` of the file can't be used, or how it differs from the recorded one."""
+    if settings.risk_fault is not None:
+        return settings.risk_fault
+    here, recorded = _risk(settings), identity.risk
+    return None if here == recorded else f"{_differs('[risk]', _said(here), _said(recorded))}; {_ACCEPT}"
 
 
 def _differs(what: str, here: str, recorded: str) -> str:
@@ -134,7 +141,7 @@ def _said(risk: object) -> str:
 
 
 def agreed(settings: NodeSettings, identity: NodeIdentity) -> NodeSettings:
-    """Return `settings` with the members as recorded.
+    """Return `settings` with the members as recorded, and without a `[risk]` that can't be used or differs.
 
     Raises:
         ConfigError: a grave difference, and what to do.
@@ -143,7 +150,9 @@ def agreed(settings: NodeSettings, identity: NodeIdentity) -> NodeSettings:
         if one.grave:
             raise ConfigError(one.text)
     members = tuple(known.current for known in identity.members)
-    return msgspec.structs.replace(settings, members=members)
+    fault = risk_difference(settings, identity)
+    risk = settings.risk if fault is None else None
+    return msgspec.structs.replace(settings, members=members, risk=risk, risk_fault=fault)
 
 
 class RecordedMembers:
@@ -222,6 +231,15 @@ def _check_name(identity: NodeIdentity, msp_id: str, name: str) -> None:
     for one in identity.members:
         if one.msp_id != msp_id and any(held.name.casefold() == name.casefold() for held in one.names):
             raise ConfigError(f"{name} is or was the name of {one.msp_id}; give another one")
+
+
+def scoring_by(risk: RiskSettings) -> Callable[[NodeIdentity], NodeIdentity]:
+    """Return the change that records the evaluator and the files of `risk`, and nothing else."""
+
+    def change(identity: NodeIdentity) -> NodeIdentity:
+        return msgspec.structs.replace(identity, risk=_recorded(risk))
+
+    return change
 
 
 def accepting(settings: NodeSettings) -> Callable[[NodeIdentity], NodeIdentity]:

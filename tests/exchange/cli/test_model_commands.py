@@ -8,12 +8,14 @@ import hashlib
 import io
 import ipaddress
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -22,15 +24,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from analytics.errors import WorkerLostError
+from analytics.errors import EvaluatorTlsError, WorkerLostError
 from analytics.evaluator.client import EvaluatorClient
+from exchange.auth.principal import Member
 from exchange.cli.errors import run
 from exchange.cli.main import build
 from exchange.demo.consortium import settings_for
 from exchange.demo.process import end, free_port
-from exchange.node.folder import NodeFolder
+from exchange.node.folder import ModelFiles, NodeFolder
+from exchange.node.identity.accepted_changes import add_member, use_model
 from exchange.node.initialise import initialise
-from exchange.node.risk_model import open_model
+from exchange.node.open import open_node
+from exchange.node.parts import open_parts
+from exchange.node.risk_model import open_model, read_model_files
 from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, check
 from exchange.risk.scoring import EncryptedModel
 
@@ -180,19 +186,141 @@ def test_a_model_that_could_not_be_reached_safely_is_refused(changes: dict[str, 
         check(NodeSettings(**{**_fields(settings_for(8400)), "risk": risk}))
 
 
-def test_a_node_whose_models_files_do_not_fit_is_not_served(
+def files_of(model: Path, **changes: Any) -> ModelFiles:
+    offer, card = ((model / name).read_bytes() for name in ("risk.offer", "card.json"))
+    return ModelFiles(**({"offer": offer, "card": card, "token": "t"} | changes))
+
+
+@pytest.mark.parametrize(
+    "fault", ["cut offer", "no offer", "no card", "another's card", "token", "authority"]
+)
+def test_a_models_files_that_do_not_fit_are_refused(model: Path, fault: str) -> None:
+    good = files_of(model)
+    other = json.dumps(json.loads(good.card) | {"model": "0" * 64}).encode()
+    changes: dict[str, dict[str, Any]] = {
+        "cut offer": {"offer": good.offer[:-1]},
+        "no offer": {"offer": b""},
+        "no card": {"card": b"{}"},
+        "another's card": {"card": other},
+        "token": {"token": "two words"},
+        "authority": {"authority": b"\xff"},
+    }
+    with pytest.raises(ConfigError, match="see to"):
+        open_model(RiskSettings(evaluator="http://127.0.0.1:1"), files_of(model, **changes[fault]))
+
+
+Everything = dict[str, bytes | None]
+
+
+def everything(folder: NodeFolder) -> Everything:
+    """Return the files of a node but its databases, which change by being read; and the recorded settings."""
+    files: Everything = {
+        str(path.relative_to(folder.path)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.path.rglob("*"))
+        if ".db" not in path.name
+    }
+    with closing(sqlite3.connect(folder.records)) as records:
+        [(files["recorded"],)] = records.execute("SELECT value FROM recorded_settings")
+    return files
+
+
+REFUSED = {
+    "an evaluator without TLS": ({"--evaluator": "http://evaluator.example"}, "risk.evaluator"),
+    "no address": ({"--evaluator": "https://"}, "risk.evaluator"),
+    "no token": ({"--token-file": "none"}, "holds no token"),
+    "an empty token": ({"--token-file": "empty"}, "token"),
+    "a token of other letters": ({"--token-file": "latin"}, "holds no token"),
+    "no authority": ({"--authority": "none"}, "can't be read"),
+    "an authority that is none": ({"--authority": "empty"}, "holds no certificate"),
+    "an unknown parameter set": ({"--parameters": "best"}, "the parameter sets"),
+    "a folder without a model": ({"MODEL": "nothing"}, "holds no model"),
+    "a card alone": ({"MODEL": "card"}, "is no hospital's export"),
+    "a cut offer": ({"MODEL": "cut"}, "offer can't be used"),
+    "another model's card": ({"MODEL": "mixed"}, "see to [risk]"),
+    "a node that is none": ({"NODE": "nothing"}, "so it is no node"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_model_that_is_refused_changes_nothing(
+    model: Path, node: NodeFolder, tmp_path: Path, case: str
+) -> None:
+    good = files_of(model)
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "token").write_text("a-token\n")
+    (tmp_path / "empty").touch()
+    (tmp_path / "latin").write_bytes("ümlaut".encode("latin-1"))
+    other = json.dumps(json.loads(good.card) | {"model": "0" * 64}).encode()
+    for name, offer, card in (
+        ("card", None, good.card),
+        ("cut", good.offer[:-9], good.card),
+        ("mixed", good.offer, other),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.json").write_bytes(card)
+        if offer is not None:
+            (tmp_path / name / "risk.offer").write_bytes(offer)
+    changes, said = REFUSED[case]
+    given = {"NODE": str(node.path), "MODEL": str(model), "--evaluator": "https://evaluator.example"}
+    given |= {"--token-file": "token"} | changes
+    places = {
+        name: value if name in {"--evaluator", "--parameters"} else str(tmp_path / value)
+        for name, value in given.items()
+    }
+    before = everything(node)
+    options = [part for name, value in places.items() if name.startswith("--") for part in (name, value)]
+    assert said in refused("model", "use", places["NODE"], places["MODEL"], *options)
+    assert everything(node) == before
+
+
+def test_a_model_records_the_evaluator_and_accepts_no_other_change(
     model: Path, node: NodeFolder, tmp_path: Path
 ) -> None:
-    risk = RiskSettings(evaluator="http://127.0.0.1:1")
-    offer, card = ((model / name).read_bytes() for name in ("risk.offer", "card.json"))
-    other = json.dumps(json.loads(card) | {"model": "0" * 64}).encode()
-    for wrong_offer, wrong_card in ((offer[:-1], card), (b"", card), (offer, b"{}"), (offer, other)):
-        node.use_model(risk, offer=wrong_offer, card=wrong_card, token="t")
-        with pytest.raises(ConfigError, match="see to"):
-            open_model(node, risk)
-    (node.path / risk.card).unlink()
-    with pytest.raises(ConfigError, match="can't be read"):
-        open_model(node, risk)
+    text = node.settings_file.read_text()
+    node.settings_file.write_text(text.replace("http://127.0.0.1:8400", "http://10.0.0.1:8400"))
+    (tmp_path / "token").write_text("t")
+    away = ("--evaluator", "https://evaluator.example", "--token-file", tmp_path / "token")
+    assert "scores with" in succeeded("model", "use", node.path, model, *away)
+    with open_parts(node) as parts, pytest.raises(ConfigError, match="base_url is"):
+        _ = parts.agreed
+
+
+BROKEN = {
+    "no table": ("risk = 3\n", None),
+    "an unknown setting": ('[risk]\nevaluator = "https://e.example"\nsecnods = 3\n', None),
+    "an unsafe evaluator": ('[risk]\nevaluator = "http://e.example"\n', None),
+    "no evaluator": ("[risk]\n", None),
+    "one that is not recorded": ('[risk]\nevaluator = "https://e.example"\n', None),
+    "files that are gone": (None, "risk/card.json"),
+    "a token that is gone": (None, "keys/evaluator.token"),
+    "a table that is gone": ("", None),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_what_is_broken_in_risk_turns_scores_off_and_nothing_else(
+    model: Path, node: NodeFolder, case: str
+) -> None:
+    table, gone = BROKEN[case]
+    if case in {"files that are gone", "a token that is gone", "a table that is gone"}:
+        text = node.settings_file.read_text()
+        use_model(node, RiskSettings("https://evaluator.example"), files_of(model))
+        if gone is not None:
+            (node.path / gone).unlink()
+        else:
+            node.settings_file.write_text(text)
+    elif table is not None:
+        text = node.settings_file.read_text()
+        first = table if table.startswith("risk =") else ""
+        node.settings_file.write_text(first + text + ("" if first else f"\n{table}"))
+    async with open_node(node) as opened:
+        assert opened.scores_off is not None
+        assert "risk" in opened.scores_off
+        assert opened.gateway.scoring is None
+        assert (await opened.gateway.health.check()).serves
+    before = node.settings_file.read_text()
+    add_member(node, Member("PineMSP", "Pine", "pine"))  # commands that edit the file leave the table alone
+    assert before.rstrip() in node.settings_file.read_text() or "PineMSP" in node.settings_file.read_text()
 
 
 def test_a_patients_bundle_is_scored_and_each_feature_accounted_for(model: Path, tmp_path: Path) -> None:
@@ -295,8 +423,11 @@ def test_an_evaluator_is_believed_by_the_authority_that_is_named_and_by_no_other
         assert asyncio.run(_models(_using(tmp_path / "a", model, url, token, known.file))) == (digest,)
         for number, authority in enumerate((other.file, None)):
             stranger = _using(tmp_path / f"b{number}", model, url, token, authority)
-            with pytest.raises(WorkerLostError):
+            with pytest.raises(EvaluatorTlsError):
                 asyncio.run(_models(stranger, tries=1))
+        spoken = _using(tmp_path / "c", model, f"http://127.0.0.1:{port}", token, None)
+        with pytest.raises(WorkerLostError):  # no TLS where the evaluator speaks it
+            asyncio.run(_models(spoken, tries=1))
     finally:
         end(process)
 
@@ -320,7 +451,7 @@ async def _models(folder: NodeFolder, *, tries: int = 200) -> tuple[str, ...]:
     """Return the evaluator's list of models, when it has come up."""
     risk = folder.load().risk
     assert risk is not None
-    opened = open_model(folder, risk)
+    opened = open_model(risk, read_model_files(folder, risk))
     assert isinstance(opened, EncryptedModel)
     try:
         while True:

@@ -23,6 +23,9 @@ QUICK = 0.3
 
 
 async def echo(request: Request) -> PlainTextResponse:
+    if request.url.path == "/names":
+        await request.body()
+        return PlainTextResponse(" ".join(sorted(request.headers)))
     if request.url.path == "/slow":
         await asyncio.sleep(4 * QUICK)
     return PlainTextResponse(str(len(await request.body())))
@@ -99,6 +102,31 @@ async def test_a_head_that_drips_ends_with_408(port: int) -> None:
 async def test_a_head_that_does_not_end_is_not_collected(port: int, begun: bytes) -> None:
     got = await answer(port, begun, *([b"y" * 16_384] * (LONGEST_HEAD // 16_384 + 1)))
     refused(got, 431)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Authorization: Bearer t",
+        b"If-Match: W/1",
+        b"Content-Type: text/plain",
+        b"X-HTTP-Method-Override: PUT",
+    ],
+)
+async def test_a_trailer_is_no_header(port: int, field: bytes, apart: bool) -> None:
+    begun = b"POST /names HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body, trailer = b"5\r\nhello\r\n", b"0\r\n" + field + b"\r\n\r\n"
+    pieces = (begun + body, trailer) if apart else (begun + body + trailer,)
+    got = await answer(port, *pieces, pause=QUICK / 3)
+    assert got.startswith(b"HTTP/1.1 200")
+    assert got.endswith(b"connection host transfer-encoding")
+
+
+async def test_the_request_after_a_trailer_has_its_own_headers(port: int) -> None:
+    first = b"POST /names HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n"
+    got = await answer(port, first + b"GET /names HTTP/1.1\r\nHost: x\r\nC: d\r\nConnection: close\r\n\r\n")
+    assert got.endswith(b"c connection host")
 
 
 async def test_what_is_no_http_is_refused_in_fhirs_words(port: int) -> None:

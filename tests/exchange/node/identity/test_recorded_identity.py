@@ -12,8 +12,8 @@ import pytest
 from exchange.auth.principal import Member
 from exchange.errors import DamagedError
 from exchange.node.checks import check_node
-from exchange.node.folder import NodeFolder
-from exchange.node.identity.accepted_changes import accept_settings, add_member, rename_member
+from exchange.node.folder import ModelFiles, NodeFolder
+from exchange.node.identity.accepted_changes import accept_settings, add_member, rename_member, use_model
 from exchange.node.initialise import initialise
 from exchange.node.parts import open_parts
 from exchange.node.settings import ConfigError, NodeSettings, RiskSettings
@@ -41,7 +41,6 @@ GRAVE = {
     "another hospital": (replaced('\nmsp_id = "CityMSP"\nbase', '\nmsp_id = "LakeMSP"\nbase'), "msp_id is"),
     "an id taken over": (replaced('"RidgeMSP"', '"PineMSP"'), "the organization ridge is that of PineMSP"),
     "another address": (replaced("127.0.0.1:8400", "10.0.0.1:8400"), "base_url is http://10.0.0.1:8400"),
-    "another evaluator": (lambda text: text + '\n[risk]\nevaluator = "https://e.example"\n', "[risk] is"),
 }
 SLIGHT = {
     "a line removed": (replaced(BLOCK, ""), "RidgeMSP is recorded and listed no more"),
@@ -51,6 +50,7 @@ SLIGHT = {
         lambda text: text + BLOCK.replace("Ridge", "Pine").replace("ridge", "pine"),
         "PineMSP is listed and not recorded",
     ),
+    "another evaluator": (lambda text: text + '\n[risk]\nevaluator = "https://e.example"\n', "[risk] is"),
 }
 
 
@@ -120,7 +120,7 @@ def test_changes_by_commands_are_recorded_and_hold(folder: NodeFolder) -> None:
     rename_member(folder, "LakeMSP", "Lake Medical Center")
     edit(folder, replaced("127.0.0.1:8400", "10.0.0.1:8400"))
     risk = RiskSettings("https://evaluator.example")
-    folder.use_model(risk, offer=b"o", card=b"c", token="t")
+    use_model(folder, risk, ModelFiles(b"o", b"c", "t"))
     assert accept_settings(folder) == []
     assert found(folder) == ""
     assert members(folder)["LakeMSP"] == "Lake Medical Center"

@@ -1,0 +1,87 @@
+"""What the commands write is for its owner alone, whatever the user's mask; a vault leaves no core dump."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exchange.demo.process import free_port
+from exchange.node.folder import NodeFolder
+
+
+def consentry(*arguments: str | Path, mask: int = 0o000) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "exchange.cli", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, umask=mask)
+
+
+def open_to_others(folder: Path) -> list[str]:
+    return [str(path) for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    folder = tmp_path / "node"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)  # a volume, or the folder that a service's unit makes
+    consentry("init", folder, "--msp", "CityMSP", "--name", "City", "--port", str(free_port()))
+    return folder
+
+
+def test_a_node_in_a_folder_that_was_open_is_closed(node: Path, tmp_path: Path) -> None:
+    assert open_to_others(node) == []
+    record = tmp_path / "p.json"
+    record.write_text('{"resourceType":"Patient","id":"p1"}')
+    consentry("load", node, record)
+    consentry("verify", node)
+    consentry("rebuild", node)
+    consentry("client", "key", tmp_path / "c.pem")
+    assert open_to_others(node) == []
+    assert (tmp_path / "c.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_repository_takes_nothing_of_a_node(node: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(node.parent)], check=True, timeout=60)
+    said = subprocess.run(
+        ["git", "-C", str(node.parent), "status", "--porcelain", "--untracked-files=all"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert [line for line in said.stdout.splitlines() if "node" in line] == []
+
+
+def test_serving_closes_the_folder_to_strangers(tmp_path: Path) -> None:
+    folder = NodeFolder(tmp_path)
+    for mode, left in ((0o755, 0o750), (0o777, 0o770), (0o750, 0o750), (0o700, 0o700)):
+        tmp_path.chmod(mode)
+        folder.close_to_others(group=False)
+        assert tmp_path.stat().st_mode & 0o777 == left
+    folder.close_to_others()
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system's word on dumps is read as Linux has it")
+def test_a_process_with_a_vault_leaves_no_core_dump(node: Path) -> None:
+    program = (
+        "import ctypes, resource, sys; from pathlib import Path\n"
+        "from exchange.node.folder import NodeFolder; from exchange.node.parts import open_vault\n"
+        "prctl = ctypes.CDLL(None).prctl\n"
+        "print(prctl(3, 0, 0, 0, 0))\n"
+        "open_vault(NodeFolder(Path(sys.argv[1])))\n"
+        "print(prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    )
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(node)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (most, most)),
+    )
+    assert said.stdout.split() == ["1", "0", "0"]
