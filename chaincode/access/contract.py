@@ -63,6 +63,7 @@ from chaincode.ledger import Ledger
 from chaincode.paging import read_page
 from chaincode.policy.model import Policy
 from chaincode.policy.state import POLICY_KEY, decode_policy
+from chaincode.roles import check_role
 
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
 _PAGES_AT_ONCE = 32  # log pages read in one round trip; most entries on them may be of other pairs
@@ -225,6 +226,8 @@ def _check(request: AccessRequest) -> None:
     if _ALL_SHAPES.fullmatch("\n".join(values)) is None:
         for (name, shape), value in zip(_SHAPES.items(), values, strict=True):
             require(re.compile(shape), value, name)
+    if request.role:
+        check_role(request.role)
     for name in request.classes:
         require(CODE, name, "classes")
     if request.action == Action.SCORE or request.model or request.result is not None:
@@ -237,6 +240,8 @@ def _check_event(event: RecordedEvent) -> None:
     for name, shape in _SHAPES.items():
         if name in _EVENT_SHAPES:
             require(re.compile(shape), getattr(event, name), name)
+    if event.role:
+        check_role(event.role)
     for name in event.classes:
         require(CODE, name, "classes")
     if event.action not in _RECORDED:

@@ -112,9 +112,9 @@ class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     """One recipient's request for one patient's records.
 
     `user` and `person` are the same human under two salts: `user` names the entry, `person` is compared
-    with the actors of provisions; `person_open` says that other names may be that human's too. `classes`
-    are the resource types asked for, empty for all. `digest` commits to the request as it was made and
-    `evidence` to the client's signed assertion, both salted.
+    with the actors of provisions, as `role` is (`chaincode.roles`). `person_open` says that other names may
+    be that human's too. `classes` are the resource types asked for, empty for all. `digest` commits to the
+    request as it was made and `evidence` to the client's signed assertion, both salted.
 
     A score names its `model` by digest. It is asked for twice: before a record is read, and, with the
     `result`, before any part of the answer is shown (`chaincode.access.scores`).

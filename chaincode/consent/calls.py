@@ -41,11 +41,15 @@ class OpenedPairs(msgspec.Struct, frozen=True):
     outcomes: tuple[Literal["opened", "already-open"], ...]
 
 
-class TermsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """New terms for one pair: they replace the consent of the same id, or join the others."""
+class TermsUpdate(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """New terms for one pair: they replace the consent of the same id, or join the others.
+
+    `after` is the epoch of the pair that they follow; 0 where they follow any.
+    """
 
     pair: str
     terms: Terms
+    after: int = 0
 
 
 class PublishTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,11 +4,13 @@
    key: no other organisation changes it, or takes its name. Its recipient is a member of the consortium.
 2. Published terms replace the consent of the same id, and only with a newer version. Revocation is a
    version with status `inactive`; it stays, without its provisions, and nothing is ever deleted.
-3. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
+3. Terms may name the epoch that they follow, and then no other change came in between. Terms that are made
+   anew for every change are so in force or void, however late they come.
+4. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
    can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
    and needs no index of Fabric's, which would include every key that accesses write.
-4. A consent in a pair can always be ended, however full the pair is.
-5. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
+5. A consent in a pair can always be ended, however full the pair is.
+6. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
    organisation's own stand beside them.
 """
 
@@ -88,7 +90,8 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     Raises:
         NotFoundError: the caller has not opened a pair.
         ForbiddenError: the patient attested the present version, and not the published one.
-        ConflictError: the version is not newer than the present one.
+        ConflictError: the version is not newer than the present one, or the pair has another epoch than the
+            one that an update follows.
         BadArgumentError: a bound is exceeded.
     """
     _check_batch(len(args.updates))
@@ -103,6 +106,8 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
         if value is None:
             raise NotFoundError("a pair is not open")
         pairs[name] = decode_pair(value)
+    if any(update.after not in (0, pairs[update.pair].epoch) for update in args.updates):
+        raise ConflictError("the pair has changed since")
     epochs = []
     for name, terms in updates:
         pairs[name] = _updated(pairs[name], terms)

@@ -17,6 +17,7 @@ from chaincode.consent.model import DEPTH, Provision, Terms
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError
 from chaincode.identifiers import DIGEST, OPAQUE, require
+from chaincode.roles import check_role
 
 ACTIVE_CONSENTS = 100
 """Active consents in one pair."""
@@ -41,7 +42,9 @@ CREDENTIALS = 20
 
 
 def check_terms(terms: Terms) -> None:
-    """Refuse terms that are badly named, too deep or too many for any pair, or tell a condition on records.
+    """Refuse terms that are badly named, too deep or too many for any pair, or tell more than they should.
+
+    Conditions on records, and roles that are not known ones, are given as digests.
 
     Raises:
         BadArgumentError: naming the bound.
@@ -102,6 +105,9 @@ def _check_hidden(rule: Provision) -> None:
         raise BadArgumentError("a condition on records is given as its digest")
     if when.records:
         require(OPAQUE, when.records, "records")
+    for actor in when.actors:
+        if actor.kind == "role":
+            check_role(actor.id)
     for exception in rule.exceptions:
         _check_hidden(exception)
 

@@ -45,8 +45,8 @@ class Period(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An actor that a provision is about.
 
-    `id` is an MSP id for an organisation, `system|code` for a role, and for a person a pseudonym that
-    holds for this pair alone.
+    `id` is an MSP id for an organisation, and for a person a pseudonym that holds for this pair alone. For a
+    role it is as `chaincode.roles` has it; earlier releases wrote the `system|code` of any role.
     """
 
     kind: Literal["organization", "role", "person"]

@@ -51,6 +51,7 @@ from chaincode.consent.model import (
 from chaincode.consent.obligations import CONSENT, names_class
 from chaincode.consent.outcomes import can_deny, possible_outcomes
 from chaincode.policy.model import Policy, PolicyRule, understands_policy
+from chaincode.roles import is_another_role
 
 
 def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
@@ -206,15 +207,10 @@ def _is_asked_by(actor: Actor, request: AccessRequest) -> bool | None:
         if actor.id == request.role:
             return True
         # The same code in another case may mean the same role, and so may a code of another system.
-        differs = _system(actor.id) == _system(request.role) and actor.id.lower() != request.role.lower()
-        return False if differs else None
+        return False if is_another_role(actor.id, request.role) else None
     if not request.person:
         return None
     return actor.id == request.person or (None if request.person_open else False)
-
-
-def _system(coding: str) -> str:
-    return coding.rpartition("|")[0]
 
 
 # --- Their combination ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chaincode.consent.model import Actor, Condition, Effect, Provision, Reference, Terms
+from chaincode.roles import hidden_role
 from exchange.consent.hidden_conditions import conditions_in, hide_conditions, pair_digest
 from exchange.consent.provisions import (
     ACT_CODE,
@@ -34,6 +35,7 @@ from exchange.consent.provisions import (
     is_certain,
 )
 from exchange.consent.rounding import round_times
+from exchange.crypto.pair_versions import VERSIONS, consent_version, pair_version
 from exchange.errors import InvalidResourceError
 from exchange.fhir.code_systems import canonical
 from exchange.fhir.references import ID, literal
@@ -84,14 +86,16 @@ class CompiledConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PairContext:
     """The recipient, salt and members that the terms of one pair are made with.
 
-    `salt` is the pair's secret of 32 bytes. `members` maps each name that a consent may give an
-    organisation, a reference or an identifier (`system|value`), to its MSP id. Names of organisations that
-    left stay in it: a name that is not in it might be any organisation's, and is read so.
+    `salt` is the pair's secret of 32 bytes, `count` is as in `exchange.crypto.pair_versions`. `members` maps
+    each name that a consent may give an organisation, a reference or an identifier (`system|value`), to its
+    MSP id. Names of organisations that left stay in it: a name that is not in it might be any
+    organisation's, and is read so.
     """
 
     recipient: str
     salt: bytes
     members: Mapping[str, str]
+    count: int = 1
 
     def __post_init__(self) -> None:
         if len(self.salt) != SALT_BYTES:
@@ -148,18 +152,31 @@ def terms_for(consent: CompiledConsent, context: PairContext) -> Terms | None:
     if not concerns(consent, context.recipient, context.members):
         return None
     root = _cut(consent.root, context.recipient, context.members)
+    rule = pseudonymous(root or _SILENT, context.salt)
     return Terms(
         id=terms_id(consent, context),
-        version=consent.version,
+        version=version_in(consent, context),
         status="active" if consent.status == "active" else "inactive",
         attested=consent.attested,
-        root=hide_conditions(pseudonymous(root or _SILENT, context.salt), context.salt),
+        root=hide_conditions(rule, context.salt, count=context.count),
     )
 
 
-def conditions_of(consent: CompiledConsent, salt: bytes) -> dict[str, Condition]:
-    """Return the conditions on records in a consent, by their digests in the pair of this salt."""
-    return conditions_in(pseudonymous(consent.root, salt), salt)
+def version_in(consent: CompiledConsent, context: PairContext) -> int:
+    """Return the version that terms of a consent have in one pair."""
+    name = terms_id(consent, context)
+    return pair_version(consent.version, terms_id=name, count=context.count, salt=context.salt)
+
+
+def is_of_version(number: int, consent: CompiledConsent, context: PairContext) -> bool:
+    """Return whether terms with the version `number` in one pair are of exactly this version of a consent."""
+    name = terms_id(consent, context)
+    return consent_version(number, terms_id=name, salt=context.salt) == consent.version % VERSIONS
+
+
+def conditions_of(consent: CompiledConsent, salt: bytes) -> Iterator[Condition]:
+    """Yield the conditions on records in a consent, as the pair of this salt has them."""
+    return conditions_in(pseudonymous(consent.root, salt))
 
 
 def terms_id(consent: CompiledConsent, context: PairContext) -> str:
@@ -192,6 +209,11 @@ def person_named(user: str, base: str, *, own: bool = True) -> tuple[str, bool]:
     if not own and "://" not in user:
         return "", False
     return (name, not is_certain(name)) if _PERSON.fullmatch(name) else ("", False)
+
+
+def role_in(salt: bytes, role: str) -> str:
+    """Return `role` (`system|code`) as the terms and requests of the pair of this salt have it."""
+    return hidden_role(role, lambda kind, text: pair_digest(salt, kind, text))
 
 
 def reference_digest(salt: bytes, reference: str) -> str:
@@ -337,7 +359,9 @@ def pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
 def _actor(actor: NamedEntity, salt: bytes) -> Actor:
     if actor.kind == "person":
         return Actor("person", person_digest(salt, actor.name))
-    return Actor("role" if actor.kind == "role" else "organization", actor.name)
+    if actor.kind == "role":
+        return Actor("role", role_in(salt, actor.name))
+    return Actor("organization", actor.name)
 
 
 def _reference(named: NamedEntity, salt: bytes) -> Reference:

@@ -15,7 +15,7 @@ from collections.abc import Container, Iterable, Mapping
 from chaincode.consent.limits import ALL_CONSENTS, check_active, check_terms
 from chaincode.consent.model import ALWAYS, Provision, Terms
 from chaincode.errors import BadArgumentError
-from exchange.consent.compile import CompiledConsent, PairContext, concerns, terms_for, terms_id
+from exchange.consent.compile import CompiledConsent, PairContext, concerns, terms_for, terms_id, version_in
 from exchange.errors import Problem, TooCostlyError
 
 _SILENT = Provision("none")
@@ -37,7 +37,7 @@ def expected_terms(
         elif reference in requested:
             expected[reference] = Terms(
                 id=terms_id(consent, context),
-                version=consent.version,
+                version=version_in(consent, context),
                 status="inactive",
                 attested=consent.attested,
                 root=_SILENT,
@@ -66,7 +66,8 @@ def check_bounds(
     """Refuse consents of one subject that some pair could not hold, before they are stored.
 
     `consents` are all of them after the change, `changed` the references of new or changed ones, `contexts`
-    one for each possible recipient. Ending a consent is never refused; their number counts if one is `added`.
+    one for each possible recipient, with the highest count. Ending a consent is never refused; their number
+    counts if one is `added`.
 
     Raises:
         TooCostlyError: a bound is exceeded; the message names it.

@@ -2,8 +2,9 @@
 
 The ledger never sees a record, so it never compares such a condition: it hands it back as an obligation.
 It holds one digest for all that a provision asks of a record (codes, labels, references, data
-period), salted for the pair: neither the diagnosis that a patient withholds nor the number of codes stands
-there, and equal conditions of two pairs differ. Classes of records stay, because the ledger decides by them.
+period), salted for the pair and its count: neither the diagnosis that a patient withholds nor the number of
+codes stands there, and equal conditions of two pairs, or of two states of one pair, differ. Classes of
+records stay, because the ledger decides by them.
 
 The gateway finds the condition again in the sealed consent. A digest that is in none refuses every record.
 """
@@ -11,7 +12,7 @@ The gateway finds the condition again in the sealed consent. A digest that is in
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -19,6 +20,7 @@ from chaincode.consent.model import ALWAYS, Condition, Provision
 from chaincode.encoding import encode
 
 _DENY = Provision("deny")
+_DIGEST_LENGTH = 32
 
 
 def pair_digest(salt: bytes, kind: str, text: str) -> str:
@@ -26,9 +28,12 @@ def pair_digest(salt: bytes, kind: str, text: str) -> str:
     return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256")[:16].hex()
 
 
-def hide_conditions(rule: Provision, salt: bytes) -> Provision:
-    """Return `rule` and its exceptions with a digest in place of each condition on records."""
-    exceptions = tuple(hide_conditions(exception, salt) for exception in rule.exceptions)
+def hide_conditions(rule: Provision, salt: bytes, *, count: int = 1) -> Provision:
+    """Return `rule` and its exceptions with a digest in place of each condition on records.
+
+    `count` is the pair's (`exchange.crypto.pair_versions`): the same condition has another digest with each.
+    """
+    exceptions = tuple(hide_conditions(exception, salt, count=count) for exception in rule.exceptions)
     asked = _on_records(rule.when)
     when = rule.when
     if asked != ALWAYS:
@@ -38,18 +43,28 @@ def hide_conditions(rule: Provision, salt: bytes) -> Provision:
             actions=when.actions,
             purposes=when.purposes,
             classes=when.classes,
-            records=_digest(asked, salt),
+            records=_digest(asked, salt, f"{count:08x}"),
         )
     return Provision(rule.effect, when, exceptions)
 
 
-def conditions_in(rule: Provision, salt: bytes) -> dict[str, Condition]:
-    """Return the conditions on records in `rule` and its exceptions, by the digests that stand for them."""
+def conditions_in(rule: Provision) -> Iterator[Condition]:
+    """Yield the conditions on records in `rule` and its exceptions."""
     asked = _on_records(rule.when)
-    found = {} if asked == ALWAYS else {_digest(asked, salt): asked}
+    if asked != ALWAYS:
+        yield asked
     for exception in rule.exceptions:
-        found |= conditions_in(exception, salt)
-    return found
+        yield from conditions_in(exception)
+
+
+def find_conditions(
+    conditions: Iterable[Condition], digests: Iterable[str], salt: bytes
+) -> dict[str, Condition]:
+    """Return those of `conditions` that `digests` stand for in the pair of this salt, by their digests."""
+    wanted = set(digests)
+    counts = {digest[:-_DIGEST_LENGTH] for digest in wanted}
+    made = ((_digest(one, salt, count), one) for one in conditions for count in counts)
+    return {digest: one for digest, one in made if digest in wanted}
 
 
 def hidden_in(rule: Provision) -> Iterator[str]:
@@ -88,5 +103,7 @@ def _on_records(when: Condition) -> Condition:
     )
 
 
-def _digest(asked: Condition, salt: bytes) -> str:
-    return pair_digest(salt, "records", encode(asked).decode())
+def _digest(asked: Condition, salt: bytes, count: str) -> str:
+    # The first releases wrote digests without a count.
+    text = encode(asked).decode()
+    return count + pair_digest(salt, "records", f"{count}\0{text}" if count else text)

@@ -100,7 +100,8 @@ def audit_event(
 ) -> bytes:
     """Return the AuditEvent of `record` as JSON; `names` maps MSP ids to the names of that time.
 
-    `consent` is the logical id of the Consent that the decision rests on, where the reader may know it.
+    `consent` is id and version (`id/_history/n`) of the Consent that the decision rests on, where the reader
+    may know it.
     """
     permitted = record.outcome == "permit"
     agents = [_requestor(record, who, names), *_software(who), _custodian(record, names)]

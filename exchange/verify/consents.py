@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, Integer, Select, func, or_, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
-from exchange.consent.compile import PairContext, terms_id
+from exchange.consent.compile import PairContext, is_of_version, terms_id
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
@@ -167,7 +167,7 @@ class ConsentChecks:
                     continue
                 if (known.subject, known.recipient, stored.reference) not in requested:
                     found[name, pair.epoch] = "holds terms that no row says were requested there"
-                stale = terms.version != consent.version or consent.status != "active"
+                stale = not is_of_version(terms.version, consent, context) or consent.status != "active"
                 if terms.status == "active" and stale and (known.subject, stored.reference) not in waiting:
                     found[name, pair.epoch] = "permits what an older version of a consent said"
             if on_ledger:

@@ -56,7 +56,7 @@ async def test_a_permit_carries_its_basis_and_its_entry(
     ledger: LedgerClient, channel: Any, make: Any
 ) -> None:
     pair = await opened(ledger, make, make.grant())
-    ask = make.ask(pair, role="urn:roles|NURSE", person="ab" * 16)
+    ask = make.ask(pair, role="http://snomed.info/sct|224535009", person="ab" * 16)
     answer = await ledger.authorize([ask])
     decision = answer.entries[0].decision
     assert (decision.outcome, decision.reason, decision.basis) == ("permit", "consent", "1" * 32)
@@ -77,7 +77,7 @@ async def test_a_permit_carries_its_basis_and_its_entry(
         time=channel.clock.now,
         tx=answer.tx_id,
         n=answer.entries[0].n,
-        role="urn:roles|NURSE",
+        role="http://snomed.info/sct|224535009",
         classes=("Observation",),
         basis="1" * 32,
         basis_version=1,
@@ -399,6 +399,20 @@ async def own(ledger: LedgerClient, make: Any) -> str:
     return pair
 
 
+@pytest.mark.parametrize(
+    "role",
+    ["http://acme.example|Jane-Doe,1980-02-29,HIV+", "http://snomed.info/sct|19800229", "nurse", "|", "ab"],
+)
+async def test_no_entry_has_a_role_that_may_be_any_text(ledger: LedgerClient, make: Any, role: str) -> None:
+    pair = await own(ledger, make)
+    for call in (
+        ledger.authorize([make.ask(pair, recipient=make.A, role=role)]),
+        ledger.record([event(pair, role=role)]),
+    ):
+        assert isinstance(await refusal(call), BadArgumentError)
+    assert (await ledger.pair_log(pair)).entries == ()
+
+
 @pytest.mark.parametrize("action", list(RecordedAction))
 async def test_what_a_gateway_did_is_an_entry_of_its_own_pair(
     ledger: LedgerClient, channel: Any, make: Any, action: str
@@ -407,7 +421,7 @@ async def test_what_a_gateway_did_is_an_entry_of_its_own_pair(
     did = event(
         pair,
         action=action,
-        role="urn:roles|NURSE",
+        role="http://snomed.info/sct|224535009",
         classes=("Consent",),
         root="2a" * 32,
         count=3,
@@ -426,7 +440,7 @@ async def test_what_a_gateway_did_is_an_entry_of_its_own_pair(
         evidence=did.evidence,
         outcome="deny",
         reason="recorded",
-        role="urn:roles|NURSE",
+        role="http://snomed.info/sct|224535009",
         classes=("Consent",),
         epoch=1,
         root="2a" * 32,

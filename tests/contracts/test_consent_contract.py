@@ -131,6 +131,30 @@ async def test_an_older_or_equal_version_is_refused(ledger: LedgerClient, make: 
     )
 
 
+@pytest.mark.parametrize("change", ["filed", "read", "other consent", "twice in one call"])
+async def test_terms_that_follow_an_epoch_are_void_at_any_other(
+    ledger: LedgerClient, make: Any, change: str
+) -> None:
+    pair, other = make.pair(), make.grant(id="2" * 32)
+    await ledger.open_pairs([make.opening(pair, make.grant(), other)])
+    if change == "filed":
+        await ledger.publish_terms([(pair, make.grant(version=2))], after={pair: 1})
+    elif change == "other consent":
+        await ledger.publish_terms([(pair, make.grant(id="2" * 32, version=2))])
+    elif change == "twice in one call":  # both follow the state before the call
+        both = [(pair, make.grant(version=2)), (pair, make.grant(id="2" * 32, version=2))]
+        assert (await ledger.publish_terms(both, after={pair: 1})).epochs == (2, 3)
+    held = await ledger.read_pair(pair)
+    assert held is not None
+    late = make.grant(version=9, status="inactive")
+    for epoch in {1, 2, 3, 4} - {held.epoch}:
+        assert isinstance(
+            await refusal(ledger.publish_terms([(pair, late)], after={pair: epoch})), ConflictError
+        )
+    assert await ledger.read_pair(pair) == held
+    await ledger.publish_terms([(pair, late)], after={pair: held.epoch})
+
+
 async def test_a_revoked_consent_stays_so_that_no_old_version_comes_back(
     ledger: LedgerClient, make: Any
 ) -> None:

@@ -76,7 +76,7 @@ def test_five_peers_agree_on_every_byte_of_random_terms_and_requests(
     )
     requests = tuple(
         msgspec.structs.replace(one, pair=name, model="e" * 64 if one.action == "score" else "")
-        for name, one in ((name, cases.request(rng, "HospitalBMSP")) for name in names)
+        for name, one in ((name, cases.filed_request(rng, "HospitalBMSP")) for name in names)
     )
 
     async def calls(submit: Callable[..., Any]) -> None:

@@ -78,7 +78,7 @@ async def test_a_permitted_score_is_followed_by_its_result_in_the_log(
     [
         {"user": "0e" * 16},
         {"evidence": "0e" * 32},
-        {"role": "urn:roles|NURSE"},
+        {"role": "http://snomed.info/sct|224535009"},
         {"model": "1e" * 32},
     ],
 )

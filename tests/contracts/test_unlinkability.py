@@ -32,7 +32,7 @@ from exchange.ledger.embedded.reader import open_reader
 MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
 OPEN = MEMBERS[:3]
 NOBODY = "the one that made-up requests are about"
-CODES = ("Observation", "Condition", "urn:roles|NURSE", "http://loinc.org|4548-4")
+CODES = ("Observation", "Condition", "http://snomed.info/sct|224535009", "http://loinc.org|4548-4")
 VOCABULARY = {
     *MEMBERS,
     *PURPOSES,
@@ -92,7 +92,7 @@ class Patient:
             user=salted(salt, "Dr. Grey of " + recipient)[:32],
             digest=salted(salt, "GET Observation/17"),
             evidence=salted(salt, "assertion"),
-            role="urn:roles|NURSE",
+            role="http://snomed.info/sct|224535009",
             person=salted(salt, "Dr. Grey")[:32],
             classes=("Observation",),
         )

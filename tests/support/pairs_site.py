@@ -17,6 +17,7 @@ from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import CompiledConsent, terms_id
 from exchange.consent.provisions import NamedCondition, NamedEntity, NamedProvision
 from exchange.crypto.keys import KeyRing, SubjectKeys
+from exchange.crypto.pair_versions import consent_version
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import UnavailableError
@@ -141,9 +142,9 @@ class Site:
     def reference(self, name: str) -> bytes:
         return self.references.record("Consent", name)
 
-    async def put(self, *drafts: CompiledConsent) -> None:
+    async def put(self, *drafts: CompiledConsent, patient: str = "p") -> None:
         """Store new versions of consents and file them, as a write does."""
-        keys = await self.patient()
+        keys = await self.patient(patient)
         changes = [(keys, self.reference(one.id), one) for one in drafts]
 
         async def commit() -> None:
@@ -157,14 +158,25 @@ class Site:
 
         await self.pairs.change(changes, commit)
 
-    async def ensure(self, recipient: str) -> bool:
+    async def ensure(self, recipient: str, patient: str = "p") -> bool:
         """Check whether the patient's pair towards `recipient` is open, after the first steps of a read."""
-        keys = await self.patient()
+        keys = await self.patient(patient)
         return keys.token in await self.pairs.ensure([keys], recipient)
 
-    async def held(self, recipient: str) -> Pair | None:
-        """Return the patient's pair towards `recipient` as the ledger has it."""
-        return await self.client.read_pair(PatientSecret((await self.patient()).secret).pair(recipient))
+    async def held(self, recipient: str, patient: str = "p") -> Pair | None:
+        """Return the patient's pair towards `recipient`; each consent has the version that is stored here."""
+        secret = PatientSecret((await self.patient(patient)).secret)
+        pair = await self.client.read_pair(secret.pair(recipient))
+        if pair is None:
+            return None
+        salt = secret.salt(recipient)
+        consents = tuple(
+            msgspec.structs.replace(
+                terms, version=consent_version(terms.version, terms_id=terms.id, salt=salt)
+            )
+            for terms in pair.consents
+        )
+        return msgspec.structs.replace(pair, consents=consents)
 
     async def terms_id(self, name: str, recipient: str) -> str:
         """Return the consent `name` in that pair."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chaincode.consent.calls import (
     HISTORY_LIMIT,
@@ -38,12 +38,16 @@ class ConsentCalls(ContractCalls):
         committed = await self._submit("consent:open", OpenPairs(tuple(openings)))
         return decode_result(committed.result, OpenedPairs).outcomes
 
-    async def publish_terms(self, updates: Sequence[tuple[str, Terms]]) -> TermsChange:
+    async def publish_terms(
+        self, updates: Sequence[tuple[str, Terms]], *, after: Mapping[str, int] | None = None
+    ) -> TermsChange:
         """Grant, change or revoke: up to 500 (pair, terms), each a newer version of one consent.
 
-        One patient's pairs belong in separate calls: a transaction that holds two would join them.
+        `after` has the epoch of each pair that the terms follow: with another, the call is refused. A
+        transaction with two pairs of one patient joins them, unless pairs of others are in it too.
         """
-        args = PublishTerms(tuple(TermsUpdate(pair, terms) for pair, terms in updates))
+        follows = after or {}
+        args = PublishTerms(tuple(TermsUpdate(pair, terms, follows.get(pair, 0)) for pair, terms in updates))
         committed = await self._submit("consent:file", args)
         result = decode_result(committed.result, PublishedTerms)
         return TermsChange(committed.tx_id, committed.block, committed.time, result.epochs)

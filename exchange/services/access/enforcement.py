@@ -28,7 +28,7 @@ from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
 from chaincode.consent.model import Provision
 from chaincode.consent.obligations import CONSENT, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
-from exchange.consent.compile import person_digest, person_named
+from exchange.consent.compile import person_digest, person_named, role_in
 from exchange.consent.mentions import speaks_of_consents
 from exchange.consent.record_facts import facts_of
 from exchange.crypto.documents import open_document, open_metadata, seal_metadata
@@ -385,6 +385,7 @@ class RequesterNames:
     user: str
     person: str
     person_open: bool
+    role: str
     evidence: str
 
 
@@ -397,6 +398,7 @@ def requester_names(principal: Principal, pair: str, salt: bytes, base: str, *, 
         user=salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
         person=person_digest(salt, person),
         person_open=is_open,
+        role=role_in(salt, principal.role),
         evidence=salted(salt, "evidence", principal.evidence),
     )
 
@@ -411,7 +413,7 @@ def _request(question: Question, token: bytes, names: RequesterNames) -> AccessR
         user=names.user,
         person=names.person,
         person_open=names.person_open,
-        role=principal.role,
+        role=names.role,
         classes=question.classes,
         digest=salted(names.salt, "request", f"{question.interaction}\0{question.target}"),
         evidence=names.evidence,

@@ -18,6 +18,7 @@ from chaincode.errors import BadArgumentError
 from exchange.auth.principal import Kind, Principal
 from exchange.consent.compile import consent_pseudonym
 from exchange.crypto.keys import SubjectKeys
+from exchange.crypto.pair_versions import consent_version
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import DamagedError, ForbiddenError, NotFoundError
@@ -297,8 +298,11 @@ class Audit:
 
 
 def _rests_on(record: LogEntry, keys: SubjectKeys, consents: Sequence[str]) -> str:
-    """Return the logical id of the consent that a decision rests on; empty where it rests on none."""
+    """Return the id and version of the consent that a decision rests on; empty where it rests on none."""
     if not record.basis or not consents:
         return ""
     salt = PatientSecret(keys.secret).salt(record.recipient)
-    return next((one for one in consents if consent_pseudonym(one, salt) == record.basis), "")
+    name = next((one for one in consents if consent_pseudonym(one, salt) == record.basis), None)
+    if name is None:
+        return ""
+    return f"{name}/_history/{consent_version(record.basis_version, terms_id=record.basis, salt=salt)}"

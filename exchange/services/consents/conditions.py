@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final
 
 from cachetools import LRUCache
 
 from chaincode.consent.model import Condition, Provision
 from exchange.consent.compile import conditions_of
-from exchange.consent.hidden_conditions import hidden_in, show_conditions
+from exchange.consent.hidden_conditions import find_conditions, hidden_in, show_conditions
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
@@ -52,15 +52,14 @@ class SealedConditions:
         names = {digest: (keys.token, recipient, digest) for digest in digests}
         known = {digest: self._known[name] for digest, name in names.items() if name in self._known}
         if len(known) < len(digests):
-            found = await self._stored(keys, recipient)
-            known |= {digest: found[digest] for digest in digests & found.keys()}
+            known |= await self._stored(keys, recipient, digests - known.keys())
             for digest, condition in known.items():
                 self._known[names[digest]] = condition
         return tuple(show_conditions(tree, known) for tree in trees)
 
-    async def _stored(self, keys: SubjectKeys, recipient: str) -> dict[str, Condition]:
+    async def _stored(self, keys: SubjectKeys, recipient: str, digests: Set[str]) -> dict[str, Condition]:
         salt = PatientSecret(keys.secret).salt(recipient)
-        found: dict[str, Condition] = {}
+        stored: list[Condition] = []
         for row in await self._records.read(lambda c: store.consents_of(c, keys.token)):
-            found |= conditions_of(open_consent(keys, row), salt)
-        return found
+            stored += conditions_of(open_consent(keys, row), salt)
+        return find_conditions(stored, digests, salt)

@@ -58,9 +58,12 @@ def check_attested(keys: SubjectKeys, before: CompiledRow | None, consent: Compi
         )
 
 
-def context_of(keys: SubjectKeys, recipient: str, members: Mapping[str, str]) -> PairContext:
+def context_of(
+    keys: SubjectKeys, recipient: str, members: Mapping[str, str], *, count: int = 1
+) -> PairContext:
     """Return the context in which terms of this subject towards `recipient` are made."""
-    return PairContext(recipient=recipient, salt=PatientSecret(keys.secret).salt(recipient), members=members)
+    salt = PatientSecret(keys.secret).salt(recipient)
+    return PairContext(recipient=recipient, salt=salt, members=members, count=count)
 
 
 class DesiredConsents:
@@ -130,13 +133,23 @@ class DesiredConsents:
         return bool(self.unrequested_pair(recipient) or held - self._requested(recipient))
 
     def expected_terms(self, recipient: str) -> dict[bytes, Terms]:
-        """Return the terms that the pair towards `recipient` should hold, by their consents' references."""
+        """Return the terms with which the pair towards `recipient` should open, by their references."""
         terms = self._expected.get(recipient)
         if terms is None:
-            requested = self._requested(recipient) | self._held.get(recipient, frozenset())
-            context = context_of(self.keys, recipient, self._members)
-            terms = self._expected[recipient] = expected_terms(self._consents, context, requested)
+            terms = self._expected[recipient] = self.terms_after(recipient, 0)
         return terms
+
+    def terms_after(self, recipient: str, epoch: int) -> dict[bytes, Terms]:
+        """Return the terms that the pair towards `recipient`, now at `epoch`, should hold, by reference."""
+        requested = self._requested(recipient) | self._held.get(recipient, frozenset())
+        context = context_of(self.keys, recipient, self._members, count=epoch + 1)
+        return expected_terms(self._consents, context, requested)
+
+    def cover_after(self, recipient: str, epoch: int) -> dict[bytes, Terms]:
+        """Return, as `terms_after` does, those terms that the ledger was asked to put there before."""
+        requested = self._requested(recipient)
+        terms = self.terms_after(recipient, epoch)
+        return {reference: one for reference, one in terms.items() if reference in requested}
 
     def should_open(self, recipient: str, *, now: int) -> bool:
         """Return whether the pair towards `recipient` has a use, or may be open; `now` in ms since 1970 UTC.

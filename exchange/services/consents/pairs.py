@@ -2,8 +2,8 @@
 
 A pair stands for one subject towards one recipient. The custodian's own pair is open from the start;
 another opens at that organisation's first request that its terms might permit: a pair that is not open
-denies. A change of consent goes to every pair of the subject, one transaction after the other so that no
-transaction joins two of them, and is acknowledged when all are committed.
+denies. A change of consent goes to every pair of the subject, in a transaction with pairs of other subjects
+(`exchange.services.consents.covered_filing`), and is acknowledged when all are committed.
 
 1. One task at a time changes the pairs of one subject. A pair that opened while a revocation is being
    published would otherwise open with the old terms and be missed by the publication.
@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
@@ -32,9 +32,11 @@ from exchange.consent.compile import CompiledConsent
 from exchange.consent.expected_terms import check_bounds
 from exchange.consent.notices import notices_of
 from exchange.crypto.keys import SubjectKeys
-from exchange.errors import UnavailableError
+from exchange.crypto.pair_versions import COUNT_LIMIT
+from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.services.access.subject_keys import SubjectKeyStore
+from exchange.services.consents.covered_filing import CoveredFiling
 from exchange.services.consents.expected import DesiredConsents, context_of, open_consent
 from exchange.services.consents.followed_policy import FollowedPolicy
 from exchange.services.consents.known_pairs import KnownPairs
@@ -76,7 +78,8 @@ class Pairs:
         self._directory = directory
         self._records = records
         self._keys = keys
-        self._publisher = ConsentPublisher(records, ledger)
+        filing = CoveredFiling(records, ledger, self._cover_of, others=self._others, directory=directory)
+        self._publisher = ConsentPublisher(records, ledger, filing)
         self._delivery = OutboxDelivery(records, store.CONSENTS, self._deliver)
         self._known = KnownPairs()
         self._not_published: set[bytes] = set()
@@ -271,7 +274,7 @@ class Pairs:
                 newer = versions.get(reference, 0) + 1
                 consents[reference] = msgspec.structs.replace(consent, version=newer)
             contexts = (
-                context_of(keys, recipient, self._members)
+                context_of(keys, recipient, self._members, count=COUNT_LIMIT)
                 for recipient in sorted({self._msp_id, *self._members.values()})
             )
             check_bounds(consents, changed, contexts, added=bool(changed.keys() - versions.keys()))
@@ -341,6 +344,17 @@ class Pairs:
         snapshot = await self._records.read(lambda c: store.snapshot(c, keys.token))
         kind: Literal["directory", "patient"] = "directory" if keys.token == self._directory else "patient"
         return DesiredConsents(keys, kind, self._members, snapshot, always=self._msp_id)
+
+    def _others(self) -> list[str]:
+        return sorted({*self._members.values()} - {self._msp_id})
+
+    async def _cover_of(self, tokens: Sequence[bytes]) -> list[DesiredConsents]:
+        found = []
+        for token in tokens:
+            with suppress(DamagedError):  # no subject's damage keeps another's change from the ledger
+                keys = await self._keys.find([token])
+                found += [await self._desired(one) for one in keys.values()]
+        return found
 
     def _lock(self, token: bytes) -> asyncio.Lock:
         lock = self._locks.get(token)

@@ -3,7 +3,8 @@
 1. A request to the ledger may commit long after its caller gave up, or never. So each request is recorded
    durably before it is sent: which consents went to which pair.
 2. A consent that has ended is published as ended to every pair that it was ever requested for, with any
-   outcome. From then on the contract refuses every older version, however late it comes.
+   outcome. Terms follow one state of their pair (`exchange.services.consents.pair_filing`), so from then on
+   the contract refuses every older request, however late it comes.
    A pair that it was not requested for is left alone, or the change would join the pairs of one patient.
 3. A pair with an opening that was begun and not confirmed is opened again with all that it should hold, ended
    consents included, and where it turns out to be open they are published to it. A late opening then finds it
@@ -28,11 +29,11 @@ from typing import Final
 
 import structlog
 
-from chaincode.consent.model import Terms
-from chaincode.errors import ConflictError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
+from exchange.services.consents.covered_filing import CoveredFiling
 from exchange.services.consents.expected import DesiredConsents
+from exchange.services.consents.pair_filing import PairFiling
 from exchange.store.engine.database import Database
 from exchange.store.records import subjects as store
 
@@ -45,9 +46,11 @@ _log = structlog.get_logger()
 class ConsentPublisher:
     """Opens pairs and publishes terms, with each request recorded in `records`."""
 
-    def __init__(self, records: Database, ledger: LedgerClient) -> None:
+    def __init__(self, records: Database, ledger: LedgerClient, covered: CoveredFiling) -> None:
         self._records = records
         self._ledger = ledger
+        self._covered = covered
+        self._pairs = PairFiling(ledger)
 
     async def publish(self, desired: DesiredConsents) -> frozenset[str]:
         """Bring the subject's consents in the outbox to its pairs; return the recipients left behind.
@@ -63,16 +66,20 @@ class ConsentPublisher:
         await self._learn_held(desired)
         pairs = desired.pairs()
         await self._record([(desired, pair.recipient) for pair in pairs if pair.opened])
+        due = {entry.reference for entry in waiting}
+        concerned = [
+            pair.recipient
+            for pair in pairs
+            if pair.opened and not due.isdisjoint(desired.expected_terms(pair.recipient))
+        ]
         behind = set()
+        if concerned and not await self._covered.file(desired):
+            behind = {one for one in concerned if not await self._pairs.file(desired, one, due)}
         for pair in pairs:
             if pair.opened:
-                expected = desired.expected_terms(pair.recipient)
-                due = [expected[entry.reference] for entry in waiting if entry.reference in expected]
-                in_step = await self._publish_terms(pair.pair, due)
-            else:
-                opened = bool(await self.open([desired], pair.recipient))
-                in_step = opened or await self._recipient_left(desired, pair)
-            if not in_step:
+                continue
+            opened = bool(await self.open([desired], pair.recipient))
+            if not (opened or await self._recipient_left(desired, pair)):
                 behind.add(pair.recipient)
         if not behind:
             granted = desired.granted()
@@ -94,12 +101,12 @@ class ConsentPublisher:
         except RefusedError as refused:
             if len(subjects) > 1:  # one of them is at fault, and the others should open
                 return frozenset().union(*[await self.open([desired], recipient) for desired in subjects])
-            _warn("pair.not_opened", refused)
+            _log.warning("pair.not_opened", code=refused.reason.code, reason=str(refused.reason))
             return frozenset()
         opened: dict[bytes, str] = {}
         for desired, opening, outcome in zip(subjects, openings, outcomes, strict=True):
             # Open before, by an opening with an answer that was lost: perhaps with older terms.
-            if outcome == "opened" or await self._publish_terms(opening.pair, opening.terms):
+            if outcome == "opened" or await self._pairs.file(desired, recipient):
                 opened[desired.keys.token] = opening.pair
         await self._records.write(lambda c: store.confirm_pairs(c, list(opened.values())))
         return frozenset(opened)
@@ -118,7 +125,7 @@ class ConsentPublisher:
             return False
         if await self._ledger.read_pair(pair.pair) is None:
             return True
-        return await self._publish_terms(pair.pair, tuple(desired.expected_terms(pair.recipient).values()))
+        return await self._pairs.file(desired, pair.recipient)
 
     async def _record(self, requests: Sequence[tuple[DesiredConsents, str]]) -> None:
         opening: list[tuple[bytes, str, str]] = []
@@ -128,32 +135,3 @@ class ConsentPublisher:
             asking += desired.unrequested(recipient)
         if opening or asking:
             await self._records.write(lambda c: store.record_requests(c, opening, asking))
-
-    async def _publish_terms(self, pair: str, terms: Sequence[Terms]) -> bool:
-        """Publish `terms` to one pair; return whether it holds each of them, or a newer version, now."""
-        # Together they are measured by their sum. One by one, consents that end make room for the others.
-        left = sorted(terms, key=lambda one: one.status == "active")
-        if not left or await self._takes(pair, left):
-            return True
-        while left:
-            refused = [one for one in left if not await self._takes(pair, [one])]
-            if len(refused) == len(left):
-                return False
-            left = refused
-        return True
-
-    async def _takes(self, pair: str, terms: Sequence[Terms]) -> bool:
-        try:
-            await self._ledger.publish_terms([(pair, one) for one in terms])
-        except RefusedError as refused:
-            if len(terms) > 1:
-                return False
-            if isinstance(refused.reason, ConflictError):  # this version or a newer one is there already
-                return True
-            _warn("consent.not_published", refused)
-            return False
-        return True
-
-
-def _warn(event: str, refused: RefusedError) -> None:
-    _log.warning(event, code=refused.reason.code, reason=str(refused.reason))  # a bound's name, no value

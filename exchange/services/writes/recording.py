@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 
 from chaincode.access.model import BATCH_LIMIT, RecordedAction, RecordedEvent
 from exchange.auth.principal import Principal
+from exchange.consent.compile import role_in
 from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
@@ -38,6 +39,7 @@ from exchange.services.outbox_delivery import OutboxDelivery
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import outbox
+from exchange.store.records.outbox import OutboxEntry
 
 ENTRIES: Final = "entries"
 """The topic under which entries wait in the outbox."""
@@ -246,7 +248,7 @@ class Recording:
         others = self._of_writers()
         mine = [row for row in rows if (token, row.reference) not in others]
         left = [
-            PlannedEntry(keys, row.reference, _opened(keys, row.reference, row.sealed))
+            PlannedEntry(keys, row.reference, self._content(keys, row))
             for row in mine
             if (token, row.reference) not in self._done
         ]
@@ -262,6 +264,12 @@ class Recording:
         self._refused.discard(token)
         await self._clear([(token, row.reference) for row in mine])
         return len(mine) == len(rows)
+
+    def _content(self, keys: SubjectKeys, row: OutboxEntry) -> _Content:
+        content = _opened(keys, row.reference, row.sealed)
+        # An earlier release may have planned it, with a role that the contract refuses by now.
+        role = role_in(PatientSecret(keys.secret).salt(self.msp_id), content.detail.role)
+        return msgspec.structs.replace(content, event=msgspec.structs.replace(content.event, role=role))
 
     async def _is_recorded(self, one: PlannedEntry) -> bool:
         event, bookmark = one.content.event, ""
@@ -309,7 +317,7 @@ def planned_entry(keys: SubjectKeys, deed: Deed, *, msp_id: str, base: str) -> P
         user=names.user,
         digest=salted(salt, "deed", f"{deed.interaction}\0{deed.target}\0{reference.hex()}"),
         evidence=names.evidence,
-        role=principal.role,
+        role=names.role,
         classes=deed.classes,
         root=deed.root,
         count=deed.count,

@@ -144,7 +144,7 @@ async def test_two_services_send_the_same_bytes(endorsers: Endorsers, seed: int)
     requests = tuple(
         msgspec.structs.replace(one, pair=name, model="e" * 64 if one.action == "score" else "")
         for name, recipient in zip(names, recipients, strict=True)
-        for one in (cases.request(rng, recipient), cases.request(rng, recipient))
+        for one in (cases.filed_request(rng, recipient), cases.filed_request(rng, recipient))
     )
     assert await endorsers.run("access:authorize", Authorize(requests)) == 200
     other = msgspec.structs.replace(policy, version=2, members=(*cases.MEMBERS[:2], "DeltaMSP"))

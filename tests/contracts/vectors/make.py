@@ -37,7 +37,11 @@ PAIR, OTHER = "00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221
 
 EVERYTHING = Condition(
     period=Period(start=NOW - 1000, end=NOW + 1_000_000),
-    actors=(Actor("organization", B), Actor("role", "urn:roles|NURSE"), Actor("person", "ab" * 16)),
+    actors=(
+        Actor("organization", B),
+        Actor("role", "http://snomed.info/sct|224535009"),
+        Actor("person", "ab" * 16),
+    ),
     actions=("access", "collect"),
     purposes=("TREAT", "ETREAT"),
     classes=("Observation", "Condition"),
@@ -73,7 +77,7 @@ def request(pair: str = PAIR, **changes: Any) -> AccessRequest:
         "user": "0a" * 16,
         "digest": "0b" * 32,
         "evidence": "0c" * 32,
-        "role": "urn:roles|NURSE",
+        "role": "http://snomed.info/sct|224535009",
         "person": "ab" * 16,
         "classes": ("Observation",),
     }
@@ -89,7 +93,7 @@ def recorded(**changes: Any) -> RecordedEvent:
         "user": "0a" * 16,
         "digest": "0b" * 32,
         "evidence": "0c" * 32,
-        "role": "urn:roles|NURSE",
+        "role": "http://snomed.info/sct|224535009",
         "classes": ("Observation",),
         "root": "2a" * 32,
         "count": 3,
@@ -191,6 +195,11 @@ def calls() -> Iterator[dict[str, Any]]:
         (
             "consent:file",
             PublishTerms((TermsUpdate(PAIR, msgspec.structs.replace(TERMS, version=4, status="inactive")),)),
+            A,
+        ),
+        (
+            "consent:file",
+            PublishTerms((TermsUpdate(OTHER, msgspec.structs.replace(PLAIN, version=9), after=2),)),
             A,
         ),
         ("consent:read", ReadPair(PAIR), A),

@@ -23,9 +23,10 @@ from exchange.consent.compile import (
     conditions_of,
     person_digest,
     reference_digest,
+    role_in,
     terms_for,
 )
-from exchange.consent.hidden_conditions import show_conditions
+from exchange.consent.hidden_conditions import find_conditions, hidden_in, show_conditions
 from exchange.consent.record_facts import facts_of
 from exchange.consent.rounding import MINUTE
 from tests.support.ledger.consent_cases import releases
@@ -195,7 +196,7 @@ def literal_rule(stated, effect):
 
 def literal_actor(target):
     if "identifier" in target:
-        return Actor("role", "urn:role|nurse")
+        return Actor("role", role_in(SALT, "urn:role|nurse"))
     if target["reference"] in MEMBERS:
         return Actor("organization", MEMBERS[target["reference"]])
     return Actor("person", person_digest(SALT, target["reference"]))
@@ -225,10 +226,12 @@ def cut(resources, recipient):
     ]
     made = ((draft, terms_for(draft, context)) for draft in drafts)
     return tuple(
-        msgspec.structs.replace(terms, root=show_conditions(terms.root, conditions_of(draft, SALT)))
-        for draft, terms in made
-        if terms is not None
+        msgspec.structs.replace(terms, root=shown(draft, terms.root)) for draft, terms in made if terms
     )
+
+
+def shown(draft, root):
+    return show_conditions(root, find_conditions(conditions_of(draft, SALT), hidden_in(root), SALT))
 
 
 def released(policy, consents, recipient, rng_request, now, facts):
@@ -241,7 +244,7 @@ def released(policy, consents, recipient, rng_request, now, facts):
 
 def requester(rng):
     return {
-        "role": rng.choice(["", "urn:role|nurse", "urn:role|other"]),
+        "role": role_in(SALT, rng.choice(["", "urn:role|nurse", "urn:role|other"])),
         "person": person_digest(SALT, rng.choice(["", "Practitioner/1", "Practitioner/2"])),
     }
 

@@ -15,7 +15,15 @@ from chaincode.consent.obligations import admits
 from chaincode.consent.rules import decide
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError
-from exchange.consent.hidden_conditions import conditions_in, hidden_in, hide_conditions, show_conditions
+from exchange.consent.hidden_conditions import (
+    conditions_in,
+    find_conditions,
+    hidden_in,
+    hide_conditions,
+    pair_digest,
+    show_conditions,
+)
+from exchange.crypto.pair_versions import COUNT_LIMIT
 from tests.support.ledger import consent_cases as cases
 
 SALT, OTHER = b"s" * 32, b"t" * 32
@@ -38,9 +46,9 @@ def hidden(pair: Pair) -> Pair:
 def test_a_decision_on_digests_is_the_decision_on_the_conditions(seed: int) -> None:
     rng = random.Random(seed)
     pair, policy = cases.pair(rng), cases.policy(rng)
-    known: dict[str, Condition] = {}
-    for terms in pair.consents:
-        known |= conditions_in(terms.root, SALT)
+    conditions = [one for terms in pair.consents for one in conditions_in(terms.root)]
+    digests_held = {one for terms in hidden(pair).consents for one in hidden_in(terms.root)}
+    known = find_conditions(conditions, digests_held, SALT)
     for _ in range(4):
         asked = cases.request(rng, pair.recipient)
         open_terms, digests = (
@@ -67,7 +75,25 @@ def test_nothing_of_a_condition_shows_and_two_pairs_differ(names: tuple[str, ...
         assert word.encode() not in encode(one)
     assert set(hidden_in(one)).isdisjoint(hidden_in(other))
     assert len(encode(one)) == len(encode(hide_conditions(_with_one_code(), SALT)))
-    assert show_conditions(one, conditions_in(rule, SALT)) == rule
+    assert show_conditions(one, find_conditions(conditions_in(rule), hidden_in(one), SALT)) == rule
+
+
+def test_a_condition_has_another_digest_in_each_state_of_its_pair_and_all_are_found() -> None:
+    rule = Provision("permit", exceptions=(Provision("deny", Condition(**ASKED)),))
+    states = [hide_conditions(rule, SALT, count=count) for count in (1, 2, 3, COUNT_LIMIT)]
+    digests = {digest for state in states for digest in hidden_in(state)}
+    assert len(digests) == len(states)
+    assert len({len(digest) for digest in digests}) == 1
+    for state in states:
+        check_terms(terms_of(state))
+        assert show_conditions(state, find_conditions(conditions_in(rule), digests, SALT)) == rule
+    assert not find_conditions(conditions_in(rule), digests, OTHER)
+
+
+def test_a_digest_of_a_ledger_of_before_is_found() -> None:
+    rule = Provision("deny", Condition(codes=ASKED["codes"]))
+    digest = pair_digest(SALT, "records", encode(rule.when).decode())
+    assert find_conditions(conditions_in(rule), [digest], SALT) == {digest: rule.when}
 
 
 def _with_one_code() -> Provision:

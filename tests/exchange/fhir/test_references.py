@@ -26,6 +26,7 @@ from exchange.consent.compile import (
     compile_consent,
     person_digest,
     person_named,
+    role_in,
     terms_for,
 )
 from exchange.consent.record_facts import facts_of
@@ -287,7 +288,7 @@ def shown(
         user="",
         digest="",
         evidence="",
-        role=asked.role,
+        role=role_in(SALT, asked.role),
         person=person_digest(SALT, person),
         person_open=is_open,
     )

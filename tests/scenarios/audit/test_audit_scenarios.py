@@ -121,10 +121,14 @@ def test_every_entry_is_valid_r4(site: Site, patient: str, accesses: list[Any]):
         assert entry["fullUrl"] == f"{site.base}/AuditEvent/{entry['resource']['id']}"
 
 
-def test_an_entry_names_the_consent_that_it_rests_on(site: Site):
+@pytest.mark.parametrize("version", [1, 3])
+def test_an_entry_names_the_consent_that_it_rests_on(site: Site, version: int):
     patient = site.new_patient()
     record = f"Observation/{site.observation(patient)['id']}"
     granted = site.patient(patient).post("Consent", consent(patient, LAKE)).json()["id"]
+    for n in range(2, version + 1):
+        changed = {**consent(patient, LAKE), "id": granted, "dateTime": f"2026-01-0{n}"}
+        assert site.patient(patient).put(f"Consent/{granted}", changed).status_code == 200
     assert (site.lake.get(record).status_code, site.city.get(record).status_code) == (200, 200)
     for reader in (site.patient(patient), site.officer()):
         named = {
@@ -137,7 +141,7 @@ def test_an_entry_names_the_consent_that_it_rests_on(site: Site):
             if event["action"] == "R"
         }
         assert named == {
-            "permit: consent": [f"Consent/{granted}"],
+            "permit: consent": [f"Consent/{granted}/_history/{version}"],
             "permit: policy": [],
         }
 

@@ -87,7 +87,7 @@ def test_a_patient_has_so_many_consents_and_each_can_still_be_changed(site: Site
 
 @contextmanager
 def ledger_that_takes_no_terms(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def fail(*_: Any) -> NoReturn:
+    def fail(*_: Any, **__: Any) -> NoReturn:
         raise UnavailableError("the ledger did not answer in time")
 
     with monkeypatch.context() as stalled:

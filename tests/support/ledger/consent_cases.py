@@ -16,9 +16,11 @@ from chaincode.consent.model import (
 )
 from chaincode.consent.obligations import RecordFacts, admits
 from chaincode.policy.model import Policy, PolicyRule
+from exchange.consent.compile import role_in
 from exchange.consent.hidden_conditions import hide_conditions
 
 MEMBERS = ("AlphaMSP", "BetaMSP", "GammaMSP")
+SALT = b"s" * 32
 ROLES = ("r|doctor", "r|nurse", "r|Nurse", "q|nurse")
 PERSONS = ("a" * 32, "b" * 32)
 CLASSES = ("Observation", "Condition", "Patient")
@@ -98,9 +100,26 @@ def terms(rng, n):
 
 
 def filed_terms(rng, n):
-    """Return terms as the contract takes them: with digests for conditions on records."""
+    """Return terms as the contract takes them: with digests for conditions on records, and for roles."""
     made = terms(rng, n)
-    return msgspec.structs.replace(made, root=hide_conditions(made.root, b"s" * 32))
+    return msgspec.structs.replace(made, root=_with_hidden_roles(hide_conditions(made.root, SALT)))
+
+
+def filed_request(rng, recipient):
+    """Return a request as the contract takes it."""
+    made = request(rng, recipient)
+    return msgspec.structs.replace(made, role=role_in(SALT, made.role))
+
+
+def _with_hidden_roles(rule):
+    actors = tuple(
+        Actor("role", role_in(SALT, one.id)) if one.kind == "role" else one for one in rule.when.actors
+    )
+    return Provision(
+        rule.effect,
+        msgspec.structs.replace(rule.when, actors=actors),
+        tuple(_with_hidden_roles(exception) for exception in rule.exceptions),
+    )
 
 
 def pair(rng):

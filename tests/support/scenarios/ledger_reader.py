@@ -22,6 +22,7 @@ from chaincode.access.log_keys import read_entry, read_log_page
 from chaincode.access.model import LogEntry
 from chaincode.consent.model import Pair, Terms
 from exchange.cli.node.verify import verify as check
+from exchange.crypto.pair_versions import consent_version
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.ledger.embedded import block
@@ -79,14 +80,26 @@ class Witness:
     def terms_before(self, pair: str, tx: str) -> list[Terms]:
         """Return the active terms that stood on `pair` just before transaction `tx`."""
         earlier = [state for place, state in self.states.get(pair, ()) if place < self.places[tx]]
-        return [terms for terms in earlier[-1].consents if terms.status == "active"] if earlier else []
+        return self._active(pair, earlier[-1]) if earlier else []
 
     def terms_now(self, pair: str) -> list[Terms] | None:
         """Return the active terms that stand on `pair`; None where it was never opened."""
         states = self.states.get(pair)
         if states is None:
             return None
-        return [terms for terms in states[-1][1].consents if terms.status == "active"]
+        return self._active(pair, states[-1][1])
+
+    def _active(self, name: str, pair: Pair) -> list[Terms]:
+        """Return the active terms of a pair, each with the version that its Consent has in the store."""
+        secret = next(one for one in self.secrets.values() if one.pair(pair.recipient) == name)
+        salt = secret.salt(pair.recipient)
+        return [
+            msgspec.structs.replace(
+                terms, version=consent_version(terms.version, terms_id=terms.id, salt=salt)
+            )
+            for terms in pair.consents
+            if terms.status == "active"
+        ]
 
     @contextmanager
     def open_log(self) -> Iterator[Connection]:

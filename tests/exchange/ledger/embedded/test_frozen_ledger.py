@@ -48,9 +48,9 @@ async def test_a_frozen_ledger_is_replayed_from_the_adoption_of_the_contracts(tm
     name = secrets.token_hex(16)
     assert await client.open_pairs([Opening(name, MSP_ID, "patient")]) == ("opened",)
     with pytest.raises(RefusedError, match="has adopted"):
-        await ledger.submit("contracts:adopt", b'{"version":2}')
-    with pytest.raises(RefusedError, match="contracts of version"):
         await ledger.submit("contracts:adopt", b'{"version":3}')
+    with pytest.raises(RefusedError, match="contracts of version"):
+        await ledger.submit("contracts:adopt", b'{"version":2}')
     await ledger.close()
     report = await asyncio.to_thread(replayed, node)
     assert (report.replayed, report.unreplayable) == (2, before)
