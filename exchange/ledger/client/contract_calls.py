@@ -14,7 +14,9 @@ from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.errors import VoidedError
 from exchange.ledger.port import Committed, Transactions
 
-_TRIES = 5  # of a transaction that was voided because a key that it read had changed
+# Of a transaction that was voided because a key that it read had changed. Where consents change all the time,
+# each with the pairs of a whole group, a large batch of accesses meets one again and again.
+_TRIES = 20
 
 R = TypeVar("R")
 
