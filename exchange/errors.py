@@ -16,6 +16,7 @@ ExchangeError
 ├── UnsupportedMediaError    415  the body's media type is not one of FHIR's JSON types
 ├── TooCostlyError           422  the request would touch more than the limits allow
 ├── UnscorableError          422  too little is recorded for a risk score (says what is missing)
+├── TooManyRequestsError     429  the client asks too often; nothing was released
 ├── ThrottledError           503  other requests use all the memory there is; nothing was released
 ├── UnavailableError         503  ledger, store or evaluator can't be reached; nothing was released
 ├── DamagedError             503  stored data does not verify; nothing was released
@@ -146,6 +147,18 @@ class UnscorableError(ExchangeError):
     """Too little is recorded for a risk score; the problems name the features that are missing."""
 
     code, status = "business-rule", 422
+
+
+class TooManyRequestsError(ExchangeError):
+    """The client asks more often than is its share; the answer's `Retry-After` has `retry_after` seconds."""
+
+    code, status = "throttled", 429
+
+    def __init__(
+        self, message: str, *, problems: Sequence[Problem] = (), tx_id: str = "", retry_after: int = 1
+    ) -> None:
+        super().__init__(message, problems=problems, tx_id=tx_id)
+        self.retry_after = retry_after
 
 
 class ThrottledError(ExchangeError):

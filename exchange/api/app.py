@@ -11,6 +11,7 @@ from exchange.api.http import errors
 from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.smart import token
 from exchange.node.gateway import Gateway
+from exchange.services.health import Health, Readiness
 
 
 def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
@@ -23,10 +24,22 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
 
     @app.get("/health")
     async def health() -> Response:
-        found = await gateway.health.check()
-        status = 200 if found.serves else 503
-        return Response(msgspec.json.encode(found), status, media_type="application/health+json")
+        return _health(await gateway.health.check())
+
+    @app.get("/health/live")
+    async def live() -> Response:
+        return _health(Health("pass"))  # this process answers; nothing else is looked at
+
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        return _health(await gateway.health.ready())
 
     errors.install(app)
     app.add_middleware(RequestLimits, quota=gateway.quota, limits=BodyLimits(body=body_limit))
     return app
+
+
+def _health(found: Health | Readiness) -> Response:
+    status = 200 if found.serves else 503
+    headers = {"Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(found), status, headers, "application/health+json")

@@ -24,6 +24,7 @@ from uuid import uuid4
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from exchange.api.http.limits import admit_body
 from exchange.api.http.negotiation import TX_HEADER, media_type
 from exchange.auth.principal import Principal
 from exchange.errors import (
@@ -88,9 +89,10 @@ class _Services:
     async def call(self, request: Request) -> Response:
         """Answer with the cards for one opened chart."""
         text = _bearer(request)
-        body = await request.body()
-        # The signature is checked first, so that no problem of the body is disclosed without it.
+        # The signature is checked first: a stranger learns nothing of the body's check, and sends little.
         registered = await self._gateway.tokens.recognise(text, url=self._url, user="")
+        admit_body(request.scope)
+        body = await request.body()
         if media_type(request) != "application/json":
             raise UnsupportedMediaError("send application/json")
         hook = _read(body, self._gateway.base)

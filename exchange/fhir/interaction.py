@@ -45,6 +45,9 @@ from exchange.fhir.references import ID
 MOST_PARAMETERS = 200
 """Parameters of one interaction; more than any honest search has."""
 
+LONGEST_QUERY = 64 * 1024
+"""Characters of a query or a condition, which are decoded at once."""
+
 Parameters = tuple[tuple[str, str], ...]
 """Names and values of a query or a form, decoded and in order."""
 Methods = Mapping[str, str]
@@ -181,11 +184,15 @@ def parse_entry(request: EntryRequest) -> Interaction:
 
 
 def parameters_of(query: str) -> Parameters:
-    """Decode a query or a form, with empty values and in order.
+    """Decode a query or a condition, with empty values and in order.
 
     Raises:
-        BadRequestError: there are more than `MOST_PARAMETERS` parameters.
+        BadRequestError: there are more than `MOST_PARAMETERS` parameters, or `LONGEST_QUERY` characters.
     """
+    if len(query) > LONGEST_QUERY:
+        raise BadRequestError(
+            f"more than {LONGEST_QUERY} characters of parameters; search with POST and _search"
+        )
     return bounded(tuple(urllib.parse.parse_qsl(query, keep_blank_values=True)))
 
 

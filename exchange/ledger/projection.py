@@ -26,6 +26,7 @@ from chaincode.access.model import LogEntryValue
 from chaincode.encoding import composite_key
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.port import Checkpoint, LedgerEvent, LedgerReader, Transactions
+from exchange.runtime.metrics import LOG_HEIGHT
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 
@@ -200,6 +201,7 @@ class Projection:
 
         stored = await self._entries.write(work)
         if stored == last:
+            LOG_HEIGHT.set(last.block)
             self._tell(events)
         return stored
 

@@ -10,8 +10,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
+from cryptography.x509 import load_pem_x509_certificate
+
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded.reader import open_reader
+from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.port import Transactions
 from exchange.ledger.projection import Projection
 from exchange.node.folder import NodeFolder
@@ -21,7 +24,9 @@ from exchange.node.keys import NodeKeys
 from exchange.node.parts import NodeParts
 from exchange.node.risk_model import open_model, read_model_files
 from exchange.node.settings import ConfigError, NodeSettings
+from exchange.runtime.metrics import CERTIFICATE_END
 from exchange.runtime.quota import MemoryQuota, minimum_limit
+from exchange.services.access.allowances import EntryAllowances
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
@@ -31,7 +36,7 @@ from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
-from exchange.services.health import NodeHealth
+from exchange.services.health import Dependencies, NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
 from exchange.services.jobs.kinds import JobKinds
 from exchange.services.jobs.queue import JobQueue
@@ -129,6 +134,7 @@ def build_access(ground: Foundation) -> AccessServices:
         ledger=ground.ledger,
         entries=ground.log,
         conditions=SealedConditions(ground.records),
+        allowances=EntryAllowances(ground.settings.entries_per_minute),
     )
     recording = Recording(
         msp_id=ground.settings.msp_id,
@@ -321,6 +327,24 @@ def build_membership(ground: Foundation, records: RecordServices) -> Membership:
     )
 
 
+def certificate_ends(ground: Foundation) -> dict[str, float]:
+    """Return the ends of the certificates that this node shows to a Fabric network, in seconds since 1970."""
+    path = ground.folder.profile(ground.settings)
+    if path is None:
+        return {}
+    profile = Profile.read(path)
+    files = {"the certificate for Fabric": profile.certificate}
+    if profile.tls_certificate is not None:
+        files["the TLS certificate for peers"] = profile.tls_certificate
+    ends = {
+        name: load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc.timestamp()
+        for name, file in files.items()
+    }
+    for name, end in ends.items():
+        CERTIFICATE_END.labels(name).set(end)
+    return ends
+
+
 def build_gateway(
     ground: Foundation, records: RecordServices, audit: AuditServices, scoring: Scoring | None
 ) -> Gateway:
@@ -352,6 +376,9 @@ def build_gateway(
         conditions=records.conditions,
         rights=records.rights,
         quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
-        health=NodeHealth(ground.ledger, (ground.records, ground.log)),
+        health=NodeHealth(
+            ground.ledger,
+            Dependencies((ground.records, ground.log), ground.folder.path, certificate_ends(ground)),
+        ),
         scoring=scoring,
     )

@@ -95,6 +95,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         _run(stack, "jobs", jobs.runner.keep_running())
         _run(stack, "membership", membership.keep_following())
         gateway = build.build_gateway(ground, records, audit, scoring)
+        _run(stack, "health", gateway.health.keep_watching())
         yield Node(
             settings=ground.settings,
             gateway=gateway,

@@ -14,6 +14,12 @@ from exchange.runtime.quota import minimum_limit
 from exchange.store.engine.format import FORMAT
 
 _LONGEST_NAME = 200
+_SHARES = {
+    "entries_per_minute": (1_000, 10**9),
+    "connections_per_peer": (1, 65_536),
+    "keep_alive_seconds": (1, 3_600),
+}
+"""The least and the most of the settings that share the gateway among its callers."""
 _LONGEST_SCORE = 25  # seconds; a permission holds for thirty
 
 
@@ -44,8 +50,14 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `base_url` is the public address of the gateway (scheme, host, port; no path). `members` are all
     hospitals of the consortium, this one included. `body_limit` is in bytes, and so is `memory_limit`,
-    which all requests share (`runtime/quota.py`). `metrics_port` is where Prometheus finds `/metrics`, on
-    this machine alone; nowhere without it.
+    which all requests share (`runtime/quota.py`). `entries_per_minute` are the entries of the access log that
+    one client may leave (`services/access/allowances.py`).
+
+    `connections_per_peer` come from one address at most, and one without a request is kept for
+    `keep_alive_seconds`: longer than a proxy before it keeps its own.
+
+    `metrics_port` is where Prometheus finds `/metrics`, at `metrics_host`; nowhere without it. `access_log`
+    has a line of the log written for each request.
 
     On Fabric, `profile` is the path of the connection profile, and `first_block` the hash of the channel's
     first block as this node found it (64 hexadecimal digits): another channel is refused.
@@ -68,7 +80,12 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8400
     body_limit: int = 32 * 1024 * 1024
     memory_limit: int = 256 * 1024 * 1024
+    entries_per_minute: int = 120_000
+    connections_per_peer: int = 1_000
+    keep_alive_seconds: int = 75
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    access_log: bool = True
     database: str | None = None
     risk: RiskSettings | None = None
     format: int = FORMAT
@@ -115,10 +132,15 @@ def check(settings: NodeSettings) -> None:
         raise ConfigError("port is 1 to 65535")
     if settings.metrics_port is not None and not 0 < settings.metrics_port < 65536:
         raise ConfigError("metrics_port is 1 to 65535")
+    if _HOST.fullmatch(settings.metrics_host) is None:
+        raise ConfigError("metrics_host is a name or an address of this machine, such as 127.0.0.1")
     if settings.metrics_port == settings.port:
         raise ConfigError("metrics_port is the port of the API; give the metrics one of their own")
     if not 1024 <= settings.body_limit <= 2**30:
         raise ConfigError("body_limit is 1024 bytes to 1 GiB")
+    for name, (fewest, most) in _SHARES.items():
+        if not fewest <= getattr(settings, name) <= most:
+            raise ConfigError(f"{name} is {fewest} to {most}")
     least = minimum_limit(settings.body_limit)
     if not least <= settings.memory_limit <= 2**40:
         raise ConfigError(

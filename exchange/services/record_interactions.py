@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import urllib.parse
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from exchange.auth.principal import Principal
 from exchange.errors import NotFoundError
 from exchange.fhir import search
 from exchange.fhir.interaction import Interaction
+from exchange.runtime.offload import offload
 from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
 from exchange.services.records import pages
 from exchange.services.records.changes import Deletion
@@ -23,6 +25,7 @@ from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter, write_outcome
 from exchange.services.records.history import HistoryReader
 from exchange.services.records.pages import Pages
+from exchange.services.records.plan import plan
 from exchange.services.records.prepare import LOG_TYPE
 from exchange.services.records.read import HIDDEN, RecordReader
 from exchange.services.records.search import RecordSearch
@@ -135,7 +138,7 @@ class RecordInteractions:
             return Outcome(304, b"", released.tx_id, released.version, released.written)
         body = released.body
         if interaction.parameters:
-            body = pages.shape(interaction.parameters, body)
+            body = await offload(partial(pages.shape, interaction.parameters, body), size=len(body))
         return Outcome(200, body, released.tx_id, released.version, released.written)
 
     async def _history(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
@@ -143,11 +146,14 @@ class RecordInteractions:
         found = await self._histories.history(
             principal, interaction.type, interaction.id, below=page.below, limit=page.count
         )
-        return self._pages.history_set(principal, interaction.target, page, found)
+        size = sum(len(version.body) for version in found.versions)
+        return await offload(
+            partial(self._pages.history_set, principal, interaction.target, page, found), size=size
+        )
 
     async def _search(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         page = self._pages.asked(principal, interaction, interaction.type)
-        query = search.parse(interaction.type, page.parameters, lenient=page.lenient, base=self._base)
+        query = await plan(interaction.type, page.parameters, lenient=page.lenient, base=self._base)
         target = f"{interaction.type}?{urllib.parse.urlencode(page.parameters)}"
         if is_by_value(query):
             found = await search_in_order(
@@ -157,7 +163,7 @@ class RecordInteractions:
             found = await self._searching.search(
                 principal, query, target=target, after=page.after, total=page.total, one_page=False
             )
-        return self._pages.search_set(principal, page, found, query)
+        return await offload(partial(self._pages.search_set, principal, page, found, query), size=found.size)
 
     async def _everything(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         page = self._pages.asked(principal, interaction, f"{interaction.target}/$everything")
@@ -165,7 +171,7 @@ class RecordInteractions:
         found = await self._searching.everything(principal, interaction.id, count=count, after=page.after)
         if count and page.after is None and found.more_after is None and not found.resources:
             raise NotFoundError(HIDDEN, tx_id=found.tx_id)  # as a read of the patient would be
-        return self._pages.compartment_set(principal, page, found)
+        return await offload(partial(self._pages.compartment_set, principal, page, found), size=found.size)
 
     async def _validate(self, _principal: Principal, interaction: Interaction, body: bytes) -> Outcome:
         return Outcome(body=await asyncio.to_thread(validate, body, interaction.type))

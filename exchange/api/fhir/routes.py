@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from exchange.api.http.limits import tell
 from exchange.api.http.negotiation import (
     TX_HEADER,
     answer_type,
@@ -75,6 +76,14 @@ class FhirEndpoint:
             await self._principal(request)
             raise
         principal = _ANYONE if row.public else await self._principal(request)
+        tell(
+            request.scope,
+            interaction=row.code,
+            resource_type=interaction.type,
+            client_id=principal.client_id,
+            organization=principal.organization,
+            purpose=principal.purpose,
+        )
         check_accept(request)
         if interaction.is_search_by_form:
             self._interactions.authorise(principal, interaction)  # before the form is read

@@ -25,6 +25,7 @@ from exchange.errors import (
     ExchangeError,
     MethodNotAllowedError,
     Problem,
+    TooManyRequestsError,
     UnauthenticatedError,
     UnsupportedMediaError,
 )
@@ -75,6 +76,8 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
         answer["Allow"] = ", ".join(error.allow)
     if error.status == 503:
         answer["Retry-After"] = str(RETRY_AFTER)
+    if isinstance(error, TooManyRequestsError):
+        answer["Retry-After"] = str(error.retry_after)
     if error.status >= 500:
         _log.error("request.unavailable", status=error.status, code=error.code, exc_info=error)
     return Response(outcome(error), error.status, answer, MEDIA_TYPE)

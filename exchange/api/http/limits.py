@@ -2,11 +2,14 @@
 
 The outermost middleware. It bounds the address, the headers and the body, whether or not the body's
 length is announced, and answers what is over a limit without reading on. A body that stops coming, or comes
-too slowly, ends with 408, and an answer that the client does not receive ends the connection. The memory that
-requests hold together is bounded too (`runtime/quota.py`): a body is refused before it is read where there is
-no memory for it. Each
-request gets a random `X-Request-Id`, which stands on every log line of that request; one that the sender
-chose is not used, since it could carry anything.
+too slowly, ends with 408, and an answer that the client does not receive ends the connection.
+
+The memory that requests hold together is bounded too (`runtime/quota.py`). Of a body what has arrived counts;
+one that is announced and has no room is refused before it is read. Of a caller that is not known yet little
+is read: the application calls `admit_body` once it knows the caller.
+
+Each request gets a random `X-Request-Id`, which stands on every log line of that request; one that the
+sender chose is not used, since it could carry anything.
 """
 
 from __future__ import annotations
@@ -14,15 +17,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exchange.errors import ThrottledError, TooCostlyError
+from exchange.errors import BadRequestError, ThrottledError, TooCostlyError
 from exchange.fhir.outcome import MEDIA_TYPE, refusal
-from exchange.runtime.logs import request_id
+from exchange.runtime.budget import WorkBudget
+from exchange.runtime.fair_queue import peer
+from exchange.runtime.logs import AnsweredRequest, answered, request_id
+from exchange.runtime.metrics import REQUEST_SECONDS, REQUESTS
 from exchange.runtime.quota import MemoryQuota, Reservation
 
 MAX_ADDRESS = 16 * 1024
@@ -35,6 +42,11 @@ RETRY_AFTER = 2
 """Seconds after which a client may try again when it is refused with 503."""
 
 _BODY_LIMIT = "consentry.body_limit"
+_ADMIT = "consentry.admit_body"
+_TOLD = "consentry.told"
+_UNLOGGED = "/health"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CUT = "the body was cut off"
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
@@ -45,11 +57,12 @@ _THROTTLED: _Refusal = (503, "throttled", "other requests use the gateway's memo
 class BodyLimits:
     """The bounds of bodies.
 
-    `body` is in bytes. A body, or a client that receives a large answer, may pause for `pause_seconds`; a
-    body may last `body_seconds` in all.
+    `body` is in bytes, and so is `stranger`, the part that is read before the caller is known. A body, or a
+    client that receives a large answer, may pause for `pause_seconds`; a body may last `body_seconds` in all.
     """
 
     body: int = 16 * 1024 * 1024
+    stranger: int = 256 * 1024
     pause_seconds: float = 30.0
     body_seconds: float = 300.0
 
@@ -58,6 +71,22 @@ def body_limit(scope: Scope) -> int:
     """Return the bytes that the body of a request may have, unpacked too."""
     found: int = scope[_BODY_LIMIT]
     return found
+
+
+def admit_body(scope: Scope) -> None:
+    """Let the whole body of a request be read: its caller is known.
+
+    Raises:
+        BadRequestError: there is no memory for the body that is announced; the answer says so and ends the
+            connection.
+    """
+    admit: Callable[[], None] = scope[_ADMIT]
+    admit()
+
+
+def tell(scope: Scope, **fields: str) -> None:
+    """Have `fields` of `exchange.runtime.logs.AnsweredRequest` stand on the line of the request."""
+    scope[_TOLD].update(fields)
 
 
 class RequestLimits:
@@ -74,23 +103,29 @@ class RequestLimits:
             await self._app(scope, receive, send)
             return
         name = os.urandom(16).hex()
+        scope[_TOLD] = {}
         reservation = Reservation(self._quota)
         exchange = _Exchange(scope, receive, send, name=name, limits=self._limits, reservation=reservation)
         refused = _over(scope) or _announced(scope["headers"], self._limits.body)
         if refused:
             await exchange.refuse(refused)
+            exchange.log()
             return
         scope[_BODY_LIMIT] = self._limits.body
+        scope[_ADMIT] = exchange.admit
         outer = request_id.set(name)
+        from_ = peer.set((scope.get("client") or ("",))[0])
         try:
-            with reservation:
+            with reservation, WorkBudget():
                 await exchange.run(self._app)
         finally:
+            peer.reset(from_)
             request_id.reset(outer)
+            exchange.log()
 
 
-class _CutError(Exception):
-    """The body went over a limit while the application read it."""
+class _CutError(BadRequestError):
+    """The body went over a limit while the application read it; the answer is this module's."""
 
 
 class _Exchange:
@@ -111,17 +146,29 @@ class _Exchange:
         self._taken = self._arrived = 0
         self._header = (b"x-request-id", name.encode())
         self._limits = limits
-        self._left = limits.body
+        self._most = min(limits.stranger, limits.body)
         self._until = 0.0
         self._whole = False
         self._cut: _Refusal | None = None
         self._started = False
+        self._name = name
+        self._began = time.perf_counter()
+        self._status = self._sent = 0
 
     async def run(self, app: ASGIApp) -> None:
         with contextlib.suppress(_CutError):  # it is answered below
             await app(self._scope, self._counted, self._named)
         if self._cut is not None and not self._started:
             await self.refuse(self._cut)
+
+    def admit(self) -> None:
+        self._most = self._limits.body
+        try:
+            with self._reservation.temporarily():
+                self._reservation.reserve(max(0, _length(self._scope["headers"]) - self._taken))
+        except (ThrottledError, TooCostlyError):
+            self._cut = _THROTTLED
+            raise _CutError(_CUT) from None
 
     async def refuse(self, refused: _Refusal) -> None:
         status, code, message = refused
@@ -130,31 +177,40 @@ class _Exchange:
             headers["Retry-After"] = str(RETRY_AFTER)
         response = Response(refusal(code, message), status, headers, MEDIA_TYPE)
         response.raw_headers.append(self._header)
+        self._status, self._sent = status, len(response.body)
         await response(self._scope, self._receive, self._send)
+
+    def log(self) -> None:
+        """Count the request and write its line; looks at the health are neither."""
+        if self._scope["path"].startswith(_UNLOGGED):
+            return
+        taken = time.perf_counter() - self._began
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        told = self._scope[_TOLD]
+        REQUESTS.labels(method, told.get("interaction", ""), self._status).inc()
+        REQUEST_SECONDS.observe(taken)
+        answered(AnsweredRequest(method, self._status, round(taken * 1e3, 3), self._sent, self._name, **told))
 
     async def _counted(self) -> Message:
         if self._cut is not None:
-            raise _CutError
+            raise _CutError(_CUT)
         if self._whole:  # the next message is the end of the connection, after any time
             return await self._receive()
         try:
-            if not self._arrived:  # all of it at once: two that are half here could finish neither
-                self._make_room(_length(self._scope["headers"]))
             message = await self._next()
             self._arrived += len(message.get("body", b""))
             self._make_room(self._arrived)
         except TimeoutError:
             self._cut = _TOO_SLOW
-            raise _CutError from None
+            raise _CutError(_CUT) from None
         except (ThrottledError, TooCostlyError):
             self._cut = _THROTTLED
-            raise _CutError from None
+            raise _CutError(_CUT) from None
         if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
-            if self._left < 0:
+            if self._arrived > self._most:
                 self._cut = _TOO_LARGE
-                raise _CutError
+                raise _CutError(_CUT)
         return message
 
     def _make_room(self, size: int) -> None:
@@ -173,8 +229,9 @@ class _Exchange:
         if self._cut is not None and not self._started:
             return
         if message["type"] == "http.response.start":
-            self._started = True
+            self._started, self._status = True, message["status"]
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
+        self._sent += len(message.get("body", b""))
         if len(message.get("body", b"")) > CHUNK_BYTES:
             await self._send_large(message)
         else:

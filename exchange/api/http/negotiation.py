@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import re
+import urllib.parse
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from fastapi import Request
@@ -13,12 +14,15 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from exchange.api.http.body_encoding import check_coding, decoded
-from exchange.api.http.limits import body_limit
-from exchange.errors import BadRequestError, UnsupportedMediaError
+from exchange.api.http.limits import admit_body, body_limit
+from exchange.errors import BadRequestError, TooLargeError, UnsupportedMediaError
 from exchange.fhir.interaction import MOST_PARAMETERS, Parameters, bounded
 from exchange.fhir.outcome import MEDIA_TYPE
+from exchange.runtime.offload import offload
 
 BODY_TYPES = frozenset({"application/fhir+json", "application/json", "text/json"})
+LONGEST_FORM = 4 * 1024 * 1024
+"""Bytes of the form of a search: the longest values that a search accepts, all of them escaped."""
 TX_HEADER = "X-Consentry-Tx"
 """The response header that names the ledger transaction behind an answer."""
 
@@ -69,6 +73,7 @@ async def read_body(request: Request, *, optional: bool) -> bytes:
     Raises:
         UnsupportedMediaError, BadRequestError: see `fhir_body`.
     """
+    admit_body(request.scope)
     if optional and not await request.body():
         return b""
     return await fhir_body(request)
@@ -79,14 +84,29 @@ async def form_parameters(request: Request, queried: Parameters) -> Parameters:
 
     Raises:
         UnsupportedMediaError: the body is no form.
+        TooLargeError: the form is longer than `LONGEST_FORM` bytes.
         BadRequestError: there are too many parameters.
     """
     if media_type(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaError("send application/x-www-form-urlencoded")
     check_coding(request.headers)
-    form = await request.form(max_files=0, max_fields=MOST_PARAMETERS)
-    items = ((name, value) for name, value in form.multi_items() if isinstance(value, str))
-    return bounded((*queried, *items))
+    admit_body(request.scope)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_FORM:
+            raise TooLargeError("the form is over the limit")
+    return bounded((*queried, *await offload(partial(_form, bytes(body)), size=len(body))))
+
+
+def _form(body: bytes) -> Parameters:
+    try:
+        found = urllib.parse.parse_qsl(
+            body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError:
+        raise BadRequestError(f"more than {MOST_PARAMETERS} parameters") from None
+    return tuple(found)
 
 
 def check_accept(request: Request) -> None:

@@ -7,25 +7,53 @@ the server would wait for a head, and collect it, without end.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from exchange.fhir.outcome import MEDIA_TYPE, refusal
+from exchange.runtime.metrics import CONNECTIONS
 
 LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request's first line and headers that are collected; `limits` refuses shorter ones in words."""
 
 
+class ConnectionBounds:
+    """The connections of one server: at most `most`, and of one peer's address at most `per_peer`."""
+
+    def __init__(self, *, most: int, per_peer: int) -> None:
+        self._most, self._per_peer = most, per_peer
+        self._peers: Counter[str] = Counter()
+
+    def enter(self, peer: str) -> bool:
+        """Count a connection of `peer`, and return whether it is within the bounds."""
+        self._peers[peer] += 1
+        CONNECTIONS.inc()
+        return self._peers[peer] <= self._per_peer and self._peers.total() <= self._most
+
+    def leave(self, peer: str) -> None:
+        """Count a connection of `peer` no more."""
+        CONNECTIONS.dec()
+        self._peers[peer] -= 1
+        if not self._peers[peer]:
+            del self._peers[peer]
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over httptools, with a bound and a deadline for each request's head."""
+    """uvicorn's protocol over httptools, with a bound and a deadline for each request's head.
+
+    `bounds` are those of the connections, which all protocols of a server share.
+    """
 
     head_timeout = 20.0
     """Seconds within which the head of a request must be complete."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, bounds: ConnectionBounds | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._bounds = bounds
+        self._peer = ""
         self._waits = True
         self._collected = 0
         self._since = 0.0
@@ -34,11 +62,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Expect the first request."""
         super().connection_made(transport)
+        self._peer = self.client[0] if self.client else ""
+        if self._bounds is not None and not self._bounds.enter(self._peer):
+            self._refuse(503, "throttled", "there are too many connections; use those that are open")
+            return
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
         self._settle()
+        if self._bounds is not None:
+            self._bounds.leave(self._peer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

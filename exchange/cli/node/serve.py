@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +19,7 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from exchange.api.app import create_app
-from exchange.api.http.protocol import BoundedHttpProtocol
+from exchange.api.http.protocol import BoundedHttpProtocol, ConnectionBounds
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
 from exchange.node.checks import check_to_serve
@@ -27,7 +29,10 @@ from exchange.node.parts import usable_settings
 from exchange.node.settings import NodeSettings
 from exchange.runtime import logs
 
-_LOOPBACK = "127.0.0.1"
+_OTHER_FILES = 200
+"""Files that a gateway has open besides its connections: databases, the ledger, workers."""
+_FEWEST_CONNECTIONS = 100
+_MOST_FILES = 65_536
 _M_MMAP_THRESHOLD = -3  # malloc.h
 
 
@@ -55,11 +60,17 @@ async def _serve(folder: NodeFolder) -> None:
     settings = usable_settings(folder)
     folder.close_to_others(group=False)
     listener = bound(settings)
+    bounds = ConnectionBounds(
+        most=max(_FEWEST_CONNECTIONS, raise_file_limit() - _OTHER_FILES),
+        per_peer=settings.connections_per_peer,
+    )
+    logs.log_requests(sys.stderr if settings.access_log else None)
     check_to_serve(folder, settings)
     async with open_node(folder) as node:
         config = uvicorn.Config(
             create_app(node.gateway, body_limit=settings.body_limit),
-            http=BoundedHttpProtocol,
+            http=partial(BoundedHttpProtocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols
+            timeout_keep_alive=settings.keep_alive_seconds,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -73,8 +84,18 @@ async def _serve(folder: NodeFolder) -> None:
         if node.scores_off is not None:
             print(f"scores are off, and everything else is served: {node.scores_off}", flush=True)
         print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
-        with metrics(settings.metrics_port):
+        with metrics(settings.metrics_host, settings.metrics_port):
             await server.serve(sockets=[listener])
+
+
+def raise_file_limit() -> int:
+    """Let this process open as many files as it may, up to `_MOST_FILES`, and return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return _MOST_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def _settle_memory() -> None:
@@ -100,10 +121,10 @@ class Server(uvicorn.Server):
 
 
 @contextmanager
-def metrics(port: int | None) -> Iterator[None]:
-    """Serve Prometheus' `/metrics` on `port` of this machine, for as long as the context lasts.
+def metrics(host: str, port: int | None) -> Iterator[None]:
+    """Serve Prometheus' `/metrics` at `host` and `port`, for as long as the context lasts.
 
-    Never on the public address: how many requests a batch holds tells of other callers' activity.
+    Never with the API: how many requests a batch holds tells of other callers' activity.
 
     Raises:
         CommandError: the port is taken or may not be used.
@@ -112,11 +133,11 @@ def metrics(port: int | None) -> Iterator[None]:
         yield
         return
     try:
-        server, thread = start_http_server(port, _LOOPBACK)
+        server, thread = start_http_server(port, host)
     except OSError as why:
         raise CommandError(
-            f"{_LOOPBACK}:{port} can't be listened on ({why.strerror}); "
-            "end what uses it, or change metrics_port in consentry.toml"
+            f"{host}:{port} can't be listened on ({why.strerror}); "
+            "end what uses it, or change metrics_host and metrics_port in consentry.toml"
         ) from None
     try:
         yield

@@ -2,7 +2,7 @@
 
 `terms` returns the terms by which a record can be found. `parse` returns, for a request, the terms to look
 up and their combination. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
-`admits` compares opened records where the terms are cut, and `sort_bodies` sorts them by `_sort`.
+`comparison_of` compares opened records where the terms are cut, and `sort_bodies` sorts them by `_sort`.
 `capability` lists the parameters that `parse` accepts.
 `docs/leakage.md` describes how much a reader of the database learns from the tokens.
 """
@@ -10,22 +10,23 @@ up and their combination. The store sees neither: `exchange.crypto.index_tokens`
 from __future__ import annotations
 
 from exchange.fhir.search.extract import Term, terms
-from exchange.fhir.search.on_record import admits, decides
+from exchange.fhir.search.on_record import Comparison, comparison_of
 from exchange.fhir.search.order import sort_bodies
 from exchange.fhir.search.parameters import table
-from exchange.fhir.search.parse import parse
+from exchange.fhir.search.parse import is_light, parse
 from exchange.fhir.search.query import Alternative, Clause, Query, Sort, Union
 
 __all__ = [
     "Alternative",
     "Clause",
+    "Comparison",
     "Query",
     "Sort",
     "Term",
     "Union",
-    "admits",
     "capability",
-    "decides",
+    "comparison_of",
+    "is_light",
     "parse",
     "sort_bodies",
     "terms",

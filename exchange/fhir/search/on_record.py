@@ -9,43 +9,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from exchange.fhir.search.algebra import ValueFormError
+from exchange.fhir.search.algebra import Alternatives, ValueFormError
 from exchange.fhir.search.escaping import comparison, split, unescape
 from exchange.fhir.search.extract import follow, texts_of, values_at
 from exchange.fhir.search.parameters import Leaf, Part, table
 from exchange.fhir.search.planning import Planner
 from exchange.fhir.search.query import Clause, Query
 from exchange.fhir.search.types import quantities, strings
+from exchange.runtime import budget
 
 _resource = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
-def decides(query: Query) -> bool:
-    """Check whether records that the look-ups of `query` find must be compared once they are open."""
-    return any(clause.values for clause in query.clauses)
+def comparison_of(query: Query, *, base: str) -> Comparison | None:
+    """Return the comparison that records which the look-ups of `query` find must pass; None if all do."""
+    clauses = tuple(clause for clause in query.clauses if clause.values)
+    return Comparison(query.resource_type, clauses, base) if clauses else None
 
 
-def admits(query: Query, body: bytes, *, base: str) -> bool:
-    """Check whether a record that the look-ups found meets the clauses that they only narrow."""
-    return _Comparison(query.resource_type, base).admits(query.clauses, _resource(body))
+class Comparison:
+    """The comparison of opened records with the `clauses` that look-ups only narrow.
 
+    References under `base` count as relative; `values` is how many each record is compared with. the plan of
+    a value serves all records.
+    """
 
-class _Comparison:
-    """The comparisons with one record; references under `base` count as relative."""
-
-    def __init__(self, resource_type: str, base: str) -> None:
+    def __init__(self, resource_type: str, clauses: Sequence[Clause], base: str) -> None:
         self._table = table(resource_type)
+        self._clauses = clauses
+        self.values: Final = sum(len(clause.values) for clause in clauses)
         self._base = base
+        self._planned: dict[tuple[str, Sequence[Leaf], str], Alternatives] = {}
 
-    def admits(self, clauses: Sequence[Clause], resource: dict[str, Any]) -> bool:
+    def admits(self, body: bytes) -> bool:
+        """Check whether a record meets the clauses.
+
+        Raises:
+            TooCostlyError: the request has compared too much (`exchange.runtime.budget`).
+        """
+        budget.spend(comparisons=self.values)
+        resource = _resource(body)
         return all(
             any(self._meets(clause.parameter, value, resource) for value in clause.values)
-            for clause in clauses
-            if clause.values
+            for clause in self._clauses
         )
 
     def _meets(self, code: str, value: str, resource: dict[str, Any]) -> bool:
@@ -85,8 +95,17 @@ class _Comparison:
                 datatypes = [leaf.datatype for leaf in leaves]
                 stored = [(leaf.datatype, one) for leaf, one in found]
                 return any(quantities.meets(prefix, parts, datatypes, *one) for one in stored)
-            unions = Planner(self._table, self._base).lookups(kind, leaves, value)
+            alternatives = self._lookups(kind, leaves, value)
         except ValueFormError:  # a value of another index of the same parameter
             return False
         texts = set(texts_of(kind, found, self._base))
-        return any(all(not texts.isdisjoint(union) for union in alternative) for alternative in unions)
+        return any(all(not texts.isdisjoint(union) for union in alternative) for alternative in alternatives)
+
+    def _lookups(self, kind: str, leaves: Sequence[Leaf], value: str) -> Alternatives:
+        name = (kind, leaves, value)
+        planned = self._planned.get(name)
+        if planned is None:
+            planned = self._planned[name] = Planner(self._table, self._base, most=0).lookups(
+                kind, leaves, value
+            )
+        return planned

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from exchange.errors import TooCostlyError
 from exchange.fhir.search.algebra import Alternatives, ValueFormError, any_of, both, joined
 from exchange.fhir.search.escaping import comparison, split, unescape
 from exchange.fhir.search.extract import Term
 from exchange.fhir.search.parameters import Index, Leaf, Parameter, Part, Table
 from exchange.fhir.search.query import Alternative
 from exchange.fhir.search.types import codes, dates, quantities, references, strings
+from exchange.runtime import budget
 
 _ALL_AT_ONCE = "the parts of a composite value are joined by $, one for each component"
 
 
 class Planner:
-    """Plans the criteria of one resource type; references under `base` count as relative."""
+    """Plans the criteria of one resource type; references under `base` count as relative.
 
-    def __init__(self, table: Table, base: str) -> None:
+    Each value's look-ups are counted once it is planned: no more than `most` are planned in all, and what the
+    request as a whole may look up (`exchange.runtime.budget`).
+    """
+
+    def __init__(self, table: Table, base: str, *, most: int) -> None:
         self._table = table
         self._base = base
+        self._left = most
         self.narrows = False
         """True if the terms of a value are cut, so that they find more than meets it."""
 
@@ -29,17 +36,28 @@ class Planner:
 
         Raises:
             ValueFormError: a value is not of the parameter's type.
+            TooCostlyError: the values need too many look-ups.
         """
         parameter = self._table.parameters[code]
         found: list[Alternative] = []
-        for value in values:
+        for value in dict.fromkeys(values):
             if not value.strip():
                 raise ValueFormError("a value is missing")
+            budget.spend(lookups=1)  # before the work: one that is spent does none
             if parameter.type == "composite":
-                found += self._composite(parameter, value)
+                planned = self._composite(parameter, value)
             else:
-                found += self._plain(parameter, modifier, value)
+                planned = self._plain(parameter, modifier, value)
+            self._count(code, planned)
+            found += planned
         return _merged(found)
+
+    def _count(self, code: str, planned: Sequence[Alternative]) -> None:
+        lookups = sum(len(union) for alternative in planned for union in alternative)
+        budget.spend(lookups=lookups)
+        self._left -= lookups
+        if self._left < 0:
+            raise TooCostlyError(f"{code}: the search needs too many look-ups; narrow it")
 
     def _plain(self, parameter: Parameter, modifier: str, value: str) -> list[Alternative]:
         targets = parameter.targets if modifier in {"", "identifier"} else (modifier,)

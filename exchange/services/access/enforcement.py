@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -24,7 +24,7 @@ from cachetools import FIFOCache
 from sqlalchemy import Connection
 
 from chaincode.access.log_keys import LogPosition
-from chaincode.access.model import AccessRequest, Action, Decision, ScoreResult
+from chaincode.access.model import AccessRequest, Action, Decision, Denied, ScoreResult
 from chaincode.consent.model import Provision
 from chaincode.consent.obligations import CONSENT, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
@@ -37,9 +37,11 @@ from exchange.crypto.permit import Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
-from exchange.ledger.client import LedgerClient, SubjectRequest
+from exchange.ledger.client import Authorization, LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
+from exchange.runtime.metrics import DECISIONS, LEDGER_HEIGHT
+from exchange.services.access.allowances import EntryAllowances, spent
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
@@ -50,6 +52,9 @@ from exchange.store.records.documents import StoredVersion
 _CACHE_SIZE = 10_000
 
 _Kept = tuple[Sequence[log_tables.DetailRow], log_tables.SearchRow | None]
+
+BEYOND = "requests beyond the client's budget of entries"
+"""The target of the one entry that ends a client's budget."""
 
 MOST_SUBJECTS = 500
 """Subjects that one question may name; the ledger decides them in one transaction."""
@@ -133,6 +138,7 @@ class Enforcement:
         ledger: LedgerClient,
         entries: Database,
         conditions: SealedConditions,
+        allowances: EntryAllowances,
     ) -> None:
         self._base = base
         self._references = references
@@ -141,6 +147,7 @@ class Enforcement:
         self._ledger = ledger
         self._entries = entries
         self._conditions = conditions
+        self._allowances = allowances
         self._details = Coalescer(self._keep)
         self._stranger = references.unknown_subject()
         self._names: FIFOCache[tuple[bytes, str, str, str], RequesterNames] = FIFOCache(_CACHE_SIZE)
@@ -167,24 +174,33 @@ class Enforcement:
     async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
         """Ask as `ask` does for any number of subjects, in as many transactions as it takes."""
         tokens = tuple(dict.fromkeys(subjects))
-        count = max(1, -(-len(tokens) // MOST_SUBJECTS))
+        looked_up = await self._look_up(question, tokens)
+        named = [token for token in tokens if token in looked_up[1]]
+        others = [token for token in tokens if token not in looked_up[1]]
+        count = max(1, -(-(len(named) + bool(others)) // MOST_SUBJECTS))
         # Of equal size: alone in its transaction, a subject's entry would name the others' (see `_detail`).
-        return [(await self._ask(question, tokens[part::count]))[0] for part in range(count)]
+        parts = [named[part::count] for part in range(count)]
+        parts[0] += others
+        return [(await self._decide(question, tuple(part), *looked_up))[0] for part in parts]
 
     async def _ask(
         self, question: Question, tokens: tuple[bytes, ...]
     ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
-        keys, opened = await self._look_up(question, tokens)
-        asks: list[SubjectRequest] = []
-        owners: list[SubjectKeys] = []
-        for token in tokens or (self._references.directory,):
-            if token in opened:
-                owners.append(keys[token])
-                asks.append(self._named(question, keys[token]))
-            else:
-                # A request for an unknown patient runs against the directory subject, so both cost the same.
-                owners.append(keys.get(token) or await self._directory())
-                asks.append(self._one_time(question, token, owners[-1]))
+        return await self._decide(question, tokens, *await self._look_up(question, tokens))
+
+    async def _decide(
+        self,
+        question: Question,
+        tokens: tuple[bytes, ...],
+        keys: Mapping[bytes, SubjectKeys],
+        opened: frozenset[bytes],
+    ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
+        client = question.principal.client_id
+        asks, owners = await self._asks(question, tokens, keys, opened)
+        within = self._allowances.take(client, len(asks))
+        if not within:
+            question, opened = replace(question, target=BEYOND), frozenset()
+            asks, owners = await self._asks(question, (), keys, opened)
         authorization = await self._ledger.authorize(asks)
         details: list[log_tables.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
@@ -198,9 +214,50 @@ class Enforcement:
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
         search = await self._search(question, authorization.tx_id, authorization.entries[0].n, len(asks))
         await self._details.share([(details, search)])
+        if not within:
+            raise spent()
+        self._count(client, authorization)
+        if (together := decisions.pop(self._stranger, None)) is not None:
+            decisions |= {token: together for token in tokens if token not in opened}
         permit = authorization.permit
         obligations = {} if permit is None else await self._conditions.obligations(permit, keys)
         return Answer(authorization.tx_id, decisions, permit, keys, obligations), positions
+
+    def _count(self, client: str, authorization: Authorization) -> None:
+        LEDGER_HEIGHT.set(authorization.block)
+        refused = 0
+        for entry in authorization.entries:
+            denied = isinstance(entry.decision, Denied)
+            refused += denied
+            DECISIONS.labels("deny" if denied else "permit", entry.decision.reason).inc()
+        self._allowances.note_refused(client, refused)
+
+    async def _asks(
+        self,
+        question: Question,
+        tokens: tuple[bytes, ...],
+        keys: Mapping[bytes, SubjectKeys],
+        opened: frozenset[bytes],
+    ) -> tuple[list[SubjectRequest], list[SubjectKeys]]:
+        """Return the requests about `tokens`, and the owner of each request's detail.
+
+        A search that names several subjects without an open pair leaves one attempt for all of them, however
+        many they are.
+        """
+        asks: list[SubjectRequest] = []
+        owners: list[SubjectKeys] = []
+        attempts = [token for token in tokens or (self._references.directory,) if token not in opened]
+        if question.action is Action.SEARCH and len(attempts) > 1:
+            attempts = [self._stranger]
+        for token in tokens:
+            if token in opened:
+                owners.append(keys[token])
+                asks.append(self._named(question, keys[token]))
+        for token in attempts:
+            # A request for an unknown patient runs against the directory subject, so both cost the same.
+            owners.append(keys.get(token) or await self._directory())
+            asks.append(self._one_time(question, token, owners[-1]))
+        return asks, owners
 
     async def _look_up(
         self, question: Question, tokens: tuple[bytes, ...]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 from exchange.auth.principal import Principal
 from exchange.errors import ForbiddenError
+from exchange.fhir import search
 from exchange.fhir.interaction import Interaction
 from exchange.services.audit.access_log import Audit, LogPage
 from exchange.services.audit.log_query import parse
@@ -43,7 +46,9 @@ class LogInteractions:
 
     async def _search(self, principal: Principal, interaction: Interaction, _body: bytes) -> Outcome:
         page = self._pages.asked(principal, interaction, interaction.type)
-        wanted = parse(page.parameters, lenient=page.lenient, base=self._base)
+        work = partial(parse, page.parameters, lenient=page.lenient, base=self._base)
+        light = search.is_light(LOG_TYPE, page.parameters)
+        wanted = work() if light else await asyncio.to_thread(work)
         place = LogPage(page.after, page.until, page.total)
         found = await self._audit.search(principal, wanted, page.parameters, place)
         return self._pages.search_set(principal, page, found, wanted)

@@ -45,6 +45,8 @@ from exchange.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from exchange.runtime.fair_queue import FairQueue, QueueFullError, peer
+from exchange.runtime.metrics import TOKENS
 from exchange.services.auth.holders import HeldToken, Holder, Holders
 from exchange.services.auth.identity_events import IdentityEvents, RefusedLogIns
 from exchange.services.auth.patient_status import PatientStatus
@@ -101,7 +103,7 @@ class Tokens:
         clock: Callable[[], float] = time.time,
         cached: int = 10_000,
         at_once: int = 2,
-        waiting: int = 64,
+        waiting: int = 512,
     ) -> None:
         self.token_url: Final = f"{base_url}/auth/token"
         self._fhir_base = f"{base_url}/fhir"
@@ -118,9 +120,7 @@ class Tokens:
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
         self._revocations = 0
         self._decoys = _decoys()
-        self._checks = asyncio.Semaphore(at_once)
-        self._checking = 0
-        self._most_checking = at_once + waiting
+        self._checks = FairQueue(at_once=at_once, waiting=waiting)
 
     def count_refusals(self, refused: RefusedLogIns) -> None:
         """Have log-ins that are refused counted: this process is the gateway."""
@@ -139,10 +139,13 @@ class Tokens:
         """
         found: list[Client] = []
         try:
-            return await self._exchange(form, found)
+            issued = await self._exchange(form, found)
         except OAuthError as refused:
+            TOKENS.labels("unavailable" if refused.status == 503 else "refused").inc()
             self._note(found, refused)
             raise
+        TOKENS.labels("issued").inc()
+        return issued
 
     async def _exchange(self, form: Sequence[tuple[str, str]], found: list[Client]) -> TokenResponse:
         fields = read_form(form)
@@ -338,18 +341,18 @@ class Tokens:
 
     async def _authenticate(self, claimed: assertions.Assertion, found: list[Client]) -> Client:
         """Return the client that signed `claimed`; one that is registered is put into `found` at any rate."""
-        if self._checking >= self._most_checking:
-            raise OAuthError("temporarily_unavailable", "too many token requests at once; ask again")
-        self._checking += 1
         try:
-            client = self._checked(await self._records.read(lambda c: store.find(c, claimed.client_id)))
-            found += [client] if client else []
-            key = client.key(claimed.kid, claimed.algorithm) if client and client.disabled is None else None
-            async with self._checks:
+            async with self._checks.turn(peer.get()):
+                client = self._checked(await self._records.read(lambda c: store.find(c, claimed.client_id)))
+                found += [client] if client else []
+                active = client is not None and client.disabled is None
+                key = client.key(claimed.kid, claimed.algorithm) if client and active else None
                 against = key or self._decoys[claimed.algorithm]
                 valid = await asyncio.to_thread(assertions.verifies, claimed, against)
-        finally:
-            self._checking -= 1
+        except QueueFullError:
+            raise OAuthError(
+                "temporarily_unavailable", "too many token requests at once; ask again"
+            ) from None
         if client is None or key is None or not valid:
             raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
         return client

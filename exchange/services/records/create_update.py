@@ -7,12 +7,11 @@ the ledger before the write is acknowledged.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -26,6 +25,7 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import ConflictError, ExchangeError, InvalidResourceError, NotFoundError
 from exchange.fhir.resource_bytes import with_identity
+from exchange.runtime.offload import offload
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import check_attested, seal_consent
 from exchange.services.consents.pairs import Change, Pairs
@@ -48,14 +48,7 @@ from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
 from exchange.store.records.documents import NewVersion, StoredVersion
 
-_OFFLOADED = 100_000
-"""Bytes from which work on them is done in a thread."""
-
-T = TypeVar("T")
-
-
 _STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 204}
-
 
 _TAKEN: Final = "another record has this type and id here; load it with --same-ids if it is the same record"
 
@@ -71,11 +64,6 @@ def write_outcome(result: WriteResult) -> Outcome:
         location=result.place,
         notices=result.notices,
     )
-
-
-async def offload(work: Callable[[], T], *, size: int) -> T:
-    """Do `work` at once where it reads few bytes, otherwise in a thread, and return its result."""
-    return work() if size < _OFFLOADED else await asyncio.to_thread(work)
 
 
 class RecordWriter:

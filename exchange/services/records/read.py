@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from chaincode.access.model import Action
 from exchange.auth.principal import Kind, Principal
@@ -15,6 +16,7 @@ from exchange.crypto.references import References
 from exchange.errors import GoneError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
+from exchange.runtime.offload import offload
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
@@ -152,10 +154,15 @@ class RecordReader:
             deleted = await self._records.read(
                 lambda c: documents.version(c, reference, version, reserve=reserve)
             )
-            if deleted is None or self._enforcement.release(answer, deleted) is None:
+            if deleted is None or await self._opened(answer, deleted) is None:
                 return None
         read = await with_body(self._records, answer, stored)
-        return None if read is None else self._enforcement.release(answer, read)
+        return None if read is None else await self._opened(answer, read)
+
+    async def _opened(self, answer: Answer, stored: StoredVersion) -> bytes | None:
+        return await offload(
+            partial(self._enforcement.release, answer, stored), size=len(stored.envelope.sealed)
+        )
 
 
 def subjects_of(versions: Sequence[StoredVersion]) -> tuple[bytes, ...]:

@@ -20,7 +20,7 @@ there, however short, and links to the next. Every page asks the ledger anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -34,8 +34,9 @@ from exchange.crypto.references import References
 from exchange.errors import ForbiddenError, TooCostlyError
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.compartment import DIRECTORY_TYPES
-from exchange.fhir.search import Query, admits, decides
-from exchange.runtime import quota
+from exchange.fhir.search import Comparison, Query, comparison_of
+from exchange.runtime import budget, quota
+from exchange.runtime.offload import offload
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
 from exchange.services.consents.pairs import Pairs
@@ -81,12 +82,17 @@ class FoundPage:
     uncounted: bool = False
     until: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of its records."""
+        return sum(len(one.body) for one in self.resources)
+
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """The candidates of a search, and how many of them one page holds.
 
-    `one_page` refuses a search that does not fit one page; `total` is an earlier page's count. `admits`
+    `one_page` refuses a search that does not fit one page; `total` is an earlier page's count. `comparison`
     compares opened records where the clauses only narrow the search.
     """
 
@@ -98,8 +104,11 @@ class _Wanted:
     after: int | None = None
     total: int | None = None
     one_page: bool = False
-    admits: Callable[[bytes], bool] | None = None
+    comparison: Comparison | None = None
 
+
+_BYTES_A_LOOKUP = 200
+"""Bytes that take as long to read as one look-up takes to become a token."""
 
 _Visible = tuple[int, FoundResource]
 """The sequence of a record and the record."""
@@ -165,7 +174,7 @@ class RecordSearch:
         """
         counting = query.summary == "count" or query.count == 0
         wanted = _Wanted(
-            self._clauses(query),
+            await self._clauses(query),
             0 if counting else query.count,
             counted=counting or query.total == "accurate",
             written=query.last_updated,
@@ -173,8 +182,9 @@ class RecordSearch:
             after=after,
             total=total,
             one_page=one_page or counting,
-            admits=partial(admits, query, base=self._base) if decides(query) else None,
+            comparison=comparison_of(query, base=self._base),
         )
+        budget.spend(named=len(query.patients))
         named = [self._references.subject(patient) for patient in query.patients]
         question = Question(principal, Action.SEARCH, "search-type", target, (query.resource_type,))
         return await self._scan(await self._source(question, named), wanted)
@@ -197,7 +207,7 @@ class RecordSearch:
         """
         find = partial(
             documents.search,
-            clauses=self._clauses(query),
+            clauses=await self._clauses(query),
             within=Within([subject], [self._references.compartment(subject)]),
             newest_first=True,
             limit=limit,
@@ -205,7 +215,11 @@ class RecordSearch:
         )
         return await self._records.read(find)
 
-    def _clauses(self, query: Query) -> list[Clause]:
+    async def _clauses(self, query: Query) -> list[Clause]:
+        lookups = sum(len(union) for c in query.clauses for some in c.alternatives for union in some)
+        return await offload(partial(self._tokens, query), size=lookups * _BYTES_A_LOOKUP)
+
+    def _tokens(self, query: Query) -> list[Clause]:
         kind: Clause = [[[self._references.of_type(query.resource_type)]]]
         token = self._token_keys.token  # each computed anew: a term that was stored lately must not be faster
         compiled: list[Clause] = [
@@ -259,10 +273,7 @@ class RecordSearch:
             )
             fetched = await self._records.read(find)
             chunk = fetched.rows
-            visible = await source.open(chunk)
-            if wanted.admits is not None:
-                visible = [one for one in visible if wanted.admits(one[1].body)]
-            page.add(visible)
+            page.add(await self._compared(wanted.comparison, await source.open(chunk)))
             reservation.hold(before + COPIES_IN_MEMORY * page.size)
             scanned += len(chunk)
             if len(chunk) < size and not fetched.cut:
@@ -272,6 +283,14 @@ class RecordSearch:
             if page.is_full or scanned >= self.limits.scanned:
                 return page.found(source.tx_id, stopped_at=position)
         return page.found(source.tx_id, stopped_at=None)
+
+    async def _compared(
+        self, comparison: Comparison | None, visible: Sequence[_Visible]
+    ) -> Sequence[_Visible]:
+        if comparison is None:
+            return visible
+        size = comparison.values * sum(len(one[1].body) for one in visible)
+        return await offload(lambda: [one for one in visible if comparison.admits(one[1].body)], size=size)
 
 
 @dataclass(slots=True)
@@ -363,13 +382,12 @@ class _Permitted:
 
     async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
         """Open the records with the permission of all subjects, as far as obligations admit them."""
-        found: list[_Visible] = []
+        permitted: list[tuple[Answer, StoredVersion]] = []
         for stored in chunk:
             answer = await self._answer(stored.subjects)
-            body = None if answer is None else self._enforcement.release(answer, stored)
-            if body is not None:
-                found.append((stored.sequence, FoundResource(body, stored.version)))
-        return found
+            if answer is not None:
+                permitted.append((answer, stored))
+        return await _released(self._enforcement, permitted)
 
     async def _answer(self, subjects: tuple[bytes, ...]) -> Answer | None:
         if not self._answers.keys() >= set(subjects):
@@ -405,12 +423,25 @@ class _Own:
                 answer = await self._enforcement.ask(self._question, subjects)
                 self.tx_id = self.tx_id or answer.tx_id
                 self._answers |= dict.fromkeys(part, answer)
+        return await _released(
+            self._enforcement, [(self._answers[stored.subjects], stored) for stored in chunk]
+        )
+
+
+async def _released(
+    enforcement: Enforcement, permitted: Sequence[tuple[Answer, StoredVersion]]
+) -> list[_Visible]:
+    """Return the records that the answers permit and their obligations admit, opened."""
+
+    def release() -> list[_Visible]:
         found: list[_Visible] = []
-        for stored in chunk:
-            body = self._enforcement.release(self._answers[stored.subjects], stored)
+        for answer, stored in permitted:
+            body = enforcement.release(answer, stored)
             if body is not None:
                 found.append((stored.sequence, FoundResource(body, stored.version)))
         return found
+
+    return await offload(release, size=sum(len(stored.envelope.sealed) for _, stored in permitted))
 
 
 def _parts(groups: Sequence[tuple[bytes, ...]]) -> list[list[tuple[bytes, ...]]]:

@@ -51,11 +51,12 @@ from exchange.fhir.links.relink import conditional_references, with_conditionals
 from exchange.fhir.outcome import outcome
 from exchange.fhir.resource_bytes import instant
 from exchange.runtime import quota
+from exchange.runtime.offload import offload
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
 from exchange.services.records.changes import Deletion, Prepared, RecordChange
 from exchange.services.records.conditions.preconditions import etag, precondition_of
 from exchange.services.records.conditions.searched import Conditions, check_reference_type
-from exchange.services.records.create_update import RecordWriter, offload, write_outcome
+from exchange.services.records.create_update import RecordWriter, write_outcome
 from exchange.services.records.prepare import new_id
 from exchange.services.records.write_rights import WriteRights
 

@@ -6,14 +6,18 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import httpx
 import pytest
+import structlog
 
 from exchange.ledger import clock
+from exchange.node.open import Node
 from exchange.services import health
-from tests.support.scenarios.scenario_site import LAKE, Site, consent, is_outcome
+from exchange.services.health import Health, NodeHealth
+from tests.support.scenarios.scenario_site import LAKE, OpenedClient, Site, consent, is_outcome
 
 HOUR = 60 * 60 * 1000
 
@@ -93,3 +97,79 @@ def test_a_wrong_clock_costs_refusals_while_it_lasts(
         assert site.city.get(f"Patient/{written.headers['location'].split('/')[-3]}").status_code == 200
     assert site.patient(patient).post("Consent", consent(patient, LAKE)).status_code == 201
     assert site.lake.get(f"Patient/{patient}").status_code == 200
+
+
+def opened_http(site: Site) -> OpenedClient:
+    assert isinstance(site.http, OpenedClient)
+    return site.http
+
+
+def opened_node(site: Site) -> Node:
+    return opened_http(site).node
+
+
+def ready(site: Site) -> httpx.Response:
+    return site.http.get(f"{site.demo.settings.base_url}/health/ready")
+
+
+def live(site: Site) -> httpx.Response:
+    return site.http.get(f"{site.demo.settings.base_url}/health/live")
+
+
+def test_each_dependency_has_a_check_of_its_own(site: Site) -> None:
+    answer = ready(site)
+    assert answer.status_code == 200
+    checks = answer.json()["checks"]
+    assert checks.keys() == {"ledger", "database", "disk", "certificate", "clock"}
+    assert {one["status"] for [one] in checks.values()} == {"pass"}
+
+
+def test_a_node_that_can_not_write_is_live_and_not_ready_and_says_what_is_lost(site: Site) -> None:
+    patient = site.new_patient()
+    with full_disk(site):
+        is_outcome(site.city.get(f"Patient/{patient}"), 503)
+        answer = until(lambda: ready(site), 503)
+        lost = {name for name, [one] in answer.json()["checks"].items() if one["status"] == "fail"}
+        assert lost
+        assert lost <= {"ledger", "database"}
+        assert live(site).json() == {"status": "pass"}
+    until(lambda: ready(site), 200)
+
+
+@pytest.mark.parametrize(
+    ("left", "status"), [(-1.0, "fail"), (3600.0, "warn"), (health.SOON_SECONDS + 60.0, "pass")]
+)
+def test_a_certificate_is_told_before_it_ends(site: Site, left: float, status: str) -> None:
+    needed = replace(opened_node(site).gateway.health._needed, certificates={"a": time.time() + left})
+    found = opened_http(site).loop.run(NodeHealth(opened_node(site).gateway.health._ledger, needed).ready())
+    assert found.checks["certificate"][0].status == status
+    assert found.status == status
+
+
+def test_a_disk_with_little_room_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LITTLE_SPACE", 1 << 60)
+    answer = ready(site)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "warn"
+    assert "disk" in answer.json()["output"]
+
+
+def test_a_dependency_that_is_lost_is_logged_once_and_once_when_it_is_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "WATCH_SECONDS", 0.01)
+    found = [Health("pass"), Health("fail", "gone"), Health("fail", "gone"), Health("pass"), Health("pass")]
+    checked = NodeHealth(opened_node(site).gateway.health._ledger, opened_node(site).gateway.health._needed)
+
+    async def checks() -> dict[str, Health]:
+        if not found:
+            raise EOFError
+        return {"ledger": found.pop(0)}
+
+    monkeypatch.setattr(checked, "_checks", checks)
+    with structlog.testing.capture_logs() as lines, pytest.raises(EOFError):
+        opened_http(site).loop.run(checked.keep_watching())
+    assert [(line["event"], line["kind"]) for line in lines] == [
+        ("dependency.lost", "ledger"),
+        ("dependency.back", "ledger"),
+    ]

@@ -15,11 +15,12 @@ from weakref import WeakValueDictionary
 
 from exchange.auth.principal import Principal
 from exchange.errors import BadRequestError, PreconditionError
-from exchange.fhir import r4, search
+from exchange.fhir import r4
 from exchange.fhir.bundle import identity_of
 from exchange.fhir.interaction import parameters_of
 from exchange.fhir.search import Query
 from exchange.runtime import quota
+from exchange.services.records.plan import plan
 from exchange.services.records.search import RecordSearch
 
 
@@ -55,7 +56,7 @@ class Conditions:
         parameters = parameters_of(condition.lstrip("?"))
         if not all(value.strip() for _, value in parameters):
             raise BadRequestError("a parameter of a condition has a value")
-        query = search.parse(resource_type, parameters, lenient=False, base=self._base)
+        query = await plan(resource_type, parameters, base=self._base)
         if not query.clauses:
             raise BadRequestError("a condition needs at least one search parameter")
         # Parameters of the answer change no condition: two records say that there is more than one.

@@ -14,19 +14,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.api.http.limits import BodyLimits, RequestLimits
+from exchange.api.http.limits import BodyLimits, RequestLimits, admit_body
 from exchange.api.http.protocol import BoundedHttpProtocol
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY, FREE_BYTES, MemoryQuota
 
 MIB = 1 << 20
 LIMIT, LARGE = 16 * MIB, 6 * MIB
+STRANGER = BodyLimits().stranger
 QUICK = 0.3
 HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 ANSWER = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 async def echo(request: Request) -> Response:
+    admit_body(request.scope)
+    return Response(str(len(await request.body())))
+
+
+async def unknown(request: Request) -> Response:
     return Response(str(len(await request.body())))
 
 
@@ -50,7 +56,13 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     shared = MemoryQuota(LIMIT)
-    app = Starlette(routes=[Route("/x", echo, methods=["POST"]), Route("/large", large)])
+    app = Starlette(
+        routes=[
+            Route("/x", echo, methods=["POST"]),
+            Route("/unknown", unknown, methods=["POST"]),
+            Route("/large", large),
+        ]
+    )
     config = uvicorn.Config(
         RequestLimits(app, shared, BodyLimits(body=LARGE, pause_seconds=QUICK)),
         http=BoundedHttpProtocol,
@@ -77,9 +89,11 @@ async def posted(
     return reader, writer
 
 
-async def test_an_announced_body_has_its_room_from_the_start_and_others_are_refused(server: Server) -> None:
-    first, one = await posted(server, LARGE)
-    await server.settles(COPIES_IN_MEMORY * LARGE - FREE_BYTES)
+async def test_a_body_counts_as_it_arrives_and_one_without_room_is_refused_before_it_does(
+    server: Server,
+) -> None:
+    first, one = await posted(server, LARGE, b"x" * (LARGE - 1))
+    await server.settles(COPIES_IN_MEMORY * (LARGE - 1) - FREE_BYTES)
     second, other = await posted(server, LARGE)
     got = await second.read()
     assert got.startswith(b"HTTP/1.1 503 ")
@@ -87,23 +101,47 @@ async def test_an_announced_body_has_its_room_from_the_start_and_others_are_refu
     assert b'"throttled"' in got
     small, third = await posted(server, 3, b"abc")
     assert (await small.read()).endswith(b"3")
-    one.write(b"x" * LARGE)
+    one.write(b"x")
     assert (await first.read()).endswith(str(LARGE).encode())
     await server.settles(0)
     for writer in (one, other, third):
         writer.close()
 
 
+async def test_announced_bodies_that_do_not_come_hold_nothing_and_keep_no_other_out(server: Server) -> None:
+    silent = [await posted(server, LARGE) for _ in range(20)]
+    reader, writer = await posted(server, LARGE, b"x" * LARGE)
+    assert (await reader.read()).endswith(str(LARGE).encode())
+    for _, one in [*silent, (reader, writer)]:
+        one.close()
+    await server.settles(0)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_of_a_caller_that_is_not_known_little_is_read(server: Server, announced: bool) -> None:
+    head = HEAD.replace(b"/x", b"/unknown")
+    for size, expected in ((STRANGER, b" 200 "), (STRANGER + 1, b" 413 ")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        if announced:
+            writer.write(head + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)
+        else:
+            writer.write(
+                head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n"
+            )
+        assert expected in (await reader.read()).partition(b"\r\n")[0]
+        writer.close()
+
+
 async def test_a_client_that_goes_while_it_sends_gives_its_share_back(server: Server) -> None:
-    _, writer = await posted(server, LARGE, b"x" * MIB)
-    await server.settles(COPIES_IN_MEMORY * LARGE - FREE_BYTES)
+    _, writer = await posted(server, LARGE, b"x" * (2 * MIB))
+    await server.settles(COPIES_IN_MEMORY * 2 * MIB - FREE_BYTES)
     writer.close()
     await server.settles(0)
 
 
 async def test_a_body_that_stalls_gives_its_share_back(server: Server) -> None:
-    reader, writer = await posted(server, LARGE, b"x")
-    await server.settles(COPIES_IN_MEMORY * LARGE - FREE_BYTES)
+    reader, writer = await posted(server, LARGE, b"x" * (2 * MIB))
+    await server.settles(COPIES_IN_MEMORY * 2 * MIB - FREE_BYTES)
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     await server.settles(0)
     writer.close()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import uvicorn
@@ -16,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from exchange.api.http.limits import BodyLimits, RequestLimits
-from exchange.api.http.protocol import LONGEST_HEAD, BoundedHttpProtocol
+from exchange.api.http.protocol import LONGEST_HEAD, BoundedHttpProtocol, ConnectionBounds
 from exchange.runtime.quota import MemoryQuota
 
 QUICK = 0.3
@@ -158,3 +159,44 @@ async def test_an_answer_that_takes_long_is_not_cut(port: int) -> None:
     got = await answer(port, slow + b"GET /nex")  # and the next request is begun meanwhile
     assert got.startswith(b"HTTP/1.1 200 OK")
     assert b"HTTP/1.1 408 " in got
+
+
+@pytest.mark.parametrize(("most", "per_peer"), [(2, 10), (10, 2)])
+async def test_connections_beyond_the_bound_are_refused_and_those_before_go_on(most: int, per_peer: int):
+    app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
+    bounds = ConnectionBounds(most=most, per_peer=per_peer)
+    config = uvicorn.Config(
+        RequestLimits(app, MemoryQuota(1 << 30)),
+        http=partial(BoundedHttpProtocol, bounds=bounds),  # type: ignore[arg-type]
+        port=0,
+        log_config=None,
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells by this flag alone
+        await asyncio.sleep(0.01)
+    at = server.servers[0].sockets[0].getsockname()[1]
+    first = [await asyncio.open_connection("127.0.0.1", at) for _ in range(2)]
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection("127.0.0.1", at)
+        refused = await reader.read()
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b'"throttled"' in refused
+        writer.close()
+    for reader, writer in first:
+        writer.write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+    for _ in range(500):  # until they have left
+        reader, writer = await asyncio.open_connection("127.0.0.1", at)
+        writer.write(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            found = await reader.read()
+        writer.close()
+        if found.startswith(b"HTTP/1.1 200 "):
+            break
+        await asyncio.sleep(0.01)
+    assert found.startswith(b"HTTP/1.1 200 ")
+    server.should_exit = True
+    await serving

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import BadRequestError
-from exchange.fhir.search import admits, decides, parse, terms
+from exchange.fhir.search import comparison_of, parse, terms
 from exchange.fhir.search.escaping import split, unescape
 from exchange.fhir.search.types import strings
 
@@ -21,8 +21,8 @@ def finds(resource: dict[str, Any], name: str, value: str) -> bool:
     kind = resource["resourceType"]
     query = parse(kind, [(name, value)], lenient=False, base=BASE)
     looked_up = query.matches(terms(kind, resource, base=BASE))
-    admitted = admits(query, json.dumps(resource).encode(), base=BASE)
-    return looked_up and (admitted or not decides(query))
+    comparison = comparison_of(query, base=BASE)
+    return looked_up and (comparison is None or comparison.admits(json.dumps(resource).encode()))
 
 
 OBSERVATION = {

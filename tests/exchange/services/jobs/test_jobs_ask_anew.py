@@ -8,6 +8,7 @@ import msgspec
 
 from chaincode.access.model import Action
 from exchange.runtime.quota import MemoryQuota
+from exchange.services.access.allowances import EntryAllowances
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.jobs.kinds import Finished, JobKind, JobKinds, NextStep, StepContext
@@ -32,6 +33,7 @@ async def test_each_step_asks_the_ledger_anew_and_a_revocation_holds_for_the_nex
             ledger=site.client,
             entries=entries,
             conditions=SealedConditions(site.records),
+            allowances=EntryAllowances(1_000),
         )
         patient = await site.patient()
         told: list[tuple[str, bool]] = []
