@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from chaincode.access.model import AccessRequest
@@ -17,7 +18,7 @@ from chaincode.errors import ConflictError, ContractError
 from chaincode.policy.model import Policy
 from exchange import devnet
 from exchange.ledger.client import LedgerClient, SubjectRequest
-from exchange.ledger.errors import ClockWrongError, RefusedError
+from exchange.ledger.errors import ClockWrongError, RefusedError, VoidedError
 from exchange.ledger.fabric.gateway import proposal
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 
@@ -121,6 +122,35 @@ async def test_nothing_is_permitted_in_a_block_after_a_revocation(ledger):
     assert any(outcome == "permit" for block, outcome in decisions if block < revoked.block)
     assert any(block > revoked.block for block, _ in decisions)
     assert {outcome for block, outcome in decisions if block > revoked.block} == {"deny"}
+
+
+async def test_accesses_on_their_way_outlast_pairs_that_are_filed_again_as_cover(ledger, monkeypatch):
+    pairs = [await opened(ledger) for _ in range(8)]
+    voided, outcomes, done = 0, [], asyncio.Event()
+    submit = FabricTransactions.submit
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal voided
+        try:
+            return await submit(*args, **kwargs)
+        except VoidedError:
+            voided += 1
+            raise
+
+    async def read() -> None:
+        while not done.is_set():
+            decided = await ledger.authorize([ask(secrets.choice(pairs))])
+            outcomes.append(decided.entries[0].decision.outcome)
+
+    monkeypatch.setattr(FabricTransactions, "submit", counted)
+    readers = [asyncio.create_task(read()) for _ in range(16)]
+    for epoch in range(1, 26):
+        anew = msgspec.structs.replace(GRANT, version=epoch + 1)
+        await ledger.publish_terms([(pair, anew) for pair in pairs], after=dict.fromkeys(pairs, epoch))
+    done.set()
+    await asyncio.gather(*readers)
+    assert voided > 0
+    assert set(outcomes) == {"permit"}
 
 
 async def test_many_requests_share_transactions_and_all_are_logged(ledger):
