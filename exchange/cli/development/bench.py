@@ -17,6 +17,7 @@ class BenchName(StrEnum):
     """The benches there are."""
 
     ACCESS = "access"
+    HOSTILE = "hostile"
     INGEST = "ingest"
     LEDGER = "ledger"
     MEMORY = "memory"
@@ -54,7 +55,9 @@ def bench(
     grown: _Grown = 0,
     path: _Source = None,
     database: _DatabaseUrl = None,
-    seconds: Annotated[float, typer.Option(help="access, ledger: seconds a measurement.", min=0.5)] = 5.0,
+    seconds: Annotated[
+        float, typer.Option(help="access, hostile, ledger: seconds a measurement.", min=0.5)
+    ] = 5.0,
     records: _Records = 1_000_000,
     resources: Annotated[int, typer.Option(help="memory: resources to load.", min=100)] = 100_000,
     test_rows: _TestRows = None,
