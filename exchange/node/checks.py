@@ -24,6 +24,7 @@ from exchange.node.parts import NodeParts, naming_profile, open_parts
 from exchange.node.settings import NodeSettings
 from exchange.services.membership import Members
 from exchange.store.engine.database import Database
+from exchange.store.engine.freshness import Freshness
 from exchange.store.log import log_tables
 from exchange.verify.consents import ConsentChecks
 from exchange.verify.fabric_channel import open_channel
@@ -55,26 +56,31 @@ class CheckedNode:
     report: LedgerReport
 
 
-def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> None:
+def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> Freshness:
     """Refuse to serve on an embedded ledger that does not verify, or on records that were taken back.
 
     Opening the ledger reads its newest block alone, and a gateway relies on all of them. On Fabric the peer
-    verifies, and the records are compared with the entries that the log has by now.
+    verifies, and the records are compared with the entries that the log has by now. Returns the rows of
+    records as they were compared, for the process that serves them.
 
     Raises:
         DamagedError: naming the first finding.
     """
     with ExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
-        writes = WriteChecks(msp_id=settings.msp_id, records=parts.records, ring=parts.keys.ring)
+        compared = Freshness()
+        writes = WriteChecks(
+            msp_id=settings.msp_id, records=parts.records, ring=parts.keys.ring, compared=compared
+        )
         if settings.ledger != "embedded":
             _refuse(writes.check_against_log(parts.open_log(), _silent))
-            return
+            return compared
         public = load_node_key(folder.node_key).public_key()
         _refuse(check_ledger_to_serve(folder.ledger, public))
         reader = stack.enter_context(open_reader(folder.ledger))
         _refuse(writes.check_against_ledger(reader, _silent))
         _refuse(_consent_checks(parts, parts.open_log(), reader).check_consents(_silent))
+        return compared
 
 
 def _refuse(checked: CheckedPart) -> None:

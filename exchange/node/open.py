@@ -26,6 +26,8 @@ from exchange.services.records.prepare import Indexer
 from exchange.services.scoring import Scoring
 from exchange.services.writes.baseline import adopt_stored
 from exchange.store.engine.database import Database
+from exchange.store.engine.freshness import Freshness
+from exchange.store.records.watched import WATCHED
 
 _LEDGER_TIMEOUT = 3.0
 """Seconds that a ledger has to answer when a node opens, before it counts as away."""
@@ -56,10 +58,13 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) -> AsyncIterator[Node]:
+async def open_node(
+    folder: NodeFolder, limits: build.NodeLimits | None = None, *, checked: Freshness | None = None
+) -> AsyncIterator[Node]:
     """Open all services of the node in `folder`; if the ledger is there, with the outbox empty.
 
-    A ledger that is away is no error: everything is refused until it is back.
+    A ledger that is away is no error: everything is refused until it is back. `checked` has the rows that
+    were found to be as the ledger has them; others are refused.
 
     Raises:
         ConfigError: the folder is no node, its settings can't be used, or a database of it is missing.
@@ -71,7 +76,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         parts = stack.enter_context(open_parts(folder))
         for one in differences(parts.settings, parts.recorded):
             _log.warning("settings.not_recorded", reason=one.text)
-        ground, away = await _open_ground(stack, parts, limits or build.NodeLimits())
+        ground, away = await _open_ground(stack, parts, limits or build.NodeLimits(), checked)
         access = build.build_access(ground)
         records = build.build_records(ground, access)
         audit = build.build_audit(ground, access)
@@ -80,12 +85,7 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         build.build_proxies(ground, records)
         await audit.projection.start()
         stack.push_async_callback(audit.projection.close)
-        await access.pairs.load_outbox()
-        if away is None:
-            await access.pairs.publish_all()
-            await access.recording.complete_all()
-        with suppress(UnavailableError):  # then the entries wait in the outbox
-            await adopt_stored(ground.records, ground.keys.ring, access.recording)
+        await _bring_up(ground, access, away)
         _run(stack, "log-index", audit.index.keep_indexing())
         _run(stack, "consent-outbox", access.pairs.keep_publishing())
         _run(stack, "entries-outbox", access.recording.keep_recording())
@@ -108,6 +108,16 @@ async def open_node(folder: NodeFolder, limits: build.NodeLimits | None = None) 
         )
 
 
+async def _bring_up(ground: build.Foundation, access: build.AccessServices, away: str | None) -> None:
+    """Bring to the ledger all that waits for it."""
+    await access.pairs.load_outbox()
+    if away is None:
+        await access.pairs.publish_all()
+        await access.recording.complete_all()
+    with suppress(UnavailableError):  # then the entries wait in the outbox
+        await adopt_stored(ground.records, ground.keys.ring, access.recording)
+
+
 def _open_scoring(
     stack: AsyncExitStack,
     ground: build.Foundation,
@@ -123,7 +133,7 @@ def _open_scoring(
 
 
 async def _open_ground(
-    stack: AsyncExitStack, parts: NodeParts, limits: build.NodeLimits
+    stack: AsyncExitStack, parts: NodeParts, limits: build.NodeLimits, checked: Freshness | None
 ) -> tuple[build.Foundation, str | None]:
     """Open ledger and databases; and why the ledger is away, None if it answers."""
     transactions = open_transactions(parts.folder, parts.settings)
@@ -134,7 +144,9 @@ async def _open_ground(
         await _adopt_contracts(ledger)
     else:
         _log.warning("ledger.away", reason=away)
-    return build.build_foundation(parts, limits, transactions, ledger), away
+    ground = build.build_foundation(parts, limits, transactions, ledger)
+    await ground.records.watch(WATCHED, like=checked)
+    return ground, away
 
 
 async def _reason_away(ledger: LedgerClient) -> str | None:

@@ -23,7 +23,7 @@ from exchange.services.access.enforcement import open_detail
 from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records import documents, outbox, subjects
+from exchange.store.records import documents, outbox, subjects, watched
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
 _ATTEMPTS = 4
@@ -105,7 +105,7 @@ class ConsentChecks:
         unknown = (
             select(func.count())
             .select_from(waiting.outerjoin(subjects.compiled_consents, _same_consent()))
-            .where(waiting.c.topic == subjects.CONSENTS, subjects.compiled_consents.c.reference.is_(None))
+            .where(waiting.c.topic == watched.CONSENTS, subjects.compiled_consents.c.reference.is_(None))
         )
         if connection.execute(unknown).scalar_one():
             raise WrongError("outbox", "a row belongs to no consent")
@@ -140,7 +140,7 @@ class ConsentChecks:
         with snapshot(self._records) as connection:
             wrapped = subjects.every_wrapped_key(connection)
             rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
-            waiting = outbox.all_waiting(connection, subjects.CONSENTS)
+            waiting = outbox.all_waiting(connection, watched.CONSENTS)
             requested = {tuple(row) for row in connection.execute(select(subjects.requested_consents))}
             consents: dict[bytes, list[subjects.CompiledRow]] = {}
             for row in connection.execute(select(subjects.compiled_consents)):

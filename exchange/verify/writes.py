@@ -22,9 +22,11 @@ from exchange.errors import DamagedError
 from exchange.ledger.port import LedgerReader
 from exchange.services.writes.recording import ENTRIES, waiting_root
 from exchange.store.engine.database import Database
+from exchange.store.engine.freshness import Freshness
 from exchange.store.log import log_tables
 from exchange.store.records import documents, outbox, written
 from exchange.store.records.subjects import every_wrapped_key
+from exchange.store.records.watched import WATCHED
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
 _PART = "writes"
@@ -35,10 +37,16 @@ Roots = dict[str, set[bytes]]
 
 
 class WriteChecks:
-    """The check of one node's records against the entries of its writes; it is the custodian `msp_id`."""
+    """The check of one node's records against the entries of its writes; it is the custodian `msp_id`.
 
-    def __init__(self, *, msp_id: str, records: Database, ring: KeyRing) -> None:
+    `compared` learns the rows that were compared.
+    """
+
+    def __init__(
+        self, *, msp_id: str, records: Database, ring: KeyRing, compared: Freshness | None = None
+    ) -> None:
         self._msp_id = msp_id
+        self._compared = compared
         self._records = records
         self._ring = ring
 
@@ -74,12 +82,15 @@ class WriteChecks:
     def _checked(
         self, connection: Connection, roots: Roots, progress: Progress, ledger: LedgerReader | None
     ) -> CheckedPart:
-        return check_part(
+        checked = check_part(
             _PART,
             self._check(connection, roots, ledger),
             progress,
             lambda: documents.count(connection),
         )
+        if self._compared is not None:
+            self._compared.learn(connection, WATCHED)
+        return checked
 
     def _check(self, connection: Connection, roots: Roots, ledger: LedgerReader | None) -> Iterator[None]:
         subjects = self._subjects(connection, roots)

@@ -65,8 +65,8 @@ async def _serve(folder: NodeFolder) -> None:
         per_peer=settings.connections_per_peer,
     )
     logs.log_requests(sys.stderr if settings.access_log else None)
-    check_to_serve(folder, settings)
-    async with open_node(folder) as node:
+    checked = check_to_serve(folder, settings)
+    async with open_node(folder, checked=checked) as node:
         config = uvicorn.Config(
             create_app(node.gateway, body_limit=settings.body_limit),
             http=partial(BoundedHttpProtocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols

@@ -43,7 +43,7 @@ from exchange.services.consents.known_pairs import KnownPairs
 from exchange.services.consents.publish import ConsentPublisher
 from exchange.services.outbox_delivery import OutboxDelivery
 from exchange.store.engine.database import Database
-from exchange.store.records import outbox
+from exchange.store.records import outbox, watched
 from exchange.store.records import subjects as store
 
 _OPEN_LIMIT = 500
@@ -80,7 +80,7 @@ class Pairs:
         self._keys = keys
         filing = CoveredFiling(records, ledger, self._cover_of, others=self._others, directory=directory)
         self._publisher = ConsentPublisher(records, ledger, filing)
-        self._delivery = OutboxDelivery(records, store.CONSENTS, self._deliver)
+        self._delivery = OutboxDelivery(records, watched.CONSENTS, self._deliver)
         self._known = KnownPairs()
         self._not_published: set[bytes] = set()
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
@@ -292,7 +292,7 @@ class Pairs:
         Raises:
             UnavailableError: the store can't be reached.
         """
-        waiting = await self._records.read(lambda c: outbox.subjects_waiting(c, store.CONSENTS))
+        waiting = await self._records.read(lambda c: outbox.subjects_waiting(c, watched.CONSENTS))
         self._not_published.update(waiting)
 
     async def publish_all(self) -> int:

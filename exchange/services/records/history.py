@@ -13,12 +13,12 @@ from functools import partial
 from chaincode.access.model import Action
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.references import References
-from exchange.errors import ForbiddenError, NotFoundError, ThrottledError, TooCostlyError
+from exchange.errors import DamagedError, ForbiddenError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.services.records.limits import RecordLimits
-from exchange.services.records.read import HIDDEN, RecordReader, Released, subjects_of
+from exchange.services.records.read import HIDDEN, MISSING_VERSION, RecordReader, Released, subjects_of
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import FetchedVersions, StoredVersion
@@ -102,6 +102,7 @@ class HistoryReader:
             ForbiddenError: an officer's token.
             NotFoundError: there is none, or none that this principal may read.
             ThrottledError: other requests take the memory for it.
+            DamagedError: a version is missing, or the newest is not the one that was written last.
         """
         if principal.kind is Kind.OFFICER:
             raise ForbiddenError("officers review the access log, not records")
@@ -117,6 +118,8 @@ class HistoryReader:
             answer = await self._release(scan, found.rows)
             reservation.hold(before + COPIES_IN_MEMORY * scan.size)
             ended = len(found.rows) <= limit and not found.cut
+            if scan.released and _has_gap(found.rows, below=position, current=scan.current, ended=ended):
+                raise DamagedError(MISSING_VERSION)
             if scan.is_over or ended or answer.permit is None:
                 break
             position = found.rows[-1].version
@@ -163,3 +166,13 @@ class HistoryReader:
                     Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
                 )
         return answer
+
+
+def _has_gap(
+    rows: Sequence[StoredVersion], *, below: int | None, current: StoredVersion | None, ended: bool
+) -> bool:
+    """Return whether a version is missing among `rows`, or after them where they are the last."""
+    highest = min(below or current.version + 1, current.version + 1) - 1 if current is not None else 0
+    if [one.version for one in rows] != list(range(highest, highest - len(rows), -1)):
+        return True
+    return ended and highest > len(rows)

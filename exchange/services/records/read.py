@@ -13,7 +13,7 @@ from functools import partial
 from chaincode.access.model import Action
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.references import References
-from exchange.errors import GoneError, NotFoundError, ThrottledError, TooCostlyError
+from exchange.errors import DamagedError, GoneError, NotFoundError, ThrottledError, TooCostlyError
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.runtime.offload import offload
@@ -24,6 +24,8 @@ from exchange.store.records.documents import StoredVersion
 
 HIDDEN = "no such record, or none that you may read"
 """The one wording for a record that is not there and for one that is not permitted."""
+MISSING_VERSION = "an earlier version of a record is missing; run `consentry verify`"
+"""The wording for rows that were taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class RecordReader:
             NotFoundError: there is none, or none that this principal may read; `tx_id` names the entry.
             GoneError: it was deleted, and the principal may know.
             ThrottledError: other requests take the memory for it.
+            DamagedError: it is not as it was written last.
         """
         reference = self._references.record(resource_type, logical_id)
         current = await self.current(reference)
@@ -101,6 +104,9 @@ class RecordReader:
             except (ThrottledError, TooCostlyError):
                 await self.check_visible(question, current)
                 raise
+            if stored is None and current is not None and 0 < version <= current.version:
+                await self.check_visible(question, current)
+                raise DamagedError(MISSING_VERSION)
         answer, body = await self._ask_and_open(question, stored, current)
         if stored is None or body is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
@@ -109,11 +115,26 @@ class RecordReader:
         return Released(body, stored.version, stored.written, deleted=False, tx_id=answer.tx_id)
 
     async def current(self, reference: bytes) -> StoredVersion | None:
-        """Return the current version of a record, sealed; reads at the same time share one query."""
-        return (await self._current.share([reference])).get(reference)
+        """Return the current version of a record, sealed; reads at the same time share one query.
 
-    async def _fetch_current(self, references: Sequence[bytes]) -> dict[bytes, StoredVersion]:
-        return await self._records.read(lambda c: documents.current(c, references))
+        Raises:
+            DamagedError: it is not the one that was written last.
+        """
+        found = (await self._current.share([reference])).get(reference)
+        if isinstance(found, DamagedError):
+            raise DamagedError(str(found))
+        return found
+
+    async def _fetch_current(self, references: Sequence[bytes]) -> dict[bytes, StoredVersion | DamagedError]:
+        try:
+            return dict(await self._records.read(lambda c: documents.current(c, references)))
+        except DamagedError as why:
+            if len(references) == 1:
+                return {references[0]: why}
+        found: dict[bytes, StoredVersion | DamagedError] = {}
+        for reference in references:  # the others' callers get theirs
+            found |= await self._fetch_current([reference])
+        return found
 
     async def _ask_and_open(
         self, question: Question, stored: StoredVersion | None, current: StoredVersion | None
@@ -154,7 +175,9 @@ class RecordReader:
             deleted = await self._records.read(
                 lambda c: documents.version(c, reference, version, reserve=reserve)
             )
-            if deleted is None or await self._opened(answer, deleted) is None:
+            if deleted is None:
+                raise DamagedError(MISSING_VERSION)
+            if await self._opened(answer, deleted) is None:
                 return None
         read = await with_body(self._records, answer, stored)
         return None if read is None else await self._opened(answer, read)

@@ -43,7 +43,7 @@ async def adopt_stored(records: Database, ring: KeyRing, recording: Recording) -
             for token, total in sums.items()
             if total != NOTHING
         }
-        written.put_sums(connection, rows)
+        written.put_sums(connection, rows, before={})
         return recording.plan(connection, [_baseline(keys[token], rows[token], principal) for token in rows])
 
     planned = await records.write(work)

@@ -75,7 +75,7 @@ def deeds_of(
             total = total.add(owner, written_version(sequence, one.version))
         after[token] = total, total.root(salt)
         deeds.append((owner, _deed([one for _, one in its], after[token][1], logged)))
-    written.put_sums(connection, after)
+    written.put_sums(connection, after, before=before)
     return deeds
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, MetaData
 from exchange.errors import DamagedError, UnavailableError
 from exchange.store.engine import postgres, sqlite
 from exchange.store.engine.format import Begin
+from exchange.store.engine.freshness import OPTION, SETTLED, Freshness, UnsettledError, WatchedTable
 from exchange.store.engine.place import Place, Schema
 from exchange.store.engine.worker import Work, Worker
 
@@ -72,8 +73,10 @@ class Database:
             sqlite.prepare(self._engine, path=place, begin=begin)
             name, readers = place.stem, 1
             self._write_nothing = sqlite.write_nothing
-        self._writer = Worker(writing, writes=True, name=f"{name}-write")
-        reading = reading.execution_options(read_only=True)
+        self._freshness = Freshness()
+        writing = writing.execution_options(**{OPTION: self._freshness, SETTLED: True})
+        self._writer = Worker(writing, writes=True, name=f"{name}-write", freshness=self._freshness)
+        reading = reading.execution_options(**{OPTION: self._freshness, "read_only": True})
         try:
             self._reader = Worker(reading, writes=False, name=f"{name}-read", threads=readers)
         except UnavailableError:
@@ -85,9 +88,26 @@ class Database:
         """For set-up and administration outside of requests."""
         return self._engine
 
+    async def watch(self, tables: Iterable[WatchedTable], *, like: Freshness | None = None) -> None:
+        """Check from now on that the rows of `tables` are those that are there now, and those written since.
+
+        This object has to be the only one that writes them.
+
+        Raises:
+            DamagedError: they are not the rows that `like` has learned.
+        """
+        await self._writer.run(lambda c: self._freshness.learn(c, tables, like=like))
+
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one snapshot of the database, and return its result."""
-        return await self._reader.run(work)
+        """Run `work` in one snapshot of the database, and return its result.
+
+        Raises:
+            DamagedError: a row of a watched table is not the one that was written last.
+        """
+        try:
+            return await self._reader.run(work)
+        except UnsettledError:  # between two writes no row is on its way
+            return await self._writer.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, commit its writes, and return its result; if it raises, nothing was written."""

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.errors import UnavailableError
+from exchange.store.engine.freshness import Freshness
 from exchange.store.engine.postgres import is_read_only
 
 T = TypeVar("T")
@@ -49,12 +50,23 @@ class _Job:
 class Worker:
     """Runs work on `engine`; with `writes`, queued work commits together before any caller returns.
 
+    With `freshness`, which knows the rows that should be there, those that are committed count.
+
     Raises:
         UnavailableError: no connection is to be had.
     """
 
-    def __init__(self, engine: Engine, *, writes: bool, name: str, threads: int = 1) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        writes: bool,
+        name: str,
+        threads: int = 1,
+        freshness: Freshness | None = None,
+    ) -> None:
         self._writes = writes
+        self._freshness = freshness or Freshness()  # one that watches nothing
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._at_once = _MOST_AT_ONCE if threads == 1 else _SHARED_AT_ONCE
         connections: list[Connection] = []
@@ -128,6 +140,7 @@ class Worker:
         try:
             with connection.begin() as transaction:
                 lost = False
+                self._freshness.settle(connection)
                 for at, job in enumerate(jobs, start=1):
                     self._run_one(connection, job, alone=alone)
                     if not self._writes and isinstance(job.error, UnavailableError):
@@ -135,7 +148,9 @@ class Worker:
                         return jobs[at:]
                 if alone and jobs[0].error is not None:
                     transaction.rollback()  # of one call, the transaction is its savepoint
+            self._freshness.committed()
         except (SQLAlchemyError, UnavailableError):
+            self._freshness.lost()
             if lost and connection.invalidated:  # the server was away since the last one: no work began
                 return jobs
             for job in jobs:
@@ -145,6 +160,7 @@ class Worker:
         return []
 
     def _run_one(self, connection: Connection, job: _Job, *, alone: bool) -> None:
+        before = self._freshness.position()
         try:
             if self._writes and not alone:
                 with connection.begin_nested():
@@ -152,9 +168,11 @@ class Worker:
             else:
                 job.result = job.work(connection)
         except SQLAlchemyError as why:
+            self._freshness.undo(before)
             job.error = UnavailableError("the document store can't answer now")
             job.ends_session = is_read_only(why)
         except Exception as error:  # noqa: BLE001 - carried to the caller that gave this work
+            self._freshness.undo(before)
             traceback.clear_frames(error.__traceback__)  # they hold data; their places stay
             job.error = error
 

@@ -35,7 +35,9 @@ from exchange.crypto.version_sums import WrittenVersion
 from exchange.errors import DamagedError
 from exchange.runtime.quota import FETCH_LIMIT
 from exchange.store.engine.dialect import BIGINT, insert_many, is_postgres, run
+from exchange.store.engine.freshness import freshness
 from exchange.store.records.schema import metadata
+from exchange.store.records.watched import DOCUMENTS
 
 TOKEN_BYTES = 16
 
@@ -170,10 +172,19 @@ _UNINDEX = "DELETE FROM search_tokens WHERE sequence = ? AND token IN ({})"
 
 
 def tokens_of(connection: Connection, reference: bytes) -> frozenset[bytes]:
-    """Return the tokens that find the current version of `reference`; none where there is no such record."""
-    statement = select(documents.c.tokens).where(documents.c.reference == reference, documents.c.current)
-    packed = connection.execute(statement).scalar()
-    return frozenset(() if packed is None else _split(packed))
+    """Return the tokens that find the current version of `reference`; none where there is no such record.
+
+    Raises:
+        DamagedError: it is not the one that was written last.
+    """
+    table = documents.c
+    statement = select(table.tokens, table.version, table.sequence).where(
+        table.reference == reference, table.current
+    )
+    row = connection.execute(statement).first()
+    stamp = None if row is None else (row.version, row.sequence)
+    freshness(connection).check(connection, DOCUMENTS, {reference: stamp}, cached=False)
+    return frozenset(() if row is None else _split(row.tokens))
 
 
 def _split(tokens: bytes) -> tuple[bytes, ...]:
@@ -196,6 +207,9 @@ def current(
     """Return the newest version of each of `references`, deletions included; unknown references are left out.
 
     A body that is `LARGE`, and without `bodies` any, is left empty, and can't be opened so.
+
+    Raises:
+        DamagedError: one of them is not the one that was written last.
     """
     found: dict[bytes, StoredVersion] = {}
     sealed = _NONE
@@ -207,7 +221,25 @@ def current(
         for row in run(connection, statement, chunk):
             stored = _stored(row)
             found[stored.envelope.reference] = stored
+    _check_newest(connection, found.values(), references, cached=False)
     return found
+
+
+def _check_newest(
+    connection: Connection,
+    found: Iterable[StoredVersion],
+    references: Iterable[bytes] = (),
+    *,
+    cached: bool = True,
+) -> None:
+    """Check that those `found` are the newest of their records, and that no other of `references` exists."""
+    stamps: dict[bytes, object] = dict.fromkeys(references)
+    seen = set()
+    for one in found:
+        reference = one.envelope.reference
+        stamps[reference] = None if reference in seen else (one.version, one.sequence)
+        seen.add(reference)
+    freshness(connection).check(connection, DOCUMENTS, stamps, cached=cached)
 
 
 def version(
@@ -284,9 +316,13 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
             run(connection, _UNINDEX.format(",".join("?" * len(chunk))), (sequence, *chunk))
         run(connection, _RETIRE, (sequence,))
     last = run(connection, _LAST, ()).scalar() or 0
+    known = freshness(connection)
     for start in range(0, len(versions_), _AT_ONCE):  # sorting all of a large write would block other threads
         numbered = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
         insert_many(connection, _INSERT, _KINDS, [_row(sequence, new) for sequence, new in numbered])
+        for sequence, new in numbered:
+            row = new.envelope.version, sequence
+            known.stage(DOCUMENTS, new.envelope.reference, added=[row], alone=True)
         postings: dict[bytes, list[int]] = {}
         for sequence, new in numbered:
             for token in _split(new.tokens):
@@ -337,6 +373,9 @@ def search(
     sequence. The rarest clause drives and the others are probed, so the cost follows the rarest. But where
     `within` holds no more than `MOST_WITHIN` documents it drives, and the rows outside it are never read:
     neither they nor their number cost time.
+
+    Raises:
+        DamagedError: one of them is not the newest version of its record that was written.
     """
     if not all(clauses):
         return FetchedVersions([], cut=False)  # a clause without alternatives is met by nothing
@@ -360,15 +399,21 @@ def search(
     for clause in clauses:
         if not (len(clause) == 1 and len(clause[0]) == 1 and clause[0][0] is driver):
             statement = statement.where(or_(*(_meets(alternative) for alternative in clause)))
-    for start, end in written:
-        if start is not None:
-            statement = statement.where(documents.c.written >= start)
-        if end is not None:
-            statement = statement.where(documents.c.written < end)
+    statement = statement.where(*_written_in(written))
     if after is not None:
         statement = statement.where(at < after if newest_first else at > after)
     statement = statement.order_by(at.desc() if newest_first else at.asc()).limit(limit)
-    return _fetch(connection, statement, reserve)
+    fetched = _fetch(connection, statement, reserve)
+    _check_newest(connection, fetched.rows)
+    return fetched
+
+
+def _written_in(ranges: Iterable[tuple[int | None, int | None]]) -> Iterator[ColumnElement[bool]]:
+    for start, end in ranges:
+        if start is not None:
+            yield documents.c.written >= start
+        if end is not None:
+            yield documents.c.written < end
 
 
 def _belongs(within: Within) -> ColumnElement[bool]:

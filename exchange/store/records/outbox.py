@@ -33,8 +33,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from exchange.store.engine.dialect import BIGINT, bounded_text, insert_many, run
+from exchange.store.engine.freshness import freshness
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
+from exchange.store.records.watched import CONSENTS, WAITING
 
 LONGEST_DELAY_MS: Final = 60 * 60 * 1000
 """Milliseconds; nothing is ever postponed for longer."""
@@ -76,7 +78,10 @@ def put(
 ) -> None:
     """Add an entry, in place of an older one for the same reference, and have the subject tried at `due`."""
     here = _of(topic, subject)
-    connection.execute(delete(outbox).where(here, outbox.c.reference == reference))
+    replaced = connection.execute(delete(outbox).where(here, outbox.c.reference == reference)).rowcount
+    if topic == CONSENTS:
+        row = (reference,)
+        freshness(connection).stage(WAITING, subject, removed=[row] * replaced, added=[row])
     connection.execute(update(outbox).where(here).values(attempts=0, due=due))
     values = {
         "topic": topic,
@@ -106,10 +111,19 @@ def remove_places(connection: Connection, topic: str, places: Sequence[tuple[byt
 
 
 def entries_of(connection: Connection, topic: str, subject: bytes) -> tuple[OutboxEntry, ...]:
-    """Return the entries of `subject` in their order."""
+    """Return the entries of `subject` in their order.
+
+    Raises:
+        DamagedError: they are consents, and not those that wait.
+    """
     statement = select(outbox.c.sequence, outbox.c.reference, outbox.c.sealed, outbox.c.attempts)
     rows = connection.execute(statement.where(_of(topic, subject)).order_by(outbox.c.sequence))
-    return tuple(OutboxEntry(*row) for row in rows)
+    found = tuple(OutboxEntry(*row) for row in rows)
+    if topic == CONSENTS:
+        known = freshness(connection)
+        stamp = known.stamp(WAITING, subject, [(one.reference,) for one in found])
+        known.check(connection, WAITING, {subject: stamp})
+    return found
 
 
 def subjects_waiting(connection: Connection, topic: str) -> list[bytes]:
@@ -135,7 +149,13 @@ def subjects_due(connection: Connection, topic: str, now: int, limit: int) -> li
 
 def remove(connection: Connection, sequences: Sequence[int]) -> None:
     """Remove delivered entries, by their sequences."""
-    connection.execute(delete(outbox).where(outbox.c.sequence.in_(list(sequences))))
+    gone = delete(outbox).where(outbox.c.sequence.in_(list(sequences)))
+    known = freshness(connection)
+    for topic, subject, reference in connection.execute(
+        gone.returning(outbox.c.topic, outbox.c.subject, outbox.c.reference)
+    ):
+        if topic == CONSENTS:
+            known.stage(WAITING, subject, removed=[(reference,)])
 
 
 def postpone(connection: Connection, topic: str, subject: bytes, due: int, *, failed: bool) -> None:

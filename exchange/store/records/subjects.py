@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import (
     Boolean,
@@ -31,13 +30,12 @@ from sqlalchemy import (
 )
 
 from exchange.store.engine.dialect import BIGINT, bounded_text, upsert
+from exchange.store.engine.freshness import freshness
 from exchange.store.records import outbox
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.outbox import OutboxEntry
 from exchange.store.records.schema import metadata
-
-CONSENTS: Final = "consents"
-"""The topic under which consents wait in the outbox for their publication on the ledger."""
+from exchange.store.records.watched import COMPILED, CONSENTS, SUBJECTS
 
 _AT_ONCE = 5_000
 """Subjects that a statement names: PostgreSQL allows 65,535 values, and a Bundle may be about more."""
@@ -128,6 +126,13 @@ def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes,
         wanted = subjects.c.subject.in_(list(tokens[start : start + _AT_ONCE]))
         rows = connection.execute(select(subjects.c.subject, subjects.c.wrapped).where(wanted))
         found |= {row.subject: row.wrapped for row in rows}
+    known = freshness(connection)
+    if known.watches(SUBJECTS):
+        stamps = {
+            token: known.stamp(SUBJECTS, token, [(found[token],)] if token in found else [])
+            for token in tokens
+        }
+        known.check(connection, SUBJECTS, stamps, cached=False)
     return found
 
 
@@ -144,6 +149,9 @@ def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]
         insert(subjects),
         [{"subject": token, "wrapped": wrapped, "created": at} for token, wrapped, at in rows],
     )
+    known = freshness(connection)
+    for token, wrapped, _ in rows:
+        known.stage(SUBJECTS, token, added=[(wrapped,)], alone=True)
 
 
 def pairs_of(connection: Connection, subject: bytes) -> list[PairRow]:
@@ -205,12 +213,24 @@ def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
 
 
 def consents_of(connection: Connection, subject: bytes) -> tuple[CompiledRow, ...]:
-    """Return every consent of `subject`, active or not."""
+    """Return every consent of `subject`, active or not.
+
+    Raises:
+        DamagedError: they are not those that were stored last.
+    """
     statement = select(
         compiled_consents.c.reference, compiled_consents.c.version, compiled_consents.c.sealed
     ).where(compiled_consents.c.subject == subject)
-    rows = connection.execute(statement.order_by(compiled_consents.c.reference))
-    return tuple(CompiledRow(*row) for row in rows)
+    found = connection.execute(statement.order_by(compiled_consents.c.reference))
+    rows = tuple(CompiledRow(*row) for row in found)
+    known = freshness(connection)
+    stamp = known.stamp(COMPILED, subject, [_fields(row) for row in rows])
+    known.check(connection, COMPILED, {subject: stamp})
+    return rows
+
+
+def _fields(row: CompiledRow) -> tuple[bytes, int, bytes]:
+    return row.reference, row.version, row.sealed
 
 
 def consent_of(connection: Connection, subject: bytes, reference: bytes) -> CompiledRow | None:
@@ -242,6 +262,7 @@ def with_consents(connection: Connection, recipient: str, tokens: Sequence[bytes
 
 def put_consent(connection: Connection, subject: bytes, consent: CompiledRow, *, due: int) -> None:
     """Store the newest compiled form of a consent, and have it published: by the caller, or from `due` on."""
+    before = consent_of(connection, subject, consent.reference)
     values = {
         "subject": subject,
         "reference": consent.reference,
@@ -255,6 +276,8 @@ def put_consent(connection: Connection, subject: bytes, consent: CompiledRow, *,
             set_={"version": consent.version, "sealed": consent.sealed},
         )
     )
+    gone = [] if before is None else [_fields(before)]
+    freshness(connection).stage(COMPILED, subject, removed=gone, added=[_fields(consent)])
     outbox.put(connection, CONSENTS, subject, consent.reference, due=due)
 
 

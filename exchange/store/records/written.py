@@ -13,8 +13,10 @@ from sqlalchemy import Column, Connection, LargeBinary, Table, select
 
 from exchange.crypto.version_sums import WrittenSum
 from exchange.store.engine.dialect import BIGINT, insert_many, run
+from exchange.store.engine.freshness import freshness
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.schema import metadata
+from exchange.store.records.watched import WRITTEN
 
 _AT_ONCE = 500
 _SUMS = "SELECT subject, versions, total, root FROM written WHERE subject IN ({})"
@@ -31,14 +33,22 @@ written = Table(
 
 
 def sums(connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, tuple[WrittenSum, str]]:
-    """Return sum and root of each of `subjects` that has any."""
+    """Return sum and root of each of `subjects` that has any.
+
+    Raises:
+        DamagedError: one of them is not the one that was written last.
+    """
+    known = freshness(connection)
     found: dict[bytes, tuple[WrittenSum, str]] = {}
+    stamps: dict[bytes, object] = dict.fromkeys(subjects)
     for start in range(0, len(subjects), _AT_ONCE):
         some = tuple(subjects[start : start + _AT_ONCE])
         statement = _SUMS.format(",".join("?" * len(some)))
         rows: Iterable[Sequence[Any]] = run(connection, statement, some)
         for subject, versions, total, root in rows:
             found[subject] = WrittenSum(versions, int.from_bytes(total, "big")), root.hex()
+            stamps[subject] = known.stamp(WRITTEN, subject, [(versions, total, root)])
+    known.check(connection, WRITTEN, stamps)
     return found
 
 
@@ -55,14 +65,25 @@ def every_sum(connection: Connection) -> dict[bytes, tuple[WrittenSum, str]]:
     }
 
 
-def put_sums(connection: Connection, rows: Mapping[bytes, tuple[WrittenSum, str]]) -> None:
-    """Replace sum and root of each subject in `rows`."""
-    values = [
-        (subject, one.versions, one.total_bytes(), bytes.fromhex(root))
-        for subject, (one, root) in rows.items()
-    ]
+def put_sums(
+    connection: Connection,
+    rows: Mapping[bytes, tuple[WrittenSum, str]],
+    *,
+    before: Mapping[bytes, tuple[WrittenSum, str]],
+) -> None:
+    """Replace sum and root of each subject in `rows`; `before` are those that are there now."""
+    known = freshness(connection)
+    values = [(subject, *_fields(*row)) for subject, row in rows.items()]
+    for subject, *fields in values:
+        old = before.get(subject)
+        gone = [] if old is None else [_fields(*old)]
+        known.stage(WRITTEN, subject, removed=gone, added=[tuple(fields)], alone=True)
     head = "INSERT INTO written (subject, versions, total, root)"
     insert_many(connection, head, ("bytea", "bigint", "bytea", "bytea"), values, tail=_REPLACE)
+
+
+def _fields(one: WrittenSum, root: str) -> tuple[int, bytes, bytes]:
+    return one.versions, one.total_bytes(), bytes.fromhex(root)
 
 
 _REPLACE = (

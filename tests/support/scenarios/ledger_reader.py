@@ -33,7 +33,7 @@ from exchange.node.keys import NodeKeys
 from exchange.node.parts import open_vault
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
-from exchange.store.records import outbox, subjects
+from exchange.store.records import outbox, subjects, watched
 from exchange.store.records.tables import metadata
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
@@ -126,7 +126,7 @@ class Witness:
     def not_published(self) -> int:
         """Count the consent changes that wait in the outbox."""
         with self.open_records() as connection:
-            return outbox.count(connection, subjects.CONSENTS)
+            return outbox.count(connection, watched.CONSENTS)
 
 
 Writes = list[tuple[bytes, bytes]]

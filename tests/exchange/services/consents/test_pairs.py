@@ -27,7 +27,7 @@ from exchange.services.consents.followed_policy import POLICY_SECONDS
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log
-from exchange.store.records import outbox
+from exchange.store.records import outbox, watched
 from exchange.store.records import subjects as store
 from tests.support.pairs_site import MEMBERS, A, B, C, Site, draft, opened_site, towards
 
@@ -643,7 +643,7 @@ async def test_nothing_is_left_in_the_outbox(site: Site) -> None:
     keeping = asyncio.create_task(site.pairs.keep_publishing())
     assert await site.pairs.publish_all() == 1
     keeping.cancel()
-    assert await site.records.read(lambda c: outbox.count(c, store.CONSENTS)) == 0
+    assert await site.records.read(lambda c: outbox.count(c, watched.CONSENTS)) == 0
     assert await site.pairs.publish_all() == 0
 
 

@@ -32,7 +32,7 @@ from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables, log_terms
 from exchange.store.log.log_tables import AnyOf, EntryRow, Filter
 from exchange.store.migrations.create import create_log, create_records
-from exchange.store.records import clients, documents, outbox, subjects
+from exchange.store.records import clients, documents, outbox, subjects, watched
 from exchange.store.records.documents import NewVersion, Within
 from exchange.store.records.outbox import OutboxEntry
 from exchange.store.records.subjects import CompiledRow
@@ -260,7 +260,7 @@ class Twins(RuleBasedStateMachine):
     def published(self, subject: bytes, count: int, granted: list[str]) -> None:
         self.of_records(
             lambda c: subjects.mark_published(
-                c, subject, outbox.entries_of(c, subjects.CONSENTS, subject)[:count], granted
+                c, subject, outbox.entries_of(c, watched.CONSENTS, subject)[:count], granted
             )
         )
 
