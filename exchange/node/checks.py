@@ -28,6 +28,7 @@ from exchange.store.engine.freshness import Freshness
 from exchange.store.log import log_tables
 from exchange.verify.consents import ConsentChecks
 from exchange.verify.fabric_channel import open_channel
+from exchange.verify.indexed_log import IndexChecks
 from exchange.verify.node import (
     check_clients,
     check_documents,
@@ -148,8 +149,14 @@ def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progre
         check_log(reader, log, progress),
         writes.check_against_ledger(reader, progress),
         consents.check_details(progress),
+        _index_checks(parts, log).check_index(progress),
         consents.check_consents(progress),
     ]
+
+
+def _index_checks(parts: NodeParts, log: Database) -> IndexChecks:
+    keys = parts.keys
+    return IndexChecks(records=parts.records, entries=log, ring=keys.ring, references=keys.references)
 
 
 def _consent_checks(parts: NodeParts, log: Database, reader: LedgerReader) -> ConsentChecks:

@@ -22,6 +22,7 @@ _NOUN = {
     "log": "log entries",
     "writes": "versions against the entries of writes",
     "details": "sealed details",
+    "log index": "indexed entries",
     "consents": "subjects' keys and consents",
     "documents": "document versions",
     "clients": "registered clients",

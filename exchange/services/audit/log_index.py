@@ -116,8 +116,7 @@ class LogIndex:
 
     def number_of(self, term: Term) -> int:
         """Return the number that stands for a record or a session, as a search parameter has it."""
-        token = self._references.log_term(f"{term.parameter}\0{term.text}")
-        return -(int.from_bytes(token[:8]) >> 1) - 1
+        return number_of(self._references, term)
 
     async def _place(self) -> int:
         # A server that crashed may come back without the last commits: then what it has is indexed once more.
@@ -139,12 +138,12 @@ class LogIndex:
     async def _add(self, rows: Sequence[UnreadEntry], reached: int) -> None:
         keys = await self._keys.find([row.subject for row in rows if row.subject is not None])
         directory = await self._directory()
-        found = [(row.sequence, self._said(row, keys)) for row in rows]
+        found = [(row.sequence, said(self._references, row, keys)) for row in rows]
         await self._number({word for _, said in found for word in said[0]}, directory)
         terms = [
             (term, sequence)
             for sequence, (words, others) in found
-            for term in (*(self._known.numbers[self._token(word)] for word in words), *others)
+            for term in (*(self._known.numbers[token_of(self._references, word)] for word in words), *others)
         ]
         recent = time.time_ns() // 1_000_000 - _PATIENCE
         missing = {
@@ -156,29 +155,13 @@ class LogIndex:
         await self._entries.write(lambda c: log_terms.add_terms(c, terms, mark))
         self._reached, self._stored, self._missing = reached, mark, missing
 
-    def _said(self, row: UnreadEntry, keys: Mapping[bytes, SubjectKeys]) -> tuple[list[Word], list[int]]:
-        """Return the words of an entry, and the numbers of its record and its session."""
-        known = keys.get(row.subject) if row.subject is not None else None
-        if known is None or row.sealed is None:
-            return [], []
-        try:
-            detail = open_detail(known, row.tx, row.n, row.sealed)
-            classes = msgspec.json.decode(row.record, type=LogEntryValue).classes
-        except (DamagedError, msgspec.MsgspecError):
-            return [], []  # `consentry verify` names it
-        words: list[Word] = [_requester(detail), Asked(detail.interaction, classes, bool(detail.patient))]
-        others = [self.number_of(Term("entity", f"r{record}")) for record in records_of(detail.target)]
-        if _LOCAL.match(detail.client):
-            others.append(self.number_of(Term("altid", f"F={detail.client.casefold()}")))
-        return words, others
-
     async def _number(self, words: set[Word], directory: SubjectKeys) -> None:
         await self._learn(directory)
-        new = [(self._token(word), word) for word in words]
+        new = [(token_of(self._references, word), word) for word in words]
         new = [(token, word) for token, word in new if token not in self._known.numbers]
         if new:
             rows = [
-                (token, seal_metadata(directory, b"word" + token, msgspec.json.encode(word)))
+                (token, seal_metadata(directory, _label(token), msgspec.json.encode(word)))
                 for token, word in new
             ]
             await self._entries.write(lambda c: log_terms.add_words(c, rows))
@@ -187,16 +170,56 @@ class LogIndex:
     async def _learn(self, directory: SubjectKeys) -> None:
         known = self._known
         for number, token, sealed in await self._entries.read(lambda c: log_terms.words_after(c, known.last)):
-            word = open_metadata(directory, b"word" + token, sealed)
-            known.words[number] = msgspec.json.decode(word, type=Word)
+            known.words[number] = open_word(directory, token, sealed)
             known.numbers[token], known.last = number, number
 
     async def _directory(self) -> SubjectKeys:
         token = self._references.directory
         return (await self._keys.ensure({token: ""}))[token]
 
-    def _token(self, word: Word) -> bytes:
-        return self._references.log_term(f"word\0{msgspec.json.encode(word).decode()}")
+
+def said(
+    references: References, row: UnreadEntry, keys: Mapping[bytes, SubjectKeys]
+) -> tuple[list[Word], list[int]]:
+    """Return the words of an entry, and the numbers of its record and session; none without a detail."""
+    known = keys.get(row.subject) if row.subject is not None else None
+    if known is None or row.sealed is None:
+        return [], []
+    try:
+        detail = open_detail(known, row.tx, row.n, row.sealed)
+        classes = msgspec.json.decode(row.record, type=LogEntryValue).classes
+    except (DamagedError, msgspec.MsgspecError):
+        return [], []  # `consentry verify` names it
+    words: list[Word] = [_requester(detail), Asked(detail.interaction, classes, bool(detail.patient))]
+    others = [number_of(references, Term("entity", f"r{record}")) for record in records_of(detail.target)]
+    if _LOCAL.match(detail.client):
+        others.append(number_of(references, Term("altid", f"F={detail.client.casefold()}")))
+    return words, others
+
+
+def number_of(references: References, term: Term) -> int:
+    """Return the number that stands for a record or a session, as a search parameter has it."""
+    token = references.log_term(f"{term.parameter}\0{term.text}")
+    return -(int.from_bytes(token[:8]) >> 1) - 1
+
+
+def token_of(references: References, word: Word) -> bytes:
+    """Return the keyed hash by which a word is found."""
+    return references.log_term(f"word\0{msgspec.json.encode(word).decode()}")
+
+
+def open_word(directory: SubjectKeys, token: bytes, sealed: bytes) -> Word:
+    """Return the word that is sealed under its token.
+
+    Raises:
+        DamagedError: the row does not verify.
+    """
+    opened: Word = msgspec.json.decode(open_metadata(directory, _label(token), sealed), type=Word)
+    return opened
+
+
+def _label(token: bytes) -> bytes:
+    return b"word" + token
 
 
 def _requester(detail: Detail) -> Requester:

@@ -7,13 +7,13 @@ Both are made from the details by the gateway's log index, so a log without them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, select
 
 from exchange.store.engine.dialect import insert_many, run, upsert
-from exchange.store.log.log_tables import checkpoints, details, entries, words
+from exchange.store.log.log_tables import checkpoints, details, entries, terms, words
 
 _MARK = "terms"
 
@@ -44,6 +44,21 @@ def unread(connection: Connection, after: int, limit: int) -> list[UnreadEntry]:
         _UNREAD.where(entries.c.sequence > after).order_by(entries.c.sequence).limit(limit)
     )
     return [UnreadEntry(*row) for row in rows]
+
+
+def every_read(connection: Connection) -> Iterator[UnreadEntry]:
+    """Yield each entry that has its terms, up to the mark, in order."""
+    statement = _UNREAD.where(entries.c.sequence <= mark(connection)).order_by(entries.c.sequence)
+    with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
+        for row in rows:
+            yield UnreadEntry(*row)
+
+
+def every_term(connection: Connection) -> Iterator[tuple[int, int]]:
+    """Yield (term, sequence) of each term of an entry up to the mark, in no order."""
+    statement = select(terms.c.term, terms.c.sequence).where(terms.c.sequence <= mark(connection))
+    with connection.execute(statement.execution_options(yield_per=5_000)) as rows:
+        yield from ((row.term, row.sequence) for row in rows)
 
 
 def unread_among(connection: Connection, sequences: Sequence[int]) -> list[UnreadEntry]:
