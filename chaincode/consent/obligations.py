@@ -23,11 +23,13 @@ in which all conditions on the request are settled. They are applied as follows.
 4. A record that is a consent, or speaks of one, goes to others than the patient and the custodian only where
    a rule that names the class Consent permits it (`admits_by_class`).
 
-A list of labels covers a record when it names each of its labels and its confidentiality is at or below
-the highest listed; a list without one covers up to normal, on records that bear a listed label. It touches
-a record when it names, or might name, one of its labels, or when its confidentiality is at or above the
-lowest listed. So `permit R` covers normal records too, and `deny R` touches very restricted ones. A rule
-that permits asks first whether the list covers, a rule that denies first whether it touches.
+A confidentiality in a list covers a record that is at or below the highest listed and has no label beside
+it that is not listed; from R on it covers sensitivities too, since R says that data may be stigmatising. A
+sensitivity in a list covers a record that has no label but listed ones and is at most R. So `permit R` covers
+normal records too. A list touches a record when it names, or might name, one of its labels, or when its
+confidentiality is at or above the lowest listed; a sensitivity without a confidentiality counts as R there.
+So `deny R` touches very restricted ones. A rule that permits asks first whether the list covers, a rule that
+denies first whether it touches.
 
 Nothing here reads a clock, a store or the network.
 """
@@ -58,6 +60,7 @@ _NARROW = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}  # full width 
 _CONFIDENTIAL = CONFIDENTIALITY_SYSTEM + "|"
 _RANK = {_CONFIDENTIAL + code: rank for rank, code in enumerate(CONFIDENTIALITY)}
 _NORMAL = _RANK[_CONFIDENTIAL + "N"]
+_RESTRICTED = _RANK[_CONFIDENTIAL + "R"]
 _UNHEARD_OF = len(CONFIDENTIALITY)  # an unknown confidentiality code is above all known ones
 
 
@@ -67,9 +70,9 @@ class RecordFacts(msgspec.Struct, frozen=True, kw_only=True):
     `classes` are its resource type and those of the records in it. `codes` has one set per primary
     concept: the codes (`system|code`) that stand for it. `mentions` are the codes found anywhere in it,
     `labels` its security labels; in both, a part that was not stated is empty, and `|` is a concept given
-    in words alone. `period` is its clinical time, None if unknown. `own`, `links` (its references) and
-    `authors` are digests salted for the pair; `UNKNOWN` among them says that there is one that can't be
-    determined.
+    in words alone. `sensitivities` are those of the labels that say why a record is sensitive. `period` is
+    its clinical time, None if unknown. `own`, `links` (its references) and `authors` are digests salted for
+    the pair; `UNKNOWN` among them says that there is one that can't be determined.
     """
 
     classes: frozenset[str]
@@ -80,6 +83,7 @@ class RecordFacts(msgspec.Struct, frozen=True, kw_only=True):
     own: str
     links: frozenset[str]
     authors: frozenset[str]
+    sensitivities: frozenset[str] = frozenset()
 
 
 def admits(obligations: tuple[Provision, ...], facts: RecordFacts) -> bool:
@@ -117,7 +121,7 @@ def _naming(rule: Provision, named: str) -> Provision | None:
 
 def opinion(rule: Provision, facts: RecordFacts) -> Effect:
     """Return the opinion of `rule` with its exceptions about a record; `none` where it has none."""
-    surely, possibly = _meets(rule, facts)
+    surely, possibly = meets(rule, facts)
     if not possibly:
         return "none"
     exceptions = {opinion(exception, facts) for exception in rule.exceptions}
@@ -127,8 +131,8 @@ def opinion(rule: Provision, facts: RecordFacts) -> Effect:
     return "none" if applied == "permit" and not surely else applied
 
 
-def _meets(rule: Provision, facts: RecordFacts) -> tuple[bool, bool]:
-    # Whether the record meets the rule's condition surely, and whether it does at least possibly.
+def meets(rule: Provision, facts: RecordFacts) -> tuple[bool, bool]:
+    """Return whether a record meets the condition of `rule` surely, and whether it does at least possibly."""
     when = rule.when
     settled = not (when.actors or when.actions or when.purposes or when.period is not None)
     checks = [(settled and not when.records, True)]  # a digest that stands for itself is never surely met
@@ -137,7 +141,7 @@ def _meets(rule: Provision, facts: RecordFacts) -> tuple[bool, bool]:
     if when.codes:
         checks.append(_code(when.codes, facts))
     if when.labels:
-        checks.append(_label(when.labels, facts.labels, rule.effect))
+        checks.append(_label(when.labels, facts, rule.effect))
     if when.data_period is not None:
         checks.append(_time(when.data_period, facts.period))
     if when.references:
@@ -168,12 +172,16 @@ def _folded(code: str) -> str:
     return f"{system}|{plain.lstrip('0') or plain or value}"
 
 
-def _label(listed: tuple[str, ...], labels: frozenset[str], effect: Effect) -> tuple[bool, bool]:
-    level = max((_rank(label) for label in labels if label.startswith(_CONFIDENTIAL)), default=_NORMAL)
-    names = {label for label in labels if not label.startswith(_CONFIDENTIAL)}
+def _label(listed: tuple[str, ...], facts: RecordFacts, effect: Effect) -> tuple[bool, bool]:
+    stated = [_rank(label) for label in facts.labels if label.startswith(_CONFIDENTIAL)]
+    names = {label for label in facts.labels if not label.startswith(_CONFIDENTIAL)}
     levels = [_rank(label) for label in listed if label.startswith(_CONFIDENTIAL)]
-    covered = names.issubset(listed) and level <= max(levels, default=_NORMAL) and bool(levels or names)
-    touched = (bool(levels) and level >= min(levels)) or _might_be(names, listed)
+    level, ceiling = max(stated, default=_NORMAL), max(levels, default=-1)
+    others = names.difference(listed)
+    by_level = level <= ceiling and (not others or (ceiling >= _RESTRICTED and others <= facts.sensitivities))
+    covered = by_level or (bool(names) and not others and level <= max(_RESTRICTED, ceiling))
+    least = max(level, _RESTRICTED) if facts.sensitivities and not stated else level
+    touched = (bool(levels) and least >= min(levels)) or _might_be(names, listed)
     # Neither implies the other: `N` covers a moderate record, which is below it, and does not touch it.
     if effect == "permit":
         return covered, covered or touched

@@ -52,13 +52,15 @@ class KnownMember(msgspec.Struct, frozen=True):
 class NodeIdentity(msgspec.Struct, frozen=True):
     """The recorded settings: this hospital, its address, all members ever known, and the model's evaluator.
 
-    `risk` has those of the settings of `[risk]` that say who scores: its evaluator, files and authority.
+    `zone` is that of the days in consents, None where it is not known. `risk` has those of the settings of
+    `[risk]` that say who scores: its evaluator, files and authority.
     """
 
     msp_id: str
     base_url: str
     members: tuple[KnownMember, ...]
     risk: Mapping[str, str | None] | None = None
+    zone: str | None = None
 
     def member(self, msp_id: str) -> KnownMember | None:
         """Return the member with `msp_id`, if it was ever known."""

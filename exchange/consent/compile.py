@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -34,6 +35,7 @@ from exchange.consent.provisions import (
     denies,
     is_certain,
 )
+from exchange.consent.reach import check_reach, widened
 from exchange.consent.rounding import round_times
 from exchange.crypto.pair_versions import VERSIONS, consent_version, pair_version
 from exchange.errors import InvalidResourceError
@@ -110,17 +112,20 @@ def compile_consent(
     now: int,
     members: Mapping[str, str] | None = None,
     base: str = "",
+    zone: ZoneInfo | None = None,
 ) -> CompiledConsent:
     """Compile a valid R4 `Consent` for all recipients.
 
     `now` is in milliseconds since 1970 UTC: a start that has passed is left out. With `members` (as in
     `PairContext`), a consent that names another organisation is refused. `base` is this server's FHIR
-    base URL: references under it count as relative.
+    base URL: references under it count as relative. Days of periods are days in `zone`; where that is not
+    known, a permission begins with the last of them on earth and ends with the first, a denial the other way.
 
     Raises:
-        InvalidResourceError: elements are unsupported, unknown or can't be resolved; each with its path.
+        InvalidResourceError: elements are unsupported, unknown, can't be resolved or have no effect; each
+            with its path.
     """
-    reader = ConsentReader(base)
+    reader = ConsentReader(base, zone)
     logical_id = resource.get("id")
     if not isinstance(logical_id, str) or not logical_id:
         reader.wrong("Consent.id", "is missing", "required")
@@ -133,11 +138,12 @@ def compile_consent(
             reader.wrong(path, "changes the meaning in a way that is not understood")
         if status == "active":
             root = _base_rule(reader, resource)
-            if members is not None:
-                _check_organizations(reader, root, members)
+            if not reader.problems:
+                reader.problems.extend(check_reach(root, members))
     if reader.problems or status is None:
         raise InvalidResourceError("the consent can't be enforced as it is", problems=reader.problems)
-    return CompiledConsent(str(logical_id), version, status, attested, round_times(root, now))
+    root = round_times(widened(root, reader.days), now, reader.days)
+    return CompiledConsent(str(logical_id), version, status, attested, root)
 
 
 def concerns(consent: CompiledConsent, recipient: str, members: Mapping[str, str]) -> bool:
@@ -297,15 +303,6 @@ def _modifiers(path: str, value: Any) -> Iterator[str]:
             yield from _modifiers(f"{path}[{n}]", item)
 
 
-def _check_organizations(
-    reader: ConsentReader, rule: NamedProvision, members: Mapping[str, str], path: str = "Consent.provision"
-) -> None:
-    if any(actor.kind == "organization" and actor.name not in members for actor in rule.when.actors):
-        reader.wrong(f"{path}.actor", "names an organization that is not known here", "not-found")
-    for n, exception in enumerate(rule.exceptions):
-        _check_organizations(reader, exception, members, f"{path}.provision[{n}]")
-
-
 # --- The part for one recipient --------------------------------------------------------------------------
 
 
@@ -366,6 +363,6 @@ def _actor(actor: NamedEntity, salt: bytes) -> Actor:
 
 def _reference(named: NamedEntity, salt: bytes) -> Reference:
     digest = reference_digest(salt, named.name)
-    if named.kind == "dependents":
+    if named.kind in ("dependents", "related"):
         return Reference("dependents", digest)
     return Reference("authoredby" if named.kind == "authoredby" else "instance", digest)

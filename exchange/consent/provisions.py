@@ -11,15 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from chaincode.access.model import CONSENT_ACTION
 from chaincode.consent.model import ACTIONS, CONFIDENTIALITY, CONFIDENTIALITY_SYSTEM, PURPOSES, Effect, Period
-from exchange.consent.sensitivity import SENSITIVITY, with_all_below
-from exchange.consent.spans import span
+from exchange.consent.hierarchies import PURPOSES_BELOW, SENSITIVITY, with_all_below
+from exchange.consent.spans import span, validity
 from exchange.errors import Problem
 from exchange.fhir.code_systems import coded, is_known
+from exchange.fhir.compartment import DIRECTORY_TYPES
 from exchange.fhir.r4.definitions import RESOURCES
 from exchange.fhir.references import ID, TYPE, literal
 
@@ -46,8 +48,16 @@ PERSON_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "Relate
 NOT_ONE_PERSON = ("CareTeam/", "PractitionerRole/")
 """Beginnings of references to a role or a team: the people in them have names of their own too."""
 
+RELATED_TYPES = ("CarePlan", "Encounter", "EpisodeOfCare")
+"""Types of the records to which data may be `related`, as IHE Privacy Consent on FHIR has it."""
+
+_AUTHORS = (
+    *("CareTeam", "Device", "Group", "Organization", "Patient", "Practitioner", "PractitionerRole"),
+    "RelatedPerson",
+)
 _LOCAL = re.compile(rf"({TYPE})/{ID}")
 _ELSEWHERE = re.compile(rf"https?://\S+/({TYPE})/{ID}")
+_PERIOD_PARTS = frozenset({"id", "start", "end"})
 _CODING_PARTS = frozenset({"id", "system", "code", "display", "userSelected"})
 _RULE_PARTS = frozenset(
     {
@@ -64,7 +74,7 @@ class NamedEntity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     or `system|value` where the consent gives an identifier.
     """
 
-    kind: Literal["organization", "role", "person", "instance", "dependents", "authoredby"]
+    kind: Literal["organization", "role", "person", "instance", "dependents", "authoredby", "related"]
     name: str
 
 
@@ -104,11 +114,16 @@ def is_certain(person: str) -> bool:
 
 
 class ConsentReader:
-    """The reader of one consent, with the problems found so far."""
+    """The reader of one consent, with the problems found so far.
 
-    def __init__(self, base: str = "") -> None:
+    `days` are the times in periods that stand for days of an unknown zone (`exchange.consent.spans`).
+    """
+
+    def __init__(self, base: str = "", zone: ZoneInfo | None = None) -> None:
         self._base = base
+        self._zone = zone
         self.problems: list[Problem] = []
+        self.days: set[int] = set()
         self._rules = 0
 
     def wrong(self, path: str, message: str, code: str = "not-supported") -> None:
@@ -139,22 +154,7 @@ class ConsentReader:
             self.rule(where, nested, depth=depth + 1)
             for where, nested in self._items(f"{path}.provision", element.get("provision"))
         )
-        rule = NamedProvision(effect, conditions, exceptions)
-        if denies(rule):
-            self._check_denied(path, conditions)
-        return rule
-
-    def _check_denied(self, path: str, when: NamedCondition) -> None:
-        # A requester or author may be the same human under another name, so a denied person must be certain:
-        # also where a rule permits a person and denies a part of it again.
-        if any(actor.kind == "person" and not is_certain(actor.name) for actor in when.actors):
-            self.wrong(
-                f"{path}.actor",
-                "a denial of a person names a Practitioner, Patient or RelatedPerson of this server; "
-                "to deny all others at a place, name the Organization",
-            )
-        if any(one.kind == "authoredby" and one.name.startswith(NOT_ONE_PERSON) for one in when.references):
-            self.wrong(f"{path}.data", "a denial by author names no role or team, but the people in it")
+        return NamedProvision(effect, conditions, exceptions)
 
     def _conditions(self, path: str, element: dict[str, Any]) -> NamedCondition:
         def each(name: str) -> Iterator[tuple[str, Any]]:
@@ -165,16 +165,18 @@ class ConsentReader:
             exercised = ", ".join(sorted(_EXERCISED))
             self.wrong(f"{path}.action", f"names no action that is done here: name one of {exercised}")
         return NamedCondition(
-            period=self._period(f"{path}.period", element.get("period")),
+            period=self._validity(f"{path}.period", element.get("period")),
             actors=_unique(self._actor(where, item) for where, item in each("actor")),
             actions=actions,
-            purposes=_sorted(self._purpose(where, item) for where, item in each("purpose")),
+            purposes=_sorted(
+                purpose for where, item in each("purpose") for purpose in self._purpose(where, item)
+            ),
             classes=_sorted(self._class(where, item) for where, item in each("class")),
             codes=_sorted(code for where, item in each("code") for code in self.concept(where, item)),
             labels=_sorted(
                 label for where, item in each("securityLabel") for label in self._label(where, item)
             ),
-            data_period=self._period(f"{path}.dataPeriod", element.get("dataPeriod")),
+            data_period=self._data_period(f"{path}.dataPeriod", element.get("dataPeriod")),
             references=_unique(self._data(where, item) for where, item in each("data")),
         )
 
@@ -222,11 +224,17 @@ class ConsentReader:
             self.wrong(path, "names two actions as one", "code-invalid")
         return min(codes, default="")
 
-    def _purpose(self, path: str, item: Any) -> str:
-        return self._known(path, self.coding(path, item), V3 + "ActReason", PURPOSES)
+    def _purpose(self, path: str, item: Any) -> list[str]:
+        code = self._known(path, self.coding(path, item), V3 + "ActReason", PURPOSES)
+        return with_all_below(code, PURPOSES_BELOW)
 
     def _class(self, path: str, item: Any) -> str:
-        return self._known(path, self.coding(path, item), TYPE_SYSTEM, frozenset(RESOURCES))
+        name = self._known(path, self.coding(path, item), TYPE_SYSTEM, frozenset(RESOURCES))
+        if name in DIRECTORY_TYPES:
+            self.wrong(
+                path, "is a type of records without patients, which no consent is about", "business-rule"
+            )
+        return name
 
     def _label(self, path: str, item: Any) -> list[str]:
         label = self.coding(path, item)
@@ -234,22 +242,35 @@ class ConsentReader:
         if system == CONFIDENTIALITY_SYSTEM and code in CONFIDENTIALITY:
             return [label]
         if system == ACT_CODE and code in SENSITIVITY:
-            return [f"{ACT_CODE}|{one}" for one in with_all_below(code)]
+            return [f"{ACT_CODE}|{one}" for one in with_all_below(code, SENSITIVITY)]
         if label:
             self.wrong(
                 path, "is no v3 confidentiality and no v3 sensitivity that is supported", "code-invalid"
             )
         return []
 
-    def _period(self, path: str, item: Any) -> Period | None:
+    def _validity(self, path: str, item: Any) -> Period | None:
         if item is None:
             return None
-        element = self._object(path, item, frozenset({"id", "start", "end"}))
         try:
-            found = span("Period", element)
+            found, days = validity(self._object(path, item, _PERIOD_PARTS), self._zone)
         except ValueError as why:
             self.wrong(path, str(why), "value")
             return None
+        self.days |= days
+        return self._limited(path, found)
+
+    def _data_period(self, path: str, item: Any) -> Period | None:
+        if item is None:
+            return None
+        try:
+            found = span("Period", self._object(path, item, _PERIOD_PARTS))
+        except ValueError as why:
+            self.wrong(path, str(why), "value")
+            return None
+        return self._limited(path, found)
+
+    def _limited(self, path: str, found: Period | None) -> Period | None:
         if found is None:
             self.wrong(path, "needs a start or an end", "required")
         return found
@@ -271,7 +292,9 @@ class ConsentReader:
         if target in PERSON_TYPES and not by_identifier:
             return NamedEntity("person", name)
         self.wrong(
-            path, "an actor is an Organization, a person by reference or a PractitionerRole by identifier"
+            path,
+            "an actor is an Organization, a person by reference or a PractitionerRole by identifier; "
+            "name the people of a Group or a CareTeam, or their role",
         )
         return None
 
@@ -279,14 +302,18 @@ class ConsentReader:
         element = self._object(path, item, frozenset({"id", "meaning", "reference"}))
         meaning = element.get("meaning")
         reference = self._reference(f"{path}.reference", element.get("reference"))
-        if meaning not in ("instance", "dependents", "authoredby"):
-            self.wrong(f"{path}.meaning", "is instance, dependents or authoredby", "not-supported")
+        if meaning not in ("instance", "related", "dependents", "authoredby"):
+            self.wrong(f"{path}.meaning", "is instance, related, dependents or authoredby", "not-supported")
             return None
         if reference is None:
             return None
-        _, name, by_identifier = reference
+        target, name, by_identifier = reference
+        types = {"related": RELATED_TYPES, "authoredby": _AUTHORS}.get(meaning, (target,))
         if by_identifier or _LOCAL.fullmatch(name) is None:
             self.wrong(f"{path}.reference", "names a record of this server: Type/id")
+            return None
+        if target not in types:
+            self.wrong(f"{path}.reference", f"is with this meaning one of {', '.join(sorted(types))}")
             return None
         return NamedEntity(meaning, name)
 

@@ -15,7 +15,12 @@ given as open (see `chaincode.consent.obligations.RecordFacts`):
 
 The record's labels are those of `meta.security` at any depth, those of documents that it describes, a
 composition's confidentiality, and labels on single elements (DS4P), because a record is disclosed as one.
-So its classes are its own type and those of the records within it, but for types of the directory.
+So its classes are its own type and those of the records within it, but for types of the directory. Labels
+of the work on a record (test data, an integrity, a change of its content) say nothing about its disclosure.
+
+A record speaks of consents if it, or a resource in it, is a Consent; if any text in it refers to one (a
+reference, its type, an address, a link in a narrative); or if it has the code of a consent document: it says
+what a patient withholds, and from whom.
 """
 
 from __future__ import annotations
@@ -23,13 +28,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote
+
+import msgspec
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Period
 from chaincode.consent.obligations import UNKNOWN, RecordFacts
-from exchange.consent.compile import reference_digest
+from exchange.consent.compile import CATEGORY, reference_digest
 from exchange.consent.element_paths import AUTHORS, CODES, TIMES
+from exchange.consent.hierarchies import SENSITIVITY, with_all_below
 from exchange.consent.provisions import ACT_CODE, NOT_ONE_PERSON, V3
-from exchange.consent.sensitivity import with_all_below
 from exchange.consent.spans import span
 from exchange.fhir.code_systems import coded, is_known, is_recognised
 from exchange.fhir.compartment import DIRECTORY_TYPES
@@ -58,9 +66,32 @@ _LABEL_SYSTEMS = frozenset(
     {CONFIDENTIALITY_SYSTEM, ACT_CODE, f"{V3}ActReason", f"{V3}ObservationValue", f"{V3}ActUSPrivacyLaw"}
 )
 """Code systems of security labels: those of FHIR's value set `security-labels`, and privacy law."""
+_SENSITIVITIES = frozenset(f"{ACT_CODE}|{code}" for code in SENSITIVITY)
+_OF_WORK = frozenset({f"{V3}ActReason|HTEST", f"{ACT_CODE}|PROCESSINLINELABEL"})
+_OF_CONTENT = f"{V3}ObservationValue"
+"""With this system or as one of these, a label is about the work on a record."""
 _TIMELESS = ("Age", "Range", "String", "CodeableConcept")
 """Types of a choice of time that have no time, as in `onsetAge`."""
 _OFFSET = re.compile(r"(T.*)[+-]\d\d:\d\d")
+_DOCUMENTS = frozenset({CATEGORY.rpartition("|")[2], "64292-6"})
+_REFERS = re.compile(r"(?:^|/)Consent$|(?:^|[^A-Za-z0-9])Consent[/?][A-Za-z0-9%_]")
+_MAY = re.compile(rb"Consent|\\u|%[0-9A-Fa-f]{2}|" + b"|".join(code.encode() for code in sorted(_DOCUMENTS)))
+"""A record without any of it needs no second look."""
+
+
+def speaks_of_consents(body: bytes) -> bool:
+    """Return whether the record `body` (JSON) is a consent or speaks of one."""
+    return _MAY.search(body) is not None and _speaks(msgspec.json.decode(body))
+
+
+def _speaks(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_speaks, value.values()))
+    if isinstance(value, list):
+        return any(map(_speaks, value))
+    return isinstance(value, str) and (
+        value.strip() in _DOCUMENTS or _REFERS.search(unquote(value).strip()) is not None
+    )
 
 
 def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str = "") -> RecordFacts:
@@ -84,6 +115,7 @@ def facts_of(resource: dict[str, Any], *, salt: bytes, reference: str, base: str
         codes=tuple(concepts),
         mentions=frozenset(mentions),
         labels=frozenset(found.labels),
+        sensitivities=_SENSITIVITIES & found.labels,
         period=_time(kind, resource),
         own=reference_digest(salt, reference),
         links=frozenset(found.links),
@@ -180,7 +212,10 @@ def _labels(value: dict[str, Any]) -> list[str]:
     if system not in _LABEL_SYSTEMS:
         return [_ANYTHING]
     code = code.upper()  # all of them are
-    return [f"{system}|{one}" for one in (with_all_below(code) if system == ACT_CODE else [code])]
+    if system == _OF_CONTENT or f"{system}|{code}" in _OF_WORK:
+        return []
+    codes = with_all_below(code, SENSITIVITY) if system == ACT_CODE else [code]
+    return [f"{system}|{one}" for one in codes]
 
 
 def _concepts(kind: str, resource: dict[str, Any]) -> Iterator[dict[str, Any]]:

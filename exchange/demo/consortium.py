@@ -68,7 +68,9 @@ def client_id(member: Member) -> str:
 
 def settings_for(port: int) -> NodeSettings:
     """Return the demo node's settings on `port` of this machine."""
-    return NodeSettings(msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port)
+    return NodeSettings(
+        msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port, zone="UTC"
+    )
 
 
 async def build(

@@ -179,6 +179,7 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
         members=ground.members.references,
         references=keys.references,
         token_keys=keys.search_tokens,
+        zone=settings.time_zone,
     )
     writing = RecordWriter(
         references=keys.references,
@@ -300,6 +301,7 @@ def build_proxies(ground: Foundation, records: RecordServices) -> None:
             records=ground.records,
             reading=records.reading,
             quota=MemoryQuota(minimum_limit(settings.body_limit)),
+            zone=settings.time_zone,
         )
     )
 

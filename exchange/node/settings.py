@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -65,6 +66,9 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `database` is the URL of a PostgreSQL database for records and log, as libpq reads it and without a
     password; files in the node's folder without it.
 
+    `zone` is the IANA name of the zone in which the days of consents are meant, such as `Europe/Berlin`;
+    without it they are read narrowly (`docs/consent.md`).
+
     `format` is the node's (`exchange.store.engine.format`); a file that does not say is of the oldest.
 
     `risk_fault` is no setting: it says why the table `[risk]` of the file can't be used. `risk` is None then.
@@ -88,6 +92,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access_log: bool = True
     database: str | None = None
     risk: RiskSettings | None = None
+    zone: str | None = None
     format: int = FORMAT
     risk_fault: str | None = None
 
@@ -100,6 +105,11 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def token_url(self) -> str:
         """The token endpoint, which client assertions name as their audience."""
         return f"{self.base_url}/auth/token"
+
+    @property
+    def time_zone(self) -> ZoneInfo | None:
+        """The zone of the days in consents; None where it is not known."""
+        return None if self.zone is None else ZoneInfo(self.zone)
 
     @property
     def member(self) -> Member:
@@ -126,6 +136,10 @@ def check(settings: NodeSettings) -> None:
         _check_database(settings.database)
     if settings.risk is not None:
         check_risk(settings.risk)
+    if settings.zone is not None and not is_zone(settings.zone):
+        raise ConfigError(
+            f"zone {settings.zone!r} is no time zone; write its IANA name, such as Europe/Berlin"
+        )
     if _HOST.fullmatch(settings.host) is None:
         raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
     if not 0 < settings.port < 65536:
@@ -146,6 +160,15 @@ def check(settings: NodeSettings) -> None:
         raise ConfigError(
             f"memory_limit is {least} bytes to 1 TiB with this body_limit: one large search has to fit in it"
         )
+
+
+def is_zone(name: str) -> bool:
+    """Return whether `name` is the IANA name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _check_members(settings: NodeSettings) -> None:

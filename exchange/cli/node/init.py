@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER, Ledger
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise, survey_channel
-from exchange.node.settings import NodeSettings, check
+from exchange.node.settings import NodeSettings, check, is_zone
 
 _Msp = Annotated[
     str | None, typer.Option(help="This hospital's MSP id; a profile has it.", show_default=False)
@@ -27,6 +28,13 @@ _Others = Annotated[
 ]
 _Profile = Annotated[Path | None, typer.Option(help="The Fabric connection profile.", show_default=False)]
 _BaseUrl = Annotated[str | None, typer.Option(help="The public address; http://127.0.0.1:PORT without it.")]
+_Zone = Annotated[
+    str | None,
+    typer.Option(
+        help="The zone of the days in consents (IANA name); without it this machine's, unless that is UTC.",
+        show_default=False,
+    ),
+]
 _DatabaseUrl = Annotated[
     str | None,
     typer.Option(help="A PostgreSQL URL without a password; files in FOLDER without it.", show_default=False),
@@ -46,6 +54,7 @@ def init(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8400,
     database: _DatabaseUrl = None,
+    zone: _Zone = None,
 ) -> None:
     """Make a new node: keys, and on a ledger of its own or on a new channel the founding policy.
 
@@ -66,11 +75,16 @@ def init(
         host=host,
         port=port,
         database=database,
+        zone=zone or _machine_zone(),
     )
     check(settings)
     asyncio.run(initialise(NodeFolder(folder), settings))
     print(f"made {folder}: {name} ({found.msp_id}), {len(members)} members")
     print(f"back up {folder}/keys apart from the rest: without root.key no record opens again")
+    if settings.zone is None:
+        print(
+            "zone: not known, so days in consents are read narrowly; give --zone, or UTC where that is meant"
+        )
     print(f"next: consentry client register {folder} ..., then consentry serve {folder}")
 
 
@@ -107,6 +121,14 @@ def _on_fabric(profile: Path | None, msp: str | None, names: dict[str, str]) -> 
         )
     others = {other: names.get(other, other) for other in channel.members if other != channel.msp_id}
     return _Consortium(channel.msp_id, others, channel.first_block)
+
+
+def _machine_zone() -> str | None:
+    """Return the IANA name of this machine's zone; None where it has none, or UTC, which says nothing."""
+    linked = os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
+    name = os.environ.get("TZ", "").removeprefix(":") or linked
+    universal = {"UTC", "UCT", "Zulu", "Universal", "Greenwich"}
+    return name if is_zone(name) and name.removeprefix("Etc/") not in universal else None
 
 
 def _names(given: list[str]) -> dict[str, str]:

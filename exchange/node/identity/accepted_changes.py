@@ -56,7 +56,7 @@ def use_model(folder: NodeFolder, risk: RiskSettings, files: ModelFiles) -> None
 
 
 def accept_settings(folder: NodeFolder) -> list[str]:
-    """Record the address and the evaluator that the file has, and return what differs still.
+    """Record the address, the evaluator and the time zone that the file has, and return what differs still.
 
     Raises:
         ConfigError: the file has another Organization of a member or another hospital, or `[risk]` can't be

@@ -2,8 +2,8 @@
 
 1. The record is in force. A line of the file that lists another name or another member, or lists one no
    more, changes nothing until a command records it; `verify` names it, and a start says so in its log.
-2. A file with another Organization of a member, another hospital or address is refused at the start: somebody
-   else would be meant.
+2. A file with another Organization of a member, another hospital, address or time zone is refused at the
+   start: somebody else, or another day, would be meant.
 3. A table `[risk]` that is not as recorded turns scores off, and hinders nothing else.
 4. Commands record first and write the file then. One that was interrupted in between is called again.
 """
@@ -44,7 +44,7 @@ class Difference:
 def identity_of(settings: NodeSettings) -> NodeIdentity:
     """Return the part of `settings` to be recorded, for the first time."""
     members = tuple(KnownMember.new(member) for member in settings.members)
-    return NodeIdentity(settings.msp_id, settings.base_url, members, _risk(settings))
+    return NodeIdentity(settings.msp_id, settings.base_url, members, _risk(settings), settings.zone)
 
 
 def _risk(settings: NodeSettings) -> dict[str, str | None] | None:
@@ -120,6 +120,9 @@ def _grave(settings: NodeSettings, identity: NodeIdentity) -> list[Difference]:
     found = [Difference(f"{_differs(*pair)}; {remedy}", grave=True) for pair in pairs if pair[1] != pair[2]]
     if settings.base_url != identity.base_url:
         text = _differs("base_url", settings.base_url, identity.base_url)
+        found.append(Difference(f"{text}; {_ACCEPT}", grave=True))
+    if settings.zone != identity.zone:
+        text = _differs("zone", settings.zone or "not given", identity.zone or "not known")
         found.append(Difference(f"{text}; {_ACCEPT}", grave=True))
     return found
 
@@ -243,9 +246,11 @@ def scoring_by(risk: RiskSettings) -> Callable[[NodeIdentity], NodeIdentity]:
 
 
 def accepting(settings: NodeSettings) -> Callable[[NodeIdentity], NodeIdentity]:
-    """Return the change that records the address and the evaluator as `settings` have them."""
+    """Return the change that records address, evaluator and time zone as `settings` have them."""
 
     def change(identity: NodeIdentity) -> NodeIdentity:
-        return msgspec.structs.replace(identity, base_url=settings.base_url, risk=_risk(settings))
+        return msgspec.structs.replace(
+            identity, base_url=settings.base_url, risk=_risk(settings), zone=settings.zone
+        )
 
     return change

@@ -29,8 +29,7 @@ from chaincode.consent.model import Provision
 from chaincode.consent.obligations import CONSENT, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
 from exchange.consent.compile import person_digest, person_named, role_in
-from exchange.consent.mentions import speaks_of_consents
-from exchange.consent.record_facts import facts_of
+from exchange.consent.record_facts import facts_of, speaks_of_consents
 from exchange.crypto.documents import open_document, open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
@@ -98,6 +97,7 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str = ""
     patient: str = ""
     evidence: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ class Answer:
     """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
 
     `obligations` are those of the Permit, with the conditions on records that stand on the ledger as digests.
+    `of_proxy` says that a person who acts for the patient asked.
     """
 
     tx_id: str
@@ -112,6 +113,7 @@ class Answer:
     permit: Permit | None
     keys: Mapping[bytes, SubjectKeys]
     obligations: Mapping[bytes, tuple[Provision, ...]]
+    of_proxy: bool = False
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
         """Return whether documents of exactly these `subjects` may be opened."""
@@ -168,7 +170,13 @@ class Enforcement:
         """Ask as `ask` does, and return the log's entries too."""
         answer, entries = await self._ask(question, tuple(dict.fromkeys(subjects)))
         return ScoreAnswer(
-            answer.tx_id, answer.decisions, answer.permit, answer.keys, answer.obligations, entries=entries
+            answer.tx_id,
+            answer.decisions,
+            answer.permit,
+            answer.keys,
+            answer.obligations,
+            answer.of_proxy,
+            entries=entries,
         )
 
     async def ask_each(self, question: Question, subjects: Sequence[bytes]) -> list[Answer]:
@@ -221,7 +229,8 @@ class Enforcement:
             decisions |= {token: together for token in tokens if token not in opened}
         permit = authorization.permit
         obligations = {} if permit is None else await self._conditions.obligations(permit, keys)
-        return Answer(authorization.tx_id, decisions, permit, keys, obligations), positions
+        by_proxy = question.principal.is_proxy
+        return Answer(authorization.tx_id, decisions, permit, keys, obligations, by_proxy), positions
 
     def _count(self, client: str, authorization: Authorization) -> None:
         LEDGER_HEIGHT.set(authorization.block)
@@ -313,17 +322,18 @@ class Enforcement:
             return None
         keys = [answer.keys[token] for token in stored.subjects]
         body = open_document(answer.permit, keys, stored.envelope)
-        guarded = self._is_guarded(answer.permit, body)
+        guarded = self._is_guarded(answer, answer.permit, body)
         bound = [known for known in keys if answer.obligations[known.token] or guarded]
         for known in bound:
             if not self._admits(answer, known, body, reference, guarded=guarded):
                 return None
         return body
 
-    def _is_guarded(self, permit: Permit, body: bytes) -> bool:
+    def _is_guarded(self, answer: Answer, permit: Permit, body: bytes) -> bool:
         """Return whether only a rule that names consents releases this record to its recipient."""
         of_patients = permit.obligations.keys() != {self._references.directory}
-        return of_patients and permit.recipient != self._ledger.msp_id and speaks_of_consents(body)
+        others = answer.of_proxy or permit.recipient != self._ledger.msp_id
+        return of_patients and others and speaks_of_consents(body)
 
     def _admits(
         self, answer: Answer, keys: SubjectKeys, body: bytes, reference: str, *, guarded: bool
@@ -415,6 +425,7 @@ def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
             target=question.target if alone else _without_others(question.target, patient),
             patient=patient,
             evidence=principal.evidence,
+            reason=principal.reason,
         )
     )
 

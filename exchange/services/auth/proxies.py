@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from cachetools import LRUCache
 
 from exchange.auth.principal import Principal
-from exchange.consent.spans import span
+from exchange.consent.spans import earliest, latest, validity
 from exchange.crypto.references import References
 from exchange.errors import GoneError, NotFoundError, UnauthenticatedError
 from exchange.fhir.references import literal
@@ -39,7 +40,10 @@ class _Mandate:
 
 
 class Proxies:
-    """Checks, for the gateway with the FHIR base URL `base`, that persons may act for patients."""
+    """Checks, for the gateway with the FHIR base URL `base`, that persons may act for patients.
+
+    `zone` is that of the days in their periods, None where it is not known.
+    """
 
     def __init__(
         self,
@@ -49,8 +53,10 @@ class Proxies:
         records: Database,
         reading: RecordReader,
         quota: Quota,
+        zone: ZoneInfo | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._zone = zone
         self._base = base
         self._references = references
         self._records = records
@@ -88,14 +94,14 @@ class Proxies:
         named = literal(str(person.get("patient", {}).get("reference", "")), self._base)
         if person.get("active") is False or named != f"Patient/{principal.patient}":
             raise UnauthenticatedError(_ENDED)
-        return _mandate(found.version, person.get("period") or {})
+        return _mandate(found.version, person.get("period") or {}, self._zone)
 
 
-def _mandate(version: int, period: dict[str, Any]) -> _Mandate:
+def _mandate(version: int, period: dict[str, Any], zone: ZoneInfo | None) -> _Mandate:
     try:
-        held = span("Period", period) if period else None
+        held, days = validity(period, zone)
     except ValueError:
         raise UnauthenticatedError(_ENDED) from None
-    start = held.start if held is not None and held.start is not None else 0
-    end = held.end if held is not None and held.end is not None else _NEVER
+    start = latest(held.start, days) if held is not None and held.start is not None else 0
+    end = earliest(held.end, days) if held is not None and held.end is not None else _NEVER
     return _Mandate(version, start, end)

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -75,7 +76,8 @@ class Indexer:
     """Prepares bodies for one custodian, and counts the processor seconds spent on checking and on indexing.
 
     `base` is the FHIR base URL: references under it are this server's own. `members` maps the names that
-    a consent may give a member to its MSP id.
+    a consent may give a member to its MSP id. `zone` is that of the days in consents, None where it is not
+    known.
     """
 
     def __init__(
@@ -85,8 +87,10 @@ class Indexer:
         members: Mapping[str, str],
         references: References,
         token_keys: TokenKeys,
+        zone: ZoneInfo | None,
     ) -> None:
         self.base = base
+        self._zone = zone
         self._members = members
         self._references = references
         self._token_keys = token_keys
@@ -176,6 +180,7 @@ class Indexer:
             now=_now(),
             members=self._members,
             base=self.base,
+            zone=self._zone,
         )
         if draft.status != "active":
             return draft, ()

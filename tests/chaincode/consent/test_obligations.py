@@ -1,6 +1,8 @@
 """The records that pass: surely within a permit, and not even possibly within a denial."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chaincode.consent.model import CONFIDENTIALITY_SYSTEM, Actor, Condition, Period, Provision, Reference
 from chaincode.consent.obligations import RecordFacts, admits, admits_by_class
@@ -23,6 +25,7 @@ def facts(**known):
     }
     for name, value in known.items():
         stated[name] = frozenset(value) if isinstance(stated[name], frozenset) else value
+    stated["sensitivities"] = stated["labels"] & {PSY, HIV}
     return RecordFacts(**stated)
 
 
@@ -62,6 +65,28 @@ def test_a_denied_code_holds_in_every_spelling_and_a_permitted_one_in_its_own(sp
         assert permitted(when, **known) is (spelt == listed)
         assert not denied(when, mentions={"s|B21.0", f"t|{spelt}", "s|B2"})
         assert not denied(when, mentions={"s|-"})
+
+
+WORDS = st.text("abcABC0123456789", min_size=2, max_size=8).filter(lambda code: code.strip("0"))
+BETWEEN = st.sampled_from(["", "", ".", "-", " ", "\u200b", "\ufeff", "_", "/"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), WORDS)
+def test_a_denied_code_holds_however_it_is_written(data, code):
+    def written():
+        letters = [
+            data.draw(st.sampled_from([one, one.upper(), one.lower(), chr(ord(one) + 0xFEE0)]))
+            for one in code
+        ]
+        zeros = "0" * data.draw(st.integers(0, 2))
+        return zeros + "".join(letter + data.draw(BETWEEN) for letter in letters)
+
+    when = Condition(codes=(f"s|{written()}",))
+    stated = written()
+    assert denied(when, mentions={f"s|{stated}"})
+    assert denied(when, mentions={f"|{stated}"})
+    assert denied(when, codes=(frozenset({f"s|{stated}"}),))
 
 
 @pytest.mark.parametrize(
@@ -132,14 +157,24 @@ def test_codes_permit_by_what_the_record_is_of_and_deny_by_any_mention(codes, me
         ([C + "M", C + "R"], set(), True, True),
         ([C + "M", C + "R"], {C + "L"}, True, False),
         ([C + "N"], {PSY}, False, True),
-        ([C + "R"], {PSY, C + "R"}, False, True),
-        ([C + "R"], {PSY}, False, False),
+        ([C + "N"], {PSY, C + "N"}, False, True),
+        ([C + "R"], {PSY, C + "R"}, True, True),
+        ([C + "R"], {PSY}, True, True),
+        ([C + "R"], {PSY, C + "N"}, True, False),
+        ([C + "R"], {PSY, C + "V"}, False, True),
+        ([C + "V"], {PSY}, True, False),
+        ([C + "R"], {"act|NODSCLCD", C + "R"}, False, True),
+        ([C + "R"], {"act|NODSCLCD"}, False, False),
         ([PSY], set(), False, False),
         ([PSY], {PSY}, True, True),
         ([PSY], {PSY, HIV}, False, True),
         ([PSY], {HIV}, False, False),
         ([PSY], {PSY, C + "N"}, True, True),
-        ([PSY], {PSY, C + "R"}, False, True),
+        ([PSY], {PSY, C + "R"}, True, True),
+        ([PSY], {PSY, C + "V"}, False, True),
+        ([PSY], {PSY, HIV, C + "R"}, False, True),
+        ([PSY, C + "N"], {PSY, C + "R"}, True, True),
+        ([PSY, C + "N"], {HIV, C + "N"}, False, True),
         ([PSY, HIV], {PSY}, True, True),
         ([PSY, C + "R"], {PSY, C + "R"}, True, True),
         ([PSY, C + "R"], {C + "N"}, True, False),

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -29,6 +30,7 @@ from exchange.consent.provisions import (
 )
 from exchange.errors import InvalidResourceError
 
+UTC = ZoneInfo("UTC")
 V3 = "http://terminology.hl7.org/CodeSystem/v3-"
 CONFIDENTIALITY = V3 + "Confidentiality"
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
@@ -69,7 +71,7 @@ def consent(provision=None, *, policy=None, **change):
 
 
 def compiled(resource, **kwargs):
-    return compile_consent(resource, version=1, attested="patient", now=NOW, **kwargs)
+    return compile_consent(resource, version=1, attested="patient", now=NOW, **{"zone": UTC, **kwargs})
 
 
 def root(provision=None, **kwargs):
@@ -94,8 +96,9 @@ def terms(resource, recipient="BetaMSP", salt=SALT):
 
 # --- The base rule -------------------------------------------------------------------------------------
 
-NESTED = {"provision": [{"type": "permit"}]}
-NESTED_DENY = {"provision": [{"type": "deny"}]}
+OBSERVATIONS = {"class": [{"system": TYPES, "code": "Observation"}]}
+NESTED = {"provision": [{"type": "permit", **OBSERVATIONS}]}
+NESTED_DENY = {"provision": [{"type": "deny", **OBSERVATIONS}]}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ NESTED_DENY = {"provision": [{"type": "deny"}]}
         ("OPTIN", {}, "permit"),
         ("OPTIN", NESTED_DENY, "permit"),
         ("OPTIN", {"type": "deny"}, "deny"),
-        ("OPTIN", {"type": "permit", **NESTED}, "permit"),
+        ("OPTIN", {"type": "permit", **NESTED_DENY}, "permit"),
         ("OPTOUT", None, "deny"),
         ("OPTOUT", {"actor": [actor("Organization/beta")]}, "deny"),
         ("OPTOUT", NESTED, "none"),
@@ -307,7 +310,20 @@ def test_actions_purposes_and_classes():
         purpose=[{"system": V3 + "ActReason", "code": "TREAT"}],
         **{"class": [{"system": TYPES, "code": "Observation"}]},
     )
-    assert found == NamedCondition(actions=("access", "use"), purposes=("TREAT",), classes=("Observation",))
+    purposes = ("BTG", "ETREAT", "TREAT")  # break-glass is an emergency, which is treatment
+    assert found == NamedCondition(actions=("access", "use"), purposes=purposes, classes=("Observation",))
+
+
+@pytest.mark.parametrize(
+    ("stated", "meant"),
+    [
+        ("ETREAT", ("BTG", "ETREAT")),
+        ("BTG", ("BTG",)),
+        *((code, (code,)) for code in ("HOPERAT", "HPAYMT", "HRESCH", "PATRQT", "PUBHLTH")),
+    ],
+)
+def test_a_purpose_means_those_below_it_too(stated, meant):
+    assert when(purpose=[{"system": V3 + "ActReason", "code": stated}]).purposes == meant
 
 
 def test_a_label_means_those_below_it_too():
@@ -382,16 +398,32 @@ def test_who_may_have_another_name_here_can_be_permitted_and_not_denied(name):
     assert problems(consent(denial)) == {"Consent.provision.actor": "not-supported"}
     nested = {"type": "permit", "provision": [denial]}
     assert problems(consent(nested)) == {"Consent.provision.provision[0].actor": "not-supported"}
-    except_some = {"type": "permit", "actor": someone, "provision": [{"type": "deny"}]}
+    except_some = {"type": "permit", "actor": someone, **NESTED_DENY}
     assert problems(consent(except_some)) == {"Consent.provision.actor": "not-supported"}
     opted_out = {"actor": someone}
     assert problems(consent(opted_out, policy="OPTOUT")) == {"Consent.provision.actor": "not-supported"}
 
 
-@pytest.mark.parametrize("name", ["PractitionerRole/1", "CareTeam/1"])
+@pytest.mark.parametrize("name", ["PractitionerRole/1", "CareTeam/1", "Organization/1", "Group/1"])
 def test_what_a_role_or_a_team_wrote_can_be_permitted_and_not_denied(name):
     data = [{"meaning": "authoredby", "reference": {"reference": name}}]
     assert when(data=data).references == (NamedEntity("authoredby", name),)
+    assert problems(consent({"type": "deny", "data": data})) == {"Consent.provision.data": "not-supported"}
+
+
+def test_data_related_to_an_encounter_is_it_and_what_refers_to_it():
+    data = [{"meaning": "related", "reference": {"reference": "Encounter/1"}}]
+    digest = reference_digest(SALT, "Encounter/1")
+    for effect in ("permit", "deny"):
+        draft = compiled(consent({"type": effect, "data": data}))
+        (condition,) = conditions_of(draft, SALT).values()
+        assert condition.references == (Reference("dependents", digest),)
+
+
+@pytest.mark.parametrize("name", ["CarePlan/1", "EpisodeOfCare/1"])
+def test_data_related_to_a_plan_or_an_episode_can_be_permitted_and_not_denied(name):
+    data = [{"meaning": "related", "reference": {"reference": name}}]
+    assert when(data=data).references == (NamedEntity("related", name),)
     assert problems(consent({"type": "deny", "data": data})) == {"Consent.provision.data": "not-supported"}
 
 
@@ -430,6 +462,7 @@ REFUSED = [
     ({"class": [{"system": "urn:ietf:bcp:13", "code": "Patient"}]}, P + "class[0]", "code-invalid"),
     ({"class": [{"system": TYPES, "code": "Resource"}]}, P + "class[0]", "code-invalid"),
     ({"class": [{"system": TYPES, "code": "Observations"}]}, P + "class[0]", "code-invalid"),
+    ({"class": [{"system": TYPES, "code": "Organization"}]}, P + "class[0]", "business-rule"),
     ({"code": [{"text": "blood pressure"}]}, P + "code[0]", "required"),
     ({"code": [concept("urn:oid:1.2.3", "x")]}, P + "code[0].coding[0]", "code-invalid"),
     ({"code": [concept("1.2.3.4", "x")]}, P + "code[0].coding[0]", "code-invalid"),
@@ -450,8 +483,18 @@ REFUSED = [
     ({"securityLabel": [LOCAL_CODE]}, P + "securityLabel[0]", "code-invalid"),
     ({"securityLabel": [{"code": "R"}]}, P + "securityLabel[0]", "required"),
     (
-        {"data": [{"meaning": "related", "reference": {"reference": "Task/1"}}]},
+        {"data": [{"meaning": "around", "reference": {"reference": "Task/1"}}]},
         P + "data[0].meaning",
+        "not-supported",
+    ),
+    (
+        {"data": [{"meaning": "related", "reference": {"reference": "Task/1"}}]},
+        P + "data[0].reference",
+        "not-supported",
+    ),
+    (
+        {"data": [{"meaning": "authoredby", "reference": {"reference": "Observation/1"}}]},
+        P + "data[0].reference",
         "not-supported",
     ),
     ({"data": [{"meaning": "instance"}]}, P + "data[0].reference", "required"),
@@ -481,6 +524,7 @@ REFUSED = [
     ({"actor": [{"role": concept(V3 + "ParticipationType", "IRCP")}]}, P + "actor[0].reference", "required"),
     ({"actor": [actor("Device/1")]}, P + "actor[0].reference", "not-supported"),
     ({"actor": [actor("CareTeam/1")]}, P + "actor[0].reference", "not-supported"),
+    ({"actor": [actor("Group/1")]}, P + "actor[0].reference", "not-supported"),
     ({"actor": [actor("#doctor")]}, P + "actor[0].reference", "not-supported"),
     (
         {"actor": [actor("urn:uuid:0d5c8f9e-6c1e-4b54-a7b5-1d6f7c3a9e11")]},
@@ -519,7 +563,8 @@ def test_what_is_not_understood_refuses_the_consent_at_its_path(provision, path,
 
 @pytest.mark.parametrize(("provision", "path", "code"), REFUSED, ids=lambda value: str(value)[:60])
 def test_it_is_refused_as_deep_as_provisions_go(provision, path, code):
-    nested = {"type": "deny", "provision": [{"type": "permit"}, {"type": "permit", **provision}]}
+    first = {"type": "permit", **OBSERVATIONS}
+    nested = {"type": "deny", "provision": [first, {"type": "permit", **provision}]}
     deep = path.replace("Consent.provision.", "Consent.provision.provision[1].")
     assert problems(consent(nested)) == {deep: code}
 
@@ -533,21 +578,26 @@ def test_every_problem_is_named_at_once():
     }
 
 
+def numbered(effect, n, **more):
+    return {"type": effect, "code": [concept("urn:c", str(n))], **more}
+
+
 def chain(depth):
-    provision = {"type": "permit"}
-    for n in range(depth - 1):
-        provision = {"type": ("deny", "permit")[n % 2], "provision": [provision]}
+    provision = numbered("permit", 0)
+    for n in range(1, depth):
+        provision = numbered(("permit", "deny")[n % 2], n, provision=[provision])
     return provision
 
 
 def test_too_deep_or_too_many_provisions_are_refused_and_the_most_still_fit_the_ledger():
     assert set(problems(consent(chain(MOST_DEPTH + 1))).values()) == {"too-costly"}
-    wide = {"type": "permit", "provision": [{"type": "deny"}] * MOST_PROVISIONS}
+    wide = {"type": "permit", "provision": [numbered("deny", n) for n in range(MOST_PROVISIONS)]}
     assert set(problems(consent(wide)).values()) == {"too-costly"}
     broken_minutes = {"period": {"start": "2100-01-01T00:00:01Z", "end": "2101-01-01T00:00:01Z"}}
     provision = chain(MOST_DEPTH - 1)
-    for _ in range(MOST_PROVISIONS - MOST_DEPTH):
-        provision.setdefault("provision", []).append({"type": "deny", **broken_minutes})
+    effect = "permit" if provision["type"] == "deny" else "deny"
+    for n in range(MOST_PROVISIONS - MOST_DEPTH):
+        provision["provision"].append(numbered(effect, 100 + n))
     pending = [provision]
     while pending:
         node = pending.pop()
@@ -563,9 +613,12 @@ SHARED = consent(
         "type": "permit",
         "actor": [actor("Organization/alpha"), actor("Organization/beta"), actor("Practitioner/1")],
         "provision": [
-            {"type": "deny", "actor": [actor("Organization/alpha")], "provision": [{"type": "permit"}]},
+            {"type": "deny", "actor": [actor("Organization/alpha")], **NESTED},
             {"type": "deny", "data": [{"meaning": "instance", "reference": {"reference": "Observation/1"}}]},
-            {"type": "deny", "actor": [actor("Practitioner/2"), actor("Organization/alpha")]},
+            {
+                "type": "deny",
+                "actor": [actor("Practitioner/2"), actor("https://gamma.example/fhir/Organization/1")],
+            },
         ],
     }
 )
@@ -620,7 +673,7 @@ def test_an_organization_that_is_not_known_may_be_anybody():
     assert terms(consent({"type": "deny", "actor": unknown})).root == Provision(
         "deny", exceptions=(Provision("deny"),)
     )
-    mixed = {"type": "permit", "actor": unknown, "provision": [{"type": "deny"}]}
+    mixed = {"type": "permit", "actor": unknown, **NESTED_DENY}
     assert terms(consent(mixed)).root == Provision("permit", exceptions=(Provision("deny"),))
     beside = {"type": "deny", "actor": [*unknown, actor("Organization/beta")]}
     assert terms(consent(beside)).root.when.actors == (Actor("organization", "BetaMSP"),)
@@ -676,7 +729,7 @@ def test_a_draft_survives_its_encoding():
 
 
 def test_version_and_attestation_reach_the_terms():
-    draft = compile_consent(SHARED, version=5, attested="organization", now=NOW)
+    draft = compile_consent(SHARED, version=5, attested="organization", now=NOW, zone=UTC)
     context = PairContext(recipient="BetaMSP", salt=SALT, members=MEMBERS)
     made = terms_for(draft, context)
     assert (made.attested, made.status) == ("organization", "active")

@@ -7,6 +7,7 @@ with every time to the millisecond.
 import datetime
 import os
 import random
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -29,6 +30,7 @@ from exchange.consent.compile import (
 from exchange.consent.hidden_conditions import find_conditions, hidden_in, show_conditions
 from exchange.consent.record_facts import facts_of
 from exchange.consent.rounding import MINUTE
+from exchange.errors import InvalidResourceError
 from tests.support.ledger.consent_cases import releases
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
@@ -126,6 +128,28 @@ def provision(rng, period, depth=0):
 
 
 def consent(rng, n, period):
+    """Return a consent that is accepted: each of its provisions can decide."""
+    while True:
+        resource = any_consent(rng, n, period)
+        try:
+            compiled(resource)
+        except InvalidResourceError:
+            continue
+        return resource
+
+
+def compiled(resource, now=None):
+    return compile_consent(
+        resource,
+        version=1,
+        attested="patient",
+        now=NOW if now is None else now,
+        members=MEMBERS,
+        zone=ZoneInfo("UTC"),
+    )
+
+
+def any_consent(rng, n, period):
     return {
         "resourceType": "Consent",
         "id": f"c{n}",
@@ -165,7 +189,41 @@ def record(rng):
 def literal(resource):
     stated = resource["provision"]
     base = "none" if stated.get("provision") else "deny"
-    return Terms(resource["id"], 1, "active", "patient", literal_rule(stated, stated.get("type", base)))
+    rules = beside(literal_rule(stated, stated.get("type", base)))
+    root = rules[0] if len(rules) == 1 else Provision("none", exceptions=tuple(rules))
+    return Terms(resource["id"], 1, "active", "patient", root)
+
+
+def beside(rule):
+    """Return `rule` and the permissions within it that widen it, without those, as rules side by side."""
+    inner = [part for one in rule.exceptions for part in beside(one)]
+    if rule.effect != "permit":
+        return [msgspec.structs.replace(rule, exceptions=tuple(inner))]
+    denials = tuple(one for one in rule.exceptions if one.effect == "deny")
+    kept = tuple(part for one in denials for part in beside(one))
+    rules = [msgspec.structs.replace(rule, exceptions=kept)]
+    for one in rule.exceptions:
+        if one.effect == "permit":
+            when = msgspec.structs.replace(
+                one.when,
+                labels=one.when.labels or rule.when.labels,
+                actors=one.when.actors or rule.when.actors,
+                codes=one.when.codes or rule.when.codes,
+                references=one.when.references or rule.when.references,
+                period=overlap(one.when.period, rule.when.period),
+                data_period=overlap(one.when.data_period, rule.when.data_period),
+            )
+            rules += beside(Provision("permit", when, (*one.exceptions, *denials)))
+    return rules
+
+
+def overlap(one, other):
+    if one is None or other is None:
+        return one or other
+    return Period(
+        max((side for side in (one.start, other.start) if side is not None), default=None),
+        min((side for side in (one.end, other.end) if side is not None), default=None),
+    )
 
 
 def literal_rule(stated, effect):
@@ -221,9 +279,7 @@ def ms(text):
 
 def cut(resources, recipient):
     context = PairContext(recipient=recipient, salt=SALT, members=MEMBERS)
-    drafts = [
-        compile_consent(one, version=1, attested="patient", now=NOW, members=MEMBERS) for one in resources
-    ]
+    drafts = [compiled(one) for one in resources]
     made = ((draft, terms_for(draft, context)) for draft in drafts)
     return tuple(
         msgspec.structs.replace(terms, root=shown(draft, terms.root)) for draft, terms in made if terms
@@ -296,18 +352,21 @@ def test_no_instant_on_the_ledger_is_finer_than_a_minute_or_past_its_start(rng):
             assert period.start is None or period.start > NOW
 
 
+PERMITTED = {"type": "permit", "code": [concept("urn:c", "1")]}
+DENIED = {"type": "deny", "code": [concept("urn:c", "2")]}
+
+
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
         ({"type": "permit"}, ["permit 08:01 08:09"]),
         ({"type": "deny"}, ["deny 08:00 08:10"]),
-        ({"type": "deny", "provision": [{"type": "deny"}]}, ["deny 08:00 08:10"]),
         (
-            {"type": "permit", "provision": [{"type": "deny"}]},
+            {"type": "permit", "provision": [DENIED]},
             ["none", "permit 08:01 08:09", "permit 08:00 08:01", "permit 08:09 08:10"],
         ),
         (
-            {"provision": [{"type": "permit"}, {"type": "deny"}]},
+            {"provision": [PERMITTED, DENIED]},
             ["none", "permit 08:01 08:09", "deny 08:00 08:10"],
         ),
     ],
@@ -317,7 +376,7 @@ def test_what_permits_gets_shorter_and_what_denies_longer(stated, expected):
     resource = consent(Seeded(1), 0, odd_seconds)
     resource["provision"] = {**stated, "period": period}
     early = ms("2027-01-01T00:00:00Z")
-    root = compile_consent(resource, version=1, attested="patient", now=early).root
+    root = compiled(resource, early).root
     rules = [root, *root.exceptions] if root.effect == "none" else [root]
 
     def shown(rule):
@@ -336,16 +395,16 @@ def test_a_period_within_one_minute_permits_nothing_and_denies_the_minute(effect
     resource = consent(Seeded(1), 0, odd_seconds)
     period = {"start": "2027-01-15T08:00:20Z", "end": "2027-01-15T08:00:40Z"}
     resource["provision"] = {"type": effect, "period": period}
-    root = compile_consent(resource, version=1, attested="patient", now=0).root
+    root = compiled(resource, 0).root
     assert root.effect == left
 
 
 def test_a_broken_minute_that_has_passed_is_left_out():
     resource = consent(Seeded(1), 0, odd_seconds)
     period = {"start": "2027-01-15T08:00:00Z", "end": "2027-01-15T08:09:40Z"}
-    resource["provision"] = {"type": "permit", "period": period, "provision": [{"type": "deny"}]}
+    resource["provision"] = {"type": "permit", "period": period, "provision": [DENIED]}
     for now, rules in ((ms("2027-01-15T08:09:50Z"), 2), (ms("2027-01-15T08:10:00Z"), 0)):
-        root = compile_consent(resource, version=1, attested="patient", now=now).root
+        root = compiled(resource, now).root
         assert len(root.exceptions) == (rules or 1)
         assert root.effect == ("none" if rules else "permit")
 
@@ -353,7 +412,7 @@ def test_a_broken_minute_that_has_passed_is_left_out():
 def test_what_permits_and_denies_within_one_minute_denies_that_minute():
     resource = consent(Seeded(1), 0, odd_seconds)
     period = {"start": "2027-01-15T08:00:20Z", "end": "2027-01-15T08:00:40Z"}
-    resource["provision"] = {"type": "permit", "period": period, "provision": [{"type": "deny"}]}
-    root = compile_consent(resource, version=1, attested="patient", now=0).root
+    resource["provision"] = {"type": "permit", "period": period, "provision": [DENIED]}
+    root = compiled(resource, 0).root
     assert [one.effect for one in root.exceptions] == ["deny"]
     assert root.when.period == Period(ms("2027-01-15T08:00:00Z"), ms("2027-01-15T08:01:00Z"))

@@ -11,6 +11,7 @@ import json
 import os
 import random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from exchange.consent.compile import (
     terms_for,
 )
 from exchange.consent.record_facts import facts_of
+from exchange.errors import InvalidResourceError
 from tests.support.ledger.consent_cases import releases
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
@@ -41,6 +43,7 @@ POLICY = Policy(
     members=("CityMSP", "LakeMSP"),
     rules=(PolicyRule("all", "member", "patient", ("TREAT",)),),
 )
+UTC = ZoneInfo("UTC")
 NOW = 1_800_000_000_000
 
 V3 = "http://terminology.hl7.org/CodeSystem/v3-"
@@ -140,6 +143,17 @@ def provision(rng: Seeded, depth: int = 0) -> dict[str, Any]:
 
 
 def consent(rng: Seeded) -> dict[str, Any]:
+    """Return a consent that is accepted: each of its provisions can decide."""
+    while True:
+        resource = any_consent(rng)
+        try:
+            compiled(resource)
+        except InvalidResourceError:
+            continue
+        return resource
+
+
+def any_consent(rng: Seeded) -> dict[str, Any]:
     return {
         "resourceType": "Consent",
         "id": "c",
@@ -267,7 +281,9 @@ def asked_vaguely(rng: Seeded, stated: dict[str, Any]) -> dict[str, Any]:
 
 
 def compiled(resource: dict[str, Any]) -> CompiledConsent:
-    return compile_consent(resource, version=1, attested="patient", now=NOW, members=MEMBERS, base=BASE)
+    return compile_consent(
+        resource, version=1, attested="patient", now=NOW, members=MEMBERS, base=BASE, zone=UTC
+    )
 
 
 def shown(

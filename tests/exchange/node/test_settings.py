@@ -25,6 +25,7 @@ FABRIC = msgspec.structs.replace(
         GOOD,
         msgspec.structs.replace(GOOD, host="::1", port=1, base_url="https://fhir.hospital.example"),
         msgspec.structs.replace(GOOD, base_url="http://[::1]:8400", body_limit=1024, metrics_port=9400),
+        msgspec.structs.replace(GOOD, zone="America/Argentina/Buenos_Aires"),
         FABRIC,
     ],
 )
@@ -50,6 +51,10 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: NodeS
         ({"members": (CITY, Member("LakeMSP", "\udcff", "lake"))}, "the name of LakeMSP can't be used"),
         ({"members": (CITY, Member("LakeMSP", "x\x7f", "lake"))}, "the name of LakeMSP can't be used"),
         ({"members": (CITY, Member("LakeMSP", "Lake", "la/ke"))}, "the organization id"),
+        *(
+            ({"zone": name}, "is no time zone")
+            for name in ("", "CET/Berlin", "Europe", "../UTC", "+02:00", "Europe/Berlin\0")
+        ),
         *(({"base_url": url}, "base_url") for url in (
             "", "127.0.0.1:8400", "ftp://x", "http://", "http://h:x", "http://h:0", "http://h/fhir", "http://h?x",
             "http://h#x", "http://u@h", "http://a b", "http://[::1", "http://\U0001f600",

@@ -269,7 +269,8 @@ def test_a_consent_about_somebody_who_can_not_come_is_refused(
     base = f"{site.demo.settings.base_url}/fhir"
     for written in (reference, f"{base}/{reference}"):
         said = {"type": effect, "actor": [_actor({"reference": written})]}
-        for provision in (said, {"type": "permit", "provision": [said]}):
+        around = {"type": "deny" if effect == "permit" else "permit"}
+        for provision in (said, {**around, "provision": [said]}):
             body = consent(person.id, LAKE) | {"provision": provision}
             for caller in (person.token, site.city):
                 (issue,) = is_outcome(caller.post("Consent", body), 422)["issue"]

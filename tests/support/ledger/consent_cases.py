@@ -197,6 +197,7 @@ def facts(one):
         own=one["self"],
         links=frozenset("" if digest is None else digest for digest in one["refers"]),
         authors=frozenset("" if digest is None else digest for digest in one["written"]),
+        sensitivities=frozenset(one["tags"].intersection(TAGS)),
     )
 
 

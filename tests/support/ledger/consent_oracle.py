@@ -32,6 +32,7 @@ MEANING = {
     "log": "access",
 }
 ORDER = "ULMNRV"
+SENSITIVE = {"l|PSY", "l|HIV"}
 LEVEL = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|"
 
 
@@ -171,16 +172,16 @@ def has_label(listed, record, effect):
     level = ORDER.index(record["level"] or "N")
     ceilings = [ORDER.index(one.removeprefix(LEVEL)) for one in listed if one.startswith(LEVEL)]
     names = [one for one in listed if not one.startswith(LEVEL)]
-    if ceilings:
-        within = level <= max(ceilings) and all(tag in names for tag in record["tags"])
-        above = level >= min(ceilings)
-    else:
-        within = (
-            level <= ORDER.index("N")
-            and record["tags"] != set()
-            and all(tag in names for tag in record["tags"])
-        )
-        above = False
+    strange = [tag for tag in record["tags"] if tag not in names]
+    restricted = ORDER.index("R")
+    within = False
+    if ceilings and level <= max(ceilings):  # by its level: from R on, sensitive data are meant too
+        within = not strange or (max(ceilings) >= restricted and all(tag in SENSITIVE for tag in strange))
+    if record["tags"] and not strange and level <= max([restricted, *ceilings]):  # by what makes it sensitive
+        within = True
+    sensitive = any(tag in SENSITIVE for tag in record["tags"])
+    lowest = max(level, restricted) if sensitive and not record["level"] else level
+    above = bool(ceilings) and lowest >= min(ceilings)
     touched = above or any(could_be(tag, name) for tag in record["tags"] for name in names)
     # `permit N` is about records up to normal, `deny N` about normal ones and those above.
     if effect == "permit":

@@ -41,6 +41,7 @@ GRAVE = {
     "another hospital": (replaced('\nmsp_id = "CityMSP"\nbase', '\nmsp_id = "LakeMSP"\nbase'), "msp_id is"),
     "an id taken over": (replaced('"RidgeMSP"', '"PineMSP"'), "the organization ridge is that of PineMSP"),
     "another address": (replaced("127.0.0.1:8400", "10.0.0.1:8400"), "base_url is http://10.0.0.1:8400"),
+    "another zone": (replaced("\nmsp_id", '\nzone = "Europe/Berlin"\nmsp_id'), "zone is Europe/Berlin"),
 }
 SLIGHT = {
     "a line removed": (replaced(BLOCK, ""), "RidgeMSP is recorded and listed no more"),
