@@ -234,13 +234,14 @@ def sign_assertion(
     subject_id: str = "",
     subject_name: str = "",
     subject_role: str = "",
+    reason: str = "",
     jti: str = "",
     now: float | None = None,
 ) -> str:
     """Sign an assertion as a real client sends it, with a P-384 or RSA `key` (see `public_jwk`).
 
-    `purpose` is a bare PurposeOfUse code; `subject_role` is `system#code`; `now` is in seconds since
-    1970 UTC, this moment if not given; without `jti` a random one is drawn.
+    `purpose` is a bare PurposeOfUse code; `subject_role` is `system#code`, `reason` that of an emergency;
+    `now` is in seconds since 1970 UTC, this moment if not given; without `jti` a random one is drawn.
     """
     issued = int(time.time() if now is None else now)
     extension: dict[str, Any] = {
@@ -250,7 +251,7 @@ def sign_assertion(
     }
     subject = {"subject_id": subject_id, "subject_name": subject_name, "subject_role": subject_role}
     extension |= {name: value for name, value in subject.items() if value}
-    claims = {
+    claims: dict[str, Any] = {
         "iss": client_id,
         "sub": client_id,
         "aud": token_url,
@@ -259,6 +260,8 @@ def sign_assertion(
         "jti": jti or secrets.token_urlsafe(24),
         "extensions": {"hl7-b2b": extension},
     }
+    if reason:
+        claims["extensions"][b2b.REASON_EXTENSION] = {"emergency_reason": reason}
     imported = _joserfc_key(key)
     header = {"alg": _algorithm(key), "kid": imported.thumbprint(), "typ": "JWT"}
     return jws.serialize_compact(header, msgspec.json.encode(claims), imported, registry=_registry)

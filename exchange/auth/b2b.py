@@ -4,6 +4,9 @@ A client signs it, which binds the request to one organisation, one purpose of u
 asks, one user. The codes of known code systems are rewritten to the system URLs that consents name, so
 that a rule about a role or a purpose meets a request however the client spelt it.
 
+An emergency (BTG) needs the person who asks, and the reason: the extension `consentry` of the assertion has
+an `emergency_reason`, in words.
+
 Source: HL7 Security for Scalable Registration, Authentication and Authorization (UDAP), section 5.2.1.1.
 """
 
@@ -23,19 +26,26 @@ VERSION: Final = "1"
 PURPOSE_SYSTEM: Final = "urn:oid:2.16.840.1.113883.5.8"
 """The code system of purposes of use (v3 ActReason), as the UDAP guide writes it."""
 
+REASON_EXTENSION: Final = "consentry"
+"""The extension of an assertion that has the reason of an emergency."""
+
 _LONGEST = 255
 _ROLE = re.compile(r"[!-~]{1,256}")
 """The form of a role on the ledger."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The extension's content: `user` is empty for a system's own request; `role` is `system|code`."""
+    """The extension's content: `user` is empty for a system's own request; `role` is `system|code`.
+
+    `reason` is that of an emergency, in words, and empty for all other purposes.
+    """
 
     organization_id: str
     purpose: str
     user: str
     user_name: str
     role: str
+    reason: str = ""
 
 
 def lacks_context(extensions: Any) -> bool:
@@ -52,8 +62,13 @@ class _Extension(msgspec.Struct, frozen=True):
     subject_role: str = ""
 
 
+class _Emergency(msgspec.Struct, frozen=True):
+    emergency_reason: str = ""
+
+
 class _Extensions(msgspec.Struct, frozen=True):
     b2b: _Extension = msgspec.field(name="hl7-b2b")
+    emergency: _Emergency = msgspec.field(name=REASON_EXTENSION, default=_Emergency())
 
 
 def read_context(extensions: Any) -> Context:
@@ -63,13 +78,15 @@ def read_context(extensions: Any) -> Context:
         OAuthError: `invalid_grant`; the extension is missing, or does not say all that is needed.
     """
     try:
-        claims = msgspec.convert(extensions, _Extensions).b2b
+        stated = msgspec.convert(extensions, _Extensions)
     except msgspec.ValidationError:
         message = (
             "the assertion needs extensions.hl7-b2b with version (the string 1), organization_id and"
-            " purpose_of_use (an array); subject_id, subject_name and subject_role are strings"
+            " purpose_of_use (an array); subject_id, subject_name and subject_role are strings, and so is"
+            " extensions.consentry.emergency_reason"
         )
         raise OAuthError("invalid_grant", message) from None
+    claims = stated.b2b
     for name in ("organization_id", "subject_id", "subject_name", "subject_role"):
         text: str = getattr(claims, name)
         if len(text) > _LONGEST or not text.isprintable():
@@ -79,13 +96,28 @@ def read_context(extensions: Any) -> Context:
     purpose = _purpose(claims.purpose_of_use)
     if purpose == "BTG" and not claims.subject_id:
         raise OAuthError("invalid_grant", "hl7-b2b.purpose_of_use BTG needs a subject_id, the user who asks")
+    reason = _reason(stated.emergency.emergency_reason) if purpose == "BTG" else ""
     return Context(
         organization_id=claims.organization_id,
         purpose=purpose,
         user=claims.subject_id,
         user_name=claims.subject_name,
         role=_role(claims.subject_role) if claims.subject_role else "",
+        reason=reason,
     )
+
+
+def _reason(stated: str) -> str:
+    reason = stated.strip()
+    if not any(map(str.isalnum, reason)):
+        message = (
+            "hl7-b2b.purpose_of_use BTG needs the reason of the emergency in words:"
+            " extensions.consentry.emergency_reason"
+        )
+        raise OAuthError("invalid_grant", message)
+    if len(reason) > _LONGEST or not reason.isprintable():
+        raise OAuthError("invalid_grant", "consentry.emergency_reason is too long or not printable")
+    return reason
 
 
 def _purpose(stated: tuple[str, ...]) -> str:

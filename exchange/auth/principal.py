@@ -42,7 +42,8 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `organization` is an MSP id; `user`, `user_name` and `role` (`system|code`) come from the signed
     assertion's B2B extension; `purpose` is one PurposeOfUse code; `evidence` is the SHA-256 of that
-    assertion in hexadecimal; `patient` is the logical id a patient's token is bound to.
+    assertion in hexadecimal; `patient` is the logical id a patient's token is bound to; `reason` is that of
+    an emergency (BTG), in the requester's words.
     """
 
     kind: Kind
@@ -55,6 +56,7 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
     user_name: str = ""
     role: str = ""
     patient: str = ""
+    reason: str = ""
 
     @classmethod
     def for_patient(cls, msp_id: str, patient: str) -> Principal:

@@ -58,6 +58,7 @@ class SystemClient:
     user: str = ""
     user_name: str = ""
     role: str = ""
+    reason: str = ""
     _token: str = field(default="", repr=False)
     _expires: float = 0.0
 
@@ -79,6 +80,7 @@ class SystemClient:
             subject_id=self.user,
             subject_name=self.user_name,
             subject_role=self.role,
+            reason=self.reason,
         )
         form = {
             "grant_type": "client_credentials",

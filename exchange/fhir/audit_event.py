@@ -37,7 +37,7 @@ _VERSION = re.compile(r"[A-Za-z]+/[A-Za-z0-9.\-]+/_history/[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class EntryDetail:
-    """The sealed detail of an entry: the requester and the target in clear."""
+    """The sealed detail of an entry: the requester, the target and an emergency's reason in clear."""
 
     client: str
     user: str
@@ -46,6 +46,7 @@ class EntryDetail:
     interaction: str
     target: str
     patient: str
+    reason: str = ""
 
 
 def event_id(tx: str, n: int) -> str:
@@ -126,6 +127,8 @@ def audit_event(
     }
     if permitted and record.purpose == "BTG":  # breaking the glass is reviewed afterwards
         resource["meta"]["tag"] = [{"system": "urn:consentry:log", "code": "review"}]
+    if who is not None and who.reason:
+        resource["purposeOfEvent"][0]["text"] = who.reason
     if who is not None:
         interaction = {"system": _INTERACTIONS, "code": _interaction(who.interaction)}
         resource["subtype"] = [interaction]

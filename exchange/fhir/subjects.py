@@ -10,7 +10,8 @@ written. A reference that is no `Patient/id` of this server is of one of three k
 - its target is unknown: an identifier, words, or a UUID. In an element for the record's subject that counts
   as a patient, if the record names no patient of this server besides.
 
-A type that by nature holds no patient refers to none anywhere, contained resources and extensions included.
+A type that by nature holds no patient refers to none anywhere, by any of these signs, and contains none:
+contained resources and extensions included.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _SUBJECT_PATHS: Final = frozenset(
 """Of the elements that place a record in a patient's compartment, those for its subject."""
 
 _PATIENT = re.compile(rf"Patient/{ID}")
+_NOT_A_REFERENCE: Final = frozenset({"resourceType", "code", "name", "url", "mode"})
+"""Members of objects with a `type` of another sense, such as a parameter's or an action's."""
 _TYPED = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)(?:/{ID}(?:/_history/{ID})?/?|\?.*)")
 _MESSAGE: Final = (
     "names a patient who is not a Patient of this server; store the Patient first and refer to it by "
@@ -60,20 +63,25 @@ def unplaced(resource_type: str, resource: dict[str, Any], *, placed: bool, base
             "" in strangers and is_subject and not placed
         ):
             problems.append(Problem(f"{resource_type}.{path}", _MESSAGE, "not-found"))
-    if resource_type in DIRECTORY_TYPES and not placed and _names_patient(resource, base):
+    if resource_type in DIRECTORY_TYPES and not placed and _names_patient(resource, contained, base):
         problems.append(Problem(resource_type, _OPEN_TO_ALL, "business-rule"))
     return problems
 
 
-def _names_patient(value: Any, base: str) -> bool:
+def _names_patient(value: Any, contained: dict[str, str], base: str) -> bool:
     if isinstance(value, list):
-        return any(_names_patient(item, base) for item in value)
+        return any(_names_patient(item, contained, base) for item in value)
     if not isinstance(value, dict):
         return False
-    reference = value.get("reference")
-    if isinstance(reference, str) and _PATIENT.fullmatch(literal(reference, base)):
+    if value.get("resourceType") == "Patient":
         return True
-    return any(_names_patient(item, base) for item in value.values() if isinstance(item, dict | list))
+    if isinstance(value.get("reference", ""), str) and not _NOT_A_REFERENCE & value.keys():
+        local = _PATIENT.fullmatch(literal(value.get("reference", ""), base))
+        if local or _leads_to(value, contained) == "Patient":
+            return True
+    return any(
+        _names_patient(item, contained, base) for item in value.values() if isinstance(item, dict | list)
+    )
 
 
 def _leads_to(reference: dict[str, Any], contained: dict[str, str]) -> str:

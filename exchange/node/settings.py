@@ -136,10 +136,7 @@ def check(settings: NodeSettings) -> None:
         _check_database(settings.database)
     if settings.risk is not None:
         check_risk(settings.risk)
-    if settings.zone is not None and not is_zone(settings.zone):
-        raise ConfigError(
-            f"zone {settings.zone!r} is no time zone; write its IANA name, such as Europe/Berlin"
-        )
+    _check_zone(settings.zone)
     if _HOST.fullmatch(settings.host) is None:
         raise ConfigError("host is a name or an address of this machine, such as 127.0.0.1")
     if not 0 < settings.port < 65536:
@@ -160,6 +157,11 @@ def check(settings: NodeSettings) -> None:
         raise ConfigError(
             f"memory_limit is {least} bytes to 1 TiB with this body_limit: one large search has to fit in it"
         )
+
+
+def _check_zone(zone: str | None) -> None:
+    if zone is not None and not is_zone(zone):
+        raise ConfigError(f"zone {zone!r} is no time zone; write its IANA name, such as Europe/Berlin")
 
 
 def is_zone(name: str) -> bool:

@@ -141,9 +141,12 @@ def client(
     key: Annotated[Path, typer.Option(help="The client's private key, a PEM file.", show_default=False)],
     purpose: Annotated[str, typer.Option(help="The purpose of use.")] = "TREAT",
     user: Annotated[str, typer.Option(help="The user that the client acts for.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason of an emergency (BTG), in words.")] = "",
 ) -> None:
     """Print the token that a client gets from a running gateway for its signed assertion (SMART)."""
-    asking = SystemClient(url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user)
+    asking = SystemClient(
+        url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user, reason=reason
+    )
     with httpx.Client(timeout=30) as http:
         try:
             print(asking.token(http))

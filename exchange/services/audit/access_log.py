@@ -3,6 +3,9 @@
 Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
 like any other access, and is itself the newest entry of what it shows. An officer's reading is also logged
 under every patient whose entries it hands out, before it does: the patient sees who has read them.
+
+A person who acts for a patient sees the entries about records that are open to that person, and of searches
+not the words: an entry would tell of a record that a consent hides.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pair_versions import consent_version
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
-from exchange.errors import DamagedError, ForbiddenError, NotFoundError
-from exchange.fhir.audit_event import EntryDetail, audit_event, parse_event_id
+from exchange.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError
+from exchange.fhir.audit_event import EntryDetail, audit_event, parse_event_id, records_of
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.search import Clause
 from exchange.ledger.projection import Projection
@@ -33,11 +36,12 @@ from exchange.services.audit.log_index import LogIndex
 from exchange.services.audit.log_query import PARAMETERS, LogQuery
 from exchange.services.consents.expected import open_consent
 from exchange.services.membership import Members
-from exchange.services.records.read import HIDDEN
+from exchange.services.records.read import HIDDEN, with_body
 from exchange.services.records.search import FoundPage
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.log.log_tables import AnyOf, Filter, LogRow, OfSubject
+from exchange.store.records import documents
 from exchange.store.records.subjects import consents_of
 
 _ON_CONSENT = re.compile(rb'"reason":"(?:consent|refused-by-patient)"')  # in the canonical form of an entry
@@ -100,9 +104,12 @@ class Audit:
 
         Raises:
             ForbiddenError: the principal is neither an officer of this hospital nor a patient.
+            BadRequestError: a person who acts for a patient asks for a number alone.
             UnavailableError: the ledger can't be reached, or the log is being indexed.
         """
         subject = self._subject(principal, wanted.patient)
+        if principal.is_proxy and not wanted.count:
+            raise BadRequestError("_summary: who acts for a patient gets entries, and no number of them")
         target = f"AuditEvent?{urllib.parse.urlencode(list(parameters))}"
         answer = await self._ask(principal, "search-type", target, [subject])
         if not answer.permits([subject]):
@@ -124,21 +131,24 @@ class Audit:
             else []
         )
         shown, over = rows[: wanted.count], len(rows) > wanted.count
-        total = page.total
-        if page.after is None:
-            total = len(rows)
-            if not wanted.count or over:
-                total = (
-                    await self._entries.read(lambda c: log_tables.count_entries(c, which))
-                    if wanted.counted
-                    else None
-                )
+        total = None if principal.is_proxy else await self._total(wanted, which, page, len(rows))
+        more = shown[-1].sequence if over and shown else None
+        shown = await self._open_to(principal, answer, shown)
         told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=subject)
         resources = tuple(
             FoundResource(body, version=1) for body in await self._render(principal, shown, told)
         )
-        more = shown[-1].sequence if over and shown else None
         return FoundPage(resources, more, total, answer.tx_id, until=until)
+
+    async def _total(self, wanted: LogQuery, which: Filter, page: LogPage, found: int) -> int | None:
+        """Return the number of all entries, where it is told; `found` are those of a page and one more."""
+        if page.after is not None:
+            return page.total
+        if wanted.count and found <= wanted.count:
+            return found
+        if not wanted.counted:
+            return None
+        return await self._entries.read(lambda c: log_tables.count_entries(c, which))
 
     async def read(self, principal: Principal, logical_id: str) -> LoggedEvent:
         """Return the AuditEvent with `logical_id`.
@@ -156,6 +166,7 @@ class Audit:
         of = await self._of(subject) if principal.kind is Kind.PATIENT else None
         which = Filter(custodian=self._msp_id, of=of, tx_start=parsed[0], n=parsed[1])
         rows = await self._entries.read(lambda c: log_tables.list_entries(c, which, before=None, limit=1))
+        rows = await self._open_to(principal, answer, rows)
         told = await self._tell(principal, "read", target, rows, asked=subject)
         bodies = await self._render(principal, rows, told)
         if not bodies:
@@ -177,6 +188,31 @@ class Audit:
         question = Question(principal, Action.LOG, interaction, target, ("AuditEvent",))
         await self._keys.ensure({self._references.directory: ""})
         return await self._enforcement.ask(question, subjects)
+
+    async def _open_to(self, principal: Principal, answer: Answer, rows: list[LogRow]) -> list[LogRow]:
+        """Return those of `rows` that `principal` may see: a person who acts for a patient not all of them.
+
+        An entry about a record that is not open to that person, or is gone, is as hidden as the record.
+        """
+        if not principal.is_proxy:
+            return rows
+        named: dict[int, list[str]] = {}
+        for row in rows:
+            known = answer.keys.get(row.subject) if row.subject is not None else None
+            if known is not None and row.sealed is not None:
+                detail = open_detail(known, row.place.tx, row.place.n, row.sealed)
+                named[row.sequence] = records_of(detail.target)
+        places = sorted({place for one in named.values() for place in one})
+        seen = {place for place in places if await self._is_open(answer, place)}
+        return [row for row in rows if row.sequence in named and seen.issuperset(named[row.sequence])]
+
+    async def _is_open(self, answer: Answer, place: str) -> bool:
+        reference = self._references.record(*place.split("/"))
+        found = await self._records.read(lambda c: documents.current(c, [reference]))
+        if reference not in found or found[reference].deleted:
+            return False
+        stored = await with_body(self._records, answer, found[reference])
+        return stored is not None and self._enforcement.release(answer, stored, reference=place) is not None
 
     async def _tell(
         self, principal: Principal, interaction: str, target: str, rows: Sequence[LogRow], *, asked: bytes
@@ -238,6 +274,8 @@ class Audit:
     ) -> list[bytes]:
         keys = await self._keys.find([row.subject for row in rows if row.subject in told])
         searches = await self._searches(rows) if principal.kind is Kind.OFFICER else {}
+        if principal.is_proxy:
+            return [self._event(row, keys, searches, {}, words=False) for row in rows]
         consents = await self._consents(rows, keys)
         return [self._event(row, keys, searches, consents) for row in rows]
 
@@ -275,6 +313,8 @@ class Audit:
         keys: Mapping[bytes, SubjectKeys],
         searches: Mapping[tuple[str, int], str],
         consents: Mapping[bytes, Sequence[str]],
+        *,
+        words: bool = True,
     ) -> bytes:
         try:
             record = read_entry(row.place, row.record)
@@ -285,14 +325,16 @@ class Audit:
         if known is None or row.sealed is None:
             return audit_event(record, None, names)
         detail = open_detail(known, record.tx, record.n, row.sealed)
+        target = searches.get((record.tx, record.n), detail.target)
         shown = EntryDetail(
             client=detail.client,
             user=detail.user,
             user_name=detail.user_name,
             role=detail.role,
             interaction=detail.interaction,
-            target=searches.get((record.tx, record.n), detail.target),
+            target=target if words else target.partition("?")[0],
             patient=detail.patient,
+            reason=detail.reason,
         )
         return audit_event(record, shown, names, _rests_on(record, known, consents.get(known.token, ())))
 

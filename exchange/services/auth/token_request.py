@@ -10,6 +10,9 @@ from exchange.auth import assertions, b2b
 from exchange.auth.clients import FOR_PATIENTS, Client
 from exchange.auth.oauth import OAuthError
 
+EMERGENCY = "BTG"
+"""The purpose of use of an emergency, for which a person has to give a reason."""
+
 _PATIENT = re.compile(r"(?:^|[/|#])(?:Patient|RelatedPerson)(?:/|%2F)", re.IGNORECASE)
 """The reference of a patient, or of a person who acts for one, on this server or another."""
 
@@ -21,6 +24,9 @@ def business_context(client: Client, claimed: assertions.Assertion) -> b2b.Conte
         OAuthError: the assertion says a part of it, says it wrongly, or more than is registered.
     """
     if client.purpose and b2b.lacks_context(claimed.extensions):
+        if client.default_purpose == EMERGENCY:
+            message = "an emergency needs extensions.hl7-b2b with the subject_id of the user who asks"
+            raise OAuthError("invalid_grant", message)
         return b2b.Context(client.organization, client.default_purpose, user="", user_name="", role="")
     context = b2b.read_context(claimed.extensions)
     if not client.may_state(context.purpose):

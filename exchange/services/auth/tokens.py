@@ -379,6 +379,7 @@ class Tokens:
             user=context.user or client.client_id,
             user_name=context.user_name if context.user else client.name,
             role=context.role,
+            reason=context.reason,
         )
 
     def _names(self, member: Member) -> tuple[str, ...]:

@@ -333,6 +333,7 @@ def planned_entry(keys: SubjectKeys, deed: Deed, *, msp_id: str, base: str) -> P
         target=deed.target,
         patient=keys.name,
         evidence=principal.evidence,
+        reason=principal.reason,
     )
     return PlannedEntry(keys, reference, _Content(event, detail, _now()))
 

@@ -19,14 +19,32 @@ def context(**stated: Any) -> Context:
     return read_context({"hl7-b2b": extension})
 
 
+def emergency(reason: object, **stated: Any) -> Context:
+    extension = {"version": "1", "organization_id": "LakeMSP", "purpose_of_use": ["BTG"], **stated}
+    return read_context({"hl7-b2b": extension, "consentry": {"emergency_reason": reason}})
+
+
 def role(stated: str) -> str:
     return context(subject_id="Practitioner/1", subject_role=stated).role
 
 
 def test_an_emergency_names_the_person_who_asks() -> None:
-    assert context(purpose_of_use=["BTG"], subject_id="Practitioner/er").purpose == "BTG"
+    assert emergency("cardiac arrest", subject_id="Practitioner/er").purpose == "BTG"
     with pytest.raises(OAuthError, match="BTG needs a subject_id"):
-        context(purpose_of_use=["BTG"], subject_id="")
+        emergency("cardiac arrest", subject_id="")
+
+
+def test_an_emergency_states_its_reason_and_nothing_else_has_one() -> None:
+    assert emergency(" cardiac arrest ", subject_id="Practitioner/er").reason == "cardiac arrest"
+    with pytest.raises(OAuthError, match="emergency_reason"):
+        context(purpose_of_use=["BTG"], subject_id="Practitioner/er")
+    assert emergency("routine", purpose_of_use=["TREAT"]).reason == ""
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "...", "-", "x" * 256, "a\nb", 7, None, ["arrest"]])
+def test_a_reason_that_says_nothing_or_too_much_is_refused(reason: object) -> None:
+    with pytest.raises(OAuthError, match="emergency_reason"):
+        emergency(reason, subject_id="Practitioner/er")
 
 
 @pytest.mark.parametrize(

@@ -416,7 +416,7 @@ def test_data_related_to_an_encounter_is_it_and_what_refers_to_it():
     digest = reference_digest(SALT, "Encounter/1")
     for effect in ("permit", "deny"):
         draft = compiled(consent({"type": effect, "data": data}))
-        (condition,) = conditions_of(draft, SALT).values()
+        (condition,) = conditions_of(draft, SALT)
         assert condition.references == (Reference("dependents", digest),)
 
 

@@ -18,7 +18,7 @@ from chaincode.access.model import AccessRequest
 from chaincode.consent.model import Pair, Terms
 from chaincode.consent.rules import decide
 from chaincode.policy.model import Policy, PolicyRule
-from exchange.consent.compile import compile_consent, person_digest, pseudonymous
+from exchange.consent.compile import compile_consent, person_digest, pseudonymous, role_in
 from exchange.consent.provisions import ConsentReader
 from exchange.consent.reach import widened
 from exchange.consent.record_facts import facts_of
@@ -107,7 +107,15 @@ def record(kind="Observation", security=(), name="1", **more):
 def decision(held, *, recipient="BetaMSP", purpose="TREAT", person="", role="", now=NOW, policy=POLICIES[0]):
     pair = Pair("AlphaMSP", recipient, "patient", epoch=1, opened=0, consents=(held,))
     request = AccessRequest(
-        "0" * 32, recipient, purpose, "read", "", "", "", person=person_digest(SALT, person), role=role
+        "0" * 32,
+        recipient,
+        purpose,
+        "read",
+        "",
+        "",
+        "",
+        person=person_digest(SALT, person),
+        role=role_in(SALT, role),
     )
     return decide(policy, pair, request, now=now, caller="AlphaMSP")
 

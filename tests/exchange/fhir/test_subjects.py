@@ -28,6 +28,7 @@ STRANGERS = [
     {"type": "Patient", "identifier": MRN},
     {"type": "http://hl7.org/fhir/StructureDefinition/Patient", "display": "Peter"},
 ]
+HERE = [{"reference": "Patient/1"}, {"reference": f"{BASE}/Patient/1"}]
 NOBODY_KNOWS = [
     {"reference": "urn:uuid:0d5c8f9e-6c1e-4b54-a7b5-1d6f7c3a9e11"},
     {"reference": "https://lake.example/people?id=1"},
@@ -143,6 +144,24 @@ def test_other_types_are_refused_alike(resource: dict[str, Any]) -> None:
 def test_a_doctor_in_words_beside_the_patient_is_fine() -> None:
     people = [{"actor": {"display": "Dr. Adams"}}, {"actor": {"reference": "Patient/1"}}]
     assert refused({"resourceType": "Appointment", "participant": people}) == []
+
+
+@pytest.mark.parametrize("kind", sorted(DIRECTORY_TYPES))
+@pytest.mark.parametrize(
+    "named", [*STRANGERS, {"reference": "Patient/1"}, {"reference": f"{BASE}/Patient/1"}], ids=str
+)
+def test_a_type_of_the_directory_leads_to_no_patient_by_any_sign(kind: str, named: dict[str, Any]) -> None:
+    extension = {"extension": [{"url": "urn:x", "valueReference": named}]}
+    assert refused({"resourceType": kind, **extension}) == [kind] or named == {"reference": "#p"}
+    assert refused({"resourceType": kind, "contained": [PERSON], **extension}) == [kind]
+    inner = {"resourceType": "Basic", "id": "b", "subject": named}
+    assert refused({"resourceType": kind, "contained": [PERSON, inner]}) == [kind]
+
+
+@pytest.mark.parametrize("named", NO_PATIENT, ids=str)
+def test_a_type_of_the_directory_may_refer_to_anything_else(named: dict[str, Any]) -> None:
+    extension = {"extension": [{"url": "urn:x", "valueReference": named}]}
+    assert refused({"resourceType": "Organization", **extension}) == []
 
 
 def test_no_type_of_the_directory_is_ever_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from exchange.auth.principal import Principal
 from exchange.services.auth.tokens import RECHECK
-from tests.support.scenarios.scenario_site import CITY, Caller, Site, is_outcome
+from tests.support.scenarios.scenario_site import CITY, Caller, Site, consent, is_outcome
 
 MOTHER = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "MTH"}]}]
 
@@ -83,3 +83,46 @@ def test_the_way_in_ends_with_a_change_of_the_record(site: Site, son: str) -> No
     )
     time.sleep(RECHECK + 0.1)
     is_outcome(caller.get(f"Patient/{son}"), 401)
+
+
+def test_neither_a_hidden_record_nor_its_consent_nor_the_accesses_to_it_are_told_to_a_proxy(
+    site: Site,
+) -> None:
+    girl = site.new_patient()
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "STD"}
+    hidden = site.observation(girl, meta={"security": [label]})["id"]
+    plain = site.observation(girl)["id"]
+    denial = denied(girl, purpose=[purpose("PATRQT")], securityLabel=[label])
+    assert site.city.post("Consent", denial).status_code == 201
+    for name in (hidden, plain):
+        assert site.city.get(f"Observation/{name}").status_code == 200
+    assert site.city.get(f"Observation?patient={girl}&_security=STD").status_code == 200
+    mother = proxy(site, related(site, girl), girl)
+    assert mother.get(f"Observation/{hidden}").status_code == 404
+    assert mother.get(f"Observation/{plain}").status_code == 200
+    for place in ("Consent", f"Patient/{girl}/$everything", "AuditEvent", "AuditEvent?_total=accurate"):
+        told = mother.get(place).text
+        assert "STD" not in told
+        assert hidden not in told
+        assert f"Consent/{girl}" not in told
+    log = mother.get("AuditEvent?_total=accurate").json()
+    assert "total" not in log
+    assert any(f"Observation/{plain}" in str(entry) for entry in log["entry"])
+    is_outcome(mother.get("AuditEvent?_summary=count"), 400)
+    own = site.patient(girl)
+    assert own.get(f"Observation/{hidden}").status_code == 200
+    assert "STD" in own.get("Consent").text
+    read, *_ = [
+        one for one in own.found("AuditEvent") if f"Observation/{hidden}" in str(one) and one["action"] == "R"
+    ]
+    is_outcome(mother.get(f"AuditEvent/{read['id']}"), 404)
+
+
+def purpose(code: str) -> dict[str, str]:
+    return {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": code}
+
+
+def denied(patient: str, **rule: Any) -> dict[str, Any]:
+    body = consent(patient, CITY)
+    body["provision"] = {"type": "deny", **rule}
+    return body

@@ -130,14 +130,22 @@ class Site:
         return self.http.limited(NodeLimits(records=RecordLimits(**limits)))
 
     def system(
-        self, member: Member, purpose: str = "TREAT", *, user: str = "", role: str = "", scope: str = ""
+        self,
+        member: Member,
+        purpose: str = "TREAT",
+        *,
+        user: str = "",
+        role: str = "",
+        scope: str = "",
+        reason: str = "",
     ) -> Caller:
-        """Return the member's records system, asking for `purpose` on behalf of `user`."""
-        key = (member.msp_id, purpose, user, role)
+        """Return the member's records system, asking for `purpose` on behalf of `user`, for a `reason`."""
+        key = (member.msp_id, purpose, user, role, reason)
         client = self._systems.get(key)
         if client is None:
             client = self._systems[key] = self.demo.client(member, purpose, user=user)
             client.role = role
+            client.reason = reason
         return Caller(self.http, self.base, lambda: client.token(self.http))
 
     @property

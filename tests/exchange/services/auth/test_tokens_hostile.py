@@ -19,11 +19,13 @@ from joserfc.jwk import ECKey, RSAKey
 
 from chaincode.consent.model import PURPOSES
 from exchange.auth import assertions as core
-from exchange.auth.assertions import LEEWAY, public_jwk, sign_assertion, sign_hook_token
+from exchange.auth.assertions import LEEWAY, Assertion, public_jwk, sign_assertion, sign_hook_token
+from exchange.auth.clients import Client
 from exchange.auth.oauth import OAuthError
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import DamagedError, UnauthenticatedError
+from exchange.services.auth.token_request import business_context
 from exchange.store.engine.database import Database
 from exchange.store.records.schema import metadata
 from exchange.verify.node import check_clients
@@ -463,13 +465,21 @@ async def test_a_registration_bounds_the_purposes_that_a_client_states(
     asking.client_id = "bound"
     for purpose in sorted(allowed):
         await asking.tokens.exchange_assertion(
-            asking.form(asking.sign(purpose=purpose, subject_id="Practitioner/er"))
+            asking.form(asking.sign(purpose=purpose, subject_id="Practitioner/er", reason="cardiac arrest"))
         )
     for purpose in sorted(PURPOSES - allowed):
         refused = await refusal(
-            asking, asking.form(asking.sign(purpose=purpose, subject_id="Practitioner/er"))
+            asking,
+            asking.form(asking.sign(purpose=purpose, subject_id="Practitioner/er", reason="cardiac arrest")),
         )
         assert (refused.code, "registered for" in refused.description) == ("invalid_grant", True)
+
+
+def test_an_emergency_is_nothing_that_an_assertion_leaves_unsaid() -> None:
+    client = Client("plain", "Plain", "LakeMSP", (), (), created=0, purpose="BTG TREAT")
+    claimed = Assertion("", "ES384", "k", "plain", "j", expires=0, extensions=None)
+    with pytest.raises(OAuthError, match="an emergency needs"):
+        business_context(client, claimed)
 
 
 @pytest.mark.parametrize(
