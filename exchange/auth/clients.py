@@ -18,8 +18,10 @@ from joserfc.jwk import ECKey, RSAKey
 from chaincode.consent.model import PURPOSES
 from exchange.auth import scopes
 from exchange.errors import BadRequestError
+from exchange.runtime.tls import is_confidential
 
 MOST_KEYS: Final = 10
+_URL = re.compile(r"[!-~]{1,1000}", re.ASCII)
 _NAME = re.compile(r"[!-~]{1,255}", re.ASCII)
 _ALGORITHM = {"EC": "ES384", "RSA": "RS384"}
 _PUBLIC = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
@@ -39,6 +41,8 @@ class Client(msgspec.Struct, frozen=True):
     `purpose` has the purposes of use that it may state, separated by spaces; the first one is that of
     assertions that state none, as those of plain SMART clients never do. Where it is empty, assertions must
     state one, and may state any but `PATRQT`.
+
+    `jwks_url` is the address of the client's key set, if it publishes one; `keys` is empty then.
     """
 
     client_id: str
@@ -49,6 +53,7 @@ class Client(msgspec.Struct, frozen=True):
     created: int
     disabled: int | None = None
     purpose: str = ""
+    jwks_url: str = ""
 
     @property
     def default_purpose(self) -> str:
@@ -60,11 +65,13 @@ class Client(msgspec.Struct, frozen=True):
         return purpose in self.purpose.split() if self.purpose else purpose != FOR_PATIENTS
 
     def key(self, kid: str, algorithm: str) -> dict[str, str] | None:
-        """Return the key named `kid`, if it is one for `algorithm`."""
-        for key in self.keys:
-            if key["kid"] == kid and key["alg"] == algorithm:
-                return key
-        return None
+        """Return the key named `kid`, if it is registered and one for `algorithm`."""
+        return find_key(self.keys, kid, algorithm)
+
+
+def find_key(keys: Iterable[dict[str, str]], kid: str, algorithm: str) -> dict[str, str] | None:
+    """Return the key named `kid` of `keys`, if it is one for `algorithm`."""
+    return next((key for key in keys if key["kid"] == kid and key["alg"] == algorithm), None)
 
 
 def new_client(
@@ -72,14 +79,16 @@ def new_client(
     client_id: str,
     name: str,
     organization: str,
-    jwks: bytes,
+    jwks: bytes = b"",
+    jwks_url: str = "",
     allowed: Iterable[str],
     created: int,
     purpose: str = "",
 ) -> Client:
     """Check and return a client to register; `jwks` is a JSON Web Key Set, `allowed` bounds its scopes.
 
-    `purpose` has codes such as TREAT, that of assertions without one first (see `Client`).
+    With a `jwks_url` the key set is the one at that address. `purpose` has codes such as TREAT, that of
+    assertions without one first (see `Client`).
 
     Raises:
         BadRequestError: saying what to correct.
@@ -98,8 +107,57 @@ def new_client(
     purposes = dict.fromkeys(purpose.split())
     if not PURPOSES.issuperset(purposes):
         raise BadRequestError(f"a client's purposes are of {' '.join(sorted(PURPOSES))}")
+    if jwks_url:
+        check_key_set_url(jwks_url)
+    keys = () if jwks_url else read_key_set(jwks)
     listed = " ".join(purposes)
-    return Client(client_id, name, organization, read_key_set(jwks), granted, created, purpose=listed)
+    return Client(client_id, name, organization, keys, granted, created, purpose=listed, jwks_url=jwks_url)
+
+
+def check_key_set_url(url: str) -> None:
+    """Refuse an address that no key set is fetched from.
+
+    Raises:
+        BadRequestError: saying what to correct.
+    """
+    if not _URL.fullmatch(url) or not is_confidential(url) or "#" in url:
+        raise BadRequestError(
+            "a key set's URL is https://..., or http:// on this machine, of at most 1000 printable ASCII "
+            "characters and without a user or a fragment"
+        )
+
+
+def more_keys(client: Client, added: Iterable[dict[str, str]]) -> tuple[dict[str, str], ...]:
+    """Return the client's keys with `added` beside them, so that old and new ones hold for a while.
+
+    Raises:
+        BadRequestError: there would be too many, or two of one name.
+    """
+    new = tuple(added)
+    if taken := {key["kid"] for key in client.keys} & {key["kid"] for key in new}:
+        raise BadRequestError(
+            f"the client has a key named {min(taken)} already; give each key a kid of its own"
+        )
+    if len(client.keys) + len(new) > MOST_KEYS:
+        raise BadRequestError(f"a client has at most {MOST_KEYS} keys; remove those that are out of use")
+    return client.keys + new
+
+
+def fewer_keys(client: Client, kids: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """Return the client's keys without those named in `kids`.
+
+    Raises:
+        BadRequestError: it has no such key, or would have none left.
+    """
+    gone = set(kids)
+    if strange := gone - {key["kid"] for key in client.keys}:
+        raise BadRequestError(
+            f"the client has no key named {min(strange)}; `consentry client keys` lists them"
+        )
+    left = tuple(key for key in client.keys if key["kid"] not in gone)
+    if not left:
+        raise BadRequestError("a client needs a key; add the new one first, or disable the client")
+    return left
 
 
 def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
@@ -109,9 +167,7 @@ def read_key_set(jwks: bytes) -> tuple[dict[str, str], ...]:
         BadRequestError: it is a URL, holds a private key, or a key that can't be used; says which.
     """
     if jwks.lstrip()[:4].lower() == b"http":
-        raise BadRequestError(
-            "a jwks_uri is not supported: this gateway fetches no keys; register the key set itself"
-        )
+        raise BadRequestError("that is an address and no key set; give it as the key set's URL")
     try:
         keys = msgspec.json.decode(jwks, type=dict[str, Any])["keys"]
         listed = msgspec.convert(keys, list[dict[str, Any]])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -67,7 +68,7 @@ class OperatorSeal:
 
     def mac(self, client: Client) -> bytes:
         """Return the MAC over every field of `client`: HMAC-SHA-256 (32 bytes) over its canonical JSON."""
-        return hmac.digest(self._key, _CLIENT + msgspec.json.encode(client), "sha256")
+        return hmac.digest(self._key, _CLIENT + msgspec.json.encode(_fields(client)), "sha256")
 
     def check(self, client: Client, mac: bytes) -> None:
         """Check that a client's row is as it was registered here.
@@ -96,6 +97,14 @@ class OperatorSeal:
 
     def _cipher(self, token: str) -> AESGCM:
         return AESGCM(hmac.digest(self._key, _BEARER + token.encode(), "sha256"))
+
+
+def _fields(client: Client) -> dict[str, Any]:
+    """Return the fields of a client; one that came later counts only if it is set, so that old MACs hold."""
+    fields: dict[str, Any] = msgspec.to_builtins(client)
+    if not client.jwks_url:
+        del fields["jwks_url"]
+    return fields
 
 
 def _label(expires: int) -> bytes:

@@ -102,7 +102,7 @@ async def build(
                 allowed=["system/*.cruds"],
                 created=time.time_ns() // 1_000_000,
             )
-            await node.gateway.tokens.register(client)
+            await node.gateway.tokens.clients.register(client)
         async with BulkLoad(
             msp_id=settings.msp_id,
             indexer=node.indexer,

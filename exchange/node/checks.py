@@ -20,6 +20,7 @@ from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.port import LedgerReader
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import differences
+from exchange.node.identity.root_key_check import RootKeyError
 from exchange.node.parts import NodeParts, naming_profile, open_parts
 from exchange.node.settings import NodeSettings
 from exchange.services.membership import Members
@@ -106,13 +107,27 @@ def check_node(
         parts = stack.enter_context(open_parts(folder))
         keys = parts.keys
         ledger = checked_ledger(stack, folder, parts.settings, progress, replay=replay, pinned=pinned)
+        root_key = check_part("root key", _root_key(parts), progress, lambda: 2)
+        if root_key.finding is not None:  # nothing else can be read
+            return CheckedNode([ledger.checked, root_key], ledger.report)
         records = parts.records
-        checked = [ledger.checked, _settings(parts, progress)]
+        checked = [ledger.checked, root_key, _settings(parts, progress)]
         if ledger.reader is not None:
             checked += _against_the_ledger(parts, ledger.reader, progress)
         checked.append(check_documents(records, keys.ring, progress))
         checked.append(check_clients(records, keys.operator_seal, progress))
         return CheckedNode(checked, ledger.report)
+
+
+def _root_key(parts: NodeParts) -> Iterator[None]:
+    """Compare the root key with the check value of each database."""
+    try:
+        _ = parts.records
+        yield
+        parts.open_log()
+        yield
+    except RootKeyError as why:
+        raise WrongError("keys/root.key", str(why)) from None
 
 
 def _settings(parts: NodeParts, progress: Progress) -> CheckedPart:

@@ -11,7 +11,8 @@ FOLDER/
 │                         that vouches for the evaluator, where this machine trusts none that does
 ├── records.db            sealed documents and search tokens
 ├── ledger.db             the embedded ledger
-└── log.db                the projection of the access log (rebuilt from the ledger)
+├── log.db                the projection of the access log (rebuilt from the ledger)
+└── admin.sock            answers commands of this node's owner, while a gateway serves
 ```
 
 A node on Fabric has neither `node.key` nor `ledger.db`: its settings name a connection profile, which names
@@ -68,6 +69,7 @@ class NodeFolder:
         self.records = path / "records.db"
         self.ledger = path / "ledger.db"
         self.log = path / "log.db"
+        self.admin_socket = path / "admin.sock"
         self.unversioned = path / ".gitignore"
         self.journal = path / "load.journal"  # of loads up to format 4
 

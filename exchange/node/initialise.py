@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from chaincode.errors import ConflictError
 from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
@@ -18,14 +20,17 @@ from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import identity_of, record
+from exchange.node.identity.root_key_check import record_root_key
+from exchange.node.keys import NodeKeys
 from exchange.node.open import open_node
-from exchange.node.parts import naming_profile, open_ledger, open_parts
+from exchange.node.parts import naming_profile, open_ledger, open_parts, open_vault
 from exchange.node.settings import ConfigError, NodeSettings
 from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log, create_records
+from exchange.store.records.root_key import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import create_root_key
 
@@ -57,13 +62,7 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
     try:
         _make_keys(folder, settings)
         await _found(folder, settings)
-        records, entries = folder.places(settings)
-        for place, tables, begin in (
-            (records, records_metadata, create_records),
-            (entries, log_tables.metadata, create_log),
-        ):
-            Database(place, tables, durable=True, begin=begin).close()
-            made.append(place)
+        _make_databases(folder, settings, made)
         _record(folder, settings)
         async with open_node(folder) as node:
             await node.membership.introduce()
@@ -85,6 +84,27 @@ def _make_keys(folder: NodeFolder, settings: NodeSettings) -> None:
     create_root_key(folder.root_key)
     if settings.ledger == "embedded":
         EmbeddedLedger.create_key(folder.node_key)
+
+
+def _make_databases(folder: NodeFolder, settings: NodeSettings, made: list[Place]) -> None:
+    """Make both databases; each is in `made` from then on."""
+    keys = NodeKeys(open_vault(folder))
+    records, entries = folder.places(settings)
+
+    def begin_records(connection: Connection) -> None:
+        create_records(connection)
+        record_root_key(connection, records_root_key, keys)
+
+    def begin_log(connection: Connection) -> None:
+        create_log(connection)
+        record_root_key(connection, log_tables.log_root_key, keys)
+
+    for place, tables, begin in (
+        (records, records_metadata, begin_records),
+        (entries, log_tables.metadata, begin_log),
+    ):
+        Database(place, tables, durable=True, begin=begin).close()
+        made.append(place)
 
 
 def _record(folder: NodeFolder, settings: NodeSettings) -> None:

@@ -26,6 +26,7 @@ class KeyPurpose(StrEnum):
     OPERATOR = "operator"
     CURSORS = "cursors"
     JOBS = "jobs"
+    FINGERPRINT = "fingerprint"
 
 
 class NodeKeys:
@@ -33,6 +34,11 @@ class NodeKeys:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """The check value of the root key (10 bytes), which tells nothing about it."""
+        return self._vault.derive(KeyPurpose.FINGERPRINT)[:10]
 
     @cached_property
     def ring(self) -> KeyRing:

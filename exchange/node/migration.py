@@ -15,19 +15,25 @@ from sqlalchemy import Connection
 from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import identity_of, record
+from exchange.node.identity.root_key_check import prove_root_key, record_root_key
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import open_vault
 from exchange.node.settings import NodeSettings
 from exchange.node.settings_file import set_format
 from exchange.store.engine.format import FORMAT
 from exchange.store.engine.place import flush_folder
-from exchange.store.migrations.revision import Revision
+from exchange.store.log import log_tables
+from exchange.store.migrations.revision import NodeDatabase, Revision
 from exchange.store.migrations.upgrade import Migrated
 from exchange.store.migrations.upgrade import migrate as migrate_databases
+from exchange.store.records.root_key import records_root_key
 
 _KEPT_JOURNAL = "load.journal.before-5"
 _RECORDED_FROM = 7
 """The format from which on the settings that say who is who are recorded."""
+_CHECKED_FROM = 8
+"""The format from which on each database has the check value of the root key."""
+_ROOT_KEYS = {NodeDatabase.RECORDS: records_root_key, NodeDatabase.LOG: log_tables.log_root_key}
 
 
 def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
@@ -39,6 +45,7 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
         DamagedError: a database is no database of a node.
         InUseError: another process has the node open.
         UnavailableError: the database can't be reached, or another process has it open.
+        VaultError: the root key is missing, or another node's.
     """
     settings = folder.load()
     folder.check_files(settings)
@@ -55,11 +62,16 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
     return done
 
 
-def _finish(folder: NodeFolder, settings: NodeSettings) -> Callable[[Connection, int], None]:
-    def finish(connection: Connection, before: int) -> None:
-        if before < _RECORDED_FROM:
-            seal = NodeKeys(open_vault(folder)).operator_seal
-            record(connection, seal, identity_of(settings))
+def _finish(folder: NodeFolder, settings: NodeSettings) -> Callable[[Connection, NodeDatabase, int], None]:
+    keys = NodeKeys(open_vault(folder))
+
+    def finish(connection: Connection, database: NodeDatabase, before: int) -> None:
+        if database is NodeDatabase.RECORDS:
+            prove_root_key(connection, keys)
+            if before < _RECORDED_FROM:
+                record(connection, keys.operator_seal, identity_of(settings))
+        if before < _CHECKED_FROM:
+            record_root_key(connection, _ROOT_KEYS[database], keys)
 
     return finish
 

@@ -14,6 +14,7 @@ from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
+from exchange.ledger.port import Transactions
 from exchange.node import build
 from exchange.node.folder import NodeFolder
 from exchange.node.gateway import Gateway
@@ -47,6 +48,7 @@ class Node:
     gateway: Gateway
     indexer: Indexer
     records: Database
+    transactions: Transactions
     membership: Membership
     jobs: JobQueue
     away: str | None
@@ -101,6 +103,7 @@ async def open_node(
             gateway=gateway,
             indexer=records.indexer,
             records=ground.records,
+            transactions=ground.transactions,
             membership=membership,
             jobs=jobs.queue,
             away=away,

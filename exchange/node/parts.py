@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 from exchange.auth.identity import NodeIdentity
 from exchange.errors import DamagedError
@@ -24,16 +24,19 @@ from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransac
 from exchange.ledger.port import Transactions
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import agreed, read_identity
+from exchange.node.identity.root_key_check import check_root_key
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
 from exchange.services.auth.identity_events import IdentityEvents
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
+from exchange.store.engine import postgres, sqlite
 from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.format import check_format
-from exchange.store.engine.place import Place
+from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
+from exchange.store.records.root_key import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import FileVault
 from exchange.vault.port import Vault
@@ -76,14 +79,16 @@ class NodeParts:
     @cached_property
     def records(self) -> Database:
         """The database of records."""
-        return self._database(self.folder.places(self.settings)[0], records_metadata, durable=True)
+        place = self.folder.places(self.settings)[0]
+        return self._database(place, records_metadata, records_root_key, durable=True)
 
     def open_log(self, *, exclusive: bool = False) -> Database:
         """Open the database of the log's projection; with `exclusive`, for this process alone."""
         place = self.folder.places(self.settings)[1]
         if exclusive:
             self._stack.callback(WriterLock(self.folder.log).release)
-        return self._database(place, log_tables.metadata, durable=False, exclusive=exclusive)
+        table = log_tables.log_root_key
+        return self._database(place, log_tables.metadata, table, durable=False, exclusive=exclusive)
 
     @cached_property
     def identity_events(self) -> IdentityEvents:
@@ -108,13 +113,17 @@ class NodeParts:
         )
 
     def _database(
-        self, place: Place, tables: MetaData, *, durable: bool, exclusive: bool = False
+        self, place: Place, tables: MetaData, root_key: Table, *, durable: bool, exclusive: bool = False
     ) -> Database:
         try:
             database = Database(place, tables, durable=durable, exclusive=exclusive)
         except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
             raise DamagedError(f"{place} can't be opened as a database (its schema is damaged)") from None
         self._stack.callback(database.close)
+        reading = database.engine.execution_options(read_only=True)
+        named = postgres.reachable(place) if isinstance(place, Schema) else sqlite.readable(place)
+        with named, reading.connect() as connection:
+            check_root_key(connection, root_key, self.keys, place)
         return database
 
 

@@ -12,6 +12,7 @@ import msgspec
 from exchange.auth.principal import Member
 from exchange.fhir.references import ID
 from exchange.runtime.quota import minimum_limit
+from exchange.runtime.tls import is_confidential
 from exchange.store.engine.format import FORMAT
 
 _LONGEST_NAME = 200
@@ -219,15 +220,8 @@ def check_risk(risk: RiskSettings) -> None:
     Raises:
         ConfigError: which of its settings, and what it must be.
     """
-    try:
-        parts = urlsplit(risk.evaluator)
-        at_home = parts.hostname in {"127.0.0.1", "::1", "localhost"}
-        usable = parts.scheme == "https" or (parts.scheme == "http" and at_home)
-        usable = usable and bool(parts.hostname) and parts.port != 0 and parts.username is None
-    except ValueError:
-        usable = False
     # Ciphertext hides the patient from eavesdroppers; only TLS protects the answer from changes.
-    if not usable or not risk.evaluator.isprintable():
+    if not is_confidential(risk.evaluator) or not risk.evaluator.isprintable():
         raise ConfigError("risk.evaluator is the evaluator's URL, by https unless it is on this machine")
     paths = (risk.offer, risk.card, risk.token, risk.authority)
     if not all(path and path.isprintable() for path in paths if path is not None):

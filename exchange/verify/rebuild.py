@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.errors import DamagedError, FormatError, UnavailableError
 from exchange.ledger.port import Checkpoint, LedgerReader
 from exchange.ledger.projection import project_entry
+from exchange.store.engine.check_value import record_fingerprint
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place
 from exchange.store.log import log_tables
@@ -40,15 +41,20 @@ class Rebuilt:
     previous: Place | None
 
 
-def rebuild(renewal: Renewal, ledger: LedgerReader, progress: Progress) -> Rebuilt:
-    """Put a projection of `ledger` in place of the log that is renewed.
+def rebuild(renewal: Renewal, ledger: LedgerReader, progress: Progress, *, fingerprint: bytes) -> Rebuilt:
+    """Put a projection of `ledger` in place of the log that is renewed; `fingerprint` is the root key's.
 
     Raises:
         DamagedError: the unfinished log of an earlier call can't be used.
         UnavailableError: the database went away, or another process has it now; call again, it goes on.
     """
+
+    def begin(connection: Connection) -> None:
+        create_log(connection)
+        record_fingerprint(connection, log_tables.log_root_key, fingerprint)
+
     try:
-        database = Database(renewal.fresh, log_tables.metadata, durable=False, begin=create_log)
+        database = Database(renewal.fresh, log_tables.metadata, durable=False, begin=begin)
     except FormatError:
         raise DamagedError(
             f"a rebuilding that was begun by another release can't go on; remove {renewal.fresh}"

@@ -86,7 +86,7 @@ class Asking:
     ) -> None:
         """Register a client of Hospital B."""
         jwk = public_jwk(key) | ({"kid": kid} if kid else {})
-        await self.tokens.register(
+        await self.tokens.clients.register(
             new_client(
                 client_id=client_id,
                 name=f"System {client_id}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from exchange.auth.principal import Member
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER, Ledger
 from exchange.node.folder import NodeFolder
+from exchange.node.identity.root_key_check import spelt
 from exchange.node.initialise import initialise, survey_channel
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import open_vault
 from exchange.node.settings import NodeSettings, check, is_zone
 
 _Msp = Annotated[
@@ -78,14 +82,24 @@ def init(
         zone=zone or _machine_zone(),
     )
     check(settings)
-    asyncio.run(initialise(NodeFolder(folder), settings))
-    print(f"made {folder}: {name} ({found.msp_id}), {len(members)} members")
-    print(f"back up {folder}/keys apart from the rest: without root.key no record opens again")
+    made = NodeFolder(folder)
+    asyncio.run(initialise(made, settings))
+    print("\n".join(_told(made, settings)))
+
+
+def _told(made: NodeFolder, settings: NodeSettings) -> Iterator[str]:
+    """Yield what the operator, and those who connect, have to know of a new node."""
+    folder = made.path
+    yield f"made {folder}: {settings.member.name} ({settings.msp_id}), {len(settings.members)} members"
+    yield f"FHIR           {settings.fhir_base}"
+    yield f"tokens         {settings.token_url}"
+    for one in settings.members:
+        yield f"member         {one.msp_id}, Organization/{one.organization}, {one.name}"
+    yield f"root key       fingerprint {spelt(NodeKeys(open_vault(made)).fingerprint)}"
+    yield f"back up {folder}/keys apart from the rest: without root.key no record opens again"
     if settings.zone is None:
-        print(
-            "zone: not known, so days in consents are read narrowly; give --zone, or UTC where that is meant"
-        )
-    print(f"next: consentry client register {folder} ..., then consentry serve {folder}")
+        yield "zone: not known, so days in consents are read narrowly; give --zone, or UTC where that is meant"
+    yield f"next: consentry client register {folder} ..., then consentry serve {folder}"
 
 
 @dataclass(frozen=True, slots=True)

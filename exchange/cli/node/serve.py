@@ -22,6 +22,7 @@ from exchange.api.app import create_app
 from exchange.api.http.protocol import BoundedHttpProtocol, ConnectionBounds
 from exchange.cli.errors import CommandError
 from exchange.cli.options import FOLDER
+from exchange.node.admin.server import admin_socket
 from exchange.node.checks import check_to_serve
 from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
@@ -84,8 +85,9 @@ async def _serve(folder: NodeFolder) -> None:
         if node.scores_off is not None:
             print(f"scores are off, and everything else is served: {node.scores_off}", flush=True)
         print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
-        with metrics(settings.metrics_host, settings.metrics_port):
-            await server.serve(sockets=[listener])
+        async with admin_socket(folder, node):
+            with metrics(settings.metrics_host, settings.metrics_port):
+                await server.serve(sockets=[listener])
 
 
 def raise_file_limit() -> int:

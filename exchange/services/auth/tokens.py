@@ -6,7 +6,7 @@ Rules:
   decoy key without a private half, and refused in the same words;
 - a token is random, short-lived and stored as a digest; its principal is fixed when it is issued, and
   stored sealed under the token and a key of this gateway together;
-- a client's row that is not as it was registered here gets no token and ends in an error;
+- a client is as it was registered here (`registered_clients`), and signs with a key that it has now;
 - an assertion without organisation and purpose stands for the client's own organisation, the purpose that
   it was registered with, and no user; one with a part of these is refused;
 - a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
@@ -41,7 +41,6 @@ from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import (
     BadRequestError,
     DamagedError,
-    NotFoundError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -49,12 +48,13 @@ from exchange.runtime.fair_queue import FairQueue, QueueFullError, peer
 from exchange.runtime.metrics import TOKENS
 from exchange.services.auth.holders import HeldToken, Holder, Holders
 from exchange.services.auth.identity_events import IdentityEvents, RefusedLogIns
+from exchange.services.auth.key_sets import KeySets
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.proxies import Proxies
+from exchange.services.auth.registered_clients import RegisteredClients
 from exchange.services.auth.token_request import business_context, read_form
 from exchange.store.engine.database import Database
 from exchange.store.records import clients as store
-from exchange.store.records import jobs
 
 LIFETIME: Final = 300
 """Seconds that a client's access token holds."""
@@ -84,7 +84,7 @@ class _Known:
 
 
 class Tokens:
-    """Issues, resolves and revokes access tokens; registers and disables the clients that ask for them.
+    """Issues, resolves and revokes access tokens, for the `clients` that are registered and for persons.
 
     `members` are the consortium's, by MSP id; `patients` tells who of the patients is deceased; `base_url` is
     this gateway's public address without a slash at the end. `cached` bounds the tokens in memory; `at_once`
@@ -118,6 +118,10 @@ class Tokens:
         self._proxies: Proxies | None = None
         self._now = clock
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
+        self._key_sets = KeySets()
+        self.clients: Final = RegisteredClients(
+            records, members, seal=seal, events=events, forget=self._forget, clock=lambda: _ms(clock())
+        )
         self._revocations = 0
         self._decoys = _decoys()
         self._checks = FairQueue(at_once=at_once, waiting=waiting)
@@ -274,66 +278,10 @@ class Tokens:
         self._known.clear()
         return ended
 
-    async def register(self, client: Client, *, by: str = "") -> None:
-        """Let `client` (see `exchange.auth.clients.new_client`) ask for tokens.
-
-        Raises:
-            BadRequestError: its organisation is no member.
-            ConflictError: its client_id is taken.
-        """
-        if client.organization not in self._members:
-            raise BadRequestError("the client's organisation is no member of the consortium")
-
-        def work(connection: Connection) -> None:
-            store.register(connection, client, self._seal.mac(client))
-            self._tell(connection, RecordedAction.CLIENT_REGISTERED, client, by)
-
-        await self._records.write(work)
-
-    async def registered(self) -> list[Client]:
-        """Return all registered clients, disabled ones included."""
-        rows = await self._records.read(lambda c: list(store.everyone(c)))
-        for client, mac in rows:
-            self._seal.check(client, mac)
-        return [client for client, _ in rows]
-
-    async def disable(self, client_id: str, *, by: str = "") -> None:
-        """Give the client no more tokens, void those it holds and cancel its jobs.
-
-        Raises:
-            NotFoundError: no enabled client has this id.
-        """
-        found = await self._records.write(lambda c: self._disable(c, client_id, by))
+    def _forget(self, client_id: str) -> None:
         self._revocations += 1
         for digest in [d for d, known in self._known.items() if known.principal.client_id == client_id]:
             del self._known[digest]
-        if not found:
-            raise NotFoundError("no enabled client has this client_id")
-
-    def _checked(self, row: store.Registered | None) -> Client | None:
-        if row is None:
-            return None
-        self._seal.check(*row)
-        return row[0]
-
-    def _tell(self, connection: Connection, action: RecordedAction, client: Client, by: str) -> None:
-        if self._events is not None:
-            keys = ", ".join(key["kid"] for key in client.keys)
-            told = (
-                f"client {client.client_id} of {client.organization}: {' '.join(client.scopes)}; keys {keys}"
-            )
-            self._events.put_of_operator(connection, action, by, told)
-
-    def _disable(self, connection: Connection, client_id: str, by: str) -> bool:
-        client = self._checked(store.find(connection, client_id, lock=True))
-        if client is None or client.disabled is not None:
-            return False
-        now = _ms(self._now())
-        client = msgspec.structs.replace(client, disabled=now)
-        store.disable(connection, client, self._seal.mac(client))
-        jobs.cancel_of_client(connection, client_id, now)
-        self._tell(connection, RecordedAction.CLIENT_DISABLED, client, by)
-        return True
 
     def _note(self, found: Sequence[Client], refused: OAuthError) -> None:
         if self._refused is not None and refused.status != 503:
@@ -343,10 +291,12 @@ class Tokens:
         """Return the client that signed `claimed`; one that is registered is put into `found` at any rate."""
         try:
             async with self._checks.turn(peer.get()):
-                client = self._checked(await self._records.read(lambda c: store.find(c, claimed.client_id)))
-                found += [client] if client else []
-                active = client is not None and client.disabled is None
-                key = client.key(claimed.kid, claimed.algorithm) if client and active else None
+                client = await self._records.read(lambda c: self.clients.find(c, claimed.client_id))
+            found += [client] if client else []
+            key = None
+            if client and client.disabled is None:  # between two turns: an address may take its time
+                key = await self._key_sets.key(client, claimed.kid, claimed.algorithm)
+            async with self._checks.turn(peer.get()):
                 against = key or self._decoys[claimed.algorithm]
                 valid = await asyncio.to_thread(assertions.verifies, claimed, against)
         except QueueFullError:
@@ -401,8 +351,9 @@ class Tokens:
         )
 
     def _use(self, connection: Connection, claimed: assertions.Assertion) -> None:
-        client = self._checked(store.find(connection, claimed.client_id, lock=True))
-        if client is None or client.disabled is not None:
+        client = self.clients.find(connection, claimed.client_id, lock=True)
+        lost = client is None or not (client.jwks_url or client.key(claimed.kid, claimed.algorithm))
+        if lost or client is None or client.disabled is not None:
             raise OAuthError("invalid_client", _UNKNOWN_CLIENT)
         until = claimed.expires + _CLOCKS_APART
         if not store.use_assertion(connection, claimed.client_id, claimed.jti, _ms(until)):

@@ -34,9 +34,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from chaincode.access.log_keys import LogPosition
+from exchange.store.engine.check_value import root_key_table
 from exchange.store.engine.dialect import BIGINT, bounded_text, columns, insert_many, is_postgres, run, unnest
 
 metadata = MetaData()
+
+log_root_key = root_key_table("log_root_key", metadata)
+"""The check value of the root key, in the database of the log."""
 
 # A partial index serves a query with the same condition, in the same words.
 _REFUSED = "outcome = 'deny'"

@@ -43,12 +43,12 @@ class Migrated:
         return (self.records, self.log) != (FORMAT, FORMAT)
 
 
-Finish = Callable[[Connection, int], None]
-"""Fills tables of the records, in the same transaction; gets the format that they were of before."""
+Finish = Callable[[Connection, NodeDatabase, int], None]
+"""Fills tables of a database, in the same transaction; gets the format that it was of before."""
 
 
 def migrate(records: Place, log: Place, folder: Path, told: Told, finish: Finish) -> Migrated:
-    """Bring both databases to this release's format, and `finish` the records; `folder` is the node's.
+    """Bring both databases to this release's format, and `finish` both; `folder` is the node's.
 
     Raises:
         FormatError: one of them is newer than this release, or too old.
@@ -68,8 +68,9 @@ def migrate(records: Place, log: Place, folder: Path, told: Told, finish: Finish
                 with databases.entered(database):
                     revision.apply(connection, database, folder)
                 databases.write(database, revision.format)
-        with databases.entered(NodeDatabase.RECORDS):
-            finish(connection, before[NodeDatabase.RECORDS])
+        for database in NodeDatabase:
+            with databases.entered(database):
+                finish(connection, database, before[database])
         return Migrated(before[NodeDatabase.RECORDS], before[NodeDatabase.LOG])
 
 

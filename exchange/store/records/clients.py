@@ -45,6 +45,7 @@ clients = Table(
     Column("disabled", BigInteger),
     Column("purpose", bounded_text(255), nullable=False),
     Column("mac", LargeBinary(32), nullable=False),  # of all the others
+    Column("jwks_url", bounded_text(1000)),
 )
 
 access_tokens = Table(
@@ -98,20 +99,9 @@ def register(connection: Connection, client: Client, mac: bytes) -> None:
     Raises:
         ConflictError: its client_id is taken, be it by a disabled client.
     """
-    values = {
-        "client_id": client.client_id,
-        "name": client.name,
-        "organization": client.organization,
-        "keys": _encode(client.keys),
-        "scopes": " ".join(client.scopes),
-        "created": client.created,
-        "disabled": client.disabled,
-        "purpose": client.purpose,
-        "mac": mac,
-    }
     try:
         with connection.begin_nested():
-            connection.execute(insert(clients), values)
+            connection.execute(insert(clients), _values(client, mac))
     except IntegrityError:
         raise ConflictError("this client_id is taken; a disabled client's id is not used again") from None
 
@@ -136,11 +126,10 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(clients)).scalar_one())
 
 
-def disable(connection: Connection, client: Client, mac: bytes) -> None:
-    """Give `client`, which has its time of disabling set, no more tokens and void those it holds."""
+def change(connection: Connection, client: Client, mac: bytes) -> None:
+    """Put `client` in place of the one with its client_id."""
     statement = update(clients).where(clients.c.client_id == client.client_id)
-    connection.execute(statement.values(disabled=client.disabled, mac=mac))
-    connection.execute(delete(access_tokens).where(access_tokens.c.client_id == client.client_id))
+    connection.execute(statement.values(_values(client, mac)))
 
 
 def use_assertion(connection: Connection, client_id: str, jti: str, expires: int) -> bool:
@@ -226,11 +215,27 @@ def _oldest(table: Table, now: int, limit: int) -> Any:
     return select(*table.primary_key).where(expires <= now).order_by(expires).limit(limit)
 
 
+def _values(client: Client, mac: bytes) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "name": client.name,
+        "organization": client.organization,
+        "keys": _encode(client.keys),
+        "scopes": " ".join(client.scopes),
+        "created": client.created,
+        "disabled": client.disabled,
+        "purpose": client.purpose,
+        "mac": mac,
+        "jwks_url": client.jwks_url or None,
+    }
+
+
 def _registered(row: Row[Any]) -> Registered:
     values = _fields(row, Client)
     try:
         values["keys"] = _decode_keys(row.keys)
         values["scopes"] = row.scopes.split(" ")
+        values["jwks_url"] = "" if row.jwks_url is None else row.jwks_url
     except (msgspec.MsgspecError, AttributeError, TypeError):
         raise DamagedError(_UNREADABLE) from None
     return _converted(values, Client), _converted(row.mac, bytes)

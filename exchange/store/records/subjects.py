@@ -136,6 +136,12 @@ def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes,
     return found
 
 
+def any_wrapped_key(connection: Connection) -> dict[bytes, bytes]:
+    """Return one subject with its wrapped keys; none on a node without any."""
+    row = connection.execute(select(subjects.c.subject, subjects.c.wrapped).limit(1)).first()
+    return {} if row is None else {row.subject: row.wrapped}
+
+
 def every_wrapped_key(connection: Connection) -> dict[bytes, bytes]:
     """Return the wrapped keys of all subjects."""
     return {

@@ -9,6 +9,7 @@ from exchange.store.records import (
     load_positions,
     outbox,
     recorded_settings,
+    root_key,
     subjects,
     written,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "metadata",
     "outbox",
     "recorded_settings",
+    "root_key",
     "subjects",
     "written",
 ]

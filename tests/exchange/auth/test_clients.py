@@ -117,7 +117,7 @@ def test_more_keys_than_the_limit_are_refused(elliptic: Any) -> None:
 
 
 def test_a_url_instead_of_a_key_set_is_refused_with_the_reason() -> None:
-    with pytest.raises(BadRequestError, match="jwks_uri is not supported"):
+    with pytest.raises(BadRequestError, match="give it as the key set"):
         register(jwks=b" https://lab.example/jwks.json")
 
 

@@ -156,16 +156,16 @@ def test_what_can_not_be_is_one_line_and_changes_nothing(
     assert (made / "consentry.toml").read_bytes() == before
 
 
-def test_show_reads_beside_a_gateway_that_serves_and_a_change_waits_for_its_end(
-    node: Path, policy: Command, refused: Command
-) -> None:
+def test_all_of_it_works_beside_a_gateway_that_serves(node: Path, policy: Command, refused: Command) -> None:
     port = NodeFolder(node).load().port
     serving = [sys.executable, "-m", "exchange.cli", "serve", str(node)]
     process = subprocess.Popen(serving, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         await_ready(process, f"http://127.0.0.1:{port}/health")
         assert "version 1 is in force" in policy("show", node)
-        assert "another process has this node open" in refused("propose", node, "--remove", "LakeMSP")
+        assert "version 2 is adopted" in policy("propose", node, "--remove", "LakeMSP")
+        assert "version 2 is in force" in policy("show", node)
+        assert "is no proposal that waits" in refused("approve", node, "0" * 64)
         assert "Organization/ridge" in policy("name", node, "RidgeMSP=Ridge")
     finally:
         end(process)

@@ -40,6 +40,10 @@ def test_what_was_vouched_for_and_sealed_before_holds(keys: NodeKeys) -> None:
     assert keys.cursors.open(CURSOR, dict[str, int], client="lake") == {"after": 7}
 
 
+def test_the_fingerprint_of_a_root_key_stays_the_same(keys: NodeKeys) -> None:
+    assert keys.fingerprint.hex() == "b783e575662b26530043"
+
+
 def test_a_subjects_wrapped_keys_open(keys: NodeKeys) -> None:
     subject = keys.ring.open(keys.references.subject("p"), bytes.fromhex(WRAPPED))
     assert subject.name == "p"

@@ -87,13 +87,13 @@ async def test_a_member_added_to_the_settings_is_known_without_a_restart(
 ) -> None:
     await put(node, {"resourceType": "Patient", "id": "p"})
     with pytest.raises(BadRequestError, match="no member"):
-        await node.gateway.tokens.register(client("RidgeMSP"))
+        await node.gateway.tokens.clients.register(client("RidgeMSP"))
     with pytest.raises(InvalidResourceError) as unknown:
         await put(node, CONSENT)
     assert "is not known here" in str(unknown.value.problems)
     await list_member(folder, RIDGE)
     await until(lambda: "RidgeMSP" in node.membership.introduced)
-    await node.gateway.tokens.register(client("RidgeMSP"))
+    await node.gateway.tokens.clients.register(client("RidgeMSP"))
     await put(node, CONSENT)
     assert await stored(node, "ridge")
 

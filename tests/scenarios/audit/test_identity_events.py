@@ -85,8 +85,8 @@ def test_the_end_of_tokens_and_what_happens_to_clients_are_seen_by_the_officer(s
     )
     beside(site, lambda tokens: issue(tokens, Principal.for_officer(CITY.msp_id, "o.leaver")))
     beside(site, lambda tokens: tokens.end("o.leaver", by="ops"))
-    beside(site, lambda tokens: tokens.register(client, by="ops"))
-    beside(site, lambda tokens: tokens.disable("seen", by="ops"))
+    beside(site, lambda tokens: tokens.clients.register(client, by="ops"))
+    beside(site, lambda tokens: tokens.clients.disable("seen", by="ops"))
     ended = [event for event in identity_events(site, LOGOUT) if "o.leaver" in told(event)]
     assert [(who(event), told(event)) for event in ended] == [("ops", "1 tokens of o.leaver ended")]
     changes = [event for event in identity_events(site, CHANGED) if "client seen of" in told(event)]

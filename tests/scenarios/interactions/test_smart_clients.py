@@ -53,7 +53,7 @@ def register(served: Site) -> Register:
 
         async def add() -> None:
             with open_parts(served.demo.folder) as parts:
-                await parts.tokens.register(client)
+                await parts.tokens.clients.register(client)
 
         in_thread(add())
         return client.client_id, key

@@ -29,6 +29,8 @@ from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded.reader import open_reader
 from exchange.ledger.errors import InUseError
 from exchange.node.folder import NodeFolder
+from exchange.node.keys import NodeKeys
+from exchange.node.parts import open_vault
 from exchange.node.settings import NodeSettings
 from exchange.store.engine import postgres as store
 from exchange.store.engine.database import Database
@@ -170,8 +172,9 @@ def said(command: Any, node: Node) -> str:
 
 def rebuilt(node: Node, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
     """Rebuild without verifying the ledger."""
+    fingerprint = NodeKeys(open_vault(node.folder)).fingerprint
     with open_reader(node.folder.ledger) as reader, renewing(node.log) as renewal:
-        verify_rebuild.rebuild(renewal, reader, progress)
+        verify_rebuild.rebuild(renewal, reader, progress, fingerprint=fingerprint)
 
 
 def test_log_is_as_it_was_and_the_one_from_before_is_kept(node: Node) -> None:

@@ -192,7 +192,7 @@ async def test_a_revocation_while_a_token_is_issued_is_not_undone_by_it(
     async def overtaken(work: Any) -> Any:
         await write(work)
         monkeypatch.setattr(asking.database, "write", write)
-        await asking.tokens.disable("lab")
+        await asking.tokens.clients.disable("lab")
 
     monkeypatch.setattr(asking.database, "write", overtaken)
     text = await token(asking)
@@ -203,14 +203,14 @@ async def test_a_revocation_while_a_token_is_issued_is_not_undone_by_it(
 async def test_a_disabled_client_loses_its_tokens_and_gets_no_more(asking: Any) -> None:
     text = await token(asking)
     await asking.tokens.resolve(text)
-    await asking.tokens.disable("lab")
+    await asking.tokens.clients.disable("lab")
     with pytest.raises(UnauthenticatedError):
         await asking.tokens.resolve(text)
     with pytest.raises(OAuthError) as refused:
         await token(asking)
     assert refused.value.code == "invalid_client"
     with pytest.raises(NotFoundError):
-        await asking.tokens.disable("lab")
+        await asking.tokens.clients.disable("lab")
 
 
 async def test_a_client_disabled_while_its_assertion_is_checked_gets_no_token(asking: Any) -> None:
@@ -221,7 +221,7 @@ async def test_a_client_disabled_while_its_assertion_is_checked_gets_no_token(as
     async def slow(*claimed: Any) -> Any:
         client = await authenticate(*claimed)
         checked.set()
-        await other.disable("lab")
+        await other.clients.disable("lab")
         return client
 
     asking.tokens._authenticate = slow
@@ -261,10 +261,10 @@ async def test_the_operator_can_not_issue_tokens_without_end(asking: Any, lifeti
 async def test_a_client_id_is_registered_once_even_after_it_was_disabled(asking: Any, modular: Any) -> None:
     with pytest.raises(ConflictError):
         await asking.register("lab", modular)
-    await asking.tokens.disable("lab")
+    await asking.tokens.clients.disable("lab")
     with pytest.raises(ConflictError):
         await asking.register("lab", modular)
-    [lab] = await asking.tokens.registered()
+    [lab] = await asking.tokens.clients.registered()
     assert lab.disabled == int(asking.clock.now * 1000)
 
 

@@ -234,7 +234,7 @@ async def test_strangers_can_not_tell_which_clients_exist(
 
     monkeypatch.setattr(core, "verifies", counted)
     await asking.register("gone", other_elliptic)
-    await asking.tokens.disable("gone")
+    await asking.tokens.clients.disable("gone")
     attempts = {
         "unknown client": asking.sign(client_id="nobody"),
         "unknown client, RSA": asking.sign(client_id="nobody", key=modular),
@@ -249,7 +249,7 @@ async def test_strangers_can_not_tell_which_clients_exist(
 
 
 async def test_a_disabled_client_is_told_nothing_more_than_a_stranger(asking: Any) -> None:
-    await asking.tokens.disable("lab")
+    await asking.tokens.clients.disable("lab")
     refused = await refusal(asking, asking.form(asking.sign(organization_id="HospitalAMSP")))
     stranger = await refusal(asking, asking.form(asking.sign(client_id="nobody")))
     assert str(refused) == str(stranger)
@@ -424,14 +424,14 @@ async def test_a_client_that_was_changed_in_the_database_gets_no_token_and_is_na
     asking: Any, change: str
 ) -> None:
     if "NULL" in change:
-        await asking.tokens.disable("lab")
+        await asking.tokens.clients.disable("lab")
     assert check_clients(asking.database, asking.seal, lambda *_: None).finding is None
     await asking.database.write(lambda c: c.exec_driver_sql(f"UPDATE clients SET {change}"))
     asking.client_id = "lab2" if "lab2" in change else "lab"
     with pytest.raises(DamagedError):
         await asking.tokens.exchange_assertion(asking.form())
     with pytest.raises(DamagedError):
-        await asking.tokens.registered()
+        await asking.tokens.clients.registered()
     finding = check_clients(asking.database, asking.seal, lambda *_: None).finding
     assert finding is not None
     assert asking.client_id in finding.place or "can't be read" in finding.problem

@@ -478,7 +478,7 @@ async def test_the_jobs_of_a_disabled_client_are_cancelled(asking: Any) -> None:
     queue = queue_of(asking.database)
     lab = msgspec.structs.replace(SYSTEM, client_id="lab")
     mine, other = await queue.add(lab, "count", {"steps": 1}), await queue.add(SYSTEM, "count", {"steps": 1})
-    await asking.tokens.disable("lab")
+    await asking.tokens.clients.disable("lab")
     assert (await row_of(asking.database, mine)).state is JobState.CANCELLED
     assert (await row_of(asking.database, other)).state is JobState.QUEUED
 

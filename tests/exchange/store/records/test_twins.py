@@ -343,12 +343,13 @@ class Twins(RuleBasedStateMachine):
             scopes=tuple(told.split(" ")),
             created=created,
             purpose=told,
+            jwks_url=told,
         )
         self.of_records(lambda c: clients.register(c, client, b"\0mac"))
         self.of_records(lambda c: clients.find(c, client_id, lock=True))
         if disabled is not None:
             self.of_records(
-                lambda c: clients.disable(c, msgspec.structs.replace(client, disabled=disabled), b"")
+                lambda c: clients.change(c, msgspec.structs.replace(client, disabled=disabled), b"")
             )
         self.of_records(clients.everyone)
         self.of_records(clients.count)
