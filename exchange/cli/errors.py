@@ -101,7 +101,7 @@ def _of_http(why: Exception) -> str | None:
         return f"{tls}; trust its authority by SSL_CERT_FILE, or give the address that its certificate names"
     if isinstance(why, httpx.ConnectError):
         return "no gateway answers at that address; start one with `consentry serve FOLDER`"
-    if isinstance(why, httpx.InvalidURL):
+    if isinstance(why, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return f"that is no address ({why}); give one such as http://127.0.0.1:8400"
     if isinstance(why, httpx.HTTPError):
         return f"the gateway did not answer as expected ({type(why).__name__}); is it a Consentry gateway?"

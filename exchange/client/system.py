@@ -32,9 +32,14 @@ def read_key(path: Path) -> PrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as why:
-        raise ClientError(f"{path} holds no private key in PEM form ({type(why).__name__})") from None
+        raise ClientError(
+            f"{path} holds no private key in PEM form ({type(why).__name__}); give the file that "
+            "`consentry client key` wrote"
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise ClientError(f"{path} holds neither a P-384 nor an RSA key")
+        raise ClientError(
+            f"{path} holds neither a P-384 nor an RSA key; make one with `consentry client key`"
+        )
     return key
 
 

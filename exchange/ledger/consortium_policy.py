@@ -84,7 +84,7 @@ def next_policy(
         rules=current.rules if rules is None else tuple(rules),
     )
     if not any(True for _ in differences(current, following)):
-        raise BadRequestError("that changes nothing")
+        raise BadRequestError("that changes nothing; give --admit, --remove or --rules")
     return following
 
 

@@ -111,7 +111,7 @@ def check_node(
         if root_key.finding is not None:  # nothing else can be read
             return CheckedNode([ledger.checked, root_key], ledger.report)
         records = parts.records
-        checked = [ledger.checked, root_key, _settings(parts, progress)]
+        checked = [ledger.checked, _settings(parts, progress)]
         if ledger.reader is not None:
             checked += _against_the_ledger(parts, ledger.reader, progress)
         checked.append(check_documents(records, keys.ring, progress))

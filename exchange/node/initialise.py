@@ -30,7 +30,7 @@ from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log, create_records
-from exchange.store.records.root_key import records_root_key
+from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import create_root_key
 

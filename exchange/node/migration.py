@@ -26,7 +26,7 @@ from exchange.store.log import log_tables
 from exchange.store.migrations.revision import NodeDatabase, Revision
 from exchange.store.migrations.upgrade import Migrated
 from exchange.store.migrations.upgrade import migrate as migrate_databases
-from exchange.store.records.root_key import records_root_key
+from exchange.store.records.recorded_settings import records_root_key
 
 _KEPT_JOURNAL = "load.journal.before-5"
 _RECORDED_FROM = 7

@@ -36,7 +36,7 @@ from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.format import check_format
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
-from exchange.store.records.root_key import records_root_key
+from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import FileVault
 from exchange.vault.port import Vault

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -98,7 +98,7 @@ def _told(made: NodeFolder, settings: NodeSettings) -> Iterator[str]:
     yield f"root key       fingerprint {spelt(NodeKeys(open_vault(made)).fingerprint)}"
     yield f"back up {folder}/keys apart from the rest: without root.key no record opens again"
     if settings.zone is None:
-        yield "zone: not known, so days in consents are read narrowly; give --zone, or UTC where that is meant"
+        yield "zone: not known, so days in consents are read narrowly; give --zone, or UTC if it is meant"
     yield f"next: consentry client register {folder} ..., then consentry serve {folder}"
 
 

@@ -261,7 +261,10 @@ def _member(node: NodeFolder, settings: NodeSettings, option: str, text: str) ->
     if known is not None:
         if option == "--admit" and known.name == title:  # listed when it was proposed before
             return known
-        raise CommandError(f"{msp_id} stands in {node.settings_file} already, as {known.name}")
+        raise CommandError(
+            f"{msp_id} stands in {node.settings_file} already, as {known.name}; "
+            "`consentry member rename` gives it another name"
+        )
     recorded = _recorded(node, msp_id)
     if recorded is not None and recorded.name == title:  # its line was taken out of the file
         return recorded

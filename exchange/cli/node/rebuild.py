@@ -20,7 +20,7 @@ from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.format import FORMAT, OLDEST, check_format
 from exchange.store.engine.place import Place
 from exchange.store.log.renewal import renewing
-from exchange.store.records.root_key import records_root_key
+from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata
 from exchange.vault.errors import VaultError
 from exchange.verify.rebuild import rebuild as build

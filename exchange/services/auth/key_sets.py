@@ -54,7 +54,7 @@ async def fetch_key_set(url: str) -> Keys:
         raise UnavailableError("the key set's server does not answer in time") from None
     except httpx.HTTPError as why:
         said = tls_failure(why) or "the key set's server can't be reached"
-        raise UnavailableError(f"{said} ({url})") from None
+        raise UnavailableError(f"{said} ({url}); see to that server and the address") from None
     except BadRequestError as why:
         raise UnavailableError(f"{url} has no key set that can be used: {why}") from None
 

@@ -152,7 +152,9 @@ def reachable(place: Schema) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as why:
-        raise UnavailableError(f"{place} can't be opened ({reason(why)})") from None
+        raise UnavailableError(
+            f"{place} can't be opened ({reason(why)}); see to the server and the URL"
+        ) from None
 
 
 def read_format(connection: Connection, place: Schema) -> int:

@@ -103,7 +103,9 @@ def register(connection: Connection, client: Client, mac: bytes) -> None:
         with connection.begin_nested():
             connection.execute(insert(clients), _values(client, mac))
     except IntegrityError:
-        raise ConflictError("this client_id is taken; a disabled client's id is not used again") from None
+        raise ConflictError(
+            "this client_id is taken; choose another one, or enable the client if it is disabled"
+        ) from None
 
 
 def find(connection: Connection, client_id: str, *, lock: bool = False) -> Registered | None:

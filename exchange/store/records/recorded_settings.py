@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Column, Connection, LargeBinary, Table, delete, insert, select
 
 from exchange.errors import DamagedError
+from exchange.store.engine.check_value import root_key_table
 from exchange.store.engine.dialect import bounded_text
 from exchange.store.records.schema import metadata
 
@@ -20,6 +21,9 @@ recorded_settings = Table(
     Column("mac", LargeBinary(32), nullable=False),
     sqlite_with_rowid=False,
 )
+
+records_root_key = root_key_table("records_root_key", metadata)
+"""The check value of the root key that the records are used with."""
 
 _NAME = "identity"
 

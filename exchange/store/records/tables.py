@@ -9,7 +9,6 @@ from exchange.store.records import (
     load_positions,
     outbox,
     recorded_settings,
-    root_key,
     subjects,
     written,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "metadata",
     "outbox",
     "recorded_settings",
-    "root_key",
     "subjects",
     "written",
 ]
