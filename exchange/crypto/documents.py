@@ -13,10 +13,13 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from exchange.auth.write_right import WriteRight
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Permit
 from exchange.errors import DamagedError
@@ -107,6 +110,34 @@ def is_sound(subjects: Sequence[SubjectKeys], envelope: Envelope) -> bool:
     except DamagedError:
         return False
     return True
+
+
+def labels_of(right: WriteRight, subjects: Sequence[SubjectKeys], envelope: Envelope) -> list[dict[str, Any]]:
+    """Return the security labels of a version and nothing else of its content, to keep them in the next one.
+
+    Only a holder of the right to write has a use for them: an update would drop labels that it does not know.
+
+    Raises:
+        PermitError: there is no right to write.
+        DamagedError: the row does not verify; nothing was opened.
+    """
+    if not isinstance(right, WriteRight):
+        raise PermitError("no right to replace this document")
+    try:
+        return _labelled(_open(subjects, envelope)).meta.security
+    except msgspec.MsgspecError:
+        raise DamagedError("a stored document is no resource; run `consentry verify`") from None
+
+
+class _Meta(msgspec.Struct):
+    security: list[dict[str, Any]] = []
+
+
+class _Labelled(msgspec.Struct):
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+
+
+_labelled = msgspec.json.Decoder(_Labelled).decode
 
 
 def _open(subjects: Sequence[SubjectKeys], envelope: Envelope) -> bytes:

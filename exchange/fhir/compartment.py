@@ -60,6 +60,17 @@ def patients_of(resource_type: str, resource: dict[str, Any], *, base: str = "")
     return tuple(sorted(found))
 
 
+def paths_of(resource_type: str, resource: dict[str, Any], patient: str, *, base: str) -> list[str]:
+    """Return the paths of the elements that place a valid `resource` in the compartment of `patient`."""
+    found: list[str] = []
+    for path in patient_paths(resource_type):
+        named: set[str] = set()
+        _collect(resource, tuple(path.split(".")), base, named)
+        if patient in named:
+            found.append(f"{resource_type}.{path}")
+    return found
+
+
 def _collect(value: Any, steps: tuple[str, ...], base: str, found: set[str]) -> None:
     if isinstance(value, list):
         for item in value:

@@ -7,8 +7,9 @@ members of the top-level object are carried over as raw bytes.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -45,6 +46,56 @@ def with_identity(body: bytes, *, logical_id: str, version: int, written: int) -
     inner["lastUpdated"] = instant(written)
     members.pop("id", None)
     return _encode({"resourceType": members.pop("resourceType"), "id": logical_id, "meta": inner, **members})
+
+
+def with_labels(body: bytes, labels: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return `body` with those of `labels`, security labels, that it lacks; the same bytes if it has all.
+
+    A label is the same whatever its display and the version of its system.
+    """
+    members = _members(body)
+    inner = _members(members.get("meta", b"{}"))
+    own = msgspec.json.decode(inner.get("security", b"[]"), type=list[msgspec.Raw])
+    known = {_label(msgspec.json.decode(one)) for one in own}
+    lacking = [label for label in labels if _label(label) not in known]
+    if not lacking:
+        return body
+    inner["security"] = msgspec.Raw(_encode([*own, *lacking]))
+    return _encode({**members, "meta": inner})
+
+
+def _label(coding: Mapping[str, Any]) -> tuple[str, str, str]:
+    code = str(coding.get("code", ""))
+    return str(coding.get("system", "")), code, "" if code else str(coding.get("display", ""))
+
+
+def without_meta(body: bytes, dropped: Mapping[str, Any]) -> bytes:
+    """Return `body` without those of its profiles, security labels and tags that the Meta `dropped` has.
+
+    The bytes are the same if it has none of them.
+    """
+    members = _members(body)
+    inner = _members(members.get("meta", b"{}"))
+    changed = False
+    for name in ("profile", "security", "tag"):
+        given = {_meta_item(one) for one in dropped.get(name, ())}
+        own = msgspec.json.decode(inner.get(name, b"[]"), type=list[Any])
+        left = [one for one in own if _meta_item(one) not in given]
+        if len(left) < len(own):
+            changed = True
+            inner.pop(name)
+            if left:
+                inner[name] = msgspec.Raw(_encode(left))
+    return _encode({**members, "meta": inner}) if changed else body
+
+
+def _meta_item(one: Any) -> object:
+    return _label(one) if isinstance(one, dict) else one
+
+
+def meta_of(body: bytes) -> msgspec.Raw:
+    """Return the Meta of a stored resource."""
+    return _members(body)["meta"]
 
 
 def with_extension(body: bytes, url: str, code: str) -> bytes:

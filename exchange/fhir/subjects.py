@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from exchange.errors import Problem
 from exchange.fhir.compartment import DIRECTORY_TYPES, patient_paths
-from exchange.fhir.r4.definitions import RESOURCES
+from exchange.fhir.r4.targets import contained_types, literal_type, stated_type
 from exchange.fhir.references import ID, literal
 
 _SUBJECT_PATHS: Final = frozenset(
@@ -36,7 +36,6 @@ _SUBJECT_PATHS: Final = frozenset(
 _PATIENT = re.compile(rf"Patient/{ID}")
 _NOT_A_REFERENCE: Final = frozenset({"resourceType", "code", "name", "url", "mode"})
 """Members of objects with a `type` of another sense, such as a parameter's or an action's."""
-_TYPED = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)(?:/{ID}(?:/_history/{ID})?/?|\?.*)")
 _MESSAGE: Final = (
     "names a patient who is not a Patient of this server; store the Patient first and refer to it by "
     "Patient/id, or state the type of what this is"
@@ -50,7 +49,7 @@ def unplaced(resource_type: str, resource: dict[str, Any], *, placed: bool, base
     `placed` is whether it has patients (`exchange.fhir.compartment.patients_of`); `base` is the URL of this
     server: references under it are its own.
     """
-    contained = {f"#{one.get('id')}": str(one.get("resourceType")) for one in resource.get("contained", ())}
+    contained = contained_types(resource)
     problems = []
     for path in patient_paths(resource_type):
         is_subject = path in _SUBJECT_PATHS
@@ -89,12 +88,8 @@ def _leads_to(reference: dict[str, Any], contained: dict[str, str]) -> str:
     text = reference.get("reference", "")
     if text.startswith("#"):
         return contained.get(text, "")
-    match = _TYPED.fullmatch(text)
-    if match is not None and match[1] in RESOURCES:
-        return match[1]
-    stated = str(reference.get("type", "")).rpartition("/")[2]
-    if stated in RESOURCES:
-        return stated
+    if named := literal_type(text) or stated_type(reference.get("type", "")):
+        return named
     return "" if text or "identifier" in reference or "display" in reference else "nothing"
 
 

@@ -189,7 +189,12 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
         pairs=access.pairs,
         recording=access.recording,
     )
-    reading = RecordReader(references=keys.references, records=ground.records, enforcement=access.enforcement)
+    reading = RecordReader(
+        msp_id=settings.msp_id,
+        references=keys.references,
+        records=ground.records,
+        enforcement=access.enforcement,
+    )
     return RecordServices(
         reading=reading,
         searching=searching,

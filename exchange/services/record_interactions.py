@@ -14,6 +14,7 @@ from exchange.fhir import search
 from exchange.fhir.interaction import Interaction
 from exchange.runtime.offload import offload
 from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
+from exchange.services.meta_operations import MetaOperations
 from exchange.services.records import pages
 from exchange.services.records.changes import Deletion
 from exchange.services.records.conditions.preconditions import (
@@ -120,6 +121,7 @@ class RecordInteractions:
             on_instance=True,
             definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
         )
+        yield MetaOperations(reading=self._reading, writing=self._writing, rights=self._rights).row(every)
         for kind in (every, LOG_TYPE):  # a body of any type can be checked, stored or not
             yield InteractionRow(
                 code="$validate",

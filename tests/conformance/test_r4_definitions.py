@@ -58,6 +58,9 @@ def rows(definition: dict[str, Any]) -> dict[str, str]:
             code = option["code"]
             if code in {"BackboneElement", "Element"}:
                 code = path
+            targets = sorted(name.rsplit("/", 1)[1] for name in option.get("targetProfile", ()))
+            if code == "Reference" and targets and "Resource" not in targets:
+                code = f"Reference({','.join(targets)})"
             types += profile or [code.replace("http://hl7.org/fhirpath/System.String", "string")]
         binding = element.get("binding", {})
         bound = (

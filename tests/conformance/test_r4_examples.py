@@ -23,6 +23,7 @@ needs_examples = pytest.mark.skipif(not EXAMPLES.is_file(), reason="no R4 exampl
 needs_synthea = pytest.mark.skipif(not SYNTHEA.is_dir(), reason="no Synthea export under CONSENTRY_SHARED")
 
 _BLANK = "txt-2: its narrative holds nothing but white space"
+_ASTRAY = "its reference leads to a type that the element does not allow"
 _NO_BASE = "SearchParameter.base is 1..* and absent"
 
 REFUSED = {
@@ -30,6 +31,10 @@ REFUSED = {
     "ActivityDefinition-heart-valve-replacement": ("ActivityDefinition.text.div", _BLANK),
     "EventDefinition-example": ("EventDefinition.text.div", _BLANK),
     "Questionnaire-zika-virus-exposure-assessment": ("Questionnaire.text.div", _BLANK),
+    "DeviceMetric-example": ("DeviceMetric.parent", _ASTRAY),
+    "DeviceUseStatement-example": ("DeviceUseStatement.reasonReference[0]", _ASTRAY),
+    "MedicationRequest-medrx0301": ("MedicationRequest.dispenseRequest.performer", _ASTRAY),
+    "Observation-clinical-gender": ("Observation.performer[0]", _ASTRAY),
     "ImplementationGuide-fhir": (
         "ImplementationGuide.name",
         "name and status are 1..1 and absent",
@@ -53,12 +58,17 @@ REFUSED = {
 }
 """The published examples that the specification contradicts: one path where it does, and how."""
 
+_NO_TARGETS = "the models do not look at the types of what references lead to"
 _NOT_IN_R4B = "R4B has no such resource type"
 
 R4B_DISAGREES = {
     "ActivityDefinition-blood-tubes-supply": "the models do not look into narratives",
     "ActivityDefinition-heart-valve-replacement": "the models do not look into narratives",
     "EventDefinition-example": "the models do not look into narratives",
+    "DeviceMetric-example": _NO_TARGETS,
+    "DeviceUseStatement-example": _NO_TARGETS,
+    "MedicationRequest-medrx0301": _NO_TARGETS,
+    "Observation-clinical-gender": _NO_TARGETS,
     "Questionnaire-zika-virus-exposure-assessment": "the models do not look into narratives",
     "Evidence-example": "R4B changed Evidence: it requires variableDefinition, which R4 does not have",
     "EffectEvidenceSynthesis-example": _NOT_IN_R4B,

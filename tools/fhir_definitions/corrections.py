@@ -44,11 +44,18 @@ NOT_R4 = frozenset(
 """Elements that R4 does not have; what is below them goes with them."""
 
 AS_IN_R4 = {
+    "AuditEvent.source.observer": (
+        "1..1 Reference(Device,Organization,Patient,Practitioner,PractitionerRole,RelatedPerson)"
+    ),
     "Bundle.entry.response.outcome": "0..1 Resource",
     "DetectedIssue.status": "1..1 code observation-status",
     "EvidenceVariable.characteristic": "1..* EvidenceVariable.characteristic",
+    "MeasureReport.subject": (
+        "0..1 Reference(Device,Group,Location,Patient,Practitioner,PractitionerRole,RelatedPerson)"
+    ),
+    "ResearchStudy.site": "0..* Reference(Location)",
 }
-"""Single elements as R4 has them: cardinality, types and binding."""
+"""Single elements as R4 has them: cardinality, types with their targets, and binding."""
 
 TYPES_AS_IN_R4 = {
     "EvidenceVariable.characteristic": """\
@@ -56,7 +63,7 @@ id 0..1 string
 extension 0..* Extension
 modifierExtension 0..* Extension
 description 0..1 string
-definition[x] 1..1 Reference|canonical|CodeableConcept|Expression|DataRequirement|TriggerDefinition
+definition[x] 1..1 Reference(Group)|canonical|CodeableConcept|Expression|DataRequirement|TriggerDefinition
 usageContext 0..* UsageContext
 exclude 0..1 boolean
 participantEffective[x] 0..1 dateTime|Period|Duration|Timing

@@ -1,9 +1,10 @@
 """The structure of every R4 resource and datatype, from the StructureDefinitions to one readable table.
 
-`exchange/fhir/r4/definitions.json` has for each type the rows `name min..max types [value set]`, for each
-required value set its codes by system, and for each primitive type its regular expression. `unlisted` names
-the required value sets whose codes are defined outside FHIR. `exchange.fhir.r4` reads the rows of a type when
-that type is first met.
+`exchange/fhir/r4/definitions.json` has for each type the rows `name min..max types [value set]`, where a
+Reference that leads to some types alone names them (`Reference(Group,Patient)`), for each required value set
+its codes by system, and for each primitive type its regular expression. `unlisted` names the required value
+sets whose codes are defined outside FHIR. `exchange.fhir.r4` reads the rows of a type when that type is first
+met.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tools.fhir_definitions.terminology import Terminology
 
 OUTPUT = "exchange/fhir/r4/definitions.json"
 SOURCES = ("profiles-types.json", "profiles-resources.json")
+BASE = "http://hl7.org/fhir/StructureDefinition/"
 FHIR_TYPE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 REGEX = "http://hl7.org/fhir/StructureDefinition/regex"
 PROFILED = {"http://hl7.org/fhir/StructureDefinition/SimpleQuantity": "SimpleQuantity"}
@@ -125,8 +127,15 @@ def _types(path: str, element: dict[str, Any], definition: dict[str, Any]) -> st
             name = next(part["valueUrl"] for part in option["extension"] if part["url"] == FHIR_TYPE)
         for profile in option.get("profile", ()):
             name = PROFILED[profile]
-        names.append(name)
+        names.append(name + _targets(option) if name == "Reference" else name)
     return "|".join(names)
+
+
+def _targets(option: dict[str, Any]) -> str:
+    """Return the types that a Reference may lead to, in parentheses; nothing where it may lead to any."""
+    profiles = [str(profile) for profile in option.get("targetProfile", ())]
+    named = sorted(profile.removeprefix(BASE) for profile in profiles if profile.startswith(BASE))
+    return f"({','.join(named)})" if named and "Resource" not in named else ""
 
 
 def _regex(definition: dict[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 Structure, cardinality, choices, primitive types, required codes, contained resources and the invariants
 listed in `exchange.fhir.r4.rules` are those of R4 4.0.1, from its official definitions. Not checked:
-profiles, slices, bindings that are not required (or whose codes are defined outside FHIR), the types and
-existence of what references name, and terminology.
+profiles, slices, bindings that are not required (or whose codes are defined outside FHIR), whether what
+references name exists, and terminology. The types of what they name are checked as far as they tell it
+(`targets`).
 
 The body is read once. A fast pass (`structs`) accepts nearly all that is valid; what it does not is read
 again, exactly, and `diagnosis` finds every problem or that there is none. Stored bytes are passed on

@@ -25,7 +25,7 @@ RESOURCES = _DEFINITIONS.resources
 """The names of all resource types, in order."""
 
 TYPES = _DEFINITIONS.types
-"""The rows `name min..max type|type [required value set]` of each type and of each backbone element."""
+"""The rows `name min..max type|Reference(target,target) [required value set]` of types and their parts."""
 
 CODES = _DEFINITIONS.codes
 """The codes of each required value set, by code system."""

@@ -18,6 +18,7 @@ from exchange.fhir.r4.definitions import PRIMITIVES, TYPES
 from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, codes, elements, extensible, fhir_type
 from exchange.fhir.r4.primitives import PRIMITIVE_TYPES
 from exchange.fhir.r4.rules import rules_of
+from exchange.fhir.r4.targets import leads_astray, misdirected, wrong_target
 from exchange.fhir.r4.view import ElementView
 from exchange.fhir.r4.wellformed import CONTROL, Repeating, Unreadable
 
@@ -96,6 +97,8 @@ class _Walk:
             if len(self.problems) == before:
                 for fault in broken(value, frozenset(self._scope.named)):
                     self._add(path + fault.at, f"{fault.key}: needs {fault.asks}", "invariant")
+                for problem in misdirected(value, path) if "contained" in value else ():
+                    self._add(problem.path, problem.message, problem.code)
             self._scope = outer
 
     def _add(self, path: str, message: str, code: str = "structure") -> None:
@@ -156,7 +159,14 @@ class _Walk:
             if type_name == "Resource":
                 self.resource(item, at, contained=element.name == "contained")
             else:
+                before = len(self.problems)
                 self._object(item, type_name, at)
+                if element.targets and type_name == "Reference" and len(self.problems) == before:
+                    self._target(item, element.targets, at)
+
+    def _target(self, reference: dict[str, Any], targets: frozenset[str], path: str) -> None:
+        if leads_astray(reference.get("reference"), reference.get("type"), targets):
+            self._add(path, wrong_target(targets), "value")
 
     def _items(self, value: Any, element: Element, path: str) -> Iterator[tuple[Any, str]]:
         """Yield the values of an element with their paths, if it is an array exactly when it may repeat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 from exchange.fhir.r4.definitions import CODES, PRIMITIVES, RESOURCES, TYPES
 
 RESOURCE_TYPES: frozenset[str] = frozenset(RESOURCES)
+
+_TARGETS = re.compile(r"\(([A-Za-z,]+)\)")
 
 _PROFILED = {"SimpleQuantity": "Quantity"}
 """Profiles used as element types; a choice element's name ends in the type that is profiled."""
@@ -18,7 +21,8 @@ class Element(NamedTuple):
     """One element of a type, as the StructureDefinition has it.
 
     `name` is without `[x]`; `keys` gives the type under each JSON property that can carry the element, so
-    that a choice has several. `value_set` is the required one, or empty.
+    that a choice has several. `value_set` is the required one, or empty. `targets` are the types to which a
+    Reference may lead, none where it may lead to any.
     """
 
     name: str
@@ -27,6 +31,7 @@ class Element(NamedTuple):
     repeats: bool
     choice: bool
     value_set: str
+    targets: frozenset[str] = frozenset()
 
 
 @cache
@@ -42,8 +47,10 @@ def _element(row: str) -> Element:
     least, most = cardinality.split("..")
     choice = name.endswith("[x]")
     name = name.removesuffix("[x]")
+    targets = frozenset(found[1].split(",")) if (found := _TARGETS.search(types)) is not None else frozenset()
+    types = _TARGETS.sub("", types)
     keys = {name + _suffix(option) if choice else name: option for option in types.split("|")}
-    return Element(name, keys, least != "0", most != "1", choice, value_set)
+    return Element(name, keys, least != "0", most != "1", choice, value_set, targets)
 
 
 def _suffix(type_name: str) -> str:

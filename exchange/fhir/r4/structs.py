@@ -23,6 +23,7 @@ from exchange.fhir.r4.elements import RESOURCE_TYPES, Element, elements, extensi
 from exchange.fhir.r4.primitives import annotation
 from exchange.fhir.r4.rules import rules_of
 from exchange.fhir.r4.rules.invariant import ContainedResource, NestedResource
+from exchange.fhir.r4.targets import leads_astray, misdirected
 
 _LOCAL = b'"reference":"#'
 _lock = RLock()
@@ -60,6 +61,8 @@ class _NestedCheck:
             named = frozenset(local)
             if not named <= ids(resource) or next(broken(resource, named), None):
                 raise ValueError("contained")
+            if next(misdirected(resource), None):
+                raise ValueError("target")
 
     def _nested(self, kind: type[NestedResource], value: Any) -> NestedResource:
         if type(value) is not dict:
@@ -102,6 +105,22 @@ def _make(name: str) -> type[Struct]:
     return made
 
 
+def _reference_to(targets: frozenset[str]) -> type[Struct]:
+    """Make the class of references that lead to `targets` alone, as far as the reference itself tells."""
+    name = f"Reference({','.join(sorted(targets))})"
+    if name not in _made:
+        _made[name] = defstruct("Reference_to", (), bases=(_make("Reference"),), namespace=_guard(targets))
+    return _made[name]
+
+
+def _guard(targets: frozenset[str]) -> dict[str, Any]:
+    def verify(it: Any) -> None:
+        if leads_astray(it.reference, it.type, targets):
+            raise ValueError("target")
+
+    return {"__post_init__": verify}
+
+
 class _Field:
     """One property of a JSON object as a field of a struct."""
 
@@ -127,6 +146,8 @@ def _typed(element: Element, type_name: str) -> Callable[[], Any]:
         one: Any
         if type_name == "Resource":
             one = ContainedResource if element.name == "contained" else NestedResource
+        elif element.targets and type_name == "Reference":
+            one = _reference_to(element.targets)
         elif type_name in PRIMITIVES:
             one = annotation(type_name, element.value_set if type_name == "code" else "")
         else:

@@ -27,6 +27,12 @@ class SubjectKeyStore:
             found |= {token: self._ring.open(token, sealed) for token, sealed in wrapped.items()}
         return found
 
+    def find_within(self, connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, SubjectKeys]:
+        """Return what `find` does, in the transaction of `connection`."""
+        found, missing = self._cached(tokens)
+        wrapped = store.wrapped_keys(connection, missing) if missing else {}
+        return found | {token: self._ring.open(token, sealed) for token, sealed in wrapped.items()}
+
     async def read_anew(self, tokens: Sequence[bytes], instead: bytes) -> dict[bytes, SubjectKeys]:
         """Return the keys of `tokens`, read and unwrapped whether or not they are cached.
 

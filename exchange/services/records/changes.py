@@ -27,6 +27,7 @@ class Prepared:
     skip_equal: bool = False
     must_exist: bool = False
     only_new: bool = False
+    keeps_labels: bool = True
 
     @property
     def resource_type(self) -> str:

@@ -8,7 +8,7 @@ the ledger before the write is acknowledged.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
@@ -19,12 +19,11 @@ from sqlalchemy import Connection
 from chaincode.access.model import RecordedAction
 from exchange.auth.principal import Principal
 from exchange.auth.write_right import WriteRight
-from exchange.consent.persons import not_here
-from exchange.crypto.documents import Envelope, digest, seal
+from exchange.crypto.documents import Envelope, digest, labels_of, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
-from exchange.errors import ConflictError, ExchangeError, InvalidResourceError, NotFoundError
-from exchange.fhir.resource_bytes import with_identity
+from exchange.errors import ConflictError, DamagedError, ExchangeError, NotFoundError
+from exchange.fhir.resource_bytes import with_identity, with_labels
 from exchange.runtime.offload import offload
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import check_attested, seal_consent
@@ -39,14 +38,20 @@ from exchange.services.records.changes import (
     WriteResult,
     check_rights,
 )
+from exchange.services.records.conditions.existing import NamedRecords
 from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
-from exchange.services.records.prepare import Indexer
+from exchange.services.records.prepare import IndexedRecord, Indexer
 from exchange.services.records.read import HIDDEN
 from exchange.services.writes.deeds import Logged, Made, deeds_of
 from exchange.services.writes.recording import PlannedEntry, Recording
 from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
 from exchange.store.records.documents import NewVersion, StoredVersion
+
+
+def _uncounted(_size: int) -> None:
+    """Reserve nothing: one body at a time is opened for its labels, and dropped."""
+
 
 _STATUS: Final = {"created": 201, "updated": 200, "unchanged": 200, "deleted": 204}
 
@@ -88,6 +93,7 @@ class RecordWriter:
         self._keys = keys
         self._pairs = pairs
         self._recording = recording
+        self._named = NamedRecords(references, indexer.base)
         self.seconds_sealing = 0.0
         self.seconds_storing = 0.0
 
@@ -133,7 +139,14 @@ class RecordWriter:
         record = self._indexer.index(
             body, resource_type=right.resource_type, logical_id=logical_id, patient=right.patient
         )
-        return Prepared(right, record, precondition, must_exist=replaces and bool(right.patient))
+        return Prepared(
+            right,
+            record,
+            precondition,
+            must_exist=replaces and bool(right.patient),
+            # A consent is published anew even where it is sent unchanged.
+            skip_equal=replaces and record.draft is None,
+        )
 
     async def write(
         self,
@@ -149,7 +162,7 @@ class RecordWriter:
         rows that `also` writes are in the same transaction.
 
         Raises:
-            InvalidResourceError: a consent names a person who is not stored here.
+            InvalidResourceError: a record names a patient, or a consent a person, who is not stored here.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
             ForbiddenError: somebody else changes a consent that the patient gave.
@@ -195,11 +208,27 @@ class RecordWriter:
             if isinstance(change, Prepared)
             for token, patient in zip(change.record.subjects, change.record.patients, strict=True)
         }
-        keys = await self._keys.ensure(wanted)
+        keys = await self._keys.find(list(wanted))
+        if new := {token: patient for token, patient in wanted.items() if token not in keys}:
+            self._check_new_patients(changes, new.values())
+            keys |= await self._keys.ensure(new)
         gone = [change for change in changes if isinstance(change, Deletion)]
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
         return keys
+
+    def _check_new_patients(self, changes: Sequence[RecordChange], new: Collection[str]) -> None:
+        """Refuse records of patients who are no subjects yet, before keys and a pair are made for them."""
+        coming = {change.logical_id for change in changes if change.resource_type == "Patient"}
+        missing = set(new) - coming - {""}
+        for position, change in enumerate(changes if missing else ()):
+            if isinstance(change, Prepared) and (named := missing.intersection(change.record.patients)):
+                self._named.refuse(change, position, {("Patient", patient) for patient in named})
+
+    async def exists(self, resource_type: str, logical_id: str) -> bool:
+        """Return whether there is a current record, whether or not it may be seen."""
+        place = (resource_type, logical_id)
+        return place in await self._records.read(lambda c: self._named.exist(c, [place]))
 
     async def _prepare_pairs(self, keys: Mapping[bytes, SubjectKeys], consents: Sequence[Change]) -> None:
         # The pair of a new patient with a consent opens with it, when that is published.
@@ -217,6 +246,23 @@ class RecordWriter:
             if isinstance(change, Prepared) and change.record.draft is not None
         ]
 
+    def _relabelled(self, connection: Connection, change: Prepared, before: StoredVersion) -> IndexedRecord:
+        """Return the record of `change` with the security labels of the version `before` it."""
+        known = self._keys.find_within(connection, before.subjects)
+        stored = documents.version(connection, before.envelope.reference, before.version, reserve=_uncounted)
+        if stored is None or not known.keys() >= set(before.subjects):
+            raise DamagedError("a version or its keys are missing; run `consentry verify`")
+        owners = [known[token] for token in before.subjects]
+        body = with_labels(change.record.body, labels_of(change.right, owners, stored.envelope))
+        if body == change.record.body:
+            return change.record
+        return self._indexer.index(
+            body,
+            resource_type=change.resource_type,
+            logical_id=change.logical_id,
+            patient=change.right.patient,
+        )
+
     async def _subjects_of(self, gone: Sequence[Deletion]) -> list[bytes]:
         references = [self._references.record(change.resource_type, change.logical_id) for change in gone]
 
@@ -229,7 +275,7 @@ class RecordWriter:
         changes: Sequence[RecordChange],
         keys: Mapping[bytes, SubjectKeys],
     ) -> tuple[_Commit, int]:
-        commit = _Commit(connection, keys)
+        commit = _Commit(connection, keys, self._relabelled)
         started = time.thread_time()
         references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
         if len(set(references)) != len(references):
@@ -244,37 +290,12 @@ class RecordWriter:
             except ExchangeError as refused:
                 refused.change = position
                 raise
-        self._check_persons(connection, changes)
+        self._named.check(connection, changes, current)
         sealed = time.thread_time()
         start = documents.write(connection, [one.version for one in commit.made]) if commit.made else 0
         self.seconds_sealing += sealed - started
         self.seconds_storing += time.thread_time() - sealed
         return commit, start
-
-    def _check_persons(self, connection: Connection, changes: Sequence[RecordChange]) -> None:
-        """Refuse a consent for a person who is neither stored here nor in the same transaction."""
-        new = {
-            (change.resource_type, change.logical_id) for change in changes if isinstance(change, Prepared)
-        }
-        named = {
-            self._references.record(kind, name): (position, path)
-            for position, change in enumerate(changes)
-            if isinstance(change, Prepared)
-            for path, kind, name in change.record.persons
-            if (kind, name) not in new
-        }
-        if not named:
-            return
-        found = documents.current(connection, list(named), bodies=False)
-        missing = [
-            at for reference, at in named.items() if reference not in found or found[reference].deleted
-        ]
-        if missing:
-            first = min(position for position, _ in missing)
-            problems = [not_here(path) for position, path in missing if position == first]
-            refused = InvalidResourceError("the consent can't be enforced as it is", problems=problems)
-            refused.change = first
-            raise refused
 
 
 def _check_owner(change: Prepared, before: StoredVersion | None) -> None:
@@ -287,11 +308,20 @@ def _check_owner(change: Prepared, before: StoredVersion | None) -> None:
 
 
 class _Commit:
-    """The changes of one database transaction, sealed one after the other at one moment."""
+    """The changes of one database transaction, sealed one after the other at one moment.
 
-    def __init__(self, connection: Connection, keys: Mapping[bytes, SubjectKeys]) -> None:
+    `relabelled` returns the record of a change with the security labels of the version before.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Mapping[bytes, SubjectKeys],
+        relabelled: Callable[[Connection, Prepared, StoredVersion], IndexedRecord],
+    ) -> None:
         self._connection = connection
         self._keys = keys
+        self._relabelled = relabelled
         self._now = time.time_ns() // 1_000_000
         self.made: list[Made] = []
         self.results: list[WriteResult] = []
@@ -321,10 +351,16 @@ class _Commit:
             if not before.deleted:
                 outcome = "updated"
                 if change.skip_equal and before.envelope.digest == content:
-                    self._unchanged(change, before, "unchanged")
+                    self._unchanged(change, before, "unchanged", record.body)
                     return
                 if change.only_new:
                     raise ConflictError(_TAKEN)
+                if change.keeps_labels:
+                    record = self._relabelled(self._connection, change, before)
+                    content = digest(owners, record.body)
+                    if change.skip_equal and before.envelope.digest == content:
+                        self._unchanged(change, before, "unchanged", record.body)
+                        return
         if record.draft is not None:
             check_attested(
                 owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
@@ -367,10 +403,18 @@ class _Commit:
         self.results.append(result)
 
     def _unchanged(
-        self, change: RecordChange, before: StoredVersion, outcome: Literal["unchanged", "deleted"]
+        self,
+        change: RecordChange,
+        before: StoredVersion,
+        outcome: Literal["unchanged", "deleted"],
+        content: bytes = b"",
     ) -> None:
+        version, written = before.version, before.written
+        body = content and with_identity(
+            content, logical_id=change.logical_id, version=version, written=written
+        )
         self.results.append(
-            WriteResult(change.resource_type, change.logical_id, before.version, before.written, outcome, b"")
+            WriteResult(change.resource_type, change.logical_id, version, written, outcome, body)
         )
 
     def _seal(

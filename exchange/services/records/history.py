@@ -156,10 +156,10 @@ class HistoryReader:
             answer = scan.answer = await self._enforcement.ask(question, subjects)
         scan.tx_id = scan.tx_id or answer.tx_id
         for one in newest:
-            if await self._reading.release(answer, one) is None:
+            if await self._reading.release(question, answer, one) is None:
                 return answer
         for stored in visible:
-            body = await self._reading.release(answer, stored)
+            body = await self._reading.release(question, answer, stored)
             if body is not None:
                 scan.size += len(body)
                 scan.released.append(

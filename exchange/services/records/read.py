@@ -2,6 +2,9 @@
 
 An older version is released only where that version and the current one may both be seen: a label that was
 added later, or a patient that the record now belongs to, hides the versions before it as well.
+
+A deleted record is gone for the other members, with all of its versions: they get the answer that a record
+gets which was never there. The custodian's own systems and the patient see that it was deleted, and its past.
 """
 
 from __future__ import annotations
@@ -71,7 +74,10 @@ async def with_body(records: Database, answer: Answer, stored: StoredVersion) ->
 class RecordReader:
     """Reads of one custodian's records and their versions."""
 
-    def __init__(self, *, references: References, records: Database, enforcement: Enforcement) -> None:
+    def __init__(
+        self, *, msp_id: str, references: References, records: Database, enforcement: Enforcement
+    ) -> None:
+        self._msp_id = msp_id
         self._references = references
         self._records = records
         self._enforcement = enforcement
@@ -142,9 +148,9 @@ class RecordReader:
         if stored is None or current is None or not self.may_see(question, (stored, current)):
             return await self._enforcement.ask(question, ()), None
         answer = await self._enforcement.ask(question, subjects_of((stored, current)))
-        if stored.version != current.version and await self.release(answer, current) is None:
+        if stored.version != current.version and await self.release(question, answer, current) is None:
             return answer, None
-        return answer, await self.release(answer, stored)
+        return answer, await self.release(question, answer, stored)
 
     async def check_visible(self, question: Question, current: StoredVersion | None) -> None:
         """Refuse a hidden record as missing, since a refusal for memory would disclose that it exists.
@@ -160,12 +166,15 @@ class RecordReader:
         """Check whether the question's principal may ever see all `versions`."""
         return all(may_ever_see(question.principal, self._references, stored.subjects) for stored in versions)
 
-    async def release(self, answer: Answer, stored: StoredVersion) -> bytes | None:
+    def _may_see_deleted(self, principal: Principal) -> bool:
+        return principal.kind is Kind.PATIENT or principal.organization == self._msp_id
+
+    async def release(self, question: Question, answer: Answer, stored: StoredVersion) -> bytes | None:
         """Return the bytes of a version if the answer permits it and its obligations admit it, else None."""
         # A tombstone has no content for obligations, so it is released with the version before it: a
         # requester that might not see that one is not told that it is gone either.
         if stored.deleted:
-            if not answer.permits(stored.subjects):
+            if not answer.permits(stored.subjects) or not self._may_see_deleted(question.principal):
                 return None  # without further work, as for a record that does not exist
             reference, version, reserve = (
                 stored.envelope.reference,

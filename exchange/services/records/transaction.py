@@ -5,8 +5,8 @@
 2. A transaction stores all of its writes or none. An entry is named by its `fullUrl`, and references to it
    become the address that it gets (`exchange.fhir.links.entries`); conditional references are looked up under
    the caller's own permission.
-3. The reads of a transaction come after its writes, each of them asked for on the ledger like any other. By
-   then the writes stand, so a read that finds nothing says so in its own entry.
+3. The reads of a transaction answer as after its writes. One that fails refuses the transaction, so each is
+   performed before anything is stored (`exchange.services.records.entries.entry_reads`).
 4. In a batch each entry stands alone, and so does its refusal. A reference to an entry that was stored before
    leads to it; to any other entry, it is refused.
 5. Every refusal names its entry.
@@ -50,21 +50,18 @@ from exchange.fhir.links.entries import Entries, key_of
 from exchange.fhir.links.relink import conditional_references, with_conditionals
 from exchange.fhir.outcome import outcome
 from exchange.fhir.resource_bytes import instant
-from exchange.runtime import quota
 from exchange.runtime.offload import offload
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
 from exchange.services.records.changes import Deletion, Prepared, RecordChange
 from exchange.services.records.conditions.preconditions import etag, precondition_of
 from exchange.services.records.conditions.searched import Conditions, check_reference_type
 from exchange.services.records.create_update import RecordWriter, write_outcome
+from exchange.services.records.entries.entry_reads import EntryReads
 from exchange.services.records.prepare import new_id
 from exchange.services.records.write_rights import WriteRights
 
 MOST_CONDITIONAL = 1_000
 """Different conditional references in one transaction; each is a search that the ledger is asked for."""
-
-MOST_READ = 32 * 1024 * 1024
-"""Bytes that the reads of one transaction or batch release; they stay in memory until the answer."""
 
 YIELD_EVERY = 100
 """Entries of a large Bundle after which other requests have their turn."""
@@ -94,6 +91,12 @@ class _Step:
     def stores(self) -> bool:
         """True if the entry's resource is to be stored."""
         return self.interaction.code in {"create", "update"} and not self.existing
+
+    def answered(self) -> EntryResponse:
+        """Return the response, once the entry is performed."""
+        if self.response is None:
+            raise RuntimeError(f"entry {self.index} of a Bundle was not performed")
+        return self.response
 
 
 class Bundles:
@@ -129,17 +132,16 @@ class Bundles:
             InvalidResourceError: some entry is not valid R4 (a transaction then stores nothing).
         """
         received = await asyncio.to_thread(entries_of, body)
-        reads = _Reads()
         if received.type == "transaction":
             await asyncio.to_thread(_check_all, body, received)
             steps = await self._authorised(principal, received.entry)
-            entries = self._entries(received)
-            responses = await self._together(principal, steps, entries, reads, checked=True)
+            responses = await self._whole(principal, steps, self._entries(received))
             return Outcome(body=await asyncio.to_thread(response_set, "transaction", responses))
         if received.type == "batch":
             _check_full_urls(received.entry)
             batch: list[EntryResponse] = []
             entries = self._entries(received)
+            reads = EntryReads(principal, exists=self._writing.exists)
             for index, entry in enumerate(received.entry):
                 batch.append(await self._alone(principal, index, entry, entries, reads))
             return Outcome(body=await asyncio.to_thread(response_set, "batch", batch))
@@ -154,12 +156,15 @@ class Bundles:
         return Entries(written, base=self._base)
 
     async def _alone(
-        self, principal: Principal, index: int, entry: BundleEntry, entries: Entries, reads: _Reads
+        self, principal: Principal, index: int, entry: BundleEntry, entries: Entries, reads: EntryReads
     ) -> EntryResponse:
         try:
             _check_frame(index, entry)
-            steps = await self._authorised(principal, [entry], first=index)
-            return (await self._together(principal, steps, entries, reads, checked=False))[0]
+            [step] = await self._authorised(principal, [entry], first=index)
+            if not step.row.writes:
+                return entry_response(await reads.perform(step.interaction, step.row.handle), self._base)
+            await self._store(principal, [step], entries, kind="batch")
+            return step.answered()
         except ExchangeError as refused:
             entries.leave(entry.full_url)
             return _refused(refused)
@@ -192,21 +197,28 @@ class Bundles:
             raise _bad(index, f"{interaction.code} is not supported in a Bundle", code="not-supported")
         return interaction, row
 
-    async def _together(
-        self, principal: Principal, steps: list[_Step], entries: Entries, reads: _Reads, *, checked: bool
-    ) -> list[EntryResponse]:
-        kind = "transaction" if checked else "batch"
+    async def _whole(self, principal: Principal, steps: list[_Step], entries: Entries) -> list[EntryResponse]:
+        """Perform the steps of a transaction, all or none."""
+        reading = [step for step in steps if not step.row.writes]
+        writes = [step.interaction for step in steps if step.row.writes]
+        reads = EntryReads(principal, exists=self._writing.exists, writes=writes)
+        for step in reading if writes else ():
+            await reads.before(step.index, step.interaction, step.row.handle)
+        await self._store(principal, steps, entries, kind="transaction")
+        for step in reading:
+            found = await reads.after(step.index, step.interaction, step.row.handle)
+            step.response = entry_response(found, self._base)
+        return [step.answered() for step in steps]
+
+    async def _store(self, principal: Principal, steps: list[_Step], entries: Entries, *, kind: str) -> None:
+        """Make the writes among the steps, and answer them; those of a transaction are checked already."""
         types = {step.interaction.type for step in steps if step.row.writes and step.interaction.condition}
         async with self._conditions.lock(principal, types):
             await self._place(principal, steps, entries)
-            for step in () if checked else steps:
+            for step in steps if kind == "batch" else ():
                 if resource := bytes(step.entry.resource):
                     await offload(partial(_check, step.index, resource), size=len(resource))
             await self._write(principal, await self._changes(principal, steps, entries), kind)
-        for step in steps:
-            if not step.row.writes:
-                step.response = await reads.perform(principal, step, self._base)
-        return [step.response for step in steps if step.response is not None]
 
     async def _place(self, principal: Principal, steps: Sequence[_Step], entries: Entries) -> None:
         """Decide where each step writes, which is what its `fullUrl` stands for."""
@@ -320,27 +332,6 @@ class Bundles:
                 precondition=precondition,
                 replaces=not assigned,
             )
-
-
-class _Reads:
-    """The reads of one Bundle: performed until they have brought `MOST_READ` bytes, and refused then."""
-
-    def __init__(self) -> None:
-        self._left = MOST_READ
-
-    async def perform(self, principal: Principal, step: _Step, base: str) -> EntryResponse:
-        """Perform a read after the check of its scope; a refusal is its response."""
-        try:
-            if self._left <= 0:
-                raise TooCostlyError("the bundle reads too much at once; ask for the rest in another one")
-            reservation = quota.current()
-            with reservation.temporarily():
-                found = await step.row.handle(principal, step.interaction, b"")
-            reservation.reserve(len(found.body))
-        except ExchangeError as refused:
-            return _refused(refused)
-        self._left -= len(found.body)
-        return entry_response(found, base)
 
 
 def entry_response(found: Outcome, base: str) -> EntryResponse:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from exchange.fhir import code_systems, references
 from exchange.services.records import transaction
 from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
+from exchange.services.records.entries import entry_reads
 from tests.support.scenarios.scenario_site import (
     CITY,
     LAKE,
@@ -98,15 +98,16 @@ def test_a_patients_conditional_create_keeps_nobody_else_waiting():
 
 
 def test_a_batch_that_reads_too_much_is_refused_the_rest(site: Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(transaction, "MOST_READ", 1_000)
+    monkeypatch.setattr(entry_reads, "MOST_READ", 1_000)
     patient = site.new_patient()
     for _ in range(3):
         site.observation(patient)
     search = {"request": {"method": "GET", "url": f"Observation?subject=Patient/{patient}"}}
-    for kind in ("batch", "transaction"):
-        answered = site.city.post("", bundle(kind, search, search, search)).json()["entry"]
-        assert [entry["response"]["status"][:3] for entry in answered] == ["200", "422", "422"]
-        assert all("resource" not in entry for entry in answered[1:])
+    answered = site.city.post("", bundle("batch", search, search, search)).json()["entry"]
+    assert [entry["response"]["status"][:3] for entry in answered] == ["200", "422", "422"]
+    assert all("resource" not in entry for entry in answered[1:])
+    said = is_outcome(site.city.post("", bundle("transaction", search, search, search)), 422)
+    assert said["issue"][0]["expression"] == ["Bundle.entry[1].request"]
 
 
 def test_conditional_references_of_a_transaction_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch):
@@ -120,16 +121,24 @@ def test_conditional_references_of_a_transaction_are_bounded(site: Site, monkeyp
 
 
 def test_the_hospital_finds_records_of_more_patients_than_one_question_names(site: Site):
+    people = [f"crowd-{n}" for n in range(75 * 7)]
     accounts = [
         {
             "resourceType": "Account",
             "status": "active",
             "name": "crowded",
-            "subject": [{"reference": f"Patient/{uuid.uuid4()}"} for _ in range(7)],
+            "subject": [{"reference": f"Patient/{name}"} for name in people[7 * n : 7 * n + 7]],
         }
-        for _ in range(75)
+        for n in range(75)
     ]
-    assert site.city.post("", bundle("transaction", *map(creating, accounts))).status_code == 200
+    stored = [
+        {
+            "resource": {"resourceType": "Patient", "id": name},
+            "request": {"method": "PUT", "url": f"Patient/{name}"},
+        }
+        for name in people
+    ]
+    assert site.city.post("", bundle("transaction", *stored, *map(creating, accounts))).status_code == 200
     answer = site.city.get("Account?name=crowded&_count=100")
     assert answer.status_code == 200, answer.text
     assert answer.json()["total"] == 75

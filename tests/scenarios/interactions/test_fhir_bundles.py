@@ -223,21 +223,6 @@ def test_a_conditional_create_in_a_transaction_uses_what_is_there(site: Site):
     assert site.city.get(second[1]["response"]["location"]).json()["subject"]["reference"] == there
 
 
-def test_a_read_in_a_transaction_that_finds_nothing_says_so_and_leaves_the_writes_standing(
-    site: Site, patient: str
-):
-    value = fresh_id()
-    answers = run(
-        site.city,
-        "transaction",
-        entry("POST", "Observation", marked(patient, value)),
-        entry("GET", f"Observation/{MISSING}"),
-    )
-    assert statuses(answers) == ["201", "404"]
-    assert answers[1]["response"]["outcome"]["resourceType"] == "OperationOutcome"
-    assert count(site, value) == 1
-
-
 def test_a_version_can_be_read_inside_a_bundle(site: Site, patient: str):
     made = site.observation(patient)
     for kind in ("transaction", "batch"):

@@ -254,13 +254,15 @@ def test_a_deletion_is_no_news_for_whom_the_record_was_hidden_from(site: Site, p
     assert hidden.content == missing.content
 
 
-def test_a_deletion_is_told_to_whom_the_patient_permits(site: Site):
+def test_a_deletion_is_told_to_the_hospital_and_the_patient_alone(site: Site):
     patient = site.new_patient()
     place = f"Observation/{site.observation(patient)['id']}"
     assert site.city.post("Consent", consent(patient, LAKE)).status_code == 201
     assert site.lake.get(place).status_code == 200
     site.city.delete(place)
-    is_outcome(site.lake.get(place), 410)
+    is_outcome(site.lake.get(place), 404)
+    for caller in (site.city, site.patient(patient)):
+        is_outcome(caller.get(place), 410)
 
 
 def test_a_history_is_complete_and_newest_first_over_all_its_pages(site: Site, patient: str):
@@ -285,8 +287,8 @@ def test_a_history_is_complete_and_newest_first_over_all_its_pages(site: Site, p
 def test_a_history_page_can_be_made_small(site: Site, patient: str):
     made = site.observation(patient)
     place = f"Observation/{made['id']}"
-    for _ in range(3):
-        site.city.put(place, observation(patient, id=made["id"], issued="2026-11-20T08:30:00Z"))
+    for hour in range(3):
+        site.city.put(place, observation(patient, id=made["id"], issued=f"2026-11-20T0{hour}:30:00Z"))
     page = site.city.get(f"{place}/_history?_count=2").json()
     assert len(page["entry"]) == 2
     assert len(site.city.found(f"{place}/_history?_count=2")) == 4

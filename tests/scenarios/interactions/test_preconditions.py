@@ -59,8 +59,9 @@ def test_an_update_obeys_its_conditions(
 ):
     place = f"Observation/{(chosen := fresh_id())}"
     if there != "none":
-        for _ in range(2):
-            assert site.city.put(place, observation(patient, id=chosen)).is_success
+        for value in (70, 72):
+            body = observation(patient, id=chosen, valueQuantity={"value": value})
+            assert site.city.put(place, body).is_success
     if there == "deleted":
         assert site.city.delete(place).status_code == 204
     before = site.city.get(place)

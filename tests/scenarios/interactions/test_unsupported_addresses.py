@@ -27,7 +27,7 @@ READS = rf"metadata|{TYPE}|{RECORD}|{RECORD}/_history|{RECORD}/_history/{ID}|Pat
 SUPPORTED = {
     "GET": re.compile(READS),
     "HEAD": re.compile(READS),
-    "POST": re.compile(rf"|{TYPE}|{TYPE}/_search|{TYPE}/\$validate"),
+    "POST": re.compile(rf"|{TYPE}|{TYPE}/_search|{TYPE}/\$validate|{RECORD}/\$meta-delete"),
     "PUT": re.compile(rf"{TYPE}/{ID}"),
     "DELETE": re.compile(rf"{TYPE}/{ID}"),
 }
@@ -134,6 +134,7 @@ ALLOWED = {
     "Observation/_search": "POST",
     "Observation/$validate": "POST",
     "Observation/1": "GET, HEAD, PUT, DELETE",
+    "Observation/1/$meta-delete": "POST",
     "Observation/1/_history": "GET, HEAD",
     "Observation/1/_history/1": "GET, HEAD",
     "Patient/1/$everything": "GET, HEAD",

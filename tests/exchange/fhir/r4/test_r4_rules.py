@@ -19,6 +19,7 @@ TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
 CODE = {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]}
 OTHER = {"text": "other"}
 REF = {"reference": "Patient/1"}
+VISIT = {"reference": "Appointment/1"}
 PERIOD = {"start": "2020-01-01", "end": "2020-02-01"}
 
 
@@ -94,9 +95,9 @@ coverage = of(
     purpose=["benefits"],
     patient=REF,
     created="2020",
-    request=REF,
+    request={"reference": "CoverageEligibilityRequest/1"},
     outcome="complete",
-    insurer=REF,
+    insurer={"reference": "Organization/1"},
 )
 family = of("FamilyMemberHistory", status="completed", patient=REF, relationship=CODE)
 goal = of("Goal", lifecycleStatus="active", description=OTHER, subject=REF)
@@ -154,7 +155,7 @@ CASES: dict[str, tuple[Json, Json]] = {
         for more in ({"actor": REF}, {})
     ),
     "AppointmentResponse apr-1": tuple(
-        {"resourceType": "AppointmentResponse", "appointment": REF, "participantStatus": "accepted"} | more
+        {"resourceType": "AppointmentResponse", "appointment": VISIT, "participantStatus": "accepted"} | more
         for more in ({"actor": REF}, {})
     ),
     "Attachment att-1": (
@@ -193,7 +194,8 @@ CASES: dict[str, tuple[Json, Json]] = {
         for v in ("", "/_history/1")
     ),
     "CarePlan.activity cpl-3": tuple(
-        care_plan(activity=[{"reference": REF} | more]) for more in ({}, {"detail": {"status": "completed"}})
+        care_plan(activity=[{"reference": VISIT} | more])
+        for more in ({}, {"detail": {"status": "completed"}})
     ),
     "Composition.section cmp-1": (
         composition(section=[{"title": "t", "entry": [REF]}]),
@@ -227,7 +229,7 @@ CASES: dict[str, tuple[Json, Json]] = {
         valued("valueCount")(value=5, code="1"),
     ),
     "CoverageEligibilityResponse.insurance.item ces-1": tuple(
-        coverage(insurance=[{"coverage": REF, "item": [{"category": CODE} | more]}])
+        coverage(insurance=[{"coverage": {"reference": "Coverage/1"}, "item": [{"category": CODE} | more]}])
         for more in ({}, {"productOrService": CODE})
     ),
     "DataRequirement.codeFilter drq-1": tuple(

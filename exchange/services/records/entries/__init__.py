@@ -1,0 +1,1 @@
+"""The entries of a Bundle on their way through the interactions."""
