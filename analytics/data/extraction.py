@@ -11,7 +11,7 @@ import calendar
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableDataError
@@ -237,9 +237,10 @@ def _answer(feature: Feature, part: Resource) -> float | MissingReason:
 
 
 def _moment(observation: Resource) -> tuple[datetime, date | None]:
-    """Return the moment of an observation, to compare by, and the first day it can have been made.
+    """Return the moment of an observation in UTC, to compare by, and the first day it can have been made.
 
-    Without any date it is older than all others.
+    Both are those of the time with its offset; a date without a time is taken as it stands. Without any date
+    an observation is older than all others.
     """
     period = observation.get("effectivePeriod", {})
     instant = observation.get("effectiveDateTime") or observation.get("effectiveInstant")
@@ -250,11 +251,23 @@ def _moment(observation: Resource) -> tuple[datetime, date | None]:
     last = _first_and_last_day(text)
     if first is None or last is None:
         return datetime.min, None  # noqa: DTZ901 - only compared with other naive moments
-    clock = str(text)[11:19] or "00:00:00"
+    start = _in_utc(instant or period.get("start") or period.get("end") or observation.get("issued"))
+    day = first[0] if start is None else start.date()
+    return _in_utc(text) or datetime.combine(last[1], datetime.min.time()), day
+
+
+def _in_utc(text: Any) -> datetime | None:
+    """Return a FHIR dateTime as a naive moment in UTC; None for a date without a time, or none at all."""
+    if "T" not in str(text):
+        return None
     try:
-        return datetime.fromisoformat(f"{last[1].isoformat()}T{clock}"), first[0]
-    except ValueError:
-        return datetime.combine(last[1], datetime.min.time()), first[0]
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:  # a leap second, or a text that is no time
+        return None
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError:  # on the first or the last day of the calendar
+        return moment.replace(tzinfo=None)
 
 
 def _first_and_last_day(text: Any) -> tuple[date, date] | None:

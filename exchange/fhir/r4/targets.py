@@ -1,8 +1,8 @@
 """The types of what references lead to, beside those that R4 allows in their place.
 
 A reference tells its target's type by its URL, relative or absolute (R4, references.html#literal), as a
-search on a type, by what it leads to among the contained resources, and by its `type`. What tells none, such
-as a `urn:uuid:` or an identifier alone, may lead to anything.
+search on a type, by what it leads to among the contained resources, and by its `type`. A reference that tells
+none, such as a `urn:uuid:` or an identifier alone, may lead to anything.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class RecordWriter:
         self._keys = keys
         self._pairs = pairs
         self._recording = recording
-        self._named = NamedRecords(references, indexer.base)
+        self._named = NamedRecords(references, indexer)
         self.seconds_sealing = 0.0
         self.seconds_storing = 0.0
 

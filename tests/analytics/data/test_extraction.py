@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -215,3 +215,29 @@ def test_fhir_resources_of_the_survey_give_the_rows_the_model_was_trained_on() -
             assert (math.isnan(a) and math.isnan(b)) or a == pytest.approx(b, abs=0.051), name
         compared += 1
     assert compared > 100
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 14 * 24 * 60), st.integers(-12 * 60, 14 * 60)),
+        min_size=2,
+        max_size=5,
+        unique_by=lambda one: one[0],
+    )
+)
+def test_the_newest_is_the_newest_moment_whatever_its_zone(times: list[tuple[int, int]]) -> None:
+    start = datetime(2024, 5, 10, tzinfo=UTC)
+    records = []
+    for number, (minutes, offset) in enumerate(times):
+        moment = start + timedelta(minutes=minutes)
+        text = moment.astimezone(timezone(timedelta(minutes=offset))).isoformat()
+        records.append(measured("8480-6", 100 + number, "mm[Hg]", text, id=f"o{number}"))
+    newest = max(range(len(times)), key=lambda number: times[number][0])
+    assert feature_value("systolic", *records).value == 100 + newest
+
+
+def test_a_value_of_today_is_none_of_tomorrow_east_of_greenwich() -> None:
+    east = measured("8480-6", 120, "mm[Hg]", f"{TODAY + timedelta(days=1)}T08:00:00+13:00")
+    assert feature_value("systolic", east).value == 120
+    west = measured("8480-6", 120, "mm[Hg]", f"{TODAY}T23:00:00-08:00")
+    assert feature_value("systolic", west).value == 130

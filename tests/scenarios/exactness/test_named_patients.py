@@ -131,13 +131,13 @@ CODES = {"status": "active", "code": {"text": "x"}}
 
 def placed() -> list[tuple[str, str]]:
     """Return each type with an element of its own that places it with a patient, where one suffices."""
-    found = []
-    for kind in sorted(RESOURCE_TYPES - DIRECTORY_TYPES - {"AuditEvent", "Patient"}):
-        for path in patient_paths(kind):
-            for element in elements(kind):
-                if element.name == path and "Reference" in element.keys.values():
-                    found.append((kind, path))
-    return found
+    return [
+        (kind, path)
+        for kind in sorted(RESOURCE_TYPES - DIRECTORY_TYPES - {"AuditEvent", "Patient"})
+        for path in patient_paths(kind)
+        for element in elements(kind)
+        if element.name == path and "Reference" in element.keys.values()
+    ]
 
 
 def test_every_element_that_places_a_record_is_checked(site: Site) -> None:

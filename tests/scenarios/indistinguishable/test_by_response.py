@@ -71,6 +71,7 @@ def _fill(site: Site, *, hidden: bool) -> None:
         for body in bodies if hidden else ():
             _put(site, body)
 
+    hide({"resourceType": "Patient", "id": STRANGER, "identifier": [{"value": "shared"}]})
     if hidden:  # so many that sequences of what follows have more digits
         early = [_marked(STRANGER, name(f"early {n}")) for n in range(60)]
         put = [
@@ -81,8 +82,7 @@ def _fill(site: Site, *, hidden: bool) -> None:
         assert answer.status_code == 200, answer.text
     for patient in (PERMITTING, KEEPING, OTHER):
         _put(site, {"resourceType": "Patient", "id": patient})
-    hide({"resourceType": "Patient", "id": STRANGER, "identifier": [{"value": "shared"}]})
-    hide(_marked(STRANGER, STRANGERS), _marked(STRANGER, STRANGERS))
+    hide(_marked(STRANGER, STRANGERS), _marked(STRANGER, STRANGERS, status="amended"))
     deny = {"type": "deny", "code": [{"coding": [{"system": "http://loinc.org", "code": HEART}]}]}
     _put(site, consent(PERMITTING, LAKE, logical_id=name("grant"), provision=[deny]))
     _put(site, consent(KEEPING, CITY, logical_id=name("kept"), type="deny", securityLabel=[LABEL]))

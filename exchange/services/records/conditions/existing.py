@@ -17,6 +17,7 @@ from exchange.crypto.references import References
 from exchange.errors import InvalidResourceError, Problem
 from exchange.fhir.compartment import paths_of
 from exchange.services.records.changes import Prepared, RecordChange
+from exchange.services.records.prepare import Indexer
 from exchange.store.records import documents
 from exchange.store.records.documents import StoredVersion
 
@@ -28,11 +29,11 @@ _Place = tuple[str, str]
 
 
 class NamedRecords:
-    """The look-up of what the changes of one write name; references under `base` are this server's own."""
+    """The look-up of what the changes of one write name; references are read as `indexer` reads them."""
 
-    def __init__(self, references: References, base: str) -> None:
+    def __init__(self, references: References, indexer: Indexer) -> None:
         self._references = references
-        self._base = base
+        self._indexer = indexer
 
     def exist(self, connection: Connection, places: Collection[_Place]) -> set[_Place]:
         """Return those of `places`, type and id, that have a current record."""
@@ -81,7 +82,7 @@ class NamedRecords:
         resource = msgspec.json.decode(change.record.body)
         for kind, name in sorted(missing):
             if kind == "Patient":
-                paths = paths_of(change.resource_type, resource, name, base=self._base)
+                paths = paths_of(change.resource_type, resource, name, base=self._indexer.base)
                 problems += [Problem(path, _NO_PATIENT, "not-found") for path in paths]
         refused = InvalidResourceError(message, problems=problems)
         refused.change = position

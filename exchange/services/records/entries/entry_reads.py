@@ -6,7 +6,7 @@ A transaction holds whole or not at all, and what is committed can't be taken ba
 2. A read whose answer the writes may change is performed once more after them, and answered as it is then.
 3. A read of a record that the transaction creates can only be performed after; one of a record that it
    deletes fails.
-4. What fails only after the writes is told as such: the refusal says that they are stored.
+4. A read that fails only after the writes is told as such: the refusal says that they are stored.
 
 In a batch each read is an entry of its own, and so is its refusal.
 """

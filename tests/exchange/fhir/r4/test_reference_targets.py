@@ -22,9 +22,11 @@ def problems(resource: dict[str, Any]) -> list[str]:
     try:
         check(json.dumps(resource).encode())
     except InvalidResourceError as refused:
-        assert all(problem.message.startswith(ASTRAY) for problem in refused.problems), refused.problems
-        return [problem.path for problem in refused.problems]
-    return []
+        found = list(refused.problems)
+    else:
+        found = []
+    assert all(problem.message.startswith(ASTRAY) for problem in found), found
+    return [problem.path for problem in found]
 
 
 def fits(resource: dict[str, Any]) -> bool:
