@@ -199,8 +199,9 @@ def test_the_statement_tells_of_each_operation(site: Site):
     [rest] = site.http.get(f"{site.base}/metadata").json()["rest"]
     assert {one["code"] for one in rest["interaction"]} == {"transaction", "batch"}
     operations = {one["type"]: {o["name"] for o in one.get("operation", ())} for one in rest["resource"]}
-    assert operations["Patient"] == {"everything", "validate"}
-    assert operations["AuditEvent"] == operations["Observation"] == {"validate"}
+    assert operations["Patient"] == {"everything", "meta-delete", "validate"}
+    assert operations["Observation"] == {"meta-delete", "validate"}
+    assert operations["AuditEvent"] == {"validate"}
 
 
 # --- Whatever is sent -----------------------------------------------------------------------------------
