@@ -88,7 +88,7 @@ def _leads_to(reference: dict[str, Any], contained: dict[str, str]) -> str:
     text = reference.get("reference", "")
     if text.startswith("#"):
         return contained.get(text, "")
-    if named := literal_type(text) or stated_type(reference.get("type", "")):
+    if named := literal_type(text) or stated_type(str(reference.get("type", ""))):
         return named
     return "" if text or "identifier" in reference or "display" in reference else "nothing"
 
