@@ -36,7 +36,7 @@ SETTLED: Final = "settled"
 """The execution option of the connection that writes."""
 
 _FEWEST_BITS, _MOST_BITS = 12, 22
-_ROWS_EACH = 8  # rows of a bucket, about, at the start
+_ROWS_EACH = 2  # rows of a bucket, about, at the start
 _MOST_KNOWN = 100_000
 _MODULUS = 1 << 64
 _UNKNOWN: Final = object()
