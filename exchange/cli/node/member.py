@@ -53,7 +53,7 @@ def accept(folder: Annotated[Path, FOLDER]) -> None:
     A gateway that is running needs a new start.
     """
     left = accept_settings(NodeFolder(folder))
-    print("base_url and [risk] are recorded as consentry.toml has them")
+    print("base_url, zone and [risk] are recorded as consentry.toml has them")
     for text in left:
         print(f"  differs still: {text}")
 
