@@ -16,6 +16,9 @@ PAIR = re.compile(r"[0-9a-f]{32}")
 OPAQUE = re.compile(r"[0-9a-f]{16,64}")
 """A pseudonym that holds within one pair: of a consent, a user or a person."""
 
+KNOWN_AS = re.compile(r"[a-z][a-z0-9-]{0,15}\|[0-9a-f]{16,64}")
+"""A person's identifier: its kind, and a pseudonym that holds within one pair."""
+
 DIGEST = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 digest."""
 

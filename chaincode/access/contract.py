@@ -42,6 +42,8 @@ from chaincode.access.log_keys import (
 )
 from chaincode.access.model import (
     BATCH_LIMIT,
+    KNOWN_AS_LIMIT,
+    LINKED_LIMIT,
     AccessRequest,
     Action,
     Decision,
@@ -53,16 +55,15 @@ from chaincode.access.model import (
     RecordedEvent,
 )
 from chaincode.access.scores import check_score, permitting_position, rests_on
-from chaincode.consent.model import Pair
 from chaincode.consent.periods import next_boundary
 from chaincode.consent.rules import decide
 from chaincode.consent.state import decode_pair, pair_key
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
-from chaincode.identifiers import CODE, CODING, DIGEST, MSP_ID, OPAQUE, PAIR, require
+from chaincode.identifiers import CODE, CODING, DIGEST, KNOWN_AS, MSP_ID, OPAQUE, PAIR, require
 from chaincode.ledger import Ledger
 from chaincode.paging import read_page
 from chaincode.policy.model import Policy
-from chaincode.policy.state import POLICY_KEY, decode_policy
+from chaincode.policy.state import ADMISSIONS_KEY, POLICY_KEY, decode_admissions, decode_policy
 from chaincode.roles import check_role
 
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
@@ -79,6 +80,7 @@ _SHAPES = {
     "role": f"(?:{CODING.pattern})?",
     "person": f"(?:{OPAQUE.pattern})?",
 }
+_PERSON = re.compile(_SHAPES["person"])
 _EVENT_SHAPES = frozenset({"pair", "purpose", "action", "user", "digest", "evidence", "role"})
 _RECORDED = frozenset(RecordedAction)
 _COUNT_LIMIT = 10**9
@@ -100,16 +102,22 @@ async def authorize(ledger: Ledger, args: Authorize) -> Decisions:
         _check(request)
     now, caller = ledger.timestamp, ledger.caller.msp_id
     pairs = [pair_key(request.pair, caller) for request in requests]
+    linked = [pair_key(one.pair, caller) for request in requests for one in request.linked]
     permitting_pages = [
         log_page_key(place) for place in map(permitting_position, requests) if place is not None
     ]
-    names = [POLICY_KEY, *dict.fromkeys(pairs + permitting_pages)]
+    names = [POLICY_KEY, ADMISSIONS_KEY, *dict.fromkeys(pairs + linked + permitting_pages)]
     values = dict(zip(names, await ledger.get_many(names), strict=True))
     policy_value = values[POLICY_KEY]
+    again = decode_admissions(values[ADMISSIONS_KEY]).again
     policy = None if policy_value is None else decode_policy(policy_value)
     decisions, entries = [], []
     for request, pair in zip(requests, pairs, strict=True):
-        decision = _decide(policy, values[pair], request, now=now, caller=caller)
+        beside = [values[pair_key(one.pair, caller)] for one in request.linked]
+        admitted = again.get(request.recipient, 0)
+        decision = _decide(
+            policy, values[pair], request, now=now, caller=caller, linked=beside, admitted=admitted
+        )
         place = permitting_position(request)
         if place is not None:
             decision = _confirmed(decision, request, place, values, now=now, caller=caller)
@@ -230,8 +238,25 @@ def _check(request: AccessRequest) -> None:
         check_role(request.role)
     for name in request.classes:
         require(CODE, name, "classes")
+    if request.known_as or request.linked:
+        _check_names(request)
     if request.action == Action.SCORE or request.model or request.result is not None:
         check_score(request)
+
+
+def _check_names(request: AccessRequest) -> None:
+    if len(request.linked) > LINKED_LIMIT:
+        raise BadArgumentError(f"a request names more than {LINKED_LIMIT} linked pairs")
+    for one in request.linked:
+        require(PAIR, one.pair, "linked.pair")
+        require(_PERSON, one.person, "linked.person")
+        if one.role:
+            check_role(one.role)
+    for names in (request.known_as, *(one.known_as for one in request.linked)):
+        if len(names) > KNOWN_AS_LIMIT:
+            raise BadArgumentError(f"a requester has more than {KNOWN_AS_LIMIT} identifiers")
+        for name in names:
+            require(KNOWN_AS, name, "known_as")
 
 
 def _check_event(event: RecordedEvent) -> None:
@@ -273,19 +298,24 @@ def _recorded(event: RecordedEvent, *, caller: str, epoch: int) -> LogEntryValue
 
 
 def _decide(
-    policy: Policy | None, value: bytes | None, request: AccessRequest, *, now: int, caller: str
+    policy: Policy | None,
+    value: bytes | None,
+    request: AccessRequest,
+    *,
+    now: int,
+    caller: str,
+    linked: Sequence[bytes | None],
+    admitted: int,
 ) -> Decision:
-    pair: Pair | None = None
-    if value is not None:
-        try:
-            pair = decode_pair(value)
-        except (BadArgumentError, ConflictError):
-            # Terms of a newer release deny this request; the rest of the batch is decided all the same.
-            return Denied(reason=Reason.UNREADABLE)
-    decision = decide(policy, pair, request, now=now, caller=caller)
+    try:
+        pair, *beside = [None if one is None else decode_pair(one) for one in (value, *linked)]
+    except (BadArgumentError, ConflictError):
+        # Terms of a newer release deny this request; the rest of the batch is decided all the same.
+        return Denied(reason=Reason.UNREADABLE)
+    decision = decide(policy, pair, request, now=now, caller=caller, linked=beside, admitted=admitted)
     if pair is None or isinstance(decision, Denied):
         return decision
-    until = next_boundary(pair, now)
+    until = next_boundary([pair, *(one for one in beside if one is not None)], now)
     return decision if until is None else msgspec.structs.replace(decision, until=until)
 
 

@@ -13,6 +13,12 @@ import msgspec
 
 from chaincode.consent.model import Provision
 
+LINKED_LIMIT = 31
+"""Most pairs of other records of the same patient in one request."""
+
+KNOWN_AS_LIMIT = 8
+"""Most identifiers of a requester."""
+
 BATCH_LIMIT = 500
 """Most requests in one `authorize` call, and most events in one `record` call."""
 
@@ -108,19 +114,35 @@ class ScoreResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: str
 
 
+class LinkedPair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The pair of another record of the same patient, with the requester's names in it.
+
+    `role`, `person` and `known_as` are as in `AccessRequest`, under the salt of that pair.
+    """
+
+    pair: str
+    role: str = ""
+    person: str = ""
+    known_as: tuple[str, ...] = ()
+
+
 class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One recipient's request for one patient's records.
 
     `user` and `person` are the same human under two salts: `user` names the entry, `person` is compared
     with the actors of provisions, as `role` is (`chaincode.roles`). `person_open` says that other names may
-    be that human's too. `classes` are the resource types asked for, empty for all. `digest` commits to the
-    request as it was made and `evidence` to the client's signed assertion, both salted.
+    be that human's too, and `known_as` has the identifiers that are stated, as in
+    `chaincode.consent.model.Actor`. `classes` are the resource types asked for, empty for all. `digest`
+    commits to the request as it was made and `evidence` to the client's signed assertion, both salted.
 
     A score names its `model` by digest. It is asked for twice: before a record is read, and, with the
     `result`, before any part of the answer is shown (`chaincode.access.scores`).
 
     `right` says that a patient asks for records, consents or log of her own, or an officer for the log; the
     policy alone decides on these.
+
+    `linked` are the pairs of other records of the same patient, towards the same recipient: what these deny
+    is denied here too, and what they permit has no bearing.
     """
 
     pair: str
@@ -137,6 +159,8 @@ class AccessRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     model: str = ""
     result: ScoreResult | None = None
     right: Literal["", "patient", "officer"] = ""
+    known_as: tuple[str, ...] = ()
+    linked: tuple[LinkedPair, ...] = ()
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -175,12 +199,17 @@ class Permitted(_DecisionBase, frozen=True, kw_only=True, forbid_unknown_fields=
     record may be released when no tree in it denies the record and at least one permits it
     (`chaincode.consent.obligations`). Without any, every record may be released.
 
+    `denials` are trees of which only the denials count: the first group is of this pair, one more follows for
+    each linked pair, in the order of the request. A record that any of them denies may not be released. There
+    is no group at all where none of them can deny.
+
     A decision that rests on terms with periods holds `until` the first of them begins or ends, in ms since
     1970 UTC.
     """
 
     obligations: tuple[Provision, ...]
     until: int | None = None
+    denials: tuple[tuple[Provision, ...], ...] = ()
 
     @property
     def outcome(self) -> Literal["permit"]:

@@ -9,13 +9,16 @@
 4. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
    can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
    and needs no index of Fabric's, which would include every key that accesses write.
-5. A consent in a pair can always be ended, however full the pair is.
-6. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
+5. Towards a member that was admitted again, a pair of before is not open: it takes no terms, and is opened
+   again as a whole. It keeps its ended consents; what the patient attested is ended by no one else.
+6. A consent in a pair can always be ended, however full the pair is.
+7. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
    organisation's own stand beside them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -43,7 +46,7 @@ from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, No
 from chaincode.identifiers import MSP_ID, PAIR, require
 from chaincode.ledger import Ledger
 from chaincode.paging import read_page
-from chaincode.policy.state import read_policy
+from chaincode.policy.state import ADMISSIONS_KEY, decode_admissions, read_policy
 
 
 async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
@@ -62,6 +65,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
     caller = ledger.caller.msp_id
     if caller not in policy.members:
         raise ForbiddenError("only members open pairs")
+    again = decode_admissions(await ledger.get(ADMISSIONS_KEY)).again
     for opening in args.openings:
         require(PAIR, opening.pair, "pair")
         if opening.recipient not in policy.members:
@@ -72,13 +76,18 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
     outcomes: list[Literal["opened", "already-open"]] = []
     changes: list[PairChange] = []
     for opening, value in zip(args.openings, values, strict=True):
-        if value is not None:
-            _check_same(opening, decode_pair(value))
-            outcomes.append("already-open")
-            continue
-        _write(ledger, opening.pair, _new_pair(opening, caller, ledger.timestamp))
+        before = None if value is None else decode_pair(value)
+        if before is not None:
+            _check_same(opening, before)
+            if not _is_asleep(before, again):
+                outcomes.append("already-open")
+                continue
+        pair = _new_pair(opening, caller, ledger.timestamp)
+        if before is not None:
+            pair = _opened_again(before, pair)
+        _write(ledger, opening.pair, pair)
         outcomes.append("opened")
-        changes.append(PairChange(pair=opening.pair, epoch=1))
+        changes.append(PairChange(pair=opening.pair, epoch=pair.epoch))
     if changes:
         ledger.emit("consent", encode(changes))
     return OpenedPairs(outcomes=tuple(outcomes))
@@ -100,12 +109,14 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     updates = [(update.pair, _within_limits(update.terms)) for update in args.updates]
     names = list(dict.fromkeys(name for name, _ in updates))
     caller = ledger.caller.msp_id
-    values = await ledger.get_many([pair_key(name, caller) for name in names])
+    admissions, *values = await ledger.get_many([ADMISSIONS_KEY, *(pair_key(name, caller) for name in names)])
+    again = decode_admissions(admissions).again
     pairs: dict[str, Pair] = {}
     for name, value in zip(names, values, strict=True):
-        if value is None:
+        pair = None if value is None else decode_pair(value)
+        if pair is None or _is_asleep(pair, again):
             raise NotFoundError("a pair is not open")
-        pairs[name] = decode_pair(value)
+        pairs[name] = pair
     if any(update.after not in (0, pairs[update.pair].epoch) for update in args.updates):
         raise ConflictError("the pair has changed since")
     epochs = []
@@ -183,6 +194,34 @@ def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
         opened=now,
         consents=_in_order(consents),
         credentials=opening.credentials,
+    )
+
+
+def _is_asleep(pair: Pair, again: Mapping[str, int]) -> bool:
+    """Return whether `pair` was opened before its recipient was admitted again; the own one never is."""
+    return pair.recipient != pair.custodian and pair.opened < again.get(pair.recipient, 0)
+
+
+def _opened_again(before: Pair, pair: Pair) -> Pair:
+    """Return `pair` with the consents that `before` held and that it does not name, ended."""
+    named = {terms.id: terms for terms in pair.consents}
+    kept = []
+    for old in before.consents:
+        new = named.get(old.id)
+        if new is None:
+            if old.status == "active" and old.attested == "patient":
+                raise ForbiddenError("the patient attested a consent that the opening leaves out")
+            kept.append(ended(old))
+        elif new.version < old.version or (new.version == old.version and new.status != old.status):
+            raise ConflictError("the present version of the consent is not older than the published one")
+        elif old.attested == "patient" != new.attested:
+            raise ForbiddenError("the patient attested the consent, and the published version is another's")
+    check_count(len(named) + len(kept))
+    return msgspec.structs.replace(
+        pair,
+        epoch=before.epoch + 1,
+        consents=_in_order((*pair.consents, *kept)),
+        credentials=pair.credentials or before.credentials,
     )
 
 

@@ -42,15 +42,17 @@ class Period(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     end: int | None = None
 
 
-class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An actor that a provision is about.
 
     `id` is an MSP id for an organisation, and for a person a pseudonym that holds for this pair alone. For a
-    role it is as `chaincode.roles` has it; earlier releases wrote the `system|code` of any role.
+    role it is as `chaincode.roles` has it; earlier releases wrote the `system|code` of any role. `known_as` are
+    the person's identifiers: `kind|pseudonym`, of kinds of which a person has one each, such as `npi`.
     """
 
     kind: Literal["organization", "role", "person"]
     id: str
+    known_as: tuple[str, ...] = ()
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +105,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     `id` is a pseudonym of the Consent for this pair; `version` grows with each change; `attested` says
     whether the patient or the hospital vouches for it. A consent that has ended has an empty root (`ended`).
+    Where `only_denies` is set, the consent was given to a member that left and was admitted again: it still
+    denies, and permits nothing.
     """
 
     id: str
@@ -110,6 +114,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     status: Literal["active", "inactive"]
     attested: Literal["patient", "organization"]
     root: Provision
+    only_denies: bool = False
 
 
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -131,7 +136,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 def ended(terms: Terms) -> Terms:
     """Return the part of ended terms that stays: id and version, so that no older version comes back."""
-    return msgspec.structs.replace(terms, status="inactive", root=Provision("none"))
+    return msgspec.structs.replace(terms, status="inactive", root=Provision("none"), only_denies=False)
 
 
 # --- Whether this release understands a pair ------------------------------------------------------------

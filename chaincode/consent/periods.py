@@ -6,19 +6,20 @@ permission says until when it holds, and a gateway that acts on it stops then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chaincode.consent.model import Pair, Provision
 
 
-def next_boundary(pair: Pair, now: int) -> int | None:
-    """Return the first instant after `now` at which a period in the active terms begins or ends.
+def next_boundary(pairs: Iterable[Pair], now: int) -> int | None:
+    """Return the first instant after `now` at which a period in the active terms of `pairs` begins or ends.
 
     In ms since 1970 UTC; None where there is none. It may be that of a provision without any bearing on the
     request: a new decision too early is harmless, one too late is not.
     """
     later = (
         boundary
+        for pair in pairs
         for terms in pair.consents
         if terms.status == "active"
         for boundary in _boundaries(terms.root)

@@ -21,7 +21,11 @@ The rules, in the order in which they are applied:
     denies some person or role applies, and a rule that permits one does not. Where it gives a person's
     name and leaves open whether another name is that person's too, the same goes for all other names; and
     where it gives a role of one code system, for the roles of all other systems.
-10. Conditions on records can't be decided here. They go back as obligations, to be checked on each record
+    A person is known by any shared identifier, and is another than one with a different identifier of the
+    same kind.
+10. The terms of linked pairs, and terms that only deny, refuse what they deny, and permit nothing. A linked
+    pair that is not there refuses every request.
+11. Conditions on records can't be decided here. They go back as obligations, to be checked on each record
     (`chaincode.consent.obligations`). If none of the classes asked for could ever be permitted, whatever
     the records, the request is refused now (`chaincode.consent.outcomes`).
 
@@ -32,7 +36,7 @@ endorsers do before they run it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -46,6 +50,7 @@ from chaincode.consent.model import (
     Pair,
     Period,
     Provision,
+    Terms,
     understands_pair,
 )
 from chaincode.consent.obligations import CONSENT, names_class
@@ -55,12 +60,21 @@ from chaincode.roles import is_another_role
 
 
 def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
-    policy: Policy | None, pair: Pair | None, request: AccessRequest, *, now: int, caller: str
+    policy: Policy | None,
+    pair: Pair | None,
+    request: AccessRequest,
+    *,
+    now: int,
+    caller: str,
+    linked: Sequence[Pair | None] = (),
+    admitted: int = 0,
 ) -> Decision:
     """Return the decision on `request`, from values alone.
 
     `now` is the transaction's time in milliseconds since 1970 UTC, `caller` the MSP id of the gateway that
-    submits. `policy` and `pair` are None where the ledger holds none.
+    submits. `policy`, `pair` and each of the `linked` pairs of the request are None where the ledger holds
+    none. `admitted` is the time at which the recipient was admitted again after it had left, 0 for one that
+    never left: a pair that was opened before is not open.
     """
     if policy is None:
         return Denied(reason=Reason.NO_POLICY)
@@ -71,17 +85,36 @@ def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
         return Denied(reason=Reason.UNKNOWN_CODE)
     if request.recipient not in policy.members:
         return Denied(reason=Reason.NOT_A_MEMBER)
-    if pair is None:
+    if pair is None or (pair.opened < admitted and pair.recipient != pair.custodian):
         return Denied(reason=Reason.PAIR_NOT_OPEN)
     if pair.custodian != caller or pair.recipient != request.recipient:
         return Denied(reason=Reason.WRONG_PARTY)
+    joined = [one for one in linked if one is not None and _stands_beside(one, pair)]
+    if len(joined) != len(request.linked):
+        return Denied(reason=Reason.PAIR_NOT_OPEN, epoch=pair.epoch)
     if pair.custodian not in policy.members:
         return Denied(reason=Reason.NOT_A_MEMBER, epoch=pair.epoch)
     if request.right and not _has_right(pair, request):
         return Denied(reason=Reason.UNKNOWN_CODE, epoch=pair.epoch)
-    if not (request.right or understands_pair(pair)):
+    if not (request.right or all(map(understands_pair, (pair, *joined)))):
         return Denied(reason=Reason.UNREADABLE, epoch=pair.epoch)
-    return _combined(list(_applicable_rules(policy, pair, request, action, now)), request, pair.epoch)
+    matching = [known for known in policy.rules if _matches(known, pair, request)]
+    overriding = [known for known in matching if known.override]
+    applicable = list(_policy_rules(overriding or matching, policy.version))
+    denials: list[list[_ApplicableRule]] = []
+    if not (request.right or overriding):
+        counted = [terms for terms in pair.consents if not terms.only_denies]
+        applicable = [*_consent_rules(counted, request, action, now), *applicable]
+        denials = _denials(pair, joined, request, action, now)
+    return _combined(applicable, denials, request, pair.epoch)
+
+
+def _stands_beside(linked: Pair, pair: Pair) -> bool:
+    return (linked.custodian, linked.recipient, linked.subject) == (
+        pair.custodian,
+        pair.recipient,
+        pair.subject,
+    )
 
 
 # --- The rules that apply to a request ------------------------------------------------------------------
@@ -96,20 +129,38 @@ class _ApplicableRule(NamedTuple):
     rule: Provision
 
 
-def _applicable_rules(
-    policy: Policy, pair: Pair, request: AccessRequest, action: str, now: int
+def _consent_rules(
+    consents: Iterable[Terms], request: AccessRequest, action: str, now: int
 ) -> Iterator[_ApplicableRule]:
-    matching = [known for known in policy.rules if _matches(known, pair, request)]
-    overriding = [known for known in matching if known.override]
-    if not (request.right or overriding):
-        for terms in pair.consents:
-            if terms.status == "active":
-                rule = _settled(terms.root, request, action, now)
-                if rule is not None:
-                    yield _ApplicableRule(Reason.CONSENT, terms.id, terms.version, rule)
-    for known in overriding or matching:
+    for terms in consents:
+        if terms.status == "active":
+            rule = _settled(terms.root, request, action, now)
+            if rule is not None:
+                yield _ApplicableRule(Reason.CONSENT, terms.id, terms.version, rule)
+
+
+def _policy_rules(rules: Iterable[PolicyRule], version: int) -> Iterator[_ApplicableRule]:
+    for known in rules:
         rule = Provision("permit", Condition(classes=known.classes)) if known.classes else _PERMIT
-        yield _ApplicableRule(Reason.POLICY, known.id, policy.version, rule)
+        yield _ApplicableRule(Reason.POLICY, known.id, version, rule)
+
+
+def _denials(
+    pair: Pair, linked: Sequence[Pair], request: AccessRequest, action: str, now: int
+) -> list[list[_ApplicableRule]]:
+    """Return the rules of which only the denials count: the pair's own, then those of each linked pair."""
+    only = [terms for terms in pair.consents if terms.only_denies]
+    groups = [(only, request)]
+    for names, beside in zip(request.linked, linked, strict=True):
+        there = msgspec.structs.replace(
+            request, role=names.role, person=names.person, known_as=names.known_as
+        )
+        groups.append((list(beside.consents), there))
+    found = [
+        [known for known in _consent_rules(consents, asked, action, now) if can_deny(known.rule)]
+        for consents, asked in groups
+    ]
+    return found if any(found) else []
 
 
 def _has_right(pair: Pair, request: AccessRequest) -> bool:
@@ -208,22 +259,38 @@ def _is_asked_by(actor: Actor, request: AccessRequest) -> bool | None:
             return True
         # The same code in another case may mean the same role, and so may a code of another system.
         return False if is_another_role(actor.id, request.role) else None
-    if not request.person:
-        return None
-    return actor.id == request.person or (None if request.person_open else False)
+    return _is_person(actor, request)
+
+
+def _is_person(actor: Actor, request: AccessRequest) -> bool | None:
+    if actor.id == request.person or not set(actor.known_as).isdisjoint(request.known_as):
+        return True
+    if not _kinds(actor.known_as).isdisjoint(_kinds(request.known_as)):
+        return False
+    return None if request.person_open or not request.person else False
+
+
+def _kinds(identifiers: Iterable[str]) -> set[str]:
+    return {one.partition("|")[0] for one in identifiers}
 
 
 # --- Their combination ----------------------------------------------------------------------------------
 
 
-def _combined(applicable: list[_ApplicableRule], request: AccessRequest, epoch: int) -> Decision:
-    """Combine the applicable rules by deny-overrides.
+def _combined(
+    applicable: list[_ApplicableRule],
+    denials: list[list[_ApplicableRule]],
+    request: AccessRequest,
+    epoch: int,
+) -> Decision:
+    """Combine the applicable rules by deny-overrides; of `denials` only what they deny counts.
 
     A record of a class other than those asked for is still checked in full by the obligations.
     """
-    outcomes = possible_outcomes([known.rule for known in applicable], request.classes)
-    permitting = [known for known, may in zip(applicable, outcomes, strict=True) if may.permits]
-    denying = [known for known, may in zip(applicable, outcomes, strict=True) if may.denies]
+    every = [*applicable, *(known for group in denials for known in group)]
+    outcomes = possible_outcomes([known.rule for known in every], request.classes)
+    permitting = [known for known, may in zip(applicable, outcomes, strict=False) if may.permits]
+    denying = [known for known, may in zip(every, outcomes, strict=True) if may.denies]
     if permitting:
         basis = min(permitting, key=_precedence)
         return Permitted(
@@ -232,6 +299,7 @@ def _combined(applicable: list[_ApplicableRule], request: AccessRequest, epoch: 
             basis_version=basis.version,
             epoch=epoch,
             obligations=_obligations(applicable),
+            denials=tuple(tuple(known.rule for known in group) for group in denials),
         )
     if denying:
         basis = min(denying, key=_precedence)

@@ -48,8 +48,12 @@ class ReadPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Argument of `policy:read`."""
 
 
-class CurrentPolicy(msgspec.Struct, frozen=True):
-    """Result of `policy:read`: the policy in force, and the proposals that wait, by digest."""
+class CurrentPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Result of `policy:read`: the policy in force, and the proposals that wait, by digest.
+
+    `again` has the members that were admitted again after they had left, with the times in ms since 1970 UTC.
+    """
 
     policy: Policy | None
     proposals: dict[str, Proposal]
+    again: dict[str, int] = {}

@@ -8,6 +8,8 @@
 3. A proposal's version is the one in force plus one. When it is adopted, all other proposals are void,
    because their version is no longer the next.
 4. Until then an approval can be withdrawn. A proposal without any approval counts as not made.
+5. A member that leaves is remembered, and so is the time at which it is admitted again: consents from before
+   permit it nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +30,15 @@ from chaincode.policy.calls import (
 )
 from chaincode.policy.limits import encode_policy
 from chaincode.policy.model import SCHEMA, Policy, understands_policy
-from chaincode.policy.state import POLICY_KEY, proposal_key, read_policy, read_proposal, read_proposals
+from chaincode.policy.state import (
+    ADMISSIONS_KEY,
+    POLICY_KEY,
+    decode_admissions,
+    proposal_key,
+    read_policy,
+    read_proposal,
+    read_proposals,
+)
 from chaincode.voting import Ballot, digest
 
 
@@ -48,7 +58,7 @@ async def found(ledger: Ledger, args: SetPolicy) -> ProposalState:
         raise ForbiddenError("only a member of the policy may found the consortium")
     value = encode_policy(args.policy)
     ledger.put(VERSION_KEY, VERSION_VALUE)
-    return _adopt(ledger, args.policy, value, (caller,))
+    return _put(ledger, args.policy, value, (caller,))
 
 
 async def propose(ledger: Ledger, args: SetPolicy) -> ProposalState:
@@ -63,7 +73,7 @@ async def propose(ledger: Ledger, args: SetPolicy) -> ProposalState:
     _check(args.policy, current.version + 1)
     value = encode_policy(args.policy)
     proposal = await read_proposal(ledger, digest(value))
-    return _approve(ledger, current, value, proposal or Proposal(policy=args.policy, approvals=()))
+    return await _approve(ledger, current, value, proposal or Proposal(policy=args.policy, approvals=()))
 
 
 async def approve(ledger: Ledger, args: ApprovePolicy) -> ProposalState:
@@ -76,7 +86,7 @@ async def approve(ledger: Ledger, args: ApprovePolicy) -> ProposalState:
     """
     current = await _current(ledger)
     proposal = await _proposal(ledger, current, args.digest)
-    return _approve(ledger, current, encode_policy(proposal.policy), proposal)
+    return await _approve(ledger, current, encode_policy(proposal.policy), proposal)
 
 
 async def withdraw(ledger: Ledger, args: WithdrawPolicy) -> ProposalState:
@@ -101,7 +111,11 @@ async def read(ledger: Ledger, _: ReadPolicy) -> CurrentPolicy:
     current = await read_policy(ledger)
     if current is None:
         return CurrentPolicy(policy=None, proposals={})
-    return CurrentPolicy(policy=current, proposals=await read_proposals(ledger, current.version + 1))
+    return CurrentPolicy(
+        policy=current,
+        proposals=await read_proposals(ledger, current.version + 1),
+        again=dict(decode_admissions(await ledger.get(ADMISSIONS_KEY)).again),
+    )
 
 
 async def _current(ledger: Ledger) -> Policy:
@@ -132,12 +146,12 @@ def _check(policy: Policy, version: int) -> None:
         raise BadArgumentError(f"policy.schema must be {SCHEMA}")
 
 
-def _approve(ledger: Ledger, current: Policy, value: bytes, proposal: Proposal) -> ProposalState:
+async def _approve(ledger: Ledger, current: Policy, value: bytes, proposal: Proposal) -> ProposalState:
     ballot = Ballot(current.deciding, proposal.approvals).approve(ledger.caller.msp_id)
     approved = Proposal(policy=proposal.policy, approvals=ballot.approvals)
     if ballot.has_quorum():
         ledger.put(proposal_key(digest(value)), encode(approved))
-        return _adopt(ledger, proposal.policy, value, ballot.approvals)
+        return await _adopt(ledger, current, proposal.policy, value, ballot.approvals)
     return _keep(ledger, digest(value), approved)
 
 
@@ -146,7 +160,17 @@ def _keep(ledger: Ledger, name: str, proposal: Proposal) -> ProposalState:
     return _announce(ledger, ProposalState(name, proposal.policy.version, proposal.approvals, adopted=False))
 
 
-def _adopt(ledger: Ledger, policy: Policy, value: bytes, approvals: tuple[str, ...]) -> ProposalState:
+async def _adopt(
+    ledger: Ledger, before: Policy, policy: Policy, value: bytes, approvals: tuple[str, ...]
+) -> ProposalState:
+    known = decode_admissions(await ledger.get(ADMISSIONS_KEY))
+    now = known.followed_by(before, policy, ledger.timestamp)
+    if now != known:
+        ledger.put(ADMISSIONS_KEY, encode(now))
+    return _put(ledger, policy, value, approvals)
+
+
+def _put(ledger: Ledger, policy: Policy, value: bytes, approvals: tuple[str, ...]) -> ProposalState:
     ledger.put(POLICY_KEY, value)
     return _announce(ledger, ProposalState(digest(value), policy.version, approvals, adopted=True))
 

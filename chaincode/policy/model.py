@@ -5,6 +5,7 @@ Fields are append-only: new ones have a default, old ones keep their name and me
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -50,6 +51,23 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     def deciding(self) -> tuple[str, ...]:
         """Return the members of which more than half adopt the next version."""
         return self.voters or self.members
+
+
+class Admissions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The members that have left, sorted, and when those that came back were admitted again.
+
+    `again` maps an MSP id to the time of the last such admission, in ms since 1970 UTC.
+    """
+
+    left: tuple[str, ...] = ()
+    again: Mapping[str, int] = msgspec.field(default_factory=dict)
+
+    def followed_by(self, before: Policy, after: Policy, now: int) -> Admissions:
+        """Return these after the policy `after` took the place of `before`, at `now`."""
+        returned = set(self.left) & set(after.members)
+        left = (set(self.left) | set(before.members)) - set(after.members)
+        again = {**self.again, **dict.fromkeys(returned, now)}
+        return Admissions(tuple(sorted(left)), dict(sorted(again.items())))
 
 
 def understands_policy(policy: Policy) -> bool:

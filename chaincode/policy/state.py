@@ -8,9 +8,12 @@ from chaincode.encoding import composite_key, decode, prefix_range, split_compos
 from chaincode.errors import ConflictError
 from chaincode.ledger import Ledger
 from chaincode.policy.calls import Proposal
-from chaincode.policy.model import SCHEMA, Policy
+from chaincode.policy.model import SCHEMA, Admissions, Policy
 
 POLICY_KEY = composite_key("policy", "consortium")
+ADMISSIONS_KEY = composite_key("policy", "admissions")
+"""The key of the members that left, and of those that were admitted again."""
+
 
 _PROPOSALS_SHOWN = 100
 
@@ -32,6 +35,16 @@ def decode_policy(value: bytes) -> Policy:
     if policy.schema > SCHEMA:
         raise ConflictError(f"written by a newer release (schema {policy.schema}); this one reads {SCHEMA}")
     return policy
+
+
+@lru_cache(maxsize=8)
+def decode_admissions(value: bytes | None) -> Admissions:
+    """Return the members that left or came back, by the value of `ADMISSIONS_KEY`.
+
+    Raises:
+        BadArgumentError: the value is of a shape that this release does not know.
+    """
+    return Admissions() if value is None else decode(value, Admissions)
 
 
 async def read_policy(ledger: Ledger) -> Policy | None:

@@ -433,3 +433,79 @@ async def test_a_full_batch_is_taken(ledger: LedgerClient, make: Any) -> None:
     names = [make.pair() for _ in range(500)]
     assert set(await ledger.open_pairs([make.opening(name) for name in names])) == {"opened"}
     assert (await ledger.publish_terms([(name, make.grant()) for name in names])).epochs == (2,) * 500
+
+
+class Left:
+    """A consortium of A and B that B leaves and is admitted to again."""
+
+    def __init__(self, consortium: Any, make: Any) -> None:
+        self.client = LedgerClient(consortium.member(make.A))
+        self._make = make
+
+    async def found(self) -> None:
+        make = self._make
+        await self.client.found_policy(Policy(1, (make.A, make.B), (), voters=(make.A,)))
+
+    async def again(self) -> None:
+        make = self._make
+        await self.client.propose_policy(Policy(2, (make.A,), (), voters=(make.A,)))
+        await self.client.propose_policy(Policy(3, (make.A, make.B), (), voters=(make.A,)))
+
+
+@pytest.fixture
+async def left(channel: Any, make: Any) -> Left:
+    consortium = Left(channel, make)
+    await consortium.found()
+    return consortium
+
+
+async def test_a_pair_of_before_its_member_came_back_is_not_open(left: Left, channel: Any, make: Any) -> None:
+    pair, ledger = make.pair(), left.client
+    await ledger.open_pairs([make.opening(pair, make.grant())])
+    assert (await ledger.authorize([make.ask(pair)])).permit is not None
+    channel.clock.now += 1_000
+    await left.again()
+    answer = await ledger.authorize([make.ask(pair)])
+    assert answer.entries[0].decision.reason == "pair-not-open"
+    assert isinstance(await refusal(ledger.publish_terms([(pair, make.grant(version=2))])), NotFoundError)
+    assert (await ledger.read_policy()).again == {make.B: channel.clock.now}
+
+
+async def test_it_opens_again_as_a_whole_and_keeps_what_the_patient_attested(
+    left: Left, channel: Any, make: Any
+) -> None:
+    pair, ledger = make.pair(), left.client
+    patients = make.grant(id="1" * 32, version=3, attested="patient")
+    theirs = make.grant(id="2" * 32, version=2, attested="organization")
+    over = ended(make.grant(id="3" * 32, version=4, attested="patient"))
+    await ledger.open_pairs([make.opening(pair, patients, theirs, over)])
+    channel.clock.now += 1_000
+    await left.again()
+    without = make.opening(pair, theirs)
+    assert isinstance(await refusal(ledger.open_pairs([without])), ForbiddenError)
+    claimed = msgspec.structs.replace(patients, attested="organization", version=4)
+    assert isinstance(await refusal(ledger.open_pairs([make.opening(pair, claimed)])), ForbiddenError)
+    older = msgspec.structs.replace(patients, version=2)
+    assert isinstance(await refusal(ledger.open_pairs([make.opening(pair, older)])), ConflictError)
+    revived = msgspec.structs.replace(make.grant(), id=over.id, version=4, attested="patient")
+    asleep = msgspec.structs.replace(patients, only_denies=True)
+    assert isinstance(await refusal(ledger.open_pairs([make.opening(pair, asleep, revived)])), ConflictError)
+    assert await ledger.open_pairs([make.opening(pair, asleep)]) == ("opened",)
+    held = await ledger.read_pair(pair)
+    assert held is not None
+    assert held.epoch == 2
+    assert held.consents == (asleep, ended(theirs), over)
+    assert (await ledger.authorize([make.ask(pair)])).permit is None
+    new = make.grant(id="4" * 32, attested="patient")
+    await ledger.publish_terms([(pair, new)])
+    assert (await ledger.authorize([make.ask(pair)])).permit is not None
+    assert await ledger.open_pairs([make.opening(pair)]) == ("already-open",)
+
+
+async def test_a_member_that_never_left_keeps_its_pairs(left: Left, channel: Any, make: Any) -> None:
+    pair, ledger = make.pair(), left.client
+    await ledger.open_pairs([make.opening(pair, make.grant())])
+    channel.clock.now += 1_000
+    await ledger.propose_policy(Policy(2, (make.A, make.B, make.C), (), voters=(make.A,)))
+    assert (await ledger.authorize([make.ask(pair)])).permit is not None
+    assert (await ledger.read_policy()).again == {}

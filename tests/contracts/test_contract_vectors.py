@@ -14,6 +14,7 @@ from chaincode.consent.calls import PairVersion
 from chaincode.consent.model import Pair
 from chaincode.encoding import encode
 from chaincode.policy.model import Policy
+from chaincode.policy.state import ADMISSIONS_KEY
 from chaincode.router import FUNCTIONS
 
 HERE = Path(__file__).parent / "vectors"
@@ -46,7 +47,7 @@ def test_stored_values_read_back_to_the_same_bytes() -> None:
     for call in CALLS:
         for key, value in call["writes"].items():
             kind = key.strip("\0").split("\0")[0]
-            if kind in kinds:
+            if kind in kinds and key != ADMISSIONS_KEY:
                 seen.add(kind)
                 assert encode(msgspec.json.decode(value, type=kinds[kind])) == value.encode()
     assert seen == set(kinds)

@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chaincode.access.calls import Authorize, ReadPairLog, Record
-from chaincode.access.model import AccessRequest, RecordedEvent, ScoreResult
+from chaincode.access.model import AccessRequest, LinkedPair, RecordedEvent, ScoreResult
 from chaincode.adoption import VERSION, VERSION_KEY, AdoptContracts, ReadContracts
 from chaincode.caller import Caller
 from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, ReadHistory, ReadPair, TermsUpdate
@@ -63,6 +63,20 @@ PLAIN = Terms(
 )
 RULE = PolicyRule(id="own-care", relation="custodian", subject="patient", purposes=("TREAT",))
 
+JOINED = "0f" * 16
+NPI = ("npi|" + "cd" * 16,)
+BESIDE = LinkedPair(PAIR, "", "ba" * 16, ("npi|" + "dc" * 16,))
+DOCTOR = Condition(actors=(Actor("person", "ab" * 16, NPI),))
+ASLEEP = Terms(
+    id="31" * 16,
+    version=1,
+    status="active",
+    attested="patient",
+    root=Provision("permit", exceptions=(Provision("deny", DOCTOR),)),
+    only_denies=True,
+)
+FOURTH = Policy(version=3, members=(A, C), rules=(RULE,))
+FIFTH = Policy(version=4, members=(A, B, C), rules=(RULE,))
 
 ATTEMPT = bytes(range(8))
 
@@ -213,6 +227,16 @@ def calls() -> Iterator[dict[str, Any]]:
         ("policy:withdraw", WithdrawPolicy(sha256(encode(third)).hexdigest()), A),
         ("policy:read", ReadPolicy(), A),
         ("access:record", Record((recorded(), recorded(action="login-refused", root="", refused=True))), A),
+        ("consent:open", OpenPairs((Opening(JOINED, B, "patient", (ASLEEP,)),)), A),
+        ("access:authorize", Authorize((request(JOINED, known_as=NPI, linked=(BESIDE,)),)), A),
+        ("policy:propose", SetPolicy(FOURTH), A),
+        ("policy:approve", ApprovePolicy(sha256(encode(FOURTH)).hexdigest()), B),
+        ("policy:propose", SetPolicy(FIFTH), A),
+        ("policy:approve", ApprovePolicy(sha256(encode(FIFTH)).hexdigest()), C),
+        ("policy:read", ReadPolicy(), A),
+        ("access:authorize", Authorize((request(JOINED),)), A),
+        ("consent:open", OpenPairs((Opening(JOINED, B, "patient", (ASLEEP, PLAIN)),)), A),
+        ("access:authorize", Authorize((request(JOINED),)), A),
         ("contracts:read", ReadContracts(), B),
         ("contracts:adopt", AdoptContracts(VERSION), A),
     ]
@@ -227,6 +251,7 @@ def keys() -> dict[str, str]:
     tx = "e" * 64
     return {
         "policy": composite_key("policy", "consortium"),
+        "admissions": composite_key("policy", "admissions"),
         "proposal": composite_key("proposal", "d" * 64),
         "contracts": composite_key("contracts", "version"),
         "pair": composite_key("pair", PAIR, A),
