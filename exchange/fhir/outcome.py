@@ -45,6 +45,11 @@ def validation(errors: Sequence[Problem] = (), warnings: Sequence[Problem] = ())
     return _render(found or [_issue("information", "informational", ALL_CLEAR)])
 
 
+def noticed(notices: Sequence[str]) -> bytes:
+    """Return the warnings about a Consent that was stored."""
+    return validation(warnings=[Problem("Consent", notice, "informational") for notice in notices])
+
+
 def _issue(severity: str, code: str, message: str, path: str = "") -> dict[str, Any]:
     issue: dict[str, Any] = {
         "severity": severity,

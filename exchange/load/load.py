@@ -16,6 +16,7 @@ import asyncio
 import pickle
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from exchange.auth.principal import Principal
 from exchange.errors import DamagedError, ExchangeError, UnavailableError
@@ -45,8 +46,11 @@ from exchange.store.engine.database import Database
 Ends = Sequence[tuple[str, FilePosition]]
 """The position of each file, by fingerprint."""
 
-_Change = tuple[RecordChange, LoadedBatch]
-"""A change and the batch that it is counted for."""
+LoadPlace = tuple[Path, SourcePlace]
+"""A file and a place in it."""
+
+_Change = tuple[RecordChange, LoadPlace, LoadedBatch]
+"""A change, its place, and the batch that it is counted for."""
 _QUOTA = UnboundedQuota("bulk load")
 
 
@@ -182,9 +186,9 @@ class BulkLoad:
     async def _store_together(self, batches: Sequence[WaitingBatch]) -> list[LoadedBatch]:
         loads = [batch.loaded() for batch in batches]
         changes = [
-            (change, loaded)
+            (change, (batch.slot.chunk.source, place), loaded)
             for batch, loaded in zip(batches, loads, strict=True)
-            for change, _ in batch.changes(self._right, replace=self._same_ids)
+            for change, place in batch.changes(self._right, replace=self._same_ids)
         ]
         *before, last = _apart(changes) or [[]]
         for group in before:
@@ -193,12 +197,13 @@ class BulkLoad:
         return loads
 
     async def _write(self, group: Sequence[_Change], *, ends: Ends = ()) -> None:
-        changes = [change for change, _ in group]
+        changes = [change for change, _, _ in group]
         results = await self._writing.write(
             changes, by=self._principal, interaction=LOAD, also=lambda c: write_positions(c, ends)
         )
-        for (_, loaded), result in zip(group, results, strict=True):
+        for (_, (source, place), loaded), result in zip(group, results, strict=True):
             loaded.count(result.outcome)
+            loaded.notices += (LoadFault(source, place.line, one, place.entry) for one in result.notices)
 
     async def _store_apart(self, batch: WaitingBatch, refused: ExchangeError) -> LoadedBatch:
         loaded = batch.loaded()
@@ -210,7 +215,7 @@ class BulkLoad:
             return loaded
         for change, place in batch.changes(self._right, replace=self._same_ids):
             try:
-                await self._write([(change, loaded)])
+                await self._write([(change, (source, place), loaded)])
             except ExchangeError as why:
                 if _is_ours(why):
                     raise
@@ -246,17 +251,16 @@ def _is_ours(error: ExchangeError) -> bool:
     return isinstance(error, UnavailableError | DamagedError)
 
 
-def _apart(
-    changes: Iterable[tuple[RecordChange, LoadedBatch]],
-) -> list[list[tuple[RecordChange, LoadedBatch]]]:
+def _apart(changes: Iterable[_Change]) -> list[list[_Change]]:
     """Split `changes` into groups in which no record occurs twice; each keeps the order of its changes."""
     groups: list[list[_Change]] = []
     depth: dict[tuple[str, str], int] = {}
-    for change, loaded in changes:
+    for one in changes:
+        change = one[0]
         name = (change.resource_type, change.logical_id)
         level = depth.get(name, 0)
         depth[name] = level + 1
         if level == len(groups):
             groups.append([])
-        groups[level].append((change, loaded))
+        groups[level].append(one)
     return groups

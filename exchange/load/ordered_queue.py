@@ -26,7 +26,7 @@ class LoadedBatch:
     """The outcome of one batch: how many were `stored`, `unchanged` or at fault.
 
     `fingerprint` and `end` are the position in its file, `documents` where in it the records stood that were
-    read, `size` how many bytes on disk were read for it.
+    read, `size` how many bytes on disk were read for it. `notices` are what the author of a consent is told.
     """
 
     fingerprint: str
@@ -36,6 +36,7 @@ class LoadedBatch:
     faults: list[LoadFault]
     stored: int = 0
     unchanged: int = 0
+    notices: list[LoadFault] = field(default_factory=list)
 
     def count(self, outcome: str) -> None:
         """Count one write by its outcome."""

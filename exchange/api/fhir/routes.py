@@ -30,9 +30,9 @@ from exchange.api.http.negotiation import (
 )
 from exchange.api.smart.token import authenticate
 from exchange.auth.principal import Kind, Principal
-from exchange.errors import BadRequestError, ExchangeError, NotSupportedError, Problem
+from exchange.errors import BadRequestError, ExchangeError, NotSupportedError
 from exchange.fhir.interaction import Interaction, parse
-from exchange.fhir.outcome import MEDIA_TYPE, validation
+from exchange.fhir.outcome import MEDIA_TYPE, noticed
 from exchange.node.gateway import Gateway
 from exchange.services.interactions import InteractionRow, Outcome
 from exchange.services.records.conditions.preconditions import etag
@@ -129,6 +129,5 @@ class FhirEndpoint:
         if row.writes and body:
             wanted = preference(request)
             if wanted != "representation":
-                told = [Problem("Consent", notice, "informational") for notice in outcome.notices]
-                body = validation(warnings=told) if wanted == "OperationOutcome" else b""
+                body = noticed(outcome.notices) if wanted == "OperationOutcome" else b""
         return Response(body, outcome.status, headers, answer_type(request) or MEDIA_TYPE)

@@ -77,6 +77,7 @@ async def _run(bulk: BulkLoad, paths: list[Path]) -> bool:
             async for batches in loads:
                 for batch in batches:
                     shown.count(batch.stored, batch.unchanged, batch.faults)
+                    shown.tell(batch.notices)
                     work.advance(batch.size, count=batch.stored + batch.unchanged)
                 if work.interrupted:
                     break
@@ -92,6 +93,7 @@ async def _run_beside(folder: NodeFolder, paths: list[Path], *, same_ids: bool) 
             async with aclosing(outcomes) as loads:
                 async for batch in loads:
                     shown.count(batch.stored, batch.unchanged, batch.faults)
+                    shown.tell(batch.notices)
                     work.advance(batch.size, count=batch.stored + batch.unchanged)
                     if work.interrupted:
                         break
@@ -113,6 +115,10 @@ class _Shown:
         self._stored += stored
         self._unchanged += unchanged
         self.add(faults)
+
+    def tell(self, notices: Iterable[LoadFault | str]) -> None:
+        for notice in notices:
+            print(f"notice: {notice}", file=sys.stderr)
 
     def end(self) -> bool:
         """Print the sums; whether there was no fault."""

@@ -67,12 +67,16 @@ class Planned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """The outcome of durable batches: how many resources, of how many bytes on disk, and the faults."""
+    """The outcome of durable batches: how many resources, of how many bytes on disk, and the faults.
+
+    `notices` are what the authors of consents are told.
+    """
 
     size: int
     stored: int
     unchanged: int
     faults: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):

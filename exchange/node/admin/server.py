@@ -138,6 +138,7 @@ def _loaded(batches: Sequence[LoadedBatch]) -> messages.Loaded:
         stored=sum(batch.stored for batch in batches),
         unchanged=sum(batch.unchanged for batch in batches),
         faults=tuple(str(fault) for batch in batches for fault in batch.faults),
+        notices=tuple(str(notice) for batch in batches for notice in batch.notices),
     )
 
 

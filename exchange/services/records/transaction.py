@@ -48,7 +48,7 @@ from exchange.fhir.bundle import (
 from exchange.fhir.interaction import Interaction, parse_entry
 from exchange.fhir.links.entries import Entries, key_of
 from exchange.fhir.links.relink import conditional_references, with_conditionals
-from exchange.fhir.outcome import outcome
+from exchange.fhir.outcome import noticed, outcome
 from exchange.fhir.resource_bytes import instant
 from exchange.runtime.offload import offload
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
@@ -342,6 +342,7 @@ def entry_response(found: Outcome, base: str) -> EntryResponse:
         etag=etag(found.version) if found.version else "",
         last_modified=instant(found.written) if found.written is not None else "",
         resource=found.body or None,
+        outcome=noticed(found.notices) if found.notices else None,
         tx_id=found.tx_id,
     )
 

@@ -362,6 +362,19 @@ async def test_what_the_store_refuses_is_named_and_the_rest_is_loaded(node: Node
     assert kept["patient"] == {"reference": "Patient/one"}
 
 
+async def test_what_a_consent_does_beyond_its_words_is_told_with_its_place(
+    node: Node, tmp_path: Path
+) -> None:
+    consent = permit_consent("one", LAKE) | {"id": "everybody"}
+    consent["provision"] = {"type": "deny"}
+    lines(tmp_path / "a.ndjson", patient("one"), consent)
+    loads = await load(node, tmp_path)
+    assert counts(loads)[2] == 0
+    told = [notice for batch in loads for notice in batch.notices]
+    assert {(one.source.name, one.line) for one in told} == {("a.ndjson", 2)}
+    assert any("denies everybody" in one.reason for one in told)
+
+
 async def test_small_files_share_commits(node: Node, tmp_path: Path) -> None:
     for number in range(100):
         (tmp_path / f"{number:03}.json").write_text(json.dumps(place(f"f{number}")))
