@@ -9,8 +9,8 @@
 4. Every change raises the pair's epoch and writes its one key, so a decision that read the key before
    can't commit after. Each state stays under a key of its own as well: a pair's history is read in pages,
    and needs no index of Fabric's, which would include every key that accesses write.
-5. Towards a member that was admitted again, a pair of before is not open: it takes no terms, and is opened
-   again as a whole. It keeps its ended consents; what the patient attested is ended by no one else.
+5. Towards a member that was admitted again, a pair of before is not open until it is opened again, as a
+   whole. It keeps its ended consents; what the patient attested is ended by no one else.
 6. A consent in a pair can always be ended, however full the pair is.
 7. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
    organisation's own stand beside them.
@@ -109,14 +109,12 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     updates = [(update.pair, _within_limits(update.terms)) for update in args.updates]
     names = list(dict.fromkeys(name for name, _ in updates))
     caller = ledger.caller.msp_id
-    admissions, *values = await ledger.get_many([ADMISSIONS_KEY, *(pair_key(name, caller) for name in names)])
-    again = decode_admissions(admissions).again
+    values = await ledger.get_many([pair_key(name, caller) for name in names])
     pairs: dict[str, Pair] = {}
     for name, value in zip(names, values, strict=True):
-        pair = None if value is None else decode_pair(value)
-        if pair is None or _is_asleep(pair, again):
+        if value is None:
             raise NotFoundError("a pair is not open")
-        pairs[name] = pair
+        pairs[name] = decode_pair(value)
     if any(update.after not in (0, pairs[update.pair].epoch) for update in args.updates):
         raise ConflictError("the pair has changed since")
     epochs = []

@@ -46,8 +46,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """An actor that a provision is about.
 
     `id` is an MSP id for an organisation, and for a person a pseudonym that holds for this pair alone. For a
-    role it is as `chaincode.roles` has it; earlier releases wrote the `system|code` of any role. `known_as` are
-    the person's identifiers: `kind|pseudonym`, of kinds of which a person has one each, such as `npi`.
+    role it is as `chaincode.roles` has it; earlier releases wrote the `system|code` of any role. `known_as`
+    are the person's identifiers: `kind|pseudonym`, of kinds of which a person has one each, such as `npi`.
     """
 
     kind: Literal["organization", "role", "person"]

@@ -19,6 +19,7 @@ import msgspec
 
 from chaincode.consent.model import PURPOSES
 from exchange.auth.oauth import OAuthError
+from exchange.auth.person_identifiers import npi, stated_identifier
 from exchange.fhir.code_systems import canonical, coded, is_known
 
 VERSION: Final = "1"
@@ -37,7 +38,8 @@ _ROLE = re.compile(r"[!-~]{1,256}")
 class Context(msgspec.Struct, frozen=True):
     """The extension's content: `user` is empty for a system's own request; `role` is `system|code`.
 
-    `reason` is that of an emergency, in words, and empty for all other purposes.
+    `reason` is that of an emergency, in words, and empty for all other purposes. `identifiers` are those of
+    the user (`exchange.auth.person_identifiers`).
     """
 
     organization_id: str
@@ -46,6 +48,7 @@ class Context(msgspec.Struct, frozen=True):
     user_name: str
     role: str
     reason: str = ""
+    identifiers: tuple[str, ...] = ()
 
 
 def lacks_context(extensions: Any) -> bool:
@@ -66,9 +69,14 @@ class _Emergency(msgspec.Struct, frozen=True):
     emergency_reason: str = ""
 
 
+class _Iua(msgspec.Struct, frozen=True):
+    national_provider_identifier: str = ""
+
+
 class _Extensions(msgspec.Struct, frozen=True):
     b2b: _Extension = msgspec.field(name="hl7-b2b")
     emergency: _Emergency = msgspec.field(name=REASON_EXTENSION, default=_Emergency())
+    iua: _Iua = msgspec.field(name="ihe_iua", default=_Iua())
 
 
 def read_context(extensions: Any) -> Context:
@@ -82,8 +90,8 @@ def read_context(extensions: Any) -> Context:
     except msgspec.ValidationError:
         message = (
             "the assertion needs extensions.hl7-b2b with version (the string 1), organization_id and"
-            " purpose_of_use (an array); subject_id, subject_name and subject_role are strings, and so is"
-            " extensions.consentry.emergency_reason"
+            " purpose_of_use (an array); subject_id, subject_name and subject_role are strings, and so are"
+            " extensions.consentry.emergency_reason and extensions.ihe_iua.national_provider_identifier"
         )
         raise OAuthError("invalid_grant", message) from None
     claims = stated.b2b
@@ -104,7 +112,27 @@ def read_context(extensions: Any) -> Context:
         user_name=claims.subject_name,
         role=_role(claims.subject_role) if claims.subject_role else "",
         reason=reason,
+        identifiers=_identifiers(claims.subject_id, stated.iua.national_provider_identifier),
     )
+
+
+def _identifiers(user: str, provider: str) -> tuple[str, ...]:
+    """Return the identifiers of `user`, with the `provider` identifier that is stated beside it."""
+    found = {stated_identifier(user)} - {""}
+    if provider:
+        number = npi(provider)
+        if not number:
+            raise OAuthError("invalid_grant", "ihe_iua.national_provider_identifier is no NPI: ten digits")
+        if not user:
+            message = (
+                "ihe_iua.national_provider_identifier needs hl7-b2b.subject_id, the user with that number"
+            )
+            raise OAuthError("invalid_grant", message)
+        found.add(number)
+    if len({one.partition("|")[0] for one in found}) != len(found):
+        message = "hl7-b2b.subject_id and ihe_iua.national_provider_identifier name two persons"
+        raise OAuthError("invalid_grant", message)
+    return tuple(sorted(found))
 
 
 def _reason(stated: str) -> str:

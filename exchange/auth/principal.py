@@ -43,7 +43,8 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
     `organization` is an MSP id; `user`, `user_name` and `role` (`system|code`) come from the signed
     assertion's B2B extension; `purpose` is one PurposeOfUse code; `evidence` is the SHA-256 of that
     assertion in hexadecimal; `patient` is the logical id a patient's token is bound to; `reason` is that of
-    an emergency (BTG), in the requester's words.
+    an emergency (BTG), in the requester's words. `identifiers` are those that are stated of the user
+    (`exchange.auth.person_identifiers`).
     """
 
     kind: Kind
@@ -57,6 +58,7 @@ class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str = ""
     patient: str = ""
     reason: str = ""
+    identifiers: tuple[str, ...] = ()
 
     @classmethod
     def for_patient(cls, msp_id: str, patient: str) -> Principal:

@@ -16,8 +16,9 @@ Source: https://hl7.org/fhir/R4/consent.html; IHE Privacy Consent on FHIR.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -38,7 +39,7 @@ from exchange.consent.provisions import (
 from exchange.consent.reach import check_reach, widened
 from exchange.consent.rounding import round_times
 from exchange.crypto.pair_versions import VERSIONS, consent_version, pair_version
-from exchange.errors import InvalidResourceError
+from exchange.errors import InvalidResourceError, Problem
 from exchange.fhir.code_systems import canonical
 from exchange.fhir.references import ID, literal
 
@@ -74,7 +75,9 @@ class CompiledConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A compiled consent: it names people and places, so it is stored encrypted and never on the ledger.
 
     `status` is `unfiled` for a consent that is only drafted or proposed: it has no terms and is not
-    published. `root` has a meaning for an active consent only.
+    published. `root` has a meaning for an active consent only. `filed` is when this version was stored, in ms
+    since 1970 UTC. `known_as` has the identifiers of the persons that it names by reference
+    (`exchange.auth.person_identifiers`).
     """
 
     id: str
@@ -82,6 +85,8 @@ class CompiledConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Literal["active", "inactive", "unfiled"]
     attested: Literal["patient", "organization"]
     root: NamedProvision
+    filed: int = 0
+    known_as: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,13 +96,15 @@ class PairContext:
     `salt` is the pair's secret of 32 bytes, `count` is as in `exchange.crypto.pair_versions`. `members` maps
     each name that a consent may give an organisation, a reference or an identifier (`system|value`), to its
     MSP id. Names of organisations that left stay in it: a name that is not in it might be any
-    organisation's, and is read so.
+    organisation's, and is read so. `admitted` is the time at which the recipient was admitted again, in ms
+    since 1970 UTC, 0 if it never left: a consent that was filed before only denies.
     """
 
     recipient: str
     salt: bytes
     members: Mapping[str, str]
     count: int = 1
+    admitted: int = 0
 
     def __post_init__(self) -> None:
         if len(self.salt) != SALT_BYTES:
@@ -158,13 +165,14 @@ def terms_for(consent: CompiledConsent, context: PairContext) -> Terms | None:
     if not concerns(consent, context.recipient, context.members):
         return None
     root = _cut(consent.root, context.recipient, context.members)
-    rule = pseudonymous(root or _SILENT, context.salt)
+    rule = pseudonymous(root or _SILENT, context.salt, consent.known_as)
     return Terms(
         id=terms_id(consent, context),
         version=version_in(consent, context),
         status="active" if consent.status == "active" else "inactive",
         attested=consent.attested,
         root=hide_conditions(rule, context.salt, count=context.count),
+        only_denies=consent.status == "active" and consent.filed < context.admitted,
     )
 
 
@@ -202,6 +210,13 @@ def person_digest(salt: bytes, person: str) -> str:
     the rules treat it as unstated.
     """
     return pair_digest(salt, "person", person) if _PERSON.fullmatch(person) else ""
+
+
+def known_as_digests(salt: bytes, identifiers: Iterable[str]) -> tuple[str, ...]:
+    """Return the digests of a person's `identifiers` (`kind|value`) in one pair, sorted."""
+    return tuple(
+        sorted(f"{one.partition('|')[0]}|{pair_digest(salt, 'identifier', one)}" for one in identifiers)
+    )
 
 
 def person_named(user: str, base: str, *, own: bool = True) -> tuple[str, bool]:
@@ -303,6 +318,27 @@ def _modifiers(path: str, value: Any) -> Iterator[str]:
             yield from _modifiers(f"{path}[{n}]", item)
 
 
+def problems_of_members(
+    rule: NamedProvision,
+    members: Mapping[str, str],
+    current: Collection[str],
+    path: str = "Consent.provision",
+) -> list[Problem]:
+    """Return the problems with organisations that `rule` permits something and that are no members now.
+
+    `members` maps the names that consents give organisations to MSP ids; `current` are the members by the
+    policy in force.
+    """
+    found = []
+    names = (actor.name for actor in rule.when.actors if actor.kind == "organization")
+    if rule.effect == "permit" and any(members.get(name) not in current for name in names):
+        message = "permits an organization that is no member of the consortium now: leave it out"
+        found.append(Problem(f"{path}.actor", message, "business-rule"))
+    for n, exception in enumerate(rule.exceptions):
+        found += problems_of_members(exception, members, current, f"{path}.provision[{n}]")
+    return found
+
+
 # --- The part for one recipient --------------------------------------------------------------------------
 
 
@@ -327,15 +363,20 @@ def _cut(rule: NamedProvision, recipient: str, members: Mapping[str, str]) -> Na
     return NamedProvision(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
 
 
-def pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
-    """Return `rule` with pseudonyms and digests of one pair in place of names."""
+def pseudonymous(
+    rule: NamedProvision, salt: bytes, known_as: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Provision:
+    """Return `rule` with pseudonyms and digests of one pair in place of names.
+
+    `known_as` has the identifiers of the persons that it names.
+    """
     when = rule.when
     return Provision(
         rule.effect,
         Condition(
             period=when.period,
             actors=tuple(
-                sorted((_actor(actor, salt) for actor in when.actors), key=lambda a: (a.kind, a.id))
+                sorted((_actor(actor, salt, known_as) for actor in when.actors), key=lambda a: (a.kind, a.id))
             ),
             actions=when.actions,
             purposes=when.purposes,
@@ -349,13 +390,14 @@ def pseudonymous(rule: NamedProvision, salt: bytes) -> Provision:
                 )
             ),
         ),
-        tuple(pseudonymous(exception, salt) for exception in rule.exceptions),
+        tuple(pseudonymous(exception, salt, known_as) for exception in rule.exceptions),
     )
 
 
-def _actor(actor: NamedEntity, salt: bytes) -> Actor:
+def _actor(actor: NamedEntity, salt: bytes, known_as: Mapping[str, Sequence[str]]) -> Actor:
     if actor.kind == "person":
-        return Actor("person", person_digest(salt, actor.name))
+        identifiers = known_as_digests(salt, known_as.get(actor.name, ()))
+        return Actor("person", person_digest(salt, actor.name), identifiers)
     if actor.kind == "role":
         return Actor("role", role_in(salt, actor.name))
     return Actor("organization", actor.name)

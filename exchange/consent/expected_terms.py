@@ -50,10 +50,15 @@ def may_permit(terms: Iterable[Terms], recipient: str, now: int) -> bool:
 
     In doubt the result is true; it is false for terms that are ended, expired or denied as one.
     """
-    active = [one.root for one in terms if one.status == "active"]
-    return not any(_denies_all(root, recipient) for root in active) and any(
-        _permits(root, recipient, now) for root in active
+    active = [one for one in terms if one.status == "active"]
+    return not deny_all(active, recipient) and any(
+        _permits(one.root, recipient, now) for one in active if not one.only_denies
     )
+
+
+def deny_all(terms: Iterable[Terms], recipient: str) -> bool:
+    """Return whether some of `terms` denies `recipient` all there is; in doubt the result is false."""
+    return any(_denies_all(one.root, recipient) for one in terms if one.status == "active")
 
 
 def check_bounds(

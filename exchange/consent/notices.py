@@ -5,7 +5,7 @@ They hold no value of the consent. A consent with a notice is in force like any 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 
 from exchange.consent.compile import CompiledConsent
 from exchange.consent.provisions import NamedProvision
@@ -20,15 +20,15 @@ PERSON = (
     "a denied person is told from others by the reference to this server; whoever states another kind of name"
     " (a login, a number, a relative reference of another organization) is refused as well"
 )
-LEFT = "an organization that is named is no member of the consortium now, and is permitted nothing"
+IDENTIFIED = (
+    "a denied person is told from others by the reference to this server, and by the identifiers that the"
+    " Practitioner has now (NPI); whoever states neither is refused as well"
+)
 
 
-def notices_of(
-    consent: CompiledConsent, *, members: Mapping[str, str], current: Collection[str], overrides: bool
-) -> tuple[str, ...]:
+def notices_of(consent: CompiledConsent, *, overrides: bool) -> tuple[str, ...]:
     """Return the notices about an active consent.
 
-    `members` maps the names of organisations to MSP ids, `current` are the members by the policy in force,
     `overrides` says whether a rule of the policy opens what is denied in an emergency.
     """
     rules = list(_rules(consent.root))
@@ -38,17 +38,11 @@ def notices_of(
         notices.append(EVERYBODY)
     if any(not rule.when.purposes or "BTG" in rule.when.purposes for rule in denials):
         notices.append(EMERGENCY_OVERRIDES if overrides else EMERGENCY_DENIED)
-    if any(actor.kind == "person" for rule in denials for actor in rule.when.actors):
+    persons = [actor.name for rule in denials for actor in rule.when.actors if actor.kind == "person"]
+    if any(name not in consent.known_as for name in persons):
         notices.append(PERSON)
-    named = [
-        actor.name
-        for rule in rules
-        if rule.effect == "permit"
-        for actor in rule.when.actors
-        if actor.kind == "organization"
-    ]
-    if any(members.get(name) not in current for name in named):
-        notices.append(LEFT)
+    elif persons:
+        notices.append(IDENTIFIED)
     return tuple(notices)
 
 

@@ -1,8 +1,10 @@
 """The persons whom a Consent names as actors: a rule about somebody who isn't there would have no effect.
 
-Only references to this server are looked up. A Practitioner or a PractitionerRole must be stored here. A
-RelatedPerson has no way to sign in, and another Patient's token opens that patient's records alone, so a
-consent for one of them is refused before any look-up: its answer tells nothing about the patients here.
+Only references to this server are looked up. A Practitioner or a PractitionerRole must be stored here, and a
+RelatedPerson, of the same patient: such a person signs in under a name of her own. Another Patient's token
+opens that patient's records alone, so a consent for one is refused before any look-up: its answer tells
+nothing about the patients here. The patient of a consent must be stored, as there is no other way to read or
+end it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from exchange.errors import Problem
 from exchange.fhir.references import ID, literal
 
 _PERSON = re.compile(rf"(Patient|Practitioner|PractitionerRole|RelatedPerson)/({ID})")
-_NO_WAY_IN = "names somebody who has no way to sign in: name a Practitioner or an Organization"
+_NO_WAY_IN = (
+    "names a patient, whose token opens that patient's records alone: name a Practitioner, a RelatedPerson or"
+    " an Organization"
+)
 _CLAIMED = "names another than the patient who sends this: leave it out, or name the patient"
 _NOT_HERE = "names somebody who is not stored here"
 
@@ -36,7 +41,7 @@ def problems_of_persons(resource: dict[str, Any], base: str, *, patient: str, se
     found = [
         Problem(path, _NO_WAY_IN, "business-rule")
         for path, kind, name in named_persons(resource, base)
-        if kind == "RelatedPerson" or (kind == "Patient" and name != patient)
+        if kind == "Patient" and name != patient
     ]
     for n, performer in enumerate(resource.get("performer", ()) if sender else ()):
         if literal(str(performer.get("reference", "")), base) != f"Patient/{sender}":

@@ -22,14 +22,16 @@ class Permit:
 
     `tx_id` is the transaction that decided and logged, `recipient` the MSP id of the requesting
     organisation. `obligations` maps each permitted subject (its 16-byte store token) to the provisions
-    that each of its records must still pass.
+    that each of its records must still pass. `denials` maps it to provisions of which only the denials count,
+    by the subject in whose pair they stand: its own, or that of another record of the same patient.
     """
 
-    __slots__ = ("_expires", "obligations", "recipient", "tx_id")
+    __slots__ = ("_expires", "denials", "obligations", "recipient", "tx_id")
 
     tx_id: str
     recipient: str
     obligations: Mapping[bytes, tuple[Provision, ...]]
+    denials: Mapping[bytes, Denials]
 
     def __init__(self) -> None:
         raise TypeError("a Permit comes from the ledger client alone")
@@ -48,17 +50,27 @@ class Permit:
     _expires: float
 
 
-Issuer = Callable[[str, str, Mapping[bytes, tuple[Provision, ...]], int | None], Permit]
+Denials = Mapping[bytes, tuple[Provision, ...]]
+"""Provisions of which only the denials count, by the subject in whose pair they stand."""
+
+Issuer = Callable[
+    [str, str, Mapping[bytes, tuple[Provision, ...]], Mapping[bytes, Denials], int | None], Permit
+]
 
 
 def _issue(
-    tx_id: str, recipient: str, obligations: Mapping[bytes, tuple[Provision, ...]], until: int | None
+    tx_id: str,
+    recipient: str,
+    obligations: Mapping[bytes, tuple[Provision, ...]],
+    denials: Mapping[bytes, Denials],
+    until: int | None,
 ) -> Permit:
     # `until` is the end of the terms that the permit rests on, in ms since 1970 UTC.
     permit = object.__new__(Permit)
     permit.tx_id = tx_id
     permit.recipient = recipient
     permit.obligations = dict(obligations)
+    permit.denials = dict(denials)
     lifetime = LIFETIME if until is None else min(LIFETIME, until / 1000 - time.time())
     permit._expires = time.monotonic() + lifetime
     return permit

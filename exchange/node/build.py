@@ -28,6 +28,7 @@ from exchange.runtime.metrics import CERTIFICATE_END
 from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.allowances import EntryAllowances
 from exchange.services.access.enforcement import Enforcement
+from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
@@ -35,6 +36,7 @@ from exchange.services.auth.identity_events import RefusedLogIns
 from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
 from exchange.services.consents.conditions import SealedConditions
+from exchange.services.consents.named_practitioners import NamedPractitioners
 from exchange.services.consents.pairs import Pairs
 from exchange.services.health import Dependencies, NodeHealth
 from exchange.services.interaction_table import build_capabilities, build_interactions
@@ -109,6 +111,7 @@ class AccessServices:
     """Asks the ledger, and opens documents with its answers."""
 
     subject_keys: SubjectKeyStore
+    links: PatientLinks
     pairs: Pairs
     enforcement: Enforcement
     recording: Recording
@@ -118,18 +121,21 @@ def build_access(ground: Foundation) -> AccessServices:
     """Build decisions, and the pairs that they are made on."""
     references = ground.keys.references
     subject_keys = SubjectKeyStore(ground.keys.ring, ground.records)
+    links = PatientLinks(references, ground.records)
     pairs = Pairs(
         msp_id=ground.settings.msp_id,
         members=ground.members.references,
         directory=references.directory,
         records=ground.records,
         keys=subject_keys,
+        links=links,
         ledger=ground.ledger,
     )
     enforcement = Enforcement(
         base=ground.settings.fhir_base,
         references=references,
         keys=subject_keys,
+        links=links,
         pairs=pairs,
         ledger=ground.ledger,
         entries=ground.log,
@@ -145,7 +151,7 @@ def build_access(ground: Foundation) -> AccessServices:
         ledger=ground.ledger,
         entries=ground.log,
     )
-    return AccessServices(subject_keys, pairs, enforcement, recording)
+    return AccessServices(subject_keys, links, pairs, enforcement, recording)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +176,12 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
         references=keys.references,
         token_keys=keys.search_tokens,
         records=ground.records,
+        links=access.links,
         pairs=access.pairs,
         enforcement=access.enforcement,
         limits=ground.limits.records,
     )
+    reading = _reading(ground, access)
     indexer = Indexer(
         base=settings.fhir_base,
         members=ground.members.references,
@@ -186,14 +194,10 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
         indexer=indexer,
         records=ground.records,
         keys=access.subject_keys,
+        links=access.links,
         pairs=access.pairs,
+        practitioners=_practitioners(settings, reading, searching),
         recording=access.recording,
-    )
-    reading = RecordReader(
-        msp_id=settings.msp_id,
-        references=keys.references,
-        records=ground.records,
-        enforcement=access.enforcement,
     )
     return RecordServices(
         reading=reading,
@@ -210,6 +214,23 @@ def build_records(ground: Foundation, access: AccessServices) -> RecordServices:
         conditions=Conditions(base=settings.fhir_base, searching=searching),
         rights=WriteRights(msp_id=settings.msp_id),
     )
+
+
+def _reading(ground: Foundation, access: AccessServices) -> RecordReader:
+    return RecordReader(
+        msp_id=ground.settings.msp_id,
+        references=ground.keys.references,
+        records=ground.records,
+        links=access.links,
+        enforcement=access.enforcement,
+    )
+
+
+def _practitioners(
+    settings: NodeSettings, reading: RecordReader, searching: RecordSearch
+) -> NamedPractitioners:
+    quota = MemoryQuota(minimum_limit(settings.body_limit))
+    return NamedPractitioners(msp_id=settings.msp_id, reading=reading, searching=searching, quota=quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +260,7 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
         members=ground.members,
         references=ground.keys.references,
         keys=access.subject_keys,
+        links=access.links,
         enforcement=access.enforcement,
         entries=ground.log,
         records=ground.records,

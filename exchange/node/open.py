@@ -113,6 +113,7 @@ async def open_node(
 
 async def _bring_up(ground: build.Foundation, access: build.AccessServices, away: str | None) -> None:
     """Bring to the ledger all that waits for it."""
+    await access.links.load()
     await access.pairs.load_outbox()
     if away is None:
         await access.pairs.publish_all()

@@ -25,6 +25,7 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.errors import RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent, Transactions
+from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import context_of, seal_consent
 from exchange.services.consents.pairs import Pairs
@@ -125,12 +126,14 @@ class Site:
 
     def restart(self) -> None:
         """End the process and start it again: its memory is gone."""
+        self.links = PatientLinks(self.references, self.records)
         self.pairs = Pairs(
             msp_id=A,
             members=MEMBERS,
             directory=self.references.directory,
             records=self.records,
             keys=self.keys,
+            links=self.links,
             ledger=self.client,
             clock=lambda: time.monotonic() + self.later,
         )

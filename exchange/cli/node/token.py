@@ -34,10 +34,11 @@ def patient(
     minutes: Annotated[int, _MINUTES] = 60,
     by: Annotated[str, BY] = "",
 ) -> None:
-    """Print a patient's token: it reads the patient's records and log, and writes the patient's consents.
+    """Print the token of a patient, or of a RelatedPerson who acts for one.
 
-    That of a RelatedPerson reads them in that person's name, as long as its record is active and in its
-    period, and writes nothing.
+    A patient's token reads the patient's records and log, and writes the patient's consents. That of a
+    RelatedPerson reads them in that person's name, as long as its record is active and in its period, and
+    writes nothing.
     """
     with open_parts(NodeFolder(folder)) as node:
         kind, _, related = logical_id.partition("/")

@@ -23,10 +23,14 @@ _issue = take_issuer()
 
 
 class SubjectRequest(msgspec.Struct, frozen=True):
-    """A request for one subject's records; `subject` is the subject's store token (16 bytes)."""
+    """A request for one subject's records; `subject` is the subject's store token (16 bytes).
+
+    `linked` are the tokens of the subjects of the request's linked pairs, in their order.
+    """
 
     subject: bytes
     request: AccessRequest
+    linked: tuple[bytes, ...] = ()
 
 
 class LoggedDecision(msgspec.Struct, frozen=True):
@@ -86,12 +90,16 @@ class AccessCalls(ContractCalls):
             raise ValueError("authorize decides on the requests of one recipient at a time")
         part = await self._group.share([encode(one.request) for one in asked])
         obligations: dict[bytes, tuple[Provision, ...]] = {}
+        denials: dict[bytes, dict[bytes, tuple[Provision, ...]]] = {}
         until: int | None = None
         entries = []
         for n, (one, decision) in enumerate(zip(asked, part.decisions, strict=True), part.first):
             entries.append(LoggedDecision(n, decision))
             if isinstance(decision, Permitted):
                 obligations[one.subject] = decision.obligations
+                if decision.denials:
+                    of = (one.subject, *one.linked)
+                    denials[one.subject] = dict(zip(of, decision.denials, strict=True))
                 if decision.until is not None:
                     until = decision.until if until is None else min(until, decision.until)
         committed = part.committed
@@ -100,7 +108,7 @@ class AccessCalls(ContractCalls):
             block=committed.block,
             time=committed.time,
             entries=tuple(entries),
-            permit=_issue(committed.tx_id, recipient, obligations, until) if obligations else None,
+            permit=(_issue(committed.tx_id, recipient, obligations, denials, until) if obligations else None),
         )
 
     async def record(self, events: Sequence[RecordedEvent]) -> RecordedEvents:

@@ -24,15 +24,23 @@ from cachetools import FIFOCache
 from sqlalchemy import Connection
 
 from chaincode.access.log_keys import LogPosition
-from chaincode.access.model import AccessRequest, Action, Decision, Denied, ScoreResult
+from chaincode.access.model import (
+    AccessRequest,
+    Action,
+    Decision,
+    Denied,
+    LinkedPair,
+    Reason,
+    ScoreResult,
+)
 from chaincode.consent.model import Provision
-from chaincode.consent.obligations import CONSENT, admits, admits_by_class
+from chaincode.consent.obligations import CONSENT, RecordFacts, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
-from exchange.consent.compile import person_digest, person_named, role_in
+from exchange.consent.compile import known_as_digests, person_digest, person_named, role_in
 from exchange.consent.record_facts import facts_of, speaks_of_consents
 from exchange.crypto.documents import open_document, open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
-from exchange.crypto.permit import Permit
+from exchange.crypto.permit import Denials, Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import TooCostlyError, UnavailableError
@@ -41,6 +49,7 @@ from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.runtime.metrics import DECISIONS, LEDGER_HEIGHT
 from exchange.services.access.allowances import EntryAllowances, spent
+from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
@@ -49,6 +58,7 @@ from exchange.store.log import log_tables
 from exchange.store.records.documents import StoredVersion
 
 _CACHE_SIZE = 10_000
+_PERMIT = Provision("permit")
 
 _Kept = tuple[Sequence[log_tables.DetailRow], log_tables.SearchRow | None]
 
@@ -104,7 +114,8 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 class Answer:
     """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
 
-    `obligations` are those of the Permit, with the conditions on records that stand on the ledger as digests.
+    `obligations` and `denials` are those of the Permit, with the conditions on records that stand on the
+    ledger as digests. `keys` has the subjects' that were asked for, and those of their linked records.
     `of_proxy` says that a person who acts for the patient asked.
     """
 
@@ -113,6 +124,7 @@ class Answer:
     permit: Permit | None
     keys: Mapping[bytes, SubjectKeys]
     obligations: Mapping[bytes, tuple[Provision, ...]]
+    denials: Mapping[bytes, Denials]
     of_proxy: bool = False
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
@@ -136,6 +148,7 @@ class Enforcement:
         base: str,
         references: References,
         keys: SubjectKeyStore,
+        links: PatientLinks,
         pairs: Pairs,
         ledger: LedgerClient,
         entries: Database,
@@ -145,6 +158,7 @@ class Enforcement:
         self._base = base
         self._references = references
         self._keys = keys
+        self._links = links
         self._pairs = pairs
         self._ledger = ledger
         self._entries = entries
@@ -175,6 +189,7 @@ class Enforcement:
             answer.permit,
             answer.keys,
             answer.obligations,
+            answer.denials,
             answer.of_proxy,
             entries=entries,
         )
@@ -204,12 +219,15 @@ class Enforcement:
         opened: frozenset[bytes],
     ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
         client = question.principal.client_id
-        asks, owners = await self._asks(question, tokens, keys, opened)
+        linked = {token: self._links.others(token) for token in tokens if token in opened}
+        known = {**keys, **await self._linked_keys(question, linked)}
+        asks, owners = await self._asks(question, tokens, known, linked)
         within = self._allowances.take(client, len(asks))
         if not within:
-            question, opened = replace(question, target=BEYOND), frozenset()
-            asks, owners = await self._asks(question, (), keys, opened)
+            question, opened, linked = replace(question, target=BEYOND), frozenset(), {}
+            asks, owners = await self._asks(question, (), known, linked)
         authorization = await self._ledger.authorize(asks)
+        await self._check_pairs(question, linked, asks, authorization)
         details: list[log_tables.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
         positions: dict[bytes, LogPosition] = {}
@@ -228,9 +246,52 @@ class Enforcement:
         if (together := decisions.pop(self._stranger, None)) is not None:
             decisions |= {token: together for token in tokens if token not in opened}
         permit = authorization.permit
-        obligations = {} if permit is None else await self._conditions.obligations(permit, keys)
-        by_proxy = question.principal.is_proxy
-        return Answer(authorization.tx_id, decisions, permit, keys, obligations, by_proxy), positions
+        obligations = {} if permit is None else await self._conditions.obligations(permit, known)
+        denials = {} if permit is None else await self._conditions.denials(permit, known)
+        return (
+            Answer(
+                authorization.tx_id,
+                decisions,
+                permit,
+                known,
+                obligations,
+                denials,
+                of_proxy=question.principal.is_proxy,
+            ),
+            positions,
+        )
+
+    async def _check_pairs(
+        self,
+        question: Question,
+        linked: Mapping[bytes, tuple[bytes, ...]],
+        asks: Sequence[SubjectRequest],
+        authorization: Authorization,
+    ) -> None:
+        """Check that the pairs were those of the patients' records of now, and open ones.
+
+        Raises:
+            UnavailableError: records were linked or parted meanwhile.
+        """
+        if any(self._links.others(token) != others for token, others in linked.items()):
+            raise UnavailableError("the patient's records have just been linked or parted; ask again")
+        closed = [
+            ask.subject
+            for ask, entry in zip(asks, authorization.entries, strict=True)
+            if ask.subject in linked and entry.decision.reason == Reason.PAIR_NOT_OPEN
+        ]
+        await self._pairs.noticed(question.principal.organization, closed)
+
+    async def _linked_keys(
+        self, question: Question, linked: Mapping[bytes, tuple[bytes, ...]]
+    ) -> Mapping[bytes, SubjectKeys]:
+        """Return the keys of all `linked` subjects, with their pairs open towards the requester."""
+        tokens = list(dict.fromkeys(one for others in linked.values() for one in others))
+        if not tokens:
+            return {}
+        keys = await self._keys.find(tokens)
+        await self._pairs.open_all(list(keys.values()), question.principal.organization)
+        return keys
 
     def _count(self, client: str, authorization: Authorization) -> None:
         LEDGER_HEIGHT.set(authorization.block)
@@ -246,22 +307,24 @@ class Enforcement:
         question: Question,
         tokens: tuple[bytes, ...],
         keys: Mapping[bytes, SubjectKeys],
-        opened: frozenset[bytes],
+        linked: Mapping[bytes, tuple[bytes, ...]],
     ) -> tuple[list[SubjectRequest], list[SubjectKeys]]:
         """Return the requests about `tokens`, and the owner of each request's detail.
+
+        `linked` has the linked subjects of those with an open pair.
 
         A search that names several subjects without an open pair leaves one attempt for all of them, however
         many they are.
         """
         asks: list[SubjectRequest] = []
         owners: list[SubjectKeys] = []
-        attempts = [token for token in tokens or (self._references.directory,) if token not in opened]
+        attempts = [token for token in tokens or (self._references.directory,) if token not in linked]
         if question.action is Action.SEARCH and len(attempts) > 1:
             attempts = [self._stranger]
         for token in tokens:
-            if token in opened:
+            if token in linked:
                 owners.append(keys[token])
-                asks.append(self._named(question, keys[token]))
+                asks.append(self._named(question, keys[token], [keys[one] for one in linked[token]]))
         for token in attempts:
             # A request for an unknown patient runs against the directory subject, so both cost the same.
             owners.append(keys.get(token) or await self._directory())
@@ -323,7 +386,11 @@ class Enforcement:
         keys = [answer.keys[token] for token in stored.subjects]
         body = open_document(answer.permit, keys, stored.envelope)
         guarded = self._is_guarded(answer, answer.permit, body)
-        bound = [known for known in keys if answer.obligations[known.token] or guarded]
+        bound = [
+            known
+            for known in keys
+            if answer.obligations[known.token] or answer.denials.get(known.token) or guarded
+        ]
         for known in bound:
             if not self._admits(answer, known, body, reference, guarded=guarded):
                 return None
@@ -342,15 +409,33 @@ class Enforcement:
             return False
         resource = msgspec.json.decode(body)
         own = reference or f"{resource['resourceType']}/{resource['id']}"
-        salt = PatientSecret(keys.secret).salt(answer.permit.recipient)
-        facts = facts_of(resource, salt=salt, reference=own, base=self._base)
+
+        def facts_in(recipient: str, one: SubjectKeys) -> RecordFacts:
+            salt = PatientSecret(one.secret).salt(recipient)
+            return facts_of(resource, salt=salt, reference=own, base=self._base)
+
+        for token, trees in answer.denials.get(keys.token, {}).items():
+            if not admits((_PERMIT, *trees), facts_in(answer.permit.recipient, answer.keys[token])):
+                return False
+        facts = facts_in(answer.permit.recipient, keys)
         obligations = answer.obligations[keys.token]
         if guarded and keys.token != self._references.directory:
             return admits_by_class(CONSENT, obligations, facts)
         return admits(obligations, facts)
 
-    def _named(self, question: Question, keys: SubjectKeys) -> SubjectRequest:
+    def _named(self, question: Question, keys: SubjectKeys, linked: Sequence[SubjectKeys]) -> SubjectRequest:
         principal = question.principal
+        request = _request(question, keys.token, self._names_for(principal, keys))
+        right = self._right(question, keys.token)
+        if right:
+            request = msgspec.structs.replace(request, right=right)
+        if linked:
+            beside = (self._names_for(principal, one) for one in linked)
+            pairs = tuple(LinkedPair(one.pair, one.role, one.person, one.known_as) for one in beside)
+            request = msgspec.structs.replace(request, linked=pairs)
+        return SubjectRequest(keys.token, request, tuple(one.token for one in linked))
+
+    def _names_for(self, principal: Principal, keys: SubjectKeys) -> RequesterNames:
         name = _name(principal, keys.token)
         names = self._names.get(name)
         if names is None:
@@ -361,9 +446,7 @@ class Enforcement:
                 principal, secret.pair(recipient), secret.salt(recipient), self._base, own=own
             )
             self._names[name] = names
-        request = _request(question, keys.token, names)
-        right = self._right(question, keys.token)
-        return SubjectRequest(keys.token, msgspec.structs.replace(request, right=right) if right else request)
+        return names
 
     def _right(self, question: Question, token: bytes) -> Literal["", "patient", "officer"]:
         """Return the right that no consent takes away, by which the principal asks about `token`, if any."""
@@ -372,7 +455,7 @@ class Enforcement:
             return ""
         if principal.is_proxy:  # whom a consent of the patient may deny
             return ""
-        if principal.kind is Kind.PATIENT and token == self._references.subject(principal.patient):
+        if principal.kind is Kind.PATIENT and token in self._links.of(principal):
             return "patient"
         return "officer" if principal.kind is Kind.OFFICER and question.action is Action.LOG else ""
 
@@ -453,6 +536,7 @@ class RequesterNames:
     user: str
     person: str
     person_open: bool
+    known_as: tuple[str, ...]
     role: str
     evidence: str
 
@@ -466,6 +550,7 @@ def requester_names(principal: Principal, pair: str, salt: bytes, base: str, *, 
         user=salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
         person=person_digest(salt, person),
         person_open=is_open,
+        known_as=known_as_digests(salt, principal.identifiers),
         role=role_in(salt, principal.role),
         evidence=salted(salt, "evidence", principal.evidence),
     )
@@ -481,6 +566,7 @@ def _request(question: Question, token: bytes, names: RequesterNames) -> AccessR
         user=names.user,
         person=names.person,
         person_open=names.person_open,
+        known_as=names.known_as,
         role=names.role,
         classes=question.classes,
         digest=salted(names.salt, "request", f"{question.interaction}\0{question.target}"),

@@ -30,6 +30,7 @@ from exchange.fhir.bundle import FoundResource
 from exchange.fhir.search import Clause
 from exchange.ledger.projection import Projection
 from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail, open_search
+from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.log_conditions import LogConditions, patients_of
 from exchange.services.audit.log_index import LogIndex
@@ -76,6 +77,7 @@ class Audit:
         members: Members,
         references: References,
         keys: SubjectKeyStore,
+        links: PatientLinks,
         enforcement: Enforcement,
         entries: Database,
         records: Database,
@@ -86,6 +88,7 @@ class Audit:
         self._members = members
         self._references = references
         self._keys = keys
+        self._links = links
         self._enforcement = enforcement
         self._entries = entries
         self._records = records
@@ -107,20 +110,20 @@ class Audit:
             BadRequestError: a person who acts for a patient asks for a number alone.
             UnavailableError: the ledger can't be reached, or the log is being indexed.
         """
-        subject = self._subject(principal, wanted.patient)
+        subjects = self._subjects(principal, wanted.patient)
         if principal.is_proxy and not wanted.count:
             raise BadRequestError("_summary: who acts for a patient gets entries, and no number of them")
         target = f"AuditEvent?{urllib.parse.urlencode(list(parameters))}"
-        answer = await self._ask(principal, "search-type", target, [subject])
-        if not answer.permits([subject]):
-            if await self._keys.find([subject]):
+        answer = await self._ask(principal, "search-type", target, subjects)
+        if not answer.permits(subjects):
+            if await self._keys.find(subjects):
                 raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
             return FoundPage((), None, 0, answer.tx_id)  # no patient has this id, so no entry is about it
         await self._projection.reached(answer.tx_id)
         until = page.until
         if until is None:  # the first page: what comes later is on none
             until = await self._entries.read(log_tables.last_sequence)
-        which = await self._filter(principal, wanted, subject, until)
+        which = await self._filter(principal, wanted, subjects, until)
         rows = (
             await self._entries.read(
                 lambda c: log_tables.list_entries(
@@ -134,7 +137,7 @@ class Audit:
         total = None if principal.is_proxy else await self._total(wanted, which, page, len(rows))
         more = shown[-1].sequence if over and shown else None
         shown = await self._open_to(principal, answer, shown)
-        told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=subject)
+        told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=subjects)
         resources = tuple(
             FoundResource(body, version=1) for body in await self._render(principal, shown, told)
         )
@@ -156,31 +159,33 @@ class Audit:
         Raises:
             NotFoundError: there is none, or none that this principal may read.
         """
-        subject = self._subject(principal, None)
+        subjects = self._subjects(principal, None)
         target = f"AuditEvent/{logical_id}"
-        answer = await self._ask(principal, "read", target, [subject])
+        answer = await self._ask(principal, "read", target, subjects)
         parsed = parse_event_id(logical_id)
-        if parsed is None or not answer.permits([subject]):
+        if parsed is None or not answer.permits(subjects):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         await self._projection.reached(answer.tx_id)
-        of = await self._of(subject) if principal.kind is Kind.PATIENT else None
-        which = Filter(custodian=self._msp_id, of=of, tx_start=parsed[0], n=parsed[1])
+        of = await self._of_any(subjects) if principal.kind is Kind.PATIENT else []
+        which = Filter(custodian=self._msp_id, tx_start=parsed[0], n=parsed[1], conditions=of)
         rows = await self._entries.read(lambda c: log_tables.list_entries(c, which, before=None, limit=1))
         rows = await self._open_to(principal, answer, rows)
-        told = await self._tell(principal, "read", target, rows, asked=subject)
+        told = await self._tell(principal, "read", target, rows, asked=subjects)
         bodies = await self._render(principal, rows, told)
         if not bodies:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         return LoggedEvent(bodies[0], answer.tx_id)
 
-    def _subject(self, principal: Principal, patient: str | None) -> bytes:
+    def _subjects(self, principal: Principal, patient: str | None) -> tuple[bytes, ...]:
+        """Return the subjects whose entries are asked for; a patient's are those of every linked number."""
         if principal.organization != self._msp_id or principal.kind is Kind.SYSTEM:
             raise ForbiddenError("the access log is for this hospital's officers and patients")
         if principal.kind is Kind.PATIENT:
-            if patient not in {None, principal.patient}:
+            own = self._links.of(principal)
+            if patient is not None and self._references.subject(patient) not in own:
                 raise ForbiddenError("a patient reads no one else's log")
-            return self._references.subject(principal.patient)
-        return self._references.directory if patient is None else self._references.subject(patient)
+            return own
+        return (self._references.directory if patient is None else self._references.subject(patient),)
 
     async def _ask(
         self, principal: Principal, interaction: str, target: str, subjects: Sequence[bytes]
@@ -215,22 +220,30 @@ class Audit:
         return stored is not None and self._enforcement.release(answer, stored, reference=place) is not None
 
     async def _tell(
-        self, principal: Principal, interaction: str, target: str, rows: Sequence[LogRow], *, asked: bytes
+        self,
+        principal: Principal,
+        interaction: str,
+        target: str,
+        rows: Sequence[LogRow],
+        *,
+        asked: Sequence[bytes],
     ) -> frozenset[bytes]:
         """Log under every subject of `rows` that its entries are read; return those whose details may be.
 
-        The ledger has been `asked` for one of them already.
+        The ledger has been `asked` for some of them already.
         """
-        subjects = {row.subject: None for row in rows if row.subject is not None and row.subject != asked}
+        subjects = {row.subject: None for row in rows if row.subject is not None and row.subject not in asked}
         subjects.pop(self._references.directory, None)
         others = list(await self._keys.find(list(subjects)))
-        told = frozenset({asked, self._references.directory})
+        told = frozenset({*asked, self._references.directory})
         if not others:
             return told
         answer = await self._ask(principal, interaction, target, others)
         return told.union(one for one in others if answer.permits([one]))
 
-    async def _filter(self, principal: Principal, wanted: LogQuery, subject: bytes, until: int) -> Filter:
+    async def _filter(
+        self, principal: Principal, wanted: LogQuery, subjects: Sequence[bytes], until: int
+    ) -> Filter:
         only = wanted.patient is not None or principal.kind is Kind.PATIENT
         words = await self._index.caught_up() if wanted.needs_index else {}
         named = LogConditions(self._members.known(), words, self._index.number_of)
@@ -238,12 +251,12 @@ class Audit:
         tx, n = wanted.place or (None, None)
         return Filter(
             custodian=self._msp_id,
-            of=await self._of(subject) if only else None,
             tx_start=tx,
             n=n,
             times=wanted.query.last_updated,
             until=until,
             conditions=[
+                *(await self._of_any(subjects) if only else ()),
                 *(one for one in conditions if one is not None),
                 *(AnyOf({"purpose": codes}) for codes in wanted.purposes),
             ],
@@ -254,6 +267,10 @@ class Audit:
             return condition
         subjects = [self._references.subject(patient) for patient in patients_of(clause)]
         return replace(condition, of=[await self._of(subject) for subject in subjects])
+
+    async def _of_any(self, subjects: Sequence[bytes]) -> list[AnyOf]:
+        """Return the condition that an entry is about one of `subjects`."""
+        return [AnyOf(of=[await self._of(subject) for subject in subjects])]
 
     async def _of(self, subject: bytes) -> OfSubject:
         # Every member's pair, and every attempt: where the detail that names the patient is lost, the secret
@@ -275,22 +292,25 @@ class Audit:
         keys = await self._keys.find([row.subject for row in rows if row.subject in told])
         searches = await self._searches(rows) if principal.kind is Kind.OFFICER else {}
         if principal.is_proxy:
-            return [self._event(row, keys, searches, {}, words=False) for row in rows]
-        consents = await self._consents(rows, keys)
-        return [self._event(row, keys, searches, consents) for row in rows]
+            return [self._event(row, keys, searches, {}, {}, words=False) for row in rows]
+        beside = {token: self._links.others(token) for token in keys}
+        known = keys | await self._keys.find([one for others in beside.values() for one in others])
+        consents = await self._consents(rows, known)
+        return [self._event(row, keys, searches, beside, consents) for row in rows]
 
     async def _consents(
         self, rows: Sequence[LogRow], keys: Mapping[bytes, SubjectKeys]
-    ) -> dict[bytes, list[str]]:
-        """Return the logical ids of all consents of the subjects whose entries rest on one."""
-        subjects = {row.subject for row in rows if row.subject in keys and _ON_CONSENT.search(row.record)}
-        if not subjects:
+    ) -> dict[bytes, list[tuple[SubjectKeys, str]]]:
+        """Return the logical ids of all consents of the subjects whose entries rest on one.
+
+        Each is given with the keys of its subject.
+        """
+        if not any(row.subject in keys and _ON_CONSENT.search(row.record) for row in rows):
             return {}
-        found = await self._records.read(
-            lambda c: {subject: consents_of(c, subject) for subject in subjects if subject is not None}
-        )
+        subjects = list(keys)
+        found = await self._records.read(lambda c: {subject: consents_of(c, subject) for subject in subjects})
         return {
-            subject: [open_consent(keys[subject], row).id for row in consents]
+            subject: [(keys[subject], open_consent(keys[subject], row).id) for row in consents]
             for subject, consents in found.items()
         }
 
@@ -312,7 +332,8 @@ class Audit:
         row: LogRow,
         keys: Mapping[bytes, SubjectKeys],
         searches: Mapping[tuple[str, int], str],
-        consents: Mapping[bytes, Sequence[str]],
+        beside: Mapping[bytes, Sequence[bytes]],
+        consents: Mapping[bytes, Sequence[tuple[SubjectKeys, str]]],
         *,
         words: bool = True,
     ) -> bytes:
@@ -336,15 +357,19 @@ class Audit:
             patient=detail.patient,
             reason=detail.reason,
         )
-        return audit_event(record, shown, names, _rests_on(record, known, consents.get(known.token, ())))
+        # The basis may be a consent of another record of the same patient, which denies here too.
+        tokens = (known.token, *beside.get(known.token, ()))
+        possible = [one for token in tokens for one in consents.get(token, ())]
+        return audit_event(record, shown, names, _rests_on(record, possible))
 
 
-def _rests_on(record: LogEntry, keys: SubjectKeys, consents: Sequence[str]) -> str:
+def _rests_on(record: LogEntry, consents: Sequence[tuple[SubjectKeys, str]]) -> str:
     """Return the id and version of the consent that a decision rests on; empty where it rests on none."""
-    if not record.basis or not consents:
+    if not record.basis:
         return ""
-    salt = PatientSecret(keys.secret).salt(record.recipient)
-    name = next((one for one in consents if consent_pseudonym(one, salt) == record.basis), None)
-    if name is None:
-        return ""
-    return f"{name}/_history/{consent_version(record.basis_version, terms_id=record.basis, salt=salt)}"
+    for keys, name in consents:
+        salt = PatientSecret(keys.secret).salt(record.recipient)
+        if consent_pseudonym(name, salt) == record.basis:
+            version = consent_version(record.basis_version, terms_id=record.basis, salt=salt)
+            return f"{name}/_history/{version}"
+    return ""

@@ -330,6 +330,7 @@ class Tokens:
             user_name=context.user_name if context.user else client.name,
             role=context.role,
             reason=context.reason,
+            identifiers=context.identifiers,
         )
 
     def _names(self, member: Member) -> tuple[str, ...]:

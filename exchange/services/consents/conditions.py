@@ -43,6 +43,22 @@ class SealedConditions:
             for token, trees in permit.obligations.items()
         }
 
+    async def denials(
+        self, permit: Permit, keys: Mapping[bytes, SubjectKeys]
+    ) -> dict[bytes, dict[bytes, tuple[Provision, ...]]]:
+        """Return the denials of `permit` by subject and by the subject in whose pair they stand.
+
+        Conditions and errors are as for `obligations`; `keys` has those of both subjects.
+        """
+        return {
+            token: {
+                beside: await self._shown(keys[beside], permit.recipient, trees)
+                for beside, trees in groups.items()
+                if trees
+            }
+            for token, groups in permit.denials.items()
+        }
+
     async def _shown(
         self, keys: SubjectKeys, recipient: str, trees: tuple[Provision, ...]
     ) -> tuple[Provision, ...]:

@@ -6,6 +6,7 @@ Consents that a pair holds on the ledger count as requested there (`learn`), whe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from chaincode.consent.calls import Opening
 from chaincode.consent.model import Pair, Terms
 from exchange.consent.compile import CompiledConsent, PairContext, terms_id
-from exchange.consent.expected_terms import expected_terms, may_permit
+from exchange.consent.expected_terms import deny_all, expected_terms, may_permit
 from exchange.consent.provisions import denies
 from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
@@ -59,18 +60,19 @@ def check_attested(keys: SubjectKeys, before: CompiledRow | None, consent: Compi
 
 
 def context_of(
-    keys: SubjectKeys, recipient: str, members: Mapping[str, str], *, count: int = 1
+    keys: SubjectKeys, recipient: str, members: Mapping[str, str], *, count: int = 1, admitted: int = 0
 ) -> PairContext:
     """Return the context in which terms of this subject towards `recipient` are made."""
     salt = PatientSecret(keys.secret).salt(recipient)
-    return PairContext(recipient=recipient, salt=salt, members=members, count=count)
+    return PairContext(recipient=recipient, salt=salt, members=members, count=count, admitted=admitted)
 
 
 class DesiredConsents:
     """The state that the pairs of one subject should have on the ledger, as of one snapshot.
 
     A pair's name follows from the subject's secret and the recipient: no row is asked for it. The pair
-    towards `always` is open from the start; `members` as in `PairContext`.
+    towards `always` is open from the start; `members` as in `PairContext`; `again` has the members that were
+    admitted again, with the times in ms since 1970 UTC.
 
     Raises:
         DamagedError: a consent's row does not verify.
@@ -84,12 +86,14 @@ class DesiredConsents:
         snapshot: SubjectSnapshot,
         *,
         always: str,
+        again: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.keys = keys
         self.snapshot = snapshot
         self._kind = kind
         self._members = members
         self._always = always
+        self._again = again
         self._consents = {row.reference: open_consent(keys, row) for row in snapshot.consents}
         self._expected: dict[str, dict[bytes, Terms]] = {}
         self._held: dict[str, frozenset[bytes]] = {}
@@ -122,7 +126,7 @@ class DesiredConsents:
 
         A pair that nothing in the outbox concerns is left alone.
         """
-        context = context_of(self.keys, recipient, self._members)
+        context = self._context(recipient)
         ids = {terms.id for terms in pair.consents}
         held = frozenset(ref for ref, one in self._consents.items() if terms_id(one, context) in ids)
         waiting = {entry.reference for entry in self.snapshot.waiting}
@@ -142,14 +146,25 @@ class DesiredConsents:
     def terms_after(self, recipient: str, epoch: int) -> dict[bytes, Terms]:
         """Return the terms that the pair towards `recipient`, now at `epoch`, should hold, by reference."""
         requested = self._requested(recipient) | self._held.get(recipient, frozenset())
-        context = context_of(self.keys, recipient, self._members, count=epoch + 1)
-        return expected_terms(self._consents, context, requested)
+        return expected_terms(self._consents, self._context(recipient, count=epoch + 1), requested)
 
     def cover_after(self, recipient: str, epoch: int) -> dict[bytes, Terms]:
         """Return, as `terms_after` does, those terms that the ledger was asked to put there before."""
         requested = self._requested(recipient)
         terms = self.terms_after(recipient, epoch)
         return {reference: one for reference, one in terms.items() if reference in requested}
+
+    def denies_all(self, recipient: str) -> bool:
+        """Return whether the terms towards `recipient` deny it all there is."""
+        return deny_all(self.expected_terms(recipient).values(), recipient)
+
+    def admitted(self, recipient: str) -> int:
+        """Return when `recipient` was admitted again, in ms since 1970 UTC; 0 if it never left."""
+        return 0 if recipient == self._always else self._again.get(recipient, 0)
+
+    def _context(self, recipient: str, *, count: int = 1) -> PairContext:
+        admitted = self.admitted(recipient)
+        return context_of(self.keys, recipient, self._members, count=count, admitted=admitted)
 
     def should_open(self, recipient: str, *, now: int) -> bool:
         """Return whether the pair towards `recipient` has a use, or may be open; `now` in ms since 1970 UTC.
@@ -173,13 +188,16 @@ class DesiredConsents:
         others = sorted(set(self._members.values()) - begun)
         return [recipient for recipient in others if self.should_open(recipient, now=0)]
 
-    def opening(self, recipient: str) -> Opening:
-        """Return the call that opens the pair towards `recipient` with all terms that it should hold."""
+    def opening(self, recipient: str, epoch: int = 0) -> Opening:
+        """Return the call that opens the pair towards `recipient` with all terms that it should hold.
+
+        `epoch` is that of a pair that was open before its recipient left, 0 for a new one.
+        """
         return Opening(
             pair=self.name(recipient),
             recipient=recipient,
             subject=self._kind,
-            terms=tuple(self.expected_terms(recipient).values()),
+            terms=tuple(self.terms_after(recipient, epoch).values()),
         )
 
     def unrequested_pair(self, recipient: str) -> Sequence[tuple[bytes, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from exchange.ledger.client import LedgerClient
@@ -16,7 +16,8 @@ class FollowedPolicy:
     """Reads the policy now and then, and after an event that announced a change.
 
     `permits` says whether the policy itself permits members something of patients, `overrides` whether it
-    opens what is denied in an emergency; `members` may have pairs.
+    opens what is denied in an emergency; `members` may have pairs, and `again` has the times (ms since 1970
+    UTC) at which some of them were admitted again.
     """
 
     def __init__(self, ledger: LedgerClient, clock: Callable[[], float]) -> None:
@@ -28,6 +29,7 @@ class FollowedPolicy:
         self.permits = False
         self.overrides = False
         self.members: frozenset[str] = frozenset()
+        self.again: Mapping[str, int] = {}
 
     def changed(self) -> None:
         """Have the policy read before the next request."""
@@ -49,8 +51,10 @@ class FollowedPolicy:
 
     async def _read(self) -> bool:
         now, announced = self._clock(), self._announced
-        policy = (await self._ledger.read_policy()).policy
-        before = self.permits, self.members
+        current = await self._ledger.read_policy()
+        policy = current.policy
+        before = self.permits, self.members, self.again
+        self.again = current.again
         self.members = frozenset(() if policy is None else policy.members)
         self.permits = policy is not None and any(
             rule.relation == "member" and rule.subject == "patient" for rule in policy.rules
@@ -60,4 +64,4 @@ class FollowedPolicy:
         )
         if announced == self._announced:  # otherwise the answer may be outdated
             self._read_at = now
-        return (self.permits, self.members) != before
+        return (self.permits, self.members, self.again) != before

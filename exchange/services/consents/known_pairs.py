@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from cachetools import FIFOCache
@@ -13,8 +14,9 @@ _BACK_MS = 60_000
 class KnownPairs:
     """Caches pairs that are open, and pairs that should not be.
 
-    A pair that is open stays so. One that is closed may open when a consent of its subject changes, or the
-    policy does: `changes` counts how often closed pairs were forgotten.
+    A pair that is open stays so, but where its member left and was admitted again. One that is closed may
+    open when a consent of its subject changes, or the policy does: `changes` counts how often closed pairs
+    were forgotten.
     """
 
     def __init__(self, capacity: int = CACHE_SIZE) -> None:
@@ -36,6 +38,11 @@ class KnownPairs:
     def set_closed(self, token: bytes, recipient: str) -> None:
         """Record that the pair has no use now."""
         self._closed.setdefault(token, set()).add(recipient)
+
+    def forget_open(self, tokens: Iterable[bytes], recipient: str) -> None:
+        """Forget that the pairs of `tokens` are open: the ledger says that they are not."""
+        for token in tokens:
+            self._open.pop((token, recipient), None)
 
     def follow_clock(self, now: int) -> None:
         """Forget the closed pairs if the clock was ahead of `now`: some may be closed by that time alone."""

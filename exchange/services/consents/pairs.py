@@ -10,7 +10,8 @@ denies. A change of consent goes to every pair of the subject, in a transaction 
 2. A change is measured before it is stored, so that every stored consent can be published.
 3. While a change of a subject is in the outbox, no request about that subject goes on before it is published.
 4. Where a subject's terms permit a recipient nothing, no pair is opened: it would only tell the recipient
-   that the patient is here.
+   that the patient is here. The same goes where another record of the same patient denies the recipient all.
+5. A request about one record of a patient names the pairs of the others, which are opened for that.
 
 `exchange.services.consents.publish` describes how a change is published to the pairs, also where a
 transaction fails or its outcome is unknown.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -35,6 +36,7 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pair_versions import COUNT_LIMIT
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.client import LedgerClient
+from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.covered_filing import CoveredFiling
 from exchange.services.consents.expected import DesiredConsents, context_of, open_consent
@@ -70,6 +72,7 @@ class Pairs:
         directory: bytes,
         records: Database,
         keys: SubjectKeyStore,
+        links: PatientLinks,
         ledger: LedgerClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,6 +81,7 @@ class Pairs:
         self._directory = directory
         self._records = records
         self._keys = keys
+        self._links = links
         filing = CoveredFiling(records, ledger, self._cover_of, others=self._others, directory=directory)
         self._publisher = ConsentPublisher(records, ledger, filing)
         self._delivery = OutboxDelivery(records, watched.CONSENTS, self._deliver)
@@ -115,6 +119,44 @@ class Pairs:
             await self._settle_all(list(todo.values()), recipient, strangers or ())
         return frozenset(keys.token for keys in subjects if self._known.state(keys.token, recipient))
 
+    async def open_all(self, subjects: Sequence[SubjectKeys], recipient: str) -> None:
+        """Open the pairs of `subjects` towards `recipient`, whether or not they have a use of their own.
+
+        Raises:
+            UnavailableError: the ledger can't be reached, or a change that was stored can't be published.
+        """
+        for keys in subjects:
+            if keys.token in self._not_published or not self._known.state(keys.token, recipient):
+                async with self._lock(keys.token):
+                    await self._settle(keys, recipient)
+                    if not self._known.state(keys.token, recipient):
+                        await self._open([await self._desired(keys)], recipient)
+
+    async def noticed(self, recipient: str, tokens: Sequence[bytes]) -> None:
+        """Take note that the ledger calls the pairs of `tokens` towards `recipient` not open.
+
+        They were opened before their member left and was admitted again; the next request opens them anew.
+        """
+        if tokens:
+            await self._records.write(lambda c: store.unconfirm_pairs(c, recipient, tokens))
+            self._known.forget_open(tokens, recipient)
+            self._policy.changed()
+
+    def relinked(self, tokens: Iterable[bytes]) -> None:
+        """Take note that subjects are of one person since now, or no longer."""
+        for token in tokens:
+            self._known.forget_closed(token)
+
+    async def members_now(self) -> frozenset[str]:
+        """Return the members by the policy in force.
+
+        Raises:
+            UnavailableError: the ledger can't be reached.
+        """
+        if await self._policy.follow():
+            self._known.forget_closed()
+        return self._policy.members
+
     async def notices(self, consent: CompiledConsent) -> tuple[str, ...]:
         """Return what the author of a consent is told of its effect under the policy in force.
 
@@ -123,12 +165,9 @@ class Pairs:
         """
         if consent.status != "active":
             return ()
-        if await self._policy.follow():
-            self._known.forget_closed()
+        await self.members_now()
         return notices_of(
             consent,
-            members=self._members,
-            current=self._policy.members,
             overrides=self._policy.overrides,
         )
 
@@ -200,10 +239,18 @@ class Pairs:
             desired = await self._desired(keys)
             if recipient != self._msp_id and recipient not in self._policy.members:
                 self._known.set_closed(keys.token, recipient)  # the contract would refuse to open it
-            elif self._policy.permits or desired.should_open(recipient, now=time.time_ns() // 1_000_000):
+            elif self._policy.permits or await self._has_use(desired, recipient):
                 await self._open([desired], recipient)
             else:
                 self._known.set_closed(keys.token, recipient)
+
+    async def _has_use(self, desired: DesiredConsents, recipient: str) -> bool:
+        if not desired.should_open(recipient, now=time.time_ns() // 1_000_000):
+            return False
+        if recipient == self._msp_id:
+            return True
+        others = await self._keys.find(self._links.others(desired.keys.token))
+        return not any([(await self._desired(keys)).denies_all(recipient) for keys in others.values()])
 
     async def _open_together(self, subjects: Sequence[SubjectKeys]) -> None:
         # Many at once: these belong to many patients, so the transaction joins nothing.
@@ -325,7 +372,8 @@ class Pairs:
     async def _publish(self, keys: SubjectKeys) -> frozenset[str]:
         """Publish the consents of `keys` in the outbox, under its lock; return the recipients left behind."""
         self._not_published.add(keys.token)
-        self._known.forget_closed(keys.token)
+        for token in (keys.token, *self._links.others(keys.token)):
+            self._known.forget_closed(token)
         behind = await self._publisher.publish(await self._desired(keys))
         if not behind:
             self._not_published.discard(keys.token)
@@ -343,7 +391,9 @@ class Pairs:
     async def _desired(self, keys: SubjectKeys) -> DesiredConsents:
         snapshot = await self._records.read(lambda c: store.snapshot(c, keys.token))
         kind: Literal["directory", "patient"] = "directory" if keys.token == self._directory else "patient"
-        return DesiredConsents(keys, kind, self._members, snapshot, always=self._msp_id)
+        return DesiredConsents(
+            keys, kind, self._members, snapshot, always=self._msp_id, again=self._policy.again
+        )
 
     def _others(self) -> list[str]:
         return sorted({*self._members.values()} - {self._msp_id})

@@ -77,6 +77,8 @@ class ConsentPublisher:
             behind = {one for one in concerned if not await self._pairs.file(desired, one, due)}
         for pair in pairs:
             if pair.opened:
+                if await self._is_asleep(desired, pair):
+                    await self.open([desired], pair.recipient)
                 continue
             opened = bool(await self.open([desired], pair.recipient))
             if not (opened or await self._recipient_left(desired, pair)):
@@ -97,12 +99,14 @@ class ConsentPublisher:
         await self._record([(desired, recipient) for desired in subjects])
         openings = [desired.opening(recipient) for desired in subjects]
         try:
-            outcomes = await self._ledger.open_pairs(openings)
+            outcomes: Sequence[str] = await self._ledger.open_pairs(openings)
         except RefusedError as refused:
             if len(subjects) > 1:  # one of them is at fault, and the others should open
                 return frozenset().union(*[await self.open([desired], recipient) for desired in subjects])
-            _log.warning("pair.not_opened", code=refused.reason.code, reason=str(refused.reason))
-            return frozenset()
+            outcomes = await self._open_again(subjects[0], recipient)
+            if not outcomes:
+                _log.warning("pair.not_opened", code=refused.reason.code, reason=str(refused.reason))
+                return frozenset()
         opened: dict[bytes, str] = {}
         for desired, opening, outcome in zip(subjects, openings, outcomes, strict=True):
             # Open before, by an opening with an answer that was lost: perhaps with older terms.
@@ -110,6 +114,22 @@ class ConsentPublisher:
                 opened[desired.keys.token] = opening.pair
         await self._records.write(lambda c: store.confirm_pairs(c, list(opened.values())))
         return frozenset(opened)
+
+    async def _open_again(self, desired: DesiredConsents, recipient: str) -> Sequence[str]:
+        """Open a pair of before its recipient left; return nothing where there is none, or it is refused."""
+        pair = await self._ledger.read_pair(desired.name(recipient))
+        if pair is None:
+            return ()
+        try:
+            return await self._ledger.open_pairs([desired.opening(recipient, pair.epoch)])
+        except RefusedError:
+            return ()
+
+    async def _is_asleep(self, desired: DesiredConsents, row: store.PairRow) -> bool:
+        """Return whether the pair was opened before its recipient left and was admitted again."""
+        admitted = desired.admitted(row.recipient)
+        pair = await self._ledger.read_pair(row.pair) if admitted else None
+        return pair is not None and pair.opened < admitted
 
     async def _learn_held(self, desired: DesiredConsents) -> None:
         doubtful = desired.in_doubt()

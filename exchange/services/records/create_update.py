@@ -8,7 +8,8 @@ the ledger before the write is acknowledged.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
@@ -19,14 +20,24 @@ from sqlalchemy import Connection
 from chaincode.access.model import RecordedAction
 from exchange.auth.principal import Principal
 from exchange.auth.write_right import WriteRight
+from exchange.consent.compile import CompiledConsent, problems_of_members
 from exchange.crypto.documents import Envelope, digest, labels_of, seal
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
-from exchange.errors import ConflictError, DamagedError, ExchangeError, NotFoundError
+from exchange.errors import (
+    ConflictError,
+    DamagedError,
+    ExchangeError,
+    InvalidResourceError,
+    NotFoundError,
+    Problem,
+)
 from exchange.fhir.resource_bytes import with_identity, with_labels
 from exchange.runtime.offload import offload
+from exchange.services.access.patient_links import MOST_NUMBERS, PatientLinks
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.expected import check_attested, seal_consent
+from exchange.services.consents.named_practitioners import Identified, NamedPractitioners
 from exchange.services.consents.pairs import Change, Pairs
 from exchange.services.consents.publish import LEFT_TO_WRITER_MS
 from exchange.services.interactions import Outcome
@@ -84,14 +95,18 @@ class RecordWriter:
         indexer: Indexer,
         records: Database,
         keys: SubjectKeyStore,
+        links: PatientLinks,
         pairs: Pairs,
+        practitioners: NamedPractitioners,
         recording: Recording,
     ) -> None:
         self._references = references
         self._indexer = indexer
         self._records = records
         self._keys = keys
+        self._links = links
         self._pairs = pairs
+        self._practitioners = practitioners
         self._recording = recording
         self._named = NamedRecords(references, indexer)
         self.seconds_sealing = 0.0
@@ -162,7 +177,8 @@ class RecordWriter:
         rows that `also` writes are in the same transaction.
 
         Raises:
-            InvalidResourceError: a record names a patient, or a consent a person, who is not stored here.
+            InvalidResourceError: a record names a patient, or a consent a person, who is not stored here, or
+                a consent permits an organization that is no member now; links join too many Patients.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
             ForbiddenError: somebody else changes a consent that the patient gave.
@@ -172,6 +188,7 @@ class RecordWriter:
                 not acknowledged, and its entries follow: the message says which.
         """
         check_rights(changes)
+        changes = await self._checked(changes)
         keys = await self._keys_of(changes)
         consents = self._consents(changes, keys)
         await self._prepare_pairs(keys, consents)
@@ -186,12 +203,73 @@ class RecordWriter:
             return commit.results, self._recording.plan(connection, deeds, done)
 
         async def commit() -> tuple[list[WriteResult], list[PlannedEntry]]:
-            return await self._records.write(work)
+            async with self._learning_links(changes):
+                return await self._records.write(work)
 
         notices = {reference: await self._pairs.notices(draft) for _, reference, draft in consents}
         results, planned = await self._pairs.change(consents, commit) if consents else await commit()
         tx_id = await self._recording.record(planned, done)
         return [self._acknowledged(result, tx_id, notices) for result in results]
+
+    async def _checked(self, changes: Sequence[RecordChange]) -> list[RecordChange]:
+        """Return `changes` with the practitioners whom their consents name identified.
+
+        Raises:
+            InvalidResourceError: as `write` has it.
+        """
+        checked: list[RecordChange] = []
+        new = {
+            f"Practitioner/{change.logical_id}": change.record.identifiers
+            for change in changes
+            if isinstance(change, Prepared) and change.resource_type == "Practitioner"
+        }
+        for position, change in enumerate(changes):
+            one: RecordChange = change
+            try:
+                if isinstance(change, Prepared) and change.resource_type == "Patient":
+                    self._check_links(change)
+                elif isinstance(change, Prepared) and change.record.draft is not None:
+                    one = await self._checked_consent(change, change.record.draft, new)
+            except ExchangeError as refused:
+                refused.change = position
+                raise
+            checked.append(one)
+        return checked
+
+    def _check_links(self, change: Prepared) -> None:
+        if len(change.record.subjects) > 1 and self._links.joins_too_many(change.record.subjects):
+            message = f"joins more than {MOST_NUMBERS} Patients as one person"
+            problem = Problem("Patient.link", message, "too-costly")
+            raise InvalidResourceError("the patient has too many numbers", problems=[problem])
+
+    async def _checked_consent(self, change: Prepared, draft: CompiledConsent, new: Identified) -> Prepared:
+        if draft.status != "active":
+            return change
+        problems = problems_of_members(draft.root, self._indexer.members, await self._pairs.members_now())
+        if problems:
+            raise InvalidResourceError("the consent can't be enforced as it is", problems=problems)
+        named = [f"{kind}/{name}" for _, kind, name in change.record.persons if kind == "Practitioner"]
+        identified = await self._practitioners.identified(draft, named, new)
+        return replace(change, record=msgspec.structs.replace(change.record, draft=identified))
+
+    @asynccontextmanager
+    async def _learning_links(self, changes: Sequence[RecordChange]) -> AsyncIterator[None]:
+        """Take over the links of the Patients among `changes`, once these are stored inside."""
+        references = [
+            self._references.record("Patient", change.logical_id)
+            for change in changes
+            if change.resource_type == "Patient"
+        ]
+        if not references:
+            yield
+            return
+        async with self._links.lock:
+            try:
+                yield
+            finally:  # whether a write that ended in an error is stored is not known
+                found = await self._records.read(lambda c: documents.current(c, references, bodies=False))
+                stored = ((one, () if row.deleted else row.subjects) for one, row in found.items())
+                self._pairs.relinked(self._links.learn(stored))
 
     def _acknowledged(
         self, result: WriteResult, tx_id: str, notices: Mapping[bytes, tuple[str, ...]]
@@ -365,7 +443,7 @@ class _Commit:
             check_attested(
                 owners[0], subjects.consent_of(self._connection, owners[0].token, reference), record.draft
             )
-            draft = msgspec.structs.replace(record.draft, version=version)
+            draft = msgspec.structs.replace(record.draft, version=version, filed=self._now)
             row = seal_consent(owners[0], reference, version, draft)
             subjects.put_consent(self._connection, owners[0].token, row, due=self._now + LEFT_TO_WRITER_MS)
         body = with_identity(record.body, logical_id=record.logical_id, version=version, written=self._now)

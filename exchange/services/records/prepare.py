@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from exchange.auth.person_identifiers import identifiers_in
 from exchange.consent.compile import CompiledConsent, compile_consent
 from exchange.consent.persons import named_persons, problems_of_persons
 from exchange.crypto.index_tokens import TokenKeys
@@ -48,8 +49,9 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `subjects` are the store tokens of `patients`, in the same order; a record without a patient has the
     directory for its one subject. `tokens` are packed (`exchange.store.records.documents.pack`). `draft` is
-    the consent that a Consent was compiled to; `persons` are the path, type and id of each person that it
-    names and that must be stored here.
+    the consent that a Consent was compiled to; `persons` are the path, type and id of each
+    person that it names, who must be stored here. `identifiers` are those of a Practitioner
+    (`exchange.auth.person_identifiers`).
     """
 
     resource_type: str
@@ -60,6 +62,7 @@ class IndexedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tokens: bytes
     draft: CompiledConsent | None = None
     persons: tuple[tuple[str, str, str], ...] = ()
+    identifiers: tuple[str, ...] = ()
 
 
 def new_id() -> str:
@@ -91,7 +94,7 @@ class Indexer:
     ) -> None:
         self.base = base
         self._zone = zone
-        self._members = members
+        self.members = members
         self._references = references
         self._token_keys = token_keys
         # Nearly every record of a load needs these again: the tokens of its type and of its patients.
@@ -134,7 +137,15 @@ class Indexer:
         self.seconds_indexing += time.thread_time() - checked
         subjects = tuple(subject for subject, _ in owners)
         return IndexedRecord(
-            resource_type, logical_id, body, patients or ("",), subjects, pack(tokens), draft, persons
+            resource_type,
+            logical_id,
+            body,
+            patients or ("",),
+            subjects,
+            pack(tokens),
+            draft,
+            persons,
+            identifiers_in(resource.get("identifier", ())) if resource_type == "Practitioner" else (),
         )
 
     def _patients(self, resource_type: str, resource: dict[str, Any]) -> tuple[str, ...]:
@@ -178,7 +189,7 @@ class Indexer:
             version=1,
             attested="patient" if patient else "organization",
             now=_now(),
-            members=self._members,
+            members=self.members,
             base=self.base,
             zone=self._zone,
         )
@@ -187,7 +198,8 @@ class Indexer:
         wrong = problems_of_persons(resource, self.base, patient=patients[0], sender=patient)
         if wrong:
             raise InvalidResourceError("the consent can't be enforced as it is", problems=wrong)
-        return draft, tuple(one for one in named_persons(resource, self.base) if one[1] != "Patient")
+        named = [one for one in named_persons(resource, self.base) if one[1] != "Patient"]
+        return draft, tuple(named)
 
 
 def _check_kept_promises(resource_type: str, resource: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.runtime.offload import offload
 from exchange.services.access.enforcement import Answer, Enforcement, Question
+from exchange.services.access.patient_links import PatientLinks
 from exchange.store.engine.database import Database
 from exchange.store.records import documents
 from exchange.store.records.documents import StoredVersion
@@ -46,14 +47,14 @@ class Released:
     creates: bool = False
 
 
-def may_ever_see(principal: Principal, references: References, subjects: tuple[bytes, ...]) -> bool:
+def may_ever_see(principal: Principal, links: PatientLinks, subjects: tuple[bytes, ...]) -> bool:
     """Check whether records of `subjects` are within the bounds of the kind of principal.
 
-    A patient may see the patient's own records and no others; an officer may see no records, because
-    officers review the log.
+    A patient may see the patient's own records, under each number that is linked, and no others; an officer
+    may see no records, because officers review the log.
     """
     if principal.kind is Kind.PATIENT:
-        return subjects == (references.subject(principal.patient),)
+        return links.covers(principal, subjects)
     return principal.kind is Kind.SYSTEM
 
 
@@ -75,10 +76,17 @@ class RecordReader:
     """Reads of one custodian's records and their versions."""
 
     def __init__(
-        self, *, msp_id: str, references: References, records: Database, enforcement: Enforcement
+        self,
+        *,
+        msp_id: str,
+        references: References,
+        records: Database,
+        links: PatientLinks,
+        enforcement: Enforcement,
     ) -> None:
         self._msp_id = msp_id
         self._references = references
+        self._links = links
         self._records = records
         self._enforcement = enforcement
         self._current = Coalescer(self._fetch_current)
@@ -164,7 +172,7 @@ class RecordReader:
 
     def may_see(self, question: Question, versions: Sequence[StoredVersion]) -> bool:
         """Check whether the question's principal may ever see all `versions`."""
-        return all(may_ever_see(question.principal, self._references, stored.subjects) for stored in versions)
+        return all(may_ever_see(question.principal, self._links, stored.subjects) for stored in versions)
 
     def _may_see_deleted(self, principal: Principal) -> bool:
         return principal.kind is Kind.PATIENT or principal.organization == self._msp_id

@@ -39,6 +39,7 @@ from exchange.runtime import budget, quota
 from exchange.runtime.offload import offload
 from exchange.runtime.quota import COPIES_IN_MEMORY
 from exchange.services.access.enforcement import MOST_SUBJECTS, Answer, Enforcement, Question
+from exchange.services.access.patient_links import PatientLinks
 from exchange.services.consents.pairs import Pairs
 from exchange.services.records.limits import RecordLimits
 from exchange.store.engine.database import Database
@@ -138,6 +139,7 @@ class RecordSearch:
         references: References,
         token_keys: TokenKeys,
         records: Database,
+        links: PatientLinks,
         pairs: Pairs,
         enforcement: Enforcement,
         limits: RecordLimits,
@@ -148,6 +150,7 @@ class RecordSearch:
         self._references = references
         self._token_keys = token_keys
         self._records = records
+        self._links = links
         self._pairs = pairs
         self._enforcement = enforcement
 
@@ -193,10 +196,13 @@ class RecordSearch:
         self, principal: Principal, patient: str, *, count: int, after: int | None
     ) -> FoundPage:
         """Return one page of all visible records in the compartment of `patient` (FHIR's `$everything`)."""
-        subject = self._references.subject(patient)
-        clauses: list[Clause] = [[[[self._references.compartment(subject)]]]]
+        subjects = [self._references.subject(patient)]
+        own = self._links.of(principal) if principal.kind is Kind.PATIENT else ()
+        if subjects[0] in own:
+            subjects = list(own)
+        clauses: list[Clause] = [[[[self._references.compartment(one) for one in subjects]]]]
         question = Question(principal, Action.SEARCH, "everything", f"Patient/{patient}/$everything")
-        source = await self._source(question, [subject])
+        source = await self._source(question, subjects)
         return await self._scan(source, _Wanted(clauses, count, after=after))
 
     async def sealed(self, query: Query, subject: bytes, *, limit: int) -> FetchedVersions:
@@ -244,8 +250,8 @@ class RecordSearch:
     async def _asked(self, question: Question, named: Sequence[bytes]) -> Sequence[bytes]:
         principal = question.principal
         if principal.kind is Kind.PATIENT:
-            own = self._references.subject(principal.patient)
-            return [own] if own in named or not named else []
+            own = self._links.of(principal)
+            return [one for one in own if one in named] if named else own
         if not named:
             if DIRECTORY_TYPES.issuperset(question.classes):
                 return [self._references.directory]

@@ -164,12 +164,11 @@ class AnyOf:
 class Filter:
     """A filter of entries: each field that is set must match. Times are half-open ranges in ms.
 
-    `of` selects one subject's entries. `until` is the last sequence that counts. All of
+    `until` is the last sequence that counts. All of
     `conditions` must be met.
     """
 
     custodian: str | None = None
-    of: OfSubject | None = None
     tx_start: str | None = None
     n: int | None = None
     times: Sequence[tuple[int | None, int | None]] = ()
@@ -287,8 +286,6 @@ def count_entries(connection: Connection, which: Filter) -> int:
 def _met(which: Filter) -> Iterator[ColumnElement[bool]]:
     for condition in which.conditions:
         yield or_(false(), *_alternatives(condition))
-    if which.of is not None:
-        yield _is_of(which.of)
     if which.custodian is not None:
         yield entries.c.custodian == which.custodian
     if which.tx_start is not None:

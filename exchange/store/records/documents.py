@@ -242,6 +242,17 @@ def _check_newest(
     freshness(connection).check(connection, DOCUMENTS, stamps, cached=cached)
 
 
+def joint(connection: Connection, kind: bytes) -> list[tuple[bytes, tuple[bytes, ...]]]:
+    """Return reference and subjects of the current documents of several subjects with the token `kind`."""
+    statement = (
+        select(documents.c.reference, documents.c.subjects)
+        .join(search_tokens, search_tokens.c.sequence == documents.c.sequence)
+        .where(search_tokens.c.token == kind, documents.c.current)
+        .where(func.length(documents.c.subjects) > TOKEN_BYTES)
+    )
+    return [(row.reference, _split(row.subjects)) for row in connection.execute(statement)]
+
+
 def version(
     connection: Connection, reference: bytes, number: int, *, reserve: Reserve
 ) -> StoredVersion | None:

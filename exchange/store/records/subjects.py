@@ -218,6 +218,12 @@ def confirm_pairs(connection: Connection, names: Sequence[str]) -> None:
     connection.execute(delete(grants).where(tuple_(grants.c.recipient, grants.c.subject).in_(done)))
 
 
+def unconfirm_pairs(connection: Connection, recipient: str, tokens: Sequence[bytes]) -> None:
+    """Mark the pairs of `tokens` towards `recipient` as not open on the ledger."""
+    wanted = pairs.c.recipient == recipient, pairs.c.subject.in_(list(tokens))
+    connection.execute(update(pairs).where(*wanted).values(opened=False))
+
+
 def consents_of(connection: Connection, subject: bytes) -> tuple[CompiledRow, ...]:
     """Return every consent of `subject`, active or not.
 

@@ -7,18 +7,15 @@ from exchange.consent.notices import (
     EMERGENCY_DENIED,
     EMERGENCY_OVERRIDES,
     EVERYBODY,
-    LEFT,
+    IDENTIFIED,
     PERSON,
     notices_of,
 )
 from exchange.consent.provisions import NamedCondition, NamedEntity, NamedProvision
 
-MEMBERS = {"Organization/lake": "LakeMSP", "Organization/left": "LeftMSP"}
-LAKE, GONE = (
-    NamedEntity("organization", "Organization/lake"),
-    NamedEntity("organization", "Organization/left"),
-)
-PHYSICIAN = NamedEntity("person", "Practitioner/1")
+LAKE = NamedEntity("organization", "Organization/lake")
+PHYSICIAN, SURGEON = NamedEntity("person", "Practitioner/1"), NamedEntity("person", "Practitioner/2")
+KNOWN = {"Practitioner/2": ("npi|1234567893",)}
 
 
 def rule(effect, *exceptions, **when):
@@ -26,8 +23,8 @@ def rule(effect, *exceptions, **when):
 
 
 def told(root, *, overrides=False):
-    consent = CompiledConsent("1", 1, "active", "patient", root)
-    return notices_of(consent, members=MEMBERS, current={"CityMSP", "LakeMSP"}, overrides=overrides)
+    consent = CompiledConsent("1", 1, "active", "patient", root, known_as=KNOWN)
+    return notices_of(consent, overrides=overrides)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +37,9 @@ def told(root, *, overrides=False):
         (rule("deny", actors=(LAKE,), purposes=("TREAT", "HRESCH")), ()),
         (rule("permit", rule("deny", actors=(LAKE,), purposes=("BTG",))), (EMERGENCY_DENIED,)),
         (rule("deny", actors=(PHYSICIAN,), purposes=("TREAT",)), (PERSON,)),
-        (rule("permit", rule("permit", actors=(LAKE, GONE))), (LEFT,)),
-        (rule("deny", actors=(GONE,), purposes=("TREAT",)), ()),
+        (rule("deny", actors=(SURGEON,), purposes=("TREAT",)), (IDENTIFIED,)),
+        (rule("deny", actors=(PHYSICIAN, SURGEON), purposes=("TREAT",)), (PERSON,)),
+        (rule("permit", actors=(PHYSICIAN, SURGEON)), ()),
     ],
 )
 def test_an_effect_that_is_not_plain_is_told(root, expected):
@@ -50,7 +48,7 @@ def test_an_effect_that_is_not_plain_is_told(root, expected):
     assert told(root, overrides=True) == tuple(overridden)
 
 
-@pytest.mark.parametrize("notice", [EVERYBODY, EMERGENCY_DENIED, EMERGENCY_OVERRIDES, PERSON, LEFT])
+@pytest.mark.parametrize("notice", [EVERYBODY, EMERGENCY_DENIED, EMERGENCY_OVERRIDES, PERSON, IDENTIFIED])
 def test_a_notice_fits_a_header(notice):
     assert notice.isascii()
     assert notice.isprintable()

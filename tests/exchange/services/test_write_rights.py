@@ -127,7 +127,14 @@ async def test_nothing_is_written_without_a_right_that_covers_it(change: Any) ->
         check_rights([Prepared(for_loading(), record()), change])
     nowhere: Any = None
     writing = RecordWriter(
-        references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere, recording=nowhere
+        references=nowhere,
+        indexer=nowhere,
+        records=nowhere,
+        keys=nowhere,
+        links=nowhere,
+        pairs=nowhere,
+        practitioners=nowhere,
+        recording=nowhere,
     )
     with pytest.raises(TypeError, match="needs the right"):
         await writing.write([change], by=BY, interaction="create")
@@ -166,7 +173,14 @@ async def test_a_handler_that_forgets_the_right_does_not_run() -> None:
     exec(FORGETFUL, scope)
     nowhere: Any = None
     writing = RecordWriter(
-        references=nowhere, indexer=nowhere, records=nowhere, keys=nowhere, pairs=nowhere, recording=nowhere
+        references=nowhere,
+        indexer=nowhere,
+        records=nowhere,
+        keys=nowhere,
+        links=nowhere,
+        pairs=nowhere,
+        practitioners=nowhere,
+        recording=nowhere,
     )
     with pytest.raises(TypeError, match="argument"):
         await scope["handle"](writing, record(), b"{}", BY)

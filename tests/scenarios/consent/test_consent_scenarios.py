@@ -250,8 +250,8 @@ def test_a_relative_reference_names_a_person_of_the_server_that_states_it(site: 
 NOBODY = {
     "a person who is not here": ("Practitioner/nobody", "not stored here"),
     "a role that is not here": ("PractitionerRole/nobody", "not stored here"),
-    "a relative": ("RelatedPerson/daughter", "no way to sign in"),
-    "another patient": ("Patient/somebody", "no way to sign in"),
+    "a relative of another": ("RelatedPerson/daughter", "not stored here"),
+    "another patient": ("Patient/somebody", "that patient's records alone"),
 }
 
 
@@ -264,7 +264,7 @@ def test_a_consent_about_somebody_who_can_not_come_is_refused(
     if effect == "deny" and reference.startswith("PractitionerRole"):
         why = "a denial of a person names"
     relative = {"resourceType": "RelatedPerson", "id": "daughter"}
-    relative["patient"] = {"reference": f"Patient/{person.id}"}
+    relative["patient"] = {"reference": f"Patient/{site.new_patient()}"}
     assert site.city.put("RelatedPerson/daughter", relative).status_code in {200, 201}
     base = f"{site.demo.settings.base_url}/fhir"
     for written in (reference, f"{base}/{reference}"):

@@ -1,5 +1,7 @@
 """Records that a change names and that must be stored here: its patients, and the persons of a consent.
 
+A RelatedPerson in a consent is one of the consent's patient.
+
 One rule for every way to write. Where a record belongs to a patient, the Patient is stored here, or is stored
 by the same write. It is looked up when a record is created and when it gets another patient: an update of one
 that has the patient already, such as the end of a consent, is taken even after the Patient was deleted.
@@ -41,6 +43,13 @@ class NamedRecords:
         found = documents.current(connection, list(references), bodies=False)
         return {references[reference] for reference, stored in found.items() if not stored.deleted}
 
+    def _subjects(
+        self, connection: Connection, places: Collection[_Place]
+    ) -> dict[_Place, tuple[bytes, ...]]:
+        references = {self._references.record(*place): place for place in places}
+        found = documents.current(connection, list(references), bodies=False)
+        return {references[reference]: stored.subjects for reference, stored in found.items()}
+
     def check(
         self,
         connection: Connection,
@@ -69,9 +78,14 @@ class NamedRecords:
             if not isinstance(change, Prepared)
         }
         there = self.exist(connection, set().union(*named.values())) - gone
+        related = {place for places in named.values() for place in places if place[0] == "RelatedPerson"}
+        patients = self._subjects(connection, related)
         for position, places in named.items():
-            if not places <= there:
-                self.refuse(changes[position], position, places - there)
+            change = changes[position]
+            own = change.record.subjects if isinstance(change, Prepared) else ()
+            missing = {one for one in places if one not in there or patients.get(one, own) != own}
+            if missing:
+                self.refuse(change, position, missing)
 
     def refuse(self, change: RecordChange, position: int, missing: Collection[_Place]) -> None:
         """Raise the refusal of the change at `position`, which names the `missing` records."""

@@ -17,12 +17,14 @@ from chaincode.consent.calls import OpenPairs, PublishTerms
 from chaincode.consent.limits import ACTIVE_CONSENTS, ALL_CONSENTS, PROVISIONS, TERMS
 from chaincode.consent.model import Period
 from chaincode.encoding import decode
+from chaincode.policy.calls import CurrentPolicy
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.expected_terms import may_permit
 from exchange.consent.provisions import NamedCondition, NamedProvision
 from exchange.errors import TooCostlyError, UnavailableError
 from exchange.ledger.projection import Projection
 from exchange.services.consents import pairs, publish
+from exchange.services.consents.expected import seal_consent
 from exchange.services.consents.followed_policy import POLICY_SECONDS
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
@@ -125,7 +127,7 @@ async def test_the_policy_is_read_again_after_a_while(site: Site, monkeypatch: A
     assert policy is not None
     health = PolicyRule("health", "member", "patient", ("PUBHLTH",))
     changed = msgspec.structs.replace(policy, version=2, rules=(health,))
-    monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": changed})))
+    monkeypatch.setattr(site.client, "read_policy", _answer(CurrentPolicy(changed, {})))
     assert not await site.ensure(B)
     site.later += POLICY_SECONDS
     assert await site.ensure(B)
@@ -138,7 +140,7 @@ async def test_a_pair_opens_for_a_newcomer_once_the_policy_admits_it_and_not_bef
     await site.put(draft("c", [towards(B)]))
     held = await site.client.read_policy()
     without = Policy(version=2, members=(A, C), rules=())
-    monkeypatch.setattr(site.client, "read_policy", _answer(type("Held", (), {"policy": without})))
+    monkeypatch.setattr(site.client, "read_policy", _answer(CurrentPolicy(without, {})))
     site.later += POLICY_SECONDS
     calls(site)
     assert not await site.ensure(B)
@@ -166,7 +168,7 @@ async def test_a_gateway_that_follows_the_ledger_knows_a_new_policy_at_once(tmp_
         stack.push_async_callback(projection.close)
         async with asyncio.timeout(10):
             await heard.wait()
-        await site.put(draft("c", [towards(B)]))
+        await site.put(msgspec.structs.replace(draft("c", [towards(B)]), filed=2**52))
         assert not await site.ensure(B)
         heard.clear()
         await site.client.propose_policy(Policy(version=3, members=(A, B, C), voters=(A,), rules=()))
@@ -183,7 +185,7 @@ async def test_a_policy_that_changes_while_it_is_read_is_read_again(site: Site, 
     async def overtaken() -> Any:
         site.pairs.policy_changed()
         monkeypatch.setattr(site.client, "read_policy", _answer(held))
-        return type("Held", (), {"policy": without})
+        return CurrentPolicy(without, {})
 
     monkeypatch.setattr(site.client, "read_policy", overtaken)
     assert not await site.ensure(B)
@@ -649,3 +651,54 @@ async def test_nothing_is_left_in_the_outbox(site: Site) -> None:
 
 def test_every_member_of_the_tests_is_one() -> None:
     assert set(MEMBERS.values()) == {A, B, C}
+
+
+async def test_a_member_that_is_admitted_again_wakes_no_grant_of_before() -> None:
+    async with opened_site(voters=(A,)) as site:
+        await site.put(
+            draft("old", [towards(B)]), draft("kept", [towards(B, effect="deny", purposes=("HRESCH",))])
+        )
+        assert await site.ensure(B)
+        for version, members in ((2, (A, C)), (3, (A, B, C))):
+            await site.client.propose_policy(Policy(version, members, voters=(A,), rules=()))
+        site.pairs.policy_changed()
+        patient = await site.patient()
+        assert await site.ensure(B)  # as far as this process knows; the contract knows better
+        await site.pairs.noticed(B, [patient.token])
+        assert await site.ensure(B)
+        held = await site.held(B)
+        assert held is not None
+        assert [one.only_denies for one in held.consents] == [True, True]
+        await site.put(msgspec.structs.replace(draft("new", [towards(B)]), filed=2**52))
+        site.restart()
+        assert await site.ensure(B)
+        held = await site.held(B)
+        assert held is not None
+        assert sorted(one.only_denies for one in held.consents) == [False, True, True]
+
+
+async def test_a_grant_reaches_a_member_that_was_admitted_again_at_once() -> None:
+    async with opened_site(voters=(A,)) as site:
+        await site.put(draft("old", [towards(B)]))
+        assert await site.ensure(B)
+        for version, members in ((2, (A, C)), (3, (A, B, C))):
+            await site.client.propose_policy(Policy(version, members, voters=(A,), rules=()))
+        site.pairs.policy_changed()
+        await site.pairs.members_now()
+        await site.put(msgspec.structs.replace(draft("new", [towards(B)]), filed=2**52))
+        held = await site.held(B)
+        assert held is not None
+        assert (held.epoch, sorted(one.only_denies for one in held.consents)) == (3, [False, True])
+
+
+async def test_a_pair_stays_closed_where_another_record_of_the_patient_denies_all(site: Site) -> None:
+    other = await site.patient("q")
+    patient = await site.patient()
+    await site.put(draft("c", [towards(B)]))
+    denial = seal_consent(other, site.reference("d"), 1, draft("d", [towards(B, effect="deny")]))
+    await site.records.write(lambda c: store.put_consent(c, other.token, denial, due=2**60))
+    linked = [(b"r" * 16, (patient.token, other.token))]
+    site.pairs.relinked(site.links.learn(linked))
+    assert not await site.ensure(B)
+    site.pairs.relinked(site.links.learn([(b"r" * 16, (patient.token,))]))
+    assert await site.ensure(B)

@@ -29,6 +29,7 @@ async def test_each_step_asks_the_ledger_anew_and_a_revocation_holds_for_the_nex
             base="https://a.example/fhir",
             references=site.references,
             keys=site.keys,
+            links=site.links,
             pairs=site.pairs,
             ledger=site.client,
             entries=entries,
