@@ -4,8 +4,8 @@ A client signs it, which binds the request to one organisation, one purpose of u
 asks, one user. The codes of known code systems are rewritten to the system URLs that consents name, so
 that a rule about a role or a purpose meets a request however the client spelt it.
 
-An emergency (BTG) needs the person who asks, and the reason: the extension `consentry` of the assertion has
-an `emergency_reason`, in words.
+An emergency (BTG) needs the person who asks. Its reason is the `emergency_reason`, in words, of the
+extension `consentry` of the assertion; `services.access.enforcement` demands it of other organisations.
 
 Source: HL7 Security for Scalable Registration, Authentication and Authorization (UDAP), section 5.2.1.1.
 """
@@ -137,12 +137,8 @@ def _identifiers(user: str, provider: str) -> tuple[str, ...]:
 
 def _reason(stated: str) -> str:
     reason = stated.strip()
-    if not any(map(str.isalnum, reason)):
-        message = (
-            "hl7-b2b.purpose_of_use BTG needs the reason of the emergency in words:"
-            " extensions.consentry.emergency_reason"
-        )
-        raise OAuthError("invalid_grant", message)
+    if reason and not any(map(str.isalnum, reason)):
+        raise OAuthError("invalid_grant", "extensions.consentry.emergency_reason must be in words")
     if len(reason) > _LONGEST or not reason.isprintable():
         raise OAuthError("invalid_grant", "consentry.emergency_reason is too long or not printable")
     return reason

@@ -127,8 +127,8 @@ def audit_event(
     }
     if permitted and record.purpose == "BTG":  # breaking the glass is reviewed afterwards
         resource["meta"]["tag"] = [{"system": "urn:consentry:log", "code": "review"}]
-    if who is not None and who.reason:
-        resource["purposeOfEvent"][0]["text"] = who.reason
+    if who is not None and (who.reason or record.purpose == "BTG"):
+        resource["purposeOfEvent"][0]["text"] = who.reason or "no reason was stated"
     if who is not None:
         interaction = {"system": _INTERACTIONS, "code": _interaction(who.interaction)}
         resource["subtype"] = [interaction]

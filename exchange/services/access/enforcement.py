@@ -43,7 +43,7 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Denials, Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
-from exchange.errors import TooCostlyError, UnavailableError
+from exchange.errors import ForbiddenError, TooCostlyError, UnavailableError
 from exchange.ledger.client import Authorization, LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
@@ -339,9 +339,13 @@ class Enforcement:
         Until another organisation has been permitted something of them, their keys are read and unwrapped
         each time, whether or not another request has cached them; and an unknown patient is looked up like
         a known one. So the two are indistinguishable by the time of a first request and of later ones.
+
+        Raises:
+            ForbiddenError: an emergency of another organisation states no reason.
         """
         principal = question.principal
         recipient = principal.organization
+        _check_emergency(principal, self._ledger.msp_id)
         known = tokens and all(_name(principal, token) in self._names for token in tokens)
         if known or recipient == self._ledger.msp_id:
             keys = await self._keys.find(tokens)
@@ -493,6 +497,21 @@ def open_search(directory: SubjectKeys, tx_id: str, first: int, sealed: bytes) -
 def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
     """Return the detail that was sealed for entry `n` of `tx_id`."""
     return msgspec.json.decode(open_metadata(keys, detail_label(tx_id, n), sealed), type=Detail)
+
+
+def _check_emergency(principal: Principal, msp_id: str) -> None:
+    """Refuse an emergency of another organisation than `msp_id` that states no reason.
+
+    The own staff's is reviewed in the house: there the entry says that no reason was stated.
+
+    Raises:
+        ForbiddenError: the reason is missing.
+    """
+    if principal.purpose == "BTG" and not principal.reason and principal.organization != msp_id:
+        raise ForbiddenError(
+            "an emergency (BTG) of another organisation needs its reason in words, in the assertion's "
+            "extensions.consentry.emergency_reason"
+        )
 
 
 def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
