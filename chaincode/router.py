@@ -15,7 +15,7 @@ import msgspec
 
 from chaincode import adoption
 from chaincode.access import contract as access
-from chaincode.access.calls import Authorize, ReadPairLog, Record
+from chaincode.access.calls import Authorize, NoteReleases, ReadPairLog, Record
 from chaincode.adoption import AdoptContracts, ReadContracts
 from chaincode.consent import contract as consent
 from chaincode.consent.calls import OpenPairs, PublishTerms, ReadHistory, ReadPair
@@ -48,6 +48,7 @@ FUNCTIONS: Mapping[str, ContractFunction] = MappingProxyType(
     {
         "access:authorize": _function(Authorize, access.authorize),
         "access:record": _function(Record, access.record),
+        "access:release": _function(NoteReleases, access.note_releases),
         "access:trail": _function(ReadPairLog, access.read_pair_log),
         "consent:file": _function(PublishTerms, consent.publish_terms),
         "consent:history": _function(ReadHistory, consent.history),

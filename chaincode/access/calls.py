@@ -34,6 +34,22 @@ class Recorded(msgspec.Struct, frozen=True):
     entries: int
 
 
+class NoteReleases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Argument of `access:release`: 1 to `chaincode.access.model.BATCH_LIMIT` roots, in no set order.
+
+    Each is a salted commitment to the position of one permitted entry of the caller's, and to what was
+    released on it. It says neither to the reader of a ledger.
+    """
+
+    roots: tuple[str, ...]
+
+
+class NotedReleases(msgspec.Struct, frozen=True):
+    """Result of `access:release`: how many roots the transaction wrote."""
+
+    roots: int
+
+
 class ReadPairLog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Argument of `access:trail`.
 

@@ -8,6 +8,9 @@ entries: with a second copy of them a block would be half as large again, at eve
 `record` writes entries of what the caller's own gateway did, without a decision, under pairs of which the
 caller is custodian and recipient.
 
+`note_releases` writes what was released on permitted entries, as roots that tell a reader of the ledger
+nothing: how much a search has found is as private as the record is long.
+
 The result of a score is a request of its own, which rests on the entry that permitted the score
 (`chaincode.access.scores`).
 """
@@ -23,6 +26,8 @@ from chaincode.access.calls import (
     PAGE_LIMIT,
     Authorize,
     Decisions,
+    NotedReleases,
+    NoteReleases,
     PairLog,
     ReadPairLog,
     Record,
@@ -38,6 +43,7 @@ from chaincode.access.log_keys import (
     indexed_position,
     log_page_key,
     read_entry,
+    releases_key,
     write_log_pages,
 )
 from chaincode.access.model import (
@@ -58,12 +64,19 @@ from chaincode.access.scores import check_score, permitting_position, rests_on
 from chaincode.consent.periods import next_boundary
 from chaincode.consent.rules import decide
 from chaincode.consent.state import decode_pair, pair_key
+from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
 from chaincode.identifiers import CODE, CODING, DIGEST, KNOWN_AS, MSP_ID, OPAQUE, PAIR, require
 from chaincode.ledger import Ledger
 from chaincode.paging import read_page
 from chaincode.policy.model import Policy
-from chaincode.policy.state import ADMISSIONS_KEY, POLICY_KEY, decode_admissions, decode_policy
+from chaincode.policy.state import (
+    ADMISSIONS_KEY,
+    POLICY_KEY,
+    decode_admissions,
+    decode_policy,
+    read_policy,
+)
 from chaincode.roles import check_role
 
 _CLASSES_LIMIT = 200  # FHIR R4 has 148 resource types
@@ -156,6 +169,26 @@ async def record(ledger: Ledger, args: Record) -> Recorded:
     ]
     _write_entries(ledger, entries)
     return Recorded(entries=len(entries))
+
+
+async def note_releases(ledger: Ledger, args: NoteReleases) -> NotedReleases:
+    """Write the roots of what the caller released; none is ever changed or removed.
+
+    Raises:
+        BadArgumentError: the batch is empty or too large, or a root is no digest.
+        ForbiddenError: the caller is not a member.
+        ConflictError: a newer release wrote the policy.
+    """
+    roots = args.roots
+    if not 1 <= len(roots) <= BATCH_LIMIT:
+        raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT} roots")
+    for root in roots:
+        require(DIGEST, root, "root")
+    policy, caller = await read_policy(ledger), ledger.caller.msp_id
+    if policy is None or caller not in policy.members:
+        raise ForbiddenError("only members note releases")
+    ledger.put(releases_key(caller, ledger.timestamp, ledger.tx_id), encode(roots))
+    return NotedReleases(roots=len(roots))
 
 
 async def read_pair_log(ledger: Ledger, args: ReadPairLog) -> PairLog:

@@ -24,6 +24,9 @@ ACCESS = "access"
 INDEX = "trail"
 """The kind of an index key."""
 
+RELEASES = "released"
+"""The kind of the keys under which the roots of releases stand."""
+
 INDEX_VALUE = b"1"
 """The value of every index key: the key holds everything, and a peer treats an empty value as none."""
 
@@ -117,6 +120,20 @@ def index_range(pair: str, custodian: str, since: int | None, until: int | None)
     if until is not None:
         end = composite_key(INDEX, pair, custodian, _time_part(until))
     return start, end
+
+
+def releases_key(custodian: str, time: int, tx: str) -> str:
+    """Return the key of the roots that `custodian` wrote in one transaction.
+
+    Raises:
+        BadArgumentError: the time is out of bounds.
+    """
+    return composite_key(RELEASES, custodian, _time_part(time), tx)
+
+
+def releases_range(custodian: str) -> tuple[str, str]:
+    """Return start (inclusive) and end (exclusive) of the keys of a custodian's roots of releases."""
+    return prefix_range(RELEASES, (custodian,))
 
 
 def _split(value: bytes) -> list[bytes]:

@@ -30,13 +30,19 @@ CONNECTIONS = (1, 16, 64)
 _ROUNDS = 3
 _PEOPLE = 20
 _UPDATES = 200
+_SHARING = 16  # connections
+_READS, _ALONE = 4_000, 300
+_INDEXED_SECONDS = 8.0  # the index looks for entries every five
 
 
 def measure(*, seconds: float, database: str | None = None) -> list[Row]:
     """Measure every number of connections on all servers, in turns; rows are medians of the rounds.
 
-    The URL of an empty `database` on PostgreSQL gives another node, whose rows are named after it.
+    The bytes of an access are those of the embedded ledger and its log. The URL of an empty `database` on
+    PostgreSQL gives another node, whose rows are named after it.
     """
+    with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch:
+        grown = _bytes(Path(scratch))
     with tempfile.TemporaryDirectory(prefix="consentry-bench-") as scratch, ExitStack() as stack:
         servers = {"access": _gateway(stack, Path(scratch) / "node", None)}
         stack.enter_context(empty(database))
@@ -47,7 +53,7 @@ def measure(*, seconds: float, database: str | None = None) -> list[Row]:
         port = stack.enter_context(_unprotected(Path(scratch) / "plain.db"))
         servers["plain"] = _Server(port, path, "", body)
         updated = _updates(servers["access"])
-        return [*_rounds(servers, seconds / _ROUNDS), updated]
+        return [*_rounds(servers, seconds / _ROUNDS), updated, *grown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +162,50 @@ def _rounds(servers: Mapping[str, _Server], seconds: float) -> list[Row]:
                 Row(f"{name}.p99_ms_{connections}", percentile(times, 0.99) * 1000, "ms"),
             ]
     return rows
+
+
+def _bytes(scratch: Path) -> list[Row]:
+    """Measure the growth of ledger and log over reads of many patients' records, on a node in `scratch`.
+
+    Some share their transactions, others come alone. The gateway is ended before each look at its files, so
+    that they are complete: the newest notes of releases are written, the log's index has caught up, and no
+    write-ahead log lies beside them.
+    """
+    demo = asyncio.run(build(scratch / "bytes", free_port(), _PEOPLE))
+    with serving(demo.folder.path, demo.settings.base_url), httpx.Client(timeout=30) as client:
+        paths = _each_permitted(demo, client)
+    together = _growth(demo, [paths[n % len(paths)] for n in range(_READS)], _SHARING)
+    alone = _growth(demo, [paths[n % len(paths)] for n in range(_ALONE)], 1)
+    return [
+        Row("access.bytes_each", together, "bytes", "<= 1300"),
+        Row("access.bytes_alone", alone, "bytes"),
+    ]
+
+
+def _each_permitted(demo: Demo, client: httpx.Client) -> list[str]:
+    """Have each patient permit Lake Clinic to read, and read once; return the records' paths."""
+    city, lake = demo.client(demo.settings.member), demo.client(LAKE)
+    paths = []
+    for person in participants(_PEOPLE):
+        patient = str(person.patient["id"])
+        city.call(client, "POST", "Consent", permit_consent(patient, LAKE)).raise_for_status()
+        kinds = (record for record in person.records if record["resourceType"] == "Observation")
+        path = f"Observation/{next(kinds)['id']}"
+        lake.call(client, "GET", path).raise_for_status()
+        paths.append(f"/fhir/{path}")
+    return paths
+
+
+def _growth(demo: Demo, paths: list[str], connections: int) -> float:
+    before = _size(demo)
+    with serving(demo.folder.path, demo.settings.base_url):
+        with httpx.Client(timeout=30) as client:
+            token = demo.client(LAKE).token(client)
+        asyncio.run(http.replay(demo.settings.port, paths, token=token, connections=connections))
+        time.sleep(_INDEXED_SECONDS)
+    return (_size(demo) - before) / len(paths)
+
+
+def _size(demo: Demo) -> int:
+    folder = demo.folder.path
+    return sum(path.stat().st_size for name in ("ledger", "log") for path in folder.glob(f"{name}.db*"))

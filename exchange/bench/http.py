@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
+from math import inf
 
 
 class UnexpectedAnswerError(Exception):
@@ -24,19 +27,33 @@ class Measured:
 
 async def measure(port: int, path: str, *, token: str = "", connections: int, seconds: float) -> Measured:
     """Ask for `path` on this machine's `port` over `connections` for `seconds`."""
-    header = f"Authorization: Bearer {token}\r\n" if token else ""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n{header}\r\n".encode()
+    requests = repeat(_request(port, path, token))
     taken: list[float] = []
     started = time.perf_counter()
     end = started + seconds
-    await asyncio.gather(*(_ask(port, request, end, taken) for _ in range(connections)))
+    await asyncio.gather(*(_ask(port, requests, end, taken) for _ in range(connections)))
     return Measured(len(taken) / (time.perf_counter() - started), taken)
 
 
-async def _ask(port: int, request: bytes, end: float, taken: list[float]) -> None:
+async def replay(port: int, paths: Iterable[str], *, token: str, connections: int) -> None:
+    """Ask for each of `paths` once over `connections`."""
+    requests = iter([_request(port, path, token) for path in paths])
+    await asyncio.gather(*(_ask(port, requests, inf, []) for _ in range(connections)))
+
+
+def _request(port: int, path: str, token: str) -> bytes:
+    header = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n{header}\r\n".encode()
+
+
+async def _ask(port: int, requests: Iterator[bytes], end: float, taken: list[float]) -> None:
+    """Send one of `requests` after the other, until there is none or it is `end`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        while (began := time.perf_counter()) < end:
+        for request in requests:
+            began = time.perf_counter()
+            if began >= end:
+                break
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):

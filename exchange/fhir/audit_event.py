@@ -7,13 +7,13 @@ the reader may have it, and are left out otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from chaincode.access.model import LogEntry
+from chaincode.access.model import LogEntry, Reason
 from exchange.fhir.resource_bytes import instant
 
 TRANSACTION_SYSTEM = "urn:consentry:ledger-transaction"
@@ -28,11 +28,35 @@ _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 MSP = "urn:consentry:msp"
 """Identifier system of members, by their MSP ids."""
 _KINDS = "http://hl7.org/fhir/resource-types"
+_DISCLOSURE = {
+    "system": "http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle",
+    "code": "11",
+    "display": "Disclosure",
+}
 _SOURCE = {"system": _DICOM, "code": "110153", "display": "Source Role ID"}
 _DESTINATION = {"system": _DICOM, "code": "110152", "display": "Destination Role ID"}
 
+_SUCCESS, _REFUSED, _FAILED = "0", "4", "8"
+"""`AuditEvent.outcome`: success, minor failure, serious failure."""
+_NOT_RELEASED = "; not released, the answer failed"
 _ID_DIGITS = 48
 _VERSION = re.compile(r"[A-Za-z]+/[A-Za-z0-9.\-]+/_history/[0-9]+")
+
+
+class ReleaseTold(Protocol):
+    """The note of what was released on a permission: the number of records by kind, and the first of them."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the answer was not sent although it was permitted."""
+
+    @property
+    def kinds(self) -> Mapping[str, int]:
+        """The number of records by resource type."""
+
+    @property
+    def named(self) -> Sequence[str]:
+        """References of the first ones, each with its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +71,8 @@ class EntryDetail:
     target: str
     patient: str
     reason: str = ""
+    released: ReleaseTold | None = None
+    """The note of what was released; None where it is not known."""
 
 
 def event_id(tx: str, n: int) -> str:
@@ -105,6 +131,7 @@ def audit_event(
     may know it.
     """
     permitted = record.outcome == "permit"
+    note = None if who is None else who.released
     agents = [_requestor(record, who, names), *_software(who), _custodian(record, names)]
     resource: dict[str, Any] = {
         "resourceType": "AuditEvent",
@@ -115,15 +142,15 @@ def audit_event(
         or ("E" if record.action in _EXECUTES | _IDENTITY.keys() else "R"),
         "period": {"start": instant(record.time)},
         "recorded": instant(record.time),
-        "outcome": "0" if permitted else "4",
-        "outcomeDesc": f"{record.outcome}: {record.reason}",
+        "outcome": _outcome(record, note),
+        "outcomeDesc": f"{record.outcome}: {record.reason}{_NOT_RELEASED if _is_failure(note) else ''}",
         "purposeOfEvent": [{"coding": [{"system": _PURPOSES, "code": record.purpose}]}],
         "agent": agents,
         "source": {
             "site": names.get(record.custodian, record.custodian),
             "observer": {"identifier": {"system": MSP, "value": record.custodian}},
         },
-        "entity": [*_entities(record, who), *_rests_on(consent)],
+        "entity": [*_entities(record, who), *_rests_on(consent), *_given(note)],
     }
     if permitted and record.purpose == "BTG":  # breaking the glass is reviewed afterwards
         resource["meta"]["tag"] = [{"system": "urn:consentry:log", "code": "review"}]
@@ -136,6 +163,47 @@ def audit_event(
         kind, sort = _IDENTITY[record.action]
         resource["type"], resource["subtype"] = _dicom(*kind), [_dicom(*sort)]
     return msgspec.json.encode(resource)
+
+
+def _outcome(record: LogEntry, note: ReleaseTold | None) -> str:
+    if record.outcome != "permit":
+        return _REFUSED
+    return _FAILED if _is_failure(note) else _SUCCESS
+
+
+def _is_failure(note: ReleaseTold | None) -> bool:
+    return note is not None and note.failed
+
+
+def _released(record: LogEntry, who: EntryDetail | None) -> list[dict[str, str]]:
+    """Return what came of a permission, as a detail of the entry."""
+    if record.outcome != "permit" or record.reason == Reason.RECORDED:
+        return []
+    note = None if who is None else who.released
+    if note is None:
+        said = "not known"
+    elif note.failed:
+        said = "nothing, the answer failed"
+    elif not note.kinds:
+        said = "nothing"
+    else:
+        said = ", ".join(f"{number} {kind}" for kind, number in sorted(note.kinds.items()))
+    return [{"type": "released", "valueString": said}]
+
+
+def _given(note: ReleaseTold | None) -> list[dict[str, Any]]:
+    if note is None:
+        return []
+    return [
+        {
+            "what": {"reference": reference},
+            "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
+            "role": {"system": _ROLES, "code": "4", "display": "Domain Resource"},
+            "lifecycle": _DISCLOSURE,
+            "name": "a record that was released",
+        }
+        for reference in note.named
+    ]
 
 
 def _dicom(code: str, display: str) -> dict[str, str]:
@@ -222,6 +290,7 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
                 {"type": "evidence-digest", "valueString": record.evidence},
                 {"type": "epoch", "valueString": str(record.epoch)},
                 *_score_details(record),
+                *_released(record, who),
             ],
         }
     ]
@@ -261,6 +330,7 @@ def _changed(place: str) -> dict[str, Any]:
         "what": {"reference": place},
         "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
         "role": {"system": _ROLES, "code": "4", "display": "Domain Resource"},
+        "description": place,
     }
 
 

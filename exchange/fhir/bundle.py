@@ -91,12 +91,20 @@ def with_id(body: bytes, logical_id: str) -> bytes:
     return _encode(members)
 
 
+def _not_counted() -> None:
+    """Do nothing: an outcome of the search is no record."""
+
+
 class FoundResource(msgspec.Struct, frozen=True):
-    """One resource of a search set; `version` is 0 where it has none, as an outcome of the search."""
+    """One resource of a search set; `version` is 0 where it has none, as an outcome of the search.
+
+    `give` is called by what puts it into an answer.
+    """
 
     body: bytes
     version: int = 0
     mode: Literal["match", "include", "outcome"] = "match"
+    give: Callable[[], None] = _not_counted
 
 
 def search_set(
@@ -110,6 +118,7 @@ def search_set(
     entries: list[dict[str, object]] = []
     for one in found:
         entry: dict[str, object] = {}
+        one.give()
         if one.mode != "outcome":
             identity = identity_of(one.body)
             entry["fullUrl"] = f"{base}/{identity.resource_type}/{identity.id}"

@@ -109,5 +109,8 @@ class LedgerReader(Protocol):
     def has_place(self, block: int, index: int) -> bool:
         """Return whether there is an event `index` in `block`."""
 
+    def release_roots(self, custodian: str) -> Iterator[str]:
+        """Yield every root of a release that `custodian` has noted."""
+
     def pairs(self) -> Iterator[tuple[str, Pair]]:
         """Yield every pair's pseudonym with the pair in its present state."""

@@ -29,6 +29,7 @@ from exchange.runtime.quota import MemoryQuota, minimum_limit
 from exchange.services.access.allowances import EntryAllowances
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.patient_links import PatientLinks
+from exchange.services.access.releases import ReleaseNotes
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
@@ -115,6 +116,7 @@ class AccessServices:
     pairs: Pairs
     enforcement: Enforcement
     recording: Recording
+    releases: ReleaseNotes
 
 
 def build_access(ground: Foundation) -> AccessServices:
@@ -131,6 +133,7 @@ def build_access(ground: Foundation) -> AccessServices:
         links=links,
         ledger=ground.ledger,
     )
+    releases = ReleaseNotes(ledger=ground.ledger, entries=ground.log, keys=subject_keys)
     enforcement = Enforcement(
         base=ground.settings.fhir_base,
         references=references,
@@ -141,6 +144,7 @@ def build_access(ground: Foundation) -> AccessServices:
         entries=ground.log,
         conditions=SealedConditions(ground.records),
         allowances=EntryAllowances(ground.settings.entries_per_minute),
+        releases=releases,
     )
     recording = Recording(
         msp_id=ground.settings.msp_id,
@@ -151,7 +155,7 @@ def build_access(ground: Foundation) -> AccessServices:
         ledger=ground.ledger,
         entries=ground.log,
     )
-    return AccessServices(subject_keys, links, pairs, enforcement, recording)
+    return AccessServices(subject_keys, links, pairs, enforcement, recording, releases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +270,7 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
         records=ground.records,
         projection=projection,
         index=index,
+        releases=access.releases,
     )
     return AuditServices(projection, index, audit)
 

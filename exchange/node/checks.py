@@ -37,6 +37,7 @@ from exchange.verify.node import (
     check_ledger_to_serve,
     check_log,
 )
+from exchange.verify.release_checks import LogGaps, ReleaseChecks
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, snapshot
 from exchange.verify.writes import WriteChecks
 
@@ -52,10 +53,14 @@ class CheckedLedger:
 
 @dataclass(frozen=True, slots=True)
 class CheckedNode:
-    """Every part of a node that was checked, and the report of the ledger's verifier."""
+    """Every part of a node that was checked, and the report of the ledger's verifier.
+
+    `gaps` counts what the log lacks without being wrong; None where something else is wrong.
+    """
 
     parts: Sequence[CheckedPart]
     report: LedgerReport
+    gaps: LogGaps | None
 
 
 def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> Freshness:
@@ -109,14 +114,23 @@ def check_node(
         ledger = checked_ledger(stack, folder, parts.settings, progress, replay=replay, pinned=pinned)
         root_key = check_part("root key", _root_key(parts), progress, lambda: 2)
         if root_key.finding is not None:  # nothing else can be read
-            return CheckedNode([ledger.checked, root_key], ledger.report)
+            return CheckedNode([ledger.checked, root_key], ledger.report, gaps=None)
         records = parts.records
         checked = [ledger.checked, _settings(parts, progress)]
+        gaps = None
         if ledger.reader is not None:
-            checked += _against_the_ledger(parts, ledger.reader, progress)
+            releases = ReleaseChecks(
+                msp_id=parts.settings.msp_id,
+                records=records,
+                entries=parts.open_log(),
+                ledger=ledger.reader,
+                ring=keys.ring,
+            )
+            checked += _against_the_ledger(parts, ledger.reader, releases, progress)
+            gaps = None if any(part.finding for part in checked) else releases.gaps()
         checked.append(check_documents(records, keys.ring, progress))
         checked.append(check_clients(records, keys.operator_seal, progress))
-        return CheckedNode(checked, ledger.report)
+        return CheckedNode(checked, ledger.report, gaps)
 
 
 def _root_key(parts: NodeParts) -> Iterator[None]:
@@ -156,7 +170,9 @@ def _members(parts: NodeParts) -> Members:
         return Members(KnownMember.new(one) for one in parts.settings.members)
 
 
-def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progress) -> list[CheckedPart]:
+def _against_the_ledger(
+    parts: NodeParts, reader: LedgerReader, releases: ReleaseChecks, progress: Progress
+) -> list[CheckedPart]:
     log = parts.open_log()
     consents = _consent_checks(parts, log, reader)
     writes = WriteChecks(msp_id=parts.settings.msp_id, records=parts.records, ring=parts.keys.ring)
@@ -165,6 +181,7 @@ def _against_the_ledger(parts: NodeParts, reader: LedgerReader, progress: Progre
         writes.check_against_ledger(reader, progress),
         consents.check_details(progress),
         _index_checks(parts, log).check_index(progress),
+        releases.check(progress),
         consents.check_consents(progress),
     ]
 

@@ -89,6 +89,7 @@ async def open_node(
         stack.push_async_callback(audit.projection.close)
         await _bring_up(ground, access, away)
         _run(stack, "log-index", audit.index.keep_indexing())
+        _run(stack, "releases", access.releases.keep_noting())
         _run(stack, "consent-outbox", access.pairs.keep_publishing())
         _run(stack, "entries-outbox", access.recording.keep_recording())
         _run(stack, "log-ins", build.build_log_ins(parts, access).keep_recording())

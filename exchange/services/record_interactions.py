@@ -138,6 +138,7 @@ class RecordInteractions:
         released = await self._reading.read(principal, interaction.type, interaction.id, version)
         if is_known_already(interaction, version=released.version, written=released.written):
             return Outcome(304, b"", released.tx_id, released.version, released.written)
+        released.give()
         body = released.body
         if interaction.parameters:
             body = await offload(partial(pages.shape, interaction.parameters, body), size=len(body))

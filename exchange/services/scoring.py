@@ -284,8 +284,9 @@ class Scoring:
         stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
         stored = None if stored is None else await with_body(self._records, shown, stored)
         body = None if stored is None else self._enforcement.release(shown, stored)
-        if body is None:
+        if stored is None or body is None:
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
+        shown.giver(stored, body)()
         return body
 
 

@@ -19,7 +19,7 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
 from exchange.errors import DamagedError
 from exchange.ledger.port import LedgerReader
-from exchange.services.access.enforcement import open_detail
+from exchange.services.access.details import open_detail
 from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import DamagedError
-from exchange.services.access.enforcement import open_search
+from exchange.services.access.details import open_search
 from exchange.services.audit.log_index import open_word, said, token_of
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables, log_terms

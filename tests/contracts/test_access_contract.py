@@ -8,11 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, Record
-from chaincode.access.log_keys import LogPosition, index_key, read_entry, read_log_page
+from chaincode.access.calls import PAGE_LIMIT, Authorize, Decisions, NotedReleases, NoteReleases, Record
+from chaincode.access.log_keys import (
+    LogPosition,
+    index_key,
+    read_entry,
+    read_log_page,
+    releases_key,
+    releases_range,
+)
 from chaincode.access.model import Denied, LogEntry, Permitted, RecordedAction, RecordedEvent
 from chaincode.consent.model import Condition, Period, Provision
-from chaincode.encoding import encode
+from chaincode.encoding import decode, encode
 from chaincode.errors import BadArgumentError, ForbiddenError, NotFoundError
 from chaincode.policy.model import Policy
 from exchange.ledger.client import LedgerClient
@@ -515,3 +522,28 @@ async def test_an_event_with_a_field_of_another_shape_is_refused(
 async def test_a_batch_of_events_is_bounded(channel: Any, make: Any, count: int) -> None:
     args = encode(Record(tuple(event(make.pair()) for _ in range(count))))
     assert isinstance(await refusal(channel.member(make.A).submit("access:record", args)), BadArgumentError)
+
+
+async def test_roots_of_releases_stand_under_their_custodian_and_transaction(
+    ledger: LedgerClient, channel: Any, make: Any
+) -> None:
+    roots = ("0a" * 32, "0b" * 32)
+    done = await channel.member(make.A).submit("access:release", encode(NoteReleases(roots)))
+    assert decode(done.result, NotedReleases).roots == 2
+    key = releases_key(make.A, done.time, done.tx_id)
+    assert releases_range(make.A)[0] <= key < releases_range(make.A)[1]
+    assert not releases_range(make.B)[0] <= key < releases_range(make.B)[1]
+    await ledger.note_releases(roots)
+
+
+@pytest.mark.parametrize("roots", [(), ("0a" * 32,) * 501, ("0a" * 31,), ("0A" * 32,), ("x",)])
+async def test_a_root_of_another_shape_is_refused_and_a_batch_bounded(
+    ledger: LedgerClient, roots: tuple[str, ...]
+) -> None:
+    assert isinstance(await refusal(ledger.note_releases(roots)), BadArgumentError)
+
+
+async def test_an_organisation_that_is_no_member_notes_no_release(channel: Any, make: Any) -> None:
+    args = encode(NoteReleases(("0a" * 32,)))
+    submit = channel.member(make.A).submit  # no consortium is founded here
+    assert isinstance(await refusal(submit("access:release", args)), ForbiddenError)

@@ -28,6 +28,7 @@ from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.block import decode_transaction
 from exchange.ledger.embedded.reader import open_reader
+from exchange.runtime.packed_rows import unpack
 
 MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
 OPEN = MEMBERS[:3]
@@ -162,13 +163,15 @@ def read_everything(path: Path, pairs: set[str]) -> tuple[dict[str, set[str]], b
             by_pair[own.pop()] |= said
 
     db = sqlite3.connect(path)
-    for (body,) in db.execute("SELECT body FROM transactions"):
+    for (stored,) in db.execute("SELECT body FROM transactions"):
+        body = unpack(stored)
         everything += body
         transaction = decode_transaction(body)
         add(transaction.call.args)
         if transaction.effect.event and transaction.effect.event.payload:
             add(transaction.effect.event.payload)
-    for key, value in db.execute("SELECT key, value FROM versions"):
+    for key, stored in db.execute("SELECT key, value FROM versions"):
+        value = unpack(stored)
         everything += key + value
         kind, *names = key.decode().strip("\0").split("\0")
         if kind in {"pair", "past", "trail"}:
@@ -208,7 +211,8 @@ async def test_nothing_joins_one_pair_or_attempt_with_another(tmp_path: Path, ch
     said, _ = read_everything(tmp_path / "ledger.db", set(names))
     db = sqlite3.connect(tmp_path / "ledger.db")
     transactions = {
-        decode_transaction(body).tx_id.hex() for (body,) in db.execute("SELECT body FROM transactions")
+        decode_transaction(unpack(body)).tx_id.hex()
+        for (body,) in db.execute("SELECT body FROM transactions")
     }
     db.close()
     assert set(said) == set(names)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.api.http.protocol import is_lost
 from exchange.errors import BadRequestError, ThrottledError, TooCostlyError
 from exchange.fhir.outcome import MEDIA_TYPE, refusal
 from exchange.runtime.budget import WorkBudget
@@ -31,6 +32,7 @@ from exchange.runtime.fair_queue import peer
 from exchange.runtime.logs import AnsweredRequest, answered, request_id
 from exchange.runtime.metrics import REQUEST_SECONDS, REQUESTS
 from exchange.runtime.quota import MemoryQuota, Reservation
+from exchange.services.access.releases import Exchange
 
 MAX_ADDRESS = 16 * 1024
 MAX_HEADERS = 32 * 1024
@@ -47,6 +49,7 @@ _TOLD = "consentry.told"
 _UNLOGGED = "/health"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CUT = "the body was cut off"
+_REFUSED = 400  # and above: statuses of refusals
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
@@ -116,8 +119,8 @@ class RequestLimits:
         outer = request_id.set(name)
         from_ = peer.set((scope.get("client") or ("",))[0])
         try:
-            with reservation, WorkBudget():
-                await exchange.run(self._app)
+            with reservation, WorkBudget(), Exchange() as disclosure:
+                await exchange.run(self._app, disclosure)
         finally:
             peer.reset(from_)
             request_id.reset(outer)
@@ -150,16 +153,20 @@ class _Exchange:
         self._until = 0.0
         self._whole = False
         self._cut: _Refusal | None = None
-        self._started = False
+        self._started = self._ended = self._lost = False
         self._name = name
         self._began = time.perf_counter()
         self._status = self._sent = 0
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: ASGIApp, disclosure: Exchange) -> None:
         with contextlib.suppress(_CutError):  # it is answered below
             await app(self._scope, self._counted, self._named)
         if self._cut is not None and not self._started:
             await self.refuse(self._cut)
+        if self._lost or self._cut is not None or not self._ended:
+            disclosure.lose()
+        elif self._status >= _REFUSED:
+            disclosure.lose(status=self._status)
 
     def admit(self) -> None:
         self._most = self._limits.body
@@ -232,10 +239,13 @@ class _Exchange:
             self._started, self._status = True, message["status"]
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
         self._sent += len(message.get("body", b""))
+        self._lost = self._lost or is_lost(self._scope)
         if len(message.get("body", b"")) > CHUNK_BYTES:
             await self._send_large(message)
         else:
             await self._send(message)
+        if message["type"] == "http.response.body":
+            self._ended = not message.get("more_body", False)
 
     async def _send_large(self, message: Message) -> None:
         # The answer's records are gone. Each chunk waits until the one before it was received.
@@ -248,6 +258,7 @@ class _Exchange:
                 "body": body[start : start + CHUNK_BYTES],
                 "more_body": more or left > CHUNK_BYTES,
             }
+            self._lost = self._lost or is_lost(self._scope)  # the one before took as long as the client liked
             try:
                 async with asyncio.timeout(self._limits.pause_seconds):
                     await self._send(chunk)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,6 +19,15 @@ from exchange.runtime.metrics import CONNECTIONS
 
 LONGEST_HEAD: Final = 64 * 1024
 """Bytes of a request's first line and headers that are collected; `limits` refuses shorter ones in words."""
+
+
+_CONNECTION: Final = "consentry.connection"
+
+
+def is_lost(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether the connection of a request is known to be gone, so that no answer arrives."""
+    connection = scope.get(_CONNECTION)
+    return connection is not None and connection.is_closing()
 
 
 class ConnectionBounds:
@@ -99,6 +109,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the wait: the head is complete."""
         self._waits = False
+        self.scope[_CONNECTION] = self.transport  # type: ignore[typeddict-unknown-key]  # of this module alone
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

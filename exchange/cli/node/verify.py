@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from exchange.cli.errors import CommandError, fail
@@ -23,6 +24,7 @@ _NOUN = {
     "writes": "versions against the entries of writes",
     "details": "sealed details",
     "log index": "indexed entries",
+    "releases": "notes of releases",
     "consents": "subjects' keys and consents",
     "documents": "document versions",
     "clients": "registered clients",
@@ -40,6 +42,7 @@ def verify(
             help="A pinned block of an earlier run, as NUMBER:HASH; once for each.", show_default=False
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Check the ledger, the log, what was written, consents, documents and clients, also beside a gateway.
 
@@ -49,6 +52,11 @@ def verify(
     with Stages() as stages:
         node = check_node(NodeFolder(folder), stages.progress, replay=replay, pinned=pinned)
     findings = [part.finding for part in node.parts if part.finding is not None]
+    if as_json:
+        print(msgspec.json.encode(_report(node)).decode())
+        if findings:
+            raise typer.Exit(3)
+        return
     for finding in findings:
         print(f"FOUND {finding}")
     if findings:
@@ -59,6 +67,32 @@ def verify(
             f"note: block {block} is older than the one before it: this machine's clock was ahead before, "
             "or behind then"
         )
+    if node.gaps is not None and node.gaps.nameless:
+        print(f"note: {node.gaps.nameless} entries of this hospital have no name: their details are lost")
+    if node.gaps is not None and node.gaps.not_noted:
+        print(
+            f"note: of {node.gaps.not_noted} permitted entries it is not known whether anything was released"
+        )
+
+
+def _report(node: CheckedNode) -> dict[str, Any]:
+    """Return all that the check came to, for programs."""
+    return {
+        "parts": [
+            {
+                "part": part.part,
+                "count": part.count,
+                "finding": None if part.finding is None else str(part.finding),
+            }
+            for part in node.parts
+        ],
+        "blocks": node.report.blocks,
+        "replayed": node.report.replayed,
+        "unreplayable": node.report.unreplayable,
+        "ran_back": list(node.report.ran_back),
+        "nameless": None if node.gaps is None else node.gaps.nameless,
+        "not_noted": None if node.gaps is None else node.gaps.not_noted,
+    }
 
 
 def pinned_block(text: str) -> PinnedBlock:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chaincode.access.calls import PAGE_LIMIT, PairLog, ReadPairLog
+from chaincode.access.calls import PAGE_LIMIT, NoteReleases, PairLog, ReadPairLog
 from chaincode.access.model import AccessRequest, Decision, Permitted, RecordedEvent
 from chaincode.consent.model import Provision
 from chaincode.encoding import encode
@@ -126,6 +126,14 @@ class AccessCalls(ContractCalls):
         part = await self._events.share([encode(event) for event in events])
         committed = part.committed
         return RecordedEvents(committed.tx_id, committed.block, committed.time, part.first)
+
+    async def note_releases(self, roots: Sequence[str]) -> None:
+        """Write 1 to 500 roots of what was released on permitted entries; return when they are committed.
+
+        Raises:
+            RefusedError: this organisation is no member, or the channel's contracts do not know the call yet.
+        """
+        await self._submit("access:release", NoteReleases(roots=tuple(roots)))
 
     async def pair_log(
         self,

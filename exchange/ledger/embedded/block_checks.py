@@ -190,7 +190,7 @@ def check_tip(storage: Storage, key: Ed25519PublicKey) -> block.Header | None:
     if len(bodies) != header.count:
         raise MismatchError("transactions", name_of(bodies[header.count][0]), "belongs to no block")
     total = sum(len(one.effect.writes) for one in transactions)
-    rows = storage.execute("SELECT * FROM versions ORDER BY seq DESC LIMIT ?", (total,)).fetchall()[::-1]
+    rows = storage.newest_versions(total)
     _check_run(zip((place for place, _ in bodies), transactions, strict=True), rows)
     return header
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from chaincode.access.log_keys import ACCESS, LogPosition, find_entry, log_page_key, read_log_page
+from chaincode.access.log_keys import (
+    ACCESS,
+    LogPosition,
+    find_entry,
+    log_page_key,
+    read_log_page,
+    releases_range,
+)
 from chaincode.caller import Caller
 from chaincode.consent.model import Pair
 from chaincode.consent.state import PAIR_KIND, named_pair
@@ -20,6 +27,7 @@ from exchange.errors import DamagedError
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.port import Checkpoint, LoggedEntry
+from exchange.runtime.packed_rows import unpack
 
 _PLACE_BITS = 16
 _INDEX = (1 << _PLACE_BITS) - 1
@@ -72,7 +80,7 @@ class EmbeddedReader:
         )
         for place, key, value in written:
             event = Checkpoint(place >> _PLACE_BITS, place & _INDEX)
-            yield from entries_on_page(event, key, value)
+            yield from entries_on_page(event, key, unpack(value))
 
     def has_place(self, block: int, index: int) -> bool:
         """Return whether there is a transaction `index` in `block`."""
@@ -80,6 +88,14 @@ class EmbeddedReader:
             return False
         place = (block << _PLACE_BITS) | index
         return any(self._storage.transactions(place, place + 1))
+
+    def release_roots(self, custodian: str) -> Iterator[str]:
+        """Yield every root of a release that `custodian` has noted."""
+        at, end = (text.encode() for text in releases_range(custodian))
+        while page := self._storage.range(at, end, _PAGE):
+            for _, value, _ in page:
+                yield from msgspec.json.decode(value, type=list[str])
+            at = page[-1][0] + b"\0"
 
     def pairs(self) -> Iterator[tuple[str, Pair]]:
         """Yield every pair's pseudonym with the pair in its present state."""

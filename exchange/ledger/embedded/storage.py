@@ -6,6 +6,8 @@
 - `versions`: every value ever written, in the order of writing. The latest version of a key is its
   state, all of them are its history.
 
+Bodies and values are packed (`exchange.runtime.packed_rows`); the methods give and take them unpacked.
+
 WAL with synchronous FULL: a commit is on disk when it returns, and a process killed at any point leaves
 the state after some complete block. A connection belongs to one thread at a time.
 """
@@ -19,14 +21,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exchange.errors import DamagedError, UnavailableError
+from exchange.runtime.packed_rows import PackingError, pack, unpack
 from exchange.store.engine.rows import insert
 
 APPLICATION_ID = 0x434E5359  # "CNSY", shown by file(1) and checked on opening
-USER_VERSION = 1
+USER_VERSION = 2
+"""The version of files with packed rows; this release also reads files of version 1, which have none."""
+_PLAIN_VERSION = 1
 LATEST = 2**62
 """A place after every other."""
 
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, PackingError)
 """Errors of reading a damaged file; the second where SQLite's message quotes damaged text."""
 
 SCHEMA = (
@@ -122,7 +127,7 @@ class Storage:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if kind != APPLICATION_ID:
             raise DamagedError("this file is not an embedded ledger")
-        if version != USER_VERSION:
+        if version not in {_PLAIN_VERSION, USER_VERSION}:
             raise DamagedError(f"the ledger's file has format {version}, this release reads {USER_VERSION}")
         if not writable:
             return
@@ -134,6 +139,8 @@ class Storage:
         (size,) = db.execute("PRAGMA page_size").fetchone()
         if path.stat().st_size < pages * size:
             raise DamagedError("the ledger's file is cut off")
+        if version != USER_VERSION:
+            db.execute(f"PRAGMA user_version = {USER_VERSION}")  # earlier releases refuse it from here on
 
     def close(self) -> None:
         """Close the connection; the last one copies the write-ahead log into the main file."""
@@ -147,18 +154,29 @@ class Storage:
             "SELECT value, place FROM versions WHERE key = ? AND place < ? ORDER BY place DESC LIMIT 1",
             (key, before),
         ).fetchone()
-        return found
+        return None if found is None else (unpack(found[0]), found[1])
 
     def range(
         self, start: bytes, end: bytes, limit: int, before: int = LATEST
     ) -> list[tuple[bytes, bytes, int]]:
         """Return up to `limit` of (key, value, place) with `start <= key < end`, in the order of keys."""
         # SQLite takes the bare column `value` from the row that holds max(place).
-        return self.execute(
+        found = self.execute(
             "SELECT key, value, max(place) FROM versions WHERE key >= ? AND key < ? AND place < ?"
             " GROUP BY key ORDER BY key LIMIT ?",
             (start, end, before, limit),
         ).fetchall()
+        return [(key, unpack(value), place) for key, value, place in found]
+
+    def versions(self) -> Iterator[Version]:
+        """Yield every row of `versions` in the order of writing."""
+        rows = self.execute("SELECT seq, place, key, value FROM versions ORDER BY seq")
+        return (_unpacked(row) for row in rows)
+
+    def newest_versions(self, limit: int) -> list[Version]:
+        """Return the `limit` rows of `versions` that were written last, in the order of writing."""
+        rows = self.execute("SELECT seq, place, key, value FROM versions ORDER BY seq DESC LIMIT ?", (limit,))
+        return [_unpacked(row) for row in rows.fetchall()[::-1]]
 
     def written(self, key: bytes, place: int) -> bytes:
         """Return the value that the transaction at `place` wrote to `key`."""
@@ -167,7 +185,7 @@ class Storage:
         ).fetchone()
         if found is None:
             raise DamagedError(f"a value written in block {place >> 16} is missing")
-        return found[0]
+        return unpack(found[0])
 
     def block(self, number: int) -> Block | None:
         """Return the block of this number."""
@@ -181,10 +199,11 @@ class Storage:
 
     def transactions(self, start: int, end: int, limit: int = -1) -> Iterator[tuple[int, bytes]]:
         """Yield (place, body) with `start <= place < end`, in order."""
-        return self.execute(
+        rows = self.execute(
             "SELECT place, body FROM transactions WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
             (start, end, limit),
         )
+        return ((place, _content(body)) for place, body in rows)
 
     def newest_place(self) -> int:
         """Return the place of the newest transaction; -1 in an empty ledger."""
@@ -199,8 +218,8 @@ class Storage:
 
     def add_transaction(self, place: int, body: bytes, writes: Iterable[tuple[bytes, bytes]]) -> None:
         """Add a transaction with the (key, value) pairs that it wrote; later reads see them."""
-        self.execute("INSERT INTO transactions VALUES (?, ?)", (place, body))
-        rows = [(place, key, value) for key, value in writes]
+        self.execute("INSERT INTO transactions VALUES (?, ?)", (place, pack(body)))
+        rows = [(place, key, pack(value)) for key, value in writes]
         insert(self.execute, "INSERT INTO versions (place, key, value)", rows)
 
     def add_block(self, block: Block) -> None:
@@ -223,3 +242,16 @@ class Storage:
     def snapshot(self) -> None:
         """Let the reads that follow see one state, until `rollback`."""
         self.execute("BEGIN")
+
+
+def _unpacked(row: Version) -> Version:
+    seq, place, key, value = row
+    return seq, place, key, _content(value)
+
+
+def _content(stored: bytes) -> bytes:
+    # A changed row is returned as it is: its digest is wrong, and by that the check names it.
+    try:
+        return unpack(stored)
+    except PackingError:
+        return stored

@@ -15,9 +15,9 @@ and hash, are compared with it.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -151,7 +151,7 @@ class _Run:
         _check_schema(storage)
         (total,) = storage.execute("SELECT max(seq) FROM versions").fetchone()
         bodies = storage.transactions(-LATEST, LATEST)
-        versions = storage.execute("SELECT seq, place, key, value FROM versions ORDER BY seq")
+        versions = storage.versions()
         previous, newest = block.GENESIS, None
         for row in storage.execute("SELECT number, header, signature FROM blocks ORDER BY number"):
             newest = Block(*row)
@@ -178,13 +178,13 @@ class _Run:
         self,
         header: block.Header,
         rows: list[tuple[int, bytes]],
-        versions: sqlite3.Cursor,
+        versions: Iterator[Version],
         replay: Replay | None,
     ) -> None:
         creator = block.creator(header.msp_id, header.signer)
         for (place, _), transaction in zip(rows, check_transactions(header, rows, creator), strict=True):
             size = len(transaction.effect.writes)
-            written: list[Version] = versions.fetchmany(size) if size else []
+            written = list(islice(versions, size))
             check_versions(place, self.values + 1, transaction, written)
             self.values += size
             self.transactions += 1
@@ -198,7 +198,7 @@ class _Run:
                 self.replayed += 1
 
     def _check_end(
-        self, storage: Storage, bodies: Iterator[tuple[int, bytes]], versions: sqlite3.Cursor
+        self, storage: Storage, bodies: Iterator[tuple[int, bytes]], versions: Iterator[Version]
     ) -> None:
         for place, _ in bodies:
             raise MismatchError("transactions", name_of(place), "belongs to no block")

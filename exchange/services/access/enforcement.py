@@ -3,7 +3,9 @@
 1. Every question names the principal, the action, and the subjects of the records that it would touch.
 2. The ledger decides and logs in one transaction; without its commit nothing goes on.
 3. The requester and the request are sealed beside the entry before anything is released.
-4. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
+4. A record that goes into an answer is said to be released; the note of it follows
+   (`exchange.services.access.releases`).
+5. A document opens only with the `Permit` of that transaction, and only if it passes the obligations.
 
 Where the pair towards the recipient is not open, the request is logged as an attempt: under a name of its
 own, which only the patient's secret recognises, and decided as a pair that is not open. A request for a
@@ -14,10 +16,12 @@ says which conclusions open pairs, sizes and times still allow.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 from cachetools import FIFOCache
@@ -30,6 +34,7 @@ from chaincode.access.model import (
     Decision,
     Denied,
     LinkedPair,
+    Permitted,
     Reason,
     ScoreResult,
 )
@@ -38,18 +43,22 @@ from chaincode.consent.obligations import CONSENT, RecordFacts, admits, admits_b
 from exchange.auth.principal import Kind, Principal
 from exchange.consent.compile import known_as_digests, person_digest, person_named, role_in
 from exchange.consent.record_facts import facts_of, speaks_of_consents
-from exchange.crypto.documents import open_document, open_metadata, seal_metadata
+from exchange.crypto.documents import open_document, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.permit import Denials, Permit
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
+from exchange.crypto.release_notes import ReleasedRecord
 from exchange.errors import ForbiddenError, TooCostlyError, UnavailableError
+from exchange.fhir.bundle import identity_of
 from exchange.ledger.client import Authorization, LedgerClient, SubjectRequest
 from exchange.runtime import quota
 from exchange.runtime.batching import Coalescer
 from exchange.runtime.metrics import DECISIONS, LEDGER_HEIGHT
 from exchange.services.access.allowances import EntryAllowances, spent
+from exchange.services.access.details import Detail, detail_label, encode_detail, search_label
 from exchange.services.access.patient_links import PatientLinks
+from exchange.services.access.releases import PermittedEntry, Release, ReleaseNotes, Unkept, current
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
@@ -59,8 +68,6 @@ from exchange.store.records.documents import StoredVersion
 
 _CACHE_SIZE = 10_000
 _PERMIT = Provision("permit")
-
-_Kept = tuple[Sequence[log_tables.DetailRow], log_tables.SearchRow | None]
 
 BEYOND = "requests beyond the client's budget of entries"
 """The target of the one entry that ends a client's budget."""
@@ -95,21 +102,6 @@ class ScoreQuestion(Question):
     results: Mapping[bytes, ScoreResult] = field(default_factory=dict)
 
 
-class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The part of a request that its entry on the ledger leaves out, sealed under the subject's key."""
-
-    client: str
-    organization: str
-    user: str
-    interaction: str
-    target: str
-    user_name: str = ""
-    role: str = ""
-    patient: str = ""
-    evidence: str = ""
-    reason: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The ledger's answer: its transaction, the decision for each subject, and the Permit if any.
@@ -117,6 +109,7 @@ class Answer:
     `obligations` and `denials` are those of the Permit, with the conditions on records that stand on the
     ledger as digests. `keys` has the subjects' that were asked for, and those of their linked records.
     `of_proxy` says that a person who acts for the patient asked.
+    `release` is told which records go into the answer of the request.
     """
 
     tx_id: str
@@ -125,7 +118,23 @@ class Answer:
     keys: Mapping[bytes, SubjectKeys]
     obligations: Mapping[bytes, tuple[Provision, ...]]
     denials: Mapping[bytes, Denials]
+    release: Release
     of_proxy: bool = False
+
+    def giver(self, stored: StoredVersion, body: bytes, reference: str = "") -> Callable[[], None]:
+        """Return the call that says that `stored` goes into an answer.
+
+        It was released as `body`, which names it where no `reference` does.
+        """
+        return partial(self._give, stored.version, stored.envelope.digest, stored.subjects, body, reference)
+
+    def _give(
+        self, version: int, digest: bytes, subjects: Sequence[bytes], body: bytes, reference: str
+    ) -> None:
+        if not reference:
+            named = identity_of(body)
+            reference = f"{named.resource_type}/{named.id}"
+        self.release.give(ReleasedRecord(reference, version, digest), subjects)
 
     def permits(self, subjects: Sequence[bytes]) -> bool:
         """Return whether documents of exactly these `subjects` may be opened."""
@@ -154,6 +163,7 @@ class Enforcement:
         entries: Database,
         conditions: SealedConditions,
         allowances: EntryAllowances,
+        releases: ReleaseNotes,
     ) -> None:
         self._base = base
         self._references = references
@@ -165,6 +175,8 @@ class Enforcement:
         self._conditions = conditions
         self._allowances = allowances
         self._details = Coalescer(self._keep)
+        self._releases = releases
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._stranger = references.unknown_subject()
         self._names: FIFOCache[tuple[bytes, str, str, str], RequesterNames] = FIFOCache(_CACHE_SIZE)
 
@@ -190,6 +202,7 @@ class Enforcement:
             answer.keys,
             answer.obligations,
             answer.denials,
+            answer.release,
             answer.of_proxy,
             entries=entries,
         )
@@ -218,6 +231,24 @@ class Enforcement:
         keys: Mapping[bytes, SubjectKeys],
         opened: frozenset[bytes],
     ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
+        # A request that is given up is logged with its names all the same.
+        task = asyncio.create_task(self._decide_surely(question, tokens, keys, opened), name="decide")
+        self._tasks.add(task)
+        task.add_done_callback(self._decided)
+        return await asyncio.shield(task)
+
+    def _decided(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may be gone, and an error that is never looked at is reported
+
+    async def _decide_surely(
+        self,
+        question: Question,
+        tokens: tuple[bytes, ...],
+        keys: Mapping[bytes, SubjectKeys],
+        opened: frozenset[bytes],
+    ) -> tuple[Answer, Mapping[bytes, LogPosition]]:
         client = question.principal.client_id
         linked = {token: self._links.others(token) for token in tokens if token in opened}
         known = {**keys, **await self._linked_keys(question, linked)}
@@ -227,7 +258,6 @@ class Enforcement:
             question, opened, linked = replace(question, target=BEYOND), frozenset(), {}
             asks, owners = await self._asks(question, (), known, linked)
         authorization = await self._ledger.authorize(asks)
-        await self._check_pairs(question, linked, asks, authorization)
         details: list[log_tables.DetailRow] = []
         decisions: dict[bytes, Decision] = {}
         positions: dict[bytes, LogPosition] = {}
@@ -238,8 +268,10 @@ class Enforcement:
             sealed = seal_metadata(owner, detail_label(authorization.tx_id, entry.n), detail)
             attempt = ask.subject not in opened
             details.append((authorization.tx_id, entry.n, owner.token, attempt, sealed))
-        search = await self._search(question, authorization.tx_id, authorization.entries[0].n, len(asks))
-        await self._details.share([(details, search)])
+        release = self._release(authorization, question.principal, owners)
+        search = await self._search(question, release.tx_id, authorization.entries[0].n, len(asks))
+        await self._seal(Unkept(details, search), release)
+        await self._check_pairs(question, linked, asks, authorization)
         if not within:
             raise spent()
         self._count(client, authorization)
@@ -248,18 +280,9 @@ class Enforcement:
         permit = authorization.permit
         obligations = {} if permit is None else await self._conditions.obligations(permit, known)
         denials = {} if permit is None else await self._conditions.denials(permit, known)
-        return (
-            Answer(
-                authorization.tx_id,
-                decisions,
-                permit,
-                known,
-                obligations,
-                denials,
-                of_proxy=question.principal.is_proxy,
-            ),
-            positions,
-        )
+        by_proxy = question.principal.is_proxy
+        answer = Answer(release.tx_id, decisions, permit, known, obligations, denials, release, by_proxy)
+        return answer, positions
 
     async def _check_pairs(
         self,
@@ -292,6 +315,27 @@ class Enforcement:
         keys = await self._keys.find(tokens)
         await self._pairs.open_all(list(keys.values()), question.principal.organization)
         return keys
+
+    async def _seal(self, unkept: Unkept, release: Release) -> None:
+        """Store the details of entries; where the log is away they follow with the notes of `release`."""
+        try:
+            await self._details.share([unkept])
+        except UnavailableError:
+            release.unkept = unkept
+            raise
+        finally:
+            if (exchange := current()) is not None:
+                exchange.add(release)
+
+    def _release(
+        self, authorization: Authorization, principal: Principal, owners: Sequence[SubjectKeys]
+    ) -> Release:
+        permitted = [
+            PermittedEntry(entry.n, owner)
+            for owner, entry in zip(owners, authorization.entries, strict=True)
+            if isinstance(entry.decision, Permitted)
+        ]
+        return Release(authorization.tx_id, principal.organization, permitted, self._releases.put)
 
     def _count(self, client: str, authorization: Authorization) -> None:
         LEDGER_HEIGHT.set(authorization.block)
@@ -362,12 +406,12 @@ class Enforcement:
         # A search about several patients: their own details leave its words out.
         if number == 1 or "?" not in question.target:
             return None
-        words = seal_metadata(await self._directory(), _search_label(tx_id, first), question.target.encode())
+        words = seal_metadata(await self._directory(), search_label(tx_id, first), question.target.encode())
         return tx_id, first, number, words
 
-    async def _keep(self, asked: Sequence[_Kept]) -> None:
-        details = [row for rows, _ in asked for row in rows]
-        searches = [row for _, row in asked if row is not None]
+    async def _keep(self, asked: Sequence[Unkept]) -> None:
+        details = [row for one in asked for row in one.details]
+        searches = [one.search for one in asked if one.search is not None]
 
         def work(connection: Connection) -> None:
             log_tables.add_details(connection, details)
@@ -480,25 +524,6 @@ def _name(principal: Principal, token: bytes) -> tuple[bytes, str, str, str]:
     return token, principal.organization, principal.user, principal.evidence
 
 
-def detail_label(tx_id: str, n: int) -> bytes:
-    """Return the label that binds a sealed detail to its entry."""
-    return f"detail/{tx_id}/{n}".encode()
-
-
-def _search_label(tx_id: str, first: int) -> bytes:
-    return f"search/{tx_id}/{first}".encode()
-
-
-def open_search(directory: SubjectKeys, tx_id: str, first: int, sealed: bytes) -> str:
-    """Return the request whose entries in `tx_id` begin with `first`, as it was asked."""
-    return open_metadata(directory, _search_label(tx_id, first), sealed).decode()
-
-
-def open_detail(keys: SubjectKeys, tx_id: str, n: int, sealed: bytes) -> Detail:
-    """Return the detail that was sealed for entry `n` of `tx_id`."""
-    return msgspec.json.decode(open_metadata(keys, detail_label(tx_id, n), sealed), type=Detail)
-
-
 def _check_emergency(principal: Principal, msp_id: str) -> None:
     """Refuse an emergency of another organisation than `msp_id` that states no reason.
 
@@ -516,7 +541,7 @@ def _check_emergency(principal: Principal, msp_id: str) -> None:
 
 def _detail(question: Question, patient: str, *, alone: bool) -> bytes:
     principal = question.principal
-    return msgspec.json.encode(
+    return encode_detail(
         Detail(
             client=principal.client_id,
             organization=principal.organization,

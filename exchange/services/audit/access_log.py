@@ -1,4 +1,5 @@
-"""The access log for its readers: officers read all entries, patients those about themselves.
+"""The access log for its readers: officers read all entries that concern their hospital, as the holder of
+the records or as the requester, and patients those about themselves.
 
 Every entry comes from the ledger by way of the projection; a reading of the log is asked for and logged
 like any other access, and is itself the newest entry of what it shows. An officer's reading is also logged
@@ -10,10 +11,12 @@ not the words: an entry would tell of a record that a consent hides.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from chaincode.access.log_keys import read_entry
 from chaincode.access.model import Action, LogEntry
@@ -24,13 +27,16 @@ from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.pair_versions import consent_version
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
+from exchange.crypto.release_notes import ReleasedRecord
 from exchange.errors import BadRequestError, DamagedError, ForbiddenError, NotFoundError
-from exchange.fhir.audit_event import EntryDetail, audit_event, parse_event_id, records_of
+from exchange.fhir.audit_event import EntryDetail, audit_event, event_id, parse_event_id, records_of
 from exchange.fhir.bundle import FoundResource
 from exchange.fhir.search import Clause
 from exchange.ledger.projection import Projection
-from exchange.services.access.enforcement import Answer, Enforcement, Question, open_detail, open_search
+from exchange.services.access.details import open_detail, open_search
+from exchange.services.access.enforcement import Answer, Enforcement, Question
 from exchange.services.access.patient_links import PatientLinks
+from exchange.services.access.releases import ReleaseNotes, open_release
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.log_conditions import LogConditions, patients_of
 from exchange.services.audit.log_index import LogIndex
@@ -83,6 +89,7 @@ class Audit:
         records: Database,
         projection: Projection,
         index: LogIndex,
+        releases: ReleaseNotes,
     ) -> None:
         self._msp_id = msp_id
         self._members = members
@@ -94,6 +101,7 @@ class Audit:
         self._records = records
         self._projection = projection
         self._index = index
+        self._releases = releases
         self._explained = 0
 
     async def search(
@@ -120,26 +128,21 @@ class Audit:
                 raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
             return FoundPage((), None, 0, answer.tx_id)  # no patient has this id, so no entry is about it
         await self._projection.reached(answer.tx_id)
+        await self._releases.note_all()
         until = page.until
         if until is None:  # the first page: what comes later is on none
             until = await self._entries.read(log_tables.last_sequence)
         which = await self._filter(principal, wanted, subjects, until)
-        rows = (
-            await self._entries.read(
-                lambda c: log_tables.list_entries(
-                    c, which, before=page.after, limit=wanted.count + 1, oldest_first=wanted.oldest_first
-                )
-            )
-            if wanted.count
-            else []
-        )
+        rows = await self._rows(which, wanted, page)
         shown, over = rows[: wanted.count], len(rows) > wanted.count
         total = None if principal.is_proxy else await self._total(wanted, which, page, len(rows))
         more = shown[-1].sequence if over and shown else None
         shown = await self._open_to(principal, answer, shown)
-        told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=subjects)
+        told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=(subjects, answer))
+        bodies = await self._render(principal, shown, told.keys())
         resources = tuple(
-            FoundResource(body, version=1) for body in await self._render(principal, shown, told)
+            FoundResource(body, version=1, give=_giver(told, subjects, row))
+            for row, body in zip(shown, bodies, strict=True)
         )
         return FoundPage(resources, more, total, answer.tx_id, until=until)
 
@@ -152,6 +155,16 @@ class Audit:
         if not wanted.counted:
             return None
         return await self._entries.read(lambda c: log_tables.count_entries(c, which))
+
+    async def _rows(self, which: Filter, wanted: LogQuery, page: LogPage) -> list[LogRow]:
+        """Return the entries of a page and, if there is one, the first of the next."""
+        if not wanted.count:
+            return []
+        return await self._entries.read(
+            lambda c: log_tables.list_entries(
+                c, which, before=page.after, limit=wanted.count + 1, oldest_first=wanted.oldest_first
+            )
+        )
 
     async def read(self, principal: Principal, logical_id: str) -> LoggedEvent:
         """Return the AuditEvent with `logical_id`.
@@ -166,14 +179,15 @@ class Audit:
         if parsed is None or not answer.permits(subjects):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         await self._projection.reached(answer.tx_id)
-        of = await self._of_any(subjects) if principal.kind is Kind.PATIENT else []
-        which = Filter(custodian=self._msp_id, tx_start=parsed[0], n=parsed[1], conditions=of)
+        await self._releases.note_all()
+        which = replace(await self._within(principal, subjects, None), tx_start=parsed[0], n=parsed[1])
         rows = await self._entries.read(lambda c: log_tables.list_entries(c, which, before=None, limit=1))
         rows = await self._open_to(principal, answer, rows)
-        told = await self._tell(principal, "read", target, rows, asked=subjects)
-        bodies = await self._render(principal, rows, told)
+        told = await self._tell(principal, "read", target, rows, asked=(subjects, answer))
+        bodies = await self._render(principal, rows, told.keys())
         if not bodies:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+        _giver(told, subjects, rows[0])()
         return LoggedEvent(bodies[0], answer.tx_id)
 
     def _subjects(self, principal: Principal, patient: str | None) -> tuple[bytes, ...]:
@@ -207,6 +221,9 @@ class Audit:
             if known is not None and row.sealed is not None:
                 detail = open_detail(known, row.place.tx, row.place.n, row.sealed)
                 named[row.sequence] = records_of(detail.target)
+                if row.released is not None:
+                    note = open_release(known, row.place.tx, row.place.n, row.released)
+                    named[row.sequence] += records_of(",".join(note.named))
         places = sorted({place for one in named.values() for place in one})
         seen = {place for place in places if await self._is_open(answer, place)}
         return [row for row in rows if row.sequence in named and seen.issuperset(named[row.sequence])]
@@ -226,41 +243,52 @@ class Audit:
         target: str,
         rows: Sequence[LogRow],
         *,
-        asked: Sequence[bytes],
-    ) -> frozenset[bytes]:
+        asked: tuple[Sequence[bytes], Answer],
+    ) -> dict[bytes, Answer]:
         """Log under every subject of `rows` that its entries are read; return those whose details may be.
 
-        The ledger has been `asked` for some of them already.
+        The ledger has been `asked` for some of them already. Each comes with the answer that permits it.
         """
-        subjects = {row.subject: None for row in rows if row.subject is not None and row.subject not in asked}
+        first, answered = asked
+        subjects = {row.subject: None for row in rows if row.subject is not None and row.subject not in first}
         subjects.pop(self._references.directory, None)
         others = list(await self._keys.find(list(subjects)))
-        told = frozenset({*asked, self._references.directory})
+        told = {self._references.directory: answered, **dict.fromkeys(first, answered)}
         if not others:
             return told
         answer = await self._ask(principal, interaction, target, others)
-        return told.union(one for one in others if answer.permits([one]))
+        return told | {one: answer for one in others if answer.permits([one])}
 
     async def _filter(
         self, principal: Principal, wanted: LogQuery, subjects: Sequence[bytes], until: int
     ) -> Filter:
-        only = wanted.patient is not None or principal.kind is Kind.PATIENT
+        within = await self._within(principal, subjects, wanted.patient)
         words = await self._index.caught_up() if wanted.needs_index else {}
         named = LogConditions(self._members.known(), words, self._index.number_of)
         conditions = [await self._with_patients(one, named.of(one)) for one in wanted.clauses]
         tx, n = wanted.place or (None, None)
-        return Filter(
-            custodian=self._msp_id,
+        return replace(
+            within,
             tx_start=tx,
             n=n,
             times=wanted.query.last_updated,
             until=until,
             conditions=[
-                *(await self._of_any(subjects) if only else ()),
+                *within.conditions,
                 *(one for one in conditions if one is not None),
                 *(AnyOf({"purpose": codes}) for codes in wanted.purposes),
             ],
         )
+
+    async def _within(self, principal: Principal, subjects: Sequence[bytes], patient: str | None) -> Filter:
+        """Return the filter of all that a principal may see: of one `patient`, if that is asked for.
+
+        An officer also sees the requests that this hospital's people made of others: the ledger has them, and
+        the neighbour's officer does not know these people.
+        """
+        if principal.kind is Kind.PATIENT or patient is not None:
+            return Filter(custodian=self._msp_id, conditions=await self._of_any(subjects))
+        return Filter(party=self._msp_id)
 
     async def _with_patients(self, clause: Clause, condition: AnyOf | None) -> AnyOf | None:
         if condition is None or clause.parameter != "entity":
@@ -287,9 +315,9 @@ class Audit:
         return [*names, *sorted(attempts)], subject
 
     async def _render(
-        self, principal: Principal, rows: Sequence[LogRow], told: frozenset[bytes]
+        self, principal: Principal, rows: Sequence[LogRow], told: Collection[bytes]
     ) -> list[bytes]:
-        keys = await self._keys.find([row.subject for row in rows if row.subject in told])
+        keys = await self._keys.find([row.subject for row in rows if row.subject and row.subject in told])
         searches = await self._searches(rows) if principal.kind is Kind.OFFICER else {}
         if principal.is_proxy:
             return [self._event(row, keys, searches, {}, {}, words=False) for row in rows]
@@ -356,11 +384,24 @@ class Audit:
             target=target if words else target.partition("?")[0],
             patient=detail.patient,
             reason=detail.reason,
+            released=(
+                None
+                if row.released is None or not words
+                else open_release(known, record.tx, record.n, row.released)
+            ),
         )
         # The basis may be a consent of another record of the same patient, which denies here too.
         tokens = (known.token, *beside.get(known.token, ()))
         possible = [one for token in tokens for one in consents.get(token, ())]
         return audit_event(record, shown, names, _rests_on(record, possible))
+
+
+def _giver(told: Mapping[bytes, Answer], asked: Sequence[bytes], row: LogRow) -> Callable[[], None]:
+    """Return the call that says that an entry goes into an answer, to the subject that was told of it."""
+    subject = row.subject if row.subject is not None and row.subject in told else asked[0]
+    reference = f"AuditEvent/{event_id(row.place.tx, row.place.n)}"
+    record = ReleasedRecord(reference, 1, hashlib.sha256(row.record).digest(), named=False)
+    return partial(told[subject].release.give, record, [subject])
 
 
 def _rests_on(record: LogEntry, consents: Sequence[tuple[SubjectKeys, str]]) -> str:

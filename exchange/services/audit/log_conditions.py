@@ -15,11 +15,12 @@ import msgspec
 from chaincode.access.model import Action, LogEntry, RecordedAction
 from exchange.auth.identity import KnownMember
 from exchange.auth.principal import Member
+from exchange.crypto.release_notes import release_note
 from exchange.errors import TooCostlyError
 from exchange.fhir import search
 from exchange.fhir.audit_event import MSP, TRANSACTION_SYSTEM, EntryDetail, audit_event
 from exchange.fhir.search import Clause, Query, Term
-from exchange.services.audit.log_index import Asked, Requester, Word
+from exchange.services.audit.log_index import Asked, Failed, Requester, Word
 from exchange.store.log.log_tables import AnyOf
 
 _MOST_PATIENTS = 16
@@ -68,7 +69,12 @@ class LogConditions:
                 found = AnyOf({"action": [name for name in actions if _meets(clause, _event(action=name))]})
             case "outcome":
                 outcomes = [one for one in _OUTCOMES if _meets(clause, _event(outcome=one))]
-                found = AnyOf({"outcome": outcomes})
+                failures = [number for number, word in self._words.items() if isinstance(word, Failed)]
+                failed = EntryDetail("", "", "", "", "", "", "", released=release_note((), failed=True))
+                if _meets(clause, _event(failed)):
+                    found = AnyOf({"outcome": outcomes}, terms=failures)
+                else:
+                    found = AnyOf({"outcome": outcomes}, unless=failures)
             case "entity":
                 numbers = [self._number_of(term) for term in _terms(clause)]
                 found = AnyOf({"tx": _transactions(clause)}, numbers)

@@ -2,7 +2,7 @@
 
 The details are read behind the accesses, a few entries at a time, and before each search that needs them, so
 that no access waits for it and no search misses one. An entry whose detail has not come yet is looked at
-again for an hour: by then it is lost.
+again for an hour: by then it is lost. So is one whose note of what was released has not come yet.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from typing import Final
 import msgspec
 import structlog
 
-from chaincode.access.model import LogEntryValue
+from chaincode.access.model import LogEntryValue, Reason
 from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
 from exchange.errors import DamagedError, UnavailableError
 from exchange.fhir.audit_event import records_of
 from exchange.fhir.search import Term
-from exchange.services.access.enforcement import Detail, open_detail
+from exchange.services.access.details import Detail, open_detail
+from exchange.services.access.releases import open_release
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables, log_terms
@@ -58,7 +59,11 @@ class Asked(msgspec.Struct, frozen=True, tag="what"):
     person: bool = False
 
 
-Word = Requester | Asked
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """An answer that failed although it was permitted."""
+
+
+Word = Requester | Asked | Failed
 
 
 @dataclass(slots=True)
@@ -149,7 +154,7 @@ class LogIndex:
         missing = {
             row.sequence
             for row in rows
-            if row.sealed is None and row.custodian == self._msp_id and row.time > recent
+            if row.time > recent and row.custodian == self._msp_id and _is_incomplete(row)
         }
         mark = min(missing) - 1 if missing else reached
         await self._entries.write(lambda c: log_terms.add_terms(c, terms, mark))
@@ -188,10 +193,15 @@ def said(
     try:
         detail = open_detail(known, row.tx, row.n, row.sealed)
         classes = msgspec.json.decode(row.record, type=LogEntryValue).classes
+        note = None if row.released is None else open_release(known, row.tx, row.n, row.released)
     except (DamagedError, msgspec.MsgspecError):
         return [], []  # `consentry verify` names it
     words: list[Word] = [_requester(detail), Asked(detail.interaction, classes, bool(detail.patient))]
-    others = [number_of(references, Term("entity", f"r{record}")) for record in records_of(detail.target)]
+    records = records_of(detail.target)
+    if note is not None:
+        records += records_of(",".join(note.named))
+        words += [Failed()] if note.failed else []
+    others = [number_of(references, Term("entity", f"r{record}")) for record in dict.fromkeys(records)]
     if _LOCAL.match(detail.client):
         others.append(number_of(references, Term("altid", f"F={detail.client.casefold()}")))
     return words, others
@@ -220,6 +230,14 @@ def open_word(directory: SubjectKeys, token: bytes, sealed: bytes) -> Word:
 
 def _label(token: bytes) -> bytes:
     return b"word" + token
+
+
+def _is_incomplete(row: UnreadEntry) -> bool:
+    """Return whether more may come: the detail, or the note of what was released on a permission."""
+    if row.sealed is None:
+        return True
+    entry = msgspec.json.decode(row.record, type=LogEntryValue)
+    return row.released is None and entry.outcome == "permit" and entry.reason != Reason.RECORDED
 
 
 def _requester(detail: Detail) -> Requester:

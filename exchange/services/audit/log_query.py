@@ -38,7 +38,9 @@ _SHAPING = frozenset(
     {"_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_lastUpdated"}
 )
 _FOUND = frozenset(name for name, _ in PARAMETERS)
-_INDEXED = frozenset({"agent", "agent-name", "agent-role", "altid", "entity", "entity-type", "subtype"})
+_INDEXED = frozenset(
+    {"agent", "agent-name", "agent-role", "altid", "entity", "entity-type", "outcome", "subtype"}
+)
 _ORDERS = {
     (): False,
     (Sort("date", descending=True),): False,

@@ -38,6 +38,7 @@ class _Scan:
     """The versions released so far, and the answer that permitted them."""
 
     question: Question
+    place: str
     current: StoredVersion | None
     limit: int
     most_bytes: int
@@ -109,7 +110,13 @@ class HistoryReader:
         reference = self._references.record(resource_type, logical_id)
         target = f"{resource_type}/{logical_id}/_history"
         question = Question(principal, Action.HISTORY, "history-instance", target, (resource_type,))
-        scan = _Scan(question, await self._reading.current(reference), limit, self._limits.page_bytes)
+        scan = _Scan(
+            question,
+            f"{resource_type}/{logical_id}",
+            await self._reading.current(reference),
+            limit,
+            self._limits.page_bytes,
+        )
         position = below
         reservation = quota.current()
         before = reservation.held
@@ -163,7 +170,14 @@ class HistoryReader:
             if body is not None:
                 scan.size += len(body)
                 scan.released.append(
-                    Released(body, stored.version, stored.written, stored.deleted, answer.tx_id)
+                    Released(
+                        body,
+                        stored.version,
+                        stored.written,
+                        stored.deleted,
+                        answer.tx_id,
+                        give=answer.giver(stored, body, scan.place),
+                    )
                 )
         return answer
 

@@ -235,6 +235,7 @@ def _history_entry(base: str, place: str, released: Released) -> HistoryEntry:
     # Only an id that the server has assigned comes of a POST; how else a version was sent is not recorded.
     resource_type, _, logical_id = place.partition("/")
     method, url = "PUT", place
+    released.give()
     if released.deleted:
         method = "DELETE"
     elif released.version == 1 and is_assigned(logical_id):

@@ -9,7 +9,7 @@ gets which was never there. The custodian's own systems and the patient see that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,7 +36,8 @@ MISSING_VERSION = "an earlier version of a record is missing; run `consentry ver
 class Released:
     """A version that may leave the gateway. `written` is in ms since 1970 UTC; a deletion has no body.
 
-    `creates` says of a version of a history that there was no record before it.
+    `creates` says of a version of a history that there was no record before it. `give` is called by what puts
+    it into an answer.
     """
 
     body: bytes
@@ -44,6 +45,7 @@ class Released:
     written: int
     deleted: bool
     tx_id: str
+    give: Callable[[], None]
     creates: bool = False
 
 
@@ -126,7 +128,14 @@ class RecordReader:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         if stored.deleted:
             raise GoneError("the record was deleted", tx_id=answer.tx_id)
-        return Released(body, stored.version, stored.written, deleted=False, tx_id=answer.tx_id)
+        return Released(
+            body,
+            stored.version,
+            stored.written,
+            deleted=False,
+            tx_id=answer.tx_id,
+            give=answer.giver(stored, body, f"{resource_type}/{logical_id}"),
+        )
 
     async def current(self, reference: bytes) -> StoredVersion | None:
         """Return the current version of a record, sealed; reads at the same time share one query.

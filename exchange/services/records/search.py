@@ -444,10 +444,14 @@ async def _released(
         for answer, stored in permitted:
             body = enforcement.release(answer, stored)
             if body is not None:
-                found.append((stored.sequence, FoundResource(body, stored.version)))
+                found.append((stored.sequence, _found(answer, stored, body)))
         return found
 
     return await offload(release, size=sum(len(stored.envelope.sealed) for _, stored in permitted))
+
+
+def _found(answer: Answer, stored: StoredVersion, body: bytes) -> FoundResource:
+    return FoundResource(body, stored.version, give=answer.giver(stored, body))
 
 
 def _parts(groups: Sequence[tuple[bytes, ...]]) -> list[list[tuple[bytes, ...]]]:

@@ -51,6 +51,7 @@ from exchange.fhir.links.relink import conditional_references, with_conditionals
 from exchange.fhir.outcome import noticed, outcome
 from exchange.fhir.resource_bytes import instant
 from exchange.runtime.offload import offload
+from exchange.services.access.releases import Exchange
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
 from exchange.services.records.changes import Deletion, Prepared, RecordChange
 from exchange.services.records.conditions.preconditions import etag, precondition_of
@@ -159,12 +160,13 @@ class Bundles:
         self, principal: Principal, index: int, entry: BundleEntry, entries: Entries, reads: EntryReads
     ) -> EntryResponse:
         try:
-            _check_frame(index, entry)
-            [step] = await self._authorised(principal, [entry], first=index)
-            if not step.row.writes:
-                return entry_response(await reads.perform(step.interaction, step.row.handle), self._base)
-            await self._store(principal, [step], entries, kind="batch")
-            return step.answered()
+            with Exchange():
+                _check_frame(index, entry)
+                [step] = await self._authorised(principal, [entry], first=index)
+                if not step.row.writes:
+                    return entry_response(await reads.perform(step.interaction, step.row.handle), self._base)
+                await self._store(principal, [step], entries, kind="batch")
+                return step.answered()
         except ExchangeError as refused:
             entries.leave(entry.full_url)
             return _refused(refused)

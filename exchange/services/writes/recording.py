@@ -32,7 +32,8 @@ from exchange.errors import UnavailableError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.runtime.batching import Coalescer
-from exchange.services.access.enforcement import Detail, detail_label, requester_names, salted
+from exchange.services.access.details import Detail, detail_label, encode_detail
+from exchange.services.access.enforcement import requester_names, salted
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.pairs import Pairs
 from exchange.services.outbox_delivery import OutboxDelivery
@@ -220,7 +221,7 @@ class Recording:
                 rows: list[log_tables.DetailRow] = []
                 for n, one in enumerate(some, recorded.first):
                     label = detail_label(recorded.tx_id, n)
-                    sealed = seal_metadata(one.keys, label, msgspec.json.encode(one.content.detail))
+                    sealed = seal_metadata(one.keys, label, encode_detail(one.content.detail))
                     rows.append((recorded.tx_id, n, one.keys.token, False, sealed))
                 await self._details.share(rows)
                 self._done.update(dict.fromkeys(one.place for one in some))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -24,6 +24,7 @@ from sqlalchemy import (
     MetaData,
     Select,
     Table,
+    TypeDecorator,
     and_,
     false,
     func,
@@ -31,9 +32,11 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from chaincode.access.log_keys import LogPosition
+from exchange.runtime.packed_rows import pack, unpack
 from exchange.store.engine.check_value import root_key_table
 from exchange.store.engine.dialect import BIGINT, bounded_text, columns, insert_many, is_postgres, run, unnest
 
@@ -41,6 +44,22 @@ metadata = MetaData()
 
 log_root_key = root_key_table("log_root_key", metadata)
 """The check value of the root key, in the database of the log."""
+
+
+class _Packed(TypeDecorator[bytes]):
+    """Bytes that are stored packed, and read as they were."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, _dialect: Dialect) -> bytes | None:
+        """Return the packed bytes."""
+        return None if value is None else pack(value)
+
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> bytes | None:
+        """Return the bytes as they were; of a PostgreSQL driver, which may give a view of them, too."""
+        return None if value is None else unpack(value)
+
 
 # A partial index serves a query with the same condition, in the same words.
 _REFUSED = "outcome = 'deny'"
@@ -60,7 +79,7 @@ entries = Table(
     Column("action", bounded_text(16), nullable=False),
     Column("purpose", bounded_text(16), nullable=False),
     Column("outcome", bounded_text(8), nullable=False),
-    Column("record", LargeBinary, nullable=False),
+    Column("record", _Packed, nullable=False),
     Index("entries_tx", "tx", "n", unique=True),
     Index("entries_pair", "pair", "sequence"),
     Index("entries_time", "time"),
@@ -75,6 +94,7 @@ details = Table(
     Column("subject", LargeBinary(16), nullable=False),
     Column("attempt", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("released", LargeBinary, nullable=True),
     # Entries under a pair are found by its name; only those under an attempt's name need this.
     Index("details_attempts", "subject", sqlite_where=text("attempt = 1"), postgresql_where=text("attempt")),
     sqlite_with_rowid=False,
@@ -117,6 +137,15 @@ searches = Table(
 )
 
 
+late_releases = Table(
+    "late_releases",
+    metadata,
+    Column("tx", bounded_text(64), primary_key=True),
+    Column("n", BIGINT, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class EntryRow:
     """One projected log record; `record` is its form on the ledger."""
@@ -145,6 +174,7 @@ class LogRow:
     block: int
     subject: bytes | None
     sealed: bytes | None
+    released: bytes | None
 
 
 OfSubject = tuple[Sequence[str], bytes]
@@ -153,22 +183,27 @@ OfSubject = tuple[Sequence[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """A condition that an entry meets by a column's value, by one of `terms`, or as one of a subject's."""
+    """A condition that an entry meets by a column's value, by one of `terms`, or as one of a subject's.
+
+    A column's value counts for no entry that has one of the terms `unless`.
+    """
 
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     terms: Sequence[int] = ()
     of: Sequence[OfSubject] = ()
+    unless: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A filter of entries: each field that is set must match. Times are half-open ranges in ms.
 
-    `until` is the last sequence that counts. All of
+    `party` is the custodian or the recipient. `until` is the last sequence that counts. All of
     `conditions` must be met.
     """
 
     custodian: str | None = None
+    party: str | None = None
     tx_start: str | None = None
     n: int | None = None
     times: Sequence[tuple[int | None, int | None]] = ()
@@ -190,6 +225,61 @@ def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
     """Store the details of entries about to be released."""
     head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
     insert_many(connection, head, ("text", "bigint", "bytea", "boolean", "bytea"), rows, tail=_REPLACE)
+
+
+class ReleaseRow(NamedTuple):
+    """Transaction and number of an entry, its sealed note, and whether its root waits for the ledger."""
+
+    tx: str
+    n: int
+    sealed: bytes
+    is_late: bool
+
+
+def set_releases(connection: Connection, rows: Sequence[ReleaseRow]) -> None:
+    """Add the notes of what was released to the details of their entries."""
+    if not rows:
+        return
+    notes = [row[:3] for row in rows]
+    if is_postgres(connection):
+        run(connection, _RELEASED_EACH, columns(notes))
+    else:
+        run(connection, _RELEASED, [(sealed, tx, n) for tx, n, sealed in notes])
+    late = [(row.tx, row.n) for row in rows if row.is_late]
+    head = "INSERT INTO late_releases (tx, n)"
+    insert_many(connection, head, ("text", "bigint"), late, tail="ON CONFLICT DO NOTHING")
+
+
+_RELEASED = "UPDATE details SET released = ? WHERE tx = ? AND n = ?"
+_RELEASED_EACH = (
+    "UPDATE details SET released = came.released "  # noqa: S608 - our own words
+    f"FROM {unnest(('text', 'bigint', 'bytea'))} AS came (tx, n, released) "
+    "WHERE details.tx = came.tx AND details.n = came.n"
+)
+
+
+class LateRelease(NamedTuple):
+    """An entry with a note, the root of which waits for the ledger; `sealed` is its detail."""
+
+    tx: str
+    n: int
+    subject: bytes
+    sealed: bytes
+    released: bytes
+
+
+def list_late(connection: Connection, limit: int) -> list[LateRelease]:
+    """Return up to `limit` entries with notes that wait for the ledger."""
+    row, late = details.c, late_releases.c
+    joined = late_releases.join(details, and_(row.tx == late.tx, row.n == late.n))
+    statement = select(row.tx, row.n, row.subject, row.sealed, row.released).select_from(joined)
+    found = connection.execute(statement.where(row.released.is_not(None)).limit(limit))
+    return [LateRelease(*one) for one in found]
+
+
+def release_noted(connection: Connection, places: Sequence[tuple[str, int]]) -> None:
+    """Take note that the roots of these entries are on the ledger."""
+    run(connection, "DELETE FROM late_releases WHERE tx = ? AND n = ?", list(places))
 
 
 SearchRow = tuple[str, int, int, bytes]
@@ -228,7 +318,7 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
     """Add `rows` and move the checkpoint behind the event at (block, position); idempotent."""
     first = {(row.tx, row.n): row for row in reversed(rows)}
-    values = [_values(row) for row in reversed(first.values())]
+    values = [(*_values(row), pack(row.record)) for row in reversed(first.values())]
     if not is_postgres(connection):  # SQLite gives a row the number behind the highest
         insert_many(connection, f"INSERT INTO entries ({_FIELDS})", _KINDS, values, tail=_UNLESS_THERE)
     elif values:
@@ -236,7 +326,7 @@ def project(connection: Connection, rows: Sequence[EntryRow], block: int, positi
     run(connection, _REACHED, (block, position))
 
 
-_values = attrgetter(*(field.name for field in fields(EntryRow)))
+_values = attrgetter(*(field.name for field in fields(EntryRow)[:-1]))  # the last is the record
 _FIELDS = ", ".join(f'"{field.name}"' for field in fields(EntryRow))
 _KINDS = ("text", "bigint", "bigint", "bigint", *("text",) * 7, "bytea")
 _UNLESS_THERE = "ON CONFLICT DO NOTHING"
@@ -268,7 +358,7 @@ def list_entries(
     statement: Select[Any] = select(
         entries.c.sequence,
         *(entries.c.time, entries.c.tx, entries.c.n),
-        *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed),
+        *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed, details.c.released),
     ).select_from(joined)
     statement = statement.where(*_met(which))
     sequence = entries.c.sequence
@@ -288,6 +378,8 @@ def _met(which: Filter) -> Iterator[ColumnElement[bool]]:
         yield or_(false(), *_alternatives(condition))
     if which.custodian is not None:
         yield entries.c.custodian == which.custodian
+    if which.party is not None:
+        yield or_(entries.c.custodian == which.party, entries.c.recipient == which.party)
     if which.tx_start is not None:
         yield and_(entries.c.tx >= which.tx_start, entries.c.tx < which.tx_start + "g")
     if which.n is not None:
@@ -303,11 +395,15 @@ def _met(which: Filter) -> Iterator[ColumnElement[bool]]:
 
 def _alternatives(condition: AnyOf) -> Iterator[ColumnElement[bool]]:
     for name, wanted in condition.columns.items():
-        yield entries.c[name].in_(list(wanted))
+        holds = entries.c[name].in_(list(wanted))
+        yield and_(holds, ~_has_term(condition.unless)) if condition.unless else holds
     if condition.terms:
-        having = select(terms.c.sequence).where(terms.c.term.in_(list(condition.terms)))
-        yield entries.c.sequence.in_(having)
+        yield _has_term(condition.terms)
     yield from map(_is_of, condition.of)
+
+
+def _has_term(numbers: Sequence[int]) -> ColumnElement[bool]:
+    return entries.c.sequence.in_(select(terms.c.sequence).where(terms.c.term.in_(list(numbers))))
 
 
 def _is_of(subject_entries: OfSubject) -> ColumnElement[bool]:

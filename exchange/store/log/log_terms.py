@@ -30,6 +30,7 @@ class UnreadEntry:
     record: bytes
     subject: bytes | None
     sealed: bytes | None
+    released: bytes | None
 
 
 def mark(connection: Connection) -> int:
@@ -73,7 +74,7 @@ def unread_among(connection: Connection, sequences: Sequence[int]) -> list[Unrea
 _AT_ONCE = 5_000
 _UNREAD = select(
     *(entries.c.sequence, entries.c.time, entries.c.tx, entries.c.n, entries.c.custodian, entries.c.record),
-    *(details.c.subject, details.c.sealed),
+    *(details.c.subject, details.c.sealed, details.c.released),
 ).select_from(entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chaincode.access.calls import Authorize, ReadPairLog, Record
+from chaincode.access.calls import Authorize, NoteReleases, ReadPairLog, Record
 from chaincode.access.model import AccessRequest, LinkedPair, RecordedEvent, ScoreResult
 from chaincode.adoption import VERSION, VERSION_KEY, AdoptContracts, ReadContracts
 from chaincode.caller import Caller
@@ -237,6 +237,7 @@ def calls() -> Iterator[dict[str, Any]]:
         ("access:authorize", Authorize((request(JOINED),)), A),
         ("consent:open", OpenPairs((Opening(JOINED, B, "patient", (ASLEEP, PLAIN)),)), A),
         ("access:authorize", Authorize((request(JOINED),)), A),
+        ("access:release", NoteReleases(("0a" * 32, "0b" * 32)), A),
         ("contracts:read", ReadContracts(), B),
         ("contracts:adopt", AdoptContracts(VERSION), A),
     ]

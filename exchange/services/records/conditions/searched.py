@@ -73,6 +73,7 @@ class Conditions:
             raise PreconditionError("the condition matches more than one record")
         if not found.resources:
             return None
+        found.resources[0].give()  # that it is there is told
         identity = identity_of(found.resources[0].body)
         return f"{identity.resource_type}/{identity.id}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exchange.store.migrations.revision import Revision
-from exchange.store.migrations.revisions import format_4, format_5, format_6, format_7, format_8
+from exchange.store.migrations.revisions import format_4, format_5, format_6, format_7, format_8, format_9
 
 REVISIONS: Final[tuple[Revision, ...]] = (
     format_4.REVISION,
@@ -13,5 +13,6 @@ REVISIONS: Final[tuple[Revision, ...]] = (
     format_6.REVISION,
     format_7.REVISION,
     format_8.REVISION,
+    format_9.REVISION,
 )
 """In the order of their formats; the last one makes the format that this release reads."""

@@ -23,6 +23,7 @@ from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded import block as blocks
 from exchange.ledger.errors import InUseError, NodeKeyError, RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Transactions
+from exchange.runtime.packed_rows import unpack
 
 A, B = "HospitalAMSP", "HospitalBMSP"
 FOUND = encode(chaincode.router.SetPolicy(Policy(version=1, members=(A, B), rules=())))
@@ -171,7 +172,7 @@ async def test_a_transaction_tells_which_versions_it_decided_on(node: Any) -> No
     db = sqlite3.connect(node.path)
     (body,) = db.execute("SELECT body FROM transactions ORDER BY place DESC").fetchone()
     db.close()
-    assert blocks.decode_transaction(body).effect.reads == (
+    assert blocks.decode_transaction(unpack(body)).effect.reads == (
         (b"\0policy\0consortium\0", 0),
         (f"\0pair\0{name}\0{A}\0".encode(), 2 << 16),
         (f"\0pair\0{none}\0{A}\0".encode(), blocks.NEVER),
@@ -481,7 +482,7 @@ async def test_an_event_comes_with_what_its_transaction_wrote(node: Any) -> None
     rows = db.execute("SELECT key, value FROM versions WHERE place >> 16 = 1 ORDER BY seq").fetchall()
     db.close()
     assert (event.name, event.tx_id) == ("access", committed.tx_id)
-    assert (event.payload, event.written) == (b"", tuple(rows))
+    assert (event.payload, event.written) == (b"", tuple((key, unpack(value)) for key, value in rows))
     await ledger.close()
     ledger = node.open()
     assert await take(ledger.events(Checkpoint(0, 0)), 1) == [event]

@@ -23,6 +23,7 @@ from exchange.ledger.embedded import block as blocks
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.embedded.verify import PinnedBlock, verify
+from exchange.runtime.packed_rows import unpack
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 STRIDE = max(1, round(10 / SCALE))
@@ -158,7 +159,7 @@ def _names(where: str, table: str, row: int) -> bool:
         ),
         "DROP INDEX versions_by_key",
         "CREATE TABLE more (x)",
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
         "PRAGMA application_id = 7",
     ],
 )
@@ -230,7 +231,8 @@ def forge(node: Any, number: int, before: bytes, after: bytes) -> None:
     (header,) = db.execute("SELECT header FROM blocks WHERE number = ?", (number,)).fetchone()
     (body,) = db.execute("SELECT body FROM transactions WHERE place >> 16 = ?", (number,)).fetchone()
     written = db.execute("SELECT seq, value FROM versions WHERE place >> 16 = ?", (number,)).fetchall()
-    ((seq, value),) = [(seq, value) for seq, value in written if before in value]
+    body = unpack(body)
+    ((seq, value),) = [(seq, unpack(value)) for seq, value in written if before in unpack(value)]
     lie = value.replace(before, after)
     body = body.replace(sha256(value).digest(), sha256(lie).digest())
     told = msgspec.structs.replace(blocks.decode_header(header), data=blocks.data_hash([body]))

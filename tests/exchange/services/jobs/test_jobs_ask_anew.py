@@ -10,6 +10,7 @@ from chaincode.access.model import Action
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.access.allowances import EntryAllowances
 from exchange.services.access.enforcement import Enforcement
+from exchange.services.access.releases import ReleaseNotes
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.jobs.kinds import Finished, JobKind, JobKinds, NextStep, StepContext
 from exchange.services.jobs.queue import JobQueue
@@ -35,6 +36,7 @@ async def test_each_step_asks_the_ledger_anew_and_a_revocation_holds_for_the_nex
             entries=entries,
             conditions=SealedConditions(site.records),
             allowances=EntryAllowances(1_000),
+            releases=ReleaseNotes(ledger=site.client, entries=entries, keys=site.keys),
         )
         patient = await site.patient()
         told: list[tuple[str, bool]] = []
