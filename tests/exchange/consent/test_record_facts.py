@@ -54,7 +54,7 @@ def element_types(kind, path):
     steps = path.split(".")
     for n, step in enumerate(steps):
         rows = dict(row.split(" ", 1) for row in TYPES[kind])
-        types = set(rows[step].split(" ")[1].split("|"))
+        types = {one.partition("(")[0] for one in rows[step].split(" ")[1].split("|")}  # without targets
         if n == len(steps) - 1:
             return types
         (kind,) = types
