@@ -174,6 +174,7 @@ async def test_a_transaction_tells_which_versions_it_decided_on(node: Any) -> No
     db.close()
     assert blocks.decode_transaction(unpack(body)).effect.reads == (
         (b"\0policy\0consortium\0", 0),
+        (b"\0policy\0admissions\0", blocks.NEVER),
         (f"\0pair\0{name}\0{A}\0".encode(), 2 << 16),
         (f"\0pair\0{none}\0{A}\0".encode(), blocks.NEVER),
     )
