@@ -1,7 +1,8 @@
 """Checks the index of the log against the entries and their sealed details, from which it is made.
 
 Without a row of it an entry is not found by user, record or kind; a row too many finds an entry for another.
-`consentry rebuild` makes the index anew. Entries behind its mark are still to be read, and are left out.
+`consentry rebuild` makes the index anew. Entries behind its mark are still to be read: they may have fewer
+terms, and no others.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class IndexChecks:
         found = sum(_weight(*one) for one in log_terms.every_term(log))
         if expected % _SUM != found % _SUM:
             self._name(log, numbers)
+        self._behind_mark(log, numbers)
         self._searches(log)
 
     def _words(self, log: Connection) -> dict[bytes, int]:
@@ -76,25 +78,34 @@ class IndexChecks:
             raise WrongError("words", f"have a number that is none; {_REPAIR}")
         return numbers
 
-    def _terms(self, row: UnreadEntry, numbers: dict[bytes, int]) -> set[int]:
+    def _terms(self, row: UnreadEntry, numbers: dict[bytes, int], *, is_read: bool = True) -> set[int]:
         if row.subject is not None and row.subject not in self._keys and row.subject in self._wrapped:
             self._keys[row.subject] = open_keys(self._ring, row.subject, self._wrapped)
         words, others = said(self._references, row, self._keys)
         tokens = [token_of(self._references, word) for word in words]
-        if not all(token in numbers for token in tokens):
+        if is_read and not all(token in numbers for token in tokens):
             raise WrongError(f"entry {row.tx[:12]}-{row.n}", f"has a word that is missing; {_REPAIR}")
-        return {*(numbers[token] for token in tokens), *others}
+        return {*(numbers[token] for token in tokens if token in numbers), *others}
 
     def _name(self, log: Connection, numbers: dict[bytes, int]) -> None:
         """Raise the error that names the first entry whose terms differ."""
-        table = log_tables.terms.c
         stored: dict[int, set[int]] = {}
         for term, sequence in log_terms.every_term(log):
             stored.setdefault(sequence, set()).add(term)
         for row in log_terms.every_read(log):
             if stored.pop(row.sequence, set()) != self._terms(row, numbers):
                 raise WrongError(f"entry {row.tx[:12]}-{row.n}", f"has other terms in the index; {_REPAIR}")
-        raise WrongError(f"{table.term.table.name}", f"hold a row of no entry; {_REPAIR}")
+        raise WrongError("terms", f"hold a row of no entry; {_REPAIR}")
+
+    def _behind_mark(self, log: Connection, numbers: dict[bytes, int]) -> None:
+        stored: dict[int, set[int]] = {}
+        for term, sequence in log_terms.terms_behind_mark(log):
+            stored.setdefault(sequence, set()).add(term)
+        for row in log_terms.unread_among(log, list(stored)):
+            if not stored.pop(row.sequence) <= self._terms(row, numbers, is_read=False):
+                raise WrongError(f"entry {row.tx[:12]}-{row.n}", f"has other terms in the index; {_REPAIR}")
+        if stored:
+            raise WrongError("terms", f"hold a row of no entry; {_REPAIR}")
 
     def _searches(self, log: Connection) -> None:
         entry = log_tables.entries.c

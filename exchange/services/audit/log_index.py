@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -92,14 +93,18 @@ class LogIndex:
         self._missing: set[int] = set()
 
     async def keep_indexing(self) -> None:
-        """Index the entries that come, until cancelled."""
-        while True:
-            try:
-                more = await self._some()
-            except UnavailableError as why:
-                _log.warning("log.index-behind", reason=str(why))
-                more = False
-            await asyncio.sleep(_PAUSE if more else _REST)
+        """Index the entries that come, until cancelled; and the last ones then."""
+        try:
+            while True:
+                try:
+                    more = await self._some()
+                except UnavailableError as why:
+                    _log.warning("log.index-behind", reason=str(why))
+                    more = False
+                await asyncio.sleep(_PAUSE if more else _REST)
+        finally:
+            with suppress(UnavailableError):
+                await self._some()
 
     async def caught_up(self) -> Mapping[int, Word]:
         """Index every entry of the log, and return all words by their numbers.

@@ -62,6 +62,12 @@ def every_term(connection: Connection) -> Iterator[tuple[int, int]]:
         yield from ((row.term, row.sequence) for row in rows)
 
 
+def terms_behind_mark(connection: Connection) -> list[tuple[int, int]]:
+    """Return (term, sequence) of each term of an entry behind the mark: it had some of its terms."""
+    statement = select(terms.c.term, terms.c.sequence).where(terms.c.sequence > mark(connection))
+    return [(row.term, row.sequence) for row in connection.execute(statement)]
+
+
 def unread_among(connection: Connection, sequences: Sequence[int]) -> list[UnreadEntry]:
     """Return the entries of these sequences."""
     found: list[UnreadEntry] = []

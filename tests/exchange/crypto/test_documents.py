@@ -41,7 +41,7 @@ ALICE, BOB = subject("a"), subject("b")
 
 
 def permit(*subjects: SubjectKeys, until: int | None = None) -> Permit:
-    return permits._issue("0" * 64, "LakeMSP", {keys.token: () for keys in subjects}, until)
+    return permits._issue("0" * 64, "LakeMSP", {keys.token: () for keys in subjects}, {}, until)
 
 
 def sealed(subjects: list[SubjectKeys], body: bytes = b'{"a":1}', version: int = 3) -> Envelope:

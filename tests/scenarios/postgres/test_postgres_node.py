@@ -69,7 +69,7 @@ def other(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return value + 1
+        return value + 1_000
     return bytes([value[0] ^ 1]) + value[1:] if isinstance(value, bytes) else value[:-1] + "~"
 
 
