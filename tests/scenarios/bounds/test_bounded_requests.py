@@ -49,7 +49,9 @@ def test_a_history_is_one_entry_however_many_versions_stay_hidden(site: Site):
     for value in range(6):
         labelled = body | {"meta": {"security": [HIV]}, "valueQuantity": {"value": value}}
         assert site.city.put(f"Observation/{body['id']}", labelled).status_code == 200
-    assert site.city.put(f"Observation/{body['id']}", body).status_code == 200
+    meta = {"name": "meta", "valueMeta": {"security": [HIV]}}
+    unlabelled = {"resourceType": "Parameters", "parameter": [meta]}
+    assert site.city.post(f"Observation/{body['id']}/$meta-delete", unlabelled).status_code == 200
     before = entries_of(site, LAKE.msp_id)
     answer = site.lake.get(f"Observation/{body['id']}/_history?_count=1")
     assert [entry["resource"]["meta"]["versionId"] for entry in answer.json()["entry"]] == ["8"]

@@ -83,7 +83,7 @@ def test_hidden_records_move_nothing_and_count_for_nothing(
 
 
 def test_schedules_have_slots_in_order(site: Site) -> None:
-    schedule = {"resourceType": "Schedule", "actor": [{"reference": "Organization/city-hospital"}]}
+    schedule = {"resourceType": "Schedule", "actor": [{"reference": "Location/hall"}]}
     made = site.city.post("Schedule", schedule).json()["id"]
     for hour in random.sample(range(8, 18), 10):
         slot = {

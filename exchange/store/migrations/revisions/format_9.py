@@ -23,7 +23,7 @@ def _log(operations: Operations) -> None:
         "late_releases",
         Column("tx", String(64).with_variant(String(collation="C"), "postgresql"), nullable=False),
         Column("n", _NUMBER, nullable=False, autoincrement=False),
-        PrimaryKeyConstraint("tx", "n", name="pk_late_releases"),
+        PrimaryKeyConstraint("tx", "n"),
         sqlite_with_rowid=False,
     )
 
