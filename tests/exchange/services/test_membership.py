@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.identity.accepted_changes import add_member, rename_member
 from exchange.node.initialise import initialise
 from exchange.node.open import Node, open_node
+from exchange.node.parts import ledger_client
 from exchange.node.settings import NodeSettings
 from exchange.runtime.quota import Reservation, UnboundedQuota
 
@@ -82,6 +84,13 @@ async def put(node: Node, resource: dict[str, object]) -> None:
     await writing.write([prepared], by=node.system("test"), interaction="update")
 
 
+async def accepted(node: Node, resource: dict[str, object]) -> bool:
+    with suppress(InvalidResourceError):
+        await put(node, resource)
+        return True
+    return False
+
+
 async def test_a_member_added_to_the_settings_is_known_without_a_restart(
     node: Node, folder: NodeFolder
 ) -> None:
@@ -94,7 +103,17 @@ async def test_a_member_added_to_the_settings_is_known_without_a_restart(
     await list_member(folder, RIDGE)
     await until(lambda: "RidgeMSP" in node.membership.introduced)
     await node.gateway.tokens.clients.register(client("RidgeMSP"))
-    await put(node, CONSENT)
+    with pytest.raises(InvalidResourceError) as early:
+        await put(node, CONSENT)
+    assert "no member of the consortium now" in str(early.value.problems)
+    ledger = ledger_client(node.transactions, node.settings)
+    policy = (await ledger.read_policy()).policy
+    assert policy is not None
+    members = (*policy.members, "RidgeMSP")
+    await ledger.propose_policy(msgspec.structs.replace(policy, version=policy.version + 1, members=members))
+    async with asyncio.timeout(10):  # the gateway follows the policy by its event
+        while not await accepted(node, CONSENT):  # noqa: ASYNC110 - as said
+            await asyncio.sleep(0.02)
     assert await stored(node, "ridge")
 
 

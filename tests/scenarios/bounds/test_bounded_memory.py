@@ -30,9 +30,6 @@ LIMIT, HEADROOM, SIZE, RECORDS, CLIENTS = 24 * MIB, 16 * MIB, MIB, 6, int(12 * S
 LARGE = f"DocumentReference?_count={RECORDS}"
 
 
-PATIENT = {"reference": "Patient/somebody"}
-
-
 def document(size: int = SIZE, **others: Any) -> dict[str, Any]:
     data = base64.b64encode(os.urandom(size * 3 // 4)).decode()
     attachment = {"contentType": "application/octet-stream", "data": data}
@@ -141,7 +138,8 @@ def test_large_records_are_read_whole_within_the_bound(asking: Asking):
 
 
 def test_who_may_not_see_a_large_record_is_not_told_that_there_was_no_room_for_it(asking: Asking):
-    stored = asking.site.city.post("DocumentReference", document(3 * MIB, subject=PATIENT)).json()
+    subject = {"reference": f"Patient/{asking.site.new_patient()}"}
+    stored = asking.site.city.post("DocumentReference", document(3 * MIB, subject=subject)).json()
     crowded = asking.under(1)
     for interaction in ("", "/_history/1", "/_history"):
         here, nowhere = (f"DocumentReference/{name}{interaction}" for name in (stored["id"], "none"))

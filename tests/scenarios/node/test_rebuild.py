@@ -475,8 +475,9 @@ def test_rebuilding_that_lost_its_lock_does_not_take_the_place_of_a_log_that_wen
     with open_reader(node.folder.ledger) as reader, renewing(node.log) as renewal:
         serve_meanwhile()
         grown = node.content()
+        fingerprint = NodeKeys(open_vault(node.folder)).fingerprint
         with pytest.raises(UnavailableError, match="could not be replaced"):
-            verify_rebuild.rebuild(renewal, reader, lambda *_: None)
+            verify_rebuild.rebuild(renewal, reader, lambda *_: None, fingerprint=fingerprint)
     assert node.content() == grown
     shutil.copy(other.folder.ledger, node.folder.ledger)
     said(rebuild, node)
