@@ -21,6 +21,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from exchange.ledger.client import LedgerClient, SubjectRequest
+from exchange.services.access import releases
+from exchange.services.audit import log_index
 from exchange.services.auth import tokens
 from exchange.vault.file import FileVault
 from tests.support.scenarios.scenario_site import LAKE, RIDGE, SCALE, Caller, Site, consent, fresh_id
@@ -74,6 +76,16 @@ def work_of(caller: Caller, path: str) -> Counter[str]:
     return work
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _alone() -> Iterator[None]:
+    """Before the node starts: its log is neither indexed nor noted while requests are counted."""
+    patch = pytest.MonkeyPatch()
+    for module, name in ((log_index, "_PAUSE"), (log_index, "_REST"), (releases, "NOTED_EVERY")):
+        patch.setattr(module, name, 3600)
+    yield
+    patch.undo()
+
+
 @pytest.fixture(scope="module")
 def stranger(site: Site) -> str:
     """A patient who has granted nothing to anybody."""
@@ -81,7 +93,7 @@ def stranger(site: Site) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _settled(site: Site, stranger: str) -> Iterator[None]:
+def _settled(_alone: None, site: Site, stranger: str) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setattr(tokens, "RECHECK", 3600)  # what a token costs comes every few seconds, to anybody
     site.lake.get(f"Patient/{fresh_id()}")  # a token, the directory's keys, all that comes once
