@@ -138,7 +138,8 @@ class BodyTooLargeError(AnalyticsError):
 def error_class(code: str) -> type[AnalyticsError]:
     """Return the class with this code, or the base class for a code that this release does not know.
 
-    NoUsableDataError is not among the classes: it is raised and handled on the machine with the records.
+    NoUsableDataError and EvaluatorTlsError are not among the classes: they are raised and handled on the
+    machine with the records.
     """
     return _BY_CODE.get(code, AnalyticsError)
 

@@ -148,8 +148,8 @@ def test_environment_of_each_node_is_that_of_its_process():
 
 def test_settings_that_recovery_rests_on_are_there():
     peer, orderer = SERVICES["peer.hospital2"]["environment"], SERVICES["orderer3"]["environment"]
-    assert peer["CORE_PEER_GATEWAY_DIALTIMEOUT"] == "2s"
-    assert peer["CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT"] == "2s"
+    assert peer["CORE_PEER_GATEWAY_DIALTIMEOUT"] == "1500ms"
+    assert peer["CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT"] == "1500ms"
     assert peer["CORE_PEER_GOSSIP_ALIVETIMEINTERVAL"] == "1s"
     assert peer["CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT"] == "5s"
     assert peer["CORE_PEER_KEEPALIVE_DELIVERYCLIENT_INTERVAL"] == "10s"

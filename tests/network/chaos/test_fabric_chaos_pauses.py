@@ -30,7 +30,7 @@ pytestmark = pytest.mark.fabric
 
 ROUNDS = max(1, round(float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
 PEERS = ("peer.hospital1", "peer.hospital2", "peer.hospital3")
-ONE_ENDORSEMENT = 2.0  # seconds that a peer waits for a neighbour's endorsement
+ONE_ENDORSEMENT = 1.5  # seconds that a peer waits for a neighbour's endorsement
 GIVEN_UP = 5.0 + 0.5 + ONE_ENDORSEMENT  # gossip's patience and pause, and what was begun before
 
 

@@ -81,7 +81,7 @@ entry = st.builds(
 filters = st.builds(
     Filter,
     custodian=st.none() | st.sampled_from(["a", "A"]),
-    of=st.none() | st.tuples(st.lists(text, max_size=2), name),
+    party=st.none() | st.sampled_from(["a", "A"]),
     tx_start=st.none() | text,
     n=st.none() | st.integers(0, 2),
     times=st.lists(half_open, max_size=2),
