@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from exchange import devnet
 from exchange.devnet.administration import Administrator
@@ -29,6 +30,9 @@ _ON_NETWORK = frozenset(
         "exchange/cli/test_policy_command",
     )
 )
+_NETWORK = "fabric"
+_FIRST = (_NETWORK, "tests/exchange/node/test_migration_killed.py")
+"""The work that takes longest; begun last, it would leave the other processes idle."""
 _NO_POSTGRES = "PostgreSQL is not tested"
 _NO_FABRIC = "Fabric is not tested"
 
@@ -47,7 +51,13 @@ class _Scheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file, _, name = nodeid.partition("::")
         on_network = file.startswith("tests/network/") or file in _ON_NETWORK
-        return "fabric" if on_network or "fabric" in Path(file).name + name else file
+        return _NETWORK if on_network or "fabric" in Path(file).name + name else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        for scope in reversed(_FIRST):
+            if scope in self.workqueue:
+                self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:

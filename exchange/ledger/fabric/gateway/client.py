@@ -58,7 +58,8 @@ class Deadlines(msgspec.Struct, frozen=True):
     itself, or too many of its neighbours by what it knows of them, may be away while nothing is written:
     they restart in a second or two, or an operator has to act. `patience` is how long a caller waits for the
     next step of a transaction, while no other transaction takes that step either, and a second more for each
-    megabyte of it: longer than a peer waits for a neighbour that hangs, twice 1.5 seconds, and then for another.
+    megabyte of it: longer than a peer waits for a neighbour that hangs, twice 1.5 seconds, and then for
+    another.
     """
 
     evaluate: float = 10.0
