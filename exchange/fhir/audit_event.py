@@ -306,7 +306,7 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
                 "role": {"system": _ROLES, "code": "1", "display": "Patient"},
             }
         )
-    if who is not None and record.action in _CHANGES:
+    if who is not None and record.action in _CHANGES and record.outcome == "permit":
         entities += (_changed(place) for place in who.target.split(",") if _VERSION.fullmatch(place))
     elif who is not None:
         entities.append(_asked_for(who.target))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
@@ -28,9 +28,11 @@ from exchange.errors import (
     ConflictError,
     DamagedError,
     ExchangeError,
+    ForbiddenError,
     InvalidResourceError,
     NotFoundError,
     Problem,
+    UnavailableError,
 )
 from exchange.fhir.resource_bytes import with_identity, with_labels
 from exchange.runtime.offload import offload
@@ -54,7 +56,7 @@ from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Pr
 from exchange.services.records.prepare import IndexedRecord, Indexer
 from exchange.services.records.read import HIDDEN
 from exchange.services.writes.deeds import Logged, Made, deeds_of
-from exchange.services.writes.recording import PlannedEntry, Recording
+from exchange.services.writes.recording import Deed, PlannedEntry, Recording
 from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
 from exchange.store.records.documents import NewVersion, StoredVersion
@@ -177,29 +179,28 @@ class RecordWriter:
         rows that `also` writes are in the same transaction.
 
         Raises:
-            InvalidResourceError: a record names a patient, or a consent a person, who is not stored here, or
-                a consent permits an organization that is no member now; links join too many Patients.
+            InvalidResourceError: a record names a patient, or a consent a person, who is not stored here; a
+                consent permits an organization that is no member now; links join too many Patients.
             PreconditionError: the current version is not one that a change may replace.
             NotFoundError: a record that must exist does not.
-            ForbiddenError: somebody else changes a consent that the patient gave.
+            ForbiddenError: somebody else changes a consent that the patient gave; the attempt is an entry.
             ConflictError: a record changes twice in one call.
             TooCostlyError: a consent exceeds the bounds of the ledger.
-            UnavailableError: the store or the ledger can't be reached; nothing is stored, or it is stored and
-                not acknowledged, and its entries follow: the message says which.
+            UnavailableError: the store or the ledger can't be reached; the message says whether anything is
+                stored, and then its entries follow.
         """
         check_rights(changes)
         changes = await self._checked(changes)
         keys = await self._keys_of(changes)
         consents = self._consents(changes, keys)
         await self._prepare_pairs(keys, consents)
-        done = self._recording.done()
+        done, logged = self._recording.done(), Logged(by, interaction, self._recording.msp_id)
 
         def work(connection: Connection) -> tuple[list[WriteResult], list[PlannedEntry]]:
             commit, first = self._commit(connection, changes, keys)
             if also is not None:
                 also(connection)
-            entries = Logged(by, interaction, self._recording.msp_id)
-            deeds = deeds_of(connection, commit.made, first=first, keys=keys, logged=entries)
+            deeds = deeds_of(connection, commit.made, first=first, keys=keys, logged=logged)
             return commit.results, self._recording.plan(connection, deeds, done)
 
         async def commit() -> tuple[list[WriteResult], list[PlannedEntry]]:
@@ -207,9 +208,33 @@ class RecordWriter:
                 return await self._records.write(work)
 
         notices = {reference: await self._pairs.notices(draft) for _, reference, draft in consents}
-        results, planned = await self._pairs.change(consents, commit) if consents else await commit()
+        try:
+            results, planned = await self._pairs.change(consents, commit) if consents else await commit()
+        except ForbiddenError as refused:
+            await self._record_attempt(changes[refused.change or 0], refused, keys, by, interaction)
+            raise
         tx_id = await self._recording.record(planned, done)
         return [self._acknowledged(result, tx_id, notices) for result in results]
+
+    async def _record_attempt(
+        self,
+        change: RecordChange,
+        refused: ForbiddenError,
+        keys: Mapping[bytes, SubjectKeys],
+        by: Principal,
+        interaction: str,
+    ) -> None:
+        """Log that `by` tried to change a patient's own consent; `refused` gets the entry's transaction."""
+        if not isinstance(change, Prepared):
+            return
+        place = f"{change.resource_type}/{change.logical_id}"
+        deed = Deed(
+            by, RecordedAction.UPDATE, interaction, place, classes=(change.resource_type,), refused=True
+        )
+        owner = keys[change.record.subjects[0]]
+        planned = await self._records.write(lambda c: self._recording.plan(c, [(owner, deed)]))
+        with suppress(UnavailableError):  # then it follows
+            refused.tx_id = await self._recording.record(planned)
 
     async def _checked(self, changes: Sequence[RecordChange]) -> list[RecordChange]:
         """Return `changes` with the practitioners whom their consents name identified.

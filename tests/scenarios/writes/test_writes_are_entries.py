@@ -270,3 +270,24 @@ def test_a_write_that_is_refused_leaves_no_entry_of_a_write(site: Site, patient:
     ):
         assert answer.status_code >= 400
     assert writes() == before
+
+
+@pytest.mark.parametrize("kind", ["", "batch", "transaction"])
+def test_an_attempt_to_change_the_patients_own_consent_is_an_entry(site: Site, kind: str) -> None:
+    patient = site.new_patient()
+    me = site.patient(patient)
+    place = f"Consent/{me.post('Consent', consent(patient, LAKE)).json()['id']}"
+    changed = consent(patient, LAKE, status="inactive", logical_id=place.partition("/")[2])
+    if kind:
+        answer = doctor(site).post("", bundle(kind, entry("PUT", place, changed)))
+        assert "only the patient" in answer.text
+    else:
+        answer = doctor(site).put(place, changed)
+        assert answer.status_code == 403
+        assert answer.headers[TX]
+    for reader in (me, site.officer()):
+        tried = reader.found("AuditEvent", {"patient": patient, "action": "U", "outcome": "4"})
+        (event,) = tried
+        assert event["agent"][0]["who"]["identifier"]["value"] == DOCTOR
+        assert any(entity.get("description") == place for entity in event["entity"])
+    assert me.get(place).json()["meta"]["versionId"] == "1"
