@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -97,14 +99,20 @@ class _Tour:
         expect(code == 0, f"verify found fault with an honest ledger: {said}")
         self._say(f"verified: {said.strip().splitlines()[-1]}")
 
-    def _tamper(self, name: str = "ledger.db") -> None:
+    def _tamper(
+        self,
+        name: str = "ledger.db",
+        newest: str = "SELECT body FROM transactions ORDER BY place DESC LIMIT 1",
+    ) -> None:
         twisted = self._folder.with_name("twisted")
         shutil.copytree(self._folder, twisted)
         file = twisted / name
+        with closing(sqlite3.connect(file)) as database:
+            (stored,) = database.execute(newest).fetchone()
         data = bytearray(file.read_bytes())
-        place = data.rfind(b'"outcome":"deny"')
-        expect(place > 0, f"{name} holds no refusal to tamper with")
-        data[place + 11] ^= 1
+        place = data.rfind(stored)
+        expect(place > 0, f"{name} does not hold its newest row in one piece")
+        data[place + len(stored) // 2] ^= 1
         file.write_bytes(data)
         code, said = consentry("verify", str(twisted))
         expect(code != 0, f"one byte of {name} was changed and verify did not see it")
@@ -144,5 +152,7 @@ class _FabricTour(_Tour):
         expect(code == 0, f"{LAKE.name}'s peer serves another channel: {said}")
         self._say(f"verified: the same from the blocks that {LAKE.name}'s peer holds")
 
-    def _tamper(self, name: str = "log.db") -> None:
-        super()._tamper(name)
+    def _tamper(
+        self, name: str = "log.db", newest: str = "SELECT record FROM entries ORDER BY sequence DESC LIMIT 1"
+    ) -> None:
+        super()._tamper(name, newest)
