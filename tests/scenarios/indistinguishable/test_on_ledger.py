@@ -132,6 +132,8 @@ def test_attempts_whose_details_were_lost_are_found_by_the_secret(
     with sqlite3.connect(demo.folder.log) as db:  # as after a power cut
         marks = ",".join("?" * len(lost))
         assert db.execute(f"DELETE FROM details WHERE tx IN ({marks})", lost).rowcount == 3
+        entries = f"SELECT sequence FROM entries WHERE tx IN ({marks})"
+        db.execute(f"DELETE FROM terms WHERE sequence IN ({entries})", lost)  # written after the details
     db.close()
     assert findings(demo.folder) == []
     with opened(demo) as (http, _, _):
