@@ -108,7 +108,7 @@ def _make_databases(folder: NodeFolder, settings: NodeSettings, made: list[Place
 
 
 def _record(folder: NodeFolder, settings: NodeSettings) -> None:
-    with open_parts(folder) as parts, parts.records.engine.begin() as connection:
+    with open_parts(folder) as parts, parts.records.transaction() as connection:
         record(connection, parts.keys.operator_seal, identity_of(settings))
 
 

@@ -31,10 +31,9 @@ from exchange.services.auth.identity_events import IdentityEvents
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
-from exchange.store.engine import postgres, sqlite
 from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.format import check_format
-from exchange.store.engine.place import Place, Schema
+from exchange.store.engine.place import Place
 from exchange.store.log import log_tables
 from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
@@ -63,7 +62,7 @@ class NodeParts:
     @cached_property
     def recorded(self) -> NodeIdentity:
         """The settings that say who is who, as they are recorded."""
-        with self.records.engine.execution_options(read_only=True).connect() as connection:
+        with self.records.snapshot() as connection:
             return read_identity(connection, self.keys.operator_seal)
 
     @cached_property
@@ -120,9 +119,7 @@ class NodeParts:
         except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
             raise DamagedError(f"{place} can't be opened as a database (its schema is damaged)") from None
         self._stack.callback(database.close)
-        reading = database.engine.execution_options(read_only=True)
-        named = postgres.reachable(place) if isinstance(place, Schema) else sqlite.readable(place)
-        with named, reading.connect() as connection:
+        with database.snapshot() as connection:
             check_root_key(connection, root_key, self.keys, place)
         return database
 

@@ -184,7 +184,7 @@ def change_recorded(
     records: Database, seal: OperatorSeal, change: Callable[[NodeIdentity], NodeIdentity]
 ) -> NodeIdentity:
     """Record what `change` makes of the recorded settings, and return it."""
-    with records.engine.begin() as connection:
+    with records.transaction() as connection:
         changed = change(read_identity(connection, seal, lock=True))
         record(connection, seal, changed)
         return changed

@@ -1,8 +1,8 @@
 """The entries that each client may leave in the access log: a budget that refills, and one entry at its end.
 
 A refused request costs its client nothing and the ledger an entry for ever, so refusals count `REFUSED_COSTS`
-times. The first request beyond the budget is logged as one attempt that says so; those after it leave nothing
-until the budget has refilled for a while.
+times; a client may owe a minute's budget for them. The first request beyond the budget is logged as one
+attempt that says so; those after it leave nothing until the budget has refilled for a while.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class EntryAllowances:
             raise spent()
         if account.left < entries and account.left < self._most:  # one request is never too large by itself
             account.ended = True
-            account.left = 0.0
+            account.left = min(account.left, 0.0)
             return False
         account.ended = False
         account.left -= entries
@@ -62,7 +62,7 @@ class EntryAllowances:
     def note_refused(self, client_id: str, entries: int) -> None:
         """Charge a client with what `entries` cost beyond their number, since they were refusals."""
         account = self._account(client_id)
-        account.left = max(0.0, account.left - entries * (REFUSED_COSTS - 1))
+        account.left = max(-self._most, account.left - entries * (REFUSED_COSTS - 1))
 
     def _account(self, client_id: str) -> _Account:
         now = self._now()

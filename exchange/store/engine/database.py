@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData
@@ -38,6 +39,10 @@ def read_format(place: Place) -> int:
         return sqlite.read_format(connection, place)
 
 
+def _named(place: Place) -> AbstractContextManager[None]:
+    return postgres.reachable(place) if isinstance(place, Schema) else sqlite.readable(place)
+
+
 class Database:
     """One SQLite file or PostgreSQL schema, with threads that read and one that writes.
 
@@ -59,6 +64,7 @@ class Database:
         begin: Begin | None = None,
         exclusive: bool = False,
     ) -> None:
+        self._place = place
         if isinstance(place, Schema):
             self._engine = postgres.open_engine(place, durable=durable)
             postgres.prepare(self._engine, metadata, place=place, begin=begin)
@@ -87,6 +93,28 @@ class Database:
     def engine(self) -> Engine:
         """For set-up and administration outside of requests."""
         return self._engine
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give one state of the database to read from, outside of requests.
+
+        Raises:
+            DamagedError: the file is no database.
+            UnavailableError: the database can't be reached.
+        """
+        with _named(self._place), self._engine.execution_options(read_only=True).connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection that commits at the end, outside of requests.
+
+        Raises:
+            DamagedError: the file is no database.
+            UnavailableError: the database can't be reached, or takes no writes.
+        """
+        with _named(self._place), self._engine.begin() as connection:
+            yield connection
 
     async def watch(self, tables: Iterable[WatchedTable], *, like: Freshness | None = None) -> None:
         """Check from now on that the rows of `tables` are those that are there now, and those written since.

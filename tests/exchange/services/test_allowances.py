@@ -45,7 +45,8 @@ def test_a_client_leaves_its_budget_and_what_refills_and_no_more(asked: list[tup
     # A request may go over the end by itself, and each end is an entry: at most one for a tenth that refills.
     most = BUDGET * minutes + 300 + 10 * minutes
     assert permitted <= most
-    assert refused <= most / REFUSED_COSTS + 300 + 10 * minutes
+    # A request whose refusals cost more than a minute's budget, and a minute's debt, costs both.
+    assert refused <= (most + BUDGET) / REFUSED_COSTS + 300 * (minutes + 1) + 10 * minutes
 
 
 def test_the_end_is_one_entry_and_the_client_goes_on_when_it_has_refilled():
