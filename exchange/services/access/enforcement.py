@@ -17,7 +17,6 @@ says which conclusions open pairs, sizes and times still allow.
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,7 +40,6 @@ from chaincode.access.model import (
 from chaincode.consent.model import Provision
 from chaincode.consent.obligations import CONSENT, RecordFacts, admits, admits_by_class
 from exchange.auth.principal import Kind, Principal
-from exchange.consent.compile import known_as_digests, person_digest, person_named, role_in
 from exchange.consent.record_facts import facts_of, speaks_of_consents
 from exchange.crypto.documents import open_document, seal_metadata
 from exchange.crypto.keys import SubjectKeys
@@ -59,6 +57,7 @@ from exchange.services.access.allowances import EntryAllowances, spent
 from exchange.services.access.details import Detail, detail_label, encode_detail, search_label
 from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.releases import PermittedEntry, Release, ReleaseNotes, Unkept, current
+from exchange.services.access.requester_names import RequesterNames, requester_names, salted
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.conditions import SealedConditions
 from exchange.services.consents.pairs import Pairs
@@ -564,40 +563,6 @@ def _without_others(target: str, patient: str) -> str:
         case ["Patient", named, *rest] if named != patient:
             return "/".join(("Patient", *rest))
     return path
-
-
-def salted(salt: bytes, kind: str, text: str) -> str:
-    """Return the salted digest of `text` as a value of `kind`: 64 hexadecimal digits."""
-    return hmac.digest(salt, f"consentry/{kind}/1\0{text}".encode(), "sha256").hex()
-
-
-@dataclass(frozen=True, slots=True)
-class RequesterNames:
-    """The names on the ledger of one principal's requests about one subject; the same for each of them."""
-
-    pair: str
-    salt: bytes
-    user: str
-    person: str
-    person_open: bool
-    known_as: tuple[str, ...]
-    role: str
-    evidence: str
-
-
-def requester_names(principal: Principal, pair: str, salt: bytes, base: str, *, own: bool) -> RequesterNames:
-    """Return the names of `principal` under `pair`, which has the `salt`; `own` is as in `person_named`."""
-    person, is_open = person_named(principal.user, base, own=own)
-    return RequesterNames(
-        pair,
-        salt,
-        user=salted(salt, "user", f"{principal.organization}\0{principal.user}")[:32],
-        person=person_digest(salt, person),
-        person_open=is_open,
-        known_as=known_as_digests(salt, principal.identifiers),
-        role=role_in(salt, principal.role),
-        evidence=salted(salt, "evidence", principal.evidence),
-    )
 
 
 def _request(question: Question, token: bytes, names: RequesterNames) -> AccessRequest:

@@ -237,8 +237,13 @@ class ReleaseNotes:
             size += len(batch[-1].entries)
         self._waiting -= size
         unkept = [one.unkept for one in batch if one.unkept is not None]
-        noted = await asyncio.to_thread(_notes, batch)
-        is_late = bool(noted) and not await self._on_ledger([one.root for one in noted])
+        try:
+            noted = await asyncio.to_thread(_notes, batch)
+            is_late = bool(noted) and not await self._on_ledger([one.root for one in noted])
+        except asyncio.CancelledError:  # roots are the same each time, so a second try does no harm
+            self._ended.extendleft(reversed(batch))
+            self._waiting += size
+            raise
         self._behind = self._behind or is_late
         rows = [*self._unwritten, *(one.row._replace(is_late=is_late) for one in noted)]
 

@@ -33,7 +33,7 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import RefusedError
 from exchange.runtime.batching import Coalescer
 from exchange.services.access.details import Detail, detail_label, encode_detail
-from exchange.services.access.enforcement import requester_names, salted
+from exchange.services.access.requester_names import requester_names, salted
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.consents.pairs import Pairs
 from exchange.services.outbox_delivery import OutboxDelivery

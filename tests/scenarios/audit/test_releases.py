@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -269,6 +271,30 @@ def test_a_note_that_the_ledger_could_not_take_follows(
         while late(demo) and time.monotonic() < ends:
             time.sleep(0.2)
     assert late(demo) == 0
+    assert findings(demo.folder) == []
+
+
+def test_a_gateway_that_ends_while_it_notes_notes_all_the_same(
+    demo: Demo, people: tuple[Participant, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_releases, hanging = LedgerClient.note_releases, threading.Event()
+
+    async def hanging_first(self: LedgerClient, roots: Sequence[str]) -> Any:
+        if not hanging.is_set():
+            hanging.set()
+            await asyncio.Event().wait()
+        return await note_releases(self, roots)
+
+    before = gaps(demo.folder).not_noted
+    with opened(demo) as (http, _, _), monkeypatch.context() as slow:
+        site = Site(demo, http, people)
+        patient, record = permitted(site)
+        slow.setattr(LedgerClient, "note_releases", hanging_first)
+        answer = site.lake.get(f"Observation/{record['id']}")
+        assert hanging.wait(20)
+    assert gaps(demo.folder).not_noted == before
+    with opened(demo) as (http, _, _):
+        assert released(entry_of(Site(demo, http, people), answer.headers[TX], patient)) == "1 Observation"
     assert findings(demo.folder) == []
 
 
