@@ -1,8 +1,10 @@
 """The named parameter sets of BFV and CKKS: their cost, their purpose, and why they are secure.
 
-All use a ring of degree 8192 and keep the coefficient modulus, special prime included, within 218 bits: the
-limit for 128-bit security of the table that SEAL enforces (Homomorphic Encryption Standard, Albrecht et al.
-2018, ternary secret). `security_bits` returns the table's value.
+All use a ring of degree 8192 and keep the coefficient modulus, special prime included, within 214 bits: the
+limit for 128-bit security (classical, ternary secret) of the newest table, Table 5.2 of Bossuat et al.,
+"Security Guidelines for Implementing Homomorphic Encryption" (IACR Communications in Cryptology 1(4), 2025).
+SEAL itself enforces the table of 2018 (Albrecht et al., Homomorphic Encryption Standard), which allows 218.
+`security_bits` returns the newest table's value.
 
 **BFV**, for exact scores of one patient or a few:
 
@@ -10,7 +12,7 @@ limit for 128-bit security of the table that SEAL enforces (Homomorphic Encrypti
 | ------- | ------------------- | --------- | --------------------------------------------------- |
 | fast    | 60, 60 + 60         | 17 bits   | the default                                         |
 | precise | 49, 49, 49 + 60     | 20 bits   | an eighth of the quantisation error                 |
-| private | 54, 54, 54 + 56     | 17 bits   | an answer whose noise does not depend on the weights |
+| private | 54, 54, 51 + 55     | 17 bits   | an answer whose noise does not depend on the weights |
 
 The noise grows with the weights and not with the patient, so the worst case is a model whose weights
 are dense and uniform in F_t, on columns at their widest. `floor` is the margin in bits that must be left
@@ -20,8 +22,8 @@ there; a test measures it.
 it. In `private` the evaluator adds an encryption of zero under the client's public key, which makes the
 ciphertext's second polynomial fresh, and then uniform noise of `flood_bits` bits to every coefficient
 of the first. Answers of two models with the same score then differ by a statistical distance of at most
-N * 2^(noise bits + 1 - flood bits). The noise there is below 2^40 (measured on the worst case, and tested),
-so the distance is 2^-30 an answer: a million queries under one key together stay below one in a thousand.
+N * 2^(noise bits + 1 - flood bits). The noise there is below 2^44 (measured on the worst case, and tested),
+so the distance is 2^-27 an answer: 100,000 answers under one key together stay below one in a thousand.
 In `fast` and `precise` a client that decrypts below the interface could learn something about the
 weights from the noise, over many queries: the limits on queries are the protection there.
 
@@ -48,7 +50,7 @@ from typing import Final
 from analytics.errors import ArtefactMismatchError
 
 RING: Final = 8192
-SEAL_128_BIT_LIMIT: Final = {1024: 27, 2048: 54, 4096: 109, 8192: 218, 16384: 438, 32768: 881}
+LIMIT_128_BITS: Final = {1024: 26, 2048: 53, 4096: 106, 8192: 214, 16384: 430, 32768: 868}
 """Largest coefficient modulus in bits per ring degree, 128-bit classical security, ternary secret."""
 
 
@@ -90,8 +92,8 @@ class BfvParameters:
 
     @property
     def security_bits(self) -> int:
-        """Return 128 where the modulus is within SEAL's table for this ring, 0 where it is not."""
-        return 128 if sum(self.primes) <= SEAL_128_BIT_LIMIT[self.ring] else 0
+        """Return 128 where the modulus is within the newest table for this ring, 0 where it is not."""
+        return 128 if sum(self.primes) <= LIMIT_128_BITS[self.ring] else 0
 
     @property
     def slots(self) -> int:
@@ -104,7 +106,7 @@ PRECISE = BfvParameters(
     "precise", (49, 49, 49, 60), 1032193, (3, 1), SingleSquaring(2, late=16, floor=12), floor=12
 )
 PRIVATE = BfvParameters(
-    "private", (54, 54, 54, 56), 114689, (3, 2), SingleSquaring(2, late=4, floor=6), floor=6, flood_bits=84
+    "private", (54, 54, 51, 55), 114689, (3, 2), SingleSquaring(2, late=4, floor=6), floor=6, flood_bits=85
 )
 
 BFV_SETS: Final = {p.name: p for p in (FAST, PRECISE, PRIVATE)}

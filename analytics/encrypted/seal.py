@@ -133,7 +133,7 @@ class BfvContext:
     def noise(self, bits: int, *, primes: int) -> Ciphertext:
         """Return (e, 0) with every coefficient of e uniform in [-2^(bits-1), 2^(bits-1)), for flooding.
 
-        `bits` is 53 to 84. SEAL has no such call, so the object is written in SEAL's own serialised form
+        `bits` is 53 to 85. SEAL has no such call, so the object is written in SEAL's own serialised form
         and loaded.
         """
         ring = self.parameters.ring
@@ -206,7 +206,7 @@ def levels(context: Any) -> dict[int, Any]:
 def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus: int) -> bytes:
     """Compute (high * 2^low_bits + low - shift) modulo a prime below 2^61, without a wider integer type.
 
-    The quotient of high * factor is below 2^32, so a double finds it to within one; the difference of
+    The quotient of high * factor is below 2^33, so a double finds it to within one; the difference of
     the wrapped products is then exact in 64 bits.
     """
     factor = pow(2, low_bits, modulus)

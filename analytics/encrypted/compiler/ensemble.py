@@ -2,6 +2,9 @@
 
 Supported: `gbtree` with objective `binary:logistic`, trees of depth at most 4, numeric splits, trained on
 the codes of the given bins (`model.training` writes the bins' digest into the model, and it must match).
+Every field of the JSON is read, or is listed here as one that no prediction depends on; a model with any
+other is refused. So is one that early stopping left with more rounds than its best: XGBoost itself predicts
+with all rounds or with the best ones, depending on the interface.
 
 The comparison in XGBoost is `code < threshold`, in float32, and a missing value follows the node's default
 direction. Codes are integers, so a threshold c means `code <= ceil(c) - 1`. XGBoost may split above the
@@ -62,6 +65,56 @@ class Split(NamedTuple):
 
 
 Node = Split | float
+
+_NOTES = frozenset({BINS_ATTRIBUTE, "best_iteration", "best_score"})
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "": frozenset({"learner", "version"}),
+    "learner": frozenset(
+        {
+            "attributes",
+            "feature_names",
+            "feature_types",
+            "gradient_booster",
+            "learner_model_param",
+            "objective",
+        }
+    ),
+    "learner.attributes": _NOTES,
+    "learner.gradient_booster": frozenset({"model", "name"}),
+    "learner.gradient_booster.model": frozenset(
+        {"cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees"}
+    ),
+    "learner.gradient_booster.model.gbtree_model_param": frozenset({"num_parallel_tree", "num_trees"}),
+    "learner.learner_model_param": frozenset(
+        {"base_score", "boost_from_average", "num_class", "num_feature", "num_target"}
+    ),
+    "learner.objective": frozenset({"name", "reg_loss_param"}),
+    "learner.objective.reg_loss_param": frozenset({"scale_pos_weight"}),
+}
+"""A model's fields. `reg_loss_param`, `boost_from_average` and `best_score` are of training."""
+_TREE_FIELDS = frozenset(
+    {
+        "base_weights",
+        "categories",
+        "categories_nodes",
+        "categories_segments",
+        "categories_sizes",
+        "default_left",
+        "id",
+        "left_children",
+        "loss_changes",
+        "parents",
+        "right_children",
+        "split_conditions",
+        "split_indices",
+        "split_type",
+        "sum_hessian",
+        "tree_param",
+    }
+)
+"""The fields of a tree. `base_weights`, `loss_changes`, `sum_hessian`, `id` and `parents` are of training."""
+_TREE_PARAMETERS = frozenset({"num_deleted", "num_feature", "num_nodes", "size_leaf_vector"})
+_NUMERIC = frozenset({"float", "int", "q", "i"})
 
 
 @dataclass(frozen=True)
@@ -147,6 +200,8 @@ def read_ensemble(model: bytes, bins: Bins) -> TreeEnsemble:
         booster = learner["gradient_booster"]
         _check_kind(learner, booster)
         _check_bins(learner, bins)
+        _check_fields(document)
+        _check_rounds(learner["attributes"], booster["model"])
         trees = booster["model"]["trees"]
         base = _base_margin(learner["learner_model_param"]["base_score"])
         nodes = tuple(_TreeReader(tree, bins).node(0, {}) for tree in trees)
@@ -177,6 +232,48 @@ def _check_bins(learner: dict[str, Any], bins: Bins) -> None:
         raise UnsupportedModelError(f"the model was not trained on these bins; {SUPPORTED}")
     if tuple(learner.get("feature_names") or ()) != bins.features:
         raise UnsupportedModelError(f"the model's features are not those of the bins; {SUPPORTED}")
+
+
+def _check_fields(document: dict[str, Any]) -> None:
+    """Refuse fields that the compiler does not know, and known ones with a meaning that it does not read."""
+    for path, known in _FIELDS.items():
+        at: Any = document
+        for name in path.split(".") if path else ():
+            at = at.get(name, {})
+        _check_known(at, known, path)
+    learner = document["learner"]
+    model = learner["gradient_booster"]["model"]
+    if not set(learner.get("feature_types") or ()) <= _NUMERIC:
+        raise UnsupportedModelError(f"a feature is not numeric; {SUPPORTED}")
+    if any(model.get("cats", {}).values()):
+        raise UnsupportedModelError(f"the model has categories; {SUPPORTED}")
+    for tree in model["trees"]:
+        _check_known(tree, _TREE_FIELDS, "tree")
+        _check_known(tree["tree_param"], _TREE_PARAMETERS, "tree.tree_param")
+        if int(tree["tree_param"].get("size_leaf_vector", "1")) > 1:
+            raise UnsupportedModelError(f"a leaf has several values; {SUPPORTED}")
+
+
+def _check_known(found: dict[str, Any], known: frozenset[str], path: str) -> None:
+    if unknown := sorted(set(found) - known):
+        name = ".".join(filter(None, (path, unknown[0])))
+        raise UnsupportedModelError(f"the compiler does not read {name[:80]}; {SUPPORTED}")
+
+
+def _check_rounds(attributes: dict[str, str], model: dict[str, Any]) -> None:
+    """Refuse a model whose rounds, trees and best round do not agree."""
+    trees, starts = len(model["trees"]), model["iteration_indptr"]
+    stated = int(model["gbtree_model_param"]["num_trees"])
+    if stated != trees or starts[0] != 0 or starts[-1] != trees or starts != sorted(starts):
+        raise UnsupportedModelError(f"the model's rounds do not account for its trees; {SUPPORTED}")
+    if any(model["tree_info"]) or len(model["tree_info"]) != trees:
+        raise UnsupportedModelError(f"the model has several classes or targets; {SUPPORTED}")
+    best = attributes.get("best_iteration")
+    if best is not None and int(best) != len(starts) - 2:
+        raise UnsupportedModelError(
+            f"early stopping found round {int(best)} of {len(starts) - 1} to be the best; cut the model with "
+            f"booster[: booster.best_iteration + 1] and compile that; {SUPPORTED}"
+        )
 
 
 def _base_margin(text: str) -> float:

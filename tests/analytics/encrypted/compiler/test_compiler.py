@@ -315,3 +315,101 @@ def test_a_dart_model_is_refused(small: Callable[..., Any]) -> None:
     given = small(3, booster="dart")
     with pytest.raises(UnsupportedModelError, match="dart"):
         read_ensemble(given.xgboost, given.bins)
+
+
+def early_stopped(given: Any) -> xgb.Booster:
+    codes = given.bins.codes(given.table)
+    outcome = (np.nan_to_num(given.table[:, 0]) > 0.3).astype(int)
+    rows = np.arange(len(codes))
+    rng = np.random.default_rng(3)
+    outcome = np.where(rng.random(len(codes)) < 0.3, 1 - outcome, outcome)
+    names = list(given.bins.features)
+    parts = [xgb.DMatrix(codes[rows % 2 == k], outcome[rows % 2 == k], feature_names=names) for k in range(2)]
+    settings = {"objective": "binary:logistic", "max_depth": 3, "eta": 1.0, "nthread": 1}
+    booster = xgb.train(
+        settings, parts[0], 60, evals=[(parts[1], "held_out")], early_stopping_rounds=8, verbose_eval=False
+    )
+    booster.set_attr(**{BINS_ATTRIBUTE: given.bins.digest})
+    return booster
+
+
+def test_a_model_with_rounds_behind_its_best_is_refused_and_its_cut_compiled_right(depth3: Any) -> None:
+    booster = early_stopped(depth3)
+    assert booster.best_iteration + 1 < booster.num_boosted_rounds()
+    with pytest.raises(UnsupportedModelError, match=r"early stopping .* cut the model"):
+        read_ensemble(bytes(booster.save_raw("json")), depth3.bins)
+    cut = booster[: booster.best_iteration + 1]
+    cut.set_attr(**{BINS_ATTRIBUTE: depth3.bins.digest, "best_iteration": str(booster.best_iteration)})
+    codes = depth3.bins.codes(depth3.table)
+    ensemble = read_ensemble(bytes(cut.save_raw("json")), depth3.bins)
+    matrix = xgb.DMatrix(codes, feature_names=list(depth3.bins.features))
+    best = booster.predict(matrix, output_margin=True, iteration_range=(0, booster.best_iteration + 1))
+    np.testing.assert_allclose(ensemble.margins(codes), best, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"num_parallel_tree": 3, "subsample": 0.5},
+        {"grow_policy": "lossguide", "max_leaves": 5},
+        {"tree_method": "approx"},
+        {"tree_method": "exact"},
+        {"base_score": 0.2},
+        {"scale_pos_weight": 4},
+        {"monotone_constraints": "(1,0,0,0,-1)"},
+        {"max_delta_step": 0.3},
+        {"gamma": 2.0, "alpha": 0.5},
+        {"colsample_bynode": 0.5},
+    ],
+    ids=",".join,
+)
+def test_every_way_to_train_is_read_as_xgboost_predicts_it(
+    small: Callable[..., Any], more: dict[str, Any]
+) -> None:
+    given = small(3, trees=10, **more)
+    ensemble = read_ensemble(given.xgboost, given.bins)
+    codes = given.bins.codes(given.table)
+    np.testing.assert_allclose(ensemble.margins(codes), given.reference(len(codes)), atol=2e-5)
+
+
+def objects(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all JSON objects in a model."""
+    found = [path] if isinstance(value, dict) else []
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [*found, *(one for key, part in parts for one in objects(part, (*path, key)))]
+
+
+def test_a_field_that_the_compiler_does_not_know_is_refused_wherever_it_is(depth3: Any) -> None:
+    paths = objects(json.loads(depth3.xgboost))
+    assert len(paths) > 20
+    for path in paths:
+        if path[-1:] == ("cats",):
+            continue
+        document = json.loads(depth3.xgboost)
+        at = document
+        for key in path:
+            at = at[key]
+        at["later"] = "1"
+        with pytest.raises(UnsupportedModelError, match=r"does not read .*later"):
+            read_ensemble(json.dumps(document).encode(), depth3.bins)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(feature_types=["float", "c", "q", "q", "q"]),
+        lambda m: m["gradient_booster"]["model"]["cats"].update(enc=[{"type": 0}]),
+        lambda m: m["gradient_booster"]["model"]["cats"].update(later=[1]),
+        lambda m: tree(m)["tree_param"].update(size_leaf_vector="2"),
+        lambda m: m["gradient_booster"]["model"]["tree_info"].__setitem__(0, 1),
+        lambda m: m["gradient_booster"]["model"]["iteration_indptr"].pop(),
+        lambda m: m["gradient_booster"]["model"]["trees"].pop(),
+        lambda m: m["gradient_booster"].update(weight_drop=[0.5]),
+        lambda m: m["attributes"].update(best_iteration="3"),
+    ],
+)
+def test_a_model_that_means_more_than_the_compiler_reads_is_refused(
+    depth3: Any, change: Callable[[dict[str, Any]], object]
+) -> None:
+    with pytest.raises(UnsupportedModelError, match="supported are gbtree models"):
+        read_ensemble(edited(depth3.xgboost, change), depth3.bins)
