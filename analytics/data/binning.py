@@ -180,11 +180,16 @@ def _edges(column: Floats, max_bins: int) -> tuple[float, ...]:
     if len(distinct) < 2:
         return ()
     if len(distinct) <= max_bins:
-        return tuple(float(x) for x in (distinct[1:] + distinct[:-1]) / 2)
+        return _between(distinct[:-1], distinct[1:])
     # Quantiles lie between neighbouring observed values, so that no patient sits on an edge
     # and rounding in an export can't move one across it.
     cuts = np.unique(np.quantile(values, np.linspace(0, 1, max_bins + 1)[1:-1], method="lower"))
     above = np.searchsorted(distinct, cuts, side="right")
     inside = above < len(distinct)
     cuts, above = cuts[inside], above[inside]
-    return tuple(float(x) for x in (cuts + distinct[above]) / 2)
+    return _between(cuts, distinct[above])
+
+
+def _between(lower: Floats, upper: Floats) -> tuple[float, ...]:
+    # Half-way between neighbouring floating-point numbers is one of the two, so edges can coincide.
+    return tuple(float(x) for x in np.unique((lower + upper) / 2))

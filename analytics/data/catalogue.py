@@ -1,15 +1,16 @@
 """The declared features of the diabetes risk model: codes, units, plausible ranges.
 
-Codes are LOINC's and SNOMED CT's. Where laboratories also report by amount of substance, that code is
-listed with the molar mass. HbA1c and fasting glucose are declared but no part of the default model: diabetes
-is diagnosed by them, and a model that has them predicts its own definition.
+Codes are LOINC's, and for diagnoses those of `diagnoses`. Where laboratories also report by amount of
+substance, that code is listed with the molar mass. HbA1c and fasting glucose are declared but no part of the
+default model: diabetes is diagnosed by them, and a model that has them predicts its own definition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analytics.data.features import LOINC, SNOMED, ExtractionRule, Feature, FeatureCatalogue, FeatureCode
+from analytics.data.diagnoses import MYOCARDIAL_INFARCTION, STROKE
+from analytics.data.features import LOINC, ExtractionRule, Feature, FeatureCatalogue, FeatureCode
 from analytics.errors import DataError
 
 CHOLESTEROL_G_PER_MOL = 386.65
@@ -99,25 +100,23 @@ DIABETES_ALL = FeatureCatalogue(
             "myocardial_infarction",
             "Myocardial infarction, ever",
             ExtractionRule.PRESENT,
-            codes=(FeatureCode(SNOMED, "22298006"), FeatureCode(SNOMED, "399211009")),
+            codes=MYOCARDIAL_INFARCTION,
         ),
         Feature(
             "stroke",
             "Stroke, ever",
             ExtractionRule.PRESENT,
-            codes=(FeatureCode(SNOMED, "230690007"), FeatureCode(SNOMED, "275526006")),
+            codes=STROKE,
         ),
         Feature(
             "hba1c",
             "HbA1c",
             ExtractionRule.LATEST,
             "%",
-            (
-                *_loinc("4548-4", "17856-6"),
-                FeatureCode(LOINC, "59261-8", unit="mmol/mol", convert=ngsp_percent),
-            ),
+            _loinc("4548-4", "17856-6", "59261-8"),
             3,
             20,
+            by_amount=ngsp_percent,
         ),
         Feature(
             "fasting_glucose",

@@ -7,29 +7,58 @@ on the patient's terms.
 
 from __future__ import annotations
 
-import calendar
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 
-from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableDataError
-from analytics.data.features import UCUM, ExtractionRule, Feature, FeatureCatalogue, FeatureCode
-from analytics.data.units import UnitError, conversion_factor
+from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableDataError, SetAside
+from analytics.data.features import (
+    LOINC,
+    SNOMED,
+    UCUM,
+    ExtractionRule,
+    Feature,
+    FeatureCatalogue,
+    FeatureCode,
+)
+from analytics.data.record_times import OLDEST, first_time, is_future, moment_of
+from analytics.data.units import UnitError, conversion_factor, is_amount, ucum_unit
 
 Resource = Mapping[str, Any]
 CanonicalSystem = Callable[[str], str]
 """Returns a code system's identifier as the catalogue writes it: a URL, where a record may have an OID."""
 
+_REVISED: Final = frozenset({"amended", "corrected"})
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number found for a feature: its value in the feature's unit, its record, and its date."""
+    """One number found for a feature: its value in the feature's unit, its record, and its moment."""
 
     value: float
     source: str
-    when: date | None
+    when: datetime | None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A part of an Observation that means the feature: its value, or the reason why it can't be used."""
+
+    observation: Resource
+    code: FeatureCode
+    moment: datetime
+    value: float | MissingReason
+
+    @property
+    def source(self) -> str:
+        return _reference(self.observation)
+
+    @property
+    def revised(self) -> bool:
+        return self.observation.get("status") in _REVISED
 
 
 @dataclass(frozen=True)
@@ -62,26 +91,26 @@ def extract_features(
     catalogue: FeatureCatalogue,
     patient: Resource,
     records: Iterable[Resource],
-    as_of: date,
+    as_of: datetime,
     *,
     canonical_system: CanonicalSystem = str,
 ) -> ExtractedFeatures:
     """Compute every feature of a catalogue from a Patient and the patient's other resources.
 
-    Resources are dictionaries in FHIR R4's JSON shape; other types than Observation and Condition are
-    ignored. `canonical_system` gives the URL of a record's code system; without it, only systems written
-    as in the catalogue (`http://loinc.org`) are recognised.
+    `as_of` has a zone: an age is that on the day there. Resources are dictionaries in FHIR R4's JSON shape;
+    other types than Observation and Condition are ignored. `canonical_system` gives the URL of a record's
+    code system; without it, only systems written as in the catalogue (`http://loinc.org`) are recognised.
 
     Raises:
         NoUsableDataError: the records hold too little for a score; names the features that are missing.
     """
     given = list(records)
-    observations = [r for r in given if r.get("resourceType") == "Observation" and _is_final(r)]
-    conditions = [r for r in given if r.get("resourceType") == "Condition" and _is_not_refuted(r)]
+    observations = [r for r in given if r.get("resourceType") == "Observation" and _is_made(r)]
+    conditions = [r for r in given if r.get("resourceType") == "Condition"]
     values = []
     for feature in catalogue.features:
         if feature.rule is ExtractionRule.AGE:
-            values.append(_age(feature, patient, as_of))
+            values.append(_age(feature, patient, as_of.date()))
         elif feature.rule is ExtractionRule.SEX:
             values.append(_sex(feature, patient))
         elif feature.rule is ExtractionRule.PRESENT:
@@ -98,14 +127,17 @@ def extract_features(
     return out
 
 
-def _is_final(observation: Resource) -> bool:
-    return observation.get("status") in {"final", "amended", "corrected"}
+def _is_made(observation: Resource) -> bool:
+    return observation.get("status") not in {"cancelled", "entered-in-error"}
 
 
-def _is_not_refuted(condition: Resource) -> bool:
-    status = condition.get("verificationStatus", {})
-    codes = {c.get("code") for c in status.get("coding", ())}
-    return not codes & {"refuted", "entered-in-error"}
+def _verification(condition: Resource) -> str:
+    """Return the verification status: `confirmed` where there is none, empty where it is no code."""
+    status = condition.get("verificationStatus")
+    if not status:
+        return "confirmed"
+    codes = {str(c.get("code", "")) for c in status.get("coding", ())}
+    return next(iter(codes)) if len(codes) == 1 else ""
 
 
 def _reference(resource: Resource) -> str:
@@ -115,8 +147,8 @@ def _reference(resource: Resource) -> str:
 def _matching_code(
     concept: Resource, codes: tuple[FeatureCode, ...], canonical_system: CanonicalSystem
 ) -> FeatureCode | None:
-    given = {(_system(c, canonical_system), c.get("code")) for c in concept.get("coding", ())}
-    return next((code for code in codes if (code.system, code.code) in given), None)
+    given = [(_system(c, canonical_system), str(c.get("code", ""))) for c in concept.get("coding", ())]
+    return next((code for code in codes if any(code.matches(*one) for one in given)), None)
 
 
 def _system(coded: Resource, canonical_system: CanonicalSystem) -> str | None:
@@ -125,17 +157,16 @@ def _system(coded: Resource, canonical_system: CanonicalSystem) -> str | None:
 
 
 def _feature_value(
-    feature: Feature,
-    found: Sequence[Measurement],
-    unused: Mapping[MissingReason, int] | None = None,
+    feature: Feature, found: Sequence[Measurement], set_aside: Sequence[SetAside] = ()
 ) -> FeatureValue:
-    counts = dict(unused or {})
+    aside = tuple(dict.fromkeys(set_aside))
     if not found:
-        reason = max(counts, key=lambda r: counts[r]) if counts else MissingReason.NOT_RECORDED
-        return FeatureValue(feature.name, math.nan, feature.unit, (), None, reason, counts)
+        reasons = Counter(one.reason for one in aside).most_common(1)
+        reason = reasons[0][0] if reasons else MissingReason.NOT_RECORDED
+        return FeatureValue(feature.name, math.nan, feature.unit, (), None, reason, aside)
     value = math.fsum(f.value for f in found) / len(found)
     sources = tuple(dict.fromkeys(f.source for f in found))
-    return FeatureValue(feature.name, value, feature.unit, sources, found[0].when, None, counts)
+    return FeatureValue(feature.name, value, feature.unit, sources, found[0].when, None, aside)
 
 
 def _age(feature: Feature, patient: Resource, as_of: date) -> FeatureValue:
@@ -148,7 +179,7 @@ def _age(feature: Feature, patient: Resource, as_of: date) -> FeatureValue:
     if tuple(numbers[1:]) > (as_of.month, as_of.day)[: len(numbers) - 1]:
         years -= 1
     if not feature.low <= years <= feature.high:
-        return _feature_value(feature, (), {MissingReason.IMPLAUSIBLE: 1})
+        return _feature_value(feature, (), [SetAside(_reference(patient), MissingReason.IMPLAUSIBLE)])
     return _feature_value(feature, [Measurement(float(years), _reference(patient), None)])
 
 
@@ -158,39 +189,71 @@ def _sex(feature: Feature, patient: Resource) -> FeatureValue:
 
 
 def _present(
-    feature: Feature, conditions: Sequence[Resource], as_of: date, canonical_system: CanonicalSystem
+    feature: Feature, conditions: Sequence[Resource], as_of: datetime, canonical_system: CanonicalSystem
 ) -> FeatureValue:
-    known = [
-        c
-        for c in conditions
-        if _matching_code(c.get("code", {}), feature.codes, canonical_system)
-        and (
-            (when := _first_and_last_day(c.get("recordedDate") or c.get("onsetDateTime"))) is None
-            or when[0] <= as_of
-        )
-    ]
+    known, aside = [], []
+    for condition in conditions:
+        if not _matching_code(condition.get("code", {}), feature.codes, canonical_system):
+            continue
+        reference, status = _reference(condition), _verification(condition)
+        if status in {"refuted", "entered-in-error"}:
+            continue
+        if status != "confirmed":
+            aside.append(SetAside(reference, MissingReason.NOT_ESTABLISHED))
+        elif is_future(condition.get("recordedDate") or condition.get("onsetDateTime"), as_of):
+            aside.append(SetAside(reference, MissingReason.FUTURE))
+        else:
+            known.append(Measurement(1.0, reference, None))
     if not known:
-        return FeatureValue(feature.name, 0.0, feature.unit, (), None, None, {})
-    return _feature_value(feature, [Measurement(1.0, _reference(c), None) for c in known])
+        return FeatureValue(feature.name, 0.0, feature.unit, (), None, None, tuple(aside))
+    return _feature_value(feature, known, aside)
 
 
 def _latest(
-    feature: Feature, observations: Sequence[Resource], as_of: date, canonical_system: CanonicalSystem
+    feature: Feature, observations: Sequence[Resource], as_of: datetime, canonical_system: CanonicalSystem
 ) -> FeatureValue:
-    found: list[tuple[datetime, Measurement]] = []
-    unused: dict[MissingReason, int] = {}
-    for observation in observations:
-        moment, day = _moment(observation)
-        if day is not None and day > as_of:
-            continue
-        for part, code in _matching_parts(observation, feature.codes, canonical_system):
-            value = _number(feature, part, code, canonical_system)
-            if isinstance(value, MissingReason):
-                unused[value] = unused.get(value, 0) + 1
-            else:
-                found.append((moment, Measurement(value, _reference(observation), day)))
-    newest = max((moment for moment, _ in found), default=None)
-    return _feature_value(feature, [one for moment, one in found if moment == newest], unused)
+    readings = [
+        _Reading(observation, code, moment_of(observation), value)
+        for observation in observations
+        for part, code in _matching_parts(observation, feature.codes, canonical_system)
+        for value in (_usable(observation, as_of) or _number(feature, part, code, canonical_system),)
+    ]
+    current = _current(readings)
+    usable = [(one, one.value) for one in current if not isinstance(one.value, MissingReason)]
+    newest = max((one.moment for one, _ in usable), default=OLDEST)
+    aside = [
+        SetAside(one.source, one.value)
+        for one in current
+        if isinstance(one.value, MissingReason) and one.moment >= newest
+    ]
+    found = [Measurement(value, one.source, one.moment) for one, value in usable if one.moment == newest]
+    return _feature_value(feature, found, aside)
+
+
+def _usable(observation: Resource, as_of: datetime) -> MissingReason | None:
+    if observation.get("status") not in {"final", *_REVISED}:
+        return MissingReason.NOT_FINAL
+    return MissingReason.FUTURE if is_future(first_time(observation), as_of) else None
+
+
+def _current(readings: Sequence[_Reading]) -> list[_Reading]:
+    """Leave out what an amended or corrected reading replaces: the same moment, or the same identifier."""
+    moments = {(one.code, one.moment) for one in readings if one.revised}
+    names = {name for one in readings if one.revised for name in _identifiers(one.observation)}
+    return [
+        one
+        for one in readings
+        if one.revised
+        or not ((one.code, one.moment) in moments or names.intersection(_identifiers(one.observation)))
+    ]
+
+
+def _identifiers(observation: Resource) -> set[tuple[str, str]]:
+    return {
+        (str(one.get("system", "")), str(one["value"]))
+        for one in observation.get("identifier", ())
+        if one.get("value")
+    }
 
 
 def _matching_parts(
@@ -207,81 +270,34 @@ def _number(
     feature: Feature, part: Resource, code: FeatureCode, canonical_system: CanonicalSystem
 ) -> float | MissingReason:
     if feature.rule is ExtractionRule.ANSWER:
-        return _answer(feature, part)
+        return _answer(feature, part, canonical_system)
     quantity = part.get("valueQuantity")
     if not isinstance(quantity, Mapping) or not isinstance(quantity.get("value"), int | float):
         return MissingReason.NO_VALUE
     if quantity.get("comparator"):
         return MissingReason.INEXACT
-    if quantity.get("system") is not None and _system(quantity, canonical_system) != UCUM:
-        return MissingReason.UNIT
-    source = quantity.get("code") or quantity.get("unit") or ""
+    system = quantity.get("system")
+    by_ucum = system is None or _system(quantity, canonical_system) == UCUM
     number = float(quantity["value"])
     try:
-        if code.convert and code.unit:
-            value = code.convert(number * conversion_factor(source, code.unit))
+        unit = ucum_unit(str(quantity.get("code") or "") if by_ucum else "", str(quantity.get("unit") or ""))
+        if feature.by_amount is not None and is_amount(unit):
+            value = feature.by_amount(number * conversion_factor(unit, "mmol/mol"))
         else:
-            value = number * conversion_factor(source, feature.unit, code.molar_mass)
+            value = number * conversion_factor(unit, feature.unit, code.molar_mass)
     except UnitError:
         return MissingReason.UNIT
     return value if feature.low <= value <= feature.high else MissingReason.IMPLAUSIBLE
 
 
-def _answer(feature: Feature, part: Resource) -> float | MissingReason:
+def _answer(feature: Feature, part: Resource, canonical_system: CanonicalSystem) -> float | MissingReason:
     concept = part.get("valueCodeableConcept")
     if not isinstance(concept, Mapping):
         return MissingReason.NO_VALUE
     answers = feature.answers or {}
-    known = [answers[c["code"]] for c in concept.get("coding", ()) if c.get("code") in answers]
-    return known[0] if known else MissingReason.UNKNOWN_ANSWER
-
-
-def _moment(observation: Resource) -> tuple[datetime, date | None]:
-    """Return the moment of an observation in UTC, to compare by, and the first day it can have been made.
-
-    Both are those of the time with its offset; a date without a time is taken as it stands. Without any date
-    an observation is older than all others.
-    """
-    period = observation.get("effectivePeriod", {})
-    instant = observation.get("effectiveDateTime") or observation.get("effectiveInstant")
-    first = _first_and_last_day(
-        instant or period.get("start") or period.get("end") or observation.get("issued")
-    )
-    text = instant or period.get("end") or period.get("start") or observation.get("issued")
-    last = _first_and_last_day(text)
-    if first is None or last is None:
-        return datetime.min, None  # noqa: DTZ901 - only compared with other naive moments
-    start = _in_utc(instant or period.get("start") or period.get("end") or observation.get("issued"))
-    day = first[0] if start is None else start.date()
-    return _in_utc(text) or datetime.combine(last[1], datetime.min.time()), day
-
-
-def _in_utc(text: Any) -> datetime | None:
-    """Return a FHIR dateTime as a naive moment in UTC; None for a date without a time, or none at all."""
-    if "T" not in str(text):
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:  # a leap second, or a text that is no time
-        return None
-    try:
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    except OverflowError:  # on the first or the last day of the calendar
-        return moment.replace(tzinfo=None)
-
-
-def _first_and_last_day(text: Any) -> tuple[date, date] | None:
-    """Return the first and last day of a FHIR date, which may be a year or a month."""
-    parts = str(text or "")[:10].split("-")
-    try:
-        numbers = [int(p) for p in parts]
-        if len(numbers) == 1:
-            return date(numbers[0], 1, 1), date(numbers[0], 12, 31)
-        if len(numbers) == 2:
-            year, month = numbers
-            return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
-        year, month, number = numbers
-        day = date(year, month, number)
-        return day, day
-    except (ValueError, TypeError, IndexError, calendar.IllegalMonthError):
-        return None
+    known = {
+        answers[c["code"]]
+        for c in concept.get("coding", ())
+        if c.get("code") in answers and _system(c, canonical_system) in {LOINC, SNOMED}
+    }
+    return known.pop() if len(known) == 1 else MissingReason.UNKNOWN_ANSWER

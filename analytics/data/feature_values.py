@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -20,13 +19,25 @@ class MissingReason(StrEnum):
     INEXACT = "only-a-bound"
     NO_VALUE = "no-value"
     UNKNOWN_ANSWER = "answer-not-understood"
+    NOT_FINAL = "not-final"
+    NOT_ESTABLISHED = "not-established"
+    FUTURE = "of-the-future"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A record that means the feature and was not used, with the reason."""
+
+    source: str
+    reason: MissingReason
 
 
 @dataclass(frozen=True)
 class FeatureValue:
     """One feature's value and its sources, or the reason why it is missing.
 
-    `unused` counts, by reason, the records that matched but could not be used.
+    `set_aside` are the records that mean the feature and could not be used, but for measurements that are
+    older than the one used.
     """
 
     feature: str
@@ -35,7 +46,7 @@ class FeatureValue:
     sources: tuple[str, ...]
     when: date | None
     reason: MissingReason | None
-    unused: Mapping[MissingReason, int]
+    set_aside: tuple[SetAside, ...] = ()
 
     @property
     def missing(self) -> bool:

@@ -4,7 +4,8 @@
 - `POST /cds-services/{id}` needs the JWT of a registered client, signed for exactly this address and good
   for one request. `context.userId` names the user, as the client states it; the purpose is treatment.
 - The patient's id is one of this server: a request that names another `fhirServer` is refused, because the
-  same id may be another person's there. A Patient that comes along in `prefetch` must be the same one.
+  same id may be another person's there. A Patient in `prefetch` is not read: an answer that depended on it
+  would tell about a Patient that the client may not read.
 - Where there is no such patient, or no permission, there is no card, and the answer is the same for both.
   Too little data is a card that says so. A failure is an error, never an empty list of cards.
 
@@ -60,7 +61,6 @@ class _Hook(msgspec.Struct, frozen=True, rename="camel"):
     hook_instance: str
     context: _Context
     fhir_server: str | None = None
-    prefetch: dict[str, Any] | None = None
 
 
 _hook = msgspec.json.Decoder(_Hook)
@@ -103,9 +103,8 @@ class _Services:
         return await self._cards(principal, hook)
 
     async def _cards(self, principal: Principal, hook: _Hook) -> Response:
-        stated = (hook.prefetch or {}).get("patient")
         try:
-            assessed = await self._scoring.assess(principal, hook.context.patient_id, stated=stated)
+            assessed = await self._scoring.assess(principal, hook.context.patient_id)
         except NotFoundError as hidden:
             return _answer([], hidden.tx_id)
         except UnscorableError as bare:
@@ -116,20 +115,20 @@ class _Services:
         return {"label": f"Consentry at {self._gateway.member.name}", "url": self._gateway.base}
 
     def _card(self, assessed: Assessed) -> dict[str, Any]:
-        model, qualitative_risk = self._scoring.model, assessed.qualitative_risk
-        compared = f"{qualitative_risk.relative:g} times the share in {model.title}"
+        model, estimate = self._scoring.model, assessed.estimate
+        compared = f"{estimate.relative:g} times the share in {model.title}"
         lines = [
-            f"{model.outcome['text']}: {assessed.probability:.1%}, {compared}.",
+            f"{model.outcome['text']}: {estimate.probability:.1%}, {compared}.",
             "An estimate to draw attention, computed on encrypted features. It is no diagnosis.",
         ]
         if assessed.missing:
             lines.append(f"Not recorded, so not used: {', '.join(assessed.missing)}.")
         place = f"RiskAssessment/{assessed.written.logical_id}"
-        summary = f"Risk {assessed.probability:.0%} ({qualitative_risk.code}): {model.outcome['text']}"
+        summary = f"Risk {estimate.probability:.0%} ({estimate.qualitative}): {model.outcome['text']}"
         return {
             "uuid": str(uuid4()),
             "summary": _cut(summary),
-            "indicator": _INDICATORS[qualitative_risk.code],
+            "indicator": _INDICATORS[estimate.qualitative],
             "detail": "\n\n".join(lines),
             "source": self._source(),
             "links": [
@@ -153,7 +152,6 @@ def _service(scoring: Scoring) -> dict[str, Any]:
         "id": SERVICE_ID,
         "title": "Risk on encrypted features",
         "description": f"The risk of {scoring.model.outcome['text']}, from records of this server.",
-        "prefetch": {"patient": "Patient/{{context.patientId}}"},
         "usageRequirements": "The patient's consent must permit the use of records for treatment.",
     }
 
@@ -181,17 +179,7 @@ def _read(body: bytes, base: str) -> _Hook:
         raise ForbiddenError("context.userId must be a Practitioner or a PractitionerRole")
     if hook.fhir_server is not None and hook.fhir_server.rstrip("/") != base:
         raise BadRequestError("fhirServer is not this server, so its patients are others")
-    _check_prefetch((hook.prefetch or {}).get("patient"), hook.context.patient_id)
     return hook
-
-
-def _check_prefetch(patient: Any, patient_id: str) -> None:
-    # A client may send null, or nothing, for a resource that it could not fetch.
-    if patient is None:
-        return
-    found = isinstance(patient, dict) and patient.get("resourceType") == "Patient"
-    if not found or patient.get("id") != patient_id:
-        raise BadRequestError("prefetch.patient is not the Patient that context.patientId names")
 
 
 def _cut(text: str) -> str:

@@ -2,8 +2,8 @@
 
 The arithmetic is measured by `analytics.bench`, interleaved in this process. Over HTTP it is a gateway and
 an evaluator as processes of their own: a member's system asks `$assess-risk`, one request after the other,
-on a patient who permits it; each answer is two ledger transactions, a score on ciphertext and a stored
-RiskAssessment.
+on a patient who permits it and has a new heart rate each time. Each answer is two ledger transactions, a
+score on ciphertext and a stored RiskAssessment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,10 @@ def _over_http(requests: int) -> list[Row]:
             city, lake = demo.client(demo.settings.member), demo.client(LAKE)
             city.call(http, "POST", "Consent", permit_consent(patient, LAKE)).raise_for_status()
             taken = []
-            for _ in range(_WARM + requests):
+            for number in range(_WARM + requests):
+                # Equal inputs would give the stored assessment, and no score.
+                newest = _heart_rate(patient, 50 + number % 100)
+                city.call(http, "POST", "Observation", newest).raise_for_status()
                 lake.token(http)
                 started = time.perf_counter()
                 lake.call(http, "POST", f"Patient/{patient}/$assess-risk").raise_for_status()
@@ -95,3 +99,14 @@ def _over_http(requests: int) -> list[Row]:
         Row("score.http_p90_ms", percentile(timed, 0.9), "ms"),
         Row("score.http_min_ms", min(timed), "ms"),
     ]
+
+
+def _heart_rate(patient: str, value: int) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "effectiveDateTime": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "valueQuantity": {"value": value, "system": "http://unitsofmeasure.org", "code": "/min"},
+    }

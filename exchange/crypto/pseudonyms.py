@@ -16,11 +16,13 @@ import hmac
 import os
 import re
 import secrets
+import uuid
 
 _PAIR = b"consentry pair v1\0"
 _SALT = b"consentry salt v1\0"
 _ONE_TIME = b"consentry attempt v1\0"
 _ONE_TIME_SALT = b"consentry attempt salt v1\0"
+_ASSESSMENT = b"consentry assessment v1\0"
 _HALF = 8
 _NAME = re.compile(r"[0-9a-f]{32}")
 SECRET_BYTES = 32
@@ -81,6 +83,11 @@ class PatientSecret:
     def one_time_salt(self, name: str) -> bytes:
         """Return the 32-byte salt of all else in the entry of the one-time pseudonym `name` alone."""
         return hmac.digest(self._secret, _ONE_TIME_SALT + name.encode(), "sha256")
+
+    def assessment_id(self, inputs: bytes) -> str:
+        """Return the logical id of the assessment of these `inputs`: a UUID that tells nothing of them."""
+        drawn = hmac.digest(self._secret, _ASSESSMENT + inputs, "sha256")[:16]
+        return str(uuid.UUID(bytes=drawn, version=4))
 
     def _tag(self, drawn: bytes, recipient: str) -> bytes:
         return hmac.digest(self._secret, _ONE_TIME + drawn + recipient.encode(), "sha256")[:_HALF]

@@ -156,8 +156,8 @@ class Story:
         self._transactions[asked] = "permit"
         result = self._note(answer, "permit")
         self._say(
-            f"scored: the risk of diabetes is {found['probabilityDecimal']:.1%} ({level}); the evaluator saw "
-            f"ciphertext; asked in {asked[:12]}, committed to in {result}"
+            f"scored: the risk of diabetes is {found['probabilityDecimal']:.1f}% ({level}); the evaluator "
+            f"saw ciphertext; asked in {asked[:12]}, committed to in {result}"
         )
         again = self._lake.call(self._http, "GET", f"RiskAssessment/{risk['id']}")
         expect(again.content == answer.content, "the RiskAssessment is not stored as it was shown")

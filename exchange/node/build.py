@@ -297,6 +297,7 @@ def build_scoring(
         enforcement=access.enforcement,
         searching=records.searching,
         writing=records.writing,
+        zone=settings.time_zone,
     )
 
 

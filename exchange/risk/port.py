@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedRecord:
+    """The reference of a record that means a feature and was set aside, and the reason in words."""
+
+    source: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +22,8 @@ class ModelFeature:
     """One feature of a patient: the value in `unit` and the records it is from, or the reason for none.
 
     `value` is NaN where it is missing; `sources` are references (`Observation/1`). A feature may have a
-    value without a source: for a condition that no record has, the value is 0.
+    value without a source: for a condition that no record has, the value is 0. `set_aside` are the records
+    that could have counted and did not.
     """
 
     name: str
@@ -23,6 +32,7 @@ class ModelFeature:
     unit: str
     sources: tuple[str, ...] = ()
     reason: str = ""
+    set_aside: tuple[UnusedRecord, ...] = ()
 
     @property
     def missing(self) -> bool:
@@ -68,13 +78,13 @@ class RiskModel(Protocol):
     outcome: Mapping[str, Any]
     """The estimated outcome: a FHIR CodeableConcept."""
 
-    searches: Mapping[str, tuple[str, str]]
-    """By resource type, the search (parameter, value) for the records that the model may use."""
+    searches: Mapping[str, Sequence[tuple[str, str]]]
+    """By resource type, the search (parameters and values) for the records that the model may use."""
 
     def features(
-        self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: date
+        self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: datetime
     ) -> tuple[ModelFeature, ...]:
-        """Compute a patient's features from resources in FHIR's JSON, as of a day. Takes milliseconds.
+        """Compute a patient's features from resources in FHIR's JSON, as of a moment. Takes milliseconds.
 
         Raises:
             UnscorableError: too little is recorded; names the missing features.

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -23,14 +23,14 @@ import structlog
 from analytics.data.catalogue import catalogue_for
 from analytics.data.extraction import extract_features
 from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableDataError
-from analytics.data.features import SNOMED, ExtractionRule, FeatureCatalogue
+from analytics.data.features import SNOMED, ExtractionRule, Feature, FeatureCatalogue
 from analytics.encrypted.artefacts import ModelOffer
 from analytics.encrypted.bfv.client import BfvClient
 from analytics.errors import AnalyticsError
 from analytics.evaluator.client import EvaluatorClient
 from exchange.errors import Problem, UnavailableError, UnscorableError
 from exchange.fhir.code_systems import canonical
-from exchange.risk.port import ModelFeature, QualitativeRisk, RiskScore, UnusableAnswerError
+from exchange.risk.port import ModelFeature, QualitativeRisk, RiskScore, UnusableAnswerError, UnusedRecord
 
 _OUTCOMES: Mapping[str, dict[str, str]] = {
     "diabetes": {"system": SNOMED, "code": "73211009", "display": "Diabetes mellitus"},
@@ -43,6 +43,9 @@ _WORDS: Mapping[MissingReason, str] = {
     MissingReason.INEXACT: "recorded as a bound only",
     MissingReason.NO_VALUE: "recorded without a value",
     MissingReason.UNKNOWN_ANSWER: "recorded with an answer that is not understood",
+    MissingReason.NOT_FINAL: "recorded and not final",
+    MissingReason.NOT_ESTABLISHED: "recorded and not confirmed",
+    MissingReason.FUTURE: "recorded for a time to come",
 }
 _HIGH = 2.0
 """A risk is high from this many times the model's threshold on, and moderate from the threshold on."""
@@ -81,10 +84,10 @@ class EncryptedModel:
             "coding": [_OUTCOMES[self._catalogue.name]],
             "text": content["data"]["outcome"],
         }
-        self.searches: Mapping[str, tuple[str, str]] = _searches(self._catalogue)
+        self.searches: Mapping[str, Sequence[tuple[str, str]]] = _searches(self._catalogue)
 
     def features(
-        self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: date
+        self, patient: Mapping[str, Any], records: Sequence[Mapping[str, Any]], as_of: datetime
     ) -> tuple[ModelFeature, ...]:
         """See `RiskModel.features`."""
         titles = {feature.name: feature.title for feature in self._catalogue.features}
@@ -101,7 +104,13 @@ class EncryptedModel:
         ordered = [by_name[name] for name in self._offer.bins.features]
         return tuple(
             ModelFeature(
-                a.feature, titles[a.feature], a.value, a.unit, a.sources, _why(a) if a.missing else ""
+                a.feature,
+                titles[a.feature],
+                a.value,
+                a.unit,
+                a.sources,
+                _why(a) if a.missing else "",
+                tuple(UnusedRecord(one.source, _WORDS[one.reason]) for one in a.set_aside),
             )
             for a in ordered
         )
@@ -153,17 +162,24 @@ def _why(value: FeatureValue) -> str:
     return _WORDS[value.reason] if value.reason is not None else "not recorded"
 
 
-def _searches(catalogue: FeatureCatalogue) -> dict[str, tuple[str, str]]:
-    """Return searches for the records of a catalogue's features, by the codes alone: a search compares a
-    code system as it is written, and a record may name LOINC by its OID. `extract_features` distinguishes
-    systems apart.
+def _searches(catalogue: FeatureCatalogue) -> dict[str, list[tuple[str, str]]]:
+    """Return searches for the records of a catalogue's features: measurements by their codes, all conditions.
+
+    Codes stand without their system: a search compares a code system as it is written, and a record may name
+    LOINC by its OID. `extract_features` tells systems apart. Conditions are not searched by code, because a
+    code of a classification means all codes below it.
     """
-    codes: dict[str, list[str]] = {"Observation": [], "Condition": []}
-    for feature in catalogue.features:
-        kind = "Condition" if feature.rule is ExtractionRule.PRESENT else "Observation"
-        codes[kind] += [code.code for code in feature.codes]
-    parameters = {"Observation": "combo-code", "Condition": "code"}  # a pressure may be part of a panel
-    return {kind: (parameters[kind], ",".join(found)) for kind, found in codes.items() if found}
+    found: dict[str, list[tuple[str, str]]] = {}
+    codes = [code.code for feature in catalogue.features for code in feature.codes if _is_measured(feature)]
+    if codes:
+        found["Observation"] = [("combo-code", ",".join(codes))]  # a pressure may be part of a panel
+    if any(feature.rule is ExtractionRule.PRESENT for feature in catalogue.features):
+        found["Condition"] = []
+    return found
+
+
+def _is_measured(feature: Feature) -> bool:
+    return feature.rule in {ExtractionRule.LATEST, ExtractionRule.ANSWER}
 
 
 def _card(card: bytes, model: str) -> dict[str, Any]:

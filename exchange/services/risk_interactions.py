@@ -64,7 +64,7 @@ class RiskInteractions:
             self._check_parameters(resource)
         assessed = await self._scoring.assess(principal, interaction.id)
         written = assessed.written
-        return Outcome(200, assessed.body, assessed.tx_id, written.version, written.written)
+        return Outcome(200, written.body, assessed.tx_id, written.version, written.written)
 
     def _check_parameters(self, resource: dict[str, Any]) -> None:
         for parameter in resource.get("parameter", ()):

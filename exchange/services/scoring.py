@@ -6,7 +6,9 @@
 3. The evaluator computes on ciphertext (`exchange.risk`).
 4. The ledger is asked again, with commitments to input and output. It decides on the terms that hold by
    then. The records used are released anew under that decision, or no score is shown.
-5. The RiskAssessment is stored as a record of the patient and released like one.
+5. The RiskAssessment is stored as a record of the patient and released like one. Its id follows from the
+   inputs. So equal inputs give one: where it is stored already, the evaluator is not asked, and the same
+   RiskAssessment is committed to and released.
 
 An answer of the evaluator that holds no score is committed to as well, so that the log, which others read,
 does not disclose to the evaluator whether its answers could be opened.
@@ -15,10 +17,11 @@ does not disclose to the evaluator whether its answers could be opened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -26,21 +29,33 @@ from chaincode.access.model import Action, ScoreResult
 from exchange.auth.principal import Kind, Principal
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.references import References
-from exchange.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError, UnscorableError
+from exchange.errors import (
+    ForbiddenError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+    UnscorableError,
+)
 from exchange.fhir import search
 from exchange.fhir.resource_bytes import instant
-from exchange.risk.port import ModelFeature, QualitativeRisk, RiskModel, RiskScore, UnusableAnswerError
+from exchange.risk.port import ModelFeature, RiskModel, RiskScore, UnusableAnswerError
 from exchange.risk.risk_assessment import (
     Estimate,
     Evidence,
+    ShownEstimate,
+    assessed_inputs,
     failure_commitment,
     input_commitment,
+    missing_features,
     output_commitment,
+    records_set_aside,
     risk_assessment,
+    shown_estimate,
 )
 from exchange.runtime.quota import FETCH_LIMIT
 from exchange.services.access.enforcement import Answer, Enforcement, ScoreAnswer, ScoreQuestion
 from exchange.services.records.changes import WriteResult
+from exchange.services.records.conditions.preconditions import Precondition
 from exchange.services.records.create_update import RecordWriter
 from exchange.services.records.prepare import new_id
 from exchange.services.records.read import HIDDEN, with_body
@@ -57,8 +72,7 @@ CLASSES: Final = ("Condition", "Observation", "Patient", "RiskAssessment")
 """The resource types that a score concerns: its input is of the first three, its output of the fourth."""
 
 _PURPOSE = "TREAT"
-_COMPARED = ("birthDate", "gender")
-"""Elements in which a Patient that the requester sent must agree with the stored one, where it has them."""
+_NEW = Precondition(none_match="*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +80,49 @@ class Assessed:
     """A RiskAssessment as it was stored and released; `tx_id` names the entry that committed to it."""
 
     written: WriteResult
-    body: bytes
     tx_id: str
-    probability: float
-    qualitative_risk: QualitativeRisk
+    estimate: ShownEstimate
     missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The features, and the stored records behind them with their content, by reference."""
+    """The features, and by reference the stored records used and set aside, with their content."""
 
     features: tuple[ModelFeature, ...]
     used: Mapping[str, tuple[StoredVersion, Mapping[str, Any]]]
+    considered: Mapping[str, tuple[StoredVersion, Mapping[str, Any]]]
     all_seen: bool
+
+    @property
+    def stored(self) -> dict[str, StoredVersion]:
+        return {name: one for part in (self.used, self.considered) for name, (one, _) in part.items()}
+
+    @property
+    def values(self) -> dict[str, float]:
+        return {feature.name: feature.value for feature in self.features}
+
+    @property
+    def remarks(self) -> list[str]:
+        most = f"{MOST_RECORDS} records or {FETCH_LIMIT >> 20} MiB"
+        cut = f"Only the last {most} of each kind that were written were looked at."
+        return [*records_set_aside(self.features), *([] if self.all_seen else [cut])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that the ledger has permitted, with what was found for it."""
+
+    question: ScoreQuestion
+    answer: ScoreAnswer
+    stored: StoredVersion
+    patient: str
+    moment: datetime
+    found: _Found
 
 
 class Scoring:
-    """Scores of one custodian's patients by one `model`."""
+    """Scores of one custodian's patients by one `model`; ages are those on the day in `zone`."""
 
     def __init__(
         self,
@@ -94,8 +133,11 @@ class Scoring:
         enforcement: Enforcement,
         searching: RecordSearch,
         writing: RecordWriter,
+        zone: tzinfo | None = None,
     ) -> None:
         self.model = model
+        self._zone = zone or UTC
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._references = references
         self._records = records
         self._enforcement = enforcement
@@ -104,21 +146,15 @@ class Scoring:
         self._right = for_scoring()
         # A model's searches never change, so they are parsed once.
         self._queries = [
-            search.parse(kind, [parameter], lenient=False) for kind, parameter in model.searches.items()
+            search.parse(kind, parameters, lenient=False) for kind, parameters in model.searches.items()
         ]
 
-    async def assess(
-        self, principal: Principal, patient: str, *, stated: Mapping[str, Any] | None = None
-    ) -> Assessed:
+    async def assess(self, principal: Principal, patient: str) -> Assessed:
         """Assess the risk of the Patient with the logical id `patient`, and store the RiskAssessment.
-
-        `stated` is a Patient that the requester holds under the same id, if it sent one: it is compared, so
-        that the requester does not get another patient's risk.
 
         Raises:
             ForbiddenError: the principal is no member's system, or asks for another purpose than treatment.
             NotFoundError: there is no such patient, or the score is not permitted; `tx_id` names the entry.
-            ConflictError: `stated` has another birth date or gender.
             UnscorableError: the visible records hold too little; the problems name the features.
             UnavailableError: ledger, store or evaluator can't be reached, or the answer can't be used.
         """
@@ -132,18 +168,13 @@ class Scoring:
         subjects = (self._references.subject(patient),) if stored is None else stored.subjects
         answer = await self._enforcement.ask_score(question, subjects)
         try:
-            return await self._assess(question, answer, stored, patient, stated)
-        except (ConflictError, UnscorableError, UnavailableError) as refused:
+            return await self._assess(question, answer, stored, patient)
+        except (UnscorableError, UnavailableError) as refused:
             refused.tx_id = refused.tx_id or answer.tx_id
             raise
 
     async def _assess(
-        self,
-        question: ScoreQuestion,
-        answer: ScoreAnswer,
-        stored: StoredVersion | None,
-        patient: str,
-        stated: Mapping[str, Any] | None,
+        self, question: ScoreQuestion, answer: ScoreAnswer, stored: StoredVersion | None, patient: str
     ) -> Assessed:
         if stored is None or stored.deleted or not answer.permits(stored.subjects):
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
@@ -154,53 +185,86 @@ class Scoring:
         candidates = [
             await self._searching.sealed(query, subject, limit=MOST_RECORDS) for query in self._queries
         ]
-        moment = datetime.now(UTC)
-        found = await asyncio.to_thread(self._features, answer, stored, candidates, moment, stated)
+        moment = datetime.now(self._zone)
+        found = await asyncio.to_thread(self._features, answer, stored, candidates, moment)
+        asked = _Asked(question, answer, stored, patient, moment, found)
+        logical_id = self._identity(asked)
+        async with self._turns.setdefault(logical_id, asyncio.Lock()):
+            known = await self._stored(answer, logical_id)
+            if known is None:
+                return await self._anew(asked, logical_id)
+            body = self._enforcement.release(answer, known)
+            if body is None:
+                raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
+            shown = shown_estimate(body, model=self.model.digest)
+            if shown is None:  # somebody has changed it since
+                return await self._anew(asked, new_id())
+            return await self._again(asked, known, body, shown)
+
+    def _identity(self, asked: _Asked) -> str:
+        found = asked.found
+        inputs = assessed_inputs(
+            patient=asked.patient,
+            model=self.model.digest,
+            features=found.values,
+            records={reference: version.version for reference, version in found.stored.items()},
+            notes=[*missing_features(found.features), *found.remarks],
+        )
+        [first, *_] = asked.stored.subjects
+        return PatientSecret(asked.answer.keys[first].secret).assessment_id(inputs)
+
+    async def _stored(self, answer: Answer, logical_id: str) -> StoredVersion | None:
+        reference = self._references.record("RiskAssessment", logical_id)
+        stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
+        return None if stored is None or stored.deleted else await with_body(self._records, answer, stored)
+
+    async def _again(self, asked: _Asked, stored: StoredVersion, body: bytes, was: ShownEstimate) -> Assessed:
+        transaction = asked.answer.tx_id
+        shown = await self._commit(
+            asked, was.query, lambda salt: output_commitment(salt, body, transaction=transaction)
+        )
+        self._check_still_released(asked, shown)
+        logical_id = msgspec.json.decode(body)["id"]
+        released = await self._release(shown, logical_id)
+        if released != body:
+            raise UnavailableError("the assessment was changed while it was asked for; ask again")
+        written = WriteResult(
+            "RiskAssessment", logical_id, stored.version, stored.written, "unchanged", released
+        )
+        return _assessed(asked, shown, written, was)
+
+    async def _anew(self, asked: _Asked, logical_id: str) -> Assessed:
+        transaction = asked.answer.tx_id
         try:
-            scored = await self.model.score(found.features)
+            scored = await self.model.score(asked.found.features)
         except UnusableAnswerError as useless:
             sent, came = useless.query, useless.answer
-            await self._commit(
-                question, answer, found, sent, lambda salt: failure_commitment(salt, query=sent, answer=came)
-            )
+            await self._commit(asked, sent, lambda salt: failure_commitment(salt, query=sent, answer=came))
             raise UnavailableError("the evaluator's answer can't be used; nothing was stored") from None
-        qualitative_risk = self.model.qualitative_risk(scored.probability)
-        body = self._body(
-            found=found,
-            scored=scored,
-            qualitative_risk=qualitative_risk,
-            patient=patient,
-            transaction=answer.tx_id,
-            moment=moment,
-        )
+        body = self._body(asked, scored, logical_id)
         shown = await self._commit(
-            question, answer, found, scored.query, lambda salt: output_commitment(salt, body)
+            asked, scored.query, lambda salt: output_commitment(salt, body, transaction=transaction)
         )
-        used = [version for version, _ in found.used.values()]
-        if not shown.permits(stored.subjects) or not self._still_released(shown, [stored, *used]):
-            raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
-        logical_id = msgspec.json.decode(body)["id"]
-        change = await self._writing.prepare(self._right, body, logical_id=logical_id)
-        [written] = await self._writing.write([change], by=question.principal, interaction="create")
-        released = await self._release_new(shown, logical_id)
-        missing = tuple(feature.title for feature in found.features if feature.missing)
-        return Assessed(written, released, shown.tx_id, scored.probability, qualitative_risk, missing)
+        self._check_still_released(asked, shown)
+        change = await self._writing.prepare(self._right, body, logical_id=logical_id, precondition=_NEW)
+        try:
+            [written] = await self._writing.write([change], by=asked.question.principal, interaction="create")
+        except PreconditionError:  # another gateway of this hospital was asked at the same moment
+            raise UnavailableError("the same assessment has just been stored; ask again") from None
+        released = await self._release(shown, logical_id)
+        estimate = shown_estimate(released, model=self.model.digest)
+        if estimate is None:
+            raise UnavailableError("the assessment was changed while it was asked for; ask again")
+        return _assessed(asked, shown, replace(written, body=released), estimate)
 
     def _features(
-        self,
-        answer: Answer,
-        stored: StoredVersion,
-        candidates: Sequence[FetchedVersions],
-        moment: datetime,
-        stated: Mapping[str, Any] | None,
+        self, answer: Answer, stored: StoredVersion, candidates: Sequence[FetchedVersions], moment: datetime
     ) -> _Found:
         """Open the visible records and extract the features; runs in a thread."""
         released = self._enforcement.release(answer, stored)
         if released is None:
             raise NotFoundError(HIDDEN, tx_id=answer.tx_id)
         patient = msgspec.json.decode(released)
-        if stated is not None and any(stated.get(k, patient.get(k)) != patient.get(k) for k in _COMPARED):
-            raise ConflictError("the Patient that was sent differs from the one stored under this id")
         visible: dict[str, tuple[StoredVersion, Mapping[str, Any]]] = {_reference(patient): (stored, patient)}
         for one in (one for kind in candidates for one in kind.rows):
             body = self._enforcement.release(answer, one)
@@ -208,31 +272,23 @@ class Scoring:
                 resource = msgspec.json.decode(body)
                 visible[_reference(resource)] = one, resource
         records = [resource for _, resource in visible.values()]
-        features = self.model.features(patient, records, moment.date())
-        sources = dict.fromkeys(source for feature in features for source in feature.sources)
+        features = self.model.features(patient, records, moment)
+        used = {source: visible[source] for feature in features for source in feature.sources}
+        aside = {one.source: visible[one.source] for feature in features for one in feature.set_aside}
         return _Found(
             features,
-            {source: visible[source] for source in sources},
+            used,
+            {source: one for source, one in aside.items() if source not in used},
             all_seen=all(len(kind.rows) < MOST_RECORDS and not kind.cut for kind in candidates),
         )
 
-    def _body(
-        self,
-        *,
-        found: _Found,
-        scored: RiskScore,
-        qualitative_risk: QualitativeRisk,
-        patient: str,
-        transaction: str,
-        moment: datetime,
-    ) -> bytes:
-        model = self.model
-        most = f"{MOST_RECORDS} records or {FETCH_LIMIT >> 20} MiB"
-        remark = f"Only the last {most} of each kind that were written were looked at."
+    def _body(self, asked: _Asked, scored: RiskScore, logical_id: str) -> bytes:
+        model, found = self.model, asked.found
+        qualitative_risk = model.qualitative_risk(scored.probability)
         return risk_assessment(
-            logical_id=new_id(),
-            patient=patient,
-            when=instant(int(moment.timestamp() * 1000)),
+            logical_id=logical_id,
+            patient=asked.patient,
+            when=instant(int(asked.moment.timestamp() * 1000)),
             estimate=Estimate(
                 model.title,
                 model.outcome,
@@ -242,25 +298,19 @@ class Scoring:
             ),
             evidence=Evidence(
                 model.digest,
-                transaction,
+                asked.answer.tx_id,
                 scored.query,
                 scored.answer,
                 {reference: resource for reference, (_, resource) in found.used.items()},
-                [f"{one.reason}: {one.title}" for one in found.features if one.missing],
-                () if found.all_seen else (remark,),
+                missing_features(found.features),
+                found.remarks,
+                {reference: resource for reference, (_, resource) in found.considered.items()},
             ),
         )
 
-    async def _commit(
-        self,
-        question: ScoreQuestion,
-        answer: ScoreAnswer,
-        found: _Found,
-        query: str,
-        output: Callable[[bytes], str],
-    ) -> Answer:
+    async def _commit(self, asked: _Asked, query: str, output: Callable[[bytes], str]) -> Answer:
         """Ask the ledger again, with the results; `output` commits to the output under a pair's salt."""
-        features = {feature.name: feature.value for feature in found.features}
+        question, answer, features = asked.question, asked.answer, asked.found.values
         results: dict[bytes, ScoreResult] = {}
         for subject, entry in answer.entries.items():
             secret = PatientSecret(answer.keys[subject].secret)
@@ -276,13 +326,15 @@ class Scoring:
             )
         return await self._enforcement.ask(replace(question, results=results), list(results))
 
-    def _still_released(self, shown: Answer, used: Iterable[StoredVersion]) -> bool:
-        return all(self._enforcement.release(shown, stored) is not None for stored in used)
+    def _check_still_released(self, asked: _Asked, shown: Answer) -> None:
+        used = [asked.stored, *asked.found.stored.values()]
+        if not shown.permits(asked.stored.subjects) or any(
+            self._enforcement.release(shown, one) is None for one in used
+        ):
+            raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
 
-    async def _release_new(self, shown: Answer, logical_id: str) -> bytes:
-        reference = self._references.record("RiskAssessment", logical_id)
-        stored = (await self._records.read(lambda c: documents.current(c, [reference]))).get(reference)
-        stored = None if stored is None else await with_body(self._records, shown, stored)
+    async def _release(self, shown: Answer, logical_id: str) -> bytes:
+        stored = await self._stored(shown, logical_id)
         body = None if stored is None else self._enforcement.release(shown, stored)
         if stored is None or body is None:
             raise NotFoundError(HIDDEN, tx_id=shown.tx_id)
@@ -292,3 +344,8 @@ class Scoring:
 
 def _reference(resource: Mapping[str, Any]) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _assessed(asked: _Asked, shown: Answer, written: WriteResult, estimate: ShownEstimate) -> Assessed:
+    missing = tuple(feature.title for feature in asked.found.features if feature.missing)
+    return Assessed(written, shown.tx_id, estimate, missing)

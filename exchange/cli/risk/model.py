@@ -9,7 +9,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -340,8 +340,8 @@ def _score_bundle(folder: Path, path: Path) -> None:
         raise CommandError(f"{path} has {len(patients)} Patients; give a Bundle of one patient's records")
     offer = read_offer(folder)
     names = offer.bins.features
-    day = datetime.now(UTC).date()
-    found = extract_features(catalogue_for(names), patients[0], resources, day, canonical_system=canonical)
+    now = datetime.now().astimezone()
+    found = extract_features(catalogue_for(names), patients[0], resources, now, canonical_system=canonical)
     evaluator, client = BfvEvaluator(), BfvClient.create(offer)
     evaluator.add_model(read_model(folder).frame.data)
     evaluator.add_keys(client.keys)
@@ -353,6 +353,9 @@ def _score_bundle(folder: Path, path: Path) -> None:
         source = ", ".join(account.sources) or (account.reason.value if account.reason else "none recorded")
         table.add_row(account.feature, value, account.unit, source)
     Console().print(table)
+    for account in found.feature_values:
+        for aside in account.set_aside:
+            print(f"set aside for {account.feature}: {aside.source}, {aside.reason.value}")
     print(f"probability {result.probability:.4f} (log-odds {result.margin:.4f} ± {result.error:.4f})")
 
 

@@ -45,6 +45,12 @@ def test_few_values_get_an_edge_between_each_two() -> None:
     assert bins.edges == ((0.5, 1.5),)
 
 
+def test_values_with_no_number_between_them_share_an_edge() -> None:
+    tiny = 5e-324
+    assert Bins.fit([[0.0], [tiny], [2 * tiny], [1.0]], ["x"]).edges[0][-1] == 0.5
+    assert Bins.fit([[-tiny], [0.0], [tiny]], ["x"]).edges == ((0.0,),)
+
+
 def test_a_missing_value_is_refused_where_the_bins_allow_none() -> None:
     bins = Bins.fit([[0.0], [1.0]], ["x"], missing=[False])
     assert bins.width == 1

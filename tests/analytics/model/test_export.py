@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,9 @@ def test_a_patient_in_fhir_is_scored_on_ciphertext_as_xgboost_scores_the_vector(
     scored = 0
     for person in demo.participants(20):
         try:
-            found = extract_features(DIABETES, person.patient, person.records, date(2018, 12, 31))
+            found = extract_features(
+                DIABETES, person.patient, person.records, datetime(2018, 12, 31, tzinfo=UTC)
+            )
         except NoUsableDataError:
             continue
         vector = found.vector(offer.bins.features)

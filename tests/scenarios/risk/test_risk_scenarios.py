@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +120,15 @@ def in_clear(scoring: ScoringSite, records: list[dict[str, Any]], without: tuple
 
 def features(bins: Bins, records: list[dict[str, Any]]) -> dict[str, float]:
     [patient] = [one for one in records if one["resourceType"] == "Patient"]
-    found: ExtractedFeatures = extract_features(catalogue_for(bins.features), patient, records, _today())
+    found: ExtractedFeatures = extract_features(
+        catalogue_for(bins.features), patient, records, datetime.now(UTC)
+    )
     return dict(zip(bins.features, found.vector(bins.features), strict=True))
 
 
-def _today() -> Any:
-    return datetime.now(UTC).date()
+def ago(**time: float) -> str:
+    """Return a time of so long ago, as the clocks far in the east show it."""
+    return (datetime.now(timezone(timedelta(hours=14))) - timedelta(**time)).isoformat(timespec="seconds")
 
 
 def records_of(site: Site, patient: str) -> list[dict[str, Any]]:
@@ -144,7 +147,8 @@ def entries(site: Site, patient: str) -> dict[str, dict[str, str]]:
 
 
 def probability(body: dict[str, Any]) -> float:
-    return float(body["prediction"][0]["probabilityDecimal"])
+    """Return the probability, which R4 writes as a percentage."""
+    return float(body["prediction"][0]["probabilityDecimal"]) / 100
 
 
 def salt_of(folder: NodeFolder, patient: str, recipient: str) -> bytes:
@@ -245,7 +249,7 @@ def test_the_log_holds_the_question_and_the_result_with_commitments_that_can_be_
     assert logged[second]["permitted-by"] == first
     assert "output-commitment" not in logged[first]
     salt = salt_of(site.demo.folder, patient, LAKE.msp_id)
-    assert logged[second]["output-commitment"] == output_commitment(salt, answer.content)
+    assert logged[second]["output-commitment"] == output_commitment(salt, answer.content, transaction=first)
     evaluation = {one["url"]: one["valueString"] for one in body["extension"][0]["extension"]}
     bins = Bins.from_json(scoring.bins)
     assert logged[second]["input-commitment"] == input_commitment(
@@ -473,7 +477,7 @@ def flipped(answer: bytes) -> bytes:
 def test_an_answer_that_is_not_this_score_is_never_shown(scoring: ScoringSite, patient: str, wrong: Any):
     site, between = scoring.site, scoring.between
     if not between.answers:
-        assert scoring.assess(site.city, patient).status_code == 200
+        assert scoring.assess(site.city, admitted(site)).status_code == 200
     before = scoring.stored(patient)
     with between.meddling(lambda query: (200, wrong(between, query))):
         answer = scoring.assess(site.city, patient)
@@ -573,4 +577,99 @@ def test_many_scores_at_once_are_all_right(scoring: ScoringSite, patient: str):
         answers = list(pool.map(lambda _: scoring.assess(site.city, patient), range(12)))
     assert {answer.status_code for answer in answers} == {200}
     assert all(probability(a.json()) == pytest.approx(expected, abs=1e-3) for a in answers)
-    assert len({msgspec.json.decode(answer.content)["id"] for answer in answers}) == 12
+    assert len({answer.content for answer in answers}) == 1
+    assert len({answer.headers[TX] for answer in answers}) == 12
+
+
+# -- equal inputs ------------------------------------------------------------------
+
+
+def test_equal_inputs_give_one_assessment_to_all_who_may_see_it(scoring: ScoringSite, patient: str):
+    site = scoring.site
+    permit(site, patient)
+    before = len(scoring.between.queries)
+    answers = [scoring.assess(caller, patient) for caller in (site.city, site.lake, site.city)]
+    assert len({answer.content for answer in answers}) == 1
+    assert len(scoring.between.queries) == before + 1, "the evaluator was asked again"
+    assert [one["id"] for one in scoring.stored(patient)] == [answers[0].json()["id"]]
+    logged = entries(site, patient)
+    results = [logged[answer.headers[TX]] for answer in answers]
+    assert {one["outcome"] for one in results} == {"0"}
+    salt = salt_of(site.demo.folder, patient, LAKE.msp_id)
+    lake = results[1]
+    assert lake["output-commitment"] == output_commitment(
+        salt, answers[1].content, transaction=lake["permitted-by"]
+    )
+
+
+def test_whatever_changes_the_inputs_makes_another_assessment(scoring: ScoringSite, patient: str):
+    site = scoring.site
+    found = [scoring.assess(site.city, patient).json()["id"]]
+    quantity = {"value": 81, "system": "http://unitsofmeasure.org", "code": "/min"}
+    site.observation(patient, code="8867-4", valueQuantity=quantity, effectiveDateTime=ago(hours=2))
+    found.append(scoring.assess(site.city, patient).json()["id"])
+    odd = {"value": 81, "unit": "furlongs"}
+    site.observation(patient, code="8867-4", valueQuantity=odd, effectiveDateTime=ago(hours=1))
+    found.append(scoring.assess(site.city, patient).json()["id"])
+    assert len(set(found)) == 3
+    assert len(scoring.stored(patient)) == 3
+
+
+def test_an_assessment_that_was_changed_or_deleted_is_not_given_out_again(scoring: ScoringSite, patient: str):
+    site = scoring.site
+    first = scoring.assess(site.city, patient).json()
+    retracted = site.city.put(f"RiskAssessment/{first['id']}", first | {"status": "entered-in-error"})
+    if retracted.status_code == 200:
+        second = scoring.assess(site.city, patient).json()
+        assert (second["status"], second["id"] != first["id"]) == ("final", True)
+    other = admitted(site)
+    gone = scoring.assess(site.city, other).json()["id"]
+    if site.city("DELETE", f"RiskAssessment/{gone}").status_code == 204:
+        again = scoring.assess(site.city, other)
+        assert again.status_code == 200
+        assert again.headers["etag"] == 'W/"3"'
+        assert site.city.get(f"RiskAssessment/{again.json()['id']}").status_code == 200
+
+
+# -- what counts -------------------------------------------------------------------
+
+
+def test_a_diagnosis_by_a_code_below_counts_and_one_that_is_not_confirmed_is_said(scoring: ScoringSite):
+    site = scoring.site
+
+    def diagnosed(status: str | None) -> dict[str, Any]:
+        patient = admitted(site)
+        body: dict[str, Any] = {
+            "resourceType": "Condition",
+            "subject": {"reference": f"Patient/{patient}"},
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I21.A1"}]},
+        }
+        if status:
+            system = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+            body["verificationStatus"] = {"coding": [{"system": system, "code": status}]}
+        assert site.city.post("Condition", body).status_code == 201
+        answer = scoring.assess(site.city, patient)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    certain, suspected, refuted = (diagnosed(status) for status in (None, "differential", "refuted"))
+    assert any(one["reference"].startswith("Condition/") for one in certain["basis"])
+    for other in (suspected, refuted):
+        assert not any(one["reference"].startswith("Condition/") for one in other["basis"])
+    note = "Set aside for Myocardial infarction, ever: 1 recorded and not confirmed."
+    assert [note in str(one["note"]) for one in (certain, suspected, refuted)] == [False, True, False]
+    assert probability(suspected) == probability(refuted)
+
+
+def test_a_newest_value_that_can_not_be_read_is_said(scoring: ScoringSite, patient: str):
+    site = scoring.site
+    site.observation(
+        patient,
+        code="8867-4",
+        valueQuantity={"value": 130, "unit": "furlongs"},
+        effectiveDateTime=ago(hours=1),
+    )
+    body = scoring.assess(site.city, patient).json()
+    texts = {note["text"] for note in body["note"]}
+    assert "Set aside for Heart rate: 1 recorded in a unit that is not understood." in texts
