@@ -36,7 +36,8 @@ from exchange.consent.provisions import (
     denies,
     is_certain,
 )
-from exchange.consent.reach import check_reach, widened
+from exchange.consent.reach.structure import check_reach, widened
+from exchange.consent.reach.trial import check_effects
 from exchange.consent.rounding import round_times
 from exchange.crypto.pair_versions import VERSIONS, consent_version, pair_version
 from exchange.errors import InvalidResourceError, Problem
@@ -147,6 +148,8 @@ def compile_consent(
             root = _base_rule(reader, resource)
             if not reader.problems:
                 reader.problems.extend(check_reach(root, members))
+            if not reader.problems:
+                reader.problems.extend(check_effects(root, reader.days, members))
     if reader.problems or status is None:
         raise InvalidResourceError("the consent can't be enforced as it is", problems=reader.problems)
     root = round_times(widened(root, reader.days), now, reader.days)

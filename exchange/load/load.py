@@ -35,6 +35,7 @@ from exchange.load.worker import (
 )
 from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.runtime.workers import Processes
+from exchange.services.access.releases import Exchange
 from exchange.services.records.changes import RecordChange
 from exchange.services.records.conditions.searched import Conditions
 from exchange.services.records.create_update import RecordWriter
@@ -155,8 +156,8 @@ class BulkLoad:
         return FoundReferences(found, refused)
 
     async def _look_up(self, references: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        # All at once, so that their decisions share a block of the ledger.
-        with Reservation(_QUOTA):
+        # All at once, so that their decisions share a block of the ledger. No answer has what is found.
+        with Reservation(_QUOTA), Exchange():
             results = await asyncio.gather(
                 *(self._conditions.resolve(self._principal, reference) for reference in references),
                 return_exceptions=True,

@@ -20,7 +20,7 @@ from chaincode.consent.rules import decide
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.consent.compile import compile_consent, person_digest, pseudonymous, role_in
 from exchange.consent.provisions import ConsentReader
-from exchange.consent.reach import widened
+from exchange.consent.reach.structure import widened
 from exchange.consent.record_facts import facts_of
 from exchange.consent.rounding import round_times
 from exchange.errors import InvalidResourceError
@@ -320,6 +320,11 @@ def deny(*nested, **more):
         (permit(deny(**BETA, **TREAT), deny(**BETA)), ".provision[0]"),
         (deny(permit(**BETA), permit(**BETA, **TREAT)), ".provision[1]"),
         (permit(deny(permit(**TREAT), **BETA), deny(permit(**RESEARCH), **PSY)), None),
+        (permit(deny(**BETA), deny(**P2), actor=[*P1["actor"], *BETA["actor"]]), ".provision[1]"),
+        (permit(permit(securityLabel=labels("HIV", "N")), permit(securityLabel=labels("HIV", "PSY")), **N),
+         ".provision[0]"),
+        (permit(permit(**RESEARCH), permit(purpose=purposes("TREAT", "HRESCH"), **PSY), **TREAT),
+         ".provision[1]"),
         (deny(permit(**BETA, **TREAT), deny(**BETA)), ".provision[0]"),
     ],
 )  # fmt: skip
@@ -357,12 +362,11 @@ REQUESTS = [
     )
 ]
 RECORDS = [
-    record(kind, security)
-    for kind in ("Observation", "Condition")
-    for security in (
-        *((), ("L",), ("R",), ("V",), ("N", "PSY"), ("N", "HIV"), ("N", "SDV"), ("L", "PSY"), ("L", "HIV")),
-        *(("R", "PSY"), ("R", "HIV"), ("R", "PSY", "HIV"), ("V", "PSY"), ("V", "HIV")),
-    )
+    record(kind, (*level, *names))
+    for kind in ("Observation", "Condition", "Procedure")
+    for level in ((), *("ULMNRV"))
+    for count in range(4)
+    for names in itertools.combinations(("PSY", "HIV", "SDV"), count)
 ]
 SILENT = Terms("c" * 32, 1, "inactive", "patient", terms({"type": "permit"}).root)
 
@@ -379,11 +383,7 @@ def differs(one, other):
 
 
 def provision(rng, depth=0):
-    """Return a random provision with exceptions in exceptions, or with several beside each other.
-
-    Several that together leave nothing of another are not looked for: each has its meaning, and another
-    might be ended.
-    """
+    """Return a random provision with exceptions in exceptions, or with several beside each other."""
     stated = {"type": rng.choice(["permit", "deny"])}
     for name, make in PARTS.items():
         if rng.random() < (0.3 if depth else 0.25):

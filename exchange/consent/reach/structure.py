@@ -28,22 +28,19 @@ from typing import TypeVar
 import msgspec
 
 from chaincode.consent.model import (
-    CONFIDENTIALITY,
-    CONFIDENTIALITY_SYSTEM,
     Condition,
     Period,
     Provision,
 )
 from chaincode.consent.obligations import RecordFacts, meets
-from exchange.consent.hierarchies import SENSITIVITY
 from exchange.consent.provisions import (
-    ACT_CODE,
     NamedCondition,
     NamedEntity,
     NamedProvision,
     denies,
     is_certain,
 )
+from exchange.consent.reach.samples import labelled
 from exchange.consent.spans import earliest, latest
 from exchange.errors import Problem
 
@@ -69,7 +66,7 @@ def check_reach(root: NamedProvision, members: Mapping[str, str] | None) -> Iter
 
     `members` maps the names of organisations to MSP ids; where it is given, others are a problem.
     """
-    known = root if members is None else _with_members(root, members)
+    known = root if members is None else with_members(root, members)
     if members is not None:
         yield from _strangers("Consent.provision", root, members)
     yield from _check("Consent.provision", known, _Place())
@@ -135,13 +132,13 @@ def _overlap(one: Period | None, other: Period | None) -> Period | None:
 # --- The checks -----------------------------------------------------------------------------------------
 
 
-def _with_members(rule: NamedProvision, members: Mapping[str, str]) -> NamedProvision:
-    # Two names of one organisation are one actor.
+def with_members(rule: NamedProvision, members: Mapping[str, str]) -> NamedProvision:
+    """Return `rule` with MSP ids for the names of organisations, so that two names of one are one actor."""
     actors = tuple(
         NamedEntity("organization", members.get(one.name, one.name)) if one.kind == "organization" else one
         for one in rule.when.actors
     )
-    exceptions = tuple(_with_members(exception, members) for exception in rule.exceptions)
+    exceptions = tuple(with_members(exception, members) for exception in rule.exceptions)
     return NamedProvision(rule.effect, msgspec.structs.replace(rule.when, actors=actors), exceptions)
 
 
@@ -400,21 +397,5 @@ def _meet(rules: Sequence[NamedProvision], record: RecordFacts) -> bool:
     return all(sure if surely else possible for sure, possible in found)
 
 
-def _labelled(rules: Sequence[NamedProvision]) -> Iterator[RecordFacts]:
-    """Yield facts of records with each confidentiality, and some labels of `rules` or a strange one."""
-    prefix = CONFIDENTIALITY_SYSTEM + "|"
-    names = {label for rule in rules for label in rule.when.labels if not label.startswith(prefix)}
-    strange = next(f"{ACT_CODE}|{code}" for code in SENSITIVITY if f"{ACT_CODE}|{code}" not in names)
-    some = [set[str](), names, {strange}, {strange, *names}, *({name} for name in names)]
-    for level, stated in product(("", *CONFIDENTIALITY), some):
-        yield RecordFacts(
-            classes=frozenset({"Basic"}),
-            codes=(),
-            mentions=frozenset(),
-            labels=frozenset({*stated, f"{prefix}{level}"} if level else stated),
-            period=None,
-            own="",
-            links=frozenset(),
-            authors=frozenset(),
-            sensitivities=frozenset(stated),
-        )
+def _labelled(rules: Iterable[NamedProvision]) -> Iterator[RecordFacts]:
+    return labelled(rule.when.labels for rule in rules)
