@@ -18,11 +18,13 @@ from exchange.load import Chunk, FilePosition, cut, find
 from exchange.load.load import BulkLoad
 from exchange.load.ordered_queue import LoadedBatch, OrderedQueue, Slot
 from exchange.load.worker import PreparedBatch
+from exchange.node.checks import check_node
 from exchange.node.folder import NodeFolder
 from exchange.node.initialise import initialise
 from exchange.node.open import Node, open_node
 from exchange.runtime.quota import Reservation, UnboundedQuota
 from exchange.store.records import load_positions
+from exchange.verify.release_checks import LogGaps
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 
@@ -288,6 +290,16 @@ async def test_conditional_references_find_what_comes_before_in_other_files(
     for number in range(5):
         kept = await stored(node, "Patient", f"s{number}")
         assert kept["generalPractitioner"] == [{"reference": "Practitioner/doc"}]
+
+
+async def test_records_that_conditional_references_find_count_as_not_released(tmp_path: Path) -> None:
+    lines(tmp_path / "a.ndjson", bundle("batch", put(PRACTITIONER)), bundle("batch", put(seen_by("s", "77"))))
+    folder = NodeFolder(tmp_path / "node")
+    await initialise(folder, settings_for(8400))
+    async with open_node(folder) as node:
+        assert counts(await load(node, tmp_path / "a.ndjson")) == (2, 0, 0)
+    checked = await asyncio.to_thread(check_node, folder, lambda *_: None)
+    assert checked.gaps == LogGaps(nameless=0, not_noted=0)
 
 
 async def test_conditional_references_find_what_comes_before_in_the_same_file(
