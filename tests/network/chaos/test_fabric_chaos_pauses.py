@@ -24,7 +24,7 @@ from exchange.errors import UnavailableError
 from exchange.ledger.fabric.gateway.client import Deadlines
 from exchange.ledger.fabric.gateway.errors import ReadConflictError
 from tests.support.network.chaos_gateway import RECIPIENT, ask, terms
-from tests.support.network.chaos_hospitals import MEMBERS, Hospitals, found, opened, refused, soon
+from tests.support.network.chaos_hospitals import MEMBERS, Hospitals, found, opened, refused, revoked, soon
 
 pytestmark = pytest.mark.fabric
 
@@ -94,8 +94,8 @@ async def test_a_hospital_without_a_majority_refuses_and_the_majority_goes_on(
     with cut(hospitals.running, PEERS[:1]):
         away = asyncio.create_task(refused(alone.authorize([ask(pair)])))
         assert (await soon(others, theirs)).permit
-        await others.publish_terms([(theirs, terms(2, permits=False))])
-        assert (await others.authorize([ask(theirs)])).permit is None
+        await revoked(others, theirs)
+        assert (await soon(others, theirs)).permit is None
         await away
     assert (await soon(alone, pair)).permit
     await hospitals.agree(pair, theirs)

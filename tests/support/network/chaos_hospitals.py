@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from itertools import count
 
 import msgspec
 
@@ -119,6 +120,22 @@ async def soon(client: LedgerClient, pair: str) -> Authorization:
         except UnavailableError:
             assert time.monotonic() < end
             await asyncio.sleep(0.1)
+
+
+async def revoked(client: LedgerClient, pair: str) -> None:
+    """End the consent of a pair, as soon as that is possible again.
+
+    Each try is of a newer version, since one that came to no known end may have been committed.
+    """
+    end = time.monotonic() + PATIENCE
+    for version in count(2):
+        try:
+            await client.publish_terms([(pair, terms(version, permits=False))])
+        except UnavailableError:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 async def refused(*calls: Awaitable[object]) -> None:
