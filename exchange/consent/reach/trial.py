@@ -101,7 +101,7 @@ def _without_each(path: str, rule: NamedProvision) -> Iterator[tuple[str, NamedP
 
 
 def _filed(root: NamedProvision, days: AbstractSet[int]) -> NamedProvision:
-    # At the beginning of time, for a provision is no less meant when its own time has passed.
+    # At the beginning of time, because a provision is no less meant when its own time has passed.
     return round_times(widened(root, days), 0, days)
 
 
