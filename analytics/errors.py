@@ -17,6 +17,7 @@ AnalyticsError
 ├── UnauthenticatedError        the evaluator does not know the client
 ├── BodyTooLargeError           the request's body is over the limit
 ├── EvaluatorBusyError          a limit is reached; try again later
+├── SpentBudgetError            this client's budget for life is used up; only the owner can help
 ├── EvaluatorTlsError           TLS to the evaluator fails, so nothing was sent
 └── WorkerLostError             the process doing the arithmetic ended; the service goes on
 ```
@@ -111,6 +112,12 @@ class EvaluatorBusyError(AnalyticsError):
     code, status = "busy", 429
 
 
+class SpentBudgetError(AnalyticsError):
+    """This client's patients for this model are used up for life; the model's owner may raise the limit."""
+
+    code, status = "budget-spent", 403
+
+
 class WorkerLostError(AnalyticsError):
     """The process that did the arithmetic ended or ran out of time; the request was not answered."""
 
@@ -161,6 +168,7 @@ _BY_CODE = {
         UnauthenticatedError,
         BodyTooLargeError,
         EvaluatorBusyError,
+        SpentBudgetError,
         WorkerLostError,
     )
 }

@@ -142,5 +142,5 @@ def _header(text: bytes) -> dict[str, Any]:
 def _is_canonical(header: dict[str, Any], text: bytes) -> bool:
     try:
         return _canonical(header) == text
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -2,9 +2,9 @@
 
 1. A client is known by the SHA-256 of its bearer token. Without any registered client every request is
    refused.
-2. Each client has a token bucket of queries, because enough answers about patients that can't exist would
-   give the model away.
-3. The same query is never answered again.
+2. Each client has a token bucket of patients, for the load; `budgets` has the limits that protect models.
+3. The client `metrics` reads the metrics and nothing else, and no other client reads them: they tell of all.
+4. The same query is never answered again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from cachetools import FIFOCache
 from analytics.errors import EvaluatorBusyError, ReplayedQueryError, UnauthenticatedError
 
 _CACHE_SIZE = 100_000
+METRICS_CLIENT = "metrics"
+"""The name of the client that reads the metrics."""
 
 
 def authenticated_client(authorization: str, clients: Mapping[str, str]) -> str:
@@ -36,16 +38,27 @@ def authenticated_client(authorization: str, clients: Mapping[str, str]) -> str:
     return matches[0]
 
 
+def check_role(client: str, *, metrics: bool) -> None:
+    """Check that a client may read `metrics`, or may do everything else.
+
+    Raises:
+        UnauthenticatedError: it may not.
+    """
+    if (client == METRICS_CLIENT) is not metrics:
+        who = f"the client {METRICS_CLIENT}" if metrics else "the clients that are hospitals"
+        raise UnauthenticatedError(f"this is for {who} alone")
+
+
 class RateLimit:
-    """A token bucket of queries for each client, refilled evenly over the minute."""
+    """A token bucket of patients for each client, refilled evenly over the minute."""
 
     def __init__(self, per_minute: int) -> None:
         self._rate = per_minute / 60
         self._size = float(per_minute)
         self._left: dict[str, tuple[float, float]] = {}
 
-    def spend(self, client: str) -> None:
-        """Use one query of a client's bucket.
+    def spend(self, client: str, patients: int = 1) -> None:
+        """Use some patients of a client's bucket.
 
         Raises:
             EvaluatorBusyError: the bucket is empty.
@@ -53,9 +66,9 @@ class RateLimit:
         now = time.monotonic()
         left, since = self._left.get(client, (self._size, now))
         left = min(self._size, left + (now - since) * self._rate)
-        if left < 1:
-            raise EvaluatorBusyError("this client's queries for the minute are used up")
-        self._left[client] = (left - 1, now)
+        if left < patients:
+            raise EvaluatorBusyError("this client's patients for the minute are used up")
+        self._left[client] = (left - patients, now)
 
 
 class ReplayCache:

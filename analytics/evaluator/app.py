@@ -5,13 +5,14 @@ GET  /models                    digests of the models that can be scored
 GET  /models/{digest}/offer     OFFER, public
 PUT  /keys                      KEYS in; {"digest": ...}
 POST /score                     QUERY in, ANSWER out
-GET  /health  /metrics          liveness; Prometheus
+GET  /health                    liveness
+GET  /metrics                   Prometheus, for the client `metrics`
 ```
 
 Bodies are artefacts (`application/octet-stream`). Refusals are `{"code", "message"}` with the status of
 their class in `errors`. The service learns from a request its client, its model, its time and its size,
 and nothing about the patient. No endpoint accepts a decrypted score or discloses whether one could be
-read. `admission` has the rules about clients and replays.
+read. `admission` has the rules about clients and replays, `budgets` those about patients.
 """
 
 from __future__ import annotations
@@ -34,9 +35,17 @@ from prometheus_client import (
 )
 
 from analytics.encrypted.artefacts import CompiledModel
+from analytics.encrypted.bfv.server import MAX_PATIENTS
 from analytics.encrypted.framing import ArtefactKind, unframe
-from analytics.errors import AnalyticsError, BodyTooLargeError, DataError, UnknownDigestError
-from analytics.evaluator.admission import RateLimit, ReplayCache, authenticated_client
+from analytics.errors import (
+    AnalyticsError,
+    ArtefactMismatchError,
+    BodyTooLargeError,
+    DataError,
+    UnknownDigestError,
+)
+from analytics.evaluator.admission import RateLimit, ReplayCache, authenticated_client, check_role
+from analytics.evaluator.budgets import PatientBudgets, PatientLimits
 from analytics.evaluator.pool import PoolLimits, WorkerPool
 
 BINARY = "application/octet-stream"
@@ -48,14 +57,17 @@ class EvaluatorSettings:
     """The settings of an evaluator.
 
     `models` are MODEL artefacts. `clients` maps a client's name to the SHA-256 of its bearer token, in
-    hexadecimal; without any, every request is refused. `unsafe_open` serves anyone: for a loopback
+    hexadecimal; without any, every request is refused. `budgets` is the file that keeps the counts of
+    patients; without one they are lost at the end. `unsafe_open` serves anyone: for a loopback
     demonstration.
     """
 
     models: tuple[bytes, ...]
     clients: Mapping[str, str] = field(default_factory=dict)
     unsafe_open: bool = False
-    queries_per_minute: int = 600
+    patients_per_minute: int = 600
+    patients: PatientLimits = field(default_factory=PatientLimits)
+    budgets: Path | None = None
     largest_query: int = 1 << 20
     largest_keys: int = 64 << 20
     pool: PoolLimits = field(default_factory=PoolLimits)
@@ -82,6 +94,12 @@ class _Metrics:
         )
         self.refused = Counter(f"{name}_refused", "Requests refused", ["code"], registry=self.registry)
         self.keys = Gauge(f"{name}_stored_key_bytes", "Evaluation keys held, as sent", registry=self.registry)
+        self.patients = Gauge(
+            f"{name}_patients_ever",
+            "Patients answered, ever",
+            ["client", "model"],
+            registry=self.registry,
+        )
         self.lost = Gauge(
             f"{name}_workers_lost", "Workers that ended or ran out of time", registry=self.registry
         )
@@ -97,18 +115,21 @@ class _Evaluator:
         data = {model.digest: raw for model, raw in zip(models, settings.models, strict=True)}
         self.pool = WorkerPool(data, settings.pool)
         self.metrics = _Metrics()
-        self.rate_limit = RateLimit(settings.queries_per_minute)
+        self.rate_limit = RateLimit(settings.patients_per_minute)
+        self.budgets = PatientBudgets(settings.patients, settings.budgets)
         self.replays = ReplayCache()
 
     def client(self, request: Request) -> str:
         """Return the name of the client.
 
         Raises:
-            UnauthenticatedError: the request has no known token.
+            UnauthenticatedError: the request has no known token, or not the one for this.
         """
         if self.settings.unsafe_open:
             return request.client.host if request.client else "unknown"
-        return authenticated_client(request.headers.get("authorization", ""), self.settings.clients)
+        name = authenticated_client(request.headers.get("authorization", ""), self.settings.clients)
+        check_role(name, metrics=request.url.path == "/metrics")
+        return name
 
 
 def serve(
@@ -161,6 +182,7 @@ def create_app(settings: EvaluatorSettings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with evaluator.pool:
             yield
+        evaluator.budgets.close()
 
     app = FastAPI(title="Consentry evaluator", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.pool = evaluator.pool
@@ -175,7 +197,10 @@ def create_app(settings: EvaluatorSettings) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(_: str = Depends(evaluator.client)) -> Response:
+        for spent in evaluator.budgets.all():
+            labels = evaluator.metrics.patients.labels(spent.client, spent.model[:12])
+            labels.set(spent.ever)
         evaluator.metrics.keys.set(evaluator.pool.stored_bytes)
         evaluator.metrics.lost.set(evaluator.pool.lost)
         return Response(generate_latest(evaluator.metrics.registry), media_type=CONTENT_TYPE_LATEST)
@@ -201,12 +226,17 @@ def _routes(app: FastAPI, evaluator: _Evaluator) -> None:
     @app.put("/keys", status_code=201)
     async def keys(request: Request, name: str = client) -> dict[str, str]:
         evaluator.rate_limit.spend(name)
-        return {"digest": await evaluator.pool.add_keys(await _body(request, settings.largest_keys))}
+        return {"digest": await evaluator.pool.add_keys(name, await _body(request, settings.largest_keys))}
 
     @app.post("/score")
     async def score(request: Request, name: str = client) -> Response:
         evaluator.rate_limit.spend(name)
         data = await _body(request, settings.largest_query)
+        query = evaluator.pool.query(name, data)
+        if not 1 <= query.patients <= MAX_PATIENTS:
+            raise ArtefactMismatchError(f"a query holds 1 to {MAX_PATIENTS} patients")
+        evaluator.rate_limit.spend(name, query.patients - 1)
         with evaluator.metrics.seconds.time():
             evaluator.replays.add(unframe(data, ArtefactKind.QUERY, sections=(1,)).digest)
-            return Response(await evaluator.pool.score(data), media_type=BINARY)
+            with evaluator.budgets.taking(name, query.model, query.patients):
+                return Response(await evaluator.pool.score(name, data), media_type=BINARY)

@@ -1,7 +1,8 @@
 """A few worker processes behind one asynchronous `score`, which survives the death of any of them.
 
 The pool stores everything that a new worker needs: the models, and clients' evaluation keys in the form in
-which they were sent, up to a bound. A worker expands keys when it first needs them and drops the oldest; the
+which they were sent, up to a bound for each client: no client's keys push out another's, and none can use
+another's. A worker expands keys when it first needs them and drops the oldest; the
 pool prefers a worker that has a query's keys. A worker that ends or is too slow is replaced, and only the
 request that it was working on fails.
 """
@@ -25,12 +26,12 @@ from analytics.evaluator.worker import LENGTH, WorkerReply, WorkerRequest
 
 @dataclass(frozen=True)
 class PoolLimits:
-    """Bounds of a pool. Memory is in bytes: of a worker, of its expanded keys, of all keys as sent."""
+    """Bounds of a pool. Memory is in bytes: of a worker, of its expanded keys, of a client's keys as sent."""
 
     workers: int = 2
     worker_memory: int = 6 << 30
     worker_keys: int = 512 << 20
-    stored_keys: int = 512 << 20
+    client_keys: int = 128 << 20
     waiting: int = 64
     seconds: float = 30.0
 
@@ -73,7 +74,7 @@ class WorkerPool:
     def __init__(self, models: Mapping[str, bytes], limits: PoolLimits | None = None) -> None:
         self.limits = limits or PoolLimits()
         self._models = dict(models)
-        self._stored: LRUCache[str, bytes] = LRUCache(self.limits.stored_keys, getsizeof=len)
+        self._stored: dict[str, LRUCache[str, bytes]] = {}
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._free = asyncio.Semaphore(self.limits.workers)
@@ -98,37 +99,49 @@ class WorkerPool:
     @property
     def stored_bytes(self) -> int:
         """Return the memory of keys in this process; workers' expanded keys have their own bound."""
-        return int(self._stored.currsize)
+        return sum(int(stored.currsize) for stored in self._stored.values())
 
-    async def add_keys(self, data: bytes) -> str:
-        """Have a worker check a client's KEYS, store them, and return their digest.
+    async def add_keys(self, client: str, data: bytes) -> str:
+        """Have a worker check the KEYS of `client`, store them, and return their digest.
 
         Raises:
             ArtefactError: they are refused.
             EvaluatorBusyError, WorkerLostError: try again.
         """
-        if len(data) > self.limits.stored_keys:
+        if len(data) > self.limits.client_keys:
             raise EvaluatorBusyError("these keys are larger than the memory for keys")
         async with self._worker("") as worker:
             digest = (await worker.call(WorkerRequest("keys", data), self.limits.seconds)).decode()
             worker.keys.add(digest)
-        self._stored[digest] = data
+        if client not in self._stored:
+            self._stored[client] = LRUCache(self.limits.client_keys, getsizeof=len)
+        self._stored[client][digest] = data
         return digest
 
-    async def score(self, data: bytes) -> bytes:
-        """Return the ANSWER to a QUERY.
+    def query(self, client: str, data: bytes) -> QueryHeader:
+        """Return the header of a QUERY of `client` for a model and keys that are here.
+
+        Raises:
+            UnknownDigestError: the model or the keys are not stored (or no longer: send the keys again).
+            ArtefactError: it is no query.
+        """
+        query = read_header(unframe(data, ArtefactKind.QUERY, sections=(1,)), QueryHeader)
+        if query.model not in self._models:
+            raise UnknownDigestError("no model of that digest is registered")
+        if query.keys not in self._stored.get(client, {}):
+            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
+        return query
+
+    async def score(self, client: str, data: bytes) -> bytes:
+        """Return the ANSWER to a QUERY of `client`.
 
         Raises:
             UnknownDigestError: the model or the keys are not stored (or no longer: send the keys again).
             ArtefactError: the query is refused.
             EvaluatorBusyError, WorkerLostError: try again with a new query.
         """
-        query = read_header(unframe(data, ArtefactKind.QUERY, sections=(1,)), QueryHeader)
-        if query.model not in self._models:
-            raise UnknownDigestError("no model of that digest is registered")
-        keys = self._stored.get(query.keys)
-        if keys is None:
-            raise UnknownDigestError("no evaluation keys of that digest are stored; send them again")
+        query = self.query(client, data)
+        keys = self._stored[client][query.keys]
         async with self._worker(query.keys) as worker:
             if query.keys in worker.keys:
                 with contextlib.suppress(UnknownDigestError):

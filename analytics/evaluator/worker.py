@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from analytics.encrypted.bfv.server import BfvEvaluator
-from analytics.errors import AnalyticsError
+from analytics.errors import AnalyticsError, UnfitCiphertextError
 
 LENGTH = struct.Struct("<I")
 
@@ -58,6 +58,9 @@ def answer(evaluator: BfvEvaluator, request: WorkerRequest) -> WorkerReply:
         return WorkerReply(evaluator.score(request.data))
     except AnalyticsError as refusal:
         return WorkerReply(code=refusal.code, message=str(refusal))
+    except Exception as fault:  # noqa: BLE001 - the next client's request must not meet a dead worker
+        sys.stderr.write(f"a request failed: {type(fault).__name__}\n")
+        return WorkerReply(code=UnfitCiphertextError.code, message="this can't be computed on")
 
 
 def main() -> None:

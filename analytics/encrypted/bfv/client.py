@@ -156,6 +156,6 @@ class BfvClient:
         plaintext = seal.Plaintext()
         try:
             self._decryptor.decrypt(ciphertext, plaintext)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # as in `seal.load`
             raise UnfitCiphertextError("the answer can't be decrypted") from error
         return self._layout.collect(self._bfv.decode(plaintext), self.parameters.plain_modulus)

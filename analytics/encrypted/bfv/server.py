@@ -32,7 +32,7 @@ from analytics.errors import (
 
 MAX_STEPS = 256
 DEFAULT_KEY_MEMORY = 512 << 20
-_MAX_PATIENTS = 64
+MAX_PATIENTS = 64
 _MAX_ENCODED = 16
 
 
@@ -109,7 +109,7 @@ class BfvEvaluator:
         ciphertext = bfv.ciphertext(frame.sections[0], primes=bfv.top)
         try:
             answer = evaluate(bfv, program, keys, ciphertext)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # as in `seal.load`
             raise UnfitCiphertextError("SEAL refuses to compute on this query") from error
         given = {"model": query.model, "set": query.set, "query": frame.digest}
         return Frame(ArtefactKind.ANSWER, given, (seal.dump(answer),)).data
@@ -130,8 +130,8 @@ class BfvEvaluator:
             if program is None:
                 raise ArtefactMismatchError(f"the model is not offered under {query.set}")
             patients = query.patients
-            if not 1 <= patients <= _MAX_PATIENTS or patients & (patients - 1):
-                raise ArtefactMismatchError(f"a query holds 1 to {_MAX_PATIENTS} patients, a power of two")
+            if not 1 <= patients <= MAX_PATIENTS or patients & (patients - 1):
+                raise ArtefactMismatchError(f"a query holds 1 to {MAX_PATIENTS} patients, a power of two")
             rows = padded_rows(len(program.weights))
             layout = plan_layout(rows, model.ensemble.bins.width, parameters, patients=patients)
             encoded = self._encoded[key] = EncodedProgram(program, layout, parameters)

@@ -17,6 +17,7 @@ from exchange.runtime.private_files import write_private
 app = typer.Typer(help="Score ciphertext; see no features and no scores.", no_args_is_help=True)
 
 _CLIENTS = "clients.json"
+_BUDGETS = "patients.db"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOLDER = typer.Argument(metavar="FOLDER", help="The evaluator's folder: models (*.model) and clients.json.")
@@ -28,7 +29,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8100,
     workers: Annotated[int, typer.Option(help="Processes that compute.", min=1, max=64)] = 2,
-    queries: Annotated[int, typer.Option(help="Queries a minute for each client.", min=1)] = 600,
+    patients_a_minute: Annotated[int, typer.Option(help="Patients a minute for each client.", min=1)] = 600,
+    patients_a_day: Annotated[
+        int, typer.Option(help="Patients a day for each client and model.", min=1)
+    ] = 1_000,
+    patients_ever: Annotated[
+        int, typer.Option(help="Patients for life for each client and model.", min=1)
+    ] = 20_000,
     certificate: Annotated[
         Path | None, typer.Option(help="TLS certificate chain, a PEM file.", show_default=False)
     ] = None,
@@ -42,6 +49,7 @@ def serve(
     from analytics.errors import AnalyticsError  # noqa: PLC0415 - same
     from analytics.evaluator.app import EvaluatorSettings, read_models  # noqa: PLC0415 - same
     from analytics.evaluator.app import serve as serve_evaluator  # noqa: PLC0415 - same
+    from analytics.evaluator.budgets import PatientLimits  # noqa: PLC0415 - same
     from analytics.evaluator.pool import PoolLimits  # noqa: PLC0415 - seconds that other commands need not wait
 
     if (certificate is None) is not (key is None):
@@ -52,7 +60,12 @@ def serve(
     try:
         models = read_models(folder)
         settings = EvaluatorSettings(
-            models, clients, queries_per_minute=queries, pool=PoolLimits(workers=workers)
+            models,
+            clients,
+            patients_per_minute=patients_a_minute,
+            patients=PatientLimits(patients_a_day, patients_ever),
+            budgets=folder / _BUDGETS,
+            pool=PoolLimits(workers=workers),
         )
         print(f"serving {len(models)} models to {', '.join(sorted(clients))} on {host}:{port}", flush=True)
         serve_evaluator(settings, host=host, port=port, certificate=certificate, key=key)
@@ -67,13 +80,26 @@ def client(
 ) -> None:
     """Register a hospital: print its bearer token once, and store the token's digest.
 
-    A second call replaces the token. A running evaluator learns of it at its next start.
+    A second call replaces the token; its counts of patients go on. The name `metrics` stands for a Prometheus
+    that reads /metrics and nothing else. A running evaluator learns of a client at its next start.
     """
     if not folder.is_dir():
         raise CommandError(f"{folder} is no folder; make it with `consentry model export`")
     if _NAME.fullmatch(name) is None:
         raise CommandError("a name has 1 to 64 letters, digits, '.', '_' and '-'")
     print(add_client(folder, name))
+
+
+@app.command("patients")
+def patients(folder: Annotated[Path, _FOLDER]) -> None:
+    """Show how many patients each hospital has had scored by each model, today and ever."""
+    from analytics.evaluator.budgets import PatientBudgets, PatientLimits  # noqa: PLC0415 - as above
+
+    path = folder / _BUDGETS
+    if not path.is_file():
+        raise CommandError(f"{folder} has counted no patients yet; serve it first")
+    for one in PatientBudgets(PatientLimits(), path).all():
+        print(f"{one.client}  model {one.model[:12]}  today {one.today}  ever {one.ever}")
 
 
 def add_client(folder: Path, name: str) -> str:

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import CompiledModel, ModelOffer
 from analytics.encrypted.bfv.client import BfvClient
+from analytics.encrypted.bfv.server import BfvEvaluator
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.errors import (
     DamagedArtefactError,
@@ -29,9 +30,19 @@ from analytics.errors import (
 from analytics.evaluator.app import EvaluatorSettings, create_app, read_models, serve
 from analytics.evaluator.client import EvaluatorClient
 from analytics.evaluator.pool import PoolLimits
+from analytics.evaluator.worker import WorkerRequest, answer
+from tests.support.analytics.crafted_ciphertexts import crafted, unpacked
 
 TOKEN = "a token for tests"
-CLIENTS = {"hospital": hashlib.sha256(TOKEN.encode()).hexdigest()}
+OTHER, METRICS = "another token", "a token for the metrics"
+CLIENTS = {
+    name: hashlib.sha256(token.encode()).hexdigest()
+    for name, token in (("hospital", TOKEN), ("other", OTHER), ("metrics", METRICS))
+}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
@@ -65,7 +76,8 @@ async def test_over_http_a_client_fetches_sends_and_reads(
     assert abs(score.margin - depth3.reference(1)[0]) <= score.error
     again = await http.post("/score", content=query.data)
     assert (again.status_code, again.json()["code"]) == (409, "replayed")
-    text = (await http.get("/metrics")).text
+    text = (await http.get("/metrics", headers=bearer(METRICS))).text
+    assert f'consentry_evaluator_patients_ever{{client="hospital",model="{model3.digest[:12]}"}} 1.0' in text
     assert "consentry_evaluator_score_seconds_count" in text
     assert 'consentry_evaluator_refused_total{code="replayed"} 1.0' in text
 
@@ -195,8 +207,9 @@ async def test_who_is_not_known_gets_nothing(
     service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel
 ) -> None:
     _, http = service
+    everything = (("GET", "/models"), ("POST", "/score"), ("PUT", "/keys"), ("GET", "/metrics"))
     for header in ({}, {"authorization": "Bearer other"}, {"authorization": TOKEN}):
-        for method, path in (("GET", "/models"), ("POST", "/score"), ("PUT", "/keys")):
+        for method, path in everything:
             http.headers.pop("authorization", None)
             reply = await http.request(method, path, headers=header)
             assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated")
@@ -205,7 +218,7 @@ async def test_who_is_not_known_gets_nothing(
 
 async def test_limits_on_size_and_number_hold(model3: CompiledModel) -> None:
     settings = EvaluatorSettings(
-        (model3.frame.data,), unsafe_open=True, queries_per_minute=3, largest_query=1000, pool=PoolLimits(1)
+        (model3.frame.data,), unsafe_open=True, patients_per_minute=3, largest_query=1000, pool=PoolLimits(1)
     )
     app = create_app(settings)
     transport = httpx.ASGITransport(app)
@@ -225,3 +238,67 @@ def test_no_clients_means_nobody_and_no_models_is_refused(model3: CompiledModel,
     (tmp_path / "a.model").write_bytes(model3.frame.data[:-1])
     with pytest.raises(DamagedArtefactError):
         create_app(EvaluatorSettings(read_models(tmp_path)))
+
+
+async def test_the_metrics_have_a_token_of_their_own(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel
+) -> None:
+    _, http = service
+    assert (await http.get("/metrics", headers=bearer(TOKEN))).status_code == 401
+    assert (await http.get("/metrics", headers=bearer(METRICS))).status_code == 200
+    for method, path in (("GET", "/models"), ("POST", "/score"), ("PUT", "/keys")):
+        assert (await http.request(method, path, headers=bearer(METRICS))).status_code == 401
+
+
+async def test_one_client_neither_pushes_out_nor_uses_the_keys_of_another(
+    model3: CompiledModel, depth3: Any
+) -> None:
+    made = [BfvClient.create(model3.offer) for _ in range(3)]
+    room = len(made[0].keys) + (64 << 10)  # for one client's keys, and not for two
+    limits = PoolLimits(workers=1, client_keys=room)
+    app = create_app(EvaluatorSettings((model3.frame.data,), CLIENTS, pool=limits))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://evaluator") as http,
+    ):
+        for client, token in zip(made, (TOKEN, OTHER, OTHER), strict=True):
+            assert (await http.put("/keys", content=client.keys, headers=bearer(token))).status_code == 201
+
+        async def score(client: BfvClient, token: str) -> int:
+            query = client.encrypt(depth3.table[:1]).data
+            return (await http.post("/score", content=query, headers=bearer(token))).status_code
+
+        assert await score(made[0], TOKEN) == 200, "others' keys have pushed these out"
+        assert await score(made[0], OTHER) == 404
+        assert [await score(client, OTHER) for client in made[1:]] == [404, 200]
+
+
+async def test_no_crafted_ciphertext_ends_a_worker(
+    service: tuple[FastAPI, httpx.AsyncClient], model3: CompiledModel, depth3: Any
+) -> None:
+    app, http = service
+    client = BfvClient.create(model3.offer)
+    await http.put("/keys", content=client.keys)
+    frame = unframe(client.encrypt(depth3.table[:1]).data, ArtefactKind.QUERY, sections=(1,))
+    whole = unpacked(frame.sections[0])
+    sound = Frame(ArtefactKind.QUERY, frame.header, (whole,)).data
+    assert (await http.post("/score", content=sound)).status_code == 200
+    before = app.state.pool.processes
+    found = set()
+    for section in crafted(frame.sections[0]):
+        reply = await http.post("/score", content=Frame(ArtefactKind.QUERY, frame.header, (section,)).data)
+        if section != whole:
+            found.add((reply.status_code, reply.json().get("code") if reply.status_code != 200 else ""))
+    assert {status for status, _ in found} <= {200, 422}, found
+    assert (422, "unfit-ciphertext") in found
+    assert app.state.pool.processes == before
+    assert app.state.pool.lost == 0
+
+
+async def test_a_fault_of_a_worker_is_a_refusal_and_not_its_end() -> None:
+    class Broken(BfvEvaluator):
+        def score(self, data: bytes) -> bytes:
+            raise ZeroDivisionError
+
+    reply = answer(Broken(), WorkerRequest("score", b""))
+    assert reply.code == "unfit-ciphertext"

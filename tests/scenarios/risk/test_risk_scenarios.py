@@ -35,6 +35,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.parts import open_parts
 from exchange.risk.risk_assessment import input_commitment, output_commitment
 from exchange.services.access.subject_keys import SubjectKeyStore
+from tests.support.analytics.crafted_ciphertexts import seeded_of_no_parts
 from tests.support.scenarios.risk_site import Between, ScoringSite
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -449,6 +450,13 @@ def reheaded(answer: bytes, **changes: Any) -> bytes:
     return Frame(ArtefactKind.ANSWER, frame.header | changes, frame.sections).data
 
 
+def resectioned(query: bytes, section: bytes) -> bytes:
+    """Return an answer to this query with another ciphertext in it."""
+    asked = unframe(query, ArtefactKind.QUERY, sections=(1,))
+    given = {"model": asked.header["model"], "query": asked.digest, "set": asked.header["set"]}
+    return Frame(ArtefactKind.ANSWER, given, (section,)).data
+
+
 def flipped(answer: bytes) -> bytes:
     frame = unframe(answer, ArtefactKind.ANSWER, sections=(1,))
     section = bytearray(frame.sections[0])
@@ -470,6 +478,8 @@ def flipped(answer: bytes) -> bytes:
         pytest.param(lambda b, q: reheaded(b.scored(q)[1], model="0" * 64), id="another model"),
         pytest.param(lambda b, q: reheaded(b.scored(q)[1], set="private"), id="other parameters"),
         pytest.param(lambda b, q: q, id="the query itself"),
+        pytest.param(lambda b, q: resectioned(q, seeded_of_no_parts(1)), id="a ciphertext of no parts"),
+        pytest.param(lambda b, q: resectioned(q, seeded_of_no_parts(2)), id="one of the query's level"),
         pytest.param(lambda b, q: b"", id="nothing"),
         pytest.param(lambda b, q: b'{"probability": 0.99}', id="a score in clear"),
     ],
