@@ -43,6 +43,23 @@ def test_a_node_in_a_folder_that_was_open_is_closed(node: Path, tmp_path: Path) 
     assert (tmp_path / "c.pem").stat().st_mode & 0o077 == 0
 
 
+def test_a_token_goes_to_a_new_file_of_its_owner_or_is_not_issued(node: Path, tmp_path: Path) -> None:
+    out = tmp_path / "token"
+    assert consentry("token", "officer", node, "o.reyes", "--out", out).stdout == ""
+    assert out.stat().st_mode & 0o777 == 0o600
+    kept = out.read_text()
+    assert len(kept.strip()) > 40
+    for place, why in ((out, "is there already"), (tmp_path / "none" / "token", "No such file")):
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            consentry("token", "officer", node, "a.okafor", "--out", place)
+        assert why in caught.value.stderr
+    assert out.read_text() == kept
+    with pytest.raises(subprocess.CalledProcessError):
+        consentry("token", "patient", node, "nobody", "--out", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    assert "a.okafor" not in consentry("token", "list", node).stdout
+
+
 def test_a_repository_takes_nothing_of_a_node(node: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(node.parent)], check=True, timeout=60)
     said = subprocess.run(
