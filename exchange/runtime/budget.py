@@ -20,6 +20,8 @@ MOST_COMPARISONS: Final = 500_000
 """Comparisons of opened records with values of a search, where the terms only narrow it."""
 MOST_NAMED: Final = 2_000
 """Patients that the searches of one request may name."""
+MOST_EXAMINED: Final = 200_000
+"""Records that the searches of one request may examine, those included that may not be seen."""
 
 _SPENT: Final = "the request asks for too much at once; send the rest in another request"
 
@@ -27,12 +29,17 @@ _SPENT: Final = "the request asks for too much at once; send the rest in another
 class WorkBudget:
     """The work that one request may still cause: a context manager, inside which `spend` finds it."""
 
-    __slots__ = ("_outer", "comparisons", "lookups", "named")
+    __slots__ = ("_outer", "comparisons", "examined", "lookups", "named")
 
     def __init__(
-        self, *, lookups: int = MOST_LOOKUPS, comparisons: int = MOST_COMPARISONS, named: int = MOST_NAMED
+        self,
+        *,
+        lookups: int = MOST_LOOKUPS,
+        comparisons: int = MOST_COMPARISONS,
+        named: int = MOST_NAMED,
+        examined: int = MOST_EXAMINED,
     ) -> None:
-        self.lookups, self.comparisons, self.named = lookups, comparisons, named
+        self.lookups, self.comparisons, self.named, self.examined = lookups, comparisons, named, examined
         self._outer: Token[WorkBudget | None] | None = None
 
     def __enter__(self) -> WorkBudget:
@@ -49,7 +56,7 @@ class WorkBudget:
 _budget: ContextVar[WorkBudget | None] = ContextVar("budget", default=None)
 
 
-def spend(*, lookups: int = 0, comparisons: int = 0, named: int = 0) -> None:
+def spend(*, lookups: int = 0, comparisons: int = 0, named: int = 0, examined: int = 0) -> None:
     """Charge work to the request that this task or thread serves.
 
     Raises:
@@ -61,5 +68,6 @@ def spend(*, lookups: int = 0, comparisons: int = 0, named: int = 0) -> None:
     budget.lookups -= lookups
     budget.comparisons -= comparisons
     budget.named -= named
-    if min(budget.lookups, budget.comparisons, budget.named) < 0:
+    budget.examined -= examined
+    if min(budget.lookups, budget.comparisons, budget.named, budget.examined) < 0:
         raise TooCostlyError(_SPENT)

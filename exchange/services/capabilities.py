@@ -11,6 +11,7 @@ from exchange.errors import BadRequestError
 from exchange.fhir import r4
 from exchange.fhir.interaction import Interaction
 from exchange.services.interactions import InteractionRow, Interactions, Outcome
+from exchange.services.records.limits import RecordLimits
 
 _OF_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
 """The codes of the value set system-restful-interaction."""
@@ -65,7 +66,10 @@ class Capabilities:
         codes = {row.code for row in self._interactions.of_type("")}
         return {
             "mode": "server",
-            "documentation": "Every disclosure is a ledger transaction, named in X-Consentry-Tx.",
+            "documentation": (
+                "Every disclosure is a ledger transaction, named in X-Consentry-Tx. A search with _sort, "
+                f"_total=accurate or _summary=count examines up to {RecordLimits().whole} records."
+            ),
             "security": {
                 "service": [
                     {

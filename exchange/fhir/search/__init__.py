@@ -2,8 +2,8 @@
 
 `terms` returns the terms by which a record can be found. `parse` returns, for a request, the terms to look
 up and their combination. The store sees neither: `exchange.crypto.index_tokens` turns both into keyed tokens.
-`comparison_of` compares opened records where the terms are cut, and `sort_bodies` sorts them by `_sort`.
-`capability` lists the parameters that `parse` accepts.
+`comparison_of` compares opened records where the terms are cut; `sort_values` and `sort_by_values` put them
+in the order of `_sort`. `capability` lists the parameters that `parse` accepts.
 `docs/leakage.md` describes how much a reader of the database learns from the tokens.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from exchange.fhir.search.extract import Term, terms
 from exchange.fhir.search.on_record import Comparison, comparison_of
-from exchange.fhir.search.order import sort_bodies
+from exchange.fhir.search.order import SortValues, sort_by_values, sort_values
 from exchange.fhir.search.parameters import table
 from exchange.fhir.search.parse import is_light, parse
 from exchange.fhir.search.query import Alternative, Clause, Query, Sort, Union
@@ -22,13 +22,15 @@ __all__ = [
     "Comparison",
     "Query",
     "Sort",
+    "SortValues",
     "Term",
     "Union",
     "capability",
     "comparison_of",
     "is_light",
     "parse",
-    "sort_bodies",
+    "sort_by_values",
+    "sort_values",
     "terms",
 ]
 

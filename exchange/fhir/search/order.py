@@ -8,7 +8,7 @@ its system. Records without a value come last in either direction, and ties stay
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,23 +17,34 @@ from exchange.fhir.search.parameters import table
 from exchange.fhir.search.query import Sort
 from exchange.fhir.search.types import intervals, strings
 
+T = TypeVar("T")
+
+SortValues = tuple[str | None, ...]
+"""A record's value for each key of `_sort`, None where it has none."""
+
 _resource = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def sort_bodies(resource_type: str, bodies: Sequence[bytes], keys: Sequence[Sort]) -> list[bytes]:
-    """Sort `bodies`, records of one type as JSON, by `keys`, of which the first counts most."""
-    resources = [(body, _resource(body)) for body in bodies]
-    for key in reversed(keys):  # sorting is stable, so the last sort is the first key
-        have, lack = [], []
-        for one in resources:
-            texts = list(_texts(resource_type, key.parameter, one[1]))
-            if texts:
-                have.append((max(texts) if key.descending else min(texts), one))
-            else:
-                lack.append(one)
-        have.sort(key=lambda pair: pair[0], reverse=key.descending)
-        resources = [one for _, one in have] + lack
-    return [body for body, _ in resources]
+def sort_values(resource_type: str, body: bytes, keys: Sequence[Sort]) -> SortValues:
+    """Return the values by which `keys` sort a record, given as JSON."""
+    resource = _resource(body)
+    found: list[str | None] = []
+    for key in keys:
+        texts = _texts(resource_type, key.parameter, resource)
+        found.append(max(texts, default=None) if key.descending else min(texts, default=None))
+    return tuple(found)
+
+
+def sort_by_values(
+    records: Sequence[tuple[SortValues, T]], keys: Sequence[Sort]
+) -> list[tuple[SortValues, T]]:
+    """Sort records by their values for `keys`, of which the first counts most."""
+    ordered = list(records)
+    for at in reversed(range(len(keys))):  # sorting is stable, so the last sort is the first key
+        have = [(value, one) for one in ordered if (value := one[0][at]) is not None]
+        have.sort(key=lambda pair: pair[0], reverse=keys[at].descending)
+        ordered = [one for _, one in have] + [one for one in ordered if one[0][at] is None]
+    return ordered
 
 
 def _texts(resource_type: str, code: str, resource: dict[str, Any]) -> Iterator[str]:

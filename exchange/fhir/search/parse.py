@@ -54,14 +54,19 @@ class _UnsupportedError(Exception):
 
 
 def parse(
-    resource_type: str, parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str = ""
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    *,
+    lenient: bool,
+    base: str = "",
+    exact: bool = False,
 ) -> Query:
     """Parse the `parameters` of a search, as decoded from URL and form.
 
     Repeated parameters must all be met; values with commas between them are alternatives. A parameter without
-    a value asks for nothing, as R4 has it. `lenient` ignores
-    unsupported parameters, as `Prefer: handling=lenient` asks. `base` is the URL of this server, if
-    references to it shall count as relative.
+    a value asks for nothing, as R4 has it. `lenient` ignores unsupported parameters, as
+    `Prefer: handling=lenient` asks. `base` is the URL of this server, if references to it shall count as
+    relative. `exact` tells the values of identifiers apart by their case.
 
     Raises:
         BadRequestError: a parameter or modifier is not supported (and handling is strict), or a value is
@@ -70,7 +75,7 @@ def parse(
     """
     if len(parameters) > MOST_PARAMETERS:
         raise TooCostlyError(f"a search has at most {MOST_PARAMETERS} parameters")
-    parser = _Parser(resource_type, table(resource_type), base)
+    parser = _Parser(resource_type, table(resource_type), base, exact)
     for name, value in parameters:
         if not value.strip():
             continue
@@ -110,6 +115,7 @@ class _Parser:
     resource_type: str
     table: Table
     base: str
+    exact: bool
     clauses: list[Clause] = field(default_factory=list)
     last_updated: list[tuple[int | None, int | None]] = field(default_factory=list)
     patients: set[str] = field(default_factory=set)
@@ -157,7 +163,7 @@ class _Parser:
         values = split(value, ",")
         if len(values) > MOST_VALUES:
             raise TooCostlyError(f"{code}: at most {MOST_VALUES} values")
-        planner = Planner(self.table, self.base, most=MOST_LOOKUPS - self.lookups)
+        planner = Planner(self.table, self.base, most=MOST_LOOKUPS - self.lookups, exact=self.exact)
         alternatives = planner.plan(code, modifier, values)
         self.lookups += sum(len(union) for alternative in alternatives for union in alternative)
         self.clauses.append(Clause(code, alternatives, tuple(values) if planner.narrows else ()))

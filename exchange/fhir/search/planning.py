@@ -21,12 +21,13 @@ class Planner:
     """Plans the criteria of one resource type; references under `base` count as relative.
 
     Each value's look-ups are counted once it is planned: no more than `most` are planned in all, and what the
-    request as a whole may look up (`exchange.runtime.budget`).
+    request as a whole may look up (`exchange.runtime.budget`). `exact` is for `codes.lookups`.
     """
 
-    def __init__(self, table: Table, base: str, *, most: int) -> None:
+    def __init__(self, table: Table, base: str, *, most: int, exact: bool = False) -> None:
         self._table = table
         self._base = base
+        self._exact = exact
         self._left = most
         self.narrows = False
         """True if the terms of a value are cut, so that they find more than meets it."""
@@ -106,11 +107,11 @@ class Planner:
         self, form: str, leaves: Sequence[Leaf], value: str, targets: Sequence[str], *, many: bool
     ) -> Alternatives:
         if form == "token":
-            return any_of(codes.lookups(_parts(value), leaves))
+            return any_of(codes.lookups(_parts(value), leaves, exact=self._exact))
         if form == "reference":
             return any_of(references.lookups(unescape(value), targets, self._base))
         if form == "identifier":
-            return any_of(references.identifier_lookups(_parts(value)))
+            return any_of(references.identifier_lookups(_parts(value), exact=self._exact))
         if form == "string":
             text = unescape(value)
             self.narrows = self.narrows or strings.is_cut(text)

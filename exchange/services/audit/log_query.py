@@ -130,7 +130,7 @@ def parse(parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str) ->
         else:
             shown = name if _ID.fullmatch(name) else "of that name"
             raise BadRequestError(f"AuditEvent has no search parameter {shown}")
-    query = search.parse("AuditEvent", rest, lenient=lenient, base=base)
+    query = search.parse("AuditEvent", rest, lenient=lenient, base=base, exact=True)
     if query.sort not in _ORDERS:
         raise BadRequestError("_sort: the log is in the order of date or -date")
     return LogQuery(

@@ -72,7 +72,7 @@ class NamedPractitioners:
         same: dict[str, tuple[str, ...]] = {}
         for identifier in own:
             parameters = [("identifier", identifier.partition("|")[2])]
-            query = search.parse("Practitioner", parameters, lenient=False)
+            query = search.parse("Practitioner", parameters, lenient=False, exact=True)
             with Reservation(self._quota):
                 page = await self._searching.search(self._reader, query, target="Practitioner?identifier")
             for found in page.resources:

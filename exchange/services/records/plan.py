@@ -11,12 +11,17 @@ from exchange.fhir.search import Query
 
 
 async def plan(
-    resource_type: str, parameters: Sequence[tuple[str, str]], *, lenient: bool = False, base: str
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    *,
+    lenient: bool = False,
+    exact: bool = False,
+    base: str,
 ) -> Query:
     """Return the query that the `parameters` of a search ask for, as `exchange.fhir.search.parse` does.
 
     Raises:
         BadRequestError, TooCostlyError: see there.
     """
-    work = partial(search.parse, resource_type, parameters, lenient=lenient, base=base)
+    work = partial(search.parse, resource_type, parameters, lenient=lenient, base=base, exact=exact)
     return work() if search.is_light(resource_type, parameters) else await asyncio.to_thread(work)

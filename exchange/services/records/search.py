@@ -15,7 +15,8 @@ Where tokens only narrow a search, each visible record is compared with it (`fhi
 
 A page depends on the visible records alone: hidden ones leave no total, no gap and no `next`
 link behind. The one exception is a search that passes over `RecordLimits.scanned` candidates: its page ends
-there, however short, and links to the next. Every page asks the ledger anew.
+there, however short, and links to the next. One that counts, or sorts by a value (`sort`), looks through
+`RecordLimits.whole` candidates and is refused beyond. Every page asks the ledger anew.
 """
 
 from __future__ import annotations
@@ -90,29 +91,47 @@ class FoundPage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The candidates of a search, and how many of them one page holds.
-
-    `one_page` refuses a search that does not fit one page; `total` is an earlier page's count. `comparison`
-    compares opened records where the clauses only narrow the search.
-    """
+class _Candidates:
+    """The candidates of a search, in order; `comparison` compares opened ones where clauses only narrow."""
 
     clauses: Sequence[Clause]
-    count: int
-    counted: bool = False
     written: Sequence[tuple[int | None, int | None]] = ()
     newest_first: bool = False
     after: int | None = None
-    total: int | None = None
-    one_page: bool = False
     comparison: Comparison | None = None
 
 
 _BYTES_A_LOOKUP = 200
 """Bytes that take as long to read as one look-up takes to become a token."""
 
-_Visible = tuple[int, FoundResource]
+Visible = tuple[int, FoundResource]
 """The sequence of a record and the record."""
+
+
+class Gathering(Protocol):
+    """Takes the records of a search that may be seen, chunk by chunk, and makes a page of them."""
+
+    @property
+    def most(self) -> int:
+        """The candidates to examine at most."""
+
+    @property
+    def is_full(self) -> bool:
+        """True if no more candidates are needed."""
+
+    @property
+    def next_size(self) -> int:
+        """The number of candidates to fetch next."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+
+    async def add(self, visible: Sequence[Visible]) -> None:
+        """Add the records that were opened, in the order of the candidates."""
+
+    async def found(self, tx_id: str, *, stopped_at: int | None) -> FoundPage:
+        """Return the page; `stopped_at` is the last candidate that was examined if there are more."""
 
 
 class _Source(Protocol):
@@ -124,7 +143,7 @@ class _Source(Protocol):
     def tx_id(self) -> str:
         """The first transaction that decided."""
 
-    async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
+    async def open(self, chunk: Sequence[StoredVersion]) -> list[Visible]:
         """Open those in `chunk` that may be seen."""
 
 
@@ -176,21 +195,41 @@ class RecordSearch:
             UnavailableError: the ledger can't be reached; nothing was released.
         """
         counting = query.summary == "count" or query.count == 0
-        wanted = _Wanted(
-            await self._clauses(query),
+        page = _Page(
+            self.limits,
             0 if counting else query.count,
             counted=counting or query.total == "accurate",
-            written=query.last_updated,
-            newest_first=query.newest_first,
             after=after,
             total=total,
             one_page=one_page or counting,
+        )
+        return await self.gather(principal, query, page, target=target, after=after)
+
+    async def gather(
+        self,
+        principal: Principal,
+        query: Query,
+        gathering: Gathering,
+        *,
+        target: str,
+        after: int | None = None,
+    ) -> FoundPage:
+        """Return the page that `gathering` makes of the visible matches of `query`, from `after` on.
+
+        Raises:
+            ForbiddenError, TooCostlyError, ThrottledError, UnavailableError: see `search`.
+        """
+        candidates = _Candidates(
+            await self._clauses(query),
+            written=query.last_updated,
+            newest_first=query.newest_first,
+            after=after,
             comparison=comparison_of(query, base=self._base),
         )
         budget.spend(named=len(query.patients))
         named = [self._references.subject(patient) for patient in query.patients]
         question = Question(principal, Action.SEARCH, "search-type", target, (query.resource_type,))
-        return await self._scan(await self._source(question, named), wanted)
+        return await self._scan(await self._source(question, named), candidates, gathering)
 
     async def everything(
         self, principal: Principal, patient: str, *, count: int, after: int | None
@@ -203,7 +242,8 @@ class RecordSearch:
         clauses: list[Clause] = [[[[self._references.compartment(one) for one in subjects]]]]
         question = Question(principal, Action.SEARCH, "everything", f"Patient/{patient}/$everything")
         source = await self._source(question, subjects)
-        return await self._scan(source, _Wanted(clauses, count, after=after))
+        page = _Page(self.limits, count, after=after)
+        return await self._scan(source, _Candidates(clauses, after=after), page)
 
     async def sealed(self, query: Query, subject: bytes, *, limit: int) -> FetchedVersions:
         """Return up to `limit` records of `subject` that `query` may find, the last first, still sealed.
@@ -261,8 +301,7 @@ class RecordSearch:
             raise TooCostlyError(f"the search concerns more than {self.limits.asked} patients; name fewer")
         return named
 
-    async def _scan(self, source: _Source, wanted: _Wanted) -> FoundPage:
-        page = _Page(wanted, self.limits)
+    async def _scan(self, source: _Source, wanted: _Candidates, page: Gathering) -> FoundPage:
         position, scanned = wanted.after, 0
         reservation = quota.current()
         before = reservation.held
@@ -279,20 +318,19 @@ class RecordSearch:
             )
             fetched = await self._records.read(find)
             chunk = fetched.rows
-            page.add(await self._compared(wanted.comparison, await source.open(chunk)))
+            budget.spend(examined=len(chunk))
+            await page.add(await self._compared(wanted.comparison, await source.open(chunk)))
             reservation.hold(before + COPIES_IN_MEMORY * page.size)
             scanned += len(chunk)
             if len(chunk) < size and not fetched.cut:
                 break
             position = chunk[-1].sequence
             del fetched, chunk  # freed before the next fetch
-            if page.is_full or scanned >= self.limits.scanned:
-                return page.found(source.tx_id, stopped_at=position)
-        return page.found(source.tx_id, stopped_at=None)
+            if page.is_full or scanned >= page.most:
+                return await page.found(source.tx_id, stopped_at=position)
+        return await page.found(source.tx_id, stopped_at=None)
 
-    async def _compared(
-        self, comparison: Comparison | None, visible: Sequence[_Visible]
-    ) -> Sequence[_Visible]:
+    async def _compared(self, comparison: Comparison | None, visible: Sequence[Visible]) -> Sequence[Visible]:
         if comparison is None:
             return visible
         size = comparison.values * sum(len(one[1].body) for one in visible)
@@ -301,10 +339,18 @@ class RecordSearch:
 
 @dataclass(slots=True)
 class _Page:
-    """The records found so far."""
+    """The records found so far, in the order of writing.
 
-    wanted: _Wanted
+    The page holds `count` records, and with `counted` it counts all. `one_page` refuses a search that does
+    not fit one page; `after` and `total` are where an earlier page ended and what it counted.
+    """
+
     limits: RecordLimits
+    count: int
+    counted: bool = False
+    after: int | None = None
+    total: int | None = None
+    one_page: bool = False
     looked: bool = False
     seen: int = 0
     resources: list[FoundResource] = field(default_factory=list)
@@ -313,9 +359,14 @@ class _Page:
     cut: bool = False
 
     @property
+    def most(self) -> int:
+        """The candidates to examine: more of them where all are counted."""
+        return self.limits.whole if self.counts else self.limits.scanned
+
+    @property
     def counts(self) -> bool:
         """True if all matches are counted: on the first page, if it was asked for."""
-        return self.wanted.counted and self.wanted.after is None
+        return self.counted and self.after is None
 
     @property
     def is_full(self) -> bool:
@@ -325,19 +376,19 @@ class _Page:
     @property
     def is_over(self) -> bool:
         """True if there is more than the page holds, in number or in bytes."""
-        return self.cut or self.seen > self.wanted.count
+        return self.cut or self.seen > self.count
 
     @property
     def next_size(self) -> int:
         """The number of candidates to fetch next: at first about as many as the page may have."""
         chunk = self.limits.chunk
-        return chunk if self.looked or self.counts else min(chunk, self.wanted.count + 2)
+        return chunk if self.looked or self.counts else min(chunk, self.count + 2)
 
-    def add(self, visible: Sequence[_Visible]) -> None:
+    async def add(self, visible: Sequence[Visible]) -> None:
         """Add the records that were opened."""
         self.looked = True
         self.seen += len(visible)
-        for sequence, resource in visible[: self.wanted.count - len(self.resources)]:
+        for sequence, resource in visible[: self.count - len(self.resources)]:
             size = len(resource.body)
             self.cut = self.cut or (bool(self.resources) and self.size + size > self.limits.page_bytes)
             if self.cut:
@@ -346,20 +397,21 @@ class _Page:
             self.sequences.append(sequence)
             self.resources.append(resource)
 
-    def found(self, tx_id: str, *, stopped_at: int | None) -> FoundPage:
+    async def found(self, tx_id: str, *, stopped_at: int | None) -> FoundPage:
         """Return the page; `stopped_at` is the last candidate that was examined if there are more."""
-        wanted = self.wanted
         over = self.is_over
         uncounted = self.counts and stopped_at is not None
-        if stopped_at is not None and wanted.one_page and not over:
+        if stopped_at is not None and self.one_page and not over:
             raise TooCostlyError("the search matches too many records; narrow it", tx_id=tx_id)
-        if uncounted and not wanted.count:
-            raise TooCostlyError("the search matches too many records to count; narrow it", tx_id=tx_id)
+        if uncounted and not self.count:
+            raise TooCostlyError(
+                f"a count examines {self.limits.whole} records at most; narrow the search", tx_id=tx_id
+            )
         more_after = None
-        if wanted.count:
+        if self.count:
             more_after = self.sequences[-1] if over else stopped_at
-        total = wanted.total
-        if wanted.after is None and stopped_at is None and (wanted.counted or not over):
+        total = self.total
+        if self.after is None and stopped_at is None and (self.counted or not over):
             total = self.seen
         return FoundPage(tuple(self.resources), more_after, total, tx_id, uncounted)
 
@@ -386,7 +438,7 @@ class _Permitted:
             subjects, [references.compartment(subject) for subject in subjects]
         )
 
-    async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
+    async def open(self, chunk: Sequence[StoredVersion]) -> list[Visible]:
         """Open the records with the permission of all subjects, as far as obligations admit them."""
         permitted: list[tuple[Answer, StoredVersion]] = []
         for stored in chunk:
@@ -418,7 +470,7 @@ class _Own:
         self.tx_id = ""
         self.within: Within | None = None
 
-    async def open(self, chunk: Sequence[StoredVersion]) -> list[_Visible]:
+    async def open(self, chunk: Sequence[StoredVersion]) -> list[Visible]:
         """Open those that are permitted, after asking for the subjects that no earlier chunk had."""
         new = [stored.subjects for stored in chunk if stored.subjects not in self._answers]
         if new or not self.tx_id:
@@ -436,11 +488,11 @@ class _Own:
 
 async def _released(
     enforcement: Enforcement, permitted: Sequence[tuple[Answer, StoredVersion]]
-) -> list[_Visible]:
+) -> list[Visible]:
     """Return the records that the answers permit and their obligations admit, opened."""
 
-    def release() -> list[_Visible]:
-        found: list[_Visible] = []
+    def release() -> list[Visible]:
+        found: list[Visible] = []
         for answer, stored in permitted:
             body = enforcement.release(answer, stored)
             if body is not None:

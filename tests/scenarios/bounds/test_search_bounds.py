@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exchange.runtime.budget import WorkBudget
 from exchange.store.records import documents
 from tests.support.scenarios.scenario_site import LAKE, Caller, Site, consent, is_outcome
 
@@ -40,7 +41,7 @@ def patient(site: Site) -> str:
 
 @pytest.fixture
 def narrow(site: Site, patient: str) -> Iterator[None]:
-    with site.limited(scanned=10, chunk=5):
+    with site.limited(scanned=10, whole=10, chunk=5):
         yield
 
 
@@ -183,3 +184,24 @@ def test_a_history_ends_where_its_versions_are_large_and_links_to_the_next(
         assert [len(page) for page in versions] == [5, 3]
     else:
         assert max(len(page) for page in versions) < 5
+
+
+@pytest.mark.parametrize("count", [1, 5, 50])
+def test_a_count_goes_on_where_a_page_would_end(site: Site, patient: str, count: int):
+    with site.limited(scanned=10, whole=HIDDEN + VISIBLE + 5, chunk=5):
+        found = pages(site.lake, f"Observation?patient={patient}&_total=accurate&_count={count}")
+        assert [page["total"] for page in found] == [VISIBLE] * len(found)
+        assert sum(len(matches(page)) for page in found) == VISIBLE
+        for shape in ("_summary=count", "_count=0"):
+            assert site.lake.get(f"Observation?patient={patient}&{shape}").json()["total"] == VISIBLE
+
+
+def test_the_searches_of_one_bundle_share_the_records_that_they_may_examine(
+    site: Site, patient: str, monkeypatch: pytest.MonkeyPatch
+):
+    entry = {"request": {"method": "GET", "url": f"Observation?patient={patient}&_summary=count"}}
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [entry] * 5}
+    spent = WorkBudget.__init__.__kwdefaults__ | {"examined": 2 * (HIDDEN + VISIBLE) + 1}
+    monkeypatch.setattr(WorkBudget.__init__, "__kwdefaults__", spent)
+    answers = site.lake.post("", batch).json()["entry"]
+    assert [one["response"]["status"][:3] for one in answers] == ["200", "200", "422", "422", "422"]

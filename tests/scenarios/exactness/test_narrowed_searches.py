@@ -94,3 +94,16 @@ def test_a_conditional_reference_leads_to_the_record_it_names(site: Site, patien
     answer = site.city.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).json()
     stored = site.city.get(answer["entry"][0]["response"]["location"]).json()
     assert stored["performer"][0]["reference"] == f"Organization/{ids['Northeast']}"
+
+
+def test_a_condition_takes_no_record_whose_identifier_differs_in_case(site: Site):
+    mark = f"Ward-{fresh_id()}"
+    stored = site.new_patient(identifier=[{"system": "urn:mrn", "value": mark}])
+    for spelling in (mark, mark.upper(), mark.lower()):
+        found = site.city.found(f"Patient?identifier=urn:mrn|{spelling}")
+        assert [one["id"] for one in found] == [stored]
+    body = {"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": mark.upper()}]}
+    for status in (201, 200):  # not the record above, and then the one that was stored
+        answer = site.city.post("Patient", body, If_None_Exist=f"identifier=urn:mrn|{mark.upper()}")
+        assert answer.status_code == status, answer.text
+    assert len(site.city.found(f"Patient?identifier=urn:mrn|{mark}")) == 2

@@ -5,8 +5,10 @@ code, `|` a system with a code, `-` a code that has no system, `*` a system alon
 
 - `F`, folded: Coding, ContactPoint and string. R4 leaves the case of codes in doubt and then asks for the
   wider match. Phone numbers lose their separators.
-- `E`, exact: Identifier values (case matters unless the system says otherwise), `code`, `boolean`, `id` and
-  `uri`.
+- `E`, exact: Identifier values, `code`, `boolean`, `id` and `uri`.
+- `I`, folded, beside the exact term of an Identifier's value that folding changes. A system may tell values
+  apart by case or not, and nothing says so: a search matches either way, and what must hit one certain
+  record (a condition, the access log) compares exactly.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ def texts(datatype: str, value: Any) -> Iterator[str]:
     if datatype == "Coding":
         yield from _scoped("F", value.get("system"), value.get("code"))
     elif datatype == "Identifier":
-        yield from _scoped("E", value.get("system"), value.get("value"))
+        system, number = value.get("system"), value.get("value")
+        yield from _scoped("E", system, number)
+        if number and number.casefold() != number:
+            yield from (_scoped_lookup("I", scope, number.casefold()) for scope in (None, system or ""))
     elif datatype == "ContactPoint":
         number = value.get("value")
         if number:
@@ -57,8 +62,10 @@ def _scoped(mark: str, system: str | None, code: str | None) -> Iterator[str]:
         yield f"{mark}*{system}"
 
 
-def lookups(parts: Sequence[str], leaves: Iterable[Leaf]) -> Iterator[str]:
+def lookups(parts: Sequence[str], leaves: Iterable[Leaf], *, exact: bool = False) -> Iterator[str]:
     """Yield the terms that find a search value in `leaves`; `parts` are its one or two sides of the `|`.
+
+    With `exact`, the values of identifiers are told apart by their case.
 
     Raises:
         ValueFormError: the form has no meaning for these elements.
@@ -72,6 +79,8 @@ def lookups(parts: Sequence[str], leaves: Iterable[Leaf]) -> Iterator[str]:
         if mark is not None:
             refused = False
             yield _scoped_lookup(mark, system, code)
+            if leaf.datatype == "Identifier" and not exact:
+                yield from _in_any_case(system, code)
         elif leaf.datatype == "code" and code:
             refused = False
             if system is None or system in leaf.systems:
@@ -91,6 +100,16 @@ def _scoped_lookup(mark: str, system: str | None, code: str) -> str:
     if system is None:
         return f"{mark}={code}"
     return f"{mark}|{system}{JOIN}{code}" if system else f"{mark}-{code}"
+
+
+def _in_any_case(system: str | None, code: str) -> Iterator[str]:
+    """Yield the terms of identifiers with the same value in another case; none where it has no case."""
+    folded = code.casefold()
+    others = {code.lower(), code.upper(), folded} - {code}
+    if others:
+        yield _scoped_lookup("I", system, folded)
+        # A row without folded terms is found in lower and in upper case, by far the commonest.
+        yield from (_scoped_lookup("E", system, other) for other in sorted(others))
 
 
 def _plain(datatype: str, code: str) -> str:

@@ -63,6 +63,6 @@ def lookups(value: str, targets: Iterable[str], base: str) -> Iterator[str]:
         yield "r" + reference
 
 
-def identifier_lookups(parts: list[str]) -> Iterator[str]:
+def identifier_lookups(parts: list[str], *, exact: bool) -> Iterator[str]:
     """Return the terms that find a logical reference by `system|value`, for the modifier `:identifier`."""
-    return ("i" + text for text in codes.lookups(parts, [_IDENTIFIER]))
+    return ("i" + text for text in codes.lookups(parts, [_IDENTIFIER], exact=exact))

@@ -56,7 +56,7 @@ class Conditions:
         parameters = parameters_of(condition.lstrip("?"))
         if not all(value.strip() for _, value in parameters):
             raise BadRequestError("a parameter of a condition has a value")
-        query = await plan(resource_type, parameters, base=self._base)
+        query = await plan(resource_type, parameters, base=self._base, exact=True)
         if not query.clauses:
             raise BadRequestError("a condition needs at least one search parameter")
         # Parameters of the answer change no condition: two records say that there is more than one.

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.fhir.search import Sort, sort_bodies
+from exchange.fhir.search import Sort, sort_by_values, sort_values
+
+
+def sort_bodies(resource_type: str, bodies: list[bytes], keys: list[Sort]) -> list[bytes]:
+    """Return `bodies` sorted by their values for `keys`."""
+    valued = [(sort_values(resource_type, body, keys), body) for body in bodies]
+    return [body for _, body in sort_by_values(valued, keys)]
 
 
 def order(resource_type: str, sort: str, *resources: dict[str, Any]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import BadRequestError
-from exchange.fhir.search import comparison_of, parse, terms
+from exchange.fhir.search import Term, comparison_of, parse, terms
 from exchange.fhir.search.escaping import split, unescape
 from exchange.fhir.search.types import strings
 
@@ -90,7 +92,11 @@ OBSERVATION = {
         ("status", "http://hl7.org/fhir/observation-status|final", True),
         ("status", "http://hl7.org/fhir/other|final", False),
         ("identifier", "urn:lab|AbC-1", True),
-        ("identifier", "urn:lab|abc-1", False),
+        ("identifier", "urn:lab|abc-1", True),
+        ("identifier", "ABC-1", True),
+        ("identifier", "URN:LAB|AbC-1", False),
+        ("identifier", "|abc-1", False),
+        ("identifier", "|BARE", True),
         ("identifier", "AbC-1", True),
         ("identifier", "|AbC-1", False),
         ("identifier", "|bare", True),
@@ -115,7 +121,7 @@ OBSERVATION = {
         ("patient", "Group/23", False),
         ("subject:identifier", "urn:mrn|m1", True),
         ("subject:identifier", "m1", True),
-        ("subject:identifier", "urn:mrn|M1", False),
+        ("subject:identifier", "urn:mrn|M1", True),
         ("performer", "Practitioner/p", True),
         ("performer", "p", True),
         ("performer", "q", False),
@@ -289,3 +295,49 @@ def test_a_composite_compares_the_numbers_of_one_component() -> None:
         assert finds(record, "component-code-value-quantity", f"{code}${value}") is matches
         assert finds(record, "combo-code-value-quantity", f"{code}${value}||mol/L") is matches
     assert not finds(record, "combo-code-value-quantity", "a$1.8e-11||mg")
+
+
+NUMBERS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+SPELLINGS = (str.lower, str.upper, str.swapcase, str.title, str.casefold)
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"([\\,|$])", r"\\\1", text)
+
+
+@given(NUMBERS, st.sampled_from(SPELLINGS), st.sampled_from(["", "urn:a|", "|"]))
+def test_identifiers_are_found_in_any_case_and_conditions_take_one_case(
+    number: str, spelling: Callable[[str], str], scope: str
+):
+    respelt = spelling(number)
+    if not (number.strip() and respelt.strip()) or respelt.casefold() != number.casefold():
+        return
+    system = {"system": "urn:a"} if scope == "urn:a|" else {}
+    for stored, asked in ((number, respelt), (respelt, number), (number, number)):
+        resource = {"resourceType": "Patient", "identifier": [{**system, "value": stored}]}
+        value = scope + escaped(asked)
+        found = terms("Patient", resource)
+        assert parse("Patient", [("identifier", value)], lenient=False).matches(found)
+        exact = parse("Patient", [("identifier", value)], lenient=False, exact=True)
+        assert exact.matches(found) == (stored == asked)
+        other = {"resourceType": "Patient", "identifier": [{"system": "urn:b", "value": stored}]}
+        if scope:
+            assert not parse("Patient", [("identifier", value)], lenient=False).matches(
+                terms("Patient", other)
+            )
+
+
+@pytest.mark.parametrize("stored", ["MRN-7B", "mrn-7b"])
+@pytest.mark.parametrize("asked", ["MRN-7B", "mrn-7b", "Mrn-7b"])
+def test_rows_without_folded_terms_are_found_in_lower_and_upper_case(stored: str, asked: str):
+    resource = {"resourceType": "Patient", "identifier": [{"system": "urn:a", "value": stored}]}
+    earlier = [term for term in terms("Patient", resource) if not term.text.startswith("I")]
+    assert parse("Patient", [("identifier", f"urn:a|{asked}")], lenient=False).matches(earlier)
+
+
+@pytest.mark.parametrize("number", ["123456", "12-34/5", "一二三"])
+def test_identifiers_without_case_cost_one_look_up_and_no_more_terms(number: str):
+    query = parse("Patient", [("identifier", number)], lenient=False)
+    assert query.clauses[0].alternatives == (((Term("identifier", f"E={number}"),),),)
+    found = terms("Patient", {"resourceType": "Patient", "identifier": [{"value": number}]})
+    assert [term.text for term in found if term.parameter == "identifier"] == [f"E={number}", f"E-{number}"]
