@@ -35,7 +35,9 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
         return _health(await gateway.health.ready())
 
     errors.install(app)
-    app.add_middleware(RequestLimits, quota=gateway.quota, limits=BodyLimits(body=body_limit))
+    app.add_middleware(
+        RequestLimits, quota=gateway.quota, rates=gateway.rates, limits=BodyLimits(body=body_limit)
+    )
     return app
 
 

@@ -30,6 +30,7 @@ from exchange.services.access.allowances import EntryAllowances
 from exchange.services.access.enforcement import Enforcement
 from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.releases import ReleaseNotes
+from exchange.services.access.request_rates import RequestRates
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
@@ -411,6 +412,7 @@ def build_gateway(
         conditions=records.conditions,
         rights=records.rights,
         quota=MemoryQuota(settings.memory_limit, headroom=minimum_limit(settings.body_limit)),
+        rates=RequestRates(per_client=settings.requests_per_minute, unknown=settings.unknown_per_minute),
         health=NodeHealth(
             ground.ledger,
             Dependencies((ground.records, ground.log), ground.folder.path, certificate_ends(ground)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from exchange.auth.principal import Member
 from exchange.runtime.quota import MemoryQuota
+from exchange.services.access.request_rates import RequestRates
 from exchange.services.auth.tokens import Tokens
 from exchange.services.capabilities import Capabilities
 from exchange.services.health import NodeHealth
@@ -22,7 +23,8 @@ from exchange.services.scoring import Scoring
 class Gateway:
     """The services that the API and commands call. `base` is the FHIR base URL without a trailing slash.
 
-    `quota` bounds the memory of its requests; `scoring` is None on a node without a risk model.
+    `quota` bounds the memory of its requests, `rates` their number; `scoring` is None on a node without a
+    risk model.
     """
 
     base: str
@@ -36,5 +38,6 @@ class Gateway:
     conditions: Conditions
     rights: WriteRights
     quota: MemoryQuota
+    rates: RequestRates
     health: NodeHealth
     scoring: Scoring | None = None

@@ -18,6 +18,8 @@ from exchange.store.engine.format import FORMAT
 _LONGEST_NAME = 200
 _SHARES = {
     "entries_per_minute": (1_000, 10**9),
+    "requests_per_minute": (60, 10**9),
+    "unknown_per_minute": (60, 10**9),
     "connections_per_peer": (1, 65_536),
     "keep_alive_seconds": (1, 3_600),
 }
@@ -55,6 +57,9 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     which all requests share (`runtime/quota.py`). `entries_per_minute` are the entries of the access log that
     one client may leave (`services/access/allowances.py`).
 
+    `requests_per_minute` are those of one client, `unknown_per_minute` those of one address whose caller is
+    not known (`services/access/request_rates.py`).
+
     `connections_per_peer` come from one address at most, and one without a request is kept for
     `keep_alive_seconds`: longer than a proxy before it keeps its own.
 
@@ -86,6 +91,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_limit: int = 32 * 1024 * 1024
     memory_limit: int = 256 * 1024 * 1024
     entries_per_minute: int = 120_000
+    requests_per_minute: int = 120_000
+    unknown_per_minute: int = 6_000
     connections_per_peer: int = 1_000
     keep_alive_seconds: int = 75
     metrics_port: int | None = None

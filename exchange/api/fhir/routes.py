@@ -59,7 +59,8 @@ class FhirEndpoint:
     def __init__(self, gateway: Gateway, prefix: str) -> None:
         self._base = gateway.base
         self._interactions = gateway.interactions
-        self._principal = authenticate(gateway.tokens)
+        self._authenticate = authenticate(gateway.tokens)
+        self._rates = gateway.rates
         self._prefix = f"{prefix}/"
         assert gateway.capabilities.statement  # noqa: S101 - built now, not while the first client waits
 
@@ -91,6 +92,11 @@ class FhirEndpoint:
             interaction = msgspec.structs.replace(interaction, parameters=found)
         outcome = await self._interactions.perform(principal, interaction, partial(read_body, request))
         return self._encoded(request, row, outcome)
+
+    async def _principal(self, request: Request) -> Principal:
+        principal = await self._authenticate(request)
+        self._rates.admit(principal.client_id)
+        return principal
 
     def _interaction(self, request: Request) -> Interaction:
         scope, headers = request.scope, request.headers

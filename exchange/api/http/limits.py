@@ -33,6 +33,7 @@ from exchange.runtime.logs import AnsweredRequest, answered, request_id
 from exchange.runtime.metrics import REQUEST_SECONDS, REQUESTS
 from exchange.runtime.quota import MemoryQuota, Reservation
 from exchange.services.access.releases import Exchange
+from exchange.services.access.request_rates import RequestRates
 
 MAX_ADDRESS = 16 * 1024
 MAX_HEADERS = 32 * 1024
@@ -53,6 +54,13 @@ _REFUSED = 400  # and above: statuses of refusals
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
+_TOO_OFTEN: _Refusal = (
+    429,
+    "throttled",
+    "too many requests of this address had no valid token; ask less often, or with one",
+)
+_UNKNOWN = 401  # the status of a request whose caller is not known
+_WITHOUT_TOKEN = ("/fhir/metadata", "/fhir/.well-known/")
 _THROTTLED: _Refusal = (503, "throttled", "other requests use the gateway's memory; try again soon")
 
 
@@ -95,9 +103,12 @@ def tell(scope: Scope, **fields: str) -> None:
 class RequestLimits:
     """ASGI middleware: bounded requests, each with an id and a reservation."""
 
-    def __init__(self, app: ASGIApp, quota: MemoryQuota, limits: BodyLimits | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, quota: MemoryQuota, rates: RequestRates, limits: BodyLimits | None = None
+    ) -> None:
         self._app = app
         self._quota = quota
+        self._rates = rates
         self._limits = limits or BodyLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,21 +120,25 @@ class RequestLimits:
         scope[_TOLD] = {}
         reservation = Reservation(self._quota)
         exchange = _Exchange(scope, receive, send, name=name, limits=self._limits, reservation=reservation)
+        address = (scope.get("client") or ("",))[0]
+        wait = self._rates.wait_of_unknown(address) if _needs_token(scope) else 0
         refused = _over(scope) or _announced(scope["headers"], self._limits.body)
-        if refused:
-            await exchange.refuse(refused)
+        if refused or wait:
+            await exchange.refuse(refused or _TOO_OFTEN, retry_after=wait or RETRY_AFTER)
             exchange.log()
             return
         scope[_BODY_LIMIT] = self._limits.body
         scope[_ADMIT] = exchange.admit
         outer = request_id.set(name)
-        from_ = peer.set((scope.get("client") or ("",))[0])
+        from_ = peer.set(address)
         try:
             with reservation, WorkBudget(), Exchange() as disclosure:
                 await exchange.run(self._app, disclosure)
         finally:
             peer.reset(from_)
             request_id.reset(outer)
+            if exchange.status == _UNKNOWN:
+                self._rates.note_unknown(address)
             exchange.log()
 
 
@@ -156,7 +171,7 @@ class _Exchange:
         self._started = self._ended = self._lost = False
         self._name = name
         self._began = time.perf_counter()
-        self._status = self._sent = 0
+        self.status = self._sent = 0
 
     async def run(self, app: ASGIApp, disclosure: Exchange) -> None:
         with contextlib.suppress(_CutError):  # it is answered below
@@ -165,8 +180,8 @@ class _Exchange:
             await self.refuse(self._cut)
         if self._lost or self._cut is not None or not self._ended:
             disclosure.lose()
-        elif self._status >= _REFUSED:
-            disclosure.lose(status=self._status)
+        elif self.status >= _REFUSED:
+            disclosure.lose(status=self.status)
 
     def admit(self) -> None:
         self._most = self._limits.body
@@ -177,14 +192,16 @@ class _Exchange:
             self._cut = _THROTTLED
             raise _CutError(_CUT) from None
 
-    async def refuse(self, refused: _Refusal) -> None:
+    async def refuse(self, refused: _Refusal, *, retry_after: int = RETRY_AFTER) -> None:
         status, code, message = refused
-        headers = {"Connection": "close", "Cache-Control": "no-store"}
-        if status == 503:
-            headers["Retry-After"] = str(RETRY_AFTER)
+        headers = {"Cache-Control": "no-store"}
+        if status != _TOO_OFTEN[0] or _brings_body(self._scope):  # a new connection costs more than this one
+            headers["Connection"] = "close"
+        if status in {429, 503}:
+            headers["Retry-After"] = str(retry_after)
         response = Response(refusal(code, message), status, headers, MEDIA_TYPE)
         response.raw_headers.append(self._header)
-        self._status, self._sent = status, len(response.body)
+        self.status, self._sent = status, len(response.body)
         await response(self._scope, self._receive, self._send)
 
     def log(self) -> None:
@@ -194,9 +211,9 @@ class _Exchange:
         taken = time.perf_counter() - self._began
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         told = self._scope[_TOLD]
-        REQUESTS.labels(method, told.get("interaction", ""), self._status).inc()
+        REQUESTS.labels(method, told.get("interaction", ""), self.status).inc()
         REQUEST_SECONDS.observe(taken)
-        answered(AnsweredRequest(method, self._status, round(taken * 1e3, 3), self._sent, self._name, **told))
+        answered(AnsweredRequest(method, self.status, round(taken * 1e3, 3), self._sent, self._name, **told))
 
     async def _counted(self) -> Message:
         if self._cut is not None:
@@ -236,7 +253,7 @@ class _Exchange:
         if self._cut is not None and not self._started:
             return
         if message["type"] == "http.response.start":
-            self._started, self._status = True, message["status"]
+            self._started, self.status = True, message["status"]
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
         self._sent += len(message.get("body", b""))
         self._lost = self._lost or is_lost(self._scope)
@@ -265,6 +282,20 @@ class _Exchange:
             except TimeoutError:
                 self._cut = _TOO_SLOW
                 return  # the server sees an unfinished answer and cuts the connection
+
+
+def _needs_token(scope: Scope) -> bool:
+    """Check whether a request brings no token to an address that answers none without."""
+    path: str = scope["path"]
+    return (
+        path.startswith("/fhir")
+        and not path.startswith(_WITHOUT_TOKEN)
+        and not any(name == b"authorization" for name, _ in scope["headers"])
+    )
+
+
+def _brings_body(scope: Scope) -> bool:
+    return any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
 
 
 def _over(scope: Scope) -> _Refusal | None:

@@ -72,6 +72,8 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path, settings: NodeS
         ({"body_limit": 1023}, "body_limit"),
         ({"metrics_port": 0}, "metrics_port"),
         ({"entries_per_minute": 999}, "entries_per_minute"),
+        ({"requests_per_minute": 59}, "requests_per_minute"),
+        ({"unknown_per_minute": 59}, "unknown_per_minute"),
         ({"connections_per_peer": 0}, "connections_per_peer"),
         ({"keep_alive_seconds": 3_601}, "keep_alive_seconds"),
         ({"metrics_host": "a b"}, "metrics_host"),

@@ -35,9 +35,11 @@ from exchange.errors import (
 )
 from exchange.runtime import logs
 from exchange.runtime.quota import MemoryQuota
+from exchange.services.access.request_rates import RequestRates
 
 SECRET = "Erika Mustermann 1964-08-12"
 LIMIT = 1000
+RATES = RequestRates(per_client=1_000_000, unknown=1_000_000)
 
 
 class Faulty:
@@ -102,7 +104,7 @@ def application() -> FastAPI:
 
     app.add_middleware(Faulty)
     errors.install(app)
-    app.add_middleware(RequestLimits, quota=MemoryQuota(1 << 30), limits=BodyLimits(body=LIMIT))
+    app.add_middleware(RequestLimits, quota=MemoryQuota(1 << 30), rates=RATES, limits=BodyLimits(body=LIMIT))
     return app
 
 

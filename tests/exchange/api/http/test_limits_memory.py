@@ -18,11 +18,13 @@ from exchange.api.http.limits import BodyLimits, RequestLimits, admit_body
 from exchange.api.http.protocol import BoundedHttpProtocol
 from exchange.runtime import quota
 from exchange.runtime.quota import COPIES_IN_MEMORY, FREE_BYTES, MemoryQuota
+from exchange.services.access.request_rates import RequestRates
 
 MIB = 1 << 20
 LIMIT, LARGE = 16 * MIB, 6 * MIB
 STRANGER = BodyLimits().stranger
 QUICK = 0.3
+RATES = RequestRates(per_client=1_000_000, unknown=1_000_000)
 HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 ANSWER = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -64,7 +66,7 @@ async def server() -> AsyncIterator[Server]:
         ]
     )
     config = uvicorn.Config(
-        RequestLimits(app, shared, BodyLimits(body=LARGE, pause_seconds=QUICK)),
+        RequestLimits(app, shared, RATES, BodyLimits(body=LARGE, pause_seconds=QUICK)),
         http=BoundedHttpProtocol,
         port=0,
         log_config=None,

@@ -19,8 +19,10 @@ from starlette.routing import Route
 from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.http.protocol import LONGEST_HEAD, BoundedHttpProtocol, ConnectionBounds
 from exchange.runtime.quota import MemoryQuota
+from exchange.services.access.request_rates import RequestRates
 
 QUICK = 0.3
+RATES = RequestRates(per_client=1_000_000, unknown=1_000_000)
 
 
 async def echo(request: Request) -> PlainTextResponse:
@@ -41,7 +43,7 @@ async def port() -> AsyncIterator[int]:
     limits = BodyLimits(body=10_000, pause_seconds=QUICK, body_seconds=4 * QUICK)
     app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
     config = uvicorn.Config(
-        RequestLimits(app, MemoryQuota(1 << 30), limits),
+        RequestLimits(app, MemoryQuota(1 << 30), RATES, limits),
         http=Hasty,
         log_config=None,
         lifespan="off",
@@ -166,7 +168,7 @@ async def test_connections_beyond_the_bound_are_refused_and_those_before_go_on(m
     app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
     bounds = ConnectionBounds(most=most, per_peer=per_peer)
     config = uvicorn.Config(
-        RequestLimits(app, MemoryQuota(1 << 30)),
+        RequestLimits(app, MemoryQuota(1 << 30), RATES),
         http=partial(BoundedHttpProtocol, bounds=bounds),  # type: ignore[arg-type]
         port=0,
         log_config=None,

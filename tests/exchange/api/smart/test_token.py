@@ -19,9 +19,11 @@ from exchange.auth.assertions import ASSERTION_TYPE
 from exchange.auth.principal import Principal
 from exchange.errors import UnavailableError
 from exchange.runtime.quota import MemoryQuota
+from exchange.services.access.request_rates import RequestRates
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+RATES = RequestRates(per_client=1_000_000, unknown=1_000_000)
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ async def http(asking: Any) -> AsyncIterator[httpx.AsyncClient]:
         return {"user": (await who(request)).user}
 
     errors.install(app)
-    app.add_middleware(RequestLimits, quota=MemoryQuota(1 << 30))
+    app.add_middleware(RequestLimits, quota=MemoryQuota(1 << 30), rates=RATES)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://a.example") as client:
         yield client
