@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +12,7 @@ import typer
 
 from exchange.auth.principal import Principal
 from exchange.cli.errors import CommandError
-from exchange.cli.options import BY, FOLDER, operator_name
+from exchange.cli.options import BY, FOLDER, OUT, handed_out, operator_name
 from exchange.client.system import SystemClient, read_key
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
@@ -24,38 +20,6 @@ from exchange.store.records import documents, subjects
 
 app = typer.Typer(help="Print an access token, list those of persons, revoke them.", no_args_is_help=True)
 _MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
-_OUT = typer.Option(
-    help="A new file for the token, which its owner alone can read; without it the token is printed.",
-    show_default=False,
-)
-
-
-@contextmanager
-def _handed_out(out: Path | None) -> Iterator[Callable[[str], None]]:
-    """Print the token that is given inside, or write it to the new file `out`.
-
-    The file is made first, so that no token is issued for a place that can't be written.
-
-    Raises:
-        CommandError: it can't be made.
-    """
-    if out is None:
-        yield print
-        return
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise CommandError(
-            f"{out} is there already, and no file is written over; give another name"
-        ) from None
-    except OSError as why:
-        raise CommandError(f"{out} can't be made: {why.strerror}; give another place") from None
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            yield partial(print, file=file)
-    except BaseException:
-        out.unlink(missing_ok=True)
-        raise
 
 
 @app.command("patient")
@@ -69,7 +33,7 @@ def patient(
     ],
     minutes: Annotated[int, _MINUTES] = 60,
     by: Annotated[str, BY] = "",
-    out: Annotated[Path | None, _OUT] = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> None:
     """Print the token of a patient, or of a RelatedPerson who acts for one.
 
@@ -85,7 +49,7 @@ def patient(
             )
         else:
             principal = Principal.for_patient(node.settings.msp_id, logical_id)
-        with _handed_out(out) as hand_out:
+        with handed_out(out) as hand_out:
             hand_out(asyncio.run(_issue_to_patient(node, principal, minutes, by or operator_name())))
 
 
@@ -128,12 +92,12 @@ def officer(
     user: Annotated[str, typer.Argument(help="The officer's user name, for the log.")],
     minutes: Annotated[int, _MINUTES] = 60,
     by: Annotated[str, BY] = "",
-    out: Annotated[Path | None, _OUT] = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> None:
     """Print a compliance officer's token: it reads the access log, and each reading is logged."""
     with open_parts(NodeFolder(folder)) as node:
         principal = Principal.for_officer(node.settings.msp_id, user)
-        with _handed_out(out) as hand_out:
+        with handed_out(out) as hand_out:
             hand_out(asyncio.run(node.tokens.issue_local(principal, minutes * 60, by=by or operator_name())))
 
 
@@ -183,13 +147,13 @@ def client(
     purpose: Annotated[str, typer.Option(help="The purpose of use.")] = "TREAT",
     user: Annotated[str, typer.Option(help="The user that the client acts for.")] = "",
     reason: Annotated[str, typer.Option(help="The reason of an emergency (BTG), in words.")] = "",
-    out: Annotated[Path | None, _OUT] = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> None:
     """Print the token that a client gets from a running gateway for its signed assertion (SMART)."""
     asking = SystemClient(
         url.rstrip("/"), client_id, organization, read_key(key), purpose=purpose, user=user, reason=reason
     )
-    with _handed_out(out) as hand_out, httpx.Client(timeout=30) as http:
+    with handed_out(out) as hand_out, httpx.Client(timeout=30) as http:
         try:
             hand_out(asking.token(http))
         except (KeyError, ValueError):  # an answer of success that is no token response

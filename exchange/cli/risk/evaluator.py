@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import CommandError
+from exchange.cli.options import OUT, handed_out
 from exchange.runtime.private_files import write_private
 
 app = typer.Typer(help="Score ciphertext; see no features and no scores.", no_args_is_help=True)
@@ -77,8 +78,9 @@ def serve(
 def client(
     folder: Annotated[Path, _FOLDER],
     name: Annotated[str, typer.Argument(help="The hospital's name.")],
+    out: Annotated[Path | None, OUT] = None,
 ) -> None:
-    """Register a hospital: print its bearer token once, and store the token's digest.
+    """Register a hospital: hand out its bearer token once, and store the token's digest.
 
     A second call replaces the token; its counts of patients go on. The name `metrics` stands for a Prometheus
     that reads /metrics and nothing else. A running evaluator learns of a client at its next start.
@@ -87,7 +89,8 @@ def client(
         raise CommandError(f"{folder} is no folder; make it with `consentry model export`")
     if _NAME.fullmatch(name) is None:
         raise CommandError("a name has 1 to 64 letters, digits, '.', '_' and '-'")
-    print(add_client(folder, name))
+    with handed_out(out) as hand_out:
+        hand_out(add_client(folder, name))
 
 
 @app.command("patients")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import subprocess
 import sys
@@ -58,6 +59,17 @@ def test_a_token_goes_to_a_new_file_of_its_owner_or_is_not_issued(node: Path, tm
         consentry("token", "patient", node, "nobody", "--out", tmp_path / "other")
     assert not (tmp_path / "other").exists()
     assert "a.okafor" not in consentry("token", "list", node).stdout
+
+
+def test_an_evaluators_token_goes_to_a_new_file_of_its_owner_or_is_not_made(tmp_path: Path) -> None:
+    out, listed = tmp_path / "token", tmp_path / "clients.json"
+    assert consentry("evaluator", "client", tmp_path, "city", "--out", out).stdout == ""
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert hashlib.sha256(out.read_text().strip().encode()).hexdigest() in listed.read_text()
+    before = listed.read_bytes()
+    with pytest.raises(subprocess.CalledProcessError, match="returned non-zero"):
+        consentry("evaluator", "client", tmp_path, "city", "--out", out)
+    assert listed.read_bytes() == before
 
 
 def test_a_repository_takes_nothing_of_a_node(node: Path) -> None:
