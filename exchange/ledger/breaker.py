@@ -21,9 +21,13 @@ _log = structlog.get_logger()
 
 
 class CircuitBreaker:
-    """Refuses calls from `open` on, until the probe has an answer or `answered` is called."""
+    """Refuses calls from `open` on, until the probe has an answer or `answered` is called.
 
-    def __init__(self) -> None:
+    `kind` names in the log what it guards.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._trouble: str | None = None
         self._probe: asyncio.Task[None] | None = None
 
@@ -44,14 +48,14 @@ class CircuitBreaker:
     def open(self, trouble: str, probe: Callable[[], Awaitable[None]]) -> None:
         """Refuse calls with `trouble` until `probe` returns; it raises, or takes long, without an answer."""
         if self._trouble is None:
-            _log.warning("ledger.gone", reason=trouble)
+            _log.warning("ledger.gone", kind=self._kind, reason=trouble)
             self._trouble = trouble
             self._probe = asyncio.create_task(self._ask(probe), name="ledger-probe")
 
     def answered(self) -> None:
         """Let calls pass, because the ledger has answered one that was under way."""
         if self._trouble is not None:
-            _log.warning("ledger.back")
+            _log.warning("ledger.back", kind=self._kind)
             self._trouble = None
             if self._probe is not None and self._probe is not asyncio.current_task():
                 self._probe.cancel()

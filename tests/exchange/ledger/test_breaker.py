@@ -16,7 +16,7 @@ from exchange.ledger.breaker import CircuitBreaker
 async def breaker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CircuitBreaker]:
     monkeypatch.setattr(module, "_PAUSE", 0.01)
     monkeypatch.setattr(module, "_PATIENCE", 0.02)
-    breaker = CircuitBreaker()
+    breaker = CircuitBreaker("commits")
     yield breaker
     await breaker.close()
 

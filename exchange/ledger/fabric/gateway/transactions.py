@@ -40,6 +40,7 @@ from exchange.ledger.fabric.ordering import OrderingService
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 
 R = TypeVar("R")
+_Probe = Callable[[], Awaitable[None]]
 
 IN_FLIGHT = 2
 """The number of transactions of one gateway's group commit that run at once: a commit is several round trips.
@@ -47,7 +48,7 @@ IN_FLIGHT = 2
 
 _RECOGNITION = 4.0  # seconds for reading the first block
 _BYTES_A_SECOND = 1_000_000  # of a large transaction, for which more patience is due
-_CLOSING = 0.5  # seconds between two looks at the breaker while transactions end
+_CLOSING = 0.5  # seconds between two looks at the breakers while transactions end
 _NO_PEER = "the ledger does not answer: the own peer, its chaincode or too many others are away"
 _NO_ORDERER = "the ledger does not answer: the ordering service is away, or the own peer no longer follows it"
 
@@ -55,9 +56,9 @@ _NO_ORDERER = "the ledger does not answer: the ordering service is away, or the 
 class _UnderWay:
     """A call of `size` bytes under way: its stage, and since when it waits for the next."""
 
-    def __init__(self, since: float, size: int) -> None:
+    def __init__(self, stage: Stage, since: float, size: int) -> None:
         self.size = size
-        self.since, self.stage = since, Stage.ENDORSE
+        self.since, self.stage = since, stage
         self.endorsed: EndorsedTransaction | None = None
 
     def is_endorsed(self, endorsed: EndorsedTransaction) -> None:
@@ -69,7 +70,8 @@ class _UnderWay:
 class FabricTransactions:
     """Transactions of this organisation on a Fabric channel, through its own peer.
 
-    Queries go to the organisation's own peers alone, so that no other organisation sees them.
+    Queries go to the organisation's own peers alone, so that no other organisation sees them, and are
+    answered while the orderers or too many other organisations are away.
 
     With the hash of a `first_block`, everything raises `DamagedError` on a channel that began otherwise:
     one that was made anew under the same name holds other consents.
@@ -88,9 +90,9 @@ class FabricTransactions:
         self._unrecognised = first_block
         self._recognition: asyncio.Task[None] | None = None
         self._follower = Follower(channel, gateway.identity, gateway.channel_id, certificate=certificate)
-        self._breaker = CircuitBreaker()
+        self._own_peer, self._commits = CircuitBreaker("own-peer"), CircuitBreaker("commits")
         self._running: set[asyncio.Task[Any]] = set()
-        self._answered = dict.fromkeys((Stage.ENDORSE, Stage.COMMIT_STATUS), 0.0)
+        self._answered = dict.fromkeys((Stage.EVALUATE, Stage.ENDORSE, Stage.COMMIT_STATUS), 0.0)
 
     @classmethod
     def open(
@@ -131,8 +133,9 @@ class FabricTransactions:
             UnknownOutcomeError: the deadline passed before the outcome was known.
             UnavailableError: it was not ordered, or the channel's rules void it.
         """
-        self._breaker.check()
-        under_way = _UnderWay(self._since(), len(args))
+        self._own_peer.check()
+        self._commits.check()
+        under_way = _UnderWay(Stage.ENDORSE, self._since(), len(args))
 
         async def call() -> Committed:
             await self._recognise()
@@ -143,7 +146,10 @@ class FabricTransactions:
         async def endorse() -> None:
             await self._gateway.endorse(function, args, transient=transient)
 
-        return await self._patiently(call(), under_way, endorse)
+        async def ask() -> None:
+            await self._ask(function, args)
+
+        return await self._patiently(call(), under_way, ask, endorse)
 
     async def evaluate(self, function: str, args: bytes) -> bytes:
         """Run `function` on the committed state of an own peer and write nothing.
@@ -152,19 +158,16 @@ class FabricTransactions:
             RefusedError: the contract refused.
             UnavailableError: no own peer can be reached.
         """
-        self._breaker.check()
-
-        async def ask() -> bytes:
-            return await self._gateway.evaluate(function, args, organisations=[self.msp_id])
+        self._own_peer.check()
 
         async def call() -> bytes:
             await self._recognise()
-            return await ask()
+            return await self._ask(function, args)
 
-        async def probe() -> None:
-            await ask()
+        async def ask() -> None:
+            await self._ask(function, args)
 
-        return await self._patiently(call(), _UnderWay(self._since(), len(args)), probe)
+        return await self._patiently(call(), _UnderWay(Stage.EVALUATE, self._since(), len(args)), ask)
 
     async def events(self, after: Checkpoint | None) -> AsyncIterator[LedgerEvent]:
         """Yield every event after `after` (None: from the first block on), in order, for ever.
@@ -184,7 +187,7 @@ class FabricTransactions:
 
     def trouble(self) -> str | None:
         """Return why no transaction can commit now, as far as that is known; None if one can."""
-        return self._breaker.trouble
+        return self._own_peer.trouble or self._commits.trouble
 
     def doubt(self) -> str | None:
         """Return nothing: peers check the clock of each transaction."""
@@ -192,12 +195,13 @@ class FabricTransactions:
 
     async def close(self) -> None:
         """Wait for the outcome of submitted transactions if the ledger answers, and close the connection."""
-        while self._running and self._breaker.trouble is None:
+        while self._running and self.trouble() is None:
             await asyncio.wait(self._running, timeout=_CLOSING)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._breaker.close()
+        await self._own_peer.close()
+        await self._commits.close()
         if self._recognition is not None:
             self._recognition.cancel()
         if self._ordering is not None:
@@ -207,12 +211,16 @@ class FabricTransactions:
     def _since(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _patiently(
-        self, call: Coroutine[Any, Any, R], under_way: _UnderWay, probe: Callable[[], Awaitable[None]]
-    ) -> R:
-        """Wait for `call` while it, or another, makes progress; otherwise open the breaker.
+    async def _ask(self, function: str, args: bytes) -> bytes:
+        return await self._gateway.evaluate(function, args, organisations=[self.msp_id])
 
-        A transaction that may have been ordered goes on without its caller, and its end is the probe.
+    async def _patiently(
+        self, call: Coroutine[Any, Any, R], under_way: _UnderWay, ask: _Probe, endorse: _Probe | None = None
+    ) -> R:
+        """Wait for `call` while it, or another, makes progress; otherwise open the breakers.
+
+        `ask` tries the own peer alone, and `endorse` all that a transaction needs before it is ordered. A
+        transaction that may have been ordered goes on without its caller, and its end is the probe.
         """
         task = asyncio.create_task(_translated(call), name="fabric-call")
         self._running.add(task)
@@ -233,19 +241,29 @@ class FabricTransactions:
             except UnavailableError as why:
                 # The tries came to an end before the patience did.
                 if under_way.endorsed is None and _is_away(why.__cause__):
-                    self._breaker.open(str(why), lambda: _unless_refused(probe()))
+                    self._refuse(str(why), ask, endorse)
                 raise
             self._answered[under_way.stage] = self._since()
+            self._own_peer.answered()
             if under_way.endorsed is not None:
-                self._breaker.answered()
+                self._commits.answered()
             return found
         if under_way.endorsed is None:
             task.cancel()
-            self._breaker.open(_NO_PEER, lambda: _unless_refused(probe()))
+            self._refuse(_NO_PEER, ask, endorse)
             raise UnavailableError(_NO_PEER)
         endorsed = under_way.endorsed
-        self._breaker.open(_NO_ORDERER, lambda: _translated(self._settle(endorsed)))
+        self._refuse(_NO_ORDERER, ask, lambda: self._settle(endorsed))
         raise UnknownOutcomeError(f"{_NO_ORDERER}; the outcome of {endorsed.tx_id} is not known yet")
+
+    def _refuse(self, trouble: str, ask: _Probe, commit: _Probe | None) -> None:
+        """Refuse transactions until `commit` has an answer, and queries until `ask` has.
+
+        The own peer may have gone in each case. If it has not, it says so within milliseconds.
+        """
+        self._own_peer.open(trouble, lambda: _unless_refused(ask()))
+        if commit is not None:
+            self._commits.open(trouble, lambda: _unless_refused(commit()))
 
     async def _settle(self, endorsed: EndorsedTransaction) -> None:
         with suppress(CommitError, SubmitError):  # an answer all the same

@@ -189,6 +189,35 @@ async def test_calls_are_refused_at_once_after_one_that_waited_in_vain(staged, f
     await transactions.close()
 
 
+@pytest.mark.parametrize("call", ["endorse", "commit-status"])
+async def test_the_own_peer_is_asked_while_transactions_are_refused(staged, fault, call):
+    """Too many others, or the orderers, are away: queries need neither."""
+    stage = await staged(Deadlines(endorse=2, absent=0.3, resend=0.1, commit_status=0.3, patience=0.2))
+    transactions = FabricTransactions(stage.channel, stage.gateway)
+    lost = fault(StatusCode.UNAVAILABLE, "no") if call == "endorse" else fault(hang=True)
+    stage.peer.fail(call, *[lost] * 10_000)
+    with pytest.raises(UnavailableError):
+        await transactions.submit("write", b"1")
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                assert await transactions.evaluate("read", b"1") == b"read|1"
+                break
+            except UnavailableError:  # until the own peer has said that it is there
+                await asyncio.sleep(0.02)
+    for n in range(5):
+        with pytest.raises(UnavailableError):
+            await transactions.submit("write", b"2")
+        assert await transactions.evaluate("read", b"%d" % n) == b"read|%d" % n
+    assert transactions.trouble()
+    stage.peer.faults.clear()
+    async with asyncio.timeout(10):
+        while transactions.trouble():  # noqa: ASYNC110  # the probe tells nobody
+            await asyncio.sleep(0.02)
+    assert (await transactions.submit("write", b"3")).result == b"write|3"
+    await transactions.close()
+
+
 async def test_close_waits_for_what_was_submitted_and_for_no_reader(stage, fault):
     transactions = FabricTransactions(stage.channel, stage.gateway)
     stage.peer.fail("submit", fault(forget=True))
