@@ -12,7 +12,8 @@ FOLDER/
 ├── records.db            sealed documents and search tokens
 ├── ledger.db             the embedded ledger
 ├── log.db                the projection of the access log (rebuilt from the ledger)
-└── admin.sock            answers commands of this node's owner, while a gateway serves
+├── admin.sock            answers commands of this node's owner, while a gateway serves
+└── init.unfinished       there while `init` makes the node, and after one that was cut off
 ```
 
 A node on Fabric has neither `node.key` nor `ledger.db`: its settings name a connection profile, which names
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from exchange.auth.principal import Member
 from exchange.node import settings_file
-from exchange.node.settings import ConfigError, NodeSettings, RiskSettings
+from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, check
 from exchange.runtime.private_files import write_private
 from exchange.store.engine.place import Place, Schema
 
@@ -59,10 +60,11 @@ class ModelFiles:
 
 
 class NodeFolder:
-    """The files of one node."""
+    """The files of one node; `unfinished` for the one that makes it, and opens it before it is complete."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, unfinished: bool = False) -> None:
         self.path = path
+        self._may_be_unfinished = unfinished
         self.settings_file = path / "consentry.toml"
         self.root_key = path / "keys" / "root.key"
         self.node_key = path / "keys" / "node.key"
@@ -71,26 +73,34 @@ class NodeFolder:
         self.log = path / "log.db"
         self.admin_socket = path / "admin.sock"
         self.unversioned = path / ".gitignore"
+        self.unfinished = path / "init.unfinished"
         self.journal = path / "load.journal"  # of loads up to format 4
 
     def load(self) -> NodeSettings:
         """Return the settings in this folder.
 
         Raises:
-            ConfigError: there are none, or they can't be used.
+            ConfigError: there are none, they can't be used, or the node is not complete yet.
             FormatError: a newer release made them.
         """
+        if self.unfinished.exists() and not self._may_be_unfinished:
+            raise ConfigError(
+                f"{self.path} is not complete: `consentry init` is making it, or was cut off; "
+                "call it again with the same options, and it goes on where it was"
+            )
         return settings_file.read(self.settings_file)
 
     def write(self, settings: NodeSettings) -> None:
-        """Write `settings`, never over existing ones, and a `.gitignore` against all of a node.
+        """Write a `.gitignore` against all of a node, and `settings`, never over existing ones.
 
         Raises:
             ConfigError: they can't be used, or the folder is a node already.
         """
-        settings_file.create(self.settings_file, settings)
-        if not self.unversioned.exists():
+        check(settings)
+        if not (self.unversioned.exists() and self.unversioned.stat().st_size):
+            self.unversioned.unlink(missing_ok=True)
             write_private(self.unversioned, b"*\n")
+        settings_file.create(self.settings_file, settings)
 
     def close_to_others(self, *, group: bool = True) -> None:
         """Let others no more into the folder; its group neither, unless `group` is False.

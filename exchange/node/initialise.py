@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +23,12 @@ from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import identity_of, record
-from exchange.node.identity.root_key_check import record_root_key
+from exchange.node.identity.root_key_check import RootKeyError, check_root_key, record_root_key
 from exchange.node.keys import NodeKeys
 from exchange.node.open import open_node
 from exchange.node.parts import naming_profile, open_ledger, open_parts, open_vault
-from exchange.node.settings import ConfigError, NodeSettings
+from exchange.node.settings import ConfigError, NodeSettings, check
+from exchange.runtime.private_files import sync_folder
 from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
@@ -48,46 +52,108 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
     """Make a new node in `folder`: settings, keys, and on a new ledger the founding policy.
 
     The members' Organization resources are its first records, so that consents can name them. If a step
-    fails, the folder is empty again.
+    fails, the folder is empty again. Where it was cut off, the next call goes on: every step finds what the
+    one before it left. So it does where a step failed after the channel had entries of the node, which its
+    keys alone explain.
 
     Raises:
-        ConfigError: the folder is in use, the settings can't be used, or the channel has another policy.
+        ConfigError: the folder is in use, was begun with other settings, the settings can't be used, or the
+            channel has another policy.
         UnavailableError: the ledger can't be reached.
     """
+    check(settings)
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check_free(folder, settings)
-    folder.close_to_others()
-    folder.write(settings)
-    made: list[Place] = []
+    making = NodeFolder(folder.path, unfinished=True)
+    is_new = not making.unfinished.exists()
+    if is_new:
+        _check_free(making, settings)
+    with _claimed(making):
+        making.close_to_others()
+        if not making.settings_file.exists():
+            making.write(settings)
+        _check_same(making.load(), settings)
+        made: list[Place] = []
+        explains_entries = False
+        try:
+            _make_keys(making, settings)
+            await _found(making, settings)
+            _make_databases(making, settings, made)
+            _record(making, settings)
+            explains_entries = settings.ledger == "fabric"
+            async with open_node(making) as node:
+                await node.membership.introduce()
+        except BaseException:
+            if is_new and not explains_entries:
+                _remove(making, made)
+            raise
+        making.unfinished.unlink()
+        sync_folder(making.path)
+
+
+@contextmanager
+def _claimed(folder: NodeFolder) -> Iterator[None]:
+    """Mark `folder` as a node that is not complete, and keep others from making it.
+
+    Raises:
+        ConfigError: another process is making it.
+    """
+    descriptor = os.open(folder.unfinished, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _make_keys(folder, settings)
-        await _found(folder, settings)
-        _make_databases(folder, settings, made)
-        _record(folder, settings)
-        async with open_node(folder) as node:
-            await node.membership.introduce()
-    except BaseException:
-        _remove(folder, made)
-        raise
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"another process is making {folder.path}; wait for it") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check_free(folder: NodeFolder, settings: NodeSettings) -> None:
-    if any(folder.path.iterdir()) and not folder.settings_file.exists():
+    if folder.settings_file.exists():
+        raise ConfigError(f"{folder.path} is a node already; choose another folder")
+    if any(folder.path.iterdir()):
         raise ConfigError(f"{folder.path} is not empty; choose a new folder")
     for place in folder.places(settings):
         if isinstance(place, Schema) and postgres.schema_exists(place):
-            raise ConfigError(f"there is a {place} already, maybe another node's; name a database of its own")
+            raise ConfigError(_TAKEN.format(place))
+
+
+_TAKEN = "there is a {} already, maybe another node's; name a database of its own"
+
+
+def _check_same(begun: NodeSettings, settings: NodeSettings) -> None:
+    """Refuse to go on with a node that was begun with other settings."""
+    fields = NodeSettings.__struct_fields__
+    other = [name for name in fields if getattr(begun, name) != getattr(settings, name)]
+    if other:
+        raise ConfigError(
+            f"a node was begun here with another {' and '.join(other)}, and is not complete; call `consentry "
+            "init` with the same options as then, or write those that are meant into consentry.toml"
+        )
 
 
 def _make_keys(folder: NodeFolder, settings: NodeSettings) -> None:
-    folder.root_key.parent.mkdir(mode=0o700)
-    create_root_key(folder.root_key)
+    """Make all keys of the node, or none: with a part of them nothing could go on."""
+    keys = folder.root_key.parent
+    if keys.exists():
+        return
+    partial = keys.with_name("keys.unfinished")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(mode=0o700)
+    create_root_key(partial / folder.root_key.name)
     if settings.ledger == "embedded":
-        EmbeddedLedger.create_key(folder.node_key)
+        EmbeddedLedger.create_key(partial / folder.node_key.name)
+    partial.rename(keys)
+    sync_folder(folder.path)
 
 
 def _make_databases(folder: NodeFolder, settings: NodeSettings, made: list[Place]) -> None:
-    """Make both databases; each is in `made` from then on."""
+    """Make those of both databases that are not there yet; each is in `made` from then on.
+
+    Raises:
+        ConfigError: a database is another node's.
+    """
     keys = NodeKeys(open_vault(folder))
     records, entries = folder.places(settings)
 
@@ -99,11 +165,18 @@ def _make_databases(folder: NodeFolder, settings: NodeSettings, made: list[Place
         create_log(connection)
         record_root_key(connection, log_tables.log_root_key, keys)
 
-    for place, tables, begin in (
-        (records, records_metadata, begin_records),
-        (entries, log_tables.metadata, begin_log),
+    for place, tables, root_key, begin in (
+        (records, records_metadata, records_root_key, begin_records),
+        (entries, log_tables.metadata, log_tables.log_root_key, begin_log),
     ):
-        Database(place, tables, durable=True, begin=begin).close()
+        database = Database(place, tables, durable=True, begin=begin)
+        try:
+            with database.snapshot() as connection:
+                check_root_key(connection, root_key, keys, place)
+        except RootKeyError:
+            raise ConfigError(_TAKEN.format(place)) from None
+        finally:
+            database.close()
         made.append(place)
 
 

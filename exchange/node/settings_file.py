@@ -43,17 +43,17 @@ def read(path: Path) -> NodeSettings:
 
 
 def create(path: Path, settings: NodeSettings) -> None:
-    """Write `settings` to a new file at `path`.
+    """Write `settings` to a new file at `path`, all of it or nothing.
 
     Raises:
         ConfigError: they can't be used, or there is such a file already.
     """
     check(settings)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_render(settings))
-    except FileExistsError:
-        raise ConfigError(f"{path.parent} is a node already; choose another folder") from None
+    if path.exists():
+        raise ConfigError(f"{path.parent} is a node already; choose another folder")
+    for partial in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
+        partial.unlink(missing_ok=True)
+    _put(path, _render(settings), old=None)
 
 
 def add_member(path: Path, member: Member) -> None:
@@ -225,18 +225,20 @@ def _change(path: Path, wanted: NodeSettings, edit: Callable[[tomlkit.TOMLDocume
         sound, text = False, ""
     if not sound:
         raise ConfigError(f"{path} can't be changed as it is written; make this change by hand")
-    _replace(path.resolve(), text)
+    found = path.resolve()
+    _put(found, text, old=found.stat())
 
 
-def _replace(path: Path, text: str) -> None:
-    """Put `text` in place of the file, with the owner and the mode that it has."""
-    old = path.stat()
+def _put(path: Path, text: str, *, old: os.stat_result | None) -> None:
+    """Put `text` in place of the file, with the owner and the mode of the `old` one where there is one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)  # a killed process had the same number
     try:
         with beside.open("x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), old.st_mode & 0o777)
-            if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            if old is not None:
+                os.fchmod(file.fileno(), old.st_mode & 0o777)
+                if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

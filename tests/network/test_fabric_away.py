@@ -83,7 +83,9 @@ async def test_the_next_is_refused_at_once_and_it_is_back_with_the_ledger(
                 await asked(transactions, subject)
             else:
                 with pytest.raises(UnavailableError):
-                    await transactions.evaluate("notes", json.dumps({"subject": subject, "limit": 9}).encode())
+                    await transactions.evaluate(
+                        "notes", json.dumps({"subject": subject, "limit": 9}).encode()
+                    )
             await asyncio.sleep(0.2)
     returned = time.monotonic()
     while True:

@@ -14,7 +14,6 @@ the state after some complete block. A connection belongs to one thread at a tim
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import NamedTuple
 
 from exchange.errors import DamagedError, UnavailableError
 from exchange.runtime.packed_rows import PackingError, pack, unpack
+from exchange.runtime.private_files import sync_folder
 from exchange.store.engine.rows import insert
 
 APPLICATION_ID = 0x434E5359  # "CNSY", shown by file(1) and checked on opening
@@ -84,11 +84,7 @@ class Storage:
             db.close()
         partial.chmod(0o600)
         partial.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
 
     @classmethod
     def open(cls, path: Path, *, writable: bool) -> Storage:
