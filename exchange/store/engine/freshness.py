@@ -7,7 +7,8 @@ through the watched tables once, at its start, and its own writes change what it
    the sum of its rows' marks: 64 bits, under a key that no other process has. Without it no rows can be
    chosen that come to the same sum.
 2. A key is checked by reading its bucket, a few rows, and comparing the sum. The outcome is cached until a
-   write of this process changes it, for those that need not hide whether a key is known.
+   write of this process changes it, for those that need not hide whether a key is known. Where the newest row
+   of a key is the one that counts, a bucket has the newest rows alone, so its work does not grow with them.
 3. A row that is written counts once it is committed. Where the outcome of a commit was lost, the rows
    tell it before the next transaction.
 4. A reader may see rows just before or after they count. So a difference that it finds is looked at once
@@ -28,7 +29,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from exchange.errors import DamagedError
-from exchange.store.engine.dialect import run
+from exchange.store.engine.dialect import is_postgres, run
 
 OPTION: Final = "freshness"
 """The execution option of a connection that has its `Freshness`."""
@@ -52,7 +53,8 @@ class UnsettledError(DamagedError):
 class WatchedTable:
     """A table, or those of its rows that meet `where`: the first of `columns` is the key, 16 even bytes.
 
-    With `by_newest` a key stands for its greatest row. `meaning` names the rows in errors.
+    With `by_newest` only the greatest row of each key counts, by the second of `columns`; the table has a
+    unique index of the two. `meaning` names the rows in errors.
     """
 
     name: str
@@ -60,6 +62,22 @@ class WatchedTable:
     meaning: str
     where: str = "1 = 1"
     by_newest: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.columns.split(", "))
+
+    def in_range(self, *, postgres: bool) -> tuple[str, str]:
+        """Return two statements: for the rows whose keys are within two bounds, and above one."""
+        key, second, *others = self.names
+        columns, chosen, tail = self.columns, "", ""
+        if self.by_newest and postgres:
+            chosen, tail = f"DISTINCT ON ({key})", f"ORDER BY {key}, {second} DESC"
+        elif self.by_newest:  # SQLite takes the bare columns from the row that holds max()
+            columns, tail = ", ".join([key, f"max({second})", *others]), f"GROUP BY {key}"
+        head = f"SELECT {chosen} {columns} FROM {self.name} WHERE {self.where} AND {key} >= ?"  # noqa: S608 - our own words
+        return f"{head} AND {key} < ? {tail}", f"{head} {tail}"
 
 
 class _Change(NamedTuple):
@@ -75,6 +93,7 @@ class Freshness:
     def __init__(self) -> None:
         self.secret = os.urandom(32)  # of the marks: under the same, equal rows have equal ones
         self._tables: dict[str, _Rows] = {}
+        self._learned: dict[str, int] = {}
         self._lock = threading.Lock()
         self._staged: list[_Change] = []
         self._lost: list[list[_Change]] = []
@@ -89,14 +108,15 @@ class Freshness:
         """
         if like is not None:
             self.secret = like.secret
-        self._tables = {table.name: _Rows.learned(connection, table, self.secret) for table in tables}
-
-        if like is not None and self.totals() != like.totals():
+        learned = {table.name: _Rows.learned(connection, table, self.secret) for table in tables}
+        self._tables = {name: rows for name, (rows, _) in learned.items()}
+        self._learned = {name: total for name, (_, total) in learned.items()}
+        if like is not None and self._learned != like.learned():
             raise DamagedError("the records have changed since they were checked; start again")
 
-    def totals(self) -> dict[str, int]:
-        """Return the sum of the marks of each table."""
-        return {name: sum(rows.sums) % _MODULUS for name, rows in self._tables.items()}
+    def learned(self) -> dict[str, int]:
+        """Return the sum of the marks of each table as it was learned, of every row."""
+        return dict(self._learned)
 
     def watches(self, table: WatchedTable) -> bool:
         """Return whether rows of `table` are known."""
@@ -174,7 +194,8 @@ class Freshness:
     ) -> None:
         """Have rows of `key` removed and added once the transaction is committed.
 
-        With `alone` those that are added are the only ones then, or with `by_newest` among them the greatest.
+        With `alone` those that are added are the only ones then. Of a table `by_newest` the greatest row of a
+        key is removed when a greater one is added.
         """
         rows = self._tables.get(table.name)
         if rows is None:
@@ -238,7 +259,7 @@ class Freshness:
 class _Rows:
     """The rows of one table, as far as they are known."""
 
-    __slots__ = ("_above", "_known", "_range", "_secret", "_shift", "_stamps", "_table", "staged", "sums")
+    __slots__ = ("_known", "_secret", "_shift", "_stamps", "_statements", "_table", "staged", "sums")
 
     def __init__(self, table: WatchedTable, secret: bytes, bits: int) -> None:
         self._table = table
@@ -248,36 +269,43 @@ class _Rows:
         self._known: dict[bytes, object] = {}
         self.staged: dict[int, int] = {}
         self._stamps: dict[bytes, object] = {}
-        key = table.columns.partition(",")[0]
-        head = f"SELECT {table.columns} FROM {table.name} WHERE {table.where} AND {key} >= ?"  # noqa: S608 - our own words
-        self._above = head
-        self._range = f"{head} AND {key} < ?"
+        self._statements: tuple[str, str] | None = None
 
     @classmethod
-    def learned(cls, connection: Connection, table: WatchedTable, secret: bytes) -> _Rows:
-        """Return what is known of the rows that are there now."""
+    def learned(cls, connection: Connection, table: WatchedTable, secret: bytes) -> tuple[_Rows, int]:
+        """Return what is known of the rows that are there now, and the sum of the marks of all of them."""
         source = f"FROM {table.name} WHERE {table.where}"
-        count = connection.execute(text(f"SELECT count(*) {source}")).scalar_one()
+        key, second = table.names[:2]
+        counted = f"DISTINCT {key}" if table.by_newest else "*"
+        count = connection.execute(text(f"SELECT count({counted}) {source}")).scalar_one()
         bits = min(max((int(count) // _ROWS_EACH).bit_length(), _FEWEST_BITS), _MOST_BITS)
-        rows = cls(table, secret, bits)
-        statement = text(f"SELECT {table.columns} {source}")
+        rows, total = cls(table, secret, bits), 0
+        order = f"ORDER BY {key}, {second}" if table.by_newest else ""
+        statement = text(f"SELECT {table.columns} {source} {order}")
+        last, newest = b"", 0
         with connection.execute(statement.execution_options(yield_per=5_000)) as result:
-            for key, *fields in result:
-                bucket = rows.bucket(key)
-                rows.sums[bucket] = (rows.sums[bucket] + rows.mark(key, fields)) % _MODULUS
-        return rows
+            for found, *fields in result:
+                bucket, mark = rows.bucket(found), rows.mark(found, fields)
+                total += mark
+                replaced = newest if table.by_newest and found == last else 0
+                rows.sums[bucket] = (rows.sums[bucket] + mark - replaced) % _MODULUS
+                last, newest = found, mark
+        return rows, total % _MODULUS
 
     def bucket(self, key: bytes) -> int:
         """Return the number of the bucket of `key`."""
         return int.from_bytes(key[:8].ljust(8, b"\0"), "big") >> self._shift
 
     def stored(self, connection: Connection, bucket: int) -> list[tuple[Any, ...]]:
-        """Return the rows of a bucket, keys first."""
+        """Return the rows of a bucket, keys first; of a table `by_newest`, the greatest of each key."""
+        if self._statements is None:
+            self._statements = self._table.in_range(postgres=is_postgres(connection))
+        within, above = self._statements
         first = (bucket << self._shift).to_bytes(8, "big")
         if bucket + 1 == len(self.sums):
-            return [tuple(row) for row in run(connection, self._above, (first,))]
+            return [tuple(row) for row in run(connection, above, (first,))]
         behind = (bucket + 1 << self._shift).to_bytes(8, "big")
-        return [tuple(row) for row in run(connection, self._range, (first, behind))]
+        return [tuple(row) for row in run(connection, within, (first, behind))]
 
     def total(self, stored: Sequence[tuple[Any, ...]]) -> int:
         """Return the sum of the marks of rows, keys first."""

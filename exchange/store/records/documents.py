@@ -320,8 +320,10 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
 
     Inserting an existing version number fails the whole write: two writers can't both have been first.
     """
-    predecessors = [_predecessor(connection, new) for new in versions_ if new.envelope.version > 1]
-    for sequence, tokens in predecessors:
+    replaced = {
+        new.envelope.reference: _predecessor(connection, new) for new in versions_ if new.envelope.version > 1
+    }
+    for sequence, tokens in replaced.values():
         for start in range(0, len(tokens), _AT_ONCE):
             chunk = tokens[start : start + _AT_ONCE]
             run(connection, _UNINDEX.format(",".join("?" * len(chunk))), (sequence, *chunk))
@@ -332,8 +334,9 @@ def write(connection: Connection, versions_: Sequence[NewVersion]) -> int:
         numbered = list(enumerate(versions_[start : start + _AT_ONCE], start=last + start + 1))
         insert_many(connection, _INSERT, _KINDS, [_row(sequence, new) for sequence, new in numbered])
         for sequence, new in numbered:
-            row = new.envelope.version, sequence
-            known.stage(DOCUMENTS, new.envelope.reference, added=[row], alone=True)
+            reference, version = new.envelope.reference, new.envelope.version
+            gone = [(version - 1, replaced[reference][0])] if reference in replaced else []
+            known.stage(DOCUMENTS, reference, removed=gone, added=[(version, sequence)], alone=True)
         postings: dict[bytes, list[int]] = {}
         for sequence, new in numbered:
             for token in _split(new.tokens):

@@ -370,3 +370,21 @@ def test_each_attack_on_versions_is_noticed_at_once(site: Site) -> None:
         is_outcome(site.city.get("Observation", {"patient": patient}), 503)
         attacker.put({table: now[table] for table in ("documents", "search_tokens")})
         assert site.city.get(place).json() == labelled
+
+
+def test_an_older_version_that_was_taken_away_is_missed_where_it_is_asked_for(site: Site) -> None:
+    attacker = Attacker(site.demo)
+    record = site.observation(site.new_patient())
+    place = f"Observation/{record['id']}"
+    for status in ("amended", "cancelled"):
+        newest = site.city.put(place, record | {"status": status}).json()
+    now = attacker.rows()
+    second = sorted(row[0] for row in now["documents"])[-2]  # the sequence of its second version
+    with attacker.connected() as connection:
+        attacker.run(connection, "DELETE FROM documents WHERE sequence = ?", second)
+    assert site.city.get(place).json() == newest
+    for address in (f"{place}/_history/2", f"{place}/_history"):
+        issue = is_outcome(site.city.get(address), 503)["issue"][0]
+        assert "consentry verify" in issue["diagnostics"]
+    attacker.put({"documents": now["documents"]})
+    assert site.city.get(f"{place}/_history/2").status_code == 200

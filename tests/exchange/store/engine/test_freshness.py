@@ -48,10 +48,11 @@ def key(number: int) -> bytes:
 
 
 def write(connection: Connection, number: int, at: int, value: int, *, table: WatchedTable = WATCHED) -> None:
-    """Add a row, as a module of the store does."""
+    """Add a row, as a module of the store does; of the newest ones, it is greater than those before it."""
+    replaced = sorted(rows_of(connection, number))[-1:] if table is NEWEST else []
     connection.execute(insert(THINGS), {"key": key(number), "number": at, "value": value})
-    newest = table is NEWEST
-    freshness(connection).stage(table, key(number), added=[(at, value)], alone=newest)
+    known = freshness(connection)
+    known.stage(table, key(number), removed=replaced, added=[(at, value)], alone=table is NEWEST)
 
 
 def remove(connection: Connection, number: int) -> None:
@@ -164,6 +165,84 @@ def test_any_other_rows_of_a_key_are_found(
             database.close()
 
     asyncio.run(run())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    written=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=20),
+    number=st.integers(0, 5),
+    other=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), max_size=4, unique_by=lambda row: row[0]),
+    learned=st.booleans(),
+)
+def test_another_newest_row_is_found_and_older_ones_do_not_count(
+    tmp_path: Path,
+    written: list[tuple[int, int]],
+    number: int,
+    other: list[tuple[int, int]],
+    learned: bool,
+) -> None:
+    path = tmp_path / "newest.db"
+    path.unlink(missing_ok=True)
+
+    def newest(connection: Connection, one: int) -> tuple[int, int] | None:
+        found = max(rows_of(connection, one), default=None)
+        freshness(connection).check(connection, NEWEST, {key(one): found}, cached=False)
+        return found
+
+    async def run() -> None:
+        database = Database(path, METADATA, durable=False, begin=METADATA.create_all)
+        try:
+            if not learned:
+                await database.watch([NEWEST])
+            kept: dict[int, list[tuple[int, int]]] = {}
+            for one, value in written:
+                row = (len(kept.setdefault(one, [])) + 1, value)
+                kept[one].append(row)
+                await database.write(lambda c, o=one, r=row: write(c, o, *r, table=NEWEST))
+            if learned:
+                await database.watch([NEWEST])
+            for one in range(6):
+                assert await database.read(lambda c, o=one: newest(c, o)) == (kept.get(one) or [None])[-1]
+            with closing(sqlite3.connect(path)) as db, db:
+                db.execute("DELETE FROM things WHERE key = ?", (key(number),))
+                db.executemany("INSERT INTO things VALUES (?, ?, ?)", [(key(number), *row) for row in other])
+            expected = (kept.get(number) or [None])[-1]
+            if max(other, default=None) == expected:
+                assert await database.read(lambda c: newest(c, number)) == expected
+            else:
+                with pytest.raises(DamagedError, match="the things are not as they were written last"):
+                    await database.read(lambda c: newest(c, number))
+        finally:
+            database.close()
+
+    asyncio.run(run())
+
+
+async def test_older_rows_put_back_before_the_watch_are_refused_too(path: Path) -> None:
+    compared = Freshness()
+    database = Database(path, METADATA, durable=False, begin=METADATA.create_all)
+    try:
+        for at in (1, 2):
+            await database.write(lambda c, at=at: write(c, 1, at, at, table=NEWEST))
+        with database.engine.connect() as connection:
+            compared.learn(connection, [NEWEST])
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("DELETE FROM things WHERE number = 1")
+        with pytest.raises(DamagedError, match="changed since they were checked"):
+            await database.watch([NEWEST], like=compared)
+    finally:
+        database.close()
+
+
+def test_a_bucket_has_one_row_of_a_key_whose_newest_counts(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    METADATA.create_all(engine)
+    with engine.connect() as connection:
+        for at in range(1, 40):
+            connection.execute(insert(THINGS), {"key": key(1), "number": at, "value": -at})
+        within, above = NEWEST.in_range(postgres=False)
+        assert connection.exec_driver_sql(within, (key(1), key(2) + b"\xff")).all() == [(key(1), 39, -39)]
+        assert connection.exec_driver_sql(above, (key(1),)).all() == [(key(1), 39, -39)]
 
 
 @pytest.mark.parametrize("committed", [True, False])
