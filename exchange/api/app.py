@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 from fastapi import FastAPI, Response
+from starlette.types import ASGIApp
 
 from exchange.api import cds_hooks
-from exchange.api.fhir import routes
+from exchange.api.fhir.routes import FhirBase
 from exchange.api.http import errors
 from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.smart import token
@@ -14,12 +15,11 @@ from exchange.node.gateway import Gateway
 from exchange.services.health import Health, Readiness
 
 
-def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
+def create_app(gateway: Gateway, *, body_limit: int) -> ASGIApp:
     """Return the application over services that are already open. `body_limit` is in bytes."""
     # No redirects to addresses with or without a slash: they would repeat the query in a header.
     app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    token.add_routes(app, gateway.tokens)  # first: its well-known address lies under /fhir
-    routes.add_routes(app, gateway, "/fhir")
+    token.add_routes(app, gateway.tokens)
     cds_hooks.add_routes(app, gateway)
 
     @app.get("/health")
@@ -35,10 +35,8 @@ def create_app(gateway: Gateway, *, body_limit: int) -> FastAPI:
         return _health(await gateway.health.ready())
 
     errors.install(app)
-    app.add_middleware(
-        RequestLimits, quota=gateway.quota, rates=gateway.rates, limits=BodyLimits(body=body_limit)
-    )
-    return app
+    served = FhirBase(gateway, "/fhir", beside=app, but={token.CONFIGURATION})
+    return RequestLimits(served, gateway.quota, rates=gateway.rates, limits=BodyLimits(body=body_limit))
 
 
 def _health(found: Health | Readiness) -> Response:

@@ -5,22 +5,19 @@ Without the index key a token can't be traced to its patient or record, and no g
 
 from __future__ import annotations
 
-import hmac
-
-from exchange.crypto.index_tokens import TOKEN_BYTES
+from exchange.crypto.index_tokens import TOKEN_BYTES, KeyedHash
 
 
 class References:
     """Tokens (16 bytes each) under one tenant's index key of 32 bytes."""
 
     def __init__(self, index_key: bytes) -> None:
-        self._key = index_key
+        self._digest = KeyedHash(index_key).digest
         self.directory = self._token(b"directory", "")
         """The subject of records without a patient."""
 
     def _token(self, kind: bytes, text: str) -> bytes:
-        message = b"consentry/reference/1\0" + kind + b"\0" + text.encode()
-        return hmac.digest(self._key, message, "sha256")[:TOKEN_BYTES]
+        return self._digest(b"consentry/reference/1\0%b\0%b" % (kind, text.encode()))[:TOKEN_BYTES]
 
     def record(self, resource_type: str, logical_id: str) -> bytes:
         """Return the token of the record `resource_type/logical_id`."""

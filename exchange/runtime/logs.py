@@ -8,6 +8,7 @@ quote values. Of a library's log only the place and the level are written.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -96,11 +97,13 @@ class AnsweredRequest(msgspec.Struct):
 
 
 _requests: TextIO | None = None
+_lines: list[bytes] = []
 
 
 def log_requests(stream: TextIO | None) -> None:
     """Write a line for each request to `stream` from now on; none with None."""
     global _requests  # noqa: PLW0603 - one per process, as all of logging
+    _write_lines()
     _requests = stream
 
 
@@ -108,11 +111,21 @@ def answered(line: AnsweredRequest) -> None:
     """Write the line of a request, if lines of requests are written.
 
     It takes no way through the processors of other lines, which cost more than a read does: its fields are
-    fixed, and of `FIELDS`.
+    fixed, and of `FIELDS`. The lines of one turn of the event loop are written at its end, together.
     """
-    if _requests is not None:
-        line.time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _requests.write(f"{_encode(line).decode()}\n")
+    if _requests is None:
+        return
+    line.time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    _lines.append(_encode(line))
+    if len(_lines) == 1:
+        asyncio.get_running_loop().call_soon(_write_lines)
+
+
+def _write_lines() -> None:
+    lines = [*_lines, b""]
+    _lines.clear()
+    if _requests is not None and len(lines) > 1:
+        _requests.write(b"\n".join(lines).decode())
 
 
 def silence() -> None:

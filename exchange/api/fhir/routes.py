@@ -8,14 +8,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Final
 
 import msgspec
-from fastapi import FastAPI, Request, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from exchange.api.http.errors import LastResort
 from exchange.api.http.limits import tell
 from exchange.api.http.negotiation import (
     TX_HEADER,
@@ -43,14 +45,25 @@ _OVERRIDES: Final = ("x-http-method-override", "x-http-method", "x-method-overri
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def add_routes(app: FastAPI, gateway: Gateway, prefix: str) -> None:
-    """Add the one endpoint under the FHIR base `prefix`, for every method.
+class FhirBase:
+    """ASGI application: the FHIR base `prefix` of a gateway, and `beside` it another application.
 
-    It is a route of Starlette, which FastAPI is built on: FastAPI's own reading of typed parameters costs as
-    much as deciding an access.
+    The base has one endpoint, for every method, so it needs no routes: those of a framework, with its layers
+    and its reading of typed parameters, cost as much as deciding an access. The addresses in `but` are not of
+    the base.
     """
-    endpoint = FhirEndpoint(gateway, prefix)
-    app.router.routes += [Route(f"{prefix}/{{path:path}}", endpoint), Route(prefix, endpoint)]
+
+    def __init__(self, gateway: Gateway, prefix: str, *, beside: ASGIApp, but: Collection[str]) -> None:
+        self._endpoint = LastResort(FhirEndpoint(gateway, prefix))
+        self._prefix, self._under = prefix, f"{prefix}/"
+        self._beside, self._but = beside, frozenset(but)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        path = scope.get("path", "")
+        is_below = path.startswith(self._under) or path == self._prefix
+        app = self._endpoint if is_below and path not in self._but else self._beside
+        await app(scope, receive, send)
 
 
 class FhirEndpoint:

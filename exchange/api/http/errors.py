@@ -1,8 +1,9 @@
 """Every refusal as an OperationOutcome, and failures without words that could be a patient's.
 
-`install` covers the errors that routes raise; the middleware it adds is the last resort for all others. An
-unexpected failure is answered with 500 and the request's id, and logged by class and place:
-it never reaches the server's own handler, which would print its message.
+`install` covers the errors that FastAPI's routes raise; the middleware it adds is the last resort for all
+others, and for those of an application without routes. An unexpected failure is answered with 500 and the
+request's id, and logged by class and place: it never reaches the server's own handler, which would print its
+message.
 """
 
 from __future__ import annotations
@@ -84,7 +85,10 @@ def respond(error: ExchangeError, headers: Headers) -> Response:
 
 
 class LastResort:
-    """ASGI middleware: an error that is caught nowhere else is logged without its message, as 500."""
+    """ASGI middleware: a refusal that is caught nowhere else is answered.
+
+    Any other error is logged without its message, as 500.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -106,6 +110,10 @@ class LastResort:
             return
         except ExchangeError as error:
             response = respond(error, Headers(scope=scope))
+        except HTTPException as error:
+            response = _by_status(error)
+        except ClientDisconnect:
+            response = _timed_out()
         except Exception as error:  # noqa: BLE001 - the purpose of this class
             _log.error("request.failed", method=scope["method"], exc_info=error)
             message = "the gateway failed; X-Request-Id names the entry in its log"
@@ -123,6 +131,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _refused_by_http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException") from error
+    return _by_status(error)
+
+
+def _by_status(error: HTTPException) -> Response:
     default = ("exception", "the gateway failed") if error.status_code >= 500 else ("processing", "refused")
     code, message = _HTTP.get(error.status_code, default)
     headers = {**(error.headers or {}), "Cache-Control": "no-store"}
@@ -147,4 +159,8 @@ def _place(told: Mapping[str, Any]) -> str:
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
+    return _timed_out()
+
+
+def _timed_out() -> Response:
     return Response(refusal("timeout", _HTTP[408][1]), 408, {"Cache-Control": "no-store"}, MEDIA_TYPE)

@@ -20,6 +20,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,6 +52,7 @@ _UNLOGGED = "/health"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CUT = "the body was cut off"
 _REFUSED = 400  # and above: statuses of refusals
+_requests = lru_cache(maxsize=None)(REQUESTS.labels)  # there are as many as there are figures
 _Refusal = tuple[int, str, str]
 _TOO_LARGE: _Refusal = (413, "too-long", "the body is over the limit")
 _TOO_SLOW: _Refusal = (408, "timeout", "the body took too long to arrive")
@@ -211,7 +213,7 @@ class _Exchange:
         taken = time.perf_counter() - self._began
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         told = self._scope[_TOLD]
-        REQUESTS.labels(method, told.get("interaction", ""), self.status).inc()
+        _requests(method, told.get("interaction", ""), self.status).inc()
         REQUEST_SECONDS.observe(taken)
         answered(AnsweredRequest(method, self.status, round(taken * 1e3, 3), self._sent, self._name, **told))
 

@@ -22,6 +22,7 @@ LONGEST_HEAD: Final = 64 * 1024
 
 
 _CONNECTION: Final = "consentry.connection"
+_HEAD, _INTERIM = b"HTTP/1.1 ", b"HTTP/1.1 1"
 
 
 def is_lost(scope: MutableMapping[str, Any]) -> bool:
@@ -51,6 +52,42 @@ class ConnectionBounds:
             del self._peers[peer]
 
 
+class GatheredWrites:
+    """A connection's transport that sends the head of an answer together with the first part of its body.
+
+    Each write is a call of the system, and a packet. A head goes out with the next write, at the end of its
+    answer, or before the connection closes; an interim one (100) at once.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, and a head that waits; the head of an answer waits itself."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.startswith(_HEAD) and not data.startswith(_INTERIM):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that waits."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close the connection once all is sent."""
+        self.flush()
+        self._transport.close()
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol over httptools, with a bound and a deadline for each request's head.
 
@@ -71,7 +108,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Expect the first request."""
-        super().connection_made(transport)
+        self._gathered = GatheredWrites(transport)
+        super().connection_made(self._gathered)  # type: ignore[arg-type]  # it has all that a transport has
         self._peer = self.client[0] if self.client else ""
         if self._bounds is not None and not self._bounds.enter(self._peer):
             self._refuse(503, "throttled", "there are too many connections; use those that are open")
@@ -111,6 +149,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waits = False
         self.scope[_CONNECTION] = self.transport  # type: ignore[typeddict-unknown-key]  # of this module alone
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Send all of an answer, and go on with the next request."""
+        self._gathered.flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that is no HTTP; `msg` is the parser's and is not passed on."""

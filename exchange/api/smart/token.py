@@ -28,6 +28,9 @@ from exchange.services.auth.tokens import Tokens
 LONGEST_FORM: Final = 64 * 1024
 """Bytes of the longest token request that is read."""
 
+CONFIGURATION: Final = "/fhir/.well-known/smart-configuration"
+"""The one address under the FHIR base that is not FHIR's."""
+
 _MOST_FIELDS = 50
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -52,7 +55,7 @@ def add_routes(app: FastAPI, tokens: Tokens) -> None:
         async def get(self, _request: Request) -> Response:
             return Response(configuration, media_type="application/json")
 
-    app.router.routes.append(Route("/fhir/.well-known/smart-configuration", SmartConfiguration))
+    app.router.routes.append(Route(CONFIGURATION, SmartConfiguration))
 
     @app.post("/auth/token", include_in_schema=False)
     async def token(request: Request) -> Response:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import msgspec
@@ -67,6 +67,7 @@ from exchange.store.records.documents import StoredVersion
 
 _CACHE_SIZE = 10_000
 _PERMIT = Provision("permit")
+_decisions = lru_cache(maxsize=None)(DECISIONS.labels)  # there are as many as there are figures
 
 BEYOND = "requests beyond the client's budget of entries"
 """The target of the one entry that ends a client's budget."""
@@ -342,7 +343,7 @@ class Enforcement:
         for entry in authorization.entries:
             denied = isinstance(entry.decision, Denied)
             refused += denied
-            DECISIONS.labels("deny" if denied else "permit", entry.decision.reason).inc()
+            _decisions("deny" if denied else "permit", entry.decision.reason).inc()
         self._allowances.note_refused(client, refused)
 
     async def _asks(

@@ -17,8 +17,9 @@ from typing import Final
 
 import msgspec
 import structlog
+from cachetools import FIFOCache
 
-from chaincode.access.model import LogEntryValue, Reason
+from chaincode.access.model import Reason
 from exchange.crypto.documents import open_metadata, seal_metadata
 from exchange.crypto.keys import SubjectKeys
 from exchange.crypto.references import References
@@ -33,6 +34,7 @@ from exchange.store.log import log_tables, log_terms
 from exchange.store.log.log_terms import UnreadEntry
 
 _AT_ONCE = 250
+_CACHE_SIZE = 10_000  # words whose tokens are at hand
 _PATIENCE = 3_600_000
 _MOST_BEHIND: Final = 20_000
 """Entries that a search waits for; with more, the index is being made anew."""
@@ -67,6 +69,17 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 Word = Requester | Asked | Failed
 
 
+class _Entry(msgspec.Struct, frozen=True):
+    """The fields of an entry on the ledger that its terms depend on."""
+
+    outcome: str
+    reason: str
+    classes: tuple[str, ...] = ()
+
+
+_entry = msgspec.json.Decoder(_Entry).decode
+
+
 @dataclass(slots=True)
 class _Known:
     """The words that have been opened, and the number of the last one."""
@@ -87,6 +100,7 @@ class LogIndex:
         self._keys = keys
         self._entries = entries
         self._known = _Known()
+        self._tokens: FIFOCache[Word, bytes] = FIFOCache(_CACHE_SIZE)
         self._lock = asyncio.Lock()
         self._reached: int | None = None
         self._stored = 0
@@ -153,7 +167,7 @@ class LogIndex:
         terms = [
             (term, sequence)
             for sequence, (words, others) in found
-            for term in (*(self._known.numbers[token_of(self._references, word)] for word in words), *others)
+            for term in (*(self._known.numbers[self._token(word)] for word in words), *others)
         ]
         recent = time.time_ns() // 1_000_000 - _PATIENCE
         missing = {
@@ -167,7 +181,7 @@ class LogIndex:
 
     async def _number(self, words: set[Word], directory: SubjectKeys) -> None:
         await self._learn(directory)
-        new = [(token_of(self._references, word), word) for word in words]
+        new = [(self._token(word), word) for word in words]
         new = [(token, word) for token, word in new if token not in self._known.numbers]
         if new:
             rows = [
@@ -176,6 +190,12 @@ class LogIndex:
             ]
             await self._entries.write(lambda c: log_terms.add_words(c, rows))
             await self._learn(directory)
+
+    def _token(self, word: Word) -> bytes:
+        token = self._tokens.get(word)
+        if token is None:
+            token = self._tokens[word] = token_of(self._references, word)
+        return token
 
     async def _learn(self, directory: SubjectKeys) -> None:
         known = self._known
@@ -197,7 +217,7 @@ def said(
         return [], []
     try:
         detail = open_detail(known, row.tx, row.n, row.sealed)
-        classes = msgspec.json.decode(row.record, type=LogEntryValue).classes
+        classes = _entry(row.record).classes
         note = None if row.released is None else open_release(known, row.tx, row.n, row.released)
     except (DamagedError, msgspec.MsgspecError):
         return [], []  # `consentry verify` names it
@@ -241,8 +261,10 @@ def _is_incomplete(row: UnreadEntry) -> bool:
     """Return whether more may come: the detail, or the note of what was released on a permission."""
     if row.sealed is None:
         return True
-    entry = msgspec.json.decode(row.record, type=LogEntryValue)
-    return row.released is None and entry.outcome == "permit" and entry.reason != Reason.RECORDED
+    if row.released is not None:
+        return False
+    entry = _entry(row.record)
+    return entry.outcome == "permit" and entry.reason != Reason.RECORDED
 
 
 def _requester(detail: Detail) -> Requester:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import io
 import json
 import logging
@@ -136,18 +137,24 @@ def test_every_field_that_this_program_logs_is_listed() -> None:
     assert logged - {"exc_info"} <= logs.FIELDS
 
 
-def test_the_line_of_a_request_has_listed_fields_alone_and_is_written_where_it_is_asked_for():
+async def test_the_line_of_a_request_has_listed_fields_alone_and_is_written_where_it_is_asked_for():
     line = logs.AnsweredRequest("GET", 200, 1.5, 10, "ab", interaction="read", client_id="lake-ehr")
     stream = io.StringIO()
     logs.answered(line)
     logs.log_requests(stream)
     try:
         logs.answered(line)
+        await asyncio.sleep(0)
+        assert len(stream.getvalue().splitlines()) == 1
+        for _ in range(3):  # of one turn of the loop
+            logs.answered(line)
     finally:
         logs.log_requests(None)
     logs.answered(line)
-    [written] = stream.getvalue().splitlines()
-    told = json.loads(written)
+    await asyncio.sleep(0)
+    written = stream.getvalue().splitlines()
+    assert [json.loads(one)["request_id"] for one in written] == ["ab"] * 4
+    told = json.loads(written[0])
     assert told.keys() - {"event"} <= logs.FIELDS
     assert told["event"] == "request.answered"
     assert (told["status"], told["interaction"], told["client_id"]) == (200, "read", "lake-ehr")

@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from exchange.api.http.limits import BodyLimits, RequestLimits
-from exchange.api.http.protocol import LONGEST_HEAD, BoundedHttpProtocol, ConnectionBounds
+from exchange.api.http.protocol import LONGEST_HEAD, BoundedHttpProtocol, ConnectionBounds, GatheredWrites
 from exchange.runtime.quota import MemoryQuota
 from exchange.services.access.request_rates import RequestRates
 
@@ -202,3 +204,69 @@ async def test_connections_beyond_the_bound_are_refused_and_those_before_go_on(m
     assert found.startswith(b"HTTP/1.1 200 ")
     server.should_exit = True
     await serving
+
+
+class Sent(asyncio.Transport):
+    """A transport that keeps what it is given to send, one item for each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[bytes] = []
+        self.is_open = True
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # bytes are all that is sent here
+        assert self.is_open
+        self.calls.append(bytes(data))
+
+    def writelines(self, parts: Iterable[bytes]) -> None:  # type: ignore[override]  # as above
+        self.write(b"".join(parts))
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def is_closing(self) -> bool:
+        return not self.is_open
+
+
+WRITES = st.sampled_from(
+    [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"body", b"", b"HTTP/1.1 of a body"]
+)
+
+
+@given(writes=st.lists(WRITES | st.none(), max_size=12))
+def test_all_writes_are_sent_in_order_whatever_is_gathered(writes: list[bytes | None]) -> None:
+    sent = Sent()
+    gathered = GatheredWrites(sent)
+    expected = b""
+    for data in writes:
+        if data is None:  # the end of an answer
+            gathered.flush()
+            assert b"".join(sent.calls) == expected
+        else:
+            gathered.write(data)
+            expected += data
+        assert expected.startswith(b"".join(sent.calls))
+    gathered.close()
+    assert b"".join(sent.calls) == expected
+    assert gathered.is_closing()
+    assert len(sent.calls) <= len(writes) + 1
+
+
+def test_a_head_goes_out_with_its_body_and_an_interim_one_at_once() -> None:
+    sent = Sent()
+    gathered = GatheredWrites(sent)
+    gathered.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert len(sent.calls) == 1
+    gathered.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    gathered.write(b"body")
+    assert sent.calls[1:] == [b"HTTP/1.1 200 OK\r\n\r\nbody"]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
+async def test_answers_of_one_connection_come_whole_and_in_turn(port: int, method: bytes) -> None:
+    asked = method + b" /x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+    got = await answer(port, (asked + b"\r\n") * 2 + asked + b"Connection: close\r\n\r\n")
+    assert got.count(b"HTTP/1.1 ") == 3
+    bodies = [part.partition(b"\r\n\r\n")[2] for part in got.split(b"HTTP/1.1 ")[1:]]
+    assert len(set(bodies)) == 1
+    assert method != b"HEAD" or bodies[0] == b""
