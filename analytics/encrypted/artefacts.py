@@ -2,7 +2,7 @@
 
 ```
 model owner --MODEL--> evaluator      CompiledModel: trees and rows
-model owner --OFFER--> client         ModelOffer: bins, scale, layout sizes; public
+model owner --OFFER--> client         ModelOffer: bins, scale, layout sizes; public but for known answers
 client ------KEYS----> evaluator      evaluation keys, named by their digest
 client ------QUERY---> evaluator      ciphertext; names model, parameter set and keys
 evaluator ---ANSWER--> client         ciphertext; names the query that it answers
@@ -11,9 +11,10 @@ evaluator ---ANSWER--> client         ciphertext; names the query that it answer
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,7 @@ from analytics.encrypted.compiler.ensemble import TreeEnsemble, read_ensemble
 from analytics.encrypted.compiler.row_program import RowProgram, compile_rows
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.encrypted.headers import ModelHeader, OfferHeader, ProgramHeader, ProgramSummary, read_header
+from analytics.encrypted.known_answers import KnownAnswers
 from analytics.encrypted.parameters import BFV_SETS, bfv_parameters
 from analytics.errors import ArtefactMismatchError, DamagedArtefactError, DataError
 
@@ -41,12 +43,16 @@ class EncryptedQuery:
 
 @dataclass(frozen=True)
 class ModelOffer:
-    """The public side of a model: enough to encrypt a query and to read the answer."""
+    """The public side of a model: enough to encrypt a query and to read the answer.
+
+    `known` are one hospital's known answers, which the evaluator must not have.
+    """
 
     model: str
     bins: Bins
     sets: Mapping[str, ProgramSummary]
     cohort_depth: int
+    known: KnownAnswers | None = None
 
     @cached_property
     def frame(self) -> Frame:
@@ -60,7 +66,7 @@ class ModelOffer:
                 "sets": sets,
                 "cohort_depth": self.cohort_depth,
             },
-            (),
+            () if self.known is None else (self.known.data,),
         )
 
     @classmethod
@@ -70,12 +76,15 @@ class ModelOffer:
         Raises:
             ArtefactError: it is not one.
         """
-        given = read_header(unframe(data, ArtefactKind.OFFER, sections=(0,)), OfferHeader)
+        frame = unframe(data, ArtefactKind.OFFER, sections=(0, 1))
+        given = read_header(frame, OfferHeader)
         for name, summary in given.sets.items():
             bfv_parameters(name)
             if not (0 < summary.rows <= 1 << 16 and summary.squarings in {1, 2} and summary.scale > 0):
                 raise DamagedArtefactError("the offer's numbers are out of range")
-        return cls(given.model, _bins(given.bins), given.sets, given.cohort_depth)
+        bins = _bins(given.bins)
+        known = KnownAnswers.read(frame.sections[0], bins, given.sets) if frame.sections else None
+        return cls(given.model, bins, given.sets, given.cohort_depth, known)
 
     def summary(self, name: str) -> ProgramSummary:
         """Return the public numbers of the program for a parameter set.
@@ -134,6 +143,20 @@ class CompiledModel:
             for name, p in self.programs.items()
         }
         return ModelOffer(self.digest, self.ensemble.bins, sets, self.ensemble.depth)
+
+    def offer_for_hospital(self) -> ModelOffer:
+        """Return the offer with known answers that are drawn for one hospital alone."""
+        return replace(self.offer, known=KnownAnswers.draw(self))
+
+    @cached_property
+    def program_digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each compiled program, numbers and arrays, by parameter set."""
+        headers, sections = self.frame.header["programs"], self.frame.sections[1:]
+        found = {}
+        for header, section in zip(headers, sections, strict=True):
+            numbers = msgspec.json.encode(header, order="sorted")
+            found[header["set"]] = hashlib.sha256(numbers + b"\0" + section).hexdigest()
+        return found
 
     @cached_property
     def frame(self) -> Frame:

@@ -3,6 +3,7 @@
 ```
 GET  /models                    digests of the models that can be scored
 GET  /models/{digest}/offer     OFFER, public
+GET  /models/{digest}/programs  digests of the compiled programs that were loaded
 PUT  /keys                      KEYS in; {"digest": ...}
 POST /score                     QUERY in, ANSWER out
 GET  /health                    liveness
@@ -112,6 +113,7 @@ class _Evaluator:
         self.settings = settings
         models = [CompiledModel.read(data) for data in settings.models]
         self.offers = {model.digest: model.offer.frame.data for model in models}
+        self.programs = {model.digest: model.program_digests for model in models}
         data = {model.digest: raw for model, raw in zip(models, settings.models, strict=True)}
         self.pool = WorkerPool(data, settings.pool)
         self.metrics = _Metrics()
@@ -222,6 +224,12 @@ def _routes(app: FastAPI, evaluator: _Evaluator) -> None:
         if digest not in evaluator.offers:
             raise UnknownDigestError("no model of that digest is registered")
         return Response(evaluator.offers[digest], media_type=BINARY)
+
+    @app.get("/models/{digest}/programs")
+    async def programs(digest: str, _: str = client) -> dict[str, str]:
+        if digest not in evaluator.programs:
+            raise UnknownDigestError("no model of that digest is registered")
+        return evaluator.programs[digest]
 
     @app.put("/keys", status_code=201)
     async def keys(request: Request, name: str = client) -> dict[str, str]:

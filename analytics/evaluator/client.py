@@ -12,6 +12,7 @@ import ssl
 from dataclasses import dataclass
 
 import httpx
+import msgspec
 import numpy.typing as npt
 
 from analytics.encrypted.artefacts import EncryptedQuery, ModelOffer
@@ -62,6 +63,19 @@ class EvaluatorClient:
         if offer.model != model:
             raise ArtefactMismatchError("the evaluator sent the offer of another model")
         return offer
+
+    async def programs(self, model: str) -> dict[str, str]:
+        """Return the digests of the compiled programs of a model that the evaluator says it has loaded.
+
+        Raises:
+            ArtefactMismatchError: the reply is none.
+            AnalyticsError: a refusal of the evaluator.
+        """
+        reply = await self._call("GET", f"/models/{model}/programs")
+        try:
+            return msgspec.json.decode(reply.content, type=dict[str, str])
+        except msgspec.MsgspecError:
+            raise ArtefactMismatchError("the evaluator names no programs") from None
 
     async def score(self, client: BfvClient, table: npt.ArrayLike) -> RemoteScores:
         """Score up to `client.patients` rows of feature values.

@@ -5,6 +5,9 @@
 3. Nothing that depends on a decrypted value is sent to the evaluator. An answer that does not open gives one
    bit about the key to a forger who sees the next steps of this gateway. So that key is deleted, and
    bits about different keys don't add up.
+4. Beside the patient, a query holds a patient whose score the model's owner has told (`known_answers`). A
+   wrong answer to that one means other trees: it is a failure like the others, and no further score is
+   asked for until the gateway starts anew.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import asyncio
 import hashlib
 import json
 import math
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -26,7 +30,7 @@ from analytics.data.feature_values import FeatureValue, MissingReason, NoUsableD
 from analytics.data.features import SNOMED, ExtractionRule, Feature, FeatureCatalogue
 from analytics.encrypted.artefacts import ModelOffer
 from analytics.encrypted.bfv.client import BfvClient
-from analytics.errors import AnalyticsError
+from analytics.errors import AnalyticsError, ArtefactMismatchError
 from analytics.evaluator.client import EvaluatorClient
 from exchange.errors import Problem, UnavailableError, UnscorableError
 from exchange.fhir.code_systems import canonical
@@ -70,11 +74,14 @@ class EncryptedModel:
         try:
             read = ModelOffer.read(offer)
             self._catalogue = catalogue_for(read.bins.features)
-            self._client = BfvClient.create(read, parameters)
+            self._client = _client(read, parameters)
         except AnalyticsError as why:
             raise ModelError(f"the model's offer can't be used: {why}") from None
         self._offer, self._parameters, self._seconds = read, parameters, seconds
         self._http, self._evaluator = http, EvaluatorClient(http)
+        self._checked, self._distrusted = read.known is None, False
+        if read.known is None:
+            _log.warning("evaluator.unchecked", model=read.model)
         self.digest: str = read.model
         content = _card(card, read.model)
         self._threshold: float = content["performance"]["threshold"]
@@ -117,31 +124,64 @@ class EncryptedModel:
 
     async def score(self, features: Sequence[ModelFeature]) -> RiskScore:
         """See `RiskModel.score`."""
-        client = self._client
+        if self._distrusted:
+            raise UnavailableError("the evaluator has other trees than the model; see to it, then start anew")
+        client, known = self._client, self._offer.known
+        table, place, expected = [[f.value for f in features]], 0, None
+        if known is not None:
+            values, expected = known.one(self._offer.bins, self._parameters)
+            place = secrets.randbelow(2)
+            table.insert(1 - place, values)
         try:
             async with asyncio.timeout(self._seconds):
-                query, answer = await self._evaluator.ask(client, [[f.value for f in features]])
+                await self._check_programs()
+                query, answer = await self._evaluator.ask(client, table)
         except TimeoutError:
             raise UnavailableError("the evaluator did not answer in time; ask again") from None
         except AnalyticsError as why:
             _log.warning("evaluator.refused", code=why.code)
             raise UnavailableError("the evaluator gave no answer; ask again") from None
-        query_digest, answer_digest = (hashlib.sha256(data).hexdigest() for data in (query.data, answer))
+        digests = {
+            "query": hashlib.sha256(query.data).hexdigest(),
+            "answer": hashlib.sha256(answer).hexdigest(),
+        }
         try:
-            [score] = await asyncio.to_thread(client.open, query, answer)
+            integers = await asyncio.to_thread(client.integers, query, answer)
         except AnalyticsError as why:
             await self._replace(client)
-            raise UnusableAnswerError(
-                f"the answer can't be used: {why.code}", query=query_digest, answer=answer_digest
-            ) from None
-        if not 0 <= score.probability <= 1 or math.isnan(score.probability):
+            raise UnusableAnswerError(f"the answer can't be used: {why.code}", **digests) from None
+        if expected is not None and integers[1 - place] != expected:
+            self._distrust("known answer")
             await self._replace(client)
-            raise UnusableAnswerError("no probability", query=query_digest, answer=answer_digest)
-        return RiskScore(score.probability, query_digest, answer_digest)
+            raise UnusableAnswerError("the answer is of other trees", **digests)
+        probability = client.score_of(integers[place]).probability
+        if not 0 <= probability <= 1 or math.isnan(probability):
+            await self._replace(client)
+            raise UnusableAnswerError("no probability", **digests)
+        return RiskScore(probability, **digests)
+
+    async def _check_programs(self) -> None:
+        """Have the evaluator name its programs, before the first score.
+
+        Raises:
+            ArtefactMismatchError: it has loaded others than the owner compiled.
+        """
+        known = self._offer.known
+        if self._checked or known is None:
+            return
+        stated = (await self._evaluator.programs(self.digest)).get(self._parameters)
+        if stated != known.programs[self._parameters]:
+            self._distrust("program")
+            raise ArtefactMismatchError("the evaluator has loaded another program")
+        self._checked = True
+
+    def _distrust(self, by: str) -> None:
+        self._distrusted = True
+        _log.error("evaluator.other_trees", model=self.digest, by=by)
 
     async def _replace(self, client: BfvClient) -> None:
         if self._client is client:  # else another request has replaced it
-            self._client = await asyncio.to_thread(BfvClient.create, self._offer, self._parameters)
+            self._client = await asyncio.to_thread(_client, self._offer, self._parameters)
             _log.error("evaluator.unusable_answer", model=self.digest)
 
     def qualitative_risk(self, probability: float) -> QualitativeRisk:
@@ -156,6 +196,11 @@ class EncryptedModel:
     async def close(self) -> None:
         """See `RiskModel.close`."""
         await self._http.aclose()
+
+
+def _client(offer: ModelOffer, parameters: str) -> BfvClient:
+    """Make a client with a new key, and room for a known patient beside the real one."""
+    return BfvClient.create(offer, parameters, patients=1 if offer.known is None else 2)
 
 
 def _why(value: FeatureValue) -> str:

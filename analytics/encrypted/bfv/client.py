@@ -140,12 +140,14 @@ class BfvClient:
             UnfitCiphertextError: its ciphertext can't be the evaluator's work.
             GarbledAnswerError: it decrypts to noise (wrong keys, tampering).
         """
-        integers = self.integers(query, answer)
-        summary = self._summary
-        return [Score(n / summary.scale + summary.centre, summary.error) for n in integers[: query.patients]]
+        return [self.score_of(n) for n in self.integers(query, answer)[: query.patients]]
+
+    def score_of(self, integer: int) -> Score:
+        """Return the score that an integer stands for."""
+        return Score(integer / self._summary.scale + self._summary.centre, self._summary.error)
 
     def integers(self, query: EncryptedQuery, answer: bytes) -> list[int]:
-        """Return the integer scores behind `open`, for tests of exactness. Raises as `open` does."""
+        """Return the integer scores behind `open`, one for each patient that fits. Raises as `open` does."""
         frame = unframe(answer, ArtefactKind.ANSWER, sections=(1,))
         given = read_header(frame, AnswerHeader)
         if not hmac.compare_digest(given.query, query.digest):

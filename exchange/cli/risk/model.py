@@ -24,6 +24,7 @@ from exchange.fhir.code_systems import canonical
 from exchange.node.folder import ModelFiles, NodeFolder
 from exchange.node.identity.accepted_changes import use_model
 from exchange.node.settings import RiskSettings, check_risk
+from exchange.runtime.private_files import write_private
 
 app = typer.Typer(help="Risk models that are scored on ciphertext.", no_args_is_help=True)
 
@@ -45,7 +46,8 @@ class Role(StrEnum):
 
 
 _AUTHORITY = "risk/authority.pem"
-_FILES = {Role.EVALUATOR: ("risk.model",), Role.HOSPITAL: ("risk.offer", "card.json")}
+_OFFER = "risk.offer"
+_FILES = {Role.EVALUATOR: ("risk.model",), Role.HOSPITAL: (_OFFER, "card.json")}
 
 
 @contextmanager
@@ -183,7 +185,11 @@ def export(
     to: Annotated[Path, typer.Argument(metavar="TO", help="The folder that the role gets.")],
     role: Annotated[Role, typer.Option(help="The role of the recipient.", show_default=False)],
 ) -> None:
-    """Copy the files for one role: trees to the evaluator; bins, scale, card and pictures to a hospital."""
+    """Copy the files for one role: trees to the evaluator; bins, scale, card and pictures to a hospital.
+
+    A hospital's export has known answers that are drawn for it: export anew for each hospital, and keep it
+    from the evaluator.
+    """
     _card(folder)
     if (to / "risk.model").exists() and role is Role.HOSPITAL:
         raise CommandError(f"{to} holds trees, which no hospital may have; choose another folder")
@@ -191,10 +197,21 @@ def export(
         raise CommandError(f"{to} is a hospital's; choose another folder for the evaluator")
     to.mkdir(parents=True, exist_ok=True)
     for name in _FILES[role]:
-        shutil.copyfile(folder / name, to / name)
+        if name == _OFFER:
+            (to / name).unlink(missing_ok=True)
+            write_private(to / name, _drawn_offer(folder))
+        else:
+            shutil.copyfile(folder / name, to / name)
     if role is Role.HOSPITAL and (folder / "pictures").is_dir():
         shutil.copytree(folder / "pictures", to / "pictures", dirs_exist_ok=True)
     print(f"wrote {', '.join(_FILES[role])} to {to}, for the {role.value}")
+
+
+def _drawn_offer(folder: Path) -> bytes:
+    from analytics.model.exported import read_model  # noqa: PLC0415 - seconds for other commands
+
+    with _refusals():
+        return read_model(folder).offer_for_hospital().frame.data
 
 
 @app.command("use")

@@ -22,8 +22,10 @@ from fhir.resources.R4B.riskassessment import RiskAssessment
 from analytics.data.binning import Bins
 from analytics.data.catalogue import catalogue_for
 from analytics.data.extraction import ExtractedFeatures, extract_features
+from analytics.encrypted.bfv.server import BfvEvaluator
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.encrypted.headers import QueryHeader, read_header
+from analytics.errors import UnknownDigestError
 from analytics.model.training import margins
 from exchange.auth.principal import Principal
 from exchange.crypto.pseudonyms import PatientSecret
@@ -36,6 +38,7 @@ from exchange.node.parts import open_parts
 from exchange.risk.risk_assessment import input_commitment, output_commitment
 from exchange.services.access.subject_keys import SubjectKeyStore
 from tests.support.analytics.crafted_ciphertexts import seeded_of_no_parts
+from tests.support.analytics.other_programs import with_other_constant
 from tests.support.scenarios.risk_site import Between, ScoringSite
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -555,6 +558,57 @@ def test_an_evaluator_that_is_not_there_or_too_slow_is_an_error_to_retry(
             started = time.monotonic()
             is_outcome(scoring.assess(site.city, patient), 503)
             assert time.monotonic() - started < 1.9
+
+
+def test_an_evaluator_with_other_trees_is_found_and_not_asked_again(
+    scoring: ScoringSite, built: Path, tmp_path: Path
+):
+    between = scoring.between
+    artefact = (scoring.evaluated.evaluator / "risk.model").read_bytes()
+    model = unframe(artefact, ArtefactKind.MODEL, sections=range(2, 5))
+    evaluator = BfvEvaluator()
+    evaluator.add_model(with_other_constant(model).data)
+
+    def of_other_trees(query: bytes) -> tuple[int, bytes]:
+        for keys in [body for method, path, body in between.seen if path == "/keys"]:
+            evaluator.add_keys(keys)
+        try:
+            return 200, evaluator.score(query)
+        except UnknownDigestError:
+            return 404, b'{"code":"unknown","message":"send the keys"}'
+
+    with own_site(scoring, built, tmp_path / "lied to", between.port) as site:
+        patient = admitted(site)
+        with between.meddling(of_other_trees):
+            answer = scoring.assess(site.city, patient)
+        is_outcome(answer, 503)
+        assert site.city.found(f"RiskAssessment?patient={patient}") == []
+        logged = entries(site, patient)
+        results = [one for one in logged.values() if one.get("permitted-by") == answer.headers[TX]]
+        assert [one["outcome"] for one in results] == ["8"]
+        before = len(between.seen)
+        outcome = is_outcome(scoring.assess(site.city, patient), 503)
+        assert "other trees" in outcome["issue"][0]["diagnostics"]
+        assert len(between.seen) == before, "it was asked again"
+
+
+def test_an_evaluator_that_has_loaded_another_program_gets_no_query(
+    scoring: ScoringSite, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    between, forward = scoring.between, scoring.between.forward
+
+    def other(method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        if path.endswith("/programs"):
+            return 200, b'{"fast":"' + b"0" * 64 + b'"}'
+        return forward(method, path, body)
+
+    with own_site(scoring, built, tmp_path / "mixed up", between.port) as site:
+        before = len(between.queries)
+        with monkeypatch.context() as patched:
+            patched.setattr(between, "forward", other)
+            is_outcome(scoring.assess(site.city, admitted(site)), 503)
+        assert len(between.queries) == before
+        is_outcome(scoring.assess(site.city, admitted(site)), 503)
 
 
 def test_the_evaluator_sees_ciphertext_and_nothing_that_depends_on_the_score(
