@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from exchange.errors import DamagedError
 _NONCE_BYTES = 12
 _BEARER = b"consentry/bearer/2\0"
 _CLIENT = b"consentry/client/1\0"
+_CLIENTS = b"consentry/clients/1\0"
 _HOLDER = b"consentry/holder/1\0"
 _SETTINGS = b"consentry/settings/1\0"
 
@@ -78,6 +80,10 @@ class OperatorSeal:
         """
         if not hmac.compare_digest(self.mac(client), mac):
             raise DamagedError("a registered client does not verify; run `consentry verify`")
+
+    def clients_root(self, macs: Sequence[bytes]) -> str:
+        """Return the root over the MACs of all clients, in their order: 64 hexadecimal digits."""
+        return hmac.digest(self._key, _CLIENTS + b"".join(macs), "sha256").hex()
 
     def mac_settings(self, value: bytes) -> bytes:
         """Return the MAC over the encoded settings that say who is who (32 bytes)."""

@@ -34,6 +34,7 @@ from exchange.services.access.request_rates import RequestRates
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
 from exchange.services.audit.log_index import LogIndex
+from exchange.services.auth.client_commitments import WatchedClients
 from exchange.services.auth.identity_events import RefusedLogIns
 from exchange.services.auth.proxies import Proxies
 from exchange.services.auth.tokens import Tokens
@@ -340,9 +341,12 @@ def build_proxies(ground: Foundation, records: RecordServices) -> None:
     )
 
 
-def build_log_ins(parts: NodeParts, access: AccessServices) -> RefusedLogIns:
-    """Have this process record the events of identity, and count refused log-ins."""
+def build_log_ins(parts: NodeParts, ground: Foundation, access: AccessServices) -> RefusedLogIns:
+    """Have this process record the events of identity, watch the clients, and count refused log-ins."""
     parts.identity_events.completed_by(access.recording)
+    parts.tokens.watch_clients(
+        WatchedClients(parts.client_commitments, records=parts.records, entries=ground.log)
+    )
     refused = RefusedLogIns(parts.records, parts.identity_events)
     parts.tokens.count_refusals(refused)
     return refused

@@ -27,11 +27,11 @@ from exchange.services.membership import Members
 from exchange.store.engine.database import Database
 from exchange.store.engine.freshness import Freshness
 from exchange.store.log import log_tables
+from exchange.verify.clients import check_clients, compared_with
 from exchange.verify.consents import ConsentChecks
 from exchange.verify.fabric_channel import open_channel
 from exchange.verify.indexed_log import IndexChecks
 from exchange.verify.node import (
-    check_clients,
     check_documents,
     check_ledger,
     check_ledger_to_serve,
@@ -86,6 +86,7 @@ def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> Freshness:
         _refuse(check_ledger_to_serve(folder.ledger, public))
         reader = stack.enter_context(open_reader(folder.ledger))
         _refuse(writes.check_against_ledger(reader, _silent))
+        _refuse(_checked_clients(parts, reader, _silent))
         _refuse(_consent_checks(parts, parts.open_log(), reader).check_consents(_silent))
         return compared
 
@@ -129,7 +130,7 @@ def check_node(
             checked += _against_the_ledger(parts, ledger.reader, releases, progress)
             gaps = None if any(part.finding for part in checked) else releases.gaps()
         checked.append(check_documents(records, keys.ring, progress))
-        checked.append(check_clients(records, keys.operator_seal, progress))
+        checked.append(_checked_clients(parts, ledger.reader, progress))
         return CheckedNode(checked, ledger.report, gaps)
 
 
@@ -189,6 +190,11 @@ def _against_the_ledger(
 def _index_checks(parts: NodeParts, log: Database) -> IndexChecks:
     keys = parts.keys
     return IndexChecks(records=parts.records, entries=log, ring=keys.ring, references=keys.references)
+
+
+def _checked_clients(parts: NodeParts, reader: LedgerReader | None, progress: Progress) -> CheckedPart:
+    compare = None if reader is None else compared_with(reader, parts.client_commitments)
+    return check_clients(parts.records, parts.keys.operator_seal, progress, compare)
 
 
 def _consent_checks(parts: NodeParts, log: Database, reader: LedgerReader) -> ConsentChecks:

@@ -92,7 +92,7 @@ async def open_node(
         _run(stack, "releases", access.releases.keep_noting())
         _run(stack, "consent-outbox", access.pairs.keep_publishing())
         _run(stack, "entries-outbox", access.recording.keep_recording())
-        _run(stack, "log-ins", build.build_log_ins(parts, access).keep_recording())
+        _run(stack, "log-ins", build.build_log_ins(parts, ground, access).keep_recording())
         jobs = build.build_jobs(ground, access)
         await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))
         _run(stack, "jobs", jobs.runner.keep_running())

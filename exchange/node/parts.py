@@ -27,6 +27,7 @@ from exchange.node.identity.recorded_identity import agreed, read_identity
 from exchange.node.identity.root_key_check import check_root_key
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
+from exchange.services.auth.client_commitments import ClientCommitments
 from exchange.services.auth.identity_events import IdentityEvents
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
@@ -97,6 +98,13 @@ class NodeParts:
             base=self.agreed.fhir_base,
             ring=self.keys.ring,
             references=self.keys.references,
+        )
+
+    @cached_property
+    def client_commitments(self) -> ClientCommitments:
+        """The commitment of entries to the registered clients."""
+        return ClientCommitments(
+            msp_id=self.agreed.msp_id, seal=self.keys.operator_seal, events=self.identity_events
         )
 
     @cached_property

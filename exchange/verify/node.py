@@ -18,14 +18,13 @@ from sqlalchemy import Connection, func, or_, select
 from chaincode.access.model import LogEntryValue
 from exchange.crypto.documents import is_sound
 from exchange.crypto.keys import KeyRing
-from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock, verify
 from exchange.ledger.port import Checkpoint, LedgerReader
 from exchange.store.engine.database import Database
 from exchange.store.engine.dialect import is_postgres
 from exchange.store.log import log_tables
-from exchange.store.records import clients, documents
+from exchange.store.records import documents
 from exchange.store.records.subjects import every_wrapped_key
 from exchange.verify.reports import (
     CheckedPart,
@@ -118,21 +117,6 @@ def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
 
 _record = msgspec.json.Decoder(LogEntryValue)
 _COLUMNS = ("pair", "custodian", "recipient", "user", "action", "purpose", "outcome")
-
-
-def check_clients(records: Database, seal: OperatorSeal, progress: Progress) -> CheckedPart:
-    """Check every registered client against the MAC that it was registered with."""
-    with snapshot(records) as connection:
-        return check_part("clients", _clients(connection, seal), progress, lambda: clients.count(connection))
-
-
-def _clients(connection: Connection, seal: OperatorSeal) -> Iterator[None]:
-    for client, mac in clients.everyone(connection):
-        try:
-            seal.check(client, mac)
-        except DamagedError:
-            raise WrongError(f"client {client.client_id!r}", "is not as it was registered") from None
-        yield
 
 
 def check_documents(records: Database, ring: KeyRing, progress: Progress) -> CheckedPart:

@@ -75,7 +75,12 @@ class WriteChecks:
         roots: Roots = {}
         for value in entries:
             entry = _entry.decode(value)
-            if entry.root and entry.custodian == self._msp_id and entry.reason == Reason.RECORDED:
+            if (
+                entry.root
+                and entry.action in WRITES
+                and entry.custodian == self._msp_id
+                and entry.reason == Reason.RECORDED
+            ):
                 roots.setdefault(entry.pair, set()).add(bytes.fromhex(entry.root))
         return roots
 

@@ -73,10 +73,16 @@ class IdentityEvents:
         """Put an event into the outbox: about `principal`, with `told` for its readers."""
         self._put(connection, Deed(principal, action, action.value, told))
 
-    def put_of_operator(self, connection: Connection, action: RecordedAction, by: str, told: str) -> None:
-        """Put an event into the outbox that the operator `by` caused."""
+    def put_of_operator(
+        self, connection: Connection, action: RecordedAction, by: str, told: str, *, root: str = ""
+    ) -> None:
+        """Put an event into the outbox that the operator `by` caused; its entry commits to `root`."""
         principal = Principal.for_operator(self._msp_id, by or "operator")
-        self._put(connection, Deed(principal, action, action.value, told))
+        self._put(connection, Deed(principal, action, action.value, told, root=root))
+
+    def operator_keys(self, connection: Connection) -> SubjectKeys | None:
+        """Return the keys of the subject of events that are about no patient."""
+        return self._keys(connection, "")
 
     def put_refused(self, connection: Connection, told: str, count: int) -> None:
         """Put the refusal of `count` log-ins into the outbox."""

@@ -1,7 +1,8 @@
 """The clients that may ask for tokens: registered, changed, disabled and enabled again by the operator.
 
 A client's row carries a MAC of this gateway; one that is not as it was registered here ends in an error.
-Each change is an event of the access log. A client that is disabled, or loses a key, loses its tokens.
+Each change is an event of the access log, whose entry commits to all clients (`client_commitments`). A client
+that is disabled, or loses a key, loses its tokens.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class RegisteredClients:
             )
 
         def work(connection: Connection) -> None:
+            store.lock(connection)
             store.register(connection, client, self._seal.mac(client))
             self._tell(connection, RecordedAction.CLIENT_REGISTERED, client, by)
 
@@ -106,6 +108,7 @@ class RegisteredClients:
         """
 
         def work(connection: Connection) -> tuple[Client, bool]:
+            store.lock(connection)
             before = self.find(connection, client_id, lock=True)
             if before is None:
                 raise NotFoundError("no client has this client_id; `consentry client list` shows them")
@@ -130,6 +133,7 @@ class RegisteredClients:
         """
 
         def work(connection: Connection) -> bool:
+            store.lock(connection)
             client = self.find(connection, client_id, lock=True)
             if client is None or client.disabled is not None:
                 return False
@@ -154,6 +158,7 @@ class RegisteredClients:
         """
 
         def work(connection: Connection) -> bool:
+            store.lock(connection)
             client = self.find(connection, client_id, lock=True)
             if client is None or client.disabled is None:
                 return False
@@ -172,4 +177,5 @@ class RegisteredClients:
             keys = client.jwks_url or ", ".join(key["kid"] for key in client.keys)
             granted = " ".join(client.scopes)
             told = f"{prefix}client {client.client_id} of {client.organization}: {granted}; keys {keys}"
-            self._events.put_of_operator(connection, action, by, told)
+            root = self._seal.clients_root(store.macs(connection))
+            self._events.put_of_operator(connection, action, by, told, root=root)

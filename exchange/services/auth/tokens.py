@@ -46,6 +46,7 @@ from exchange.errors import (
 )
 from exchange.runtime.fair_queue import FairQueue, QueueFullError, peer
 from exchange.runtime.metrics import TOKENS
+from exchange.services.auth.client_commitments import WatchedClients
 from exchange.services.auth.holders import HeldToken, Holder, Holders
 from exchange.services.auth.identity_events import IdentityEvents, RefusedLogIns
 from exchange.services.auth.key_sets import KeySets
@@ -116,6 +117,7 @@ class Tokens:
         self._announced: LRUCache[bytes, None] = LRUCache(cached)
         self._refused: RefusedLogIns | None = None
         self._proxies: Proxies | None = None
+        self._watched: WatchedClients | None = None
         self._now = clock
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
         self._key_sets = KeySets()
@@ -129,6 +131,10 @@ class Tokens:
     def count_refusals(self, refused: RefusedLogIns) -> None:
         """Have log-ins that are refused counted: this process is the gateway."""
         self._refused = refused
+
+    def watch_clients(self, watched: WatchedClients) -> None:
+        """Have the clients compared with the entries about them: this process is the gateway."""
+        self._watched = watched
 
     def check_proxies(self, proxies: Proxies) -> None:
         """Have the persons who act for patients checked: this process is the gateway, which may read."""
@@ -291,6 +297,8 @@ class Tokens:
         """Return the client that signed `claimed`; one that is registered is put into `found` at any rate."""
         try:
             async with self._checks.turn(peer.get()):
+                if self._watched is not None:
+                    await self._watched.check()
                 client = await self._records.read(lambda c: self.clients.find(c, claimed.client_id))
             found += [client] if client else []
             key = None

@@ -352,6 +352,16 @@ def put_planned(connection: Connection, planned: Sequence[PlannedEntry], *, wait
     outbox.put_new(connection, ENTRIES, rows, due=_now() + wait_ms)
 
 
+def waiting_events(connection: Connection, keys: SubjectKeys) -> list[RecordedEvent]:
+    """Return the events of the entries of one subject that wait in the outbox, in their order.
+
+    Raises:
+        DamagedError: a row does not verify.
+    """
+    rows = outbox.entries_of(connection, ENTRIES, keys.token)
+    return [_opened(keys, row.reference, row.sealed).event for row in rows]
+
+
 def waiting_root(keys: SubjectKeys, reference: bytes, sealed: bytes) -> str:
     """Return the root that an entry in the outbox carries.
 

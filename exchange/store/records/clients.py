@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     tuple_,
     update,
 )
@@ -30,7 +31,7 @@ from sqlalchemy.exc import IntegrityError
 
 from exchange.auth.clients import Client
 from exchange.errors import ConflictError, DamagedError
-from exchange.store.engine.dialect import IN_BYTE_ORDER, bounded_text
+from exchange.store.engine.dialect import IN_BYTE_ORDER, bounded_text, is_postgres
 from exchange.store.records.schema import metadata
 
 clients = Table(
@@ -121,6 +122,22 @@ def everyone(connection: Connection) -> Iterator[Registered]:
     """Yield all clients, disabled ones included, by client_id."""
     for row in connection.execute(select(clients).order_by(clients.c.client_id)):
         yield _registered(row)
+
+
+def macs(connection: Connection) -> list[bytes]:
+    """Return the MACs of all clients, by client_id.
+
+    Raises:
+        DamagedError: a row is of another kind than any that was written.
+    """
+    statement = select(clients.c.mac).order_by(clients.c.client_id)
+    return [_converted(mac, bytes) for mac in connection.execute(statement).scalars()]
+
+
+def lock(connection: Connection) -> None:
+    """Have no other transaction change clients before this one ends; they may be read."""
+    if is_postgres(connection):
+        connection.execute(text("LOCK TABLE clients IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def count(connection: Connection) -> int:

@@ -28,7 +28,7 @@ from exchange.errors import DamagedError, UnauthenticatedError
 from exchange.services.auth.token_request import business_context
 from exchange.store.engine.database import Database
 from exchange.store.records.schema import metadata
-from exchange.verify.node import check_clients
+from exchange.verify.clients import check_clients
 
 
 async def refusal(asking: Any, form: list[tuple[str, str]]) -> OAuthError:
