@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -103,6 +104,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             f"{fabric[0].partition(_NO_FABRIC + ': ')[2]}",
             yellow=True,
         )
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> None:
+    """Log everything, whatever a command that an earlier test ran in this process has set.
+
+    It is without the locals of each frame, because to draw them takes seconds where records are large.
+    """
+    structlog.reset_defaults()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture(scope="session")

@@ -175,9 +175,9 @@ class EncryptedModel:
             raise ArtefactMismatchError("the evaluator has loaded another program")
         self._checked = True
 
-    def _distrust(self, by: str) -> None:
+    def _distrust(self, kind: str) -> None:
         self._distrusted = True
-        _log.error("evaluator.other_trees", model=self.digest, by=by)
+        _log.error("evaluator.other_trees", model=self.digest, kind=kind)
 
     async def _replace(self, client: BfvClient) -> None:
         if self._client is client:  # else another request has replaced it

@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-import structlog
 
 from exchange import devnet
 from exchange.demo.consortium import CITY, Demo, build
@@ -30,13 +29,6 @@ from tests.support.scenarios.scenario_site import (
     in_thread,
     opened,
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_logs() -> None:
-    """Log without the locals of each frame: to draw them takes seconds where records are large."""
-    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture(scope="session")
