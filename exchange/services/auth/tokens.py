@@ -23,6 +23,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -259,10 +260,20 @@ class Tokens:
         return await self._records.read(lambda c: self._holders.held(c, _ms(self._now())))
 
     async def revoke(self, token: str) -> None:
-        """Void `token`; an unknown token is no error."""
+        """Void `token` for its holder; of a person's that still held this is an event of identity.
+
+        An unknown token is no error.
+        """
         digest = _digest(token)
+
+        def work(connection: Connection) -> None:
+            principal = self._holding_person(connection, token, digest)
+            if store.revoke_tokens(connection, [digest]) and principal is not None and self._events:
+                told = f"token {principal.client_id} ended by its holder"
+                self._events.put(connection, RecordedAction.TOKEN_ENDED, principal, told)
+
         if _TOKEN.fullmatch(token):
-            await self._records.write(lambda c: store.revoke_tokens(c, [digest]))
+            await self._records.write(work)
         self._revocations += 1
         self._known.pop(digest, None)
 
@@ -283,6 +294,30 @@ class Tokens:
         self._revocations += 1
         self._known.clear()
         return ended
+
+    def _holding_person(self, connection: Connection, token: str, digest: bytes) -> Principal | None:
+        """Return the person whom `token` stands for now; None where it gives no person access."""
+        with suppress(DamagedError):  # such a token is refused, and can be voided all the same
+            found = store.find_token(connection, digest)
+            if found is not None and found.holder is not None and self._holds(found.expires):
+                return self._principal_in(token, digest, found)
+        return None
+
+    def _holds(self, expires: int) -> bool:
+        """Return whether a token holds; one that would for too long was issued by a clock that was ahead."""
+        return 0 < expires / 1000 - self._now() <= LONGEST_LOCAL
+
+    def _principal_in(self, token: str, digest: bytes, found: store.StoredToken) -> Principal:
+        """Return the principal of a stored token.
+
+        Raises:
+            DamagedError: it does not verify.
+        """
+        principal = _decode(self._seal.open_bearer(token, found.principal, expires=found.expires))
+        if principal.client_id != found.client_id or not self._holders.is_of(digest, found.holder, principal):
+            # Disabling that client, or ending that person's tokens, would not find it.
+            raise DamagedError("a stored access token does not verify; ask for a new one")
+        return principal
 
     def _forget(self, client_id: str) -> None:
         self._revocations += 1
@@ -374,13 +409,9 @@ class Tokens:
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         generation = self._revocations
         found = await self._records.read(lambda c: store.find_token(c, digest))
-        # One that would last longer than any was issued while the clock was ahead.
-        if found is None or not 0 < found.expires / 1000 - self._now() <= LONGEST_LOCAL:
+        if found is None or not self._holds(found.expires):
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
-        principal = _decode(self._seal.open_bearer(token, found.principal, expires=found.expires))
-        if principal.client_id != found.client_id or not self._holders.is_of(digest, found.holder, principal):
-            # Disabling that client, or ending that person's tokens, would not find it.
-            raise DamagedError("a stored access token does not verify; ask for a new one")
+        principal = self._principal_in(token, digest, found)
         if await self._is_over(principal):
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         if found.holder is not None and self._events is not None and digest not in self._announced:

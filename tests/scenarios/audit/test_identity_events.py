@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.auth.assertions import ASSERTION_TYPE, public_jwk, sign_assertion
 from exchange.auth.clients import new_client
-from exchange.auth.principal import Principal
+from exchange.auth.principal import Kind, Principal
 from exchange.fhir import r4
 from exchange.node.parts import open_parts
 from exchange.services.auth.tokens import Tokens
@@ -92,6 +93,34 @@ def test_the_end_of_tokens_and_what_happens_to_clients_are_seen_by_the_officer(s
     changes = [event for event in identity_events(site, CHANGED) if "client seen of" in told(event)]
     assert [who(event) for event in changes] == ["ops", "ops"]
     assert client.keys[0]["kid"] in told(changes[0])
+
+
+@pytest.mark.parametrize("kind", [Kind.PATIENT, Kind.OFFICER, Kind.SYSTEM])
+def test_a_token_that_its_holder_ends_is_one_entry_where_it_was_a_persons(site: Site, kind: Kind) -> None:
+    principal = {
+        Kind.PATIENT: Principal.for_patient(CITY.msp_id, site.new_patient()),
+        Kind.OFFICER: Principal.for_officer(CITY.msp_id, "o.holder"),
+        Kind.SYSTEM: None,
+    }[kind]
+    if principal is None:
+        token = site.system(CITY, user="Practitioner/leaver").token()
+    else:
+        token = beside(site, lambda tokens: issue(tokens, principal))
+    before = len(identity_events(site, LOGOUT))
+    address = f"{site.base.removesuffix('/fhir')}/auth/revoke"
+    for sent in (token, token, token[:-1] + "x", "no token"):  # the second and later ones end nothing
+        assert site.http.post(address, data={"token": sent}).status_code == 200
+    if principal is None:
+        assert len(identity_events(site, LOGOUT)) == before
+        return
+    events = [event for event in identity_events(site, LOGOUT) if principal.client_id in told(event)]
+    assert [(who(e), told(e)) for e in events] == [
+        (principal.user, f"token {principal.client_id} ended by its holder")
+    ]
+    assert len(identity_events(site, LOGOUT)) == before + 1
+    if principal.patient:
+        mine = [e for e in site.patient(principal.patient).found("AuditEvent") if "ended by" in told(e)]
+        assert [e["id"] for e in mine] == [events[0]["id"]]
 
 
 def test_refused_log_ins_are_counted_for_known_clients_and_never_fill_the_ledger(site: Site) -> None:
