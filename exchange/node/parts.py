@@ -104,7 +104,10 @@ class NodeParts:
     def client_commitments(self) -> ClientCommitments:
         """The commitment of entries to the registered clients."""
         return ClientCommitments(
-            msp_id=self.agreed.msp_id, seal=self.keys.operator_seal, events=self.identity_events
+            msp_id=self.settings.msp_id,
+            seal=self.keys.operator_seal,
+            ring=self.keys.ring,
+            references=self.keys.references,
         )
 
     @cached_property

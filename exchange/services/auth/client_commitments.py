@@ -15,10 +15,12 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from chaincode.access.model import LogEntryValue, Reason, RecordedAction
+from exchange.crypto.keys import KeyRing
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.crypto.pseudonyms import PatientSecret
+from exchange.crypto.references import References
 from exchange.errors import DamagedError
-from exchange.services.auth.identity_events import IdentityEvents
+from exchange.services.auth.identity_events import subject_keys
 from exchange.services.writes.recording import waiting_events
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
@@ -48,10 +50,11 @@ class ClientRoot(NamedTuple):
 class ClientCommitments:
     """The roots of the registered clients of the gateway of `msp_id`."""
 
-    def __init__(self, *, msp_id: str, seal: OperatorSeal, events: IdentityEvents) -> None:
+    def __init__(self, *, msp_id: str, seal: OperatorSeal, ring: KeyRing, references: References) -> None:
         self._msp_id = msp_id
         self._seal = seal
-        self._events = events
+        self._ring = ring
+        self._references = references
 
     def root(self, connection: Connection) -> str:
         """Return the root of the clients that are registered now."""
@@ -59,7 +62,7 @@ class ClientCommitments:
 
     def pair(self, connection: Connection) -> str:
         """Return the pair of the entries about clients; empty where the node has none yet."""
-        keys = self._events.operator_keys(connection)
+        keys = subject_keys(connection, self._ring, [self._references.directory])
         return "" if keys is None else PatientSecret(keys.secret).pair(self._msp_id)
 
     def of_entries(self, pair: str, entries: Iterable[bytes]) -> list[ClientRoot]:
@@ -80,7 +83,7 @@ class ClientCommitments:
 
     def waiting(self, connection: Connection) -> list[ClientRoot]:
         """Return the roots in entries that wait in the outbox, in their order."""
-        keys = self._events.operator_keys(connection)
+        keys = subject_keys(connection, self._ring, [self._references.directory])
         events = [] if keys is None else waiting_events(connection, keys)
         return [ClientRoot(one.digest, one.root) for one in events if one.root and one.action in _CHANGES]
 

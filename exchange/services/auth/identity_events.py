@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -80,10 +81,6 @@ class IdentityEvents:
         principal = Principal.for_operator(self._msp_id, by or "operator")
         self._put(connection, Deed(principal, action, action.value, told, root=root))
 
-    def operator_keys(self, connection: Connection) -> SubjectKeys | None:
-        """Return the keys of the subject of events that are about no patient."""
-        return self._keys(connection, "")
-
     def put_refused(self, connection: Connection, told: str, count: int) -> None:
         """Put the refusal of `count` log-ins into the outbox."""
         principal = Principal.for_operator(self._msp_id, "consentry-log-ins")
@@ -99,12 +96,16 @@ class IdentityEvents:
     def _keys(self, connection: Connection, patient: str) -> SubjectKeys | None:
         """Return the keys of the patient, or else those of the directory, which every node has."""
         names = [self._references.subject(patient)] if patient else []
-        names.append(self._references.directory)
-        wrapped = subjects.wrapped_keys(connection, names)
-        for token in names:
-            if token in wrapped:
-                return self._ring.cached(token) or self._ring.open(token, wrapped[token])
-        return None
+        return subject_keys(connection, self._ring, [*names, self._references.directory])
+
+
+def subject_keys(connection: Connection, ring: KeyRing, names: Sequence[bytes]) -> SubjectKeys | None:
+    """Return the keys of the first of the subjects `names` that has any."""
+    wrapped = subjects.wrapped_keys(connection, names)
+    for token in names:
+        if token in wrapped:
+            return ring.cached(token) or ring.open(token, wrapped[token])
+    return None
 
 
 class RefusedLogIns:
