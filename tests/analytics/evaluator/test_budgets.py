@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +130,9 @@ def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
         PatientBudgets(PatientLimits(), tmp_path / "patients.db")
 
 
-async def test_a_query_of_many_patients_costs_all_of_them(model3: CompiledModel, depth3: Any) -> None:
-    settings = EvaluatorSettings(
-        (model3.frame.data,), CLIENTS, patients=PatientLimits(a_day=20, ever=20), pool=PoolLimits(workers=1)
-    )
+@asynccontextmanager
+async def asking(settings: EvaluatorSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """Run an evaluator, and yield a client of it with a token."""
     app = create_app(settings)
     headers = {"authorization": f"Bearer {TOKEN}"}
     transport = httpx.ASGITransport(app)
@@ -139,6 +140,14 @@ async def test_a_query_of_many_patients_costs_all_of_them(model3: CompiledModel,
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://evaluator", headers=headers) as http,
     ):
+        yield http
+
+
+async def test_a_query_of_many_patients_costs_all_of_them(model3: CompiledModel, depth3: Any) -> None:
+    settings = EvaluatorSettings(
+        (model3.frame.data,), CLIENTS, patients=PatientLimits(a_day=20, ever=20), pool=PoolLimits(workers=1)
+    )
+    async with asking(settings) as http:
         client = BfvClient.create(model3.offer, patients=16)
         await http.put("/keys", content=client.keys)
         # One row in the ciphertext, and room for sixteen: nobody can see how many are filled.
@@ -155,13 +164,7 @@ async def test_the_minute_counts_patients_too(model3: CompiledModel, depth3: Any
     settings = EvaluatorSettings(
         (model3.frame.data,), CLIENTS, patients_per_minute=20, pool=PoolLimits(workers=1)
     )
-    app = create_app(settings)
-    headers = {"authorization": f"Bearer {TOKEN}"}
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://evaluator", headers=headers) as http,
-    ):
+    async with asking(settings) as http:
         client = BfvClient.create(model3.offer, patients=16)
         await http.put("/keys", content=client.keys)
         statuses = [
