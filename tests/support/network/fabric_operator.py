@@ -30,12 +30,14 @@ from exchange import devnet
 from exchange.devnet import configuration, processes
 from exchange.devnet.topology import NetworkOrganisation
 from exchange.ledger.client import LedgerClient
+from exchange.ledger.fabric.gateway.client import Deadlines
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.verify.fabric_channel import open_channel
 
 MEMBERS = ("Hospital1MSP", "Hospital2MSP")
 PATIENCE = 30.0
+ELECTION = 10.0  # seconds
 
 
 class Operator:
@@ -160,11 +162,14 @@ def until(true: Callable[[], bool]) -> None:
 
 @contextmanager
 def ordering(*profiles: Profile) -> Iterator[Callable[[], None]]:
-    """Send transactions of every profile meanwhile, none of which fails, and wait for ten more."""
+    """Send transactions of every profile meanwhile, none of which fails, and wait for ten more.
+
+    They wait as long as an election may take; a gateway's caller would be told of it before (503).
+    """
     ended, committed = threading.Event(), [0]
 
     async def goes_on(profile: Profile) -> None:
-        client = LedgerClient(FabricTransactions.open(profile))
+        client = LedgerClient(FabricTransactions.open(profile, deadlines=Deadlines(patience=ELECTION)))
         while not ended.is_set():
             opening = Opening(secrets.token_hex(16), MEMBERS[1], "patient", ())
             assert await client.open_pairs([opening]) == ("opened",)
