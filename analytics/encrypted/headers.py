@@ -54,7 +54,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeysHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Header of BFV KEYS: sections are relinearisation keys, Galois keys and, if needed, a public key."""
+    """Header of BFV KEYS: sections are relinearisation keys, Galois keys and, if needed, a zero key."""
 
     set: str
     steps: list[int]

@@ -12,17 +12,17 @@ SEAL itself enforces the table of 2018 (Albrecht et al., Homomorphic Encryption 
 | ------- | ------------------- | --------- | --------------------------------------------------- |
 | fast    | 60, 60 + 60         | 17 bits   | the default                                         |
 | precise | 49, 49, 49 + 60     | 20 bits   | an eighth of the quantisation error                 |
-| private | 54, 54, 51 + 55     | 17 bits   | an answer whose noise does not depend on the weights |
+| private | 54, 54, 51 + 55     | 17 bits   | an answer that tells the scores and no more          |
 
 The noise grows with the weights and not with the patient, so the worst case is a model whose weights
 are dense and uniform in F_t, on columns at their widest. `floor` is the margin in bits that must be left
 there; a test measures it.
 
 **Flooding.** The noise of a BFV result depends on the weights, and the holder of the secret key can read
-it. In `private` the evaluator adds an encryption of zero under the client's public key, which makes the
-ciphertext's second polynomial fresh, and then uniform noise of `flood_bits` bits to every coefficient
-of the first. Answers of two models with the same score then differ by a statistical distance of at most
-N * 2^(noise bits + 1 - flood bits). The noise there is below 2^44 (measured on the worst case, and tested),
+it. In `private` an answer is replaced by three coefficients with uniform noise of `flood_bits` bits, and
+the rest is made fresh; `bfv.sanitising` says how, and what a client with crafted keys learns at most. Answers
+of two models with the same score then differ by a statistical distance of at most
+3 * 2^(noise bits + 1 - flood bits). The noise there is below 2^44 (measured on the worst case, and tested),
 so the distance is 2^-27 an answer: 100,000 answers under one key together stay below one in a thousand.
 In `fast` and `precise` a client that decrypts below the interface could learn something about the
 weights from the noise, over many queries: the limits on queries are the protection there.
@@ -77,7 +77,7 @@ class BfvParameters:
     `primes` are the bit sizes of the coefficient modulus; the last is the special prime that only keys
     use. `levels` are the primes left for the second squaring, and after the last squaring for
     relinearising and flooding; the mask is added at one prime. `single` is for models of one squaring.
-    `flood_bits` is 0 where the answer is not flooded. `floor` is the least noise margin, in bits, in the
+    `flood_bits` is 0 where the answer is not sanitised. `floor` is the least noise margin, in bits, in the
     worst case.
     """
 
@@ -106,7 +106,7 @@ PRECISE = BfvParameters(
     "precise", (49, 49, 49, 60), 1032193, (3, 1), SingleSquaring(2, late=16, floor=12), floor=12
 )
 PRIVATE = BfvParameters(
-    "private", (54, 54, 51, 55), 114689, (3, 2), SingleSquaring(2, late=4, floor=6), floor=6, flood_bits=85
+    "private", (54, 54, 51, 55), 114689, (3, 2), SingleSquaring(2, late=4, floor=16), floor=16, flood_bits=74
 )
 
 BFV_SETS: Final = {p.name: p for p in (FAST, PRECISE, PRIVATE)}

@@ -16,7 +16,6 @@ was not written for hostile input, though, so bytes from others are loaded in wo
 from __future__ import annotations
 
 import os
-import secrets
 import struct
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -49,6 +48,7 @@ __all__ = [
 
 _HEADER = struct.Struct("<HBBBBHQ")
 _CIPHERTEXT = struct.Struct("<32sBQQQdQ")
+_PLAINTEXT = struct.Struct("<32sQd")
 _SEAL_MAGIC = 0xA15E
 
 Unsigned = npt.NDArray[np.uint64]
@@ -92,7 +92,10 @@ def load(empty: Loadable, context: Any, data: bytes) -> Loadable:
 
 
 class BfvContext:
-    """A BFV context with its evaluator and encoder. `ids[n]` names the level at which n primes are left."""
+    """A BFV context with its evaluator and encoder.
+
+    `ids[n]` names the level at which n primes are left; `moduli` are the primes of a query.
+    """
 
     def __init__(self, parameters: BfvParameters) -> None:
         settings = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.BFV)
@@ -108,6 +111,7 @@ class BfvContext:
         self.encoder = sealapi.BatchEncoder(self.context)
         self.ids = levels(self.context)
         self.top = len(parameters.primes) - 1
+        self.moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()]
 
     def encode(self, slots: Ints) -> Plaintext:
         """Encode one value per slot, N values in [0, t)."""
@@ -130,23 +134,26 @@ class BfvContext:
             raise UnfitCiphertextError("the ciphertext has the wrong size, level or form")
         return out
 
-    def noise(self, bits: int, *, primes: int) -> Ciphertext:
-        """Return (e, 0) with every coefficient of e uniform in [-2^(bits-1), 2^(bits-1)), for flooding.
+    def ciphertext_of(self, parts: Unsigned) -> Ciphertext:
+        """Return the ciphertext of given residues, of shape (2, primes, N), in coefficient form.
 
-        `bits` is 53 to 85. SEAL has no such call, so the object is written in SEAL's own serialised form
-        and loaded.
+        SEAL has no such call, so the object is written in SEAL's own serialised form and loaded.
+
+        Raises:
+            UnfitCiphertextError: a residue is not below its prime.
         """
-        ring = self.parameters.ring
-        moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()][:primes]
-        low_bits = 52
-        high = np.frombuffer(secrets.token_bytes(8 * ring), np.uint64) >> np.uint64(64 - (bits - low_bits))
-        low = np.frombuffer(secrets.token_bytes(8 * ring), np.uint64) >> np.uint64(64 - low_bits)
-        body = b"".join(_residues(high, low, low_bits, 1 << (bits - 1), q) for q in moduli)
-        body += bytes(primes * ring * 8)
-        array = _seal_object(struct.pack("<Q", 2 * primes * ring) + body)
+        _, primes, ring = parts.shape
+        array = _seal_object(struct.pack("<Q", parts.size) + parts.astype("<u8").tobytes())
         identity = struct.pack("<4Q", *self.ids[primes])
         fields = _CIPHERTEXT.pack(identity, 0, 2, ring, primes, 1.0, 1)
         return load(Ciphertext(), self.context, _seal_object(fields + array))
+
+    def polynomial(self, coefficients: Ints) -> Plaintext:
+        """Return the plaintext with these coefficients, each in [0, t)."""
+        count = len(coefficients)
+        array = _seal_object(struct.pack("<Q", count) + coefficients.astype("<u8").tobytes())
+        fields = _PLAINTEXT.pack(bytes(32), count, 1.0)
+        return load(Plaintext(), self.context, _seal_object(fields + array))
 
 
 @lru_cache(maxsize=8)
@@ -201,19 +208,6 @@ def levels(context: Any) -> dict[int, Any]:
         if data.parms_id() == context.last_parms_id():
             return out
         data = data.next_context_data()
-
-
-def _residues(high: Unsigned, low: Unsigned, low_bits: int, shift: int, modulus: int) -> bytes:
-    """Compute (high * 2^low_bits + low - shift) modulo a prime below 2^61, without a wider integer type.
-
-    The quotient of high * factor is below 2^33, so a double finds it to within one; the difference of
-    the wrapped products is then exact in 64 bits.
-    """
-    factor = pow(2, low_bits, modulus)
-    quotient = np.floor(high.astype(np.float64) * (factor / modulus)).astype(np.uint64)
-    rest = (high * np.uint64(factor) - quotient * np.uint64(modulus)).view(np.int64) % modulus
-    total: Ints = (rest + low.astype(np.int64) - shift % modulus) % modulus
-    return total.astype("<u8").tobytes()
 
 
 def _seal_object(payload: bytes) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analytics.errors import DataError, EvaluatorBusyError, SpentBudgetError
+from analytics.errors import DataError, EvaluatorBusyError, SpentBudgetError, UnfitCiphertextError
 
 _DAY = 86_400
 _TOLD: Final = (0.5, 0.9, 1.0)
@@ -64,6 +64,8 @@ class PatientBudgets:
     def taking(self, client: str, model: str, patients: int) -> Iterator[None]:
         """Count `patients` for the body of this context, which answers them; not if it fails.
 
+        A query that SEAL refuses counts: whether it does may depend on the model, and would be free to ask.
+
         Raises:
             EvaluatorBusyError: the budget of the day is used up, or the counts can't be written.
             SpentBudgetError: the budget for life is used up.
@@ -77,14 +79,19 @@ class PatientBudgets:
         self._add(client, model, patients)
         try:
             yield
+        except UnfitCiphertextError:
+            self._tell(before, patients)
+            raise
         except BaseException:
             self._add(client, model, -patients)
             raise
+        self._tell(before, patients)
+
+    def _tell(self, before: SpentPatients, patients: int) -> None:
         for share in _TOLD:
             if before.ever < share * self._limits.ever <= before.ever + patients:
-                _log.warning(
-                    "%s has used %.0f %% of its patients for model %s", client, 100 * share, model[:12]
-                )
+                used, model = 100 * share, before.model[:12]
+                _log.warning("%s has used %.0f %% of its patients for model %s", before.client, used, model)
 
     def spent(self, client: str, model: str) -> SpentPatients:
         """Return the counts of a client and model."""

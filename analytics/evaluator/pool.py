@@ -20,13 +20,17 @@ from cachetools import LRUCache
 
 from analytics.encrypted.framing import ArtefactKind, unframe
 from analytics.encrypted.headers import QueryHeader, read_header
+from analytics.encrypted.parameters import BFV_SETS
 from analytics.errors import EvaluatorBusyError, UnknownDigestError, WorkerLostError, error_class
 from analytics.evaluator.worker import LENGTH, WorkerReply, WorkerRequest
 
 
 @dataclass(frozen=True)
 class PoolLimits:
-    """Bounds of a pool. Memory is in bytes: of a worker, of its expanded keys, of a client's keys as sent."""
+    """Bounds of a pool. Memory is in bytes: of a worker, of its expanded keys, of a client's keys as sent.
+
+    `sets` are the parameter sets under which queries are answered.
+    """
 
     workers: int = 2
     worker_memory: int = 6 << 30
@@ -34,6 +38,7 @@ class PoolLimits:
     client_keys: int = 128 << 20
     waiting: int = 64
     seconds: float = 30.0
+    sets: tuple[str, ...] = tuple(BFV_SETS)
 
 
 @dataclass(eq=False)
@@ -190,6 +195,7 @@ class WorkerPool:
             "analytics.evaluator.worker",
             str(self.limits.worker_memory),
             str(self.limits.worker_keys),
+            *self.limits.sets,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

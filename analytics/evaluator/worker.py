@@ -64,14 +64,14 @@ def answer(evaluator: BfvEvaluator, request: WorkerRequest) -> WorkerReply:
 
 
 def main() -> None:
-    """Run a worker on standard input and output. Arguments: bytes of memory, bytes for keys."""
+    """Run a worker on standard input and output. Arguments: bytes of memory, bytes for keys, sets."""
     memory, keys = (int(x) for x in sys.argv[1:3])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # A library's output must not end up between two replies.
     os.dup2(2, 1)
-    serve(source, target, BfvEvaluator(key_memory=keys))
+    serve(source, target, BfvEvaluator(key_memory=keys, sets=sys.argv[3:]))
 
 
 if __name__ == "__main__":

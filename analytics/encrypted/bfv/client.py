@@ -19,10 +19,12 @@ from tenseal import sealapi
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import EncryptedQuery, ModelOffer
+from analytics.encrypted.bfv import sanitising
+from analytics.encrypted.field import Ints
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.encrypted.headers import AnswerHeader, KeysHeader, SecretHeader, read_header
 from analytics.encrypted.parameters import bfv_parameters
-from analytics.errors import ArtefactMismatchError, UnfitCiphertextError
+from analytics.errors import AnalyticsError, ArtefactMismatchError, UnfitCiphertextError
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,12 @@ class BfvClient:
             seal.dump(generator.create_relin_keys()),
             seal.dump(generator.create_galois_keys(elements)),
         ]
+        secret = generator.secret_key()
         if chosen.flood_bits:
-            public = seal.PublicKey()
-            generator.create_public_key(public)
-            sections.append(seal.dump(public))
+            decryptor = sealapi.Decryptor(context, secret)
+            sections.append(sanitising.zero_key(seal.bfv_context(chosen), decryptor))
         keys = Frame(ArtefactKind.KEYS, {"set": parameters, "steps": list(layout.steps)}, tuple(sections))
-        return cls(offer, parameters, patients, generator.secret_key(), keys)
+        return cls(offer, parameters, patients, secret, keys)
 
     @property
     def keys(self) -> bytes:
@@ -155,9 +157,17 @@ class BfvClient:
         if given.model != self.offer.model or given.set != self.parameters.name:
             raise ArtefactMismatchError("this answer is from another model or parameter set")
         ciphertext = self._bfv.ciphertext(frame.sections[0], primes=1)
-        plaintext = seal.Plaintext()
         try:
-            self._decryptor.decrypt(ciphertext, plaintext)
+            slots = self._decrypt(ciphertext)
+        except AnalyticsError:
+            raise
         except Exception as error:  # as in `seal.load`
             raise UnfitCiphertextError("the answer can't be decrypted") from error
-        return self._layout.collect(self._bfv.decode(plaintext), self.parameters.plain_modulus)
+        return self._layout.collect(slots, self.parameters.plain_modulus)
+
+    def _decrypt(self, answer: seal.Ciphertext) -> Ints:
+        if self.parameters.flood_bits:
+            return sanitising.read_slots(self._bfv, self._decryptor, answer)
+        plaintext = seal.Plaintext()
+        self._decryptor.decrypt(answer, plaintext)
+        return self._bfv.decode(plaintext)

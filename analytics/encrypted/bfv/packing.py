@@ -25,8 +25,12 @@ values everywhere, and the four sums show it: the chance that an alteration pass
 the slots, and those sum to zero over any evenly spaced set.) The check finds faults and crude alterations.
 An attacker who can replace ciphertexts at will and knows BFV is kept out by the connection.
 
-**Timing.** The layout follows from padded sizes that the client knows. The last slot of each block is
-spare: a diagonal without any weight gets one there, so every diagonal is evaluated.
+**Sanitised answers** (`sanitising`) disclose the sums over whole batch rows. Every block has every term, so
+such a sum is the score times the number of blocks, and the mask fixes it alone.
+
+**Timing.** The layout follows from padded sizes that the client knows, and every diagonal is evaluated. One
+without any weight gets a weight in the last slot of each block, which is spare. Where answers are sanitised
+no slot is: there two rows more have weights everywhere, and their squares cancel.
 """
 
 from __future__ import annotations
@@ -44,6 +48,8 @@ from analytics.encrypted.parameters import BfvParameters
 from analytics.errors import CapacityError, GarbledAnswerError
 
 CHECKS = 4
+MAX_SANITISED = 2
+"""Patients in a ciphertext whose answer is sanitised: one for each batch row."""
 _TAIL = 8
 _ROW_STEP = 32
 """Rows are padded to a multiple of this before the layout is chosen, so that it discloses less."""
@@ -54,7 +60,10 @@ _MULTIPLY, _TRANSFORM, _SHARD = 0.09, 0.12, 0.5
 
 @dataclass(frozen=True)
 class SlotLayout:
-    """A placement of `shards` times `rows` rows of `columns` columns for `patients` patients."""
+    """A placement of `shards` times `rows` rows of `columns` columns for `patients` patients.
+
+    The last `cancelling` rows of each shard are those of a sanitised answer, otherwise 0.
+    """
 
     half: int
     rows: int
@@ -64,6 +73,7 @@ class SlotLayout:
     diagonals: int
     babies: int
     shards: int
+    cancelling: int = 0
 
     @property
     def wide(self) -> bool:
@@ -108,14 +118,21 @@ class SlotLayout:
 
     @cached_property
     def _slots(self) -> tuple[Ints, ...]:
-        """Return, for each patient, the slots that sum to the score."""
+        """Return, for each patient, the slots that sum to the score, or to `_copies` times the score."""
         index, patient, block = self._position
-        terms = (index < self.rows) & (block == 0)
+        terms = (index < self.rows) & (block == 0) if not self.cancelling else index >= 0
         return tuple(np.flatnonzero(terms & (patient == p)) for p in range(self.patients))
+
+    @property
+    def _copies(self) -> int:
+        """Return how often a term occurs in the slots of its patient: in all blocks, or in the first."""
+        return self.split * (2 if self.wide else 1) if self.cancelling else 1
 
     @cached_property
     def _checks(self) -> tuple[tuple[Ints, Ints], ...]:
         """Return slots and weights of each check; the last weight of each is 1."""
+        if self.cancelling:
+            return ()
         index, _, _ = self._position
         tail = np.flatnonzero((index >= self.rows) & (index < self.width - 1))
         shuffled = tail[np.argsort(_irregular(len(tail), 0), kind="stable")]
@@ -163,7 +180,7 @@ class SlotLayout:
         raw = np.frombuffer(os.urandom(16 * self.half), np.uint64)
         out = (raw % np.uint64(modulus)).astype(np.int64)
         for slots in self._slots:
-            out[slots[-1]] = (constant - int(out[slots[:-1]].sum())) % modulus
+            out[slots[-1]] = (self._copies * constant - int(out[slots[:-1]].sum())) % modulus
         for slots, weights in self._checks:
             out[slots[-1]] = -int(out[slots[:-1]] @ weights[:-1]) % modulus
         return out
@@ -176,7 +193,8 @@ class SlotLayout:
         """
         if any(int(slots[check] @ weights) % modulus for check, weights in self._checks):
             raise GarbledAnswerError("the answer fails its check; no score can be read from it")
-        sums = (int(slots[terms].sum()) % modulus for terms in self._slots)
+        share = pow(self._copies, -1, modulus)
+        sums = (int(slots[terms].sum()) * share % modulus for terms in self._slots)
         return [s - modulus if s > modulus // 2 else s for s in sums]
 
 
@@ -195,12 +213,15 @@ def plan_layout(rows: int, columns: int, parameters: BfvParameters, *, patients:
     """Return the cheapest layout for a padded number of rows; the same on every machine.
 
     Raises:
-        CapacityError: no layout holds that many columns.
+        CapacityError: no layout holds that many columns, or the set has no room for so many patients.
         ValueError: `patients` is not a power of two.
     """
     if patients < 1 or patients & (patients - 1):
         raise ValueError("the number of patients in a ciphertext is a power of two")
+    if parameters.flood_bits and patients > MAX_SANITISED:
+        raise CapacityError(f"{parameters.name} holds at most {MAX_SANITISED} patients in a ciphertext")
     best: tuple[float, SlotLayout] | None = None
+    cancelling = 2 if parameters.flood_bits else 0
     half = parameters.slots
     per_row = max(1, patients // 2)
     copies = 2 if patients == 1 else 1
@@ -208,12 +229,14 @@ def plan_layout(rows: int, columns: int, parameters: BfvParameters, *, patients:
     while split * per_row <= half // 32:
         width = half // (split * per_row)
         diagonals = math.ceil(columns / (copies * split))
-        room = width - max(diagonals, _TAIL)
+        room = width - max(diagonals, _TAIL) - cancelling
         if room >= min(rows, _ROW_STEP):
             shards = math.ceil(rows / room)
-            each = math.ceil(rows / shards)
+            each = math.ceil(rows / shards) + cancelling
             for babies in range(1, diagonals + 1):
-                layout = SlotLayout(half, each, columns, patients, split, diagonals, babies, shards)
+                layout = SlotLayout(
+                    half, each, columns, patients, split, diagonals, babies, shards, cancelling
+                )
                 cost = _cost(layout)
                 if best is None or cost < best[0]:
                     best = (cost, layout)

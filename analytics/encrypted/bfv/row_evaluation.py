@@ -1,4 +1,4 @@
-"""The arithmetic of a BFV score: rows, squares, sum, flooding and mask.
+"""The arithmetic of a BFV score: rows, squares, sum, the sanitised result, and mask.
 
 Which operations run depends on the layout and the parameter set alone, so the time discloses nothing about
 the patient or the weights.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from tenseal import sealapi
 
 from analytics.encrypted import seal
 from analytics.encrypted.bfv.packing import SlotLayout
+from analytics.encrypted.bfv.sanitising import sanitise
 from analytics.encrypted.compiler.row_program import RowProgram
 from analytics.encrypted.field import Ints
 from analytics.encrypted.parameters import BfvParameters
@@ -20,11 +20,14 @@ from analytics.encrypted.parameters import BfvParameters
 
 @dataclass(frozen=True)
 class EvaluationKeys:
-    """One client's evaluation keys, expanded; `size` is their memory in bytes."""
+    """One client's evaluation keys, expanded; `size` is their memory in bytes.
+
+    `zero` is the zero key, where answers are sanitised.
+    """
 
     relin: seal.RelinKeys
     galois: seal.GaloisKeys
-    encryptor: sealapi.Encryptor | None
+    zero: seal.Ciphertext | None
     steps: frozenset[int]
     parameters: BfvParameters
     size: int
@@ -36,17 +39,26 @@ class EncodedProgram:
     def __init__(self, program: RowProgram, layout: SlotLayout, parameters: BfvParameters) -> None:
         bfv = seal.bfv_context(parameters)
         self.layout, self.program = layout, program
-        rows = layout.rows
+        rows = layout.rows - layout.cancelling
         self.offsets, self.kappas = [], []
         self.diagonals: list[list[seal.Plaintext]] = []
         for shard in range(layout.shards):
             part = slice(shard * rows, (shard + 1) * rows)
             weights, offsets, kappas = (
-                _pad(a[part], rows) for a in (program.weights, program.offsets, program.kappas)
+                _pad(a[part], layout.rows) for a in (program.weights, program.offsets, program.kappas)
             )
+            if layout.cancelling:
+                weights[rows:] = np.asarray([[1], [_cancelling_root(program)]])
             self.diagonals.append([_ntt(bfv, layout.diagonal(weights, j)) for j in range(layout.diagonals)])
             self.offsets.append(bfv.encode(layout.per_row(offsets)))
             self.kappas.append(bfv.encode(layout.per_row(-kappas % program.modulus)))
+
+
+def _cancelling_root(program: RowProgram) -> int:
+    """Return z with z^2 = -1, or z^4 = -1 for two squarings: the squares of w and z w cancel."""
+    t, order = program.modulus, 4 * program.squarings
+    roots = (pow(g, (t - 1) // order, t) for g in range(2, t))
+    return next(z for z in roots if pow(z, order // 2, t) == t - 1)
 
 
 def _pad(array: Ints, rows: int) -> Ints:
@@ -64,7 +76,7 @@ def _ntt(bfv: seal.BfvContext, slots: Ints) -> seal.Plaintext:
 def evaluate(
     bfv: seal.BfvContext, encoded: EncodedProgram, keys: EvaluationKeys, ciphertext: seal.Ciphertext
 ) -> seal.Ciphertext:
-    """Compute rows, squares, the sum over shards, flooding and mask: the answer at the last level."""
+    """Compute rows, squares, the sum over shards, and mask: the answer at the last level."""
     babies = _babies(bfv, encoded.layout, keys, ciphertext)
     total: seal.Ciphertext | None = None
     for shard in range(encoded.layout.shards):
@@ -163,11 +175,8 @@ def _finish(
     if value.coeff_modulus_size() > last:
         evaluator.mod_switch_to_inplace(value, bfv.ids[last])
     evaluator.relinearize_inplace(value, keys.relin)
-    if keys.encryptor is not None:
-        zero = seal.Ciphertext()
-        keys.encryptor.encrypt_zero(bfv.ids[last], zero)
-        evaluator.add_inplace(value, zero)
-        evaluator.add_inplace(value, bfv.noise(parameters.flood_bits, primes=last))
+    if keys.zero is not None:
+        sanitise(bfv, keys.zero, value)
     evaluator.mod_switch_to_inplace(value, bfv.ids[1])
     mask = encoded.layout.mask(encoded.program.constant, parameters.plain_modulus)
     evaluator.add_plain_inplace(value, bfv.encode(mask))

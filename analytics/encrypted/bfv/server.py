@@ -11,18 +11,19 @@ service runs it in worker processes (`analytics.evaluator.worker`, `analytics.ev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from operator import attrgetter
 
 from cachetools import LRUCache
-from tenseal import sealapi
 
 from analytics.encrypted import seal
 from analytics.encrypted.artefacts import CompiledModel
 from analytics.encrypted.bfv.packing import padded_rows, plan_layout
 from analytics.encrypted.bfv.row_evaluation import EncodedProgram, EvaluationKeys, evaluate
+from analytics.encrypted.bfv.sanitising import read_zero_key, zero_key_bytes
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.encrypted.headers import KeysHeader, QueryHeader, read_header
-from analytics.encrypted.parameters import BfvParameters, bfv_parameters
+from analytics.encrypted.parameters import BFV_SETS, BfvParameters, bfv_parameters
 from analytics.errors import (
     ArtefactMismatchError,
     EvaluatorBusyError,
@@ -43,13 +44,20 @@ def key_memory(parameters: BfvParameters, steps: int) -> int:
     """
     limbs = len(parameters.primes)
     pair = 2 * limbs * parameters.ring * 8
-    return (steps + 1) * (limbs - 1) * pair + (pair if parameters.flood_bits else 0)
+    return (steps + 1) * (limbs - 1) * pair + 2 * zero_key_bytes(parameters)
 
 
 class BfvEvaluator:
-    """Models and clients' keys by digest, and `score`. `key_memory` bounds the keys, oldest out."""
+    """Models and clients' keys by digest, and `score`.
 
-    def __init__(self, *, key_memory: int = DEFAULT_KEY_MEMORY) -> None:
+    `key_memory` bounds the keys, oldest out. Keys of other parameter sets than `sets` are refused, and so
+    are their queries.
+    """
+
+    def __init__(
+        self, *, key_memory: int = DEFAULT_KEY_MEMORY, sets: Collection[str] = tuple(BFV_SETS)
+    ) -> None:
+        self._sets = sets
         self._models: dict[str, CompiledModel] = {}
         self._encoded: LRUCache[tuple[str, str, int], EncodedProgram] = LRUCache(_MAX_ENCODED)
         self._keys: LRUCache[str, EvaluationKeys] = LRUCache(key_memory, getsizeof=attrgetter("size"))
@@ -79,13 +87,13 @@ class BfvEvaluator:
         """Check and store a client's KEYS and return their digest. May drop the least recently used ones.
 
         Raises:
-            DamagedArtefactError, ArtefactMismatchError: it is no such artefact.
+            DamagedArtefactError, ArtefactMismatchError: it is no such artefact, or of another set.
             UnfitCiphertextError: the keys inside are not those that the header states.
             EvaluatorBusyError: they alone are larger than the memory for keys.
         """
         frame = unframe(data, ArtefactKind.KEYS, sections=(2, 3))
         if self._keys.get(frame.digest) is None:
-            self._keys[frame.digest] = _read_keys(frame, self._key_memory)
+            self._keys[frame.digest] = _read_keys(frame, self._key_memory, self._sets)
         return frame.digest
 
     def score(self, data: bytes) -> bytes:
@@ -138,8 +146,10 @@ class BfvEvaluator:
         return encoded
 
 
-def _read_keys(frame: Frame, limit: int) -> EvaluationKeys:
+def _read_keys(frame: Frame, limit: int, sets: Collection[str]) -> EvaluationKeys:
     given = read_header(frame, KeysHeader)
+    if given.set not in sets:
+        raise ArtefactMismatchError(f"this evaluator answers under {', '.join(sets)} alone")
     parameters = bfv_parameters(given.set)
     steps = frozenset(given.steps)
     if not len(steps) == len(given.steps) <= MAX_STEPS or not all(0 <= s < parameters.slots for s in steps):
@@ -159,8 +169,5 @@ def _read_keys(frame: Frame, limit: int) -> EvaluationKeys:
         raise UnfitCiphertextError("the keys are not those that the header states")
     if not all(galois.has_key(seal.galois_element(s, parameters.ring)) for s in steps):
         raise UnfitCiphertextError("the keys are not those that the header states")
-    encryptor = None
-    if parameters.flood_bits:
-        public = seal.load(seal.PublicKey(), bfv.context, frame.sections[2])
-        encryptor = sealapi.Encryptor(bfv.context, public)
-    return EvaluationKeys(relin, galois, encryptor, steps, parameters, size)
+    zero = read_zero_key(bfv, frame.sections[2]) if parameters.flood_bits else None
+    return EvaluationKeys(relin, galois, zero, steps, parameters, size)

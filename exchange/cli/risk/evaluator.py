@@ -37,6 +37,9 @@ def serve(
     patients_ever: Annotated[
         int, typer.Option(help="Patients for life for each client and model.", min=1)
     ] = 20_000,
+    only_private: Annotated[
+        bool, typer.Option("--only-private", help="Answer under the parameter set private alone.")
+    ] = False,
     certificate: Annotated[
         Path | None, typer.Option(help="TLS certificate chain, a PEM file.", show_default=False)
     ] = None,
@@ -47,9 +50,9 @@ def serve(
     Example: consentry model export ./diabetes ./evaluator --role evaluator
              consentry evaluator client ./evaluator city-hospital && consentry evaluator serve ./evaluator
     """
+    from analytics.encrypted.parameters import BFV_SETS  # noqa: PLC0415 - same
     from analytics.errors import AnalyticsError  # noqa: PLC0415 - same
-    from analytics.evaluator.app import EvaluatorSettings, read_models  # noqa: PLC0415 - same
-    from analytics.evaluator.app import serve as serve_evaluator  # noqa: PLC0415 - same
+    from analytics.evaluator import app as service  # noqa: PLC0415 - same
     from analytics.evaluator.budgets import PatientLimits  # noqa: PLC0415 - same
     from analytics.evaluator.pool import PoolLimits  # noqa: PLC0415 - seconds that other commands need not wait
 
@@ -59,17 +62,17 @@ def serve(
     if not clients:
         raise CommandError(f"no hospital is registered yet; run consentry evaluator client {folder} NAME")
     try:
-        models = read_models(folder)
-        settings = EvaluatorSettings(
+        models = service.read_models(folder)
+        settings = service.EvaluatorSettings(
             models,
             clients,
             patients_per_minute=patients_a_minute,
             patients=PatientLimits(patients_a_day, patients_ever),
             budgets=folder / _BUDGETS,
-            pool=PoolLimits(workers=workers),
+            pool=PoolLimits(workers, sets=("private",) if only_private else tuple(BFV_SETS)),
         )
         print(f"serving {len(models)} models to {', '.join(sorted(clients))} on {host}:{port}", flush=True)
-        serve_evaluator(settings, host=host, port=port, certificate=certificate, key=key)
+        service.serve(settings, host=host, port=port, certificate=certificate, key=key)
     except AnalyticsError as why:
         raise CommandError(f"{why}; copy model artefacts with `consentry model export`") from None
 

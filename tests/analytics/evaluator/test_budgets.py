@@ -1,4 +1,4 @@
-"""Budgets count patients, for a day and ever, over restarts; what is not answered is not counted."""
+"""Budgets count patients, for a day and ever, over restarts, if they are answered or refused by SEAL."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.encrypted import seal
 from analytics.encrypted.artefacts import CompiledModel
 from analytics.encrypted.bfv.client import BfvClient
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
@@ -152,12 +154,35 @@ async def test_a_query_of_many_patients_costs_all_of_them(model3: CompiledModel,
         await http.put("/keys", content=client.keys)
         # One row in the ciphertext, and room for sixteen: nobody can see how many are filled.
         query = client.encrypt(depth3.table[:1])
-        damaged = unframe(query.data, ArtefactKind.QUERY, sections=(1,))
-        bad = Frame(ArtefactKind.QUERY, damaged.header, (b"",)).data
-        assert (await http.post("/score", content=bad)).status_code == 422
+        unknown = unframe(query.data, ArtefactKind.QUERY, sections=(1,))
+        bad = Frame(ArtefactKind.QUERY, unknown.header | {"keys": "0" * 64}, unknown.sections).data
+        assert (await http.post("/score", content=query.data[:-1])).status_code == 400
+        assert (await http.post("/score", content=bad)).status_code == 404
         assert (await http.post("/score", content=query.data)).status_code == 200
         refused = await http.post("/score", content=client.encrypt(depth3.table[:1]).data)
         assert (refused.status_code, refused.json()["code"]) == (403, "budget-spent")
+
+
+async def test_a_query_that_seal_refuses_counts_since_its_refusal_may_tell_of_the_model(
+    model3: CompiledModel, depth3: Any
+) -> None:
+    settings = EvaluatorSettings(
+        (model3.frame.data,), CLIENTS, patients=PatientLimits(a_day=2, ever=2), pool=PoolLimits(workers=1)
+    )
+    async with asking(settings) as http:
+        client = BfvClient.create(model3.offer)
+        await http.put("/keys", content=client.keys)
+        sound = unframe(client.encrypt(depth3.table[:1]).data, ArtefactKind.QUERY, sections=(1,))
+        bfv = seal.bfv_context(client.parameters)
+        ring = client.parameters.ring
+        # With zero in the second polynomial the computation is transparent, which SEAL refuses midway.
+        numbers = np.stack([np.ones((bfv.top, ring)), np.zeros((bfv.top, ring))]).astype(np.uint64)
+        transparent = seal.dump(bfv.ciphertext_of(numbers))
+        statuses = []
+        for section in (transparent, b"", sound.sections[0]):
+            query = Frame(ArtefactKind.QUERY, sound.header, (section,)).data
+            statuses.append((await http.post("/score", content=query)).status_code)
+    assert statuses == [422, 422, 403]
 
 
 async def test_the_minute_counts_patients_too(model3: CompiledModel, depth3: Any) -> None:

@@ -21,6 +21,7 @@ from analytics.encrypted.bfv.client import BfvClient
 from analytics.encrypted.bfv.server import BfvEvaluator
 from analytics.encrypted.framing import ArtefactKind, Frame, unframe
 from analytics.errors import (
+    ArtefactMismatchError,
     DamagedArtefactError,
     DataError,
     UnauthenticatedError,
@@ -101,6 +102,22 @@ async def test_the_hospitals_side_sends_keys_when_needed_and_keeps_commitments(
     http.headers["authorization"] = "Bearer other"
     with pytest.raises(UnauthenticatedError):
         await remote.models()
+
+
+async def test_an_evaluator_of_one_set_refuses_keys_of_the_others(model3: CompiledModel, depth3: Any) -> None:
+    limits = PoolLimits(workers=1, sets=("private",))
+    app = create_app(EvaluatorSettings((model3.frame.data,), CLIENTS, pool=limits))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://evaluator", headers=bearer(TOKEN)
+        ) as http,
+    ):
+        remote = EvaluatorClient(http)
+        with pytest.raises(ArtefactMismatchError, match="under private alone"):
+            await remote.score(BfvClient.create(model3.offer), depth3.table[:1])
+        (found,) = (await remote.score(BfvClient.create(model3.offer, "private"), depth3.table[:1])).scores
+    assert abs(found.margin - depth3.reference(1)[0]) <= found.error
 
 
 async def test_an_evaluator_that_is_not_there_or_talks_nonsense_is_an_error_to_retry() -> None:

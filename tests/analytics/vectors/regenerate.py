@@ -29,8 +29,8 @@ def vectors() -> dict[str, Any]:
     rows = [[0.0, 0.5, -1.0], [1.5, float("nan"), 0.2], [float("nan")] * 3]
     bits = bins.bits(bins.codes(rows))
     layouts = {}
-    for name in BFV_SETS:
-        for patients in (1, 8):
+    for name, parameters in BFV_SETS.items():
+        for patients in (1, 2 if parameters.flood_bits else 8):
             layout = model.offer.layout(name, patients)
             placed = layout.place(np.tile(bits, (3, 1))[:patients])
             checks = b"".join(np.concatenate(c).astype("<i8").tobytes() for c in layout._checks)

@@ -44,22 +44,23 @@ def test_the_decrypted_integer_is_exactly_the_plaintext_one(
         assert score.probability == pytest.approx(1 / (1 + np.exp(-score.margin)))
 
 
+@pytest.mark.parametrize("name", ["fast", "private"])
 @pytest.mark.parametrize(
     "shape",
     [{"gamma": 1e9}, {"trees": 1}, {"colsample_bytree": 0.2, "depth": 4}, {"features": 1, "depth": 2}],
 )
-def test_odd_ensembles_are_exact_too(small: Callable[..., Any], shape: dict[str, Any]) -> None:
+def test_odd_ensembles_are_exact_too(small: Callable[..., Any], shape: dict[str, Any], name: str) -> None:
     """Single leaves only, one tree, trees that share no feature, one feature."""
     given = small(**{"depth": 3, **shape})
-    model = CompiledModel.compile(given.xgboost, given.bins, ["fast"])
+    model = CompiledModel.compile(given.xgboost, given.bins, [name])
     evaluator = BfvEvaluator()
     evaluator.add_model(model.frame.data)
-    client = BfvClient.create(model.offer)
+    client = BfvClient.create(model.offer, name)
     evaluator.add_keys(client.keys)
     missing = np.full((1, len(given.bins.features)), np.nan)
     for row in (given.table[:1], missing):
         query = client.encrypt(row)
-        expected = model.programs["fast"].integers(given.bins.bits(given.bins.codes(row)))
+        expected = model.programs[name].integers(given.bins.bits(given.bins.codes(row)))
         assert client.integers(query, evaluator.score(query.data)) == list(expected)
 
 
