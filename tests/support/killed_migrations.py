@@ -1,7 +1,8 @@
-"""Migrates a frozen node once for each call that it makes into the system, killed before that call.
+"""Migrates a frozen node again and again, killed before one of the calls that this makes into the system.
 
-`python -m tests.support.killed_migrations FOLDER [ADMIN_URL]`: FOLDER holds `node` of the oldest format, and
-gets a copy for each call; with ADMIN_URL its database, which must be unused, is the template of a new one.
+`python -m tests.support.killed_migrations FOLDER FIRST STRIDE [ADMIN_URL]`: FOLDER holds `node` of the oldest
+format, and gets a copy for the call FIRST and each STRIDE calls after it; with ADMIN_URL its database, which
+must be unused, is the template of a new one.
 Prints how many of the copies were of the old format still, and how many of this one, or what is wrong. It
 forks, so it is a process of its own, with one thread.
 """
@@ -118,14 +119,13 @@ def bring(folder: NodeFolder) -> None:
             time.sleep(0.05)
 
 
-def main(root: Path, admin: str | None) -> None:
-    """Kill a migration at every call, and judge what is left."""
+def main(root: Path, first: int, stride: int, admin: str | None) -> None:
+    """Kill a migration at the call `first` and each `stride` calls after it, and judge what is left."""
     node = root / "node"
     judge = Judge(node, admin)
     left: dict[int, int] = {OLDEST: 0, FORMAT: 0}
-    call, ended = 0, False
+    call, ended = first, False
     while not ended:
-        call += 1
         with copy_of(node, admin) as folder:
             ended = run_until(lambda folder=folder: migrate(folder, lambda _revision: None), call)
             try:
@@ -136,8 +136,9 @@ def main(root: Path, admin: str | None) -> None:
                 assert not folder.journal.exists()
             except AssertionError as why:
                 sys.exit(f"killed before call {call}: {why}")
+        call += stride
     sys.stdout.write(f"{left[OLDEST]} {left[FORMAT]}\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)

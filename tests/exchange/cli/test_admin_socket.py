@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,9 @@ from exchange.demo.process import free_port, serving
 from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.admin import messages
 from exchange.node.folder import NodeFolder
+from tests.support.commands import consentry
 
 PATIENT = '{"resourceType":"Patient","id":"%s","name":[{"family":"F"}]}'
-
-
-def consentry(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exchange.cli", *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=180)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +118,11 @@ def test_a_load_whose_command_is_gone_stops_and_leaves_the_way_free(
         assert b"Planned" in connection.recv(65536)
         [busy] = said(served, asked)
         assert "another load is under way" in busy["message"]
-    for _ in range(60):
+    end = time.monotonic() + 60
+    rest = consentry("load", served.path, tmp_path)
+    while "another load" in rest.stderr and time.monotonic() < end:
+        time.sleep(0.1)
         rest = consentry("load", served.path, tmp_path)
-        if "another load" not in rest.stderr:
-            break
     assert rest.returncode == 0, rest.stderr
     assert consentry("load", served.path, tmp_path).stdout.startswith("0 resources stored")
 

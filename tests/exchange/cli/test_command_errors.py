@@ -21,21 +21,11 @@ from exchange.cli.errors import run
 from exchange.demo.process import await_ready, end, free_port
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.accepted_changes import accept_settings
+from tests.support.commands import consentry
 from tests.support.shared_data import SHARED
 
 PATIENT = '{"resourceType":"Patient","id":"p%d","name":[{"family":"F%d"}]}'
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
-
-
-def consentry(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "exchange.cli", *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=os.environ | {"COLUMNS": "200"},
-    )
 
 
 def refused(code: int, *arguments: str | Path) -> str:
@@ -270,7 +260,7 @@ def test_load_names_what_is_broken_loads_the_rest_and_goes_on(node: Path, tmp_pa
 
 
 def test_load_stopped_by_ctrl_c_goes_on_where_it_ended(node: Path, tmp_path: Path) -> None:
-    files = 200
+    files = 100
     for number in range(files):
         rows = [PATIENT % (n, n) for n in range(number * 50, number * 50 + 50)]
         (tmp_path / f"{number:03}.ndjson").write_text("\n".join(rows))

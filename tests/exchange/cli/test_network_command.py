@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,22 +14,12 @@ import pytest
 from exchange import devnet
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.node.folder import NodeFolder
-
-
-def consentry(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "exchange.cli", *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"COLUMNS": "200"} | environment,
-    )
+from tests.support.commands import consentry
 
 
 def refused(*arguments: str | Path, **environment: str) -> str:
     """Return the one line with which a command refuses."""
-    done = consentry(*arguments, **environment)
+    done = consentry(*arguments, environment=environment)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr

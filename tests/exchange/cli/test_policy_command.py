@@ -16,6 +16,7 @@ from exchange import devnet
 from exchange.cli.main import main
 from exchange.demo.process import await_ready, end, free_port
 from exchange.node.folder import NodeFolder
+from tests.support import commands
 
 
 class Called(NamedTuple):
@@ -70,8 +71,7 @@ def refused(call: Callable[..., Called]) -> Command:
 
 
 def consentry(*arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "exchange.cli", *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = commands.consentry(*arguments)
     assert done.returncode == 0, done.stderr
 
 

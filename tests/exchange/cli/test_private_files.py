@@ -12,11 +12,13 @@ import pytest
 
 from exchange.demo.process import free_port
 from exchange.node.folder import NodeFolder
+from tests.support import commands
 
 
 def consentry(*arguments: str | Path, mask: int = 0o000) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exchange.cli", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, umask=mask)
+    done = commands.consentry(*arguments, mask=mask)
+    done.check_returncode()
+    return done
 
 
 def open_to_others(folder: Path) -> list[str]:

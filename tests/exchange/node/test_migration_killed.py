@@ -1,8 +1,12 @@
-"""A migration that is killed anywhere leaves a node of the old format or of the new one, and goes on."""
+"""A migration that is killed anywhere leaves a node of the old format or of the new one, and goes on.
+
+One call of a few is tried, others each time; CONSENTRY_TEST_SCALE=4 tries every call.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +17,14 @@ from tests.support.frozen_nodes import thawed
 from tests.support.killing import can_trace
 
 ROOT = Path(__file__).parents[3]
+STRIDE = max(1, round(4 / float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))))
+FIRST = 1 + random.Random(os.environ.get("CONSENTRY_TEST_SEED")).randrange(STRIDE)
 
 
 def killed_everywhere(root: Path, *admin: str) -> tuple[int, int]:
     """Return how often a node killed in its migration was of the old format then, and how often new."""
-    command = [sys.executable, "-m", "tests.support.killed_migrations", str(root), *admin]
+    tried = str(FIRST), str(STRIDE)
+    command = [sys.executable, "-m", "tests.support.killed_migrations", str(root), *tried, *admin]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -34,5 +41,5 @@ def test_a_migration_killed_before_any_call_leaves_the_old_node_or_the_new_one(
     server = request.getfixturevalue("postgres") if engine == "postgresql" else None
     thawed(tmp_path, server)
     old, new = killed_everywhere(tmp_path, *(() if server is None else (server.url("postgres"),)))
-    assert old > 10
-    assert new > 3
+    assert old > 10 / STRIDE
+    assert new
