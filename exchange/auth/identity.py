@@ -62,6 +62,11 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     risk: Mapping[str, str | None] | None = None
     zone: str | None = None
 
+    @property
+    def fhir_base(self) -> str:
+        """The base URL of the FHIR API."""
+        return f"{self.base_url}/fhir"
+
     def member(self, msp_id: str) -> KnownMember | None:
         """Return the member with `msp_id`, if it was ever known."""
         return next((one for one in self.members if one.msp_id == msp_id), None)

@@ -35,7 +35,7 @@ class Evaluated:
         """Have `node` score with this model, from its next start on."""
         risk = RiskSettings(evaluator=self.url, parameters=parameters)  # type: ignore[arg-type]  # checked by use_model
         offer, card = ((self.hospital / name).read_bytes() for name in ("risk.offer", "card.json"))
-        use_model(node, risk, ModelFiles(offer, card, self.token))
+        use_model(node, risk, ModelFiles(offer, card, self.token), by="demo")
 
 
 class Training:

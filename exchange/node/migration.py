@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 
 from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.folder import NodeFolder
-from exchange.node.identity.recorded_identity import identity_of, record
+from exchange.node.identity.recorded_identity import SettingsRecord, identity_of
 from exchange.node.identity.root_key_check import prove_root_key, record_root_key
 from exchange.node.keys import NodeKeys
-from exchange.node.parts import open_vault
+from exchange.node.parts import identity_events_of, open_vault
 from exchange.node.settings import NodeSettings
 from exchange.node.settings_file import set_format
 from exchange.store.engine.format import FORMAT
@@ -36,8 +36,10 @@ _CHECKED_FROM = 8
 _ROOT_KEYS = {NodeDatabase.RECORDS: records_root_key, NodeDatabase.LOG: log_tables.log_root_key}
 
 
-def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
+def migrate(folder: NodeFolder, told: Callable[[Revision], None], *, by: str) -> Migrated:
     """Bring the node in `folder`, which no process has open, to this release's format; idempotent.
+
+    `by` is the operator, by whose name the settings that it records are an entry of the access log.
 
     Raises:
         ConfigError: the folder is no node, or a database of it is missing.
@@ -54,7 +56,7 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
             stack.callback(WriterLock(folder.ledger).release)
         stack.callback(WriterLock(folder.log).release)
         records, log = folder.places(settings)
-        done = migrate_databases(records, log, folder.path, told, _finish(folder, settings))
+        done = migrate_databases(records, log, folder.path, told, _finish(folder, settings, by))
         if settings.format != FORMAT:
             set_format(folder.settings_file, FORMAT)
             flush_folder(folder.path)
@@ -62,14 +64,17 @@ def migrate(folder: NodeFolder, told: Callable[[Revision], None]) -> Migrated:
     return done
 
 
-def _finish(folder: NodeFolder, settings: NodeSettings) -> Callable[[Connection, NodeDatabase, int], None]:
-    keys = NodeKeys(open_vault(folder))
+def _finish(
+    folder: NodeFolder, settings: NodeSettings, by: str
+) -> Callable[[Connection, NodeDatabase, int], None]:
+    keys, identity = NodeKeys(open_vault(folder)), identity_of(settings)
+    recorded = SettingsRecord(keys.operator_seal, identity_events_of(identity, keys), by)
 
     def finish(connection: Connection, database: NodeDatabase, before: int) -> None:
         if database is NodeDatabase.RECORDS:
             prove_root_key(connection, keys)
             if before < _RECORDED_FROM:
-                record(connection, keys.operator_seal, identity_of(settings))
+                recorded.begin(connection, identity)
         if before < _CHECKED_FROM:
             record_root_key(connection, _ROOT_KEYS[database], keys)
 

@@ -93,12 +93,7 @@ class NodeParts:
     @cached_property
     def identity_events(self) -> IdentityEvents:
         """The events of identity, which wait in the database of records for the ledger."""
-        return IdentityEvents(
-            msp_id=self.agreed.msp_id,
-            base=self.agreed.fhir_base,
-            ring=self.keys.ring,
-            references=self.keys.references,
-        )
+        return identity_events_of(self.recorded, self.keys)
 
     @cached_property
     def client_commitments(self) -> ClientCommitments:
@@ -133,6 +128,13 @@ class NodeParts:
         with database.snapshot() as connection:
             check_root_key(connection, root_key, self.keys, place)
         return database
+
+
+def identity_events_of(identity: NodeIdentity, keys: NodeKeys) -> IdentityEvents:
+    """Return the events of the node with the recorded settings `identity`, whatever its file says."""
+    return IdentityEvents(
+        msp_id=identity.msp_id, base=identity.fhir_base, ring=keys.ring, references=keys.references
+    )
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def bring(folder: NodeFolder) -> None:
     end = time.monotonic() + 20
     while True:
         try:
-            migrate(folder, lambda _revision: None)
+            migrate(folder, lambda _revision: None, by="ops")
             return
         except UnavailableError:
             if time.monotonic() > end:
@@ -127,7 +127,7 @@ def main(root: Path, first: int, stride: int, admin: str | None) -> None:
     call, ended = first, False
     while not ended:
         with copy_of(node, admin) as folder:
-            ended = run_until(lambda folder=folder: migrate(folder, lambda _revision: None), call)
+            ended = run_until(lambda folder=folder: migrate(folder, lambda _revision: None, by="ops"), call)
             try:
                 left[judge.number(folder)] += 1
                 bring(folder)

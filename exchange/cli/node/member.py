@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import CommandError
-from exchange.cli.options import FOLDER
+from exchange.cli.options import BY, FOLDER, operator_name
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.accepted_changes import accept_settings, rename_member
 from exchange.node.parts import open_parts
@@ -34,6 +34,7 @@ def list_members(folder: Annotated[Path, FOLDER]) -> None:
 def rename(
     folder: Annotated[Path, FOLDER],
     member: Annotated[str, typer.Argument(metavar="MSP=NAME", help="The member, and its new name.")],
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Give a member another name, from now on: entries of before go on showing the name that it had.
 
@@ -42,17 +43,17 @@ def rename(
     msp_id, separator, name = member.partition("=")
     if not separator or not msp_id or not name:
         raise CommandError(f"{member!r} is not MSP=NAME; write for example LakeMSP='Lake Medical Center'")
-    rename_member(NodeFolder(folder), msp_id, name)
+    rename_member(NodeFolder(folder), msp_id, name, by=by or operator_name())
     print(f"{msp_id} is {name} from now on")
 
 
 @app.command("accept")
-def accept(folder: Annotated[Path, FOLDER]) -> None:
+def accept(folder: Annotated[Path, FOLDER], by: Annotated[str, BY] = "") -> None:
     """Record base_url and [risk] as consentry.toml has them now, after a change of them that is meant.
 
     A gateway that is running needs a new start.
     """
-    left = accept_settings(NodeFolder(folder))
+    left = accept_settings(NodeFolder(folder), by=by or operator_name())
     print("base_url, zone and [risk] are recorded as consentry.toml has them")
     for text in left:
         print(f"  differs still: {text}")

@@ -19,7 +19,7 @@ from chaincode.policy.calls import CurrentPolicy, Proposal
 from chaincode.policy.model import Policy, PolicyRule
 from exchange.auth.principal import Member
 from exchange.cli.errors import CommandError
-from exchange.cli.options import FOLDER
+from exchange.cli.options import BY, FOLDER, operator_name
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.client.policy import PolicyChange
 from exchange.ledger.consortium_policy import describe, differences, next_policy
@@ -80,6 +80,7 @@ def propose(
             ' `"override": true` permits what a consent denies, such as for BTG in an emergency.'
         ),
     ] = None,
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Propose the next version of the policy, and approve it in this hospital's name.
 
@@ -96,7 +97,7 @@ def propose(
     asyncio.run(_propose(node, settings, [one.msp_id for one in newcomers], remove or [], wanted))
     for one in newcomers:
         if all(known.msp_id != one.msp_id for known in settings.members):
-            add_member(node, one)
+            add_member(node, one, by=by or operator_name())
             print(f"{one.msp_id} stands in {node.settings_file} as {one.name}")
 
 
@@ -129,6 +130,7 @@ def withdraw(folder: Annotated[Path, FOLDER], digest: Annotated[str, _PROPOSAL])
 def name(
     folder: Annotated[Path, FOLDER],
     member: Annotated[str, typer.Argument(metavar="MSP=NAME", help="The member, and its name for people.")],
+    by: Annotated[str, BY] = "",
 ) -> None:
     """List a member in consentry.toml, so that its clients can be registered and consents can name it.
 
@@ -137,7 +139,7 @@ def name(
     node = NodeFolder(folder)
     settings = node.load()
     one = _member(node, settings, "MSP=NAME", member)
-    add_member(node, one)
+    add_member(node, one, by=by or operator_name())
     print(f"{one.msp_id} stands in {node.settings_file} as {one.name}, Organization/{one.organization}")
 
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from exchange.cli.errors import CommandError
+from exchange.cli.options import BY, operator_name
 from exchange.fhir.code_systems import canonical
 from exchange.node.folder import ModelFiles, NodeFolder
 from exchange.node.identity.accepted_changes import use_model
@@ -229,6 +230,7 @@ def use(
             show_default=False,
         ),
     ] = None,
+    by: Annotated[str, BY] = "",
 ) -> None:
     """Have a node score its patients with a model: [risk] in consentry.toml and the files beside it."""
     from exchange.node.risk_model import open_model  # noqa: PLC0415 - needs what other commands don't
@@ -246,7 +248,7 @@ def use(
     files = ModelFiles(*_hospital_files(folder), _token(token_file), _vouching(authority))
     check_risk(risk)
     asyncio.run(open_model(risk, files).close())  # a model that can't be used changes nothing
-    use_model(NodeFolder(node), risk, files)
+    use_model(NodeFolder(node), risk, files, by=by or operator_name())
     print(f"{node} scores with model {card['model'][:12]}; a gateway that is running needs a new start")
 
 

@@ -4,25 +4,28 @@
    more, changes nothing until a command records it; `verify` names it, and a start says so in its log.
 2. A file with another Organization of a member, another hospital, address or time zone is refused at the
    start: somebody else, or another day, would be meant.
-3. A table `[risk]` that is not as recorded turns scores off, and hinders nothing else.
-4. Commands record first and write the file then. One that was interrupted in between is called again.
+3. Each change is an event of the access log, which says in words what changed, and by whom.
+4. A table `[risk]` that is not as recorded turns scores off, and hinders nothing else.
+5. Commands record first and write the file then. One that was interrupted in between is called again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from chaincode.access.model import RecordedAction
 from exchange.auth.identity import KnownMember, NodeIdentity
 from exchange.auth.principal import Member
 from exchange.crypto.operator_seal import OperatorSeal
 from exchange.errors import DamagedError
 from exchange.node.settings import ConfigError, NodeSettings, RiskSettings
+from exchange.services.auth.identity_events import IdentityEvents
 from exchange.store.engine.database import Database
 from exchange.store.records import recorded_settings as store
 from exchange.store.records.recorded_settings import Recorded
@@ -139,8 +142,10 @@ def _differs(what: str, here: str, recorded: str) -> str:
     return f"{what} is {here} in consentry.toml, and {recorded} as recorded"
 
 
-def _said(risk: object) -> str:
-    return "nothing" if risk is None else msgspec.json.encode(risk).decode()
+def _said(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "nothing" if value is None else _encode(value).decode()
 
 
 def agreed(settings: NodeSettings, identity: NodeIdentity) -> NodeSettings:
@@ -180,14 +185,63 @@ class RecordedMembers:
         return identity.members
 
 
-def change_recorded(
-    records: Database, seal: OperatorSeal, change: Callable[[NodeIdentity], NodeIdentity]
-) -> NodeIdentity:
-    """Record what `change` makes of the recorded settings, and return it."""
-    with records.transaction() as connection:
-        changed = change(read_identity(connection, seal, lock=True))
-        record(connection, seal, changed)
-        return changed
+@dataclass(frozen=True, slots=True)
+class SettingsRecord:
+    """The recorded settings of one node, and the way to the log for the changes that `by` makes in them."""
+
+    seal: OperatorSeal
+    events: IdentityEvents
+    by: str
+
+    def begin(self, connection: Connection, identity: NodeIdentity) -> None:
+        """Record the settings of a node that is migrated, which has none recorded."""
+        record(connection, self.seal, identity)
+        self._log(connection, f"recorded for the first time: {changes(None, identity)}")
+
+    def change(
+        self, records: Database, change: Callable[[NodeIdentity], NodeIdentity], *, done: str = ""
+    ) -> NodeIdentity:
+        """Record what `change` makes of the recorded settings, and return it.
+
+        `done` says what else is done by it; without it, a change of nothing is no event.
+        """
+        with records.transaction() as connection:
+            before = read_identity(connection, self.seal, lock=True)
+            after = change(before)
+            record(connection, self.seal, after)
+            told = "; ".join(one for one in (changes(before, after), done) if one)
+            if told:
+                self._log(connection, f"settings changed: {told}")
+            return after
+
+    def _log(self, connection: Connection, told: str) -> None:
+        self.events.put_of_operator(connection, RecordedAction.SETTINGS_CHANGED, self.by, told)
+
+
+def changes(before: NodeIdentity | None, after: NodeIdentity) -> str:
+    """Return in words how `after` differs from `before`, or all of it if nothing was recorded."""
+    return "; ".join(_changes(before, after))
+
+
+def _changes(before: NodeIdentity | None, after: NodeIdentity) -> Iterator[str]:
+    for name in NodeIdentity.__struct_fields__:
+        value = getattr(after, name)
+        if name == "members":
+            yield from _members(before, after)
+        elif before is None:
+            yield f"{name} {_said(value)}"
+        elif (was := getattr(before, name)) != value:
+            yield f"{name} from {_said(was)} to {_said(value)}"
+
+
+def _members(before: NodeIdentity | None, after: NodeIdentity) -> Iterator[str]:
+    for known in after.members:
+        was = None if before is None else before.member(known.msp_id)
+        name = known.current.name
+        if was is None:
+            yield f"member {known.msp_id} listed as {name}, Organization/{known.organization}"
+        elif was != known:
+            yield f"member {known.msp_id} renamed from {was.current.name} to {name}"
 
 
 def listing(member: Member) -> Callable[[NodeIdentity], NodeIdentity]:

@@ -1,4 +1,4 @@
-"""Events of identity as entries of the access log: tokens for persons, clients, refused log-ins.
+"""Events of identity as entries of the access log: tokens of persons, clients, refused log-ins, settings.
 
 1. An event is put into the outbox in the transaction that makes the change, also by a command beside a
    gateway, which can't write to the ledger. The gateway records it within seconds, or when it starts.
@@ -23,13 +23,17 @@ from exchange.auth.clients import Client
 from exchange.auth.principal import Principal
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.references import References
-from exchange.errors import UnavailableError
+from exchange.errors import DamagedError, UnavailableError
 from exchange.services.writes.recording import Deed, planned_entry, put_planned
 from exchange.store.engine.database import Database
 from exchange.store.records import subjects
 
 WINDOW_SECONDS: Final = 60.0
 """Seconds between two rounds of entries about refused log-ins."""
+_NO_DIRECTORY = (
+    "the keys of the directory are missing, so nothing can be logged; restore the database of records from a "
+    "backup"
+)
 _MOST_CLIENTS = 100  # with an entry of their own in one round
 
 _log = structlog.get_logger()
@@ -89,14 +93,20 @@ class IdentityEvents:
 
     def _put(self, connection: Connection, deed: Deed) -> None:
         keys = self._keys(connection, deed.principal.patient)
-        if keys is not None:
-            entry = planned_entry(keys, deed, msp_id=self._msp_id, base=self._base)
-            put_planned(connection, [entry], wait_ms=0)
+        entry = planned_entry(keys, deed, msp_id=self._msp_id, base=self._base)
+        put_planned(connection, [entry], wait_ms=0)
 
-    def _keys(self, connection: Connection, patient: str) -> SubjectKeys | None:
-        """Return the keys of the patient, or else those of the directory, which every node has."""
+    def _keys(self, connection: Connection, patient: str) -> SubjectKeys:
+        """Return the keys of the patient, or else those of the directory, which every complete node has.
+
+        Raises:
+            DamagedError: the node has neither, so that no event of it could be logged.
+        """
         names = [self._references.subject(patient)] if patient else []
-        return subject_keys(connection, self._ring, [*names, self._references.directory])
+        keys = subject_keys(connection, self._ring, [*names, self._references.directory])
+        if keys is None:
+            raise DamagedError(_NO_DIRECTORY)
+        return keys
 
 
 def subject_keys(connection: Connection, ring: KeyRing, names: Sequence[bytes]) -> SubjectKeys | None:

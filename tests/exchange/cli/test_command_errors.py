@@ -59,7 +59,7 @@ def served(node: Path) -> Iterator[Path]:
     settings = node / "consentry.toml"
     old = next(line for line in settings.read_text().splitlines() if line.startswith("port ")).split()[-1]
     settings.write_text(settings.read_text().replace(old, str(port)))
-    accept_settings(NodeFolder(node))
+    accept_settings(NodeFolder(node), by="ops")
     process = subprocess.Popen(
         [sys.executable, "-m", "exchange.cli", "serve", str(node)],
         stdout=subprocess.DEVNULL,

@@ -304,7 +304,7 @@ async def test_what_is_broken_in_risk_turns_scores_off_and_nothing_else(
     table, gone = BROKEN[case]
     if case in {"files that are gone", "a token that is gone", "a table that is gone"}:
         text = node.settings_file.read_text()
-        use_model(node, RiskSettings("https://evaluator.example"), files_of(model))
+        use_model(node, RiskSettings("https://evaluator.example"), files_of(model), by="ops")
         if gone is not None:
             (node.path / gone).unlink()
         else:
@@ -319,7 +319,8 @@ async def test_what_is_broken_in_risk_turns_scores_off_and_nothing_else(
         assert opened.gateway.scoring is None
         assert (await opened.gateway.health.check()).serves
     before = node.settings_file.read_text()
-    add_member(node, Member("PineMSP", "Pine", "pine"))  # commands that edit the file leave the table alone
+    # Commands that edit the file leave the table alone.
+    add_member(node, Member("PineMSP", "Pine", "pine"), by="ops")
     assert before.rstrip() in node.settings_file.read_text() or "PineMSP" in node.settings_file.read_text()
 
 

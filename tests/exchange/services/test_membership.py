@@ -59,7 +59,7 @@ def client(organization: str) -> Client:
 
 
 async def list_member(folder: NodeFolder, member: Member) -> None:
-    await asyncio.to_thread(add_member, folder, member)
+    await asyncio.to_thread(add_member, folder, member, by="ops")
 
 
 async def stored(node: Node, organization: str) -> bool:
@@ -147,12 +147,12 @@ async def test_a_new_name_reaches_the_organization_and_leaves_the_rest_of_it(
         edited = {"resourceType": "Organization", "id": "lake-clinic", "name": "Lake Clinic", **phone}
         await put(node, edited)
         if running:
-            await asyncio.to_thread(rename_member, folder, "LakeMSP", "Lake Medical Center")
+            await asyncio.to_thread(rename_member, folder, "LakeMSP", "Lake Medical Center", by="ops")
             async with asyncio.timeout(10):
                 while not await named(node, b'"Lake Medical Center"'):  # noqa: ASYNC110 - as for `until`
                     await asyncio.sleep(0.05)
     if not running:
-        await asyncio.to_thread(rename_member, folder, "LakeMSP", "Lake Medical Center")
+        await asyncio.to_thread(rename_member, folder, "LakeMSP", "Lake Medical Center", by="ops")
     async with open_node(folder, QUICK) as node:
         async with asyncio.timeout(10):
             while not await named(node, b'"Lake Medical Center"'):  # noqa: ASYNC110 - as for `until`

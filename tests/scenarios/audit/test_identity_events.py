@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.auth.assertions import ASSERTION_TYPE, public_jwk, sign_assertion
 from exchange.auth.clients import new_client
-from exchange.auth.principal import Kind, Principal
+from exchange.auth.principal import Kind, Member, Principal
 from exchange.fhir import r4
+from exchange.node.identity.accepted_changes import add_member
 from exchange.node.parts import open_parts
 from exchange.services.auth.tokens import Tokens
 from tests.support.scenarios.scenario_site import CITY, EVERY_NODE, LAKE, Site, in_thread
@@ -93,6 +94,13 @@ def test_the_end_of_tokens_and_what_happens_to_clients_are_seen_by_the_officer(s
     changes = [event for event in identity_events(site, CHANGED) if "client seen of" in told(event)]
     assert [who(event) for event in changes] == ["ops", "ops"]
     assert client.keys[0]["kid"] in told(changes[0])
+
+
+def test_a_member_listed_beside_the_gateway_is_seen_by_the_officer(site: Site) -> None:
+    add_member(site.demo.folder, Member("PineMSP", "Pine", "pine"), by="ops")
+    changed = [event for event in identity_events(site, CHANGED) if "PineMSP" in told(event)]
+    text = "settings changed: member PineMSP listed as Pine, Organization/pine"
+    assert [(who(event), told(event)) for event in changed] == [("ops", text)]
 
 
 @pytest.mark.parametrize("kind", [Kind.PATIENT, Kind.OFFICER, Kind.SYSTEM])

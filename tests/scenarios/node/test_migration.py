@@ -21,6 +21,7 @@ from exchange.cli.node.load import load
 from exchange.cli.node.migrate import migrate
 from exchange.cli.node.rebuild import rebuild
 from exchange.cli.node.verify import verify
+from exchange.cli.options import operator_name
 from exchange.demo.consortium import CITY, LAKE, Demo
 from exchange.errors import FormatError, UnavailableError
 from exchange.ledger.errors import InUseError
@@ -143,6 +144,9 @@ def test_a_migrated_node_serves_its_records_publishes_what_waited_and_goes_on(
         }
         assert seen == {CITY.msp_id: 6, LAKE.msp_id: 3}  # the revocation that waited is in force
         events = site.officer().found("AuditEvent?_count=200")
+        [recorded] = [one for one in events if "recorded for the first time" in str(one["entity"])]
+        assert f"member {LAKE.msp_id} listed as {LAKE.name}" in str(recorded["entity"])
+        assert recorded["agent"][0]["who"]["identifier"]["value"] == operator_name()
         assert len(events) > len(before["tables"]["entries"])
         assert site.new_patient()
     assert facts.of_tables(reading(migrated), NOW)["filings"] == []

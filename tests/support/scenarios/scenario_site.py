@@ -317,7 +317,7 @@ def copied(built: Path, to: Path) -> Demo:
     text = folder.settings_file.read_text(encoding="utf-8")
     text = text.replace(old.base_url, new.base_url).replace(f"port = {old.port}", f"port = {new.port}")
     folder.settings_file.write_text(text, encoding="utf-8")
-    accept_settings(folder)
+    accept_settings(folder, by="tests")
     return Demo(folder, folder.load())
 
 

@@ -60,8 +60,8 @@ OPENERS: dict[str, Callable[[NodeFolder], object]] = {
     "serve": lambda folder: check_to_serve(folder, folder.load()),
     "log": logged,
     "records": recorded,
-    "member": lambda folder: add_member(folder, Member("LakeMSP", "Lake", "lake")),
-    "migrate": lambda folder: migrate(folder, lambda _: None),
+    "member": lambda folder: add_member(folder, Member("LakeMSP", "Lake", "lake"), by="ops"),
+    "migrate": lambda folder: migrate(folder, lambda _: None, by="ops"),
     "rebuild": lambda folder: rebuild(folder.path),
 }
 
