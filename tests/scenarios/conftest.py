@@ -20,6 +20,7 @@ from exchange.demo.consortium import CITY, Demo, build
 from exchange.demo.fabric import OPTIONS, organisation
 from exchange.demo.nhanes import Participant, participants
 from exchange.demo.process import free_port, serving
+from tests.support.postgres_server import Server
 from tests.support.scenarios.scenario_site import (
     EMBEDDED,
     PEOPLE,
@@ -43,6 +44,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a node with City Hospital as custodian; copied, never opened by a test."""
     folder = tmp_path_factory.mktemp("built") / "node"
     in_thread(build(folder, free_port(), PEOPLE))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built_on_postgres(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of such a node on PostgreSQL; copied with its database, never opened by a test."""
+    folder = tmp_path_factory.mktemp("built") / "node"
+    in_thread(build(folder, free_port(), PEOPLE, database=postgres.new_database()))
     return folder
 
 
@@ -84,8 +93,9 @@ def new_node(
         if ledger_kind == EMBEDDED:
             return copied(request.getfixturevalue("built"), folder)
         if ledger_kind == POSTGRESQL:
-            server = request.getfixturevalue("postgres")
-            return in_thread(build(folder, free_port(), PEOPLE, database=server.new_database()))
+            return copied(
+                request.getfixturevalue("built_on_postgres"), folder, request.getfixturevalue("postgres")
+            )
         running = request.getfixturevalue("consortium_network")
         chaincode = f"c{secrets.token_hex(8)}"
         deployed(running, chaincode)

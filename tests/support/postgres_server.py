@@ -136,11 +136,12 @@ class Server:
             self.process.wait(_PATIENCE)
             self.process = None
 
-    def new_database(self) -> str:
-        """Return the URL of a new, empty database."""
+    def new_database(self, like: str = "template1") -> str:
+        """Return the URL of a new database: an empty one, or a copy of `like`, which has no connections."""
         name = f"t{secrets.token_hex(6)}"
+        named = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like))
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(named)
         return self.url(name)
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from exchange.api.app import create_app
 from exchange.auth.principal import Kind, Member, Principal
@@ -33,6 +34,7 @@ from exchange.node.identity.accepted_changes import accept_settings
 from exchange.node.open import Node, open_node
 from exchange.node.parts import open_parts
 from exchange.services.records.limits import RecordLimits
+from tests.support.postgres_server import Server
 
 PEOPLE = 4
 """Participants on the node that all copies start from."""
@@ -309,13 +311,16 @@ class InProcess(httpx.BaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, content=body)
 
 
-def copied(built: Path, to: Path) -> Demo:
-    """Make a copy of the built node at `to`, with a port of its own."""
+def copied(built: Path, to: Path, server: Server | None = None) -> Demo:
+    """Make a copy of the built node at `to`, with a port of its own, and of its database on `server`."""
     shutil.copytree(built, to)
     folder = NodeFolder(to)
     old, new = folder.load(), settings_for(free_port())
     text = folder.settings_file.read_text(encoding="utf-8")
     text = text.replace(old.base_url, new.base_url).replace(f"port = {old.port}", f"port = {new.port}")
+    if server is not None:
+        name = str(conninfo_to_dict(str(old.database))["dbname"])
+        text = text.replace(str(old.database), server.new_database(like=name))
     folder.settings_file.write_text(text, encoding="utf-8")
     accept_settings(folder, by="tests")
     return Demo(folder, folder.load())
