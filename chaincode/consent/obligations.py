@@ -36,6 +36,8 @@ Nothing here reads a clock, a store or the network.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -56,7 +58,8 @@ UNKNOWN = ""
 CONSENT = "Consent"
 """The class of consents: to others than the patient and the custodian, only a rule that names it permits."""
 
-_NARROW = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}  # full width forms of ASCII
+_PARTS = re.compile(r"[^|:=+,;<>(){}\[\]#\"']+")
+"""The parts of a code that says more than one: an expression of SNOMED CT, or a system's name before it."""
 _CONFIDENTIAL = CONFIDENTIALITY_SYSTEM + "|"
 _RANK = {_CONFIDENTIAL + code: rank for rank, code in enumerate(CONFIDENTIALITY)}
 _NORMAL = _RANK[_CONFIDENTIAL + "N"]
@@ -158,18 +161,36 @@ def _code(listed: tuple[str, ...], facts: RecordFacts) -> tuple[bool, bool]:
     if surely:
         return True, True
     stated = facts.mentions.union(*facts.codes)
-    return False, _might_be(set(map(_folded, stated)), tuple(map(_folded, listed)))
+    might = {form for code in stated for form in _forms(code)}
+    return False, _might_be(might, tuple(map(_folded, listed)))
+
+
+@lru_cache(maxsize=4096)
+def _forms(code: str) -> frozenset[str]:
+    """Return all that `system|code` might say: itself, and each part of an expression."""
+    system, _, value = code.rpartition("|")
+    parts = _PARTS.findall(value)
+    several = parts if len(parts) > 1 else ()
+    return frozenset(_folded(f"{system}|{one}") for one in (value, *several) if one == value or _plain(one))
 
 
 @lru_cache(maxsize=4096)
 def _folded(code: str) -> str:
     """Return `system|code` with its code in the spelling that all spellings of it share.
 
-    Points, hyphens, spaces, zero-width characters, leading zeros, case and width are no difference.
+    Points, hyphens, spaces, zero-width characters, leading zeros, case, width and the script of digits are no
+    difference. A code in letters of another script may be any code of its system.
     """
     system, _, value = code.rpartition("|")
-    plain = "".join(filter(str.isalnum, value.translate(_NARROW))).casefold()
+    plain = _plain(value)
+    if system and not plain.isascii():
+        return f"{system}|"
     return f"{system}|{plain.lstrip('0') or plain or value}"
+
+
+def _plain(value: str) -> str:
+    letters = filter(str.isalnum, unicodedata.normalize("NFKC", value))
+    return "".join(str(unicodedata.decimal(one, one)) for one in letters).casefold()
 
 
 def _label(listed: tuple[str, ...], facts: RecordFacts, effect: Effect) -> tuple[bool, bool]:

@@ -51,7 +51,10 @@ def test_trees_that_have_no_opinion_do_not_admit():
     assert not admits((Provision("deny", Condition(classes=("Condition",))),), facts())
 
 
-SPELLINGS = ["B20.0", "b200", "B 20-0", "\uff22\uff12\uff10.\uff10", "B2\u200b0.0", "00B20.0", "B20.0\ufeff"]
+SPELLINGS = [
+    *("B20.0", "b200", "B 20-0", "\uff22\uff12\uff10.\uff10", "B2\u200b0.0", "00B20.0", "B20.0\ufeff"),
+    *("B\u0662\u0660.\u0660", "B\u0968\u0966.\u0966", "B\u00b2\u2070.\u2070", "B\u00ad20.0", "\u212c20.0"),
+]
 
 
 @pytest.mark.parametrize("spelt", SPELLINGS)
@@ -67,8 +70,37 @@ def test_a_denied_code_holds_in_every_spelling_and_a_permitted_one_in_its_own(sp
         assert not denied(when, mentions={"s|-"})
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        *("86406008:116676008=55641003", "=== 86406008", "<<< 86406008", "(86406008)", "116676008+86406008"),
+        *("73211009:{363698007=86406008,246454002=41769001}", "SNOMED:86406008", "86406008#x", "x;86406008"),
+    ],
+)
+def test_a_denied_code_holds_in_every_expression_with_it(stated):
+    when = Condition(codes=("s|86406008",))
+    for system in ("s", ""):
+        assert denied(when, mentions={f"{system}|{stated}"})
+        assert denied(when, codes=(frozenset({f"{system}|{stated}"}),))
+        assert not denied(when, mentions={f"{system}|{stated.replace('86406008', '864060081')}"})
+    assert not denied(when, mentions={f"t|{stated}"})
+    assert not permitted(when, codes=(frozenset({f"s|{stated}"}),))
+
+
+@pytest.mark.parametrize("stated", ["\u041220.0", "\u039220", "B20\u0430"])
+def test_a_code_in_letters_of_another_script_may_be_any_of_its_system(stated):
+    when = Condition(codes=("s|B20.0",))
+    assert denied(when, mentions={f"s|{stated}"})
+    assert not denied(when, mentions={f"t|{stated}", f"|{stated}"})
+    assert denied(Condition(codes=(f"t|{stated}",)), mentions={f"t|{stated}"})
+
+
 WORDS = st.text("abcABC0123456789", min_size=2, max_size=8).filter(lambda code: code.strip("0"))
 BETWEEN = st.sampled_from(["", "", ".", "-", " ", "\u200b", "\ufeff", "_", "/"])
+DIGITS = (0x30, 0x660, 0x6F0, 0x966, 0xE50, 0xFF10, 0x1D7CE)
+AROUND = st.sampled_from(
+    ["{}", "=== {}", "{}:363698007=39057004", "LOINC:{}", "({})", "39057004+{}", "x={},y"]
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -76,14 +108,16 @@ BETWEEN = st.sampled_from(["", "", ".", "-", " ", "\u200b", "\ufeff", "_", "/"])
 def test_a_denied_code_holds_however_it_is_written(data, code):
     def written():
         letters = [
-            data.draw(st.sampled_from([one, one.upper(), one.lower(), chr(ord(one) + 0xFEE0)]))
+            chr(data.draw(st.sampled_from(DIGITS)) + int(one))
+            if one.isdigit()
+            else data.draw(st.sampled_from([one, one.upper(), one.lower(), chr(ord(one) + 0xFEE0)]))
             for one in code
         ]
         zeros = "0" * data.draw(st.integers(0, 2))
         return zeros + "".join(letter + data.draw(BETWEEN) for letter in letters)
 
     when = Condition(codes=(f"s|{written()}",))
-    stated = written()
+    stated = data.draw(AROUND).format(written())
     assert denied(when, mentions={f"s|{stated}"})
     assert denied(when, mentions={f"|{stated}"})
     assert denied(when, codes=(frozenset({f"s|{stated}"}),))
