@@ -122,9 +122,12 @@ def _joined_extractor(index: Index) -> _Extractor:
 
 
 def _present(resource: dict[str, Any], element: str) -> bool:
-    """Return whether a choice element has a value that is not `false`."""
-    choices = (name for name in resource if name.startswith(element) and name[len(element) :][:1].isupper())
-    return any(resource[name] is not False for name in choices)
+    """Return whether a choice element has a value that is not `false`; of a time it may be unknown which."""
+    return any(
+        (value is not False and not name.startswith("_")) or name == f"_{element}DateTime"
+        for name, value in resource.items()
+        if name.removeprefix("_").startswith(element) and name.partition(element)[2][:1].isupper()
+    )
 
 
 def _sources(leaves: Iterable[Leaf]) -> list[_Source]:

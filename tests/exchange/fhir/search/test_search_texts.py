@@ -199,7 +199,11 @@ def test_a_patient_is_found_by(name: str, value: str, *, found: bool) -> None:
 
 @pytest.mark.parametrize(
     ("deceased", "value"),
-    [({}, "false"), ({"deceasedBoolean": False}, "false"), ({"deceasedBoolean": True}, "true")],
+    [
+        *(({}, "false"), ({"deceasedBoolean": False}, "false"), ({"deceasedBoolean": True}, "true")),
+        ({"_deceasedDateTime": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}}, "true"),
+        ({"deceasedBoolean": False, "_deceasedBoolean": {"id": "x"}}, "false"),
+    ],
 )
 def test_who_is_not_said_to_be_dead_is_alive(deceased: dict[str, Any], value: str) -> None:
     assert finds({"resourceType": "Patient", **deceased}, "deceased", value)

@@ -39,6 +39,7 @@ async def put(node: Node, patient: str, **more: Any) -> None:
     [
         ({"deceasedBoolean": True}, True),
         ({"deceasedDateTime": "2026-10-01"}, True),
+        ({"_deceasedDateTime": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}}, True),
         ({"deceasedBoolean": False}, False),
         ({"active": False}, False),
     ],
