@@ -1,10 +1,13 @@
 """`$validate`: what a resource, sent alone or in a Parameters body, is found to be by R4 itself.
 
-Profiles are not known here, so a resource that claims one is answered with a warning and never with the
-all-clear.
+Profiles are not known here, so a resource that claims one, itself or in a resource within it, is answered
+with a warning and never with the all-clear.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -13,6 +16,7 @@ from exchange.fhir import r4
 from exchange.fhir.outcome import validation
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
+_NOT_CHECKED = "the profile is not known here: the resource was checked against R4 and not against it"
 
 
 class _Kind(msgspec.Struct):
@@ -39,7 +43,7 @@ def validate(body: bytes, resource_type: str) -> bytes:
         r4.check(resource, expected=resource_type)
     except InvalidResourceError as invalid:  # the operation itself has succeeded
         return validation(invalid.problems)
-    return validation(warnings=_unknown_profiles(resource, resource_type))
+    return validation(warnings=list(_unknown_profiles(msgspec.json.decode(resource), resource_type)))
 
 
 def _sent(body: bytes, resource_type: str) -> bytes:
@@ -73,14 +77,17 @@ def _sent(body: bytes, resource_type: str) -> bytes:
     return found[0]
 
 
-def _unknown_profiles(resource: bytes, resource_type: str) -> list[Problem]:
-    profiles = msgspec.json.decode(resource).get("meta", {}).get("profile", [])
-    return [
-        Problem(
-            f"{resource_type}.meta.profile[{number}]",
-            "the profile is not known here: the resource was checked against R4 and not against it",
-            "not-supported",
-        )
-        for number, profile in enumerate(profiles)
-        if profile != _CORE + resource_type
-    ]
+def _unknown_profiles(element: Any, path: str) -> Iterator[Problem]:
+    """Yield a problem for each profile that the resource at `path`, or one within it, claims."""
+    if isinstance(element, list):
+        for number, item in enumerate(element):
+            yield from _unknown_profiles(item, f"{path}[{number}]")
+    elif isinstance(element, dict):
+        kind = element.get("resourceType")
+        if kind is not None:
+            for number, profile in enumerate(element.get("meta", {}).get("profile", ())):
+                if profile != f"{_CORE}{kind}":
+                    yield Problem(f"{path}.meta.profile[{number}]", _NOT_CHECKED, "not-supported")
+        for name, item in element.items():
+            if isinstance(item, dict | list):
+                yield from _unknown_profiles(item, f"{path}.{name}")

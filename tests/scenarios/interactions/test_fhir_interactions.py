@@ -440,6 +440,26 @@ def test_validate_says_which_profiles_it_did_not_look_at(site: Site, patient: st
     assert issue["severity"] == "information"
 
 
+def test_validate_says_it_of_the_resources_within_a_resource(site: Site, patient: str):
+    claims = {"meta": {"profile": ["http://example.org/p"]}}
+    inner = {"resourceType": "Organization", "id": "o", "name": "x"} | claims
+    holding = observation(patient, contained=[inner], performer=[{"reference": "#o"}])
+    entry = {"fullUrl": f"urn:uuid:{fresh_id()}", "resource": observation(patient) | claims}
+    held = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    sent = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "x", "part": [{"name": "y", "resource": held}]}],
+    }
+    of_parameters = "Parameters.parameter[0].part[0].resource.entry[0].resource.meta.profile[0]"
+    for body, path in (
+        (holding, "Observation.contained[0].meta.profile[0]"),
+        (held, "Bundle.entry[0].resource.meta.profile[0]"),
+        (sent, of_parameters),
+    ):
+        [issue] = is_outcome(site.city.post(f"{body['resourceType']}/$validate", body), 200)["issue"]
+        assert (issue["severity"], issue["expression"]) == ("warning", [path])
+
+
 def test_validate_of_what_is_no_json_can_not_be_run(site: Site):
     is_outcome(site.city.post("Observation/$validate", b"{"), 400)
 
