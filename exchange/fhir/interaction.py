@@ -34,6 +34,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -47,6 +48,9 @@ MOST_PARAMETERS = 200
 
 LONGEST_QUERY = 64 * 1024
 """Characters of a query or a condition, which are decoded at once."""
+
+PAGE: Final = "_page"
+"""The parameter that carries an opaque cursor; links have it, and no client makes it up."""
 
 Parameters = tuple[tuple[str, str], ...]
 """Names and values of a query or a form, decoded and in order."""
@@ -82,9 +86,9 @@ _COMPARTMENT_FORM: Methods = {"POST": "search-compartment"}
 class Interaction(msgspec.Struct, frozen=True):
     """The interaction that a request or an entry asks for; `code` is FHIR's name, `$name` for an operation.
 
-    `type` is empty for an interaction with the system. `parameters` are those of the query, decoded
-    and in order. `condition` is `If-None-Exist`; `lenient` is `Prefer: handling=lenient`. `methods` are all
-    interactions of the address; `code` is empty where `method` is none of them.
+    `type` is empty for an interaction with the system. `parameters` are those of the query that have a value,
+    decoded and in order. `condition` is `If-None-Exist`; `lenient` is `Prefer: handling=lenient`. `methods`
+    are all interactions of the address; `code` is empty where `method` is none of them.
     """
 
     code: str
@@ -152,7 +156,7 @@ def parse(
         address.type,
         address.id,
         address.version,
-        parameters_of(query) if query else (),
+        given(parameters_of(query)) if query else (),
         condition or "",
         if_match or "",
         if_none_match or "",
@@ -194,6 +198,14 @@ def parameters_of(query: str) -> Parameters:
             f"more than {LONGEST_QUERY} characters of parameters; search with POST and _search"
         )
     return bounded(tuple(urllib.parse.parse_qsl(query, keep_blank_values=True)))
+
+
+def given(parameters: Parameters) -> Parameters:
+    """Return the `parameters` that have a value; one without asks for nothing, as R4 has it.
+
+    A link of this server that was cut is no first page: its cursor stays, to be refused.
+    """
+    return tuple(one for one in parameters if one[1].strip() or one[0] == PAGE)
 
 
 def bounded(parameters: Parameters) -> Parameters:

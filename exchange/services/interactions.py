@@ -31,15 +31,13 @@ from exchange.errors import (
     MethodNotAllowedError,
     NotSupportedError,
 )
-from exchange.fhir.interaction import Interaction
+from exchange.fhir.interaction import PAGE, Interaction
 from exchange.fhir.r4 import RESOURCE_TYPES
 
 EVERY_TYPE: Final = "*"
 """The type of a row that is for every type without rows of its own."""
 THE_TYPE: Final = ""
 """In a row's scopes, the type that the interaction is about."""
-PAGE: Final = "_page"
-"""The parameter that carries an opaque cursor; links have it, and no client makes it up."""
 SHAPING: Final = frozenset({"_format", "_pretty"})
 """Parameters of any interaction that shape the answer and not the request."""
 

@@ -11,9 +11,9 @@ from typing import Final
 from exchange.auth.principal import Principal
 from exchange.errors import NotFoundError
 from exchange.fhir import search
-from exchange.fhir.interaction import Interaction
+from exchange.fhir.interaction import PAGE, Interaction
 from exchange.runtime.offload import offload
-from exchange.services.interactions import EVERY_TYPE, PAGE, THE_TYPE, InteractionRow, Outcome
+from exchange.services.interactions import EVERY_TYPE, THE_TYPE, InteractionRow, Outcome
 from exchange.services.meta_operations import MetaOperations
 from exchange.services.records import pages
 from exchange.services.records.changes import Deletion

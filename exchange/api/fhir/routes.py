@@ -98,7 +98,7 @@ class FhirEndpoint:
             organization=principal.organization,
             purpose=principal.purpose,
         )
-        check_accept(request)
+        check_accept(request, interaction.parameters)
         if interaction.is_search_by_form:
             self._interactions.authorise(principal, interaction)  # before the form is read
             found = await form_parameters(request, interaction.parameters)

@@ -38,7 +38,7 @@ _HTTP: Mapping[int, tuple[str, str]] = {
     403: ("forbidden", "this is not allowed"),
     404: ("not-found", "there is nothing at this address"),
     405: ("not-supported", "this address does not support the method"),
-    406: ("not-supported", "only JSON is supported"),
+    406: ("not-supported", "only FHIR R4 as JSON is supported"),
     408: ("timeout", "the request took too long to arrive"),
     413: ("too-long", "the body is over the limit"),
     415: ("not-supported", "the body's media type is not supported"),

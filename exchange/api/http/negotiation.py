@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from exchange.api.http.body_encoding import check_coding, decoded
 from exchange.api.http.limits import admit_body, body_limit
 from exchange.errors import BadRequestError, TooLargeError, UnsupportedMediaError
-from exchange.fhir.interaction import MOST_PARAMETERS, Parameters, bounded
+from exchange.fhir.interaction import MOST_PARAMETERS, Parameters, bounded, given
 from exchange.fhir.outcome import MEDIA_TYPE
 from exchange.runtime.offload import offload
 
@@ -26,9 +26,8 @@ LONGEST_FORM = 4 * 1024 * 1024
 TX_HEADER = "X-Consentry-Tx"
 """The response header that names the ledger transaction behind an answer."""
 
-_FORMATS = frozenset(
-    {"json", "application/json", "application/fhir+json", "application/fhir json", "text/json"}
-)
+_FORMATS = frozenset({"json", *BODY_TYPES})
+_FORM = "application/x-www-form-urlencoded"
 
 _CONDITIONS: Mapping[bytes, str] = {
     b"if-none-exist": "condition",
@@ -38,6 +37,8 @@ _CONDITIONS: Mapping[bytes, str] = {
 }
 
 _VERSION = re.compile(r';\s*fhirversion\s*=\s*"?([^\s;,"]*)', re.IGNORECASE)
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;,"]*)', re.IGNORECASE)
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _REFUSED_RANGE = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 _LONGEST_ACCEPT = 2_000
 
@@ -53,11 +54,12 @@ async def fhir_body(request: Request) -> bytes:
     """Return the body of a request that carries FHIR JSON.
 
     Raises:
-        UnsupportedMediaError: the media type is another one.
+        UnsupportedMediaError: the media type or the charset is another one.
         BadRequestError: there is no body.
     """
     if media_type(request) not in BODY_TYPES:
         raise UnsupportedMediaError("send application/fhir+json")
+    _check_charset(request)
     if not _is_r4(request.headers.get("content-type", "")):
         raise UnsupportedMediaError("send FHIR R4, with fhirVersion=4.0 or without the parameter")
     check_coding(request.headers, supported=frozenset({"gzip"}))  # before the body is read
@@ -83,23 +85,28 @@ async def form_parameters(request: Request, queried: Parameters) -> Parameters:
     """Return the parameters of a `_search` by POST: those of the URL, `queried`, and those of the form.
 
     Raises:
-        UnsupportedMediaError: the body is no form.
-        TooLargeError: the form is longer than `LONGEST_FORM` bytes.
+        UnsupportedMediaError: the body is no form in UTF-8.
+        TooLargeError: the form is longer than `LONGEST_FORM` bytes, packed or unpacked.
         BadRequestError: there are too many parameters.
+        HTTPException: `_format` in the form asks for another format (406).
     """
-    if media_type(request) != "application/x-www-form-urlencoded":
-        raise UnsupportedMediaError("send application/x-www-form-urlencoded")
-    check_coding(request.headers)
+    if media_type(request) != _FORM:
+        raise UnsupportedMediaError(f"send {_FORM}")
+    _check_charset(request)
+    check_coding(request.headers, supported=frozenset({"gzip"}))
     admit_body(request.scope)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LONGEST_FORM:
             raise TooLargeError("the form is over the limit")
-    return bounded((*queried, *await offload(partial(_form, bytes(body)), size=len(body))))
+    form = await decoded(request.headers, bytes(body), most=LONGEST_FORM)
+    sent = await offload(partial(_fields, form), size=len(form))
+    _is_format_asked(sent)
+    return bounded((*queried, *given(sent)))
 
 
-def _form(body: bytes) -> Parameters:
+def _fields(body: bytes) -> Parameters:
     try:
         found = urllib.parse.parse_qsl(
             body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
@@ -109,19 +116,34 @@ def _form(body: bytes) -> Parameters:
     return tuple(found)
 
 
-def check_accept(request: Request) -> None:
-    """Refuse a client that can read no JSON.
+def check_accept(request: Request, parameters: Parameters) -> None:
+    """Refuse a client that can read no FHIR R4 as JSON, by `_format` of its `parameters` or by its headers.
 
     Raises:
         HTTPException: 406.
     """
-    wanted = request.query_params.get("_format") if request.scope["query_string"] else None
-    if wanted is not None:
-        if wanted.lower().replace("+", " ") not in {f.replace("+", " ") for f in _FORMATS}:
-            raise HTTPException(406, "only JSON is supported")
-        return
-    if answer_type(request) is None:
-        raise HTTPException(406, "only JSON is supported")
+    if not _is_format_asked(parameters) and answer_type(request) is None:
+        raise HTTPException(406)
+
+
+def _is_format_asked(parameters: Parameters) -> bool:
+    """Check whether `_format` asks for the format of this server; it stands above the headers.
+
+    Raises:
+        HTTPException: it asks for another one (406).
+    """
+    asked = [value for name, value in parameters if name == "_format" and value.strip()]
+    for value in asked:
+        kind = value.partition(";")[0].strip().lower().replace(" ", "+")  # a `+` that was not escaped
+        if kind not in _FORMATS or not _is_r4(value):
+            raise HTTPException(406)
+    return bool(asked)
+
+
+def _check_charset(request: Request) -> None:
+    found = _CHARSET.search(request.headers.get("content-type", ""))
+    if found is not None and found[1].lower() not in _UTF_8:
+        raise UnsupportedMediaError("send the body in UTF-8, with this charset or without the parameter")
 
 
 def answer_type(request: Request) -> str | None:

@@ -13,7 +13,7 @@ from exchange.fhir.search.extract import Term, terms
 from exchange.fhir.search.on_record import Comparison, comparison_of
 from exchange.fhir.search.order import SortValues, sort_by_values, sort_values
 from exchange.fhir.search.parameters import table
-from exchange.fhir.search.parse import is_light, parse
+from exchange.fhir.search.parse import elements_named, is_light, parse
 from exchange.fhir.search.query import Alternative, Clause, Query, Sort, Union
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Union",
     "capability",
     "comparison_of",
+    "elements_named",
     "is_light",
     "parse",
     "sort_by_values",

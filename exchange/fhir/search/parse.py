@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,13 +60,14 @@ def parse(
     lenient: bool,
     base: str = "",
     exact: bool = False,
+    times: Collection[str] = ("_lastUpdated",),
 ) -> Query:
     """Parse the `parameters` of a search, as decoded from URL and form.
 
-    Repeated parameters must all be met; values with commas between them are alternatives. A parameter without
-    a value asks for nothing, as R4 has it. `lenient` ignores unsupported parameters, as
-    `Prefer: handling=lenient` asks. `base` is the URL of this server, if references to it shall count as
-    relative. `exact` tells the values of identifiers apart by their case.
+    Repeated parameters must all be met; values with commas between them are alternatives. `lenient` ignores
+    unsupported parameters, as `Prefer: handling=lenient` asks. `base` is the URL of this server, if
+    references to it shall count as relative. `exact` tells the values of identifiers apart by their case.
+    `times` are the names of parameters that compare the time of writing.
 
     Raises:
         BadRequestError: a parameter or modifier is not supported (and handling is strict), or a value is
@@ -75,10 +76,8 @@ def parse(
     """
     if len(parameters) > MOST_PARAMETERS:
         raise TooCostlyError(f"a search has at most {MOST_PARAMETERS} parameters")
-    parser = _Parser(resource_type, table(resource_type), base, exact)
+    parser = _Parser(resource_type, table(resource_type), base, exact, times)
     for name, value in parameters:
-        if not value.strip():
-            continue
         try:
             parser.add(name, value)
         except _UnsupportedError as unsupported:
@@ -103,6 +102,18 @@ def is_light(resource_type: str, parameters: Sequence[tuple[str, str]]) -> bool:
     )
 
 
+def elements_named(value: str) -> tuple[str, ...]:
+    """Return the elements that `_elements` asks for.
+
+    Raises:
+        ValueFormError: one is not the name of an element at a resource's root.
+    """
+    elements = tuple(element.strip() for element in value.split(","))
+    if not all(element.isascii() and element.isalnum() for element in elements):
+        raise ValueFormError("elements of the root are named, with commas between them")
+    return elements
+
+
 def _shown(name: str) -> str:
     """Return a parameter's name for a message; a text without the form of a name might be a value."""
     return name if _NAMEABLE.fullmatch(name) else "a parameter"
@@ -116,6 +127,7 @@ class _Parser:
     table: Table
     base: str
     exact: bool
+    times: Collection[str]
     clauses: list[Clause] = field(default_factory=list)
     last_updated: list[tuple[int | None, int | None]] = field(default_factory=list)
     patients: set[str] = field(default_factory=set)
@@ -147,7 +159,7 @@ class _Parser:
             raise _UnsupportedError("chained parameters are not supported")
         if name in {"_count", "_sort", "_elements", *_CHOICES}:
             self._result(name, value)
-        elif name == "_lastUpdated":
+        elif name in self.times:
             self.last_updated.append(_write_times(value))
         else:
             self._criterion(code, modifier, value)
@@ -204,10 +216,7 @@ class _Parser:
                 raise TooCostlyError(f"_sort: at most {MOST_SORT_KEYS} keys")
             self.results["sort"] = tuple(self._sort(key.strip()) for key in keys)
         elif name == "_elements":
-            elements = tuple(element.strip() for element in value.split(","))
-            if not all(_NAMEABLE.fullmatch(element) for element in elements):
-                raise ValueFormError("elements are named, with commas between them")
-            self.results["elements"] = elements
+            self.results["elements"] = elements_named(value)
         elif value in _CHOICES[name]:
             self.results[name[1:]] = value
         else:

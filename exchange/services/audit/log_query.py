@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chaincode.consent.model import PURPOSES
+from exchange.auth.b2b import PURPOSE_SYSTEM
 from exchange.errors import BadRequestError, TooCostlyError
 from exchange.fhir import search
 from exchange.fhir.audit_event import MSP, parse_event_id
+from exchange.fhir.code_systems import canonical
+from exchange.fhir.references import literal
 from exchange.fhir.search import Clause, Query, Sort
 
 PARAMETERS: Final = (
@@ -38,6 +42,12 @@ _SHAPING = frozenset(
     {"_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_lastUpdated"}
 )
 _FOUND = frozenset(name for name, _ in PARAMETERS)
+_TIMES = ("date", "_lastUpdated")
+_CODES = {
+    "action": ("C", "D", "E", "R", "U"),
+    "outcome": ("0", "4", "8", "12"),
+}
+"""The codes of the parameters whose value sets R4 requires."""
 _INDEXED = frozenset(
     {"agent", "agent-name", "agent-role", "altid", "entity", "entity-type", "outcome", "subtype"}
 )
@@ -110,27 +120,26 @@ def parse(parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str) ->
     found: dict[str, Any] = {}
     purposes: list[tuple[str, ...]] = []
     for name, value in parameters:
-        if not value.strip():
-            continue  # as in every search
         code = name.partition(":")[0]
         if name == "purpose":
             purposes.append(_codes(value))
         elif name in {"_id", "patient", "patient:Patient"}:
             if code in found:
                 raise BadRequestError(f"{code}: give it once")
-            found[code] = (parse_event_id(value) or ("none", 0)) if code == "_id" else _patient(value, base)
+            found[code] = _place(value) if code == "_id" else _patient(value, base)
         elif name in _SHAPING:
             rest.append((name, value))
         elif code in _FOUND - {"_id", "patient", "purpose"}:
             if name == "entity" and any(_ID.fullmatch(one) for one in value.split(",")):
                 raise BadRequestError("entity names a record with its type, such as Observation/1")
-            rest.append(("_lastUpdated", value) if name == "date" else (name, _members(code, value)))
+            _check_codes(code, value)
+            rest.append((name, _members(code, value)))
         elif lenient:
             ignored.append(name)
         else:
             shown = name if _ID.fullmatch(name) else "of that name"
             raise BadRequestError(f"AuditEvent has no search parameter {shown}")
-    query = search.parse("AuditEvent", rest, lenient=lenient, base=base, exact=True)
+    query = search.parse("AuditEvent", rest, lenient=lenient, base=base, exact=True, times=_TIMES)
     if query.sort not in _ORDERS:
         raise BadRequestError("_sort: the log is in the order of date or -date")
     return LogQuery(
@@ -143,8 +152,14 @@ def parse(parameters: Sequence[tuple[str, str]], *, lenient: bool, base: str) ->
     )
 
 
+def _place(value: str) -> tuple[str, int]:
+    if "," in value:
+        raise BadRequestError("_id names one entry; search for each by itself")
+    return parse_event_id(value) or ("none", 0)
+
+
 def _patient(value: str, base: str) -> str:
-    patient = value.removeprefix(f"{base}/").removeprefix("Patient/")
+    patient = literal(value, base).removeprefix("Patient/")
     if not _ID.fullmatch(patient):
         raise BadRequestError("patient names one patient of this server, such as Patient/1")
     return patient
@@ -156,7 +171,18 @@ def _codes(value: str) -> tuple[str, ...]:
         raise TooCostlyError(f"purpose: at most {_MOST_VALUES} values")
     if not value.isprintable() or not all(values):  # no database has to be asked for a NUL
         raise BadRequestError("purpose: a code, or system|code")
-    return tuple(one.rpartition("|")[2] for one in values)
+    named = [one.rpartition("|") for one in values]
+    if not PURPOSES.issuperset(code for _, _, code in named):
+        raise BadRequestError(f"purpose: its codes are {', '.join(sorted(PURPOSES))}")
+    system_of_all = canonical(PURPOSE_SYSTEM)
+    return tuple(code for system, bar, code in named if not bar or canonical(system) == system_of_all)
+
+
+def _check_codes(name: str, value: str) -> None:
+    """Refuse a code that R4 does not have: an empty list would say that no entry has it."""
+    known = _CODES.get(name)
+    if known is not None and not all(one.rpartition("|")[2] in known for one in value.split(",")):
+        raise BadRequestError(f"{name}: its codes are {', '.join(known)}")
 
 
 def _members(code: str, value: str) -> str:

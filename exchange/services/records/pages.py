@@ -11,12 +11,13 @@ import msgspec
 from exchange.auth.principal import Principal
 from exchange.crypto.cursors import Cursors
 from exchange.errors import BadRequestError
+from exchange.fhir import search
 from exchange.fhir.bundle import FoundResource, HistoryEntry, history_set, identity_of, search_set
-from exchange.fhir.interaction import Interaction
+from exchange.fhir.interaction import PAGE, Interaction
 from exchange.fhir.outcome import warning
 from exchange.fhir.r4.elements import elements as elements_of
 from exchange.fhir.resource_bytes import instant, pick
-from exchange.services.interactions import PAGE, Outcome
+from exchange.services.interactions import Outcome
 from exchange.services.records.conditions.preconditions import etag
 from exchange.services.records.history import History
 from exchange.services.records.prepare import is_assigned
@@ -103,7 +104,7 @@ class Pages:
     def search_set(self, principal: Principal, page: PageRequest, found: FoundPage, query: Shape) -> Outcome:
         """Frame one page of a search; `query` is the search as it was understood."""
         ignored = set(query.ignored)
-        used = [(name, value) for name, value in page.parameters if name not in ignored and value.strip()]
+        used = [(name, value) for name, value in page.parameters if name not in ignored]
         encoded = urllib.parse.urlencode(used)
         links = {"self": f"{self._base}/{page.place}" + (f"?{encoded}" if encoded else "")}
         if query.summary == "count":
@@ -205,9 +206,10 @@ def shape(parameters: Sequence[tuple[str, str]], body: bytes) -> bytes:
     if summary not in _SUMMARIES:
         raise BadRequestError("_summary of a read is text, data or false")
     elements = given.get("_elements", "")
-    named = tuple(name.strip() for name in elements.split(",")) if elements else ()
-    if not all(name.isascii() and name.isalnum() for name in named):
-        raise BadRequestError("_elements are named, with commas between them")
+    try:
+        named = search.elements_named(elements) if elements else ()
+    except ValueError as wrong:
+        raise BadRequestError(f"_elements: {wrong}") from None
     return subset(body, elements=named, summary=summary)
 
 

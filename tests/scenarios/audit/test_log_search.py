@@ -80,6 +80,8 @@ PARAMETERS = [
     "outcome=4",
     "patient={patient}",
     "purpose=HRESCH",
+    "purpose=http://terminology.hl7.org/CodeSystem/v3-ActReason|HRESCH",
+    "date=ge2026",
     "site=City Hospital",
     "source=Organization/city-hospital",
     "source=CityHospitalMSP",
@@ -110,7 +112,7 @@ def shows(event: Event, query: str, base: str) -> bool:
     shown += [search.Term("source", f"rOrganization/{one}") for one in site]
     given = urllib.parse.parse_qsl(query)
     rest = [one for one in given if one[0] != "purpose"]
-    purposes = {value for name, value in given if name == "purpose"}
+    purposes = {value.rpartition("|")[2] for name, value in given if name == "purpose"}
     purpose = event["purposeOfEvent"][0]["coding"][0]["code"]
     return search.parse("AuditEvent", rest, lenient=False, base=base).matches(shown) and purposes <= {purpose}
 
@@ -130,7 +132,11 @@ def test_the_log_is_found_by_everything_that_it_shows(site: Site, patient: str, 
 
 
 @pytest.mark.parametrize(
-    "query", ["agent=Practitioner/none", "altid=none", "entity=Observation/none", "outcome=8"]
+    "query",
+    [
+        *("agent=Practitioner/none", "altid=none", "entity=Observation/none", "outcome=8", "_id=none"),
+        *("purpose=http://other.example|TREAT", "purpose=|TREAT", "date=lt2020", "patient=none"),
+    ],
 )
 def test_what_no_entry_has_finds_none(site: Site, query: str):
     assert events(site.officer(), query) == {}
@@ -154,10 +160,36 @@ def test_what_no_entry_has_finds_none(site: Site, query: str):
         "_has:Provenance:target:agent=x",
         "agent=not a reference",
         "_tag=x",
+        "_id=x,y",
+        *(
+            "action=r",
+            "action=read",
+            "action=R,x",
+            "outcome=success",
+            "outcome=00",
+            "purpose=treat",
+            "purpose=X",
+        ),
     ],
 )
 def test_what_is_not_supported_is_refused_and_never_an_empty_list(site: Site, query: str):
     is_outcome(site.officer().get(f"AuditEvent?{query}"), 400)
+
+
+@pytest.mark.parametrize("name", ["date", "_lastUpdated"])
+@pytest.mark.parametrize("value", ["yesterday", "2026-11-29T10", "ne2026", "ge", "2026,2027"])
+def test_a_time_that_is_none_is_refused_by_the_name_that_was_sent(site: Site, name: str, value: str):
+    said = is_outcome(site.officer().get(f"AuditEvent?{name}={value}"), 400)
+    assert said["issue"][0]["diagnostics"].startswith(f"{name}: ")
+
+
+def test_a_patient_is_found_by_each_way_to_write_the_reference(site: Site, patient: str):
+    officer = site.officer("o.refer")
+    for written in (patient, f"Patient/{patient}", f"{site.base}/Patient/{patient}"):
+        assert events(officer, f"patient={written}&action=C")
+    loud = site.base.replace("http", "HTTP")
+    assert events(officer, f"patient={loud}//Patient/{patient}&action=C")
+    is_outcome(officer.get(f"AuditEvent?patient=http://elsewhere.example/fhir/Patient/{patient}"), 400)
 
 
 @pytest.mark.parametrize("query", ["", "agent=Practitioner/nurse&", "outcome=4&"])

@@ -67,6 +67,39 @@ def test_a_parameter_without_a_value_asks_for_nothing(site: Site, patient: str):
         assert link.endswith(f"Observation?identifier={mark}")
 
 
+EMPTY = ("_count=", "_since=", "code=&nonsense=", "_elements=&_summary=", "_format=", "%20=%20")
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("Observation/{id}", "Observation/{id}/_history", "Observation/{id}/_history/1"),
+        *("Patient/{patient}/$everything", "metadata"),
+    ],
+)
+def test_it_asks_for_nothing_of_any_interaction(site: Site, patient: str, path: str, empty: str):
+    place = path.format(id=site.observation(patient)["id"], patient=patient)
+    plain, asked = site.city.get(place), site.city.get(f"{place}?{empty}")
+    assert plain.status_code == asked.status_code == 200
+    assert asked.json().get("entry") == plain.json().get("entry")
+    entry = {"request": {"method": "GET", "url": f"{place}?{empty}"}}
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    if path != "metadata":
+        [answer] = site.city.post("", bundle).json()["entry"]
+        assert answer["response"]["status"] == "200 OK"
+
+
+@pytest.mark.parametrize(
+    "elements", [",", "status,,code", "code.text", "Observation.status", "*", "status:x"]
+)
+def test_elements_are_named_by_one_rule(site: Site, patient: str, elements: str):
+    made = site.observation(patient)["id"]
+    for path in (f"Observation/{made}?", f"Observation/{made}/_history/1?", f"Observation?_id={made}&"):
+        said = is_outcome(site.city.get(f"{path}_elements={elements}"), 400)
+        assert said["issue"][0]["diagnostics"].startswith("_elements: ")
+
+
 @pytest.mark.parametrize("path", ["Observation/{}?_summary=true", "Observation?_id={}&_summary=true"])
 def test_a_summary_that_is_none_is_refused(site: Site, patient: str, path: str):
     is_outcome(site.city.get(path.format(site.observation(patient)["id"])), 400)

@@ -63,6 +63,67 @@ def test_an_answer_is_what_its_client_reads(site: Site, patient: str, accept: st
         assert answer.headers["content-type"].partition(";")[0] == answered
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        *(
+            ("json", 200),
+            ("application/fhir%2Bjson", 200),
+            ("application/fhir+json", 200),
+            ("text/json", 200),
+        ),
+        *(("JSON", 200), ("application/fhir%2Bjson;fhirVersion=4.0", 200), ("", 200), ("%20", 200)),
+        *(
+            ("application/json;%20fhirVersion=%224.0.1%22", 200),
+            ("json&_format=", 200),
+            ("&_format=json", 200),
+        ),
+        *(("xml", 406), ("ttl", 406), ("text/html", 406), ("application/fhir%2Bjson;fhirVersion=3.0", 406)),
+        *(("json&_format=xml", 406), ("xml&_format=json", 406), ("json;fhirVersion=5.0", 406), ("fhir", 406)),
+    ],
+)
+def test_the_format_that_is_asked_for_by_a_parameter_is_obeyed_at_every_door(
+    site: Site, patient: str, asked: str, status: int
+):
+    page = "text/html" if "json" in asked.lower() and status == 200 else FHIR_JSON
+    form = {"Content_Type": "application/x-www-form-urlencoded", "Accept": FHIR_JSON}
+    answers = [
+        site.city.get(f"Patient/{patient}?_format={asked}", Accept=page),
+        site.city.get(f"Patient?_id={patient}&_format={asked}", Accept=page),
+        site.city.get(f"metadata?_format={asked}", Accept=page),
+        site.city.post("Patient/_search", f"_id={patient}&_format={asked}", **form),
+        site.city.post(f"Patient/_search?_format={asked}", f"_id={patient}", **form),
+    ]
+    assert [answer.status_code for answer in answers] == [status] * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"),
+    [
+        *(("utf-8", 201), ('"UTF-8"', 201), ("utf8", 201), ("us-ascii", 201)),
+        *(("iso-8859-1", 415), ("UTF-16", 415), ("windows-1252", 415), ("", 415)),
+    ],
+)
+def test_a_body_in_another_charset_is_refused(site: Site, patient: str, charset: str, status: int):
+    body = json.dumps(observation(patient))
+    made = site.city.post("Observation", body, Content_Type=f"{FHIR_JSON}; charset={charset}")
+    assert made.status_code == status
+    kind = f"application/x-www-form-urlencoded;charset={charset}"
+    found = site.city.post("Patient/_search", f"_id={patient}", Content_Type=kind)
+    assert found.status_code == (200 if status == 201 else status)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "identity"])
+def test_a_form_is_unwrapped_like_any_body(site: Site, patient: str, mark: bytes, coding: str):
+    form = mark + f"_id={patient}".encode()
+    sent = form if coding == "identity" else gzip.compress(form)
+    kind = "application/x-www-form-urlencoded"
+    found = site.city.post("Patient/_search", sent, Content_Type=kind, Content_Encoding=coding)
+    assert [entry["resource"]["id"] for entry in found.json()["entry"]] == [patient]
+    is_outcome(site.city.post("Patient/_search", sent, Content_Type=kind, Content_Encoding="br"), 415)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "identity"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_a_packed_body_and_one_with_a_mark_are_what_they_hold(
