@@ -28,6 +28,8 @@ from exchange.ledger.client import LedgerClient, SubjectRequest
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded.block import decode_transaction
 from exchange.ledger.embedded.reader import open_reader
+from exchange.ledger.embedded.storage import Storage
+from exchange.ledger.embedded.timed_keys import MARK
 from exchange.runtime.packed_rows import unpack
 
 MEMBERS = ("HospitalAMSP", "HospitalBMSP", "HospitalCMSP", "HospitalDMSP")
@@ -170,8 +172,8 @@ def read_everything(path: Path, pairs: set[str]) -> tuple[dict[str, set[str]], b
         add(transaction.call.args)
         if transaction.effect.event and transaction.effect.event.payload:
             add(transaction.effect.event.payload)
-    for key, stored in db.execute("SELECT key, value FROM versions"):
-        value = unpack(stored)
+    storage = Storage.open(path, writable=False)
+    for _, key, value in storage.written_behind(-1, b"\0", MARK):
         everything += key + value
         kind, *names = key.decode().strip("\0").split("\0")
         if kind in {"pair", "past", "trail"}:
@@ -179,6 +181,7 @@ def read_everything(path: Path, pairs: set[str]) -> tuple[dict[str, set[str]], b
         add(value, names[0] if kind in {"pair", "past"} else None)
     for header, signature in db.execute("SELECT header, signature FROM blocks"):
         everything += header + signature
+    storage.close()
     db.close()
     return by_pair, everything
 

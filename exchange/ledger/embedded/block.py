@@ -93,6 +93,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     time: int
 
 
+_BODY_HEAD = b"\x94\xc4\x20"  # an array of four values, the first of which are 32 bytes
 _encoder = msgspec.msgpack.Encoder()
 _transactions = msgspec.msgpack.Decoder(Transaction)
 _headers = msgspec.msgpack.Decoder(Header)
@@ -131,6 +132,13 @@ def creator(msp_id: str, public_key: bytes) -> bytes:
 def transaction_id(nonce: bytes, by: bytes) -> bytes:
     """Return the id of the transaction that `by` submits with this nonce."""
     return sha256(nonce + by).digest()
+
+
+def transaction_id_of(body: bytes) -> bytes:
+    """Return the id of the transaction with this body; `BlockFormatError` where the bytes are none."""
+    if not body.startswith(_BODY_HEAD):
+        raise BlockFormatError("not a transaction")
+    return body[len(_BODY_HEAD) : len(_BODY_HEAD) + 32]
 
 
 def data_hash(bodies: Iterable[bytes]) -> bytes:

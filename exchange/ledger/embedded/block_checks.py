@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchange.ledger.embedded import block
-from exchange.ledger.embedded.storage import LATEST, Block, Storage, Version
+from exchange.ledger.embedded.storage import LATEST, Block, Storage, Version, WritingTransaction
 
 
 class LedgerFinding(msgspec.Struct, frozen=True):
@@ -191,18 +191,14 @@ def check_tip(storage: Storage, key: Ed25519PublicKey) -> block.Header | None:
         raise MismatchError("transactions", name_of(bodies[header.count][0]), "belongs to no block")
     total = sum(len(one.effect.writes) for one in transactions)
     rows = storage.newest_versions(total)
-    _check_run(zip((place for place, _ in bodies), transactions, strict=True), rows)
-    return header
-
-
-def _check_run(transactions: Iterator[tuple[int, block.Transaction]], rows: list[Version]) -> None:
-    """Check consecutive transactions against the rows that they wrote together."""
     start = rows[0][0] if rows else 1
     offset = 0
-    for place, transaction in transactions:
-        size = len(transaction.effect.writes)
-        check_versions(place, start + offset, transaction, rows[offset : offset + size])
+    for (place, body), transaction in zip(bodies, transactions, strict=True):
+        size, writer = len(transaction.effect.writes), WritingTransaction.of(body)
+        written = [storage.restored(row, writer) for row in rows[offset : offset + size]]
+        check_versions(place, start + offset, transaction, written)
         offset += size
+    return header
 
 
 def printable(key: bytes) -> str:

@@ -27,7 +27,6 @@ from exchange.errors import DamagedError
 from exchange.ledger.embedded.engine import Execution, View, run
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.port import Checkpoint, LoggedEntry
-from exchange.runtime.packed_rows import unpack
 
 _PLACE_BITS = 16
 _INDEX = (1 << _PLACE_BITS) - 1
@@ -74,13 +73,9 @@ class EmbeddedReader:
     def entries(self, after: Checkpoint | None) -> Iterator[LoggedEntry]:
         """Yield every log entry behind an event, in the order in which they were decided."""
         behind = -1 if after is None else (after.block << _PLACE_BITS) | after.index
-        written = self._storage.execute(
-            "SELECT place, key, value FROM versions WHERE place > ? AND +key >= ? AND +key < ? ORDER BY seq",
-            (behind, *LOG_PAGES),
-        )
-        for place, key, value in written:
+        for place, key, value in self._storage.written_behind(behind, *LOG_PAGES):
             event = Checkpoint(place >> _PLACE_BITS, place & _INDEX)
-            yield from entries_on_page(event, key, unpack(value))
+            yield from entries_on_page(event, key, value)
 
     def has_place(self, block: int, index: int) -> bool:
         """Return whether there is a transaction `index` in `block`."""

@@ -36,7 +36,7 @@ from exchange.ledger.embedded.block_checks import (
     name_of,
 )
 from exchange.ledger.embedded.replay import Replay
-from exchange.ledger.embedded.storage import LATEST, SCHEMA, UNREADABLE, Block, Storage, Version
+from exchange.ledger.embedded.storage import LATEST, UNREADABLE, Block, Storage, Version, WritingTransaction
 
 Progress = Callable[[int, int], None]
 """Called now and then with the number of checked values, and of all values."""
@@ -157,7 +157,7 @@ class _Run:
             newest = Block(*row)
             header = check_header(newest, self.blocks, previous, self._key, signature=self._every_signature)
             rows = [one for _, one in zip(range(header.count), bodies, strict=False)]
-            self._check_block(header, rows, versions, replay)
+            self._check_block(header, rows, storage, versions, replay)
             if self._time - header.time > CLOCK_TOLERANCE:
                 self.ran_back.append(header.number)
             self._time = header.time
@@ -178,13 +178,15 @@ class _Run:
         self,
         header: block.Header,
         rows: list[tuple[int, bytes]],
+        storage: Storage,
         versions: Iterator[Version],
         replay: Replay | None,
     ) -> None:
         creator = block.creator(header.msp_id, header.signer)
-        for (place, _), transaction in zip(rows, check_transactions(header, rows, creator), strict=True):
+        for (place, body), transaction in zip(rows, check_transactions(header, rows, creator), strict=True):
             size = len(transaction.effect.writes)
-            written = list(islice(versions, size))
+            writer = WritingTransaction.of(body)
+            written = [storage.restored(row, writer) for row in islice(versions, size)]
             check_versions(place, self.values + 1, transaction, written)
             self.values += size
             self.transactions += 1
@@ -202,6 +204,9 @@ class _Run:
     ) -> None:
         for place, _ in bodies:
             raise MismatchError("transactions", name_of(place), "belongs to no block")
+        stem = storage.unused_stem()
+        if stem is not None:
+            raise MismatchError("stems", str(stem), "belongs to no key")
         for seq, *_ in versions:
             raise MismatchError("versions", str(seq), "was written by no transaction")
         for number in sorted(one.block for one in self._pinned):
@@ -214,5 +219,5 @@ class _Run:
 
 def _check_schema(storage: Storage) -> None:
     found = [sql for (sql,) in storage.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")]
-    if found != list(SCHEMA):
+    if found != list(storage.schema):
         raise MismatchError("file", "schema", "the tables are not defined as this release defines them")

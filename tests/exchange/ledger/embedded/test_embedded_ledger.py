@@ -21,6 +21,7 @@ from chaincode.policy.model import Policy
 from exchange.errors import DamagedError, UnavailableError
 from exchange.ledger.embedded import EmbeddedLedger
 from exchange.ledger.embedded import block as blocks
+from exchange.ledger.embedded.storage import LATEST, Storage, WritingTransaction
 from exchange.ledger.errors import InUseError, NodeKeyError, RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Transactions
 from exchange.runtime.packed_rows import unpack
@@ -479,11 +480,13 @@ async def test_an_event_comes_with_what_its_transaction_wrote(node: Any) -> None
     requests = tuple(node.request(name) for name in names)
     committed = await ledger.submit("access:authorize", encode(Authorize(requests)))
     (event,) = await take(ledger.events(Checkpoint(0, 0)), 1)
-    db = sqlite3.connect(node.path)
-    rows = db.execute("SELECT key, value FROM versions WHERE place >> 16 = 1 ORDER BY seq").fetchall()
-    db.close()
+    storage = Storage.open(node.path, writable=False)
+    (_, body), *_ = storage.transactions(1 << 16, LATEST)
+    writer = WritingTransaction.of(body)
+    rows = [storage.restored(row, writer) for row in storage.versions() if row[1] >> 16 == 1]
+    storage.close()
     assert (event.name, event.tx_id) == ("access", committed.tx_id)
-    assert (event.payload, event.written) == (b"", tuple((key, unpack(value)) for key, value in rows))
+    assert (event.payload, event.written) == (b"", tuple((key, value) for *_, key, value in rows))
     await ledger.close()
     ledger = node.open()
     assert await take(ledger.events(Checkpoint(0, 0)), 1) == [event]

@@ -23,7 +23,7 @@ from exchange.ledger.embedded import block as blocks
 from exchange.ledger.embedded.identity import load_node_key
 from exchange.ledger.embedded.storage import Storage
 from exchange.ledger.embedded.verify import PinnedBlock, verify
-from exchange.runtime.packed_rows import unpack
+from exchange.runtime.packed_rows import runs_of, unpack
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
 STRIDE = max(1, round(10 / SCALE))
@@ -158,8 +158,15 @@ def _names(where: str, table: str, row: int) -> bool:
             " signature = (SELECT signature FROM blocks WHERE number = 1) WHERE number = 2"
         ),
         "DROP INDEX versions_by_key",
+        "DROP INDEX stems_by_text",
+        "DELETE FROM stems WHERE id = 1",
+        "INSERT INTO stems (stem) VALUES (x'0061')",
+        "INSERT INTO stems SELECT -1, CAST(stem || x'00' AS BLOB) FROM stems WHERE id = 1",
+        "UPDATE stems SET id = id + 100 WHERE id = 1",
+        "UPDATE stems SET id = 1003 - id WHERE id < 3; UPDATE stems SET id = id - 1000 WHERE id > 1000",
+        "UPDATE stems SET stem = CAST(stem || x'00' AS BLOB)",
         "CREATE TABLE more (x)",
-        "PRAGMA user_version = 3",
+        "PRAGMA user_version = 4",
         "PRAGMA application_id = 7",
     ],
 )
@@ -232,7 +239,8 @@ def forge(node: Any, number: int, before: bytes, after: bytes) -> None:
     (body,) = db.execute("SELECT body FROM transactions WHERE place >> 16 = ?", (number,)).fetchone()
     written = db.execute("SELECT seq, value FROM versions WHERE place >> 16 = ?", (number,)).fetchall()
     body = unpack(body)
-    ((seq, value),) = [(seq, unpack(value)) for seq, value in written if before in unpack(value)]
+    values = {seq: unpack(value, lambda: runs_of(body)) for seq, value in written}
+    ((seq, value),) = [(seq, value) for seq, value in values.items() if before in value]
     lie = value.replace(before, after)
     body = body.replace(sha256(value).digest(), sha256(lie).digest())
     told = msgspec.structs.replace(blocks.decode_header(header), data=blocks.data_hash([body]))
@@ -269,7 +277,7 @@ def content(path: Path) -> Any:
     try:
         tables = [
             storage.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
-            for name in ("blocks", "transactions", "versions")
+            for name in ("blocks", "transactions", "versions", "stems")
         ]
         index = storage.execute("SELECT key, place, seq FROM versions ORDER BY key, place").fetchall()
         return tables, index, storage.range(b"\0", b"\xff", 10_000)
