@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exchange import devnet
 from exchange.bench import access, hostile, ingest, ledger, memory, score, verification
+from exchange.bench.audit import detection
 from exchange.bench.report import Row
 from exchange.errors import ExchangeError
 
@@ -63,6 +64,7 @@ def _score(options: BenchOptions) -> list[Row]:
 
 _BENCHES: Mapping[str, Callable[[BenchOptions], list[Row]]] = {
     "access": lambda options: access.measure(seconds=options.seconds, database=options.database),
+    "audit": lambda _: detection.measure(),
     "hostile": lambda options: hostile.measure(seconds=options.seconds),
     "ingest": lambda options: ingest.measure(options.path, options.database),
     "ledger": _ledger,

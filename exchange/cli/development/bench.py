@@ -17,6 +17,7 @@ class BenchName(StrEnum):
     """The benches there are."""
 
     ACCESS = "access"
+    AUDIT = "audit"
     HOSTILE = "hostile"
     INGEST = "ingest"
     LEDGER = "ledger"
