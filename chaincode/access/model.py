@@ -79,7 +79,7 @@ WRITES = frozenset(
         RecordedAction.BASELINE,
     }
 )
-"""The recorded actions that change records; their entries carry a `root`."""
+"""The recorded actions that change records; their entries carry a `root`, but for what came to nothing."""
 
 
 class Reason(StrEnum):

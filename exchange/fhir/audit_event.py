@@ -307,7 +307,7 @@ def _entities(record: LogEntry, who: EntryDetail | None) -> list[dict[str, Any]]
             }
         )
     if who is not None and record.action in _CHANGES and record.outcome == "permit":
-        entities += (_changed(place) for place in who.target.split(",") if _VERSION.fullmatch(place))
+        entities += (_changed(place) for place in who.target.split(",") if _RECORD.fullmatch(place))
     elif who is not None:
         entities.append(_asked_for(who.target))
     return entities
@@ -326,12 +326,14 @@ def _rests_on(consent: str) -> list[dict[str, Any]]:
 
 
 def _changed(place: str) -> dict[str, Any]:
-    return {
+    entity = {
         "what": {"reference": place},
         "type": {"system": _ENTITY_TYPES, "code": "2", "display": "System Object"},
         "role": {"system": _ROLES, "code": "4", "display": "Domain Resource"},
         "description": place,
     }
+    # Only a deletion of what is not there names no version.
+    return entity if _VERSION.fullmatch(place) else entity | {"name": "a record that was not there"}
 
 
 def _asked_for(target: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ from exchange.services.records.conditions.existing import NamedRecords
 from exchange.services.records.conditions.preconditions import UNCONDITIONAL, Precondition
 from exchange.services.records.prepare import IndexedRecord, Indexer
 from exchange.services.records.read import HIDDEN
-from exchange.services.writes.deeds import Logged, Made, deeds_of
+from exchange.services.writes.deeds import Logged, Made, Missed, deeds_of
 from exchange.services.writes.recording import Deed, PlannedEntry, Recording
 from exchange.store.engine.database import Database
 from exchange.store.records import documents, subjects
@@ -200,7 +200,7 @@ class RecordWriter:
             commit, first = self._commit(connection, changes, keys)
             if also is not None:
                 also(connection)
-            deeds = deeds_of(connection, commit.made, first=first, keys=keys, logged=logged)
+            deeds = deeds_of(connection, commit.made, commit.missed, first=first, keys=keys, logged=logged)
             return commit.results, self._recording.plan(connection, deeds, done)
 
         async def commit() -> tuple[list[WriteResult], list[PlannedEntry]]:
@@ -318,6 +318,7 @@ class RecordWriter:
         gone = [change for change in changes if isinstance(change, Deletion)]
         if gone:
             keys |= await self._keys.find(await self._subjects_of(gone))
+            keys |= await self._keys.ensure({self._references.directory: ""})  # for what is not there
         return keys
 
     def _check_new_patients(self, changes: Sequence[RecordChange], new: Collection[str]) -> None:
@@ -378,7 +379,7 @@ class RecordWriter:
         changes: Sequence[RecordChange],
         keys: Mapping[bytes, SubjectKeys],
     ) -> tuple[_Commit, int]:
-        commit = _Commit(connection, keys, self._relabelled)
+        commit = _Commit(connection, keys, self._references.directory, self._relabelled)
         started = time.thread_time()
         references = [self._references.record(change.resource_type, change.logical_id) for change in changes]
         if len(set(references)) != len(references):
@@ -420,13 +421,16 @@ class _Commit:
         self,
         connection: Connection,
         keys: Mapping[bytes, SubjectKeys],
+        directory: bytes,
         relabelled: Callable[[Connection, Prepared, StoredVersion], IndexedRecord],
     ) -> None:
         self._connection = connection
         self._keys = keys
+        self._directory = directory
         self._relabelled = relabelled
         self._now = time.time_ns() // 1_000_000
         self.made: list[Made] = []
+        self.missed: list[Missed] = []
         self.results: list[WriteResult] = []
 
     def change(self, change: RecordChange, reference: bytes, before: StoredVersion | None) -> None:
@@ -484,12 +488,14 @@ class _Commit:
             self.results.append(
                 WriteResult(change.resource_type, change.logical_id, 0, self._now, outcome, b"")
             )
-            return
-        if before.deleted:
-            self._unchanged(change, before, "unchanged" if change.skip_absent else "deleted")
+            self._miss(change, [self._directory])
             return
         if not self._keys.keys() >= set(before.subjects):
             raise ConflictError("the record has just become another patient's; ask again")
+        if before.deleted:
+            self._unchanged(change, before, "unchanged" if change.skip_absent else "deleted")
+            self._miss(change, before.subjects)
+            return
         owners = [self._keys[token] for token in before.subjects]
         version = before.version + 1
         # A tombstone names the deleted record and no more; its digest is that of these few bytes.
@@ -500,6 +506,11 @@ class _Commit:
         new = NewVersion(envelope, before.subjects, self._now, deleted=True, tokens=b"")
         result = WriteResult(change.resource_type, change.logical_id, version, self._now, "deleted", b"")
         self._made(new, result, RecordedAction.DELETE)
+
+    def _miss(self, change: Deletion, upon: Sequence[bytes]) -> None:
+        if not change.skip_absent:
+            place = f"{change.resource_type}/{change.logical_id}"
+            self.missed.append(Missed(upon, change.resource_type, place))
 
     def _made(self, new: NewVersion, result: WriteResult, action: RecordedAction) -> None:
         self.made.append(Made(new, action, result.resource_type, result.place))

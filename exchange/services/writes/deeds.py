@@ -1,4 +1,8 @@
-"""The deeds of one write: one per subject, with the sum and the root of all that is stored of it then."""
+"""The deeds of one write: one per subject, with the sum and the root of all that is stored of it then.
+
+A deletion of a record that is not there is a deed, too: somebody meant to delete it. It changes no sum, and
+commits to none.
+"""
 
 from __future__ import annotations
 
@@ -43,15 +47,28 @@ class Made:
     place: str
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A deletion of a record that was not there, its type and address, upon the subjects that it had.
+
+    One that never was is upon the directory.
+    """
+
+    subjects: Sequence[bytes]
+    resource_type: str
+    place: str
+
+
 def deeds_of(
     connection: Connection,
     made: Sequence[Made],
+    missed: Sequence[Missed],
     *,
     first: int,
     keys: Mapping[bytes, SubjectKeys],
     logged: Logged,
 ) -> list[tuple[SubjectKeys, Deed]]:
-    """Add what was `made` to the subjects' sums, and return the deed of each subject.
+    """Add what was `made` to the subjects' sums, and return the deed of each subject, with what it `missed`.
 
     The versions have the sequences from `first` on. The sums are stored in the transaction of `connection`.
 
@@ -62,6 +79,10 @@ def deeds_of(
     for sequence, one in enumerate(made, start=first):
         for token in one.version.subjects:
             by_subject.setdefault(token, []).append((sequence, one))
+    not_there: dict[bytes, list[Missed]] = {}
+    for gone in missed:
+        for token in gone.subjects:
+            not_there.setdefault(token, []).append(gone)
     before = written.sums(connection, list(by_subject))
     after: dict[bytes, tuple[WrittenSum, str]] = {}
     deeds: list[tuple[SubjectKeys, Deed]] = []
@@ -74,9 +95,10 @@ def deeds_of(
         for sequence, one in its:
             total = total.add(owner, written_version(sequence, one.version))
         after[token] = total, total.root(salt)
-        deeds.append((owner, _deed([one for _, one in its], after[token][1], logged)))
+        missing = not_there.pop(token, ())
+        deeds.append((owner, _deed([one for _, one in its], missing, after[token][1], logged)))
     written.put_sums(connection, after, before=before)
-    return deeds
+    return deeds + [(keys[token], _deed((), its, "", logged)) for token, its in not_there.items()]
 
 
 def written_version(sequence: int, new: NewVersion) -> WrittenVersion:
@@ -87,14 +109,15 @@ def written_version(sequence: int, new: NewVersion) -> WrittenVersion:
     )
 
 
-def _deed(made: Sequence[Made], root: str, logged: Logged) -> Deed:
-    actions = {one.action for one in made}
+def _deed(made: Sequence[Made], missed: Sequence[Missed], root: str, logged: Logged) -> Deed:
+    actions = {one.action for one in made} | ({RecordedAction.DELETE} if missed else set())
     if logged.interaction == LOAD:
         action = RecordedAction.LOAD
     else:  # a transaction that does several things to a patient's records changes them
         action = actions.pop() if len(actions) == 1 else RecordedAction.UPDATE
-    target = ",".join(one.place for one in made[:_MOST_NAMED])
-    if len(made) > _MOST_NAMED:
-        target += f",and {len(made) - _MOST_NAMED} more"
-    classes = tuple(sorted({one.resource_type for one in made}))
+    all_of: list[Made | Missed] = [*made, *missed]
+    target = ",".join(one.place for one in all_of[:_MOST_NAMED])
+    if len(all_of) > _MOST_NAMED:
+        target += f",and {len(all_of) - _MOST_NAMED} more"
+    classes = tuple(sorted({one.resource_type for one in all_of}))
     return Deed(logged.by, action, logged.interaction, target, classes, root)

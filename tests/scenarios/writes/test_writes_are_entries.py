@@ -11,6 +11,7 @@ import pytest
 from chaincode.access.model import WRITES
 from exchange.load import cut, find
 from exchange.load.load import BulkLoad
+from exchange.node.checks import check_node
 from tests.support.scenarios.ledger_reader import witnessed
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -252,6 +253,75 @@ def test_a_load_is_one_entry_of_each_patient_and_batch(site: Site, tmp_path: Any
     (event,) = [one for one in site.patient(who).found("AuditEvent") if one["action"] == "C"]
     assert sum(one.get("role", {}).get("code") == "4" for one in event["entity"]) == 6
     assert event["agent"][0]["who"]["identifier"]["value"] == "consentry-load"
+
+
+def test_a_deletion_of_what_is_not_there_is_an_entry_and_answers_as_any_other(
+    site: Site, patient: str
+) -> None:
+    there, gone = site.observation(patient)["id"], site.observation(patient)["id"]
+    assert site.city.delete(f"Observation/{gone}").status_code == 204
+    never = fresh_id()
+    deleted = {one: doctor(site).delete(f"Observation/{one}") for one in (there, gone, never)}
+    told = [set(answer.headers) for answer in deleted.values()]
+    assert [answer.status_code for answer in deleted.values()] == [204, 204, 204]
+    assert told[0] == told[1]
+    assert told[2] == told[1] - {"etag"}  # it has no version
+    for one, whose in ((gone, [f"Patient/{patient}"]), (never, [])):
+        (event,) = of_tx(site.officer(), deleted[one].headers[TX])
+        assert (event["action"], event["outcome"]) == ("D", "0")
+        assert event["agent"][0]["who"]["identifier"]["value"] == DOCTOR
+        changed = [entity for entity in event["entity"] if entity.get("role", {}).get("code") == "4"]
+        assert [(entity["what"]["reference"], entity["name"]) for entity in changed] == [
+            (f"Observation/{one}", "a record that was not there")
+        ]
+        people = [entity["what"]["reference"] for entity in event["entity"] if entity["type"]["code"] == "1"]
+        assert people == whose
+    assert of_tx(site.patient(patient), deleted[gone].headers[TX])
+    assert not of_tx(site.patient(patient), deleted[never].headers[TX])
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_deletions_in_a_bundle_are_one_entry_with_all_that_was_and_was_not_there(
+    site: Site, patient: str, kind: str
+) -> None:
+    there, gone = site.observation(patient)["id"], site.observation(patient)["id"]
+    assert site.city.delete(f"Observation/{gone}").status_code == 204
+    never = [fresh_id(), fresh_id()]
+    sent = bundle(kind, *(entry("DELETE", f"Observation/{one}") for one in (there, gone, *never)))
+    answer = doctor(site).post("", sent)
+    assert [one["response"]["status"][:3] for one in answer.json()["entry"]] == ["204"] * 4
+    found = [
+        str(entity["what"]["reference"])
+        for event in site.officer().found("AuditEvent?_count=500&action=D")
+        for entity in event["entity"]
+        if entity.get("role", {}).get("code") == "4"
+    ]
+    assert f"Observation/{there}/_history/2" in found
+    assert all(found.count(f"Observation/{one}") == 1 for one in (gone, *never))
+    if site.demo.settings.ledger == "embedded":  # what it says of records holds with such entries, too
+        parts = check_node(site.demo.folder, lambda *_: None).parts
+        assert [part.finding for part in parts if part.finding is not None] == []
+
+
+def test_what_is_sent_again_leaves_no_entry_of_a_write(site: Site, patient: str) -> None:
+    stored = observation(patient) | {"id": fresh_id()}
+    assert doctor(site).put(f"Observation/{stored['id']}", stored).status_code == 201
+
+    def writes() -> int:
+        entries = witnessed(site.demo.folder).entries.values()
+        return sum(one.action in WRITES for some in entries for one in some)
+
+    before = writes()
+    place = f"Observation/{stored['id']}"
+    again = [
+        doctor(site).put(place, stored),
+        doctor(site).put(place, stored, If_Match='W/"1"'),
+        doctor(site).post("", bundle("transaction", entry("PUT", place, stored))),
+        doctor(site).post("", bundle("batch", entry("PUT", place, stored))),
+    ]
+    assert [answer.status_code for answer in again] == [200] * 4
+    assert writes() == before
+    assert doctor(site).get(place).json()["meta"]["versionId"] == "1"
 
 
 def test_a_write_that_is_refused_leaves_no_entry_of_a_write(site: Site, patient: str) -> None:
