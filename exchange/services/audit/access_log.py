@@ -39,7 +39,7 @@ from exchange.services.access.patient_links import PatientLinks
 from exchange.services.access.releases import ReleaseNotes, open_release
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.log_conditions import LogConditions, patients_of
-from exchange.services.audit.log_index import LogIndex
+from exchange.services.audit.log_index import LogIndex, Word
 from exchange.services.audit.log_query import PARAMETERS, LogQuery
 from exchange.services.consents.expected import open_consent
 from exchange.services.membership import Members
@@ -64,11 +64,15 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """The place of a page: behind the sequence `after`, of the entries up to `until`; None at first."""
+    """The place of a page: behind the sequence `after`, of the entries up to `until`; None at first.
+
+    `partial` says that the index of the log had not come to all of them.
+    """
 
     after: int | None = None
     until: int | None = None
     total: int | None = None
+    partial: bool = False
 
 
 class Audit:
@@ -116,7 +120,7 @@ class Audit:
         Raises:
             ForbiddenError: the principal is neither an officer of this hospital nor a patient.
             BadRequestError: a person who acts for a patient asks for a number alone.
-            UnavailableError: the ledger can't be reached, or the log is being indexed.
+            UnavailableError: the ledger can't be reached.
         """
         subjects = self._subjects(principal, wanted.patient)
         if principal.is_proxy and not wanted.count:
@@ -132,10 +136,16 @@ class Audit:
         until = page.until
         if until is None:  # the first page: what comes later is on none
             until = await self._entries.read(log_tables.last_sequence)
-        which = await self._filter(principal, wanted, subjects, until)
+        words: Mapping[int, Word] = {}
+        if wanted.needs_index:  # newer entries can't be found yet, or would be found for another outcome
+            indexed = await self._index.caught_up()
+            words, behind = indexed.words, indexed.reached < until
+            page, until = replace(page, partial=page.partial or behind), min(until, indexed.reached)
+        which = await self._filter(principal, wanted, subjects, until, words)
         rows = await self._rows(which, wanted, page)
         shown, over = rows[: wanted.count], len(rows) > wanted.count
-        total = None if principal.is_proxy else await self._total(wanted, which, page, len(rows))
+        untold = principal.is_proxy or page.partial
+        total = None if untold else await self._total(wanted, which, page, len(rows))
         more = shown[-1].sequence if over and shown else None
         shown = await self._open_to(principal, answer, shown)
         told = await self._tell(principal, "search-type", "AuditEvent", shown, asked=(subjects, answer))
@@ -144,7 +154,7 @@ class Audit:
             FoundResource(body, version=1, give=_giver(told, subjects, row))
             for row, body in zip(shown, bodies, strict=True)
         )
-        return FoundPage(resources, more, total, answer.tx_id, until=until)
+        return FoundPage(resources, more, total, answer.tx_id, until=until, partial=page.partial)
 
     async def _total(self, wanted: LogQuery, which: Filter, page: LogPage, found: int) -> int | None:
         """Return the number of all entries, where it is told; `found` are those of a page and one more."""
@@ -260,10 +270,14 @@ class Audit:
         return told | {one: answer for one in others if answer.permits([one])}
 
     async def _filter(
-        self, principal: Principal, wanted: LogQuery, subjects: Sequence[bytes], until: int
+        self,
+        principal: Principal,
+        wanted: LogQuery,
+        subjects: Sequence[bytes],
+        until: int,
+        words: Mapping[int, Word],
     ) -> Filter:
         within = await self._within(principal, subjects, wanted.patient)
-        words = await self._index.caught_up() if wanted.needs_index else {}
         named = LogConditions(self._members.known(), words, self._index.number_of)
         conditions = [await self._with_patients(one, named.of(one)) for one in wanted.clauses]
         tx, n = wanted.place or (None, None)

@@ -1,7 +1,8 @@
 """The index of the log: what the sealed details say, as terms by which entries are found.
 
 The details are read behind the accesses, a few entries at a time, and before each search that needs them, so
-that no access waits for it and no search misses one. An entry whose detail has not come yet is looked at
+that no access waits for it. A search waits for a few seconds at most: where the index is further behind, as
+when it is made anew, it hears how far the index has come. An entry whose detail has not come yet is looked at
 again for an hour: by then it is lost. So is one whose note of what was released has not come yet.
 """
 
@@ -30,14 +31,14 @@ from exchange.services.access.details import Detail, open_detail
 from exchange.services.access.releases import open_release
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.store.engine.database import Database
-from exchange.store.log import log_tables, log_terms
+from exchange.store.log import log_terms
 from exchange.store.log.log_terms import UnreadEntry
 
 _AT_ONCE = 250
 _CACHE_SIZE = 10_000  # words whose tokens are at hand
 _PATIENCE = 3_600_000
-_MOST_BEHIND: Final = 20_000
-"""Entries that a search waits for; with more, the index is being made anew."""
+_LONGEST_WAIT: Final = 3.0
+"""Seconds that a search waits for the index."""
 _PAUSE, _REST = 0.05, 5.0
 _LOCAL = re.compile(r"(patient|officer)-")
 
@@ -80,6 +81,14 @@ class _Entry(msgspec.Struct, frozen=True):
 _entry = msgspec.json.Decoder(_Entry).decode
 
 
+@dataclass(frozen=True, slots=True)
+class IndexedLog:
+    """All words by their numbers, and the sequence up to which every entry is found by them."""
+
+    words: Mapping[int, Word]
+    reached: int
+
+
 @dataclass(slots=True)
 class _Known:
     """The words that have been opened, and the number of the last one."""
@@ -120,23 +129,14 @@ class LogIndex:
             with suppress(UnavailableError):
                 await self._some()
 
-    async def caught_up(self) -> Mapping[int, Word]:
-        """Index every entry of the log, and return all words by their numbers.
-
-        Raises:
-            UnavailableError: the index is being made anew.
-        """
-        newest = await self._entries.read(log_tables.last_sequence)
-        async with self._lock:
-            place = await self._place()
-        if newest - place > _MOST_BEHIND:
-            raise UnavailableError("the access log is being indexed; try again in a while")
-        more = True
+    async def caught_up(self) -> IndexedLog:
+        """Index the entries of the log for some seconds, and return how far that came."""
+        deadline, more = time.monotonic() + _LONGEST_WAIT, True
         while more:
-            more = await self._some()
+            more = await self._some() and time.monotonic() < deadline
         async with self._lock:
             await self._learn(await self._directory())
-        return self._known.words
+            return IndexedLog(self._known.words, await self._place())
 
     def number_of(self, term: Term) -> int:
         """Return the number that stands for a record or a session, as a search parameter has it."""

@@ -49,7 +49,7 @@ class LogInteractions:
         work = partial(parse, page.parameters, lenient=page.lenient, base=self._base)
         light = search.is_light(LOG_TYPE, page.parameters)
         wanted = work() if light else await asyncio.to_thread(work)
-        place = LogPage(page.after, page.until, page.total)
+        place = LogPage(page.after, page.until, page.total, page.partial)
         found = await self._audit.search(principal, wanted, page.parameters, place)
         return self._pages.search_set(principal, page, found, wanted)
 

@@ -25,6 +25,10 @@ from exchange.services.records.read import Released
 from exchange.services.records.search import FoundPage, SearchCursor, position_text
 
 _UNCOUNTED = "there are too many matches to count, so there is no total; narrow the search"
+_PARTIAL = (
+    "the log is being indexed: its newest entries were not looked through, so more may match, and there is "
+    "no total; ask again in a while, or without parameters about requesters, kinds, records and outcomes"
+)
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 _SUMMARIES = frozenset({"", "text", "data", "false"})
 _MOST_PER_PAGE = 1000
@@ -59,7 +63,7 @@ class HistoryCursor(msgspec.Struct, frozen=True):
 class PageRequest(msgspec.Struct, frozen=True):
     """One page of the search that `place` names, from its start or from where the page before it ended.
 
-    `after`, `total` and `until` are the last page's, None for the first page.
+    `after`, `total` and `until` are the last page's, None for the first page; so is `partial`.
     """
 
     place: str
@@ -68,6 +72,7 @@ class PageRequest(msgspec.Struct, frozen=True):
     total: int | None = None
     lenient: bool = False
     until: int | None = None
+    partial: bool = False
 
 
 class HistoryRequest(msgspec.Struct, frozen=True):
@@ -98,7 +103,13 @@ class Pages:
         if cursor.resource_type != place:
             raise BadRequestError("the page link belongs to another search")
         return PageRequest(
-            place, cursor.parameters, int(cursor.after), cursor.total, cursor.lenient, cursor.until
+            place,
+            cursor.parameters,
+            int(cursor.after),
+            cursor.total,
+            cursor.lenient,
+            cursor.until,
+            cursor.partial,
         )
 
     def search_set(self, principal: Principal, page: PageRequest, found: FoundPage, query: Shape) -> Outcome:
@@ -108,7 +119,7 @@ class Pages:
         encoded = urllib.parse.urlencode(used)
         links = {"self": f"{self._base}/{page.place}" + (f"?{encoded}" if encoded else "")}
         if query.summary == "count":
-            body = search_set([], base=self._base, links=links, total=found.total)
+            body = search_set(_notices(found), base=self._base, links=links, total=found.total)
             return Outcome(body=body, tx_id=found.tx_id)
         self._add_next(links, principal, page, found)
         return self._framed(found, links, elements=query.elements, summary=query.summary)
@@ -124,7 +135,9 @@ class Pages:
     ) -> None:
         if found.more_after is not None:
             after = position_text(found.more_after)
-            cursor = SearchCursor(page.place, page.parameters, after, page.lenient, found.total, found.until)
+            cursor = SearchCursor(
+                page.place, page.parameters, after, page.lenient, found.total, found.until, found.partial
+            )
             sealed = self._cursors.seal(cursor, client=principal.client_id)
             links["next"] = f"{self._base}/{page.place}?{PAGE}={sealed}"
 
@@ -142,9 +155,7 @@ class Pages:
                 msgspec.structs.replace(one, body=subset(one.body, elements=elements, summary=summary))
                 for one in resources
             ]
-        if found.uncounted:
-            resources.append(FoundResource(warning("too-costly", _UNCOUNTED), mode="outcome"))
-        body = search_set(resources, base=self._base, links=links, total=found.total)
+        body = search_set([*resources, *_notices(found)], base=self._base, links=links, total=found.total)
         return Outcome(body=body, tx_id=found.tx_id)
 
     def history_asked(self, principal: Principal, interaction: Interaction) -> HistoryRequest:
@@ -171,6 +182,16 @@ class Pages:
             links["next"] = f"{links['self']}?{PAGE}={sealed}"
         versions = [_history_entry(self._base, place, released) for released in found.versions]
         return Outcome(body=history_set(versions, links=links), tx_id=found.tx_id)
+
+
+def _notices(found: FoundPage) -> list[FoundResource]:
+    """Return what a page says of its search besides the matches."""
+    said = []
+    if found.uncounted:
+        said.append(warning("too-costly", _UNCOUNTED))
+    if found.partial:
+        said.append(warning("incomplete", _PARTIAL))
+    return [FoundResource(body, mode="outcome") for body in said]
 
 
 def everything_size(parameters: Sequence[tuple[str, str]]) -> int:

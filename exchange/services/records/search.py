@@ -53,7 +53,7 @@ class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `after` has always the same number of digits: a sealed cursor keeps its length, and the length of a
     sequence would disclose how much its reader may not see. `total` is that of the first page; `until` is the
-    last sequence that counted then, for a search that has one.
+    last sequence that counted then, for a search that has one. `partial` is as in `FoundPage`.
     """
 
     resource_type: str
@@ -62,6 +62,7 @@ class SearchCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     lenient: bool = False
     total: int | None = None
     until: int | None = None
+    partial: bool = False
 
 
 def position_text(sequence: int) -> str:
@@ -74,7 +75,8 @@ class FoundPage:
     """One page: released resources in order, the last sequence examined if there is more, the transaction.
 
     `total` is exact or None, and the same on all pages of a search. `uncounted` says that it was asked for
-    and there are too many to count. `until` is for the next page's cursor.
+    and there are too many to count. `until` is for the next page's cursor. `partial` says that an index has
+    not come to all that was asked for: newer matches are on no page.
     """
 
     resources: tuple[FoundResource, ...]
@@ -83,6 +85,7 @@ class FoundPage:
     tx_id: str
     uncounted: bool = False
     until: int | None = None
+    partial: bool = False
 
     @property
     def size(self) -> int:
