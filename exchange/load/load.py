@@ -6,7 +6,7 @@ together share a commit, which also holds the positions of their files.
 
 Ids stay, and a document without one gets an id that depends on its place alone, so loading a file again
 changes nothing. An id that another server gave names nothing here without `same_ids`: that of an entry with
-POST, or without a request and with a `fullUrl` of another server. Such an entry replaces no record, and where
+POST, or with a `fullUrl` of another server. Such an entry replaces no record, and where
 it would, its Bundle is refused as a whole, because others may refer to it.
 """
 

@@ -27,6 +27,7 @@ _NAMESPACE = uuid.UUID("b5a7c5e2-6a34-5f0d-9a55-6c2a5b1f6b1e")
 _RECORD = re.compile(rf"([A-Za-z]{{1,64}})/({ID})")
 _SHOWN = 3
 _LOST = "refers to an entry of this Bundle that was refused"
+_NOT_OURS = "another server's record is deleted; load it with --same-ids if the record here is the same"
 
 
 class SourcePlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -183,10 +184,13 @@ class LoadWorker:
         for document, logical_id, place in zip(batch.documents, ids, at, strict=True):
             method = document.request.method if document.request is not None else ""
             full_url = document.full_url or ""
+            foreign = entries.elsewhere(full_url)
             if method in {"POST", "PUT", ""}:
                 body = entries.relinked(document.body, full_url, keeps_ids=self._same_ids)
-                only_new = method == "POST" or (not method and entries.elsewhere(full_url))
+                only_new = method == "POST" or foreign
                 bodies.append(_Body(document, logical_id, place, body, only_new))
+            elif foreign and not self._same_ids:
+                ready.refused.append(RefusedDocument(place, _NOT_OURS))
             else:
                 _remove(ready, document, place)
         self._prepare(ready, bodies, ask)

@@ -490,7 +490,11 @@ def foreign(kind: str, resource: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [("transaction", "POST"), ("batch", "POST"), ("collection", ""), ("searchset", "")]
+    ("kind", "method"),
+    [
+        *(("transaction", "POST"), ("batch", "POST"), ("collection", ""), ("searchset", "")),
+        *(("transaction", "PUT"), ("batch", "PUT")),
+    ],
 )
 async def test_a_record_of_another_server_replaces_none_of_the_same_id(
     node: Node, tmp_path: Path, kind: str, method: str
@@ -530,10 +534,28 @@ async def test_a_newer_export_replaces_records_when_it_says_so(node: Node, tmp_p
     assert (await stored(node, "Patient", "1"))["gender"] == "male"
 
 
-async def test_a_put_and_a_record_again_are_loaded_as_before(node: Node, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_deletion_by_another_server_deletes_none_of_the_same_id(
+    node: Node, tmp_path: Path, kind: str
+) -> None:
+    lines(tmp_path / "a.ndjson", patient("1"))
+    assert counts(await load(node, tmp_path)) == (1, 0, 0)
+    entry = {"fullUrl": f"{ELSEWHERE}/Patient/1", "request": {"method": "DELETE", "url": "Patient/1"}}
+    (tmp_path / "b.json").write_text(json.dumps(bundle(kind, entry)))
+    [fault] = [fault for batch in await load(node, tmp_path / "b.json") for fault in batch.faults]
+    assert "--same-ids" in fault.reason
+    assert await stored(node, "Patient", "1")
+    assert counts(await load(node, tmp_path / "b.json", same_ids=True)) == (1, 0, 0)
+    with pytest.raises(GoneError):
+        await stored(node, "Patient", "1")
+
+
+@pytest.mark.parametrize("own", ["", "urn:uuid:7d0c4f4e-1111-4222-8333-444455556688"])
+async def test_a_put_and_a_record_again_are_loaded_as_before(node: Node, tmp_path: Path, own: str) -> None:
     lines(tmp_path / "a.ndjson", patient("1", gender="female"))
     assert counts(await load(node, tmp_path)) == (1, 0, 0)
-    (tmp_path / "b.json").write_text(json.dumps(bundle("batch", foreign("PUT", patient("1", gender="male")))))
+    put = foreign("PUT", patient("1", gender="male")) | {"fullUrl": own or f"{node.gateway.base}/Patient/1"}
+    (tmp_path / "b.json").write_text(json.dumps(bundle("batch", put)))
     assert counts(await load(node, tmp_path / "b.json")) == (1, 0, 0)
     same = bundle("batch", foreign("POST", patient("1", gender="male")))
     (tmp_path / "c.json").write_text(json.dumps(same))
