@@ -95,10 +95,11 @@ class ColumnsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MarginsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Header of MARGINS."""
+    """Header of MARGINS; `scale` is the one of its ciphertext."""
 
     model: str
     query: str
+    scale: float
 
 
 class CkksKeysHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

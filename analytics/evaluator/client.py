@@ -27,6 +27,7 @@ from analytics.errors import (
     error_class,
 )
 
+_PLAIN = {"accept-encoding": "identity"}
 _BINARY = {"content-type": "application/octet-stream"}
 _MAX_ANSWER = 4 << 20
 
@@ -112,9 +113,8 @@ class EvaluatorClient:
 
     async def _call(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         try:
-            async with self._http.stream(
-                method, path, content=body, headers=_BINARY if body else None
-            ) as reply:
+            headers = _PLAIN | (_BINARY if body else {})
+            async with self._http.stream(method, path, content=body, headers=headers) as reply:
                 content = await _read_bounded(reply)
         except httpx.HTTPError as error:
             if _is_of_tls(error):
@@ -133,6 +133,9 @@ def _is_of_tls(error: BaseException | None) -> bool:
 
 
 async def _read_bounded(reply: httpx.Response) -> bytes:
+    if reply.headers.get("content-encoding", "identity").lower() != "identity":
+        # Unpacked by `httpx`, one part of a body could take a thousand times its size.
+        raise ArtefactMismatchError("the evaluator's reply is packed, which was not asked for")
     parts, size = [], 0
     async for part in reply.aiter_bytes():
         size += len(part)

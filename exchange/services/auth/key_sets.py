@@ -35,6 +35,7 @@ LARGEST: Final = 64 * 1024
 _TIMEOUT = 5.0
 _MOST = 1000  # clients whose sets are remembered
 _BEFORE = -1e9
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 Keys = tuple[dict[str, str], ...]
 
@@ -63,10 +64,13 @@ async def _content(url: str) -> bytes:
     body = bytearray()
     async with (
         httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http,
-        http.stream("GET", url, headers={"Accept": "application/json"}) as answer,
+        http.stream("GET", url, headers=_HEADERS) as answer,
     ):
         if answer.status_code != 200:
             raise UnavailableError(f"{url} answers with {answer.status_code} instead of a key set")
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # Unpacked by `httpx`, one part of a body could take a thousand times its size.
+            raise UnavailableError(f"{url} answers with a content coding, which was not asked for")
         async for part in answer.aiter_bytes():
             body += part
             if len(body) > LARGEST:

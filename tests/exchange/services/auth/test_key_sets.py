@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +30,7 @@ class Publisher:
     status: int = 200
     pause: float = 0.0
     location: str = ""
+    coding: str = ""
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -50,6 +53,8 @@ def publisher() -> Iterator[Publisher]:
             self.send_response(told.status)
             if told.location:
                 self.send_header("location", told.location)
+            if told.coding:
+                self.send_header("content-encoding", told.coding)
             self.send_header("content-length", str(len(told.body)))
             self.end_headers()
             self.wfile.write(told.body)
@@ -201,3 +206,13 @@ def test_an_address_that_others_could_read_or_answer_for_is_refused(url: str) ->
 @pytest.mark.parametrize("url", ["https://keys.example/set", "http://localhost:8080/x", "http://[::1]:80/x"])
 def test_an_address_by_https_or_of_this_machine_is_accepted(url: str) -> None:
     assert publishing(url).keys == ()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "zstd", "gzip, gzip", "x-unknown"])
+async def test_a_packed_set_is_refused_before_it_is_unpacked(publisher: Publisher, coding: str) -> None:
+    publisher.body, publisher.coding = gzip.compress(bytes(32 << 20)), coding
+    tracemalloc.start()
+    with pytest.raises(UnavailableError, match="content coding"):
+        await fetch_key_set(publisher.url)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
