@@ -22,6 +22,7 @@ from analytics.encrypted.framing import ArtefactKind, unframe
 from analytics.encrypted.headers import QueryHeader, read_header
 from analytics.encrypted.parameters import BFV_SETS
 from analytics.errors import EvaluatorBusyError, UnknownDigestError, WorkerLostError, error_class
+from analytics.evaluator.turns import ClientTurns
 from analytics.evaluator.worker import LENGTH, WorkerReply, WorkerRequest
 
 
@@ -29,7 +30,8 @@ from analytics.evaluator.worker import LENGTH, WorkerReply, WorkerRequest
 class PoolLimits:
     """Bounds of a pool. Memory is in bytes: of a worker, of its expanded keys, of a client's keys as sent.
 
-    `sets` are the parameter sets under which queries are answered.
+    `waiting` requests wait for a worker, `waiting_each` of one client. `sets` are the parameter sets under
+    which queries are answered.
     """
 
     workers: int = 2
@@ -37,6 +39,7 @@ class PoolLimits:
     worker_keys: int = 512 << 20
     client_keys: int = 128 << 20
     waiting: int = 64
+    waiting_each: int = 32
     seconds: float = 30.0
     sets: tuple[str, ...] = tuple(BFV_SETS)
 
@@ -82,8 +85,9 @@ class WorkerPool:
         self._stored: dict[str, LRUCache[str, bytes]] = {}
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._free = asyncio.Semaphore(self.limits.workers)
-        self._waiting = 0
+        self._turns = ClientTurns(
+            self.limits.workers, waiting=self.limits.waiting, each=self.limits.waiting_each
+        )
         self.lost = 0
 
     async def __aenter__(self) -> WorkerPool:
@@ -115,7 +119,7 @@ class WorkerPool:
         """
         if len(data) > self.limits.client_keys:
             raise EvaluatorBusyError("these keys are larger than the memory for keys")
-        async with self._worker("") as worker:
+        async with self._turns.turn(client), self._worker("") as worker:
             digest = (await worker.call(WorkerRequest("keys", data), self.limits.seconds)).decode()
             worker.keys.add(digest)
         if client not in self._stored:
@@ -147,7 +151,7 @@ class WorkerPool:
         """
         query = self.query(client, data)
         keys = self._stored[client][query.keys]
-        async with self._worker(query.keys) as worker:
+        async with self._turns.turn(client), self._worker(query.keys) as worker:
             if query.keys in worker.keys:
                 with contextlib.suppress(UnknownDigestError):
                     return await worker.call(WorkerRequest("score", data), self.limits.seconds)
@@ -157,13 +161,6 @@ class WorkerPool:
 
     @contextlib.asynccontextmanager
     async def _worker(self, keys: str) -> AsyncIterator[_Worker]:
-        if self._waiting >= self.limits.waiting:
-            raise EvaluatorBusyError("too many requests are waiting")
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
         worker: _Worker | None = None
         try:
             worker = self._idle_worker(keys) or await self._start()
@@ -179,7 +176,6 @@ class WorkerPool:
         finally:
             if worker is not None:
                 self._idle.append(worker)
-            self._free.release()
 
     def _idle_worker(self, keys: str) -> _Worker | None:
         if not self._idle:

@@ -91,6 +91,7 @@ class _Services:
         text = _bearer(request)
         # The signature is checked first: a stranger learns nothing of the body's check, and sends little.
         registered = await self._gateway.tokens.recognise(text, url=self._url, user="")
+        self._gateway.rates.admit(registered.client_id)
         admit_body(request.scope)
         body = await request.body()
         if media_type(request) != "application/json":

@@ -19,6 +19,8 @@ from exchange.client.system import read_key
 from exchange.demo.consortium import client_id
 from exchange.demo.nhanes import Participant
 from exchange.demo.scoring import Training, evaluating
+from exchange.node.gateway import Gateway
+from exchange.services.access.request_rates import Rate
 from tests.support.scenarios.risk_site import Between, ScoringSite
 from tests.support.scenarios.scenario_site import (
     CITY,
@@ -35,16 +37,21 @@ from tests.support.scenarios.scenario_site import (
 
 
 @pytest.fixture(scope="module")
-def scoring(
+def served(
     built: Path, people: tuple[Participant, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ScoringSite]:
+) -> Iterator[tuple[ScoringSite, Gateway]]:
     evaluated = Training(tmp_path_factory.mktemp("model"), "--trees", "5", "--depth", "2").finished()
     demo = copied(built, tmp_path_factory.mktemp("hooks") / "node")
     between = Between(evaluated.url, evaluated.token)
     with evaluating(evaluated), between.listening():
         replace(evaluated, port=between.port).used_by(demo.folder)
-        with opened(demo) as (http, _, _):
-            yield ScoringSite(Site(demo, http, people), between, evaluated, b"", {})
+        with opened(demo) as (http, node, _):
+            yield ScoringSite(Site(demo, http, people), between, evaluated, b"", {}), node.gateway
+
+
+@pytest.fixture(scope="module")
+def scoring(served: tuple[ScoringSite, Gateway]) -> ScoringSite:
+    return served[0]
 
 
 @pytest.fixture
@@ -250,3 +257,19 @@ def test_what_comes_along_in_prefetch_changes_nothing(
     ]
     assert all(one == shown[0] for one in shown)
     assert len(shown[0]) == permitted
+
+
+def test_calls_count_against_the_clients_rate_and_before_their_body(
+    served: tuple[ScoringSite, Gateway], patient: str, monkeypatch: pytest.MonkeyPatch
+):
+    scoring, gateway = served
+    site = scoring.site
+    monkeypatch.setattr(gateway.rates, "_clients", Rate(3, clock=lambda: 0.0))
+    usual = [lake(site, hook(patient)), lake(site, b"{"), lake(site, hook(patient))]
+    assert [answer.status_code for answer in usual] == [200, 400, 200]
+    for body in (hook(patient), b"{"):
+        refused = lake(site, body)
+        assert is_outcome(refused, 429)["issue"][0]["code"] == "throttled"
+        assert int(refused.headers["Retry-After"]) > 0
+    assert call(site, hook(patient), token(site, CITY)).status_code == 200
+    is_outcome(call(site, hook(patient), "junk"), 401)
