@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import stat
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -41,12 +43,14 @@ class Ledger(StrEnum):
 def handed_out(out: Path | None) -> Iterator[Callable[[str], None]]:
     """Print the token that is given inside, or write it to the new file `out`.
 
-    The file is made first, so that no token is issued for a place that can't be written.
+    The file is made first, so that no token is issued for a place that can't be written. A file that a
+    shell made for the output (`> FILE`) is closed to others; a pipe has no other readers.
 
     Raises:
         CommandError: it can't be made.
     """
     if out is None:
+        _close_redirection()
         yield print
         return
     try:
@@ -63,3 +67,10 @@ def handed_out(out: Path | None) -> Iterator[Callable[[str], None]]:
     except BaseException:
         out.unlink(missing_ok=True)
         raise
+
+
+def _close_redirection() -> None:
+    with suppress(OSError):  # no descriptor, or another user's file
+        descriptor = sys.stdout.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchmod(descriptor, 0o600)

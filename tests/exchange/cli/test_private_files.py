@@ -74,6 +74,28 @@ def test_an_evaluators_token_goes_to_a_new_file_of_its_owner_or_is_not_made(tmp_
     assert listed.read_bytes() == before
 
 
+def test_a_file_to_which_a_shell_redirects_a_token_is_closed_to_others(node: Path, tmp_path: Path) -> None:
+    (tmp_path / "evaluator").mkdir()
+    commands = (
+        ["token", "officer", node, "o.reyes"],
+        ["evaluator", "client", tmp_path / "evaluator", "city"],
+    )
+    for n, command in enumerate(commands):
+        place = tmp_path / f"redirected-{n}"
+        place.touch(0o644)
+        place.chmod(0o644)
+        with place.open("w") as file:
+            subprocess.run(
+                [sys.executable, "-m", "exchange.cli", *map(str, command)],
+                check=True,
+                stdout=file,
+                timeout=60,
+            )
+        assert len(place.read_text().strip()) > 40
+        assert place.stat().st_mode & 0o777 == 0o600
+    assert len(consentry(*commands[0]).stdout.strip()) > 40  # a pipe
+
+
 def test_a_repository_takes_nothing_of_a_node(node: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(node.parent)], check=True, timeout=60)
     said = subprocess.run(
