@@ -14,7 +14,7 @@ from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, No
 from chaincode.ledger import Ledger
 from chaincode.policy.state import read_policy
 
-VERSION = 4
+VERSION = 5
 """The version of these contracts; ledgers that name none were written by the first."""
 
 VERSION_KEY = composite_key("contracts", "version")

@@ -19,6 +19,9 @@ OPAQUE = re.compile(r"[0-9a-f]{16,64}")
 KNOWN_AS = re.compile(r"[a-z][a-z0-9-]{0,15}\|[0-9a-f]{16,64}")
 """A person's identifier: its kind, and a pseudonym that holds within one pair."""
 
+NODE = re.compile(r"[0-9a-f]{20}")
+"""The fingerprint of a gateway's root key: 80 bits."""
+
 DIGEST = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 digest."""
 

@@ -18,7 +18,14 @@ from chaincode.access import contract as access
 from chaincode.access.calls import Authorize, NoteReleases, ReadPairLog, Record
 from chaincode.adoption import AdoptContracts, ReadContracts
 from chaincode.consent import contract as consent
-from chaincode.consent.calls import OpenPairs, PublishTerms, ReadHistory, ReadPair
+from chaincode.consent.calls import (
+    OpenPairs,
+    PublishTerms,
+    ReadHistory,
+    ReadOpeners,
+    ReadPair,
+    RetirePairs,
+)
 from chaincode.encoding import decode, encode
 from chaincode.errors import ClockError, NotFoundError
 from chaincode.ledger import Ledger
@@ -53,7 +60,9 @@ FUNCTIONS: Mapping[str, ContractFunction] = MappingProxyType(
         "consent:file": _function(PublishTerms, consent.publish_terms),
         "consent:history": _function(ReadHistory, consent.history),
         "consent:open": _function(OpenPairs, consent.open_pairs),
+        "consent:openers": _function(ReadOpeners, consent.read_openers),
         "consent:read": _function(ReadPair, consent.read),
+        "consent:retire": _function(RetirePairs, consent.retire),
         "contracts:adopt": _function(AdoptContracts, adoption.adopt),
         "contracts:read": _function(ReadContracts, adoption.read),
         "policy:approve": _function(ApprovePolicy, policy.approve),

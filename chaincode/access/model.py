@@ -68,6 +68,7 @@ class RecordedAction(StrEnum):
     CLIENT_CHANGED = "client-changed"
     CLIENT_DISABLED = "client-disabled"
     SETTINGS_CHANGED = "settings-changed"
+    PAIRS_RETIRED = "pairs-retired"
 
 
 WRITES = frozenset(

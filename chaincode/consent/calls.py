@@ -20,13 +20,17 @@ HISTORY_LIMIT = 100
 
 
 class Opening(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One pair to open, with the terms that hold by then; the caller becomes its custodian."""
+    """One pair to open, with the terms that hold by then; the caller becomes its custodian.
+
+    `node` is the fingerprint of the gateway that opens it.
+    """
 
     pair: str
     recipient: str
     subject: Literal["patient", "directory"]
     terms: tuple[Terms, ...] = ()
     credentials: tuple[str, ...] = ()
+    node: str = ""
 
 
 class OpenPairs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +66,38 @@ class PublishedTerms(msgspec.Struct, frozen=True):
     """Result of `consent:file`: the epoch that each update gave its pair."""
 
     epochs: tuple[int, ...]
+
+
+class RetirePairs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Argument of `consent:retire`: pairs of the caller that `node` opened, empty for earlier releases."""
+
+    pairs: tuple[str, ...]
+    node: str
+
+
+class RetiredPairs(msgspec.Struct, frozen=True):
+    """Result of `consent:retire`: the outcome of each pair, in order. A retired pair stays as it was."""
+
+    outcomes: tuple[Literal["retired", "already-retired"], ...]
+
+
+class ReadOpeners(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Argument of `consent:openers`: pairs of the caller."""
+
+    pairs: tuple[str, ...]
+
+
+class PairOpener(msgspec.Struct, frozen=True):
+    """The gateway that opened a pair, and when the pair was retired; as in `chaincode.consent.model.Pair`."""
+
+    node: str
+    retired: int
+
+
+class PairOpeners(msgspec.Struct, frozen=True):
+    """Result of `consent:openers`: one for each pair, in order; None where no such pair is open."""
+
+    openers: tuple[PairOpener | None, ...]
 
 
 class PairChange(msgspec.Struct, frozen=True):

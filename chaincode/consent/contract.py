@@ -14,6 +14,9 @@
 6. A consent in a pair can always be ended, however full the pair is.
 7. Terms that the patient attested are replaced, ended or revived only by terms that the patient attested. The
    organisation's own stand beside them.
+8. A pair says which gateway of its custodian opened it, and no other gateway opens it. The custodian retires
+   the pairs of a gateway that is lost: a retired pair keeps its terms and permits nothing until a gateway of
+   the custodian opens it again, as a whole.
 """
 
 from __future__ import annotations
@@ -32,18 +35,23 @@ from chaincode.consent.calls import (
     OpenPairs,
     PairChange,
     PairHistory,
+    PairOpener,
+    PairOpeners,
     PairVersion,
     PublishedTerms,
     PublishTerms,
     ReadHistory,
+    ReadOpeners,
     ReadPair,
+    RetiredPairs,
+    RetirePairs,
 )
 from chaincode.consent.limits import check_active, check_count, check_credentials, check_terms
 from chaincode.consent.model import Pair, Terms, ended
 from chaincode.consent.state import decode_pair, decode_version, history_range, pair_key, version_key
 from chaincode.encoding import encode
 from chaincode.errors import BadArgumentError, ConflictError, ForbiddenError, NotFoundError
-from chaincode.identifiers import MSP_ID, PAIR, require
+from chaincode.identifiers import MSP_ID, NODE, PAIR, require
 from chaincode.ledger import Ledger
 from chaincode.paging import read_page
 from chaincode.policy.state import ADMISSIONS_KEY, decode_admissions, read_policy
@@ -55,7 +63,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
     Raises:
         NotFoundError: the consortium is not founded.
         ForbiddenError: the caller is not a member.
-        ConflictError: a pair is open towards another recipient or subject.
+        ConflictError: a pair is open towards another recipient or subject, or another node opened it.
         BadArgumentError: a recipient is not a member, a pair is named twice, or a bound is exceeded.
     """
     _check_batch(len(args.openings))
@@ -68,6 +76,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
     again = decode_admissions(await ledger.get(ADMISSIONS_KEY)).again
     for opening in args.openings:
         require(PAIR, opening.pair, "pair")
+        _check_node(opening.node)
         if opening.recipient not in policy.members:
             raise BadArgumentError("recipient is not a member of the consortium")
     if len({opening.pair for opening in args.openings}) != len(args.openings):
@@ -79,7 +88,7 @@ async def open_pairs(ledger: Ledger, args: OpenPairs) -> OpenedPairs:
         before = None if value is None else decode_pair(value)
         if before is not None:
             _check_same(opening, before)
-            if not _is_asleep(before, again):
+            if not (before.retired or _is_asleep(before, again)):
                 outcomes.append("already-open")
                 continue
         pair = _new_pair(opening, caller, ledger.timestamp)
@@ -131,6 +140,49 @@ async def publish_terms(ledger: Ledger, args: PublishTerms) -> PublishedTerms:
     return PublishedTerms(epochs=tuple(epochs))
 
 
+async def retire(ledger: Ledger, args: RetirePairs) -> RetiredPairs:
+    """Retire pairs that a lost gateway of the caller opened.
+
+    Raises:
+        NotFoundError: the caller has not opened a pair.
+        ConflictError: another node opened a pair.
+        BadArgumentError: a pair is named twice.
+    """
+    _check_node(args.node)
+    outcomes: list[Literal["retired", "already-retired"]] = []
+    changes: list[PairChange] = []
+    for name, value in zip(args.pairs, await _values(ledger, args.pairs), strict=True):
+        if value is None:
+            raise NotFoundError("a pair is not open")
+        pair = decode_pair(value)
+        if pair.node != args.node:
+            raise ConflictError("another node of this organisation opened a pair")
+        if pair.retired:
+            outcomes.append("already-retired")
+            continue
+        pair = msgspec.structs.replace(pair, epoch=pair.epoch + 1, retired=ledger.timestamp)
+        _write(ledger, name, pair)
+        outcomes.append("retired")
+        changes.append(PairChange(pair=name, epoch=pair.epoch))
+    if changes:
+        ledger.emit("consent", encode(changes))
+    return RetiredPairs(outcomes=tuple(outcomes))
+
+
+async def read_openers(ledger: Ledger, args: ReadOpeners) -> PairOpeners:
+    """Return which gateways of the caller opened pairs.
+
+    Raises:
+        BadArgumentError: a pair is named twice.
+    """
+    pairs = [None if value is None else decode_pair(value) for value in await _values(ledger, args.pairs)]
+    return PairOpeners(
+        openers=tuple(
+            None if pair is None else PairOpener(node=pair.node, retired=pair.retired) for pair in pairs
+        )
+    )
+
+
 async def read(ledger: Ledger, args: ReadPair) -> CurrentPair:
     """Return a pair in its present state; None where no such pair is open."""
     value = await ledger.get(pair_key(*_named(ledger, args)))
@@ -154,6 +206,15 @@ async def history(ledger: Ledger, args: ReadHistory) -> PairHistory:
     return PairHistory(versions=versions, bookmark=page.bookmark)
 
 
+async def _values(ledger: Ledger, names: tuple[str, ...]) -> list[bytes | None]:
+    _check_batch(len(names))
+    for name in names:
+        require(PAIR, name, "pair")
+    if len(set(names)) != len(names):
+        raise BadArgumentError("a pair is named twice")
+    return await ledger.get_many([pair_key(name, ledger.caller.msp_id) for name in names])
+
+
 def _named(ledger: Ledger, args: ReadPair | ReadHistory) -> tuple[str, str]:
     require(PAIR, args.pair, "pair")
     custodian = args.custodian or ledger.caller.msp_id
@@ -172,9 +233,16 @@ def _check_batch(size: int) -> None:
         raise BadArgumentError(f"a batch holds 1 to {BATCH_LIMIT}")
 
 
+def _check_node(node: str) -> None:
+    if node:
+        require(NODE, node, "node")
+
+
 def _check_same(opening: Opening, pair: Pair) -> None:
     if (pair.recipient, pair.subject) != (opening.recipient, opening.subject):
         raise ConflictError("a pair is open towards another recipient or subject")
+    if opening.node and pair.node not in ("", opening.node) and not pair.retired:
+        raise ConflictError("another node of this organisation opened a pair")
 
 
 def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
@@ -192,6 +260,7 @@ def _new_pair(opening: Opening, custodian: str, now: int) -> Pair:
         opened=now,
         consents=_in_order(consents),
         credentials=opening.credentials,
+        node=opening.node,
     )
 
 

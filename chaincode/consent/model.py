@@ -121,7 +121,9 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """All terms between one subject and one recipient; the one key that every decision reads.
 
     `subject` is `patient`, or `directory` for records that belong to no patient. `epoch` grows with each
-    change. `credentials` are salted commitments to the patient's public keys.
+    change. `credentials` are salted commitments to the patient's public keys. `node` is the fingerprint of
+    the gateway that opened the pair, empty where an earlier release did. A pair that was `retired`, at a time
+    in ms since 1970 UTC, permits nothing until it is opened again.
     """
 
     custodian: str
@@ -132,6 +134,8 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     consents: tuple[Terms, ...] = ()
     credentials: tuple[str, ...] = ()
     schema: int = 1  # an absent schema is 1, whatever SCHEMA becomes
+    node: str = ""
+    retired: int = 0
 
 
 def ended(terms: Terms) -> Terms:

@@ -5,7 +5,7 @@ The rules, in the order in which they are applied:
 1.  Nothing is permitted without a policy, and nothing by a policy that is not understood.
 2.  A request with an unknown purpose or action is refused.
 3.  Only members of the consortium ask or hold; only the custodian of a pair decides on it, and only for
-    the pair's recipient. A pair that is not open permits nothing.
+    the pair's recipient. A pair that is not open, or was retired, permits nothing.
 4.  A pair is understood completely or not at all: one provision of an active consent that is not
     understood refuses every request.
 5.  An inactive consent has no effect.
@@ -85,7 +85,7 @@ def decide(  # noqa: PLR0911 - one refusal a line, as the rules are numbered
         return Denied(reason=Reason.UNKNOWN_CODE)
     if request.recipient not in policy.members:
         return Denied(reason=Reason.NOT_A_MEMBER)
-    if pair is None or (pair.opened < admitted and pair.recipient != pair.custodian):
+    if pair is None or pair.retired or (pair.opened < admitted and pair.recipient != pair.custodian):
         return Denied(reason=Reason.PAIR_NOT_OPEN)
     if pair.custodian != caller or pair.recipient != request.recipient:
         return Denied(reason=Reason.WRONG_PARTY)

@@ -31,6 +31,7 @@ _GROUPS = {
     "jobs": "node.jobs",
     "model": "risk.model",
     "policy": "node.policy",
+    "ledger": "node.ledger",
     "evaluator": "risk.evaluator",
     "network": "development.network",
 }

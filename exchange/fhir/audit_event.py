@@ -99,6 +99,7 @@ _IDENTITY = {
     "client-changed": (_SECURITY_ALERT, _SECURITY_CHANGED),
     "client-disabled": (_SECURITY_ALERT, _SECURITY_CHANGED),
     "settings-changed": (_SECURITY_ALERT, _SECURITY_CHANGED),
+    "pairs-retired": (_SECURITY_ALERT, _SECURITY_CHANGED),
 }
 """The log's actions that are events of identity, with the type and the subtype of DICOM's event codes."""
 

@@ -5,12 +5,15 @@ Everything is read beside a gateway that may be serving the node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from chaincode.consent.calls import PairOpener
 from exchange.auth.identity import KnownMember
 from exchange.errors import DamagedError
 from exchange.ledger.embedded.identity import load_node_key
@@ -21,7 +24,7 @@ from exchange.ledger.port import LedgerReader
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import differences
 from exchange.node.identity.root_key_check import RootKeyError
-from exchange.node.parts import NodeParts, naming_profile, open_parts
+from exchange.node.parts import NodeParts, naming_profile, open_ledger, open_parts
 from exchange.node.settings import NodeSettings
 from exchange.services.membership import Members
 from exchange.store.engine.database import Database
@@ -37,6 +40,7 @@ from exchange.verify.node import (
     check_ledger_to_serve,
     check_log,
 )
+from exchange.verify.other_nodes import OpenedPairs, OtherNodes, summaries
 from exchange.verify.release_checks import LogGaps, ReleaseChecks
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, snapshot
 from exchange.verify.writes import WriteChecks
@@ -55,12 +59,14 @@ class CheckedLedger:
 class CheckedNode:
     """Every part of a node that was checked, and the report of the ledger's verifier.
 
-    `gaps` counts what the log lacks without being wrong; None where something else is wrong.
+    `gaps` counts what the log lacks without being wrong; None where something else is wrong. `other_nodes`
+    are other gateways of the organisation with pairs on the ledger.
     """
 
     parts: Sequence[CheckedPart]
     report: LedgerReport
     gaps: LogGaps | None
+    other_nodes: Sequence[OpenedPairs] = ()
 
 
 def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> Freshness:
@@ -76,19 +82,60 @@ def check_to_serve(folder: NodeFolder, settings: NodeSettings) -> Freshness:
     with ExitStack() as stack:
         parts = stack.enter_context(open_parts(folder))
         compared = Freshness()
-        writes = WriteChecks(
-            msp_id=settings.msp_id, records=parts.records, ring=parts.keys.ring, compared=compared
-        )
+        others = other_nodes(parts)
         if settings.ledger != "embedded":
+            writes = _write_checks(parts, lambda names: _asked(folder, settings, others, names), compared)
             _refuse(writes.check_against_log(parts.open_log(), _silent))
             return compared
         public = load_node_key(folder.node_key).public_key()
         _refuse(check_ledger_to_serve(folder.ledger, public))
         reader = stack.enter_context(open_reader(folder.ledger))
+        writes = _write_checks(parts, lambda names: others.among(names, reader.pairs()), compared)
         _refuse(writes.check_against_ledger(reader, _silent))
         _refuse(_checked_clients(parts, reader, _silent))
-        _refuse(_consent_checks(parts, parts.open_log(), reader).check_consents(_silent))
+        _refuse(_consent_checks(parts, parts.open_log(), reader, others).check_consents(_silent))
         return compared
+
+
+def other_nodes(parts: NodeParts) -> OtherNodes:
+    """Return the check that tells pairs of other gateways of the organisation from those of this node."""
+    return OtherNodes(
+        msp_id=parts.settings.msp_id,
+        node=parts.keys.name,
+        records=parts.records,
+        ring=parts.keys.ring,
+        recipients={parts.settings.msp_id, *_members(parts).references.values()},
+    )
+
+
+def _write_checks(
+    parts: NodeParts, others: Callable[[Collection[str]], Collection[str]], compared: Freshness | None = None
+) -> WriteChecks:
+    return WriteChecks(
+        msp_id=parts.settings.msp_id,
+        records=parts.records,
+        ring=parts.keys.ring,
+        others=others,
+        compared=compared,
+    )
+
+
+def _asked(
+    folder: NodeFolder, settings: NodeSettings, others: OtherNodes, names: Collection[str]
+) -> list[str]:
+    """Ask the own peer which of the pairs `names` other gateways of this organisation opened.
+
+    Raises:
+        UnavailableError: the peer can't be reached.
+    """
+
+    async def openers() -> dict[str, PairOpener]:
+        async with open_ledger(folder, settings) as ledger:
+            return await ledger.pair_openers(list(names))
+
+    with ThreadPoolExecutor(1) as thread:  # the caller's may run a loop
+        found = thread.submit(asyncio.run, openers()).result()
+    return [name for name, opener in found.items() if others.opened(name, settings.msp_id, opener)]
 
 
 def _refuse(checked: CheckedPart) -> None:
@@ -118,8 +165,9 @@ def check_node(
             return CheckedNode([ledger.checked, root_key], ledger.report, gaps=None)
         records = parts.records
         checked = [ledger.checked, _settings(parts, progress)]
-        gaps = None
+        gaps, opened = None, list[OpenedPairs]()
         if ledger.reader is not None:
+            others = other_nodes(parts)
             releases = ReleaseChecks(
                 msp_id=parts.settings.msp_id,
                 records=records,
@@ -127,11 +175,14 @@ def check_node(
                 ledger=ledger.reader,
                 ring=keys.ring,
             )
-            checked += _against_the_ledger(parts, ledger.reader, releases, progress)
-            gaps = None if any(part.finding for part in checked) else releases.gaps()
+            checked += _against_the_ledger(parts, ledger.reader, releases, others, progress)
+            if not any(part.finding for part in checked):
+                theirs = others.by_node(ledger.reader.pairs())
+                gaps = releases.gaps(frozenset[str]().union(*theirs.values()))
+                opened = summaries(theirs)
         checked.append(check_documents(records, keys.ring, progress))
         checked.append(_checked_clients(parts, ledger.reader, progress))
-        return CheckedNode(checked, ledger.report, gaps)
+        return CheckedNode(checked, ledger.report, gaps, opened)
 
 
 def _root_key(parts: NodeParts) -> Iterator[None]:
@@ -172,11 +223,11 @@ def _members(parts: NodeParts) -> Members:
 
 
 def _against_the_ledger(
-    parts: NodeParts, reader: LedgerReader, releases: ReleaseChecks, progress: Progress
+    parts: NodeParts, reader: LedgerReader, releases: ReleaseChecks, others: OtherNodes, progress: Progress
 ) -> list[CheckedPart]:
     log = parts.open_log()
-    consents = _consent_checks(parts, log, reader)
-    writes = WriteChecks(msp_id=parts.settings.msp_id, records=parts.records, ring=parts.keys.ring)
+    consents = _consent_checks(parts, log, reader, others)
+    writes = _write_checks(parts, lambda names: others.among(names, reader.pairs()))
     return [
         check_log(reader, log, progress),
         writes.check_against_ledger(reader, progress),
@@ -197,7 +248,9 @@ def _checked_clients(parts: NodeParts, reader: LedgerReader | None, progress: Pr
     return check_clients(parts.records, parts.keys.operator_seal, progress, compare)
 
 
-def _consent_checks(parts: NodeParts, log: Database, reader: LedgerReader) -> ConsentChecks:
+def _consent_checks(
+    parts: NodeParts, log: Database, reader: LedgerReader, others: OtherNodes
+) -> ConsentChecks:
     return ConsentChecks(
         msp_id=parts.settings.msp_id,
         records=parts.records,
@@ -206,6 +259,7 @@ def _consent_checks(parts: NodeParts, log: Database, reader: LedgerReader) -> Co
         ring=parts.keys.ring,
         references=parts.keys.references,
         members=_members(parts).references,
+        others=others,
     )
 
 

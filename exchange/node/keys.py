@@ -40,6 +40,11 @@ class NodeKeys:
         """The check value of the root key (10 bytes), which tells nothing about it."""
         return self._vault.derive(KeyPurpose.FINGERPRINT)[:10]
 
+    @property
+    def name(self) -> str:
+        """The node's name on the ledger: the fingerprint in 20 hexadecimal digits."""
+        return self.fingerprint.hex()
+
     @cached_property
     def ring(self) -> KeyRing:
         """Makes and opens the keys of subjects."""

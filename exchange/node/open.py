@@ -142,7 +142,7 @@ async def _open_ground(
 ) -> tuple[build.Foundation, str | None]:
     """Open ledger and databases; and why the ledger is away, None if it answers."""
     transactions = open_transactions(parts.folder, parts.settings)
-    ledger = ledger_client(transactions, parts.settings)
+    ledger = ledger_client(transactions, parts.settings, node=parts.keys.name)
     stack.push_async_callback(ledger.close)
     away = await _reason_away(ledger)
     if away is None:

@@ -188,9 +188,10 @@ async def open_ledger(folder: NodeFolder, settings: NodeSettings) -> AsyncIterat
         await ledger.close()
 
 
-def ledger_client(transactions: Transactions, settings: NodeSettings) -> LedgerClient:
-    """Return a client with as many transactions in flight as suit the kind of ledger."""
-    return LedgerClient(transactions, in_flight=1 if settings.ledger == "embedded" else IN_FLIGHT)
+def ledger_client(transactions: Transactions, settings: NodeSettings, *, node: str = "") -> LedgerClient:
+    """Return a client with as many transactions in flight as suit the kind of ledger; `node` as there."""
+    in_flight = 1 if settings.ledger == "embedded" else IN_FLIGHT
+    return LedgerClient(transactions, in_flight=in_flight, node=node)
 
 
 def open_transactions(folder: NodeFolder, settings: NodeSettings) -> Transactions:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, Integer, Select, func, or_, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
+from chaincode.consent.model import Pair
 from exchange.consent.compile import PairContext, is_of_version, terms_id
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.crypto.pseudonyms import PatientSecret
@@ -24,6 +25,7 @@ from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
 from exchange.store.log import log_tables
 from exchange.store.records import documents, outbox, subjects, watched
+from exchange.verify.other_nodes import OtherNodes
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
 _ATTEMPTS = 4
@@ -33,7 +35,7 @@ _PAUSE = 0.25
 class ConsentChecks:
     """The checks of one node's databases against its ledger, of which it is the custodian `msp_id`.
 
-    `members` maps the names that consents use.
+    `members` maps the names that consents use. Pairs of `others` are left alone.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ConsentChecks:
         ring: KeyRing,
         references: References,
         members: Mapping[str, str],
+        others: OtherNodes,
     ) -> None:
         self._msp_id = msp_id
         self._records = records
@@ -54,6 +57,7 @@ class ConsentChecks:
         self._ring = ring
         self._references = references
         self._members = members
+        self._others = others
 
     def check_consents(self, progress: Progress) -> CheckedPart:
         """Check every subject's key, pair and consent, and that the ledger permits nothing else."""
@@ -150,11 +154,13 @@ class ConsentChecks:
         seen = set()
         for name, pair in self._ledger.pairs():
             known = rows.get(name)
-            if known is None and pair.custodian != self._msp_id:
-                continue  # another hospital's patient
+            if known is None and (
+                pair.custodian != self._msp_id or self._others.opened(name, pair.custodian, pair)
+            ):
+                continue  # another hospital's patient, or another gateway's
             seen.add(name)
             if known is None or (known.recipient, self._msp_id) != (pair.recipient, pair.custodian):
-                found[name, pair.epoch] = "is open on the ledger, and no row says whose it is"
+                found[name, pair.epoch] = _of_nobody(pair)
                 continue
             keys = open_keys(self._ring, known.subject, wrapped)
             salt = PatientSecret(keys.secret).salt(known.recipient)
@@ -202,6 +208,13 @@ class ConsentChecks:
                 ):
                     raise WrongError(place, "its entry is under a name that is not its subject's")
                 yield
+
+
+def _of_nobody(pair: Pair) -> str:
+    problem = "is open on the ledger, and no row says whose it is"
+    if pair.node:
+        return problem
+    return f"{problem}; if a gateway of this hospital was lost, `consentry ledger nodes` shows what it opened"
 
 
 def _subjects(connection: Connection) -> int:

@@ -8,11 +8,11 @@ newest notes, and a log that was made anew from a damaged one as many as could n
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from chaincode.access.model import RecordedAction
 from exchange.crypto.keys import KeyRing
@@ -90,20 +90,25 @@ class ReleaseChecks:
         finally:
             roots.close()
 
-    def gaps(self) -> LogGaps:
-        """Count the custodian's own entries that have no detail, and those that have no note."""
+    def gaps(self, others: Set[str]) -> LogGaps:
+        """Count the custodian's own entries that have no detail, and those that have no note.
+
+        Those under the pairs of `others` are another gateway's. Its attempts can't be told from others, so
+        they count.
+        """
         entry, row = log_tables.entries.c, log_tables.details.c
         joined = log_tables.entries.outerjoin(log_tables.details, and_(row.tx == entry.tx, row.n == entry.n))
         own = entry.custodian == self._msp_id
         accesses = entry.action.not_in([action.value for action in RecordedAction])
-        nameless = select(func.count()).select_from(joined).where(own, row.tx.is_(None))
-        not_noted = (
-            select(func.count())
-            .select_from(joined)
-            .where(own, row.released.is_(None), entry.outcome == "permit", accesses)
-        )
+        by_pair = select(entry.pair, func.count().label("entries")).select_from(joined).group_by(entry.pair)
+        nameless = by_pair.where(own, row.tx.is_(None))
+        not_noted = by_pair.where(own, row.released.is_(None), entry.outcome == "permit", accesses)
+
+        def count(statement: Select[str, int]) -> int:
+            return sum(found.entries for found in log.execute(statement) if found.pair not in others)
+
         with snapshot(self._entries) as log:
-            return LogGaps(log.execute(nameless).scalar_one(), log.execute(not_noted).scalar_one())
+            return LogGaps(count(nameless), count(not_noted))
 
 
 class _Roots:

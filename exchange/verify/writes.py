@@ -9,7 +9,7 @@ sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -39,13 +39,21 @@ Roots = dict[str, set[bytes]]
 class WriteChecks:
     """The check of one node's records against the entries of its writes; it is the custodian `msp_id`.
 
-    `compared` learns the rows that were compared.
+    `compared` learns the rows that were compared. `others` returns those of the pairs it is given that other
+    gateways of the custodian opened.
     """
 
     def __init__(
-        self, *, msp_id: str, records: Database, ring: KeyRing, compared: Freshness | None = None
+        self,
+        *,
+        msp_id: str,
+        records: Database,
+        ring: KeyRing,
+        others: Callable[[Collection[str]], Collection[str]],
+        compared: Freshness | None = None,
     ) -> None:
         self._msp_id = msp_id
+        self._others = others
         self._compared = compared
         self._records = records
         self._ring = ring
@@ -123,7 +131,7 @@ class WriteChecks:
             secret = PatientSecret(keys.secret)
             pair = secret.pair(self._msp_id)
             subjects[token] = _Subject(keys, pair, secret.salt(self._msp_id), roots.pop(pair, set()))
-        if roots:
+        if roots and (roots.keys() - set(self._others(list(roots)))):
             raise WrongError("subjects", "one is missing of which the ledger has entries of writes")
         return subjects
 

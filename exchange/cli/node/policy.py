@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -24,11 +24,11 @@ from exchange.ledger.client import LedgerClient
 from exchange.ledger.client.policy import PolicyChange
 from exchange.ledger.consortium_policy import describe, differences, next_policy
 from exchange.ledger.embedded.reader import open_reader
-from exchange.ledger.errors import InUseError, RefusedError, UnknownOutcomeError
-from exchange.node.admin.client import GatewaysTransactions
+from exchange.ledger.errors import RefusedError, UnknownOutcomeError
+from exchange.node.admin.client import ledger_or_gateways
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.accepted_changes import add_member
-from exchange.node.parts import ledger_client, open_ledger, open_parts, usable_settings
+from exchange.node.parts import open_ledger, open_parts, usable_settings
 from exchange.node.settings import NodeSettings
 from exchange.store.records import documents
 
@@ -197,22 +197,10 @@ async def _deciding(
     node: NodeFolder, settings: NodeSettings
 ) -> AsyncIterator[tuple[LedgerClient, CurrentPolicy, Policy]]:
     settings = usable_settings(node)
-    async with _ledger(node, settings) as ledger:
+    async with ledger_or_gateways(node, settings) as ledger:
         with _refusals(node):
             current, policy = _founded(await ledger.read_policy())
             yield ledger, current, policy
-
-
-@asynccontextmanager
-async def _ledger(node: NodeFolder, settings: NodeSettings) -> AsyncIterator[LedgerClient]:
-    """Open the ledger; an embedded one that a gateway has open by that gateway."""
-    async with AsyncExitStack() as stack:
-        try:
-            ledger = await stack.enter_async_context(open_ledger(node, settings))
-        except InUseError:
-            ledger = ledger_client(GatewaysTransactions(node, settings.msp_id), settings)
-            stack.push_async_callback(ledger.close)
-        yield ledger
 
 
 def _founded(current: CurrentPolicy) -> tuple[CurrentPolicy, Policy]:

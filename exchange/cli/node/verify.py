@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from exchange.cli.errors import CommandError, fail
+from exchange.cli.node.ledger import spelt_node, told
 from exchange.cli.options import FOLDER
 from exchange.ledger.embedded.verify import PinnedBlock
 from exchange.node.checks import CheckedNode, check_node
@@ -73,6 +74,10 @@ def verify(
         print(
             f"note: of {node.gaps.not_noted} permitted entries it is not known whether anything was released"
         )
+    for one in node.other_nodes:
+        print(f"note: another node of this organisation, {spelt_node(one.node)}, {told(one)}")
+    if any(one.retired < one.pairs for one in node.other_nodes):
+        print("if it is lost, retire its pairs: `consentry ledger retire`")
 
 
 def _report(node: CheckedNode) -> dict[str, Any]:
@@ -91,6 +96,7 @@ def _report(node: CheckedNode) -> dict[str, Any]:
         "unreplayable": node.report.unreplayable,
         "ran_back": list(node.report.ran_back),
         "nameless": None if node.gaps is None else node.gaps.nameless,
+        "other_nodes": node.other_nodes,
         "not_noted": None if node.gaps is None else node.gaps.not_noted,
     }
 

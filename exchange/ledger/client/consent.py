@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from chaincode.consent.calls import (
+    BATCH_LIMIT,
     HISTORY_LIMIT,
     CurrentPair,
     OpenedPairs,
     Opening,
     OpenPairs,
     PairHistory,
+    PairOpener,
+    PairOpeners,
     PublishedTerms,
     PublishTerms,
     ReadHistory,
+    ReadOpeners,
     ReadPair,
+    RetirePairs,
     TermsUpdate,
 )
 from chaincode.consent.model import Pair, Terms
@@ -30,12 +37,15 @@ class TermsChange(LedgerChange, frozen=True):
 class ConsentCalls(ContractCalls):
     """Calls of the consent contract."""
 
+    _node: str
+
     async def open_pairs(self, openings: Sequence[Opening]) -> tuple[str, ...]:
         """Open up to 500 pairs with the terms that hold now; a pair that is open stays as it was.
 
         Returns for each opening `opened` or `already-open`.
         """
-        committed = await self._submit("consent:open", OpenPairs(tuple(openings)))
+        named = tuple(msgspec.structs.replace(opening, node=self._node) for opening in openings)
+        committed = await self._submit("consent:open", OpenPairs(named))
         return decode_result(committed.result, OpenedPairs).outcomes
 
     async def publish_terms(
@@ -51,6 +61,21 @@ class ConsentCalls(ContractCalls):
         committed = await self._submit("consent:file", args)
         result = decode_result(committed.result, PublishedTerms)
         return TermsChange(committed.tx_id, committed.block, committed.time, result.epochs)
+
+    async def retire_pairs(self, pairs: Sequence[str], node: str) -> None:
+        """Retire pairs of this custodian that `node` opened, some hundred in a transaction; idempotent."""
+        for start in range(0, len(pairs), BATCH_LIMIT):
+            await self._submit("consent:retire", RetirePairs(tuple(pairs[start : start + BATCH_LIMIT]), node))
+
+    async def pair_openers(self, pairs: Sequence[str]) -> dict[str, PairOpener]:
+        """Return which gateways of this custodian opened those of `pairs` that are open."""
+        found: dict[str, PairOpener] = {}
+        for start in range(0, len(pairs), BATCH_LIMIT):
+            some = tuple(pairs[start : start + BATCH_LIMIT])
+            result = await self._evaluate("consent:openers", ReadOpeners(some), PairOpeners)
+            openers = zip(some, result.openers, strict=True)
+            found |= {name: opener for name, opener in openers if opener is not None}
+        return found
 
     async def read_pair(self, pair: str) -> Pair | None:
         """Return a pair of this custodian in its present state; None where it is not open."""

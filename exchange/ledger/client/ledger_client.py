@@ -14,13 +14,17 @@ class LedgerClient(AccessCalls, ConsentCalls, PolicyCalls):
     """Typed calls on a channel of the ledger.
 
     `timeout` is the most seconds that a transaction may last, and that a call may queue for one, before
-    the call ends in `UnavailableError`. `in_flight` is the most transactions of `authorize` at once.
+    the call ends in `UnavailableError`. `in_flight` is the most transactions of `authorize` at once. `node`
+    is the fingerprint of the gateway, which every pair that it opens names.
 
     Every method raises the errors of `exchange.ledger.port.Transactions`.
     """
 
-    def __init__(self, transactions: Transactions, *, in_flight: int = 1, timeout: float = 15.0) -> None:
+    def __init__(
+        self, transactions: Transactions, *, in_flight: int = 1, timeout: float = 15.0, node: str = ""
+    ) -> None:
         super().__init__(transactions, in_flight=in_flight, timeout=timeout)
+        self._node = node
 
     @property
     def msp_id(self) -> str:

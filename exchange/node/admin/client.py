@@ -1,27 +1,30 @@
-"""The commands' side of the admin socket: the gateway calls the policy's contract and loads for them."""
+"""The commands' side of the admin socket: the gateway calls contracts and loads for them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from chaincode.errors import from_code
 from exchange.errors import BadRequestError, DamagedError, UnavailableError
+from exchange.ledger.client import LedgerClient
 from exchange.ledger.errors import InUseError, RefusedError, UnknownOutcomeError
 from exchange.ledger.port import Checkpoint, Committed, LedgerEvent
 from exchange.node.admin import messages
 from exchange.node.admin.messages import LONGEST, Answer, Evaluate, Load, Question, Stop, Submit, line
 from exchange.node.folder import NodeFolder
+from exchange.node.parts import ledger_client, open_ledger
+from exchange.node.settings import NodeSettings
 
 _AWAY = "the gateway ended, or answers no more; look at its log, then call again"
 
 
 class GatewaysTransactions:
-    """Transactions of the policy's contract, by the gateway that serves the node; fits `Transactions`."""
+    """The transactions of commands, by the gateway that serves the node; fits `Transactions`."""
 
     def __init__(self, folder: NodeFolder, msp_id: str) -> None:
         self._folder = folder
@@ -30,7 +33,7 @@ class GatewaysTransactions:
     async def submit(
         self, function: str, args: bytes, *, transient: Mapping[str, bytes] | None = None
     ) -> Committed:
-        """See `Transactions.submit`; no call of the policy has transient data."""
+        """See `Transactions.submit`; no call of a command has transient data."""
         if transient:
             raise BadRequestError("the admin socket passes no transient data on")
         try:
@@ -64,6 +67,22 @@ class GatewaysTransactions:
 
     async def close(self) -> None:
         """Leave the ledger open: it is the gateway's."""
+
+
+@asynccontextmanager
+async def ledger_or_gateways(folder: NodeFolder, settings: NodeSettings) -> AsyncIterator[LedgerClient]:
+    """Open the ledger; an embedded one that a gateway has open by that gateway.
+
+    Raises:
+        ConfigError, DamagedError: see `exchange.node.parts.open_transactions`.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            ledger = await stack.enter_async_context(open_ledger(folder, settings))
+        except InUseError:
+            ledger = ledger_client(GatewaysTransactions(folder, settings.msp_id), settings)
+            stack.push_async_callback(ledger.close)
+        yield ledger
 
 
 class GatewaysLoad:

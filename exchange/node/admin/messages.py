@@ -20,14 +20,14 @@ _LONGEST_ADDRESS = 100  # bytes of a socket's address; systems take 104 or 108
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True):
-    """Asks for a transaction of the policy's contract."""
+    """Asks for a transaction of a contract."""
 
     function: str
     args: bytes
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Asks the policy's contract, without a transaction."""
+    """Asks a contract, without a transaction."""
 
     function: str
     args: bytes

@@ -1,7 +1,8 @@
 """The gateway's side of the admin socket.
 
 1. The socket lies in the node's folder and is its owner's alone (mode 600); it grants what the files grant.
-2. Of the ledger it passes on the policy's calls, and no others: nothing is decided or read by this way.
+2. Of the ledger it passes on the policy's calls and the retirement of pairs, and no others: nothing is
+   decided or read by this way.
 3. One load at a time, by half of the processors, so that requests go on.
 """
 
@@ -26,7 +27,7 @@ from exchange.node.admin.messages import LONGEST, Load, Question, Refused, Submi
 from exchange.node.folder import NodeFolder
 from exchange.node.open import Node
 
-_PASSED_ON = "policy:"
+_POLICY, _RETIRE = "policy:", "consent:retire"
 _log = structlog.get_logger()
 
 
@@ -89,8 +90,10 @@ class _AdminServer:
     ) -> None:
         if isinstance(question, Load):
             await self._load(question, reader, writer)
-        elif not question.function.startswith(_PASSED_ON):
-            await _send(writer, Refused(f"{question.function} is no call of the policy"))
+        elif not (question.function.startswith(_POLICY) or question.function == _RETIRE):
+            await _send(
+                writer, Refused(f"{question.function} is no call of the policy, and retires no pairs")
+            )
         elif isinstance(question, Submit):
             done = await self._node.transactions.submit(question.function, question.args)
             await _send(writer, messages.Submitted(done.tx_id, done.block, done.time, done.result))

@@ -20,7 +20,16 @@ from chaincode.access.calls import Authorize, NoteReleases, ReadPairLog, Record
 from chaincode.access.model import AccessRequest, LinkedPair, RecordedEvent, ScoreResult
 from chaincode.adoption import VERSION, VERSION_KEY, AdoptContracts, ReadContracts
 from chaincode.caller import Caller
-from chaincode.consent.calls import Opening, OpenPairs, PublishTerms, ReadHistory, ReadPair, TermsUpdate
+from chaincode.consent.calls import (
+    Opening,
+    OpenPairs,
+    PublishTerms,
+    ReadHistory,
+    ReadOpeners,
+    ReadPair,
+    RetirePairs,
+    TermsUpdate,
+)
 from chaincode.consent.model import Actor, Condition, Period, Provision, Terms
 from chaincode.encoding import composite_key, encode
 from chaincode.ledger import StateEntry, StatePage
@@ -64,6 +73,7 @@ PLAIN = Terms(
 RULE = PolicyRule(id="own-care", relation="custodian", subject="patient", purposes=("TREAT",))
 
 JOINED = "0f" * 16
+NAMED, NODE = "f0" * 16, "9a" * 10
 NPI = ("npi|" + "cd" * 16,)
 BESIDE = LinkedPair(PAIR, "", "ba" * 16, ("npi|" + "dc" * 16,))
 DOCTOR = Condition(actors=(Actor("person", "ab" * 16, NPI),))
@@ -238,6 +248,15 @@ def calls() -> Iterator[dict[str, Any]]:
         ("consent:open", OpenPairs((Opening(JOINED, B, "patient", (ASLEEP, PLAIN)),)), A),
         ("access:authorize", Authorize((request(JOINED),)), A),
         ("access:release", NoteReleases(("0a" * 32, "0b" * 32)), A),
+        ("consent:open", OpenPairs((Opening(NAMED, A, "patient", (PLAIN,), node=NODE),)), A),
+        ("access:record", Record((msgspec.structs.replace(recorded(), pair=NAMED),)), A),
+        ("consent:openers", ReadOpeners((NAMED, PAIR, "e" * 32)), A),
+        ("consent:retire", RetirePairs((NAMED,), NODE), A),
+        ("access:authorize", Authorize((request(NAMED, recipient=A),)), A),
+        ("consent:retire", RetirePairs((NAMED,), NODE), A),
+        ("consent:retire", RetirePairs((OTHER,), ""), A),
+        ("consent:openers", ReadOpeners((NAMED, OTHER)), A),
+        ("consent:open", OpenPairs((Opening(NAMED, A, "patient", (PLAIN,), node="ab" * 10),)), A),
         ("contracts:read", ReadContracts(), B),
         ("contracts:adopt", AdoptContracts(VERSION), A),
     ]

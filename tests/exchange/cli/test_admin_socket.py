@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -11,12 +12,16 @@ from typing import Any
 
 import pytest
 
+from chaincode.consent.calls import Opening
 from exchange.demo.process import free_port, serving
+from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded.identity import WriterLock
 from exchange.node.admin import messages
 from exchange.node.folder import NodeFolder
+from exchange.node.parts import open_transactions
 from tests.support.commands import consentry
 
+LOST = "1a" * 10
 PATIENT = '{"resourceType":"Patient","id":"%s","name":[{"family":"F"}]}'
 
 
@@ -27,8 +32,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeFolder]:
     port = free_port()
     made = consentry("init", path, "--msp", "CityMSP", "--name", "City", "--port", str(port))
     assert made.returncode == 0, made.stderr
+    asyncio.run(open_elsewhere(NodeFolder(path)))
     with serving(path, f"http://127.0.0.1:{port}"):
         yield NodeFolder(path)
+
+
+async def open_elsewhere(folder: NodeFolder) -> None:
+    """Open a pair as another gateway of the organisation does."""
+    ledger = LedgerClient(open_transactions(folder, folder.load()), node=LOST)
+    await ledger.open_pairs([Opening("5e" * 16, "CityMSP", "patient")])
+    await ledger.close()
 
 
 def said(folder: NodeFolder, *lines: bytes) -> list[Any]:
@@ -56,6 +69,13 @@ def test_a_policy_is_proposed_and_adopted(served: NodeFolder) -> None:
     assert again.stderr.count("\n") == 1
 
 
+def test_pairs_of_a_lost_node_are_retired(served: NodeFolder) -> None:
+    assert "opened 1 pairs" in consentry("ledger", "nodes", served.path).stdout
+    done = consentry("ledger", "retire", served.path, LOST, "--yes")
+    assert done.stdout.endswith("retired 1 pairs\n"), done.stderr
+    assert "1 of them are retired" in consentry("ledger", "nodes", served.path).stdout
+
+
 def test_files_are_loaded_and_every_fault_is_named(served: NodeFolder, tmp_path: Path) -> None:
     lines = [PATIENT % f"p{n}" for n in range(30)]
     lines[7] = '{"resourceType":"Patient","id":"p7","gender":"sometimes"}'
@@ -76,7 +96,16 @@ def test_files_are_loaded_and_every_fault_is_named(served: NodeFolder, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "function", ["access:authorize", "access:record", "consent:publish", "contracts:adopt", "Policy:read", ""]
+    "function",
+    [
+        "access:authorize",
+        "access:record",
+        "consent:open",
+        "consent:retired",
+        "contracts:adopt",
+        "Policy:read",
+        "",
+    ],
 )
 @pytest.mark.parametrize("kind", [messages.Submit, messages.Evaluate])
 def test_nothing_but_the_policy_is_asked_by_this_way(served: NodeFolder, function: str, kind: Any) -> None:
