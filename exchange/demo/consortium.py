@@ -66,6 +66,25 @@ def client_id(member: Member) -> str:
     return f"{member.organization}-ehr"
 
 
+def is_begun(folder: NodeFolder) -> bool:
+    """Return whether `build` was cut off in `folder`.
+
+    Raises:
+        ConfigError: the settings there can't be used.
+    """
+    making = NodeFolder(folder.path, unfinished=True)
+    if not making.settings_file.exists():
+        return making.unfinished.exists()
+    begun = making.load()
+    return (begun.msp_id, begun.members) == (CITY.msp_id, MEMBERS)
+
+
+def begun_port(folder: NodeFolder) -> int | None:
+    """Return the port of a node that was begun; None where it has no settings yet."""
+    making = NodeFolder(folder.path, unfinished=True)
+    return making.load().port if making.settings_file.exists() else None
+
+
 def settings_for(port: int) -> NodeSettings:
     """Return the demo node's settings on `port` of this machine."""
     return NodeSettings(
@@ -79,7 +98,7 @@ async def build(
     """Make the node in `path`, register a client for each member, and load `people` survey participants.
 
     With the connection profile of City Hospital's peer the node is on that Fabric channel; with the URL of a
-    `database`, records and log are on PostgreSQL.
+    `database`, records and log are on PostgreSQL. A node that was cut off before it had clients is completed.
     """
     folder, settings = NodeFolder(path), msgspec.structs.replace(settings_for(port), database=database)
     if profile is not None:
@@ -87,7 +106,8 @@ async def build(
         settings = msgspec.structs.replace(
             settings, ledger="fabric", profile=str(profile), first_block=channel.first_block
         )
-    await initialise(folder, settings)
+    if folder.unfinished.exists() or not folder.settings_file.exists():
+        await initialise(folder, settings)
     demo = Demo(folder, settings)
     (path / "clients").mkdir(mode=0o700)
     async with open_node(folder) as node:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from exchange import devnet
-from exchange.demo.consortium import CITY, LAKE, Demo, build, client_id, permit_consent
+from exchange.demo.consortium import CITY, LAKE, Demo, begun_port, build, client_id, is_begun, permit_consent
 from exchange.demo.fabric import OPTIONS, profile
 from exchange.demo.nhanes import participants
 from exchange.demo.tour import tour
@@ -63,11 +63,16 @@ def prepared(
 
 
 def _make(folder: Path, people: int, port: int, found: Path | None, say: Callable[[str], None]) -> None:
+    node = NodeFolder(folder)
     if folder.exists() and any(folder.iterdir()):
-        if not NodeFolder(folder).settings_file.exists() or not (folder / "clients").exists():
+        if not is_begun(node):
             raise DemoError(f"{folder} is not a demo node; choose another with --folder")
-        say(f"{folder} was left half made; making it anew")
-        shutil.rmtree(folder)
+        if (folder / "clients").exists():
+            say(f"{folder} was left half made; making it anew")
+            shutil.rmtree(folder)
+        else:
+            say(f"{folder} was left half made; going on")
+            port = begun_port(node) or port
     say(f"making {folder}: three members, {people} participants of the CDC survey NHANES 2017-2018")
     asyncio.run(build(folder, port, people, found))
     (folder / _MARK).write_text("{}\n", encoding="utf-8")

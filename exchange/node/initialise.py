@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from chaincode.errors import ConflictError
 from chaincode.policy.model import Policy
+from exchange.errors import DamagedError
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.consortium_policy import founding_policy
 from exchange.ledger.embedded import EmbeddedLedger
@@ -21,7 +22,7 @@ from exchange.ledger.errors import RefusedError
 from exchange.ledger.fabric.channel import survey
 from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
-from exchange.node.folder import NodeFolder
+from exchange.node.folder import SCHEMAS, NodeFolder
 from exchange.node.identity.recorded_identity import identity_of, record
 from exchange.node.identity.root_key_check import RootKeyError, check_root_key, record_root_key
 from exchange.node.keys import NodeKeys
@@ -34,6 +35,7 @@ from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
 from exchange.store.log import log_tables
 from exchange.store.migrations.create import create_log, create_records
+from exchange.store.records import clients, documents
 from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
 from exchange.vault.file import create_root_key
@@ -66,7 +68,7 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
     making = NodeFolder(folder.path, unfinished=True)
     is_new = not making.unfinished.exists()
     if is_new:
-        _check_free(making, settings)
+        _check_free(making)
     with _claimed(making):
         making.close_to_others()
         if not making.settings_file.exists():
@@ -75,13 +77,16 @@ async def initialise(folder: NodeFolder, settings: NodeSettings) -> None:
         made: list[Place] = []
         explains_entries = False
         try:
-            _make_keys(making, settings)
-            await _found(making, settings)
-            _make_databases(making, settings, made)
-            _record(making, settings)
-            explains_entries = settings.ledger == "fabric"
-            async with open_node(making) as node:
-                await node.membership.introduce()
+            with _claimed_database(making, settings):
+                if is_new:
+                    _make_room(making, settings)
+                _make_keys(making, settings)
+                await _found(making, settings)
+                _make_databases(making, settings, made)
+                _record(making, settings)
+                explains_entries = settings.ledger == "fabric"
+                async with open_node(making) as node:
+                    await node.membership.introduce()
         except BaseException:
             if is_new and not explains_entries:
                 _remove(making, made)
@@ -108,17 +113,48 @@ def _claimed(folder: NodeFolder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _check_free(folder: NodeFolder, settings: NodeSettings) -> None:
+def _claimed_database(folder: NodeFolder, settings: NodeSettings) -> AbstractContextManager[None]:
+    place = folder.places(settings)[0]
+    return postgres.making(place) if isinstance(place, Schema) else nullcontext()
+
+
+def _check_free(folder: NodeFolder) -> None:
     if folder.settings_file.exists():
         raise ConfigError(f"{folder.path} is a node already; choose another folder")
     if any(folder.path.iterdir()):
         raise ConfigError(f"{folder.path} is not empty; choose a new folder")
-    for place in folder.places(settings):
-        if isinstance(place, Schema) and postgres.schema_exists(place):
+
+
+def _make_room(folder: NodeFolder, settings: NodeSettings) -> None:
+    """Remove the schemas of an `init` that was killed, and whose folder is gone, if they hold nothing.
+
+    Raises:
+        ConfigError: they hold something, or are another program's.
+    """
+    there = [
+        place
+        for place in folder.places(settings)
+        if isinstance(place, Schema) and postgres.schema_exists(place)
+    ]
+    for place in there:
+        try:
+            rows = postgres.count_rows(place, _KEPT)
+        except DamagedError as why:
+            raise ConfigError(f"{why}; name a database of its own") from None
+        if rows:
             raise ConfigError(_TAKEN.format(place))
+    for place in there:
+        postgres.remove(place)
 
 
-_TAKEN = "there is a {} already, maybe another node's; name a database of its own"
+_KEPT = (documents.documents.name, clients.clients.name, log_tables.details.name)
+"""The tables with rows that keys of a node alone explain; an `init` fills them last."""
+
+_TAKEN = (
+    "there is a {} already, which holds records, clients or names of another node; name a database of its "
+    "own. If that node's folder is gone with its keys, and in no backup, nothing opens them any more: "
+    f"`DROP SCHEMA {', '.join(SCHEMAS)} CASCADE`, then call init again"
+)
 
 
 def _check_same(begun: NodeSettings, settings: NodeSettings) -> None:

@@ -226,6 +226,47 @@ def schema_exists(place: Schema) -> bool:
         engine.dispose()
 
 
+@contextmanager
+def making(place: Schema) -> Iterator[None]:
+    """Keep other processes from making a node in the database of `place` inside.
+
+    Raises:
+        UnavailableError: another process makes one, or the server can't be reached.
+    """
+    engine = open_engine(place, durable=True)
+    try:
+        with reachable(place), engine.connect() as connection:
+            lock = f"SELECT pg_try_advisory_lock({_key('making', place)})"
+            if connection.exec_driver_sql(lock).scalar_one() is not True:
+                raise UnavailableError("another process is making a node in this database; wait for it")
+            connection.commit()
+            yield
+    finally:
+        engine.dispose()
+
+
+def count_rows(place: Schema, tables: Iterable[str]) -> int:
+    """Return how many rows those of `tables` hold together that the schema at `place` has.
+
+    Raises:
+        DamagedError: the schema is absent, or not ours.
+        UnavailableError: the server can't be reached, or refuses.
+    """
+    engine = open_engine(place, durable=True)
+    try:
+        with reachable(place), engine.connect() as connection:
+            read_format(connection, place)
+            there = set(inspect(connection).get_table_names(schema=place.name))
+            counts = [
+                f"SELECT count(*) FROM {table}"  # noqa: S608 - a table of the schema
+                for table in tables
+                if table in there
+            ]
+            return sum(connection.exec_driver_sql(count).scalar_one() for count in counts)
+    finally:
+        engine.dispose()
+
+
 def remove(place: Schema) -> None:
     """Drop the schema and all that is in it, if it is there."""
     engine = open_engine(place, durable=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chaincode.consent.calls import Opening
+from exchange.cli.node.ledger import nodes, retire
 from exchange.demo.process import free_port, serving
 from exchange.ledger.client import LedgerClient
 from exchange.ledger.embedded.identity import WriterLock
@@ -69,11 +70,13 @@ def test_a_policy_is_proposed_and_adopted(served: NodeFolder) -> None:
     assert again.stderr.count("\n") == 1
 
 
-def test_pairs_of_a_lost_node_are_retired(served: NodeFolder) -> None:
-    assert "opened 1 pairs" in consentry("ledger", "nodes", served.path).stdout
-    done = consentry("ledger", "retire", served.path, LOST, "--yes")
-    assert done.stdout.endswith("retired 1 pairs\n"), done.stderr
-    assert "1 of them are retired" in consentry("ledger", "nodes", served.path).stdout
+def test_pairs_of_a_lost_node_are_retired(served: NodeFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    retire(served.path, LOST, yes=True)
+    said = capsys.readouterr().out
+    assert "opened 1 pairs" in said
+    assert said.endswith("retired 1 pairs\n")
+    nodes(served.path)
+    assert "1 of them are retired" in capsys.readouterr().out
 
 
 def test_files_are_loaded_and_every_fault_is_named(served: NodeFolder, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from exchange.auth.principal import Member
@@ -20,6 +22,8 @@ from exchange.node.initialise import initialise
 from exchange.node.parts import open_parts
 from exchange.node.settings import ConfigError, NodeSettings
 from exchange.services.membership import Membership
+from exchange.store.engine.place import Schema
+from exchange.store.engine.postgres import making
 from tests.support.killing import can_trace
 from tests.support.postgres_server import Server
 from tests.support.scenarios.ledger_reader import findings
@@ -136,3 +140,72 @@ async def test_two_processes_do_not_make_one_node(folder: NodeFolder) -> None:
     assert list(folder.path.iterdir()) == [folder.unfinished]
     await initialise(folder, SETTINGS)
     assert findings(folder) == []
+
+
+def on(database: str) -> NodeSettings:
+    return msgspec.structs.replace(SETTINGS, database=database)
+
+
+STEPS = ("_make_keys", "_found", "_make_databases", "_record", "open_node")
+
+
+async def killed_before(
+    step: str, folder: NodeFolder, settings: NodeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(initialising, step, killed)
+        patch.setattr(initialising, "_remove", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            await initialise(folder, settings)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_schemas_of_a_killed_init_whose_folder_is_gone_stand_in_no_ones_way(
+    tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    settings = on(postgres.new_database())
+    gone, new = NodeFolder(tmp_path / "gone"), NodeFolder(tmp_path / "new")
+    await killed_before(step, gone, settings, monkeypatch)
+    shutil.rmtree(gone.path)
+    await initialise(new, settings)
+    assert findings(new) == []
+
+
+async def test_one_of_both_schemas_is_left_as_another_nodes_once_it_holds_something(
+    tmp_path: Path, postgres: Server
+) -> None:
+    settings = on(postgres.new_database())
+    first, new = NodeFolder(tmp_path / "first"), NodeFolder(tmp_path / "new")
+    await initialise(first, settings)
+    with psycopg.connect(settings.database or "", autocommit=True) as server:
+        server.execute("ALTER SCHEMA consentry_records RENAME TO away")
+        with pytest.raises(ConfigError, match=r"schema consentry_log .* already, which holds"):
+            await initialise(new, settings)
+        server.execute("ALTER SCHEMA away RENAME TO consentry_records")
+        with pytest.raises(ConfigError, match=r"schema consentry_records .* already, which holds"):
+            await initialise(new, settings)
+        assert findings(first) == []
+        server.execute("DROP SCHEMA consentry_records, consentry_log CASCADE")  # as it was told to
+        await initialise(new, settings)
+        server.execute("DROP SCHEMA consentry_records, consentry_log CASCADE")
+        server.execute("CREATE SCHEMA consentry_log")
+        shutil.rmtree(new.path)
+        with pytest.raises(ConfigError, match="another program's; name a database of its own"):
+            await initialise(new, settings)
+    assert list(new.path.iterdir()) == []
+
+
+async def test_two_processes_do_not_make_a_node_in_one_database(tmp_path: Path, postgres: Server) -> None:
+    settings, folder = on(postgres.new_database()), NodeFolder(tmp_path / "node")
+    place = folder.places(settings)[0]
+    assert isinstance(place, Schema)
+    with (
+        making(place),
+        pytest.raises(UnavailableError, match="another process is making a node"),
+    ):
+        await initialise(folder, settings)
+    assert list(folder.path.iterdir()) == []
+    await initialise(folder, settings)

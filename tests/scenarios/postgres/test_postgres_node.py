@@ -151,7 +151,7 @@ def test_a_new_node_does_not_take_a_database_that_is_taken_and_leaves_it_as_it_i
 ) -> None:
     folder = NodeFolder(tmp_path / "new")
     settings = msgspec.structs.replace(settings_for(free_port()), database=rest.settings.database)
-    with pytest.raises(ConfigError, match="already"):
+    with pytest.raises(ConfigError, match="`DROP SCHEMA consentry_records, consentry_log CASCADE`"):
         in_thread(initialise(folder, settings))
     assert list(folder.path.iterdir()) == []
     assert findings(rest.folder) == []
