@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,18 +16,21 @@ import pytest
 from fabric_protos.orderer.configuration_pb2 import ConsensusType
 from fabric_protos.orderer.etcdraft.configuration_pb2 import ConfigMetadata
 
+from chaincode.consent.calls import Opening
 from exchange import devnet
 from exchange.devnet import configuration
 from exchange.devnet.discovery import can_endorse
 from exchange.devnet.state_file import save
 from exchange.devnet.topology import ORDERER_MSP, Orderer, Topology
 from exchange.errors import UnavailableError
+from exchange.ledger.client import LedgerClient
 from exchange.ledger.fabric.admin.channel_update import configuration as configuration_in
 from exchange.ledger.fabric.admin.channel_update import update
 from exchange.ledger.fabric.admin.errors import ChannelUpdateError
 from exchange.ledger.fabric.admin.renew import main as replacing
 from exchange.ledger.fabric.admin.renew import remove_orderer, renew_orderer
 from exchange.ledger.fabric.gateway.connection import Profile
+from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from tests.support.network.fabric_operator import (
     MEMBERS,
     PATIENCE,
@@ -197,6 +202,34 @@ def renews(operator: Operator, orderer: Orderer, through: Orderer) -> tuple[byte
     restarts(operator, orderer, certificate, key)
     until(lambda: serves(operator, orderer))
     return old
+
+
+async def test_without_a_leader_one_caller_waits_and_the_next_is_refused_at_once(
+    running: devnet.Network,
+) -> None:
+    """Two of three orderers hang: the third answers, and orders nothing."""
+    client = LedgerClient(FabricTransactions.open(running.profile("Hospital1")))
+    names = random.sample([one.name for one in running.topology.orderers], 2)
+    for name in names:
+        running.pause(name)
+    try:
+        for most in (4.0, 0.1, 0.1):
+            before = time.monotonic()
+            with pytest.raises(UnavailableError, match="ordering service is away"):
+                await client.open_pairs([opening()])
+            assert time.monotonic() - before < most
+    finally:
+        for name in names:
+            running.resume(name)
+    async with asyncio.timeout(PATIENCE):
+        while client.trouble() is not None:  # noqa: ASYNC110 - the probe tells nobody
+            await asyncio.sleep(0.05)
+    await asyncio.to_thread(goes_on, running.profile("Hospital1"))
+    await client.close()
+
+
+def opening() -> Opening:
+    return Opening(secrets.token_hex(16), MEMBERS[1], "patient", ())
 
 
 def test_orderers_are_renewed_on_their_disks_one_by_one_and_no_transaction_fails(running, operator):

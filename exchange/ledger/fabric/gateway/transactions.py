@@ -222,6 +222,7 @@ class FabricTransactions:
         `ask` tries the own peer alone, and `endorse` all that a transaction needs before it is ordered. A
         transaction that may have been ordered goes on without its caller, and its end is the probe.
         """
+        begun = self._since()
         task = asyncio.create_task(_translated(call), name="fabric-call")
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -242,6 +243,8 @@ class FabricTransactions:
                 # The tries came to an end before the patience did.
                 if under_way.endorsed is None and _is_away(why.__cause__):
                     self._refuse(str(why), ask, endorse)
+                elif isinstance(why, UnknownOutcomeError) and self._answered[under_way.stage] < begun:
+                    self._refuse_ordering(under_way, ask)
                 raise
             self._answered[under_way.stage] = self._since()
             self._own_peer.answered()
@@ -252,9 +255,15 @@ class FabricTransactions:
             task.cancel()
             self._refuse(_NO_PEER, ask, endorse)
             raise UnavailableError(_NO_PEER)
+        tx_id = self._refuse_ordering(under_way, ask)
+        raise UnknownOutcomeError(f"{_NO_ORDERER}; the outcome of {tx_id} is not known yet")
+
+    def _refuse_ordering(self, under_way: _UnderWay, ask: _Probe) -> str:
+        """Refuse transactions until the one under way is settled; return its id."""
         endorsed = under_way.endorsed
+        assert endorsed is not None  # noqa: S101 - the callers have looked
         self._refuse(_NO_ORDERER, ask, lambda: self._settle(endorsed))
-        raise UnknownOutcomeError(f"{_NO_ORDERER}; the outcome of {endorsed.tx_id} is not known yet")
+        return endorsed.tx_id
 
     def _refuse(self, trouble: str, ask: _Probe, commit: _Probe | None) -> None:
         """Refuse transactions until `commit` has an answer, and queries until `ask` has.

@@ -166,12 +166,24 @@ async def test_adapter_submits_evaluates_and_follows(stage, fault):
 
 
 @pytest.mark.parametrize("patience", [0.1, 60])
-@pytest.mark.parametrize("call", ["evaluate", "endorse"])
+@pytest.mark.parametrize("call", ["evaluate", "endorse", "submit"])
 async def test_calls_are_refused_at_once_after_one_that_waited_in_vain(staged, fault, call, patience):
     """The wait ends with the patience, or with the last try before that."""
-    stage = await staged(Deadlines(evaluate=2, endorse=2, absent=0.3, resend=0.1, patience=patience))
+    stage = await staged(
+        Deadlines(
+            evaluate=2,
+            endorse=2,
+            commit_status=0.3,
+            outcome=0.4,
+            absent=0.3,
+            resend=0.1,
+            patience=patience,
+        )
+    )
     transactions = FabricTransactions(stage.channel, stage.gateway)
-    stage.peer.fail(call, *[fault(StatusCode.UNAVAILABLE, "no")] * 10)
+    stage.peer.fail(call, *[fault(StatusCode.UNAVAILABLE, "no")] * 10_000)
+    if call == "submit":  # the orderers have no leader
+        stage.peer.fail("commit-status", *[fault(hang=True)] * 10_000)
     ask = transactions.evaluate if call == "evaluate" else transactions.submit
     with pytest.raises(UnavailableError):
         await ask("read", b"1")
