@@ -95,11 +95,10 @@ class ColumnsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MarginsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Header of MARGINS; `scale` is the one of its ciphertext."""
+    """Header of MARGINS."""
 
     model: str
     query: str
-    scale: float
 
 
 class CkksKeysHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

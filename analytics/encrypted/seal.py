@@ -91,33 +91,6 @@ def load(empty: Loadable, context: Any, data: bytes) -> Loadable:
     return empty
 
 
-def residues(ciphertext: Ciphertext) -> bytes:
-    """Return the numbers of a ciphertext, 8 bytes each: its form on the way to a client.
-
-    SEAL's own form may be packed, and packed within, so that its reader takes any memory before it looks at
-    a size. A hospital's gateway reads ciphertexts of others in this form alone.
-    """
-    count = ciphertext.size() * ciphertext.coeff_modulus_size() * ciphertext.poly_modulus_degree()
-    return np.fromiter(map(ciphertext.__getitem__, range(count)), "<u8", count).tobytes()
-
-
-def _one_prime(data: bytes) -> Unsigned:
-    if len(data) != 2 * RING * 8:
-        raise UnfitCiphertextError("the ciphertext has another number of coefficients")
-    return np.frombuffer(data, "<u8").reshape(2, 1, RING)
-
-
-def _written(
-    context: Any, level: Any, parts: Unsigned, *, transformed: bool = False, scale: float = 1.0
-) -> Ciphertext:
-    """Return the ciphertext of given residues, by way of SEAL's own serialised form: it has no such call."""
-    count, primes, ring = parts.shape
-    array = _seal_object(struct.pack("<Q", parts.size) + parts.astype("<u8").tobytes())
-    identity = struct.pack("<4Q", *level)
-    fields = _CIPHERTEXT.pack(identity, transformed, count, ring, primes, scale, 1)
-    return load(Ciphertext(), context, _seal_object(fields + array))
-
-
 class BfvContext:
     """A BFV context with its evaluator and encoder.
 
@@ -164,18 +137,16 @@ class BfvContext:
     def ciphertext_of(self, parts: Unsigned) -> Ciphertext:
         """Return the ciphertext of given residues, of shape (2, primes, N), in coefficient form.
 
+        SEAL has no such call, so the object is written in SEAL's own serialised form and loaded.
+
         Raises:
             UnfitCiphertextError: a residue is not below its prime.
         """
-        return _written(self.context, self.ids[parts.shape[1]], parts)
-
-    def answer(self, data: bytes) -> Ciphertext:
-        """Return the ciphertext of one prime with these `residues`.
-
-        Raises:
-            UnfitCiphertextError: there are more or fewer, or one is not below the prime.
-        """
-        return self.ciphertext_of(_one_prime(data))
+        _, primes, ring = parts.shape
+        array = _seal_object(struct.pack("<Q", parts.size) + parts.astype("<u8").tobytes())
+        identity = struct.pack("<4Q", *self.ids[primes])
+        fields = _CIPHERTEXT.pack(identity, 0, 2, ring, primes, 1.0, 1)
+        return load(Ciphertext(), self.context, _seal_object(fields + array))
 
     def polynomial(self, coefficients: Ints) -> Plaintext:
         """Return the plaintext with these coefficients, each in [0, t)."""
@@ -209,14 +180,6 @@ class CkksContext:
         self.moduli = [m.value() for m in self.context.first_context_data().parms().coeff_modulus()]
         self.scale = 2.0**SCALE_BITS
         self.target = 2.0**TARGET_BITS
-
-    def answer(self, data: bytes, scale: float) -> Ciphertext:
-        """Return the ciphertext of one prime with these `residues`, at a scale.
-
-        Raises:
-            UnfitCiphertextError: there are more or fewer, one is not below the prime, or no scale fits.
-        """
-        return _written(self.context, self.ids[1], _one_prime(data), transformed=True, scale=scale)
 
     def encode(self, value: float | list[float], scale: float, primes: int) -> Any:
         """Encode one number for all slots, or a number for each, at a scale and level."""

@@ -156,7 +156,7 @@ class BfvClient:
             raise ArtefactMismatchError("this answers another query")
         if given.model != self.offer.model or given.set != self.parameters.name:
             raise ArtefactMismatchError("this answer is from another model or parameter set")
-        ciphertext = self._bfv.answer(frame.sections[0])
+        ciphertext = self._bfv.ciphertext(frame.sections[0], primes=1)
         try:
             slots = self._decrypt(ciphertext)
         except AnalyticsError:

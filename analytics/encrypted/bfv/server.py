@@ -120,7 +120,7 @@ class BfvEvaluator:
         except Exception as error:  # as in `seal.load`
             raise UnfitCiphertextError("SEAL refuses to compute on this query") from error
         given = {"model": query.model, "set": query.set, "query": frame.digest}
-        return Frame(ArtefactKind.ANSWER, given, (seal.residues(answer),)).data
+        return Frame(ArtefactKind.ANSWER, given, (seal.dump(answer),)).data
 
     def encode_program(self, model: str, parameters: str, patients: int = 1) -> None:
         """Encode a model's plaintexts before the first query needs them."""

@@ -75,7 +75,9 @@ class CkksClient:
         given = read_header(frame, MarginsHeader)
         if given.query != query.digest or given.model != self.offer.model:
             raise ArtefactMismatchError("this answers another query")
-        ciphertext = self._ckks.answer(frame.sections[0], given.scale)
+        ciphertext = seal.load(seal.Ciphertext(), self._ckks.context, frame.sections[0])
+        if ciphertext.size() != 2 or ciphertext.parms_id() != self._ckks.ids[1]:
+            raise UnfitCiphertextError("the answer has the wrong size or level")
         plaintext = seal.Plaintext()
         try:
             self._decryptor.decrypt(ciphertext, plaintext)

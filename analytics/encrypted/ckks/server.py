@@ -85,5 +85,5 @@ class CkksEvaluator:
             answer = evaluation.evaluate(self._polynomial)
         except (RuntimeError, ValueError) as error:
             raise UnfitCiphertextError("SEAL refuses to compute on this query") from error
-        given = {"model": self.model, "query": frame.digest, "scale": answer.scale}
-        return Frame(ArtefactKind.MARGINS, given, (seal.residues(answer),)).data
+        given = {"model": self.model, "query": frame.digest}
+        return Frame(ArtefactKind.MARGINS, given, (seal.dump(answer),)).data

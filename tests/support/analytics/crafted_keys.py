@@ -54,7 +54,9 @@ def polynomials(name: str, answer: bytes) -> np.ndarray:
     """Return both polynomials of an ANSWER, modulo the one prime that is left."""
     bfv = seal.bfv_context(bfv_parameters(name))
     section = unframe(answer, ArtefactKind.ANSWER, sections=(1,)).sections[0]
-    return np.frombuffer(section, "<u8").reshape(2, bfv.parameters.ring).astype(object)
+    ciphertext = bfv.ciphertext(section, primes=1)
+    ring = bfv.parameters.ring
+    return np.asarray([[ciphertext[part * ring + i] for i in range(ring)] for part in (0, 1)], object)
 
 
 def slots_of(name: str, polynomial: np.ndarray) -> np.ndarray:

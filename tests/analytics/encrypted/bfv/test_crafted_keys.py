@@ -137,12 +137,14 @@ def test_an_answer_leaves_as_many_bits_as_the_documentation_says() -> None:
 def test_a_ciphertext_that_is_no_answer_does_not_pass_as_one(model3: CompiledModel, depth3: Any) -> None:
     client = BfvClient.create(model3.offer, "private", patients=2)
     query = client.encrypt(depth3.table[:2])
+    bfv = seal.bfv_context(PRIVATE)
     header = {"model": model3.digest, "set": "private", "query": query.digest}
     for _ in range(20):
-        noise = sampling.uniform(MODULI[0], 2 * PRIVATE.ring).astype("<u8").tobytes()
+        numbers = np.stack([sampling.uniform(MODULI[0], PRIVATE.ring)[None] for _ in (0, 1)])
+        noise = seal.dump(bfv.ciphertext_of(numbers.astype(np.uint64)))
         with pytest.raises(GarbledAnswerError):
             client.open(query, Frame(ArtefactKind.ANSWER, header, (noise,)).data)
-    nothing = bytes(16 * PRIVATE.ring)
+    nothing = seal.dump(bfv.ciphertext_of(np.zeros((2, 1, PRIVATE.ring), np.uint64)))
     with pytest.raises(UnfitCiphertextError):
         client.open(query, Frame(ArtefactKind.ANSWER, header, (nothing,)).data)
 
