@@ -21,6 +21,7 @@ _COMMANDS = {
     "verify": "node.verify",
     "rebuild": "node.rebuild",
     "migrate": "node.migrate",
+    "review": "officer.review",
     "demo": "development.demo",
     "bench": "development.bench",
 }

@@ -80,7 +80,7 @@ def event_id(tx: str, n: int) -> str:
     return f"{tx[:_ID_DIGITS]}-{n}"
 
 
-_OPERATIONS = frozenset({"everything", "assess-risk", "load", "baseline"})
+_OPERATIONS = frozenset({"everything", "assess-risk", "load", "baseline", "review"})
 _EXECUTES = frozenset({"search", "export", "log", "score", "train", "baseline"})
 _CHANGES = {"create": "C", "load": "C", "update": "U", "delete": "D"}
 """The log's actions that change records, with an AuditEvent's `action` (IHE BALP create, update, delete)."""

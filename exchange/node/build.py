@@ -33,7 +33,9 @@ from exchange.services.access.releases import ReleaseNotes
 from exchange.services.access.request_rates import RequestRates
 from exchange.services.access.subject_keys import SubjectKeyStore
 from exchange.services.audit.access_log import Audit
+from exchange.services.audit.access_review import AccessReview
 from exchange.services.audit.log_index import LogIndex
+from exchange.services.audit.review_facts import ReviewFacts
 from exchange.services.auth.client_commitments import WatchedClients
 from exchange.services.auth.identity_events import RefusedLogIns
 from exchange.services.auth.proxies import Proxies
@@ -275,6 +277,34 @@ def build_audit(ground: Foundation, access: AccessServices) -> AuditServices:
         releases=access.releases,
     )
     return AuditServices(projection, index, audit)
+
+
+def build_review(
+    ground: Foundation, access: AccessServices, records: RecordServices, audit: AuditServices
+) -> AccessReview:
+    """Build the review of accesses; each has facts of its own, read anew."""
+    settings, references = ground.settings, ground.keys.references
+    facts = partial(
+        ReviewFacts,
+        msp_id=settings.msp_id,
+        base=settings.fhir_base,
+        members=ground.members,
+        references=references,
+        records=ground.records,
+        enforcement=access.enforcement,
+        searching=records.searching,
+        quota=MemoryQuota(minimum_limit(settings.body_limit)),
+    )
+    return AccessReview(
+        msp_id=settings.msp_id,
+        references=references,
+        keys=access.subject_keys,
+        enforcement=access.enforcement,
+        entries=ground.log,
+        projection=audit.projection,
+        facts=facts,
+        zone=settings.time_zone,
+    )
 
 
 def build_scoring(

@@ -21,6 +21,7 @@ from exchange.node.gateway import Gateway
 from exchange.node.identity.recorded_identity import differences
 from exchange.node.parts import NodeParts, ledger_client, open_parts, open_transactions
 from exchange.node.settings import ConfigError, NodeSettings
+from exchange.services.audit.access_review import AccessReview
 from exchange.services.jobs.queue import JobQueue
 from exchange.services.membership import Membership
 from exchange.services.records.prepare import Indexer
@@ -51,6 +52,7 @@ class Node:
     transactions: Transactions
     membership: Membership
     jobs: JobQueue
+    review: AccessReview
     away: str | None
     scores_off: str | None
 
@@ -88,10 +90,7 @@ async def open_node(
         await audit.projection.start()
         stack.push_async_callback(audit.projection.close)
         await _bring_up(ground, access, away)
-        _run(stack, "log-index", audit.index.keep_indexing())
-        _run(stack, "releases", access.releases.keep_noting())
-        _run(stack, "consent-outbox", access.pairs.keep_publishing())
-        _run(stack, "entries-outbox", access.recording.keep_recording())
+        _run_outboxes(stack, access, audit)
         _run(stack, "log-ins", build.build_log_ins(parts, ground, access).keep_recording())
         jobs = build.build_jobs(ground, access)
         await jobs.queue.schedule_repeated(Principal.for_operator(ground.settings.msp_id, "consentry-jobs"))
@@ -107,6 +106,7 @@ async def open_node(
             transactions=ground.transactions,
             membership=membership,
             jobs=jobs.queue,
+            review=build.build_review(ground, access, records, audit),
             away=away,
             scores_off=scores_off,
         )
@@ -179,6 +179,14 @@ async def _adopt_contracts(ledger: LedgerClient) -> None:
     except (RefusedError, UnavailableError) as why:
         # The channel's chaincode is of another release, or another member was quicker: both serve.
         _log.warning("contracts.not_adopted", reason=str(why))
+
+
+def _run_outboxes(stack: AsyncExitStack, access: build.AccessServices, audit: build.AuditServices) -> None:
+    """Run, until `stack` ends, the work that follows accesses and writes."""
+    _run(stack, "log-index", audit.index.keep_indexing())
+    _run(stack, "releases", access.releases.keep_noting())
+    _run(stack, "consent-outbox", access.pairs.keep_publishing())
+    _run(stack, "entries-outbox", access.recording.keep_recording())
 
 
 def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
