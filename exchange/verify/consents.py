@@ -187,9 +187,10 @@ class ConsentChecks:
         wrapped = subjects.every_wrapped_key(records)  # in here, so that damage of the records is a finding
         table, entry = log_tables.details.c, log_tables.entries.c
         attempt = type_coerce(table.attempt, Integer)
+        same = log_tables.is_same_entry(log_tables.entries, log_tables.details)
         statement = select(
             table.tx, table.n, table.subject, attempt, table.sealed, entry.pair, entry.recipient
-        ).outerjoin(log_tables.entries, (entry.tx == table.tx) & (entry.n == table.n))
+        ).select_from(log_tables.details.outerjoin(log_tables.entries, same))
         with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
             for row in rows:
                 place = f"detail {row.tx[:12]}-{row.n}"

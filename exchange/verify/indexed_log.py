@@ -115,10 +115,11 @@ class IndexChecks:
                 open_search(self._directory(), row.tx, row.first, row.sealed)
             except DamagedError:
                 raise WrongError(place, "does not open with the key of the directory") from None
+            of_transaction = log_tables.of_transactions([row.tx])
             there = select(func.count()).where(
-                entry.tx == row.tx, entry.n >= row.first, entry.n < row.first + row.entries
+                of_transaction, entry.n >= row.first, entry.n < row.first + row.entries
             )
-            is_projected = select(func.count()).where(entry.tx == row.tx)
+            is_projected = select(func.count()).where(of_transaction)
             if log.execute(is_projected).scalar_one() and (
                 row.entries < 1 or log.execute(there).scalar_one() != row.entries
             ):

@@ -8,6 +8,7 @@ entries, are checked in `exchange.verify.consents`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 
@@ -78,15 +79,12 @@ def check_log(ledger: LedgerReader, entries: Database, progress: Progress) -> Ch
 def _log(connection: Connection, ledger: LedgerReader) -> Iterator[None]:
     _check_pages(connection)
     ledger.catch_up()  # a gateway may run meanwhile: the ledger must not be the older of the two
-    statement = (
-        select(log_tables.entries).order_by(log_tables.entries.c.sequence).execution_options(yield_per=1_000)
-    )
     recorded = ledger.entries(None)
     count, last = 0, Checkpoint(0, 0)
-    with connection.execute(statement) as rows:
-        for row in rows:
+    with closing(log_tables.numbered_entries(connection)) as rows:
+        for sequence, row in rows:
             name = f"entry {row.tx[:12]}-{row.n}"
-            if row.sequence != count + 1:
+            if sequence != count + 1:
                 raise WrongError(name, "is out of order, or the one before it is missing")
             found = next(recorded, None)
             if (

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from chaincode.access.model import RecordedAction
 from exchange.crypto.keys import KeyRing
@@ -60,9 +60,10 @@ class ReleaseChecks:
         wrapped = every_wrapped_key(records)
         late = {(found.tx, found.n) for found in log.execute(select(log_tables.late_releases))}
         entry, row = log_tables.entries.c, log_tables.details.c
+        same = log_tables.is_same_entry(log_tables.entries, log_tables.details)
         statement = (
             select(row.tx, row.n, row.subject, row.released, entry.recipient)
-            .join(log_tables.entries, and_(entry.tx == row.tx, entry.n == row.n))
+            .select_from(log_tables.details.join(log_tables.entries, same))
             .where(row.released.is_not(None))
             .execution_options(yield_per=1_000)
         )
@@ -97,7 +98,8 @@ class ReleaseChecks:
         they count.
         """
         entry, row = log_tables.entries.c, log_tables.details.c
-        joined = log_tables.entries.outerjoin(log_tables.details, and_(row.tx == entry.tx, row.n == entry.n))
+        same = log_tables.is_same_entry(log_tables.details, log_tables.entries)
+        joined = log_tables.entries.outerjoin(log_tables.details, same)
         own = entry.custodian == self._msp_id
         accesses = entry.action.not_in([action.value for action in RecordedAction])
         by_pair = select(entry.pair, func.count().label("entries")).select_from(joined).group_by(entry.pair)

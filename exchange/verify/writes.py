@@ -66,12 +66,10 @@ class WriteChecks:
 
     def check_against_log(self, entries: Database, progress: Progress) -> CheckedPart:
         """Check that every root in the log is one of the store; the log may be behind its ledger."""
-        statement = select(log_tables.entries.c.record).where(
-            log_tables.entries.c.custodian == self._msp_id,
-            log_tables.entries.c.action.in_([action.value for action in WRITES]),
-        )
+        entry = log_tables.entries.c
+        own = (entry.custodian == self._msp_id, entry.action.in_([action.value for action in WRITES]))
         with snapshot(entries) as log:
-            roots = self._of(row.record for row in log.execute(statement.execution_options(yield_per=1_000)))
+            roots = self._of(log_tables.records(log, *own))
         with snapshot(self._records) as connection:
             return self._checked(connection, roots, progress, None)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from chaincode.access.model import LogEntryValue, Reason, RecordedAction
 from exchange.crypto.keys import KeyRing
@@ -78,8 +78,8 @@ class ClientCommitments:
     def logged(self, connection: Connection, pair: str) -> list[ClientRoot]:
         """Return the roots in the log, in their order."""
         table = log_tables.entries.c
-        statement = select(table.record).where(table.pair == pair, table.action.in_(sorted(_CHANGES)))
-        return self.of_entries(pair, connection.execute(statement.order_by(table.sequence)).scalars())
+        own = (table.pair == pair, table.action.in_(sorted(_CHANGES)))
+        return self.of_entries(pair, log_tables.records(connection, *own))
 
     def waiting(self, connection: Connection) -> list[ClientRoot]:
         """Return the roots in entries that wait in the outbox, in their order."""

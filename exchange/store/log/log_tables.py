@@ -10,7 +10,8 @@ never an entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    FromClause,
     Index,
     LargeBinary,
     MetaData,
@@ -28,17 +30,19 @@ from sqlalchemy import (
     and_,
     false,
     func,
+    literal_column,
     or_,
     select,
     text,
+    type_coerce,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from chaincode.access.log_keys import LogPosition
-from exchange.runtime.packed_rows import pack, unpack
 from exchange.store.engine.check_value import root_key_table
 from exchange.store.engine.dialect import BIGINT, bounded_text, columns, insert_many, is_postgres, run, unnest
+from exchange.store.log.packed_records import BESIDE, pack_record, unpack_record
 
 metadata = MetaData()
 
@@ -46,19 +50,31 @@ log_root_key = root_key_table("log_root_key", metadata)
 """The check value of the root key, in the database of the log."""
 
 
-class _Packed(TypeDecorator[bytes]):
-    """Bytes that are stored packed, and read as they were."""
+class HexBytes(TypeDecorator[str]):
+    """Hexadecimal digits that are stored as bytes; another text is equal to none of them."""
 
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: bytes | None, _dialect: Dialect) -> bytes | None:
-        """Return the packed bytes."""
-        return None if value is None else pack(value)
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
+        """Return the bytes, none for another text."""
+        return None if value is None else _bytes_of(value)
 
-    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> bytes | None:
-        """Return the bytes as they were; of a PostgreSQL driver, which may give a view of them, too."""
-        return None if value is None else unpack(value)
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> str | None:
+        """Return the digits; of a PostgreSQL driver, which may give a view of the bytes, too."""
+        return value.hex() if isinstance(value, bytes | memoryview) else value
+
+
+def _bytes_of(digits: str) -> bytes:
+    return bytes.fromhex(digits) if _DIGITS.fullmatch(digits) else b""
+
+
+_DIGITS = re.compile(r"(?:[0-9a-f]{2})*")
+_BEGINNING = 8
+"""Bytes of a transaction's id by which its rows are found. Two ids with the same ones only take longer, but
+for two that this gateway itself submitted.
+"""
+_INDEXED = f"substr(tx, 1, {_BEGINNING})"
 
 
 # A partial index serves a query with the same condition, in the same words.
@@ -68,19 +84,19 @@ entries = Table(
     "entries",
     metadata,
     Column("sequence", BIGINT, primary_key=True),
-    Column("tx", bounded_text(64), nullable=False),
+    Column("tx", HexBytes(32), nullable=False),
     Column("n", BIGINT, nullable=False),
     Column("block", BIGINT, nullable=False),
     Column("time", BIGINT, nullable=False),
-    Column("pair", bounded_text(32), nullable=False),
+    Column("pair", HexBytes(16), nullable=False),
     Column("custodian", bounded_text(255), nullable=False),
     Column("recipient", bounded_text(255), nullable=False),
     Column("user", bounded_text(32), nullable=False),
     Column("action", bounded_text(16), nullable=False),
     Column("purpose", bounded_text(16), nullable=False),
     Column("outcome", bounded_text(8), nullable=False),
-    Column("record", _Packed, nullable=False),
-    Index("entries_tx", "tx", "n", unique=True),
+    Column("record", LargeBinary, nullable=False),
+    Index("entries_tx", text(_INDEXED)),
     Index("entries_pair", "pair", "sequence"),
     Index("entries_time", "time"),
     Index("entries_refused", "sequence", sqlite_where=text(_REFUSED), postgresql_where=text(_REFUSED)),
@@ -89,15 +105,16 @@ entries = Table(
 details = Table(
     "details",
     metadata,
-    Column("tx", bounded_text(64), primary_key=True),
-    Column("n", BIGINT, primary_key=True),
+    Column("tx", HexBytes(32), nullable=False),
+    Column("n", BIGINT, nullable=False),
     Column("subject", LargeBinary(16), nullable=False),
     Column("attempt", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("released", LargeBinary, nullable=True),
+    # Rows are appended: a key that begins with a random id would leave a quarter of each page empty.
+    Index("details_tx", text(_INDEXED), text("n"), unique=True),
     # Entries under a pair are found by its name; only those under an attempt's name need this.
     Index("details_attempts", "subject", sqlite_where=text("attempt = 1"), postgresql_where=text("attempt")),
-    sqlite_with_rowid=False,
 )
 
 checkpoints = Table(
@@ -129,7 +146,7 @@ terms = Table(
 searches = Table(
     "searches",
     metadata,
-    Column("tx", bounded_text(64), primary_key=True),
+    Column("tx", HexBytes(32), primary_key=True),
     Column("first", BIGINT, primary_key=True, autoincrement=False),
     Column("entries", BIGINT, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
@@ -140,7 +157,7 @@ searches = Table(
 late_releases = Table(
     "late_releases",
     metadata,
-    Column("tx", bounded_text(64), primary_key=True),
+    Column("tx", HexBytes(32), primary_key=True),
     Column("n", BIGINT, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
@@ -216,7 +233,7 @@ DetailRow = tuple[str, int, bytes, bool, bytes]
 
 
 _REPLACE = (
-    "ON CONFLICT (tx, n) DO UPDATE SET subject = excluded.subject, attempt = excluded.attempt, "
+    f"ON CONFLICT ({_INDEXED}, n) DO UPDATE SET subject = excluded.subject, attempt = excluded.attempt, "
     "sealed = excluded.sealed"
 )
 
@@ -224,7 +241,8 @@ _REPLACE = (
 def add_details(connection: Connection, rows: Sequence[DetailRow]) -> None:
     """Store the details of entries about to be released."""
     head = "INSERT INTO details (tx, n, subject, attempt, sealed)"
-    insert_many(connection, head, ("text", "bigint", "bytea", "boolean", "bytea"), rows, tail=_REPLACE)
+    values = [(_bytes_of(tx), *rest) for tx, *rest in rows]
+    insert_many(connection, head, ("bytea", "bigint", "bytea", "boolean", "bytea"), values, tail=_REPLACE)
 
 
 class ReleaseRow(NamedTuple):
@@ -240,21 +258,22 @@ def set_releases(connection: Connection, rows: Sequence[ReleaseRow]) -> None:
     """Add the notes of what was released to the details of their entries."""
     if not rows:
         return
-    notes = [row[:3] for row in rows]
+    notes = [(_bytes_of(row.tx), row.n, row.sealed) for row in rows]
     if is_postgres(connection):
         run(connection, _RELEASED_EACH, columns(notes))
     else:
-        run(connection, _RELEASED, [(sealed, tx, n) for tx, n, sealed in notes])
-    late = [(row.tx, row.n) for row in rows if row.is_late]
+        run(connection, _RELEASED, [(sealed, tx[:_BEGINNING], tx, n) for tx, n, sealed in notes])
+    late = [(_bytes_of(row.tx), row.n) for row in rows if row.is_late]
     head = "INSERT INTO late_releases (tx, n)"
-    insert_many(connection, head, ("text", "bigint"), late, tail="ON CONFLICT DO NOTHING")
+    insert_many(connection, head, ("bytea", "bigint"), late, tail="ON CONFLICT DO NOTHING")
 
 
-_RELEASED = "UPDATE details SET released = ? WHERE tx = ? AND n = ?"
+_RELEASED = f"UPDATE details SET released = ? WHERE {_INDEXED} = ? AND tx = ? AND n = ?"  # noqa: S608 - our own words
 _RELEASED_EACH = (
     "UPDATE details SET released = came.released "  # noqa: S608 - our own words
-    f"FROM {unnest(('text', 'bigint', 'bytea'))} AS came (tx, n, released) "
-    "WHERE details.tx = came.tx AND details.n = came.n"
+    f"FROM {unnest(('bytea', 'bigint', 'bytea'))} AS came (tx, n, released) "
+    f"WHERE substr(details.tx, 1, {_BEGINNING}) = substr(came.tx, 1, {_BEGINNING}) "
+    "AND details.tx = came.tx AND details.n = came.n"
 )
 
 
@@ -270,8 +289,8 @@ class LateRelease(NamedTuple):
 
 def list_late(connection: Connection, limit: int) -> list[LateRelease]:
     """Return up to `limit` entries with notes that wait for the ledger."""
-    row, late = details.c, late_releases.c
-    joined = late_releases.join(details, and_(row.tx == late.tx, row.n == late.n))
+    row = details.c
+    joined = late_releases.join(details, is_same_entry(details, late_releases))
     statement = select(row.tx, row.n, row.subject, row.sealed, row.released).select_from(joined)
     found = connection.execute(statement.where(row.released.is_not(None)).limit(limit))
     return [LateRelease(*one) for one in found]
@@ -279,7 +298,8 @@ def list_late(connection: Connection, limit: int) -> list[LateRelease]:
 
 def release_noted(connection: Connection, places: Sequence[tuple[str, int]]) -> None:
     """Take note that the roots of these entries are on the ledger."""
-    run(connection, "DELETE FROM late_releases WHERE tx = ? AND n = ?", list(places))
+    values = [(_bytes_of(tx), n) for tx, n in places]
+    run(connection, "DELETE FROM late_releases WHERE tx = ? AND n = ?", values)
 
 
 SearchRow = tuple[str, int, int, bytes]
@@ -289,7 +309,9 @@ SearchRow = tuple[str, int, int, bytes]
 def add_searches(connection: Connection, rows: Sequence[SearchRow]) -> None:
     """Store the words of requests about several patients."""
     head = "INSERT INTO searches (tx, first, entries, sealed)"
-    insert_many(connection, head, ("text", "bigint", "bigint", "bytea"), rows, tail="ON CONFLICT DO NOTHING")
+    values = [(_bytes_of(tx), *rest) for tx, *rest in rows]
+    kinds = ("bytea", "bigint", "bigint", "bytea")
+    insert_many(connection, head, kinds, values, tail="ON CONFLICT DO NOTHING")
 
 
 def searches_of(connection: Connection, txs: Sequence[str]) -> list[SearchRow]:
@@ -307,7 +329,7 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
     sequence up to which none is lost.
     """
     newest = connection.execute(select(func.max(entries.c.sequence))).scalar() or 0
-    explained = select(details.c.n).where(details.c.tx == entries.c.tx, details.c.n == entries.c.n).exists()
+    explained = select(details.c.n).where(is_same_entry(details, entries)).exists()
     statement = select(entries.c.sequence, entries.c.pair, entries.c.recipient).where(
         text(f"entries.{_REFUSED}"), entries.c.sequence > after, entries.c.custodian == custodian, ~explained
     )
@@ -317,24 +339,41 @@ def unexplained(connection: Connection, custodian: str, *, after: int) -> tuple[
 
 def project(connection: Connection, rows: Sequence[EntryRow], block: int, position: int) -> None:
     """Add `rows` and move the checkpoint behind the event at (block, position); idempotent."""
-    first = {(row.tx, row.n): row for row in reversed(rows)}
-    values = [(*_values(row), pack(row.record)) for row in reversed(first.values())]
+    new = {(row.tx, row.n): row for row in reversed(rows)}  # the first of several
+    for place in _there(connection, [tx for tx, _ in new]):
+        new.pop(place, None)
+    values = [_stored(row) for row in reversed(new.values())]
     if not is_postgres(connection):  # SQLite gives a row the number behind the highest
-        insert_many(connection, f"INSERT INTO entries ({_FIELDS})", _KINDS, values, tail=_UNLESS_THERE)
+        insert_many(connection, f"INSERT INTO entries ({_FIELDS})", _KINDS, values)
     elif values:
         run(connection, _NUMBERED, columns(values))
     run(connection, _REACHED, (block, position))
 
 
+def _there(connection: Connection, txs: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield the entries of these transactions that are in the log."""
+    named = list(dict.fromkeys(txs))
+    for first in range(0, len(named), _AT_ONCE):
+        within = of_transactions(named[first : first + _AT_ONCE])
+        yield from (tuple(row) for row in connection.execute(select(entries.c.tx, entries.c.n).where(within)))
+
+
+_AT_ONCE = 1_000
+
+
+def _stored(row: EntryRow) -> tuple[Any, ...]:
+    tx, n, block, time, pair, *columns = _values(row)
+    record = pack_record(row.record, [pair, *columns])
+    return _bytes_of(tx), n, block, time, _bytes_of(pair), *columns, record
+
+
 _values = attrgetter(*(field.name for field in fields(EntryRow)[:-1]))  # the last is the record
 _FIELDS = ", ".join(f'"{field.name}"' for field in fields(EntryRow))
-_KINDS = ("text", "bigint", "bigint", "bigint", *("text",) * 7, "bytea")
-_UNLESS_THERE = "ON CONFLICT DO NOTHING"
-_NUMBERED = (  # PostgreSQL's own numbers would leave gaps where a row is there already
+_KINDS = ("bytea", "bigint", "bigint", "bigint", "bytea", *("text",) * 6, "bytea")
+_NUMBERED = (  # PostgreSQL's own numbers would leave gaps
     f"INSERT INTO entries (sequence, {_FIELDS}) "  # noqa: S608 - our own words
     "SELECT (SELECT coalesce(max(sequence), 0) FROM entries) + row_number() OVER (ORDER BY place), "
-    f"{_FIELDS} FROM {unnest(_KINDS)} WITH ORDINALITY AS came ({_FIELDS}, place) "
-    "WHERE NOT EXISTS (SELECT FROM entries WHERE entries.tx = came.tx AND entries.n = came.n)"
+    f"{_FIELDS} FROM {unnest(_KINDS)} WITH ORDINALITY AS came ({_FIELDS}, place)"
 )
 _REACHED = (
     "INSERT INTO checkpoints (name, block, position) VALUES ('ledger', ?, ?) "
@@ -354,18 +393,22 @@ def list_entries(
     connection: Connection, which: Filter, *, before: int | None, limit: int, oldest_first: bool = False
 ) -> list[LogRow]:
     """Return up to `limit` entries that match, the newest first, behind the sequence `before`."""
-    joined = entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n))
+    joined = entries.outerjoin(details, is_same_entry(details, entries))
     statement: Select[Any] = select(
         entries.c.sequence,
         *(entries.c.time, entries.c.tx, entries.c.n),
-        *(entries.c.record, entries.c.block, details.c.subject, details.c.sealed, details.c.released),
+        *(entries.c.block, details.c.subject, details.c.sealed, details.c.released),
+        *RECORD,
     ).select_from(joined)
     statement = statement.where(*_met(which))
     sequence = entries.c.sequence
     if before is not None:
         statement = statement.where(sequence > before if oldest_first else sequence < before)
     statement = statement.order_by(sequence.asc() if oldest_first else sequence.desc()).limit(limit)
-    return [LogRow(row[0], LogPosition(*row[1:4]), *row[4:]) for row in connection.execute(statement)]
+    return [
+        LogRow(row[0], LogPosition(*row[1:4]), record_of(row[8:]), *row[4:8])
+        for row in connection.execute(statement)
+    ]
 
 
 def count_entries(connection: Connection, which: Filter) -> int:
@@ -381,7 +424,7 @@ def _met(which: Filter) -> Iterator[ColumnElement[bool]]:
     if which.party is not None:
         yield or_(entries.c.custodian == which.party, entries.c.recipient == which.party)
     if which.tx_start is not None:
-        yield and_(entries.c.tx >= which.tx_start, entries.c.tx < which.tx_start + "g")
+        yield _begins_with(which.tx_start)
     if which.n is not None:
         yield entries.c.n == which.n
     if which.until is not None:
@@ -395,11 +438,36 @@ def _met(which: Filter) -> Iterator[ColumnElement[bool]]:
 
 def _alternatives(condition: AnyOf) -> Iterator[ColumnElement[bool]]:
     for name, wanted in condition.columns.items():
-        holds = entries.c[name].in_(list(wanted))
+        holds = of_transactions(wanted) if name == "tx" else entries.c[name].in_(list(wanted))
         yield and_(holds, ~_has_term(condition.unless)) if condition.unless else holds
     if condition.terms:
         yield _has_term(condition.terms)
     yield from map(_is_of, condition.of)
+
+
+def _beginning(table: FromClause) -> ColumnElement[bytes]:
+    """Return the indexed part of a transaction's id; only in these words does it use the index."""
+    return func.substr(table.c.tx, literal_column("1"), literal_column(str(_BEGINNING)), type_=LargeBinary())
+
+
+def is_same_entry(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Return the condition that rows of two tables are about the same entry; `one` is found by its index."""
+    return and_(_beginning(one) == _beginning(other), one.c.tx == other.c.tx, one.c.n == other.c.n)
+
+
+def of_transactions(txs: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that an entry is of one of these transactions."""
+    wanted = [tx for tx in txs if _DIGITS.fullmatch(tx)]
+    beginnings = list(dict.fromkeys(_bytes_of(tx)[:_BEGINNING] for tx in wanted))
+    return and_(_beginning(entries).in_(beginnings), entries.c.tx.in_(wanted))
+
+
+def _begins_with(digits: str) -> ColumnElement[bool]:
+    first, last = (_bytes_of(digits.ljust(64, one)[:64]) for one in "0f")
+    if not _DIGITS.fullmatch(digits.ljust(len(digits) + len(digits) % 2, "0")):
+        return false()
+    tx = type_coerce(entries.c.tx, LargeBinary())
+    return and_(_beginning(entries).between(first[:_BEGINNING], last[:_BEGINNING]), tx.between(first, last))
 
 
 def _has_term(numbers: Sequence[int]) -> ColumnElement[bool]:
@@ -410,7 +478,7 @@ def _is_of(subject_entries: OfSubject) -> ColumnElement[bool]:
     names, subject = subject_entries
     own, sealed = entries.alias("own"), details.alias("sealed_for")
     attempts = select(own.c.sequence).where(
-        own.c.tx == sealed.c.tx, own.c.n == sealed.c.n, sealed.c.subject == subject, sealed.c.attempt
+        is_same_entry(own, sealed), sealed.c.subject == subject, sealed.c.attempt
     )
     named = select(own.c.sequence).where(own.c.pair.in_(list(names)))
     return entries.c.sequence.in_(named.union_all(attempts))
@@ -426,22 +494,43 @@ def last_sequence(connection: Connection) -> int:
     return int(connection.execute(select(func.max(entries.c.sequence))).scalar() or 0)
 
 
+RECORD = (*(entries.c[name] for name in BESIDE), entries.c.record)
+"""The columns that make a record."""
+
+
+def record_of(values: Sequence[Any]) -> bytes:
+    """Return the record that the values of `RECORD` make, as it is on the ledger."""
+    *beside, stored = values
+    return unpack_record(stored, beside)
+
+
+def records(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[bytes]:
+    """Yield the records that meet `conditions`, in the order in which they came."""
+    statement = select(*RECORD).where(*conditions).order_by(entries.c.sequence)
+    with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
+        yield from (record_of(row) for row in rows)
+
+
+def numbered_entries(connection: Connection) -> Generator[tuple[int, EntryRow], None, None]:
+    """Yield the sequence of each entry with it, in the order in which they came."""
+    statement = select(entries.c.sequence, *_ENTRY).order_by(entries.c.sequence)
+    with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
+        yield from ((row[0], _entry(row[1:])) for row in rows)
+
+
 def every_entry(connection: Connection) -> Iterator[EntryRow]:
     """Yield all entries in the order in which they came."""
-    statement = select(*_ENTRY).order_by(entries.c.sequence).execution_options(yield_per=1_000)
-    with connection.execute(statement) as rows:
-        for row in rows:
-            yield EntryRow(*tuple(row))
+    return (entry for _, entry in numbered_entries(connection))
 
 
 def newest(connection: Connection) -> EntryRow | None:
     """Return the entry that came last."""
     row = connection.execute(select(*_ENTRY).order_by(entries.c.sequence.desc()).limit(1)).first()
-    return None if row is None else EntryRow(*tuple(row))
+    return None if row is None else _entry(row)
 
 
-_ENTRY = (
-    entries.c.tx, entries.c.n, entries.c.block, entries.c.time, entries.c.pair, entries.c.custodian,
-    entries.c.recipient, entries.c.user, entries.c.action, entries.c.purpose, entries.c.outcome,
-    entries.c.record,
-)  # fmt: skip
+def _entry(values: Sequence[Any]) -> EntryRow:
+    return EntryRow(*(*values[:-1], record_of(values[4:])))
+
+
+_ENTRY = (entries.c.tx, entries.c.n, entries.c.block, entries.c.time, *RECORD)

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
 from exchange.store.engine.dialect import insert_many, run, upsert
-from exchange.store.log.log_tables import checkpoints, details, entries, terms, words
+from exchange.store.log.log_tables import (
+    RECORD,
+    checkpoints,
+    details,
+    entries,
+    is_same_entry,
+    record_of,
+    terms,
+    words,
+)
 
 _MARK = "terms"
 
@@ -44,7 +54,7 @@ def unread(connection: Connection, after: int, limit: int) -> list[UnreadEntry]:
     rows = connection.execute(
         _UNREAD.where(entries.c.sequence > after).order_by(entries.c.sequence).limit(limit)
     )
-    return [UnreadEntry(*row) for row in rows]
+    return [_unread(row) for row in rows]
 
 
 def every_read(connection: Connection) -> Iterator[UnreadEntry]:
@@ -52,7 +62,7 @@ def every_read(connection: Connection) -> Iterator[UnreadEntry]:
     statement = _UNREAD.where(entries.c.sequence <= mark(connection)).order_by(entries.c.sequence)
     with connection.execute(statement.execution_options(yield_per=1_000)) as rows:
         for row in rows:
-            yield UnreadEntry(*row)
+            yield _unread(row)
 
 
 def every_term(connection: Connection) -> Iterator[tuple[int, int]]:
@@ -73,15 +83,20 @@ def unread_among(connection: Connection, sequences: Sequence[int]) -> list[Unrea
     found: list[UnreadEntry] = []
     for start in range(0, len(sequences), _AT_ONCE):
         wanted = entries.c.sequence.in_(list(sequences[start : start + _AT_ONCE]))
-        found += [UnreadEntry(*row) for row in connection.execute(_UNREAD.where(wanted))]
+        found += [_unread(row) for row in connection.execute(_UNREAD.where(wanted))]
     return found
 
 
 _AT_ONCE = 5_000
 _UNREAD = select(
-    *(entries.c.sequence, entries.c.time, entries.c.tx, entries.c.n, entries.c.custodian, entries.c.record),
+    *(entries.c.sequence, entries.c.time, entries.c.tx, entries.c.n, entries.c.custodian),
     *(details.c.subject, details.c.sealed, details.c.released),
-).select_from(entries.outerjoin(details, and_(details.c.tx == entries.c.tx, details.c.n == entries.c.n)))
+    *RECORD,
+).select_from(entries.outerjoin(details, is_same_entry(details, entries)))
+
+
+def _unread(row: Sequence[Any]) -> UnreadEntry:
+    return UnreadEntry(*(*row[:5], record_of(row[8:]), *row[5:8]))
 
 
 def words_after(connection: Connection, number: int) -> list[tuple[int, bytes, bytes]]:

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, TextClause, insert, inspect, text
+from sqlalchemy import Connection, TextClause, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from exchange.errors import UnavailableError
 from exchange.store.engine import postgres
+from exchange.store.engine.dialect import run
 from exchange.store.engine.place import Place, Schema, flush_folder
 from exchange.store.log import log_tables
 
@@ -87,7 +88,7 @@ class _OfFile:
                 damaged = False
                 try:
                     for row in rows:
-                        connection.execute(insert(log_tables.details).prefix_with("OR REPLACE"), row)
+                        run(connection, _REPLACE, row)
                 except (sqlite3.DatabaseError, UnicodeDecodeError):
                     damaged = True
                 if not damaged:
@@ -117,10 +118,14 @@ class _OfFile:
         return name
 
 
-def _details(old: sqlite3.Connection, order: str) -> Iterator[dict[str, object]]:
-    names = ", ".join(_COLUMNS)
-    for row in old.execute(f"SELECT {names} FROM details ORDER BY tx {order}, n {order}"):  # noqa: S608  # our own names
-        yield dict(zip(_COLUMNS, row, strict=True))
+_REPLACE = (
+    f"INSERT OR REPLACE INTO details ({', '.join(_COLUMNS)}) "  # noqa: S608  # our own names
+    f"VALUES ({', '.join('?' * len(_COLUMNS))})"
+)
+
+
+def _details(old: sqlite3.Connection, order: str) -> Iterator[tuple[object, ...]]:
+    yield from old.execute(f"SELECT {', '.join(_COLUMNS)} FROM details ORDER BY rowid {order}")  # noqa: S608  # our own names
 
 
 _THERE = text("SELECT count(*) FROM pg_namespace WHERE nspname = :name")
@@ -194,5 +199,5 @@ def _copy(old: str) -> TextClause:
     return text(
         f"INSERT INTO details ({names}) SELECT DISTINCT ON (tx, n) {names} FROM {old}.details "  # noqa: S608  # our own names
         "WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:end AS tid) "
-        f"ON CONFLICT (tx, n) DO UPDATE SET {values}"
+        f"ON CONFLICT (substr(tx, 1, 8), n) DO UPDATE SET {values}"
     )

@@ -130,8 +130,9 @@ def cells(path: Path, rng: random.Random) -> Iterator[tuple[str, str, dict[str, 
         tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
         for (table,) in tables.fetchall():
             described = db.execute(f"PRAGMA table_info({table})").fetchall()
-            identity = [column["name"] for column in described if column["pk"]]
-            rows = db.execute(f"SELECT * FROM {table}").fetchall()
+            identity = [column["name"] for column in described if column["pk"]] or ["rowid"]
+            also = "rowid, " if identity == ["rowid"] else ""
+            rows = db.execute(f"SELECT {also}* FROM {table}").fetchall()
             chosen = rows[-1:] + rng.sample(rows[:-1], min(ROWS_EACH, len(rows) - 1)) if rows else []
             for row in chosen:
                 where = {name: row[name] for name in identity}

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from exchange.store.migrations.revision import Revision
-from exchange.store.migrations.revisions import format_4, format_5, format_6, format_7, format_8, format_9
+from exchange.store.migrations.revisions import (
+    format_4,
+    format_5,
+    format_6,
+    format_7,
+    format_8,
+    format_9,
+    format_10,
+)
 
 REVISIONS: Final[tuple[Revision, ...]] = (
     format_4.REVISION,
@@ -14,5 +22,6 @@ REVISIONS: Final[tuple[Revision, ...]] = (
     format_7.REVISION,
     format_8.REVISION,
     format_9.REVISION,
+    format_10.REVISION,
 )
 """In the order of their formats; the last one makes the format that this release reads."""

@@ -246,7 +246,18 @@ async def test_entries_that_come_twice_leave_no_gap_in_the_numbers(postgres: Ser
     )
     rows = [
         EntryRow(
-            f"{n:064x}", 0, n, 1_800_000_000_000 + n, "p", "c", "r", "u", "read", "TREAT", "permit", b"{}"
+            f"{n:064x}",
+            0,
+            n,
+            1_800_000_000_000 + n,
+            f"{n:032x}",
+            "c",
+            "r",
+            "u",
+            "read",
+            "TREAT",
+            "permit",
+            b"{}",
         )
         for n in range(6)
     ]

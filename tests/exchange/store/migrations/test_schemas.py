@@ -48,6 +48,8 @@ def schema_of(place: Place) -> dict[str, Any]:
     return schema_of_file(place) if isinstance(place, Path) else schema_of_server(place.url, place.name)
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 @ENGINES
 @BOTH
 def test_the_revisions_make_the_tables_that_are_declared(

@@ -52,6 +52,11 @@ ANY_WHOLE = WHOLE | st.sampled_from([-1, -(2**63), 2**63, 2**70])
 TOKENS = [bytes(16), b"\xff" * 16, b"\0\xff" * 8, b"'" * 16, *(bytes([n]) * 16 for n in range(1, 6))]
 NAMES = [bytes([n]) * 16 for n in (0, 1, 127, 128, 255)]
 
+LOGGED = (
+    b'{"action":"read","custodian":"%b","digest":"' + b"ab" * 32 + b'","evidence":"","outcome":"permit",'
+    b'"pair":"","purpose":"TREAT","reason":"consent","recipient":"","user":""}'
+)
+
 text = st.sampled_from(ODD) | st.just(NO_TEXT) | st.text(alphabet="aAbé\U0001f600%_", max_size=3)
 long_text = text | st.just(50_000).map("\u20ac".__mul__)
 token = st.sampled_from(TOKENS)
@@ -61,28 +66,35 @@ union = st.lists(token, max_size=3)
 alternative = st.lists(union, min_size=1, max_size=2)
 clause = st.lists(alternative, min_size=1, max_size=2)
 bound = st.sampled_from([0, 1, 300, 301, 70_000, 1 << 24])
+tx = st.sampled_from(["", "ab" * 8, "ab" * 32, "ab" * 31 + "ac", "cd" * 32, "00" * 32, "ff" * 32])
+tx_start = st.sampled_from(
+    ["", "a", "ab" * 6, "ab" * 9, "ab" * 31 + "ac", "f", "0" * 11, "AB", "x", "cd" * 40]
+)
 half_open = st.tuples(st.none() | WHOLE, st.none() | WHOLE)
 
+record = st.sampled_from(
+    [b'{"action":"read"}', b'{"outcome":"permit","pair":"ab"}', *(LOGGED % kind for kind in (b"a", b"A"))]
+)
 entry = st.builds(
     EntryRow,
-    tx=text,
+    tx=tx,
     n=st.integers(0, 2),
     block=WHOLE,
     time=WHOLE,
-    pair=text,
+    pair=tx,
     custodian=st.sampled_from(["a", "A"]),
     recipient=text,
     user=text,
     action=text,
     purpose=text,
     outcome=st.sampled_from(["permit", "deny"]),
-    record=body,
+    record=body | record,
 )
 filters = st.builds(
     Filter,
     custodian=st.none() | st.sampled_from(["a", "A"]),
     party=st.none() | st.sampled_from(["a", "A"]),
-    tx_start=st.none() | text,
+    tx_start=st.none() | tx_start,
     n=st.none() | st.integers(0, 2),
     times=st.lists(half_open, max_size=2),
     until=st.none() | WHOLE,
@@ -91,11 +103,11 @@ filters = st.builds(
             AnyOf,
             columns=st.dictionaries(
                 st.sampled_from(["recipient", "action", "purpose", "outcome", "tx"]),
-                st.lists(text, max_size=3) | st.just(["permit"]),
+                st.lists(text | tx, max_size=3) | st.just(["permit"]),
                 max_size=2,
             ),
             terms=st.lists(st.sampled_from([1, 2, -(2**62)]), max_size=2),
-            of=st.lists(st.tuples(st.lists(text, max_size=2), name), max_size=1),
+            of=st.lists(st.tuples(st.lists(text | tx, max_size=2), name), max_size=1),
         ),
         max_size=2,
     ),
@@ -293,15 +305,15 @@ class Twins(RuleBasedStateMachine):
         for _ in range(times):
             self.of_entries(lambda c: log_tables.project(c, rows, block, position))
 
-    @rule(rows=st.lists(st.tuples(text, st.integers(0, 2), name, st.booleans(), body), max_size=4))
+    @rule(rows=st.lists(st.tuples(tx, st.integers(0, 2), name, st.booleans(), body), max_size=4))
     def add_details(self, rows: list[Any]) -> None:
-        rows = list({row[:2]: row for row in rows}.values())
+        rows = list({(row[0][:16], row[1]): row for row in rows}.values())
         self.of_entries(lambda c: log_tables.add_details(c, rows))
 
     @rule(
         rows=st.lists(st.tuples(st.sampled_from([1, 2, -(2**62)]), st.integers(0, 9)), max_size=4),
         words=st.lists(st.tuples(name, body), max_size=2, unique_by=lambda row: row[0]),
-        searches=st.lists(st.tuples(text, st.integers(0, 2), st.integers(1, 3), body), max_size=2),
+        searches=st.lists(st.tuples(tx, st.integers(0, 2), st.integers(1, 3), body), max_size=2),
         reached=WHOLE,
     )
     def add_terms(self, rows: list[Any], words: list[Any], searches: list[Any], reached: int) -> None:
