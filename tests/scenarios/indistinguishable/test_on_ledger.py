@@ -131,10 +131,10 @@ def test_attempts_whose_details_were_lost_are_found_by_the_secret(
         site.officer().get("AuditEvent")  # waits for the projection
     with sqlite3.connect(demo.folder.log) as db:  # as after a power cut
         marks = ",".join("?" * len(lost))
-        lost = [bytes.fromhex(one) for one in lost]
-        assert db.execute(f"DELETE FROM details WHERE tx IN ({marks})", lost).rowcount == 3
+        ids = [bytes.fromhex(one) for one in lost]
+        assert db.execute(f"DELETE FROM details WHERE tx IN ({marks})", ids).rowcount == 3
         entries = f"SELECT sequence FROM entries WHERE tx IN ({marks})"
-        db.execute(f"DELETE FROM terms WHERE sequence IN ({entries})", lost)  # written after the details
+        db.execute(f"DELETE FROM terms WHERE sequence IN ({entries})", ids)  # written after the details
     db.close()
     assert findings(demo.folder) == []
     with opened(demo) as (http, _, _):
