@@ -9,7 +9,7 @@ PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadscope
 RUNTIME := chaincode gateway postgresql scoring evaluator training pictures cohorts build
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo tour test test-quick test-fabric test-pythons postgresql lint format bench lock clean
+.PHONY: FORCE help demo tour test test-quick test-fabric test-pythons screenshots postgresql chromium lint format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ tour: $(VENV)/.demo  ## the whole story over HTTP, without a person; ARGS="--led
 bench: $(VENV)/.demo  ## the figures of the README: make -s bench NAME=access ARGS="--seconds 5"
 	@$(BIN)/consentry bench $(NAME) --json $(ARGS)
 
-test: $(VENV)/.test lint postgresql  ## everything: lint and all tests; installs PostgreSQL as root
+test: $(VENV)/.test lint postgresql chromium  ## everything: lint and all tests; installs PostgreSQL and Chromium as root
 	@$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-quick: $(VENV)/.test postgresql  ## without what takes minutes
@@ -49,6 +49,12 @@ test-pythons:  ## a quick part on each other Python, 3.11 to 3.13, that the mach
 
 postgresql:  ## the system's PostgreSQL, which tests start; as root from apt, and never a cluster of its own
 	@sh tools/postgresql.sh
+
+chromium:  ## the system's Chromium, in which tests open the patient's pages; as root from apt
+	@sh tools/chromium.sh
+
+screenshots: $(VENV)/.test chromium  ## pictures of the patient's pages in screenshots/, light and dark, narrow and wide
+	@CONSENTRY_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest -q tests/scenarios/pages/test_patient_browser.py
 
 lint: $(VENV)/.test  ## style, types, the direction of imports, names, prose and licences
 	@$(BIN)/ruff check .

@@ -1,9 +1,10 @@
-"""The gateway as an ASGI application: FHIR, SMART, CDS Hooks, health."""
+"""The gateway as an ASGI application: FHIR, SMART, CDS Hooks, the patient's pages, health."""
 
 from __future__ import annotations
 
 import msgspec
 from fastapi import FastAPI, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from exchange.api import cds_hooks
@@ -12,15 +13,23 @@ from exchange.api.http import errors
 from exchange.api.http.limits import BodyLimits, RequestLimits
 from exchange.api.smart import token
 from exchange.node.gateway import Gateway
+from exchange.pages.patient_pages import PatientPages
+from exchange.pages.visits import PREFIX, DemoAccount
 from exchange.services.health import Health, Readiness
 
 
-def create_app(gateway: Gateway, *, body_limit: int) -> ASGIApp:
-    """Return the application over services that are already open. `body_limit` is in bytes."""
+def create_app(gateway: Gateway, *, body_limit: int, demo: DemoAccount | None = None) -> ASGIApp:
+    """Return the application over services that are already open. `body_limit` is in bytes.
+
+    With a `demo` account, the patient's pages have a button that signs in without a passkey.
+    """
     # No redirects to addresses with or without a slash: they would repeat the query in a header.
     app = FastAPI(title="Consentry", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     token.add_routes(app, gateway.tokens)
     cds_hooks.add_routes(app, gateway)
+    pages = PatientPages(gateway, demo)
+    app.router.routes.append(Route(PREFIX, endpoint=pages))
+    app.router.routes.append(Route(f"{PREFIX}/{{page:path}}", endpoint=pages))
 
     @app.get("/health")
     async def health() -> Response:

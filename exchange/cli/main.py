@@ -29,6 +29,7 @@ _GROUPS = {
     "client": "node.clients",
     "member": "node.member",
     "token": "node.token",
+    "patient": "people.patient",
     "jobs": "node.jobs",
     "model": "risk.model",
     "policy": "node.policy",

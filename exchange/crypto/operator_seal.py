@@ -3,7 +3,8 @@
 The database holds a token's digest and its grant, sealed under the token and a key of this gateway
 together: a reader of the database learns neither, and a writer can make no token and extend none. A
 client's row carries a MAC under another such key, so none can be added, changed or enabled again by
-writing to the database alone; nor can the settings that say who is who.
+writing to the database alone; nor can the settings that say who is who, or a
+patient's passkey.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _BEARER = b"consentry/bearer/2\0"
 _CLIENT = b"consentry/client/1\0"
 _CLIENTS = b"consentry/clients/1\0"
 _HOLDER = b"consentry/holder/1\0"
+_ROW = b"consentry/row/1\0"
 _SETTINGS = b"consentry/settings/1\0"
 
 
@@ -68,6 +70,22 @@ class OperatorSeal:
         except (InvalidTag, ValueError, TypeError):
             raise DamagedError("a stored access token does not verify; ask for a new one") from None
 
+    def seal_row(self, name: bytes, data: bytes) -> bytes:
+        """Encrypt `data` for this gateway, as the content of what `name` says: a table, and a key in it."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._rows().encrypt(nonce, data, name)
+
+    def open_row(self, name: bytes, sealed: bytes) -> bytes:
+        """Return the data that were sealed under `name`.
+
+        Raises:
+            DamagedError: the bytes were changed, or belong to another name or gateway.
+        """
+        try:
+            return self._rows().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name)
+        except (InvalidTag, ValueError, TypeError):
+            raise DamagedError("a row about a patient's sign-in does not verify") from None
+
     def mac(self, client: Client) -> bytes:
         """Return the MAC over every field of `client`: HMAC-SHA-256 (32 bytes) over its canonical JSON."""
         return hmac.digest(self._key, _CLIENT + msgspec.json.encode(_fields(client)), "sha256")
@@ -100,6 +118,9 @@ class OperatorSeal:
 
     def _holders(self) -> AESGCM:
         return AESGCM(hmac.digest(self._key, _HOLDER, "sha256"))
+
+    def _rows(self) -> AESGCM:
+        return AESGCM(hmac.digest(self._key, _ROW, "sha256"))
 
     def _cipher(self, token: str) -> AESGCM:
         return AESGCM(hmac.digest(self._key, _BEARER + token.encode(), "sha256"))

@@ -85,22 +85,32 @@ def begun_port(folder: NodeFolder) -> int | None:
     return making.load().port if making.settings_file.exists() else None
 
 
-def settings_for(port: int) -> NodeSettings:
-    """Return the demo node's settings on `port` of this machine."""
+def settings_for(port: int, *, name: str = "127.0.0.1") -> NodeSettings:
+    """Return the demo node's settings on `port` of this machine, with `name` in its public address."""
     return NodeSettings(
-        msp_id=CITY.msp_id, base_url=f"http://127.0.0.1:{port}", members=MEMBERS, port=port, zone="UTC"
+        msp_id=CITY.msp_id, base_url=f"http://{name}:{port}", members=MEMBERS, port=port, zone="UTC"
     )
 
 
 async def build(
-    path: Path, port: int, people: int, profile: Path | None = None, database: str | None = None
+    path: Path,
+    port: int,
+    people: int,
+    profile: Path | None = None,
+    database: str | None = None,
+    *,
+    name: str = "127.0.0.1",
 ) -> Demo:
     """Make the node in `path`, register a client for each member, and load `people` survey participants.
 
     With the connection profile of City Hospital's peer the node is on that Fabric channel; with the URL of a
-    `database`, records and log are on PostgreSQL. A node that was cut off before it had clients is completed.
+    `database`, records and log are on PostgreSQL. `name` stands for this machine in the public address. A
+    node that was cut off before it had clients is completed.
     """
-    folder, settings = NodeFolder(path), msgspec.structs.replace(settings_for(port), database=database)
+    folder, settings = (
+        NodeFolder(path),
+        msgspec.structs.replace(settings_for(port, name=name), database=database),
+    )
     if profile is not None:
         channel = await survey_channel(profile)
         settings = msgspec.structs.replace(

@@ -21,6 +21,7 @@ from exchange.demo.nhanes import participants
 from exchange.demo.tour import tour
 from exchange.errors import ExchangeError
 from exchange.node.folder import NodeFolder
+from exchange.pages.visits import PREFIX, DemoAccount
 
 _MARK = "demo.json"
 _TOLD_PEOPLE = 60
@@ -74,7 +75,7 @@ def _make(folder: Path, people: int, port: int, found: Path | None, say: Callabl
             say(f"{folder} was left half made; going on")
             port = begun_port(node) or port
     say(f"making {folder}: three members, {people} participants of the CDC survey NHANES 2017-2018")
-    asyncio.run(build(folder, port, people, found))
+    asyncio.run(build(folder, port, people, found, name="localhost"))  # browsers make passkeys for names
     (folder / _MARK).write_text("{}\n", encoding="utf-8")
 
 
@@ -93,6 +94,12 @@ def _naming_network() -> Iterator[None]:
         raise DemoError(str(why)) from None
 
 
+def account() -> DemoAccount:
+    """Return the patient who signs in to the demo's pages with one click: the first participant."""
+    [someone] = participants(1)
+    return DemoAccount(str(someone.patient["id"]), "a survey participant")
+
+
 def explanation(demo: Demo) -> str:
     """Return requests to try on the demo's node, as lines for a shell."""
     base, folder = demo.settings.base_url, demo.folder.path
@@ -101,7 +108,11 @@ def explanation(demo: Demo) -> str:
     observation = next(r["id"] for r in someone.records if r["resourceType"] == "Observation")
     consent = msgspec.json.encode(permit_consent(str(patient), LAKE)).decode()
     return f"""
-What to try, in another terminal in this folder:
+The patient's pages, with an account of the demo that signs in with one click:
+
+  {base}{PREFIX}
+
+What else to try, in another terminal in this folder:
 
   # a system of another member, Lake Clinic, gets a token for its signed assertion
   LAKE=$(.venv/bin/consentry token client {base} --id {client_id(LAKE)} \\

@@ -59,6 +59,7 @@ from exchange.services.records.read import RecordReader
 from exchange.services.records.search import RecordSearch
 from exchange.services.records.write_rights import WriteRights
 from exchange.services.scoring import Scoring
+from exchange.services.sign_in.door import PatientDoor
 from exchange.services.writes.recording import Recording
 from exchange.store.engine.database import Database
 
@@ -86,6 +87,7 @@ class Foundation:
     keys: NodeKeys
     members: Members
     tokens: Tokens
+    door: PatientDoor
     records: Database
     log: Database
     transactions: Transactions
@@ -104,6 +106,7 @@ def build_foundation(
         keys=parts.keys,
         members=parts.members,
         tokens=parts.tokens,
+        door=parts.door,
         records=parts.records,
         log=parts.open_log(exclusive=True),
         transactions=transactions,
@@ -434,8 +437,12 @@ def build_gateway(
     )
     return Gateway(
         base=settings.fhir_base,
+        base_url=settings.base_url,
         member=settings.member,
+        members=ground.members,
         tokens=ground.tokens,
+        door=ground.door,
+        zone=settings.time_zone,
         interactions=interactions,
         capabilities=build_capabilities(
             interactions, base=settings.fhir_base, member=settings.member, token_url=settings.token_url

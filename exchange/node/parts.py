@@ -32,6 +32,11 @@ from exchange.services.auth.identity_events import IdentityEvents
 from exchange.services.auth.patient_status import PatientStatus
 from exchange.services.auth.tokens import Tokens
 from exchange.services.membership import Members
+from exchange.services.sign_in.ceremonies import Ceremonies
+from exchange.services.sign_in.door import PatientDoor
+from exchange.services.sign_in.enrolment_codes import EnrolmentCodes
+from exchange.services.sign_in.passkeys import Passkeys
+from exchange.services.sign_in.sessions import Sessions
 from exchange.store.engine.database import Database, read_format
 from exchange.store.engine.format import check_format
 from exchange.store.engine.place import Place
@@ -116,6 +121,39 @@ class NodeParts:
             patients=PatientStatus(self.keys.references, self.keys.search_tokens),
             events=self.identity_events,
         )
+
+    @cached_property
+    def door(self) -> PatientDoor:
+        """The sign-in of patients, over the database of records."""
+        settings, seal, references = self.agreed, self.keys.operator_seal, self.keys.references
+        codes = EnrolmentCodes(
+            msp_id=settings.msp_id,
+            records=self.records,
+            seal=seal,
+            references=references,
+            events=self.identity_events,
+        )
+        sessions = Sessions(
+            msp_id=settings.msp_id,
+            records=self.records,
+            seal=seal,
+            references=references,
+            tokens=self.tokens,
+            events=self.identity_events,
+        )
+        passkeys = Passkeys(
+            base_url=settings.base_url,
+            name=settings.member.name,
+            records=self.records,
+            seal=seal,
+            references=references,
+            ceremonies=Ceremonies(seal),
+            codes=codes,
+            sessions=sessions,
+            tokens=self.tokens,
+            events=self.identity_events,
+        )
+        return PatientDoor(codes, passkeys, sessions)
 
     def _database(
         self, place: Place, tables: MetaData, root_key: Table, *, durable: bool, exclusive: bool = False

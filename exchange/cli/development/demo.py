@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli.errors import needs_extra
-from exchange.cli.node.serve import serve
+from exchange.cli.node.serve import run_gateway
 from exchange.cli.options import Ledger
 
 
@@ -41,4 +41,4 @@ def demo(
             if made.settings.port != port:
                 print(f"this node listens on port {made.settings.port}")
             print(showcase.explanation(made), flush=True)
-            serve(folder)
+            run_gateway(folder, demo=showcase.account())

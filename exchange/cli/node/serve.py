@@ -28,6 +28,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.open import open_node
 from exchange.node.parts import usable_settings
 from exchange.node.settings import NodeSettings
+from exchange.pages.visits import PREFIX, DemoAccount
 from exchange.runtime import logs
 
 _OTHER_FILES = 200
@@ -43,10 +44,15 @@ def serve(folder: Annotated[Path, FOLDER]) -> None:
     A ledger of its own is verified first, ten to thirty seconds for a million entries; on Fabric the peer
     verifies, and `consentry verify` repeats it. While a peer is away every request is refused.
     """
+    run_gateway(folder)
+
+
+def run_gateway(folder: Path, *, demo: DemoAccount | None = None) -> None:
+    """Serve the node in `folder` as `serve` does; with the `demo` account where the node is a demo's."""
     logs.configure()
     sys.setswitchinterval(0.001)  # the ledger's thread and the event loop share one interpreter lock
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(NodeFolder(folder)))
+        runner.run(_serve(NodeFolder(folder), demo))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -57,7 +63,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-async def _serve(folder: NodeFolder) -> None:
+async def _serve(folder: NodeFolder, demo: DemoAccount | None) -> None:
     settings = usable_settings(folder)
     folder.close_to_others(group=False)
     listener = bound(settings)
@@ -69,7 +75,7 @@ async def _serve(folder: NodeFolder) -> None:
     checked = check_to_serve(folder, settings)
     async with open_node(folder, checked=checked) as node:
         config = uvicorn.Config(
-            create_app(node.gateway, body_limit=settings.body_limit),
+            create_app(node.gateway, body_limit=settings.body_limit, demo=demo),
             http=partial(BoundedHttpProtocol, bounds=bounds),  # type: ignore[arg-type]  # it makes protocols
             timeout_keep_alive=settings.keep_alive_seconds,
             log_config=None,
@@ -85,6 +91,7 @@ async def _serve(folder: NodeFolder) -> None:
         if node.scores_off is not None:
             print(f"scores are off, and everything else is served: {node.scores_off}", flush=True)
         print(f"serving {settings.member.name} at {settings.fhir_base} (Ctrl-C ends)", flush=True)
+        print(f"patients' pages at {settings.base_url}{PREFIX}", flush=True)
         async with admin_socket(folder, node):
             with metrics(settings.metrics_host, settings.metrics_port):
                 await server.serve(sockets=[listener])

@@ -9,6 +9,7 @@ Rules:
 - a client is as it was registered here (`registered_clients`), and signs with a key that it has now;
 - an assertion without organisation and purpose stands for the client's own organisation, the purpose that
   it was registered with, and no user; one with a part of these is refused;
+- a session of a person's browser is such a token of another form, which opens pages alone;
 - a revoked token, or one of a disabled client, is refused at once by the process that revoked it, and
   within `RECHECK` seconds by every other process over the same database.
 
@@ -68,7 +69,8 @@ LONGEST_LOCAL: Final = 12 * 3600
 """Seconds that a token issued by the operator may hold at most."""
 
 _PREFIX = "cst_"  # lets a scanner of logs and repositories recognise a leaked token
-_TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
+_SESSION_PREFIX = "css_"
+_TOKEN = re.compile(rf"(?:{_PREFIX}|{_SESSION_PREFIX})[A-Za-z0-9_-]{{43}}", re.ASCII)
 _UNKNOWN_TOKEN = "the access token is unknown, expired or revoked"  # noqa: S105 - a message, not a token
 _OVER = "an own token ends with the life; give a token to a person who acts for the patient"
 _UNKNOWN_CLIENT = "the client or its key is unknown, or the signature does not hold"
@@ -77,6 +79,17 @@ _decode = msgspec.json.Decoder(Principal).decode
 _CLOCKS_APART = 300
 """Seconds that a used assertion is stored beyond its life: a process with a clock that is ahead must
 not forget one that a process behind would still accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnToken:
+    """A new token that is not stored yet: `store` does that, in a transaction. `expires` is in ms."""
+
+    token: str
+    client_id: str
+    digest: bytes
+    expires: int
+    store: Callable[[Connection], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +136,7 @@ class Tokens:
         self._known: LRUCache[bytes, _Known] = LRUCache(cached)
         self._key_sets = KeySets()
         self.clients: Final = RegisteredClients(
-            records, members, seal=seal, events=events, forget=self._forget, clock=lambda: _ms(clock())
+            records, members, seal=seal, events=events, forget=self.forget, clock=lambda: _ms(clock())
         )
         self._revocations = 0
         self._decoys = _decoys()
@@ -132,6 +145,11 @@ class Tokens:
     def count_refusals(self, refused: RefusedLogIns) -> None:
         """Have log-ins that are refused counted: this process is the gateway."""
         self._refused = refused
+
+    def note_refused_person(self) -> None:
+        """Count a sign-in of a person that was refused; it is not known whose."""
+        if self._refused is not None:
+            self._refused.note(None, "")
 
     def watch_clients(self, watched: WatchedClients) -> None:
         """Have the clients compared with the entries about them: this process is the gateway."""
@@ -217,7 +235,22 @@ class Tokens:
             UnauthenticatedError: it is unknown, expired or revoked.
             UnavailableError: the database can't be reached.
         """
-        digest = _digest(token)
+        if not token.startswith(_PREFIX):
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        return await self._resolve(token)
+
+    async def resolve_session(self, token: str) -> Principal:
+        """Return the principal of the browser's session `token`.
+
+        Raises:
+            UnauthenticatedError, UnavailableError: see `resolve`.
+        """
+        if not token.startswith(_SESSION_PREFIX):
+            raise UnauthenticatedError(_UNKNOWN_TOKEN)
+        return await self._resolve(token)
+
+    async def _resolve(self, token: str) -> Principal:
+        digest = digest_of(token)
         known = self._known.get(digest)
         if known is not None and 0 < known.recheck - self._now() <= RECHECK:
             return known.principal
@@ -231,11 +264,20 @@ class Tokens:
         """
         if not 1 <= lifetime <= LONGEST_LOCAL:
             raise BadRequestError(f"a token's lifetime is 1 to {LONGEST_LOCAL} seconds")
-        if await self._is_over(principal):
+        if await self.is_over(principal):
             raise BadRequestError(f"Patient/{principal.patient} is deceased: {_OVER}")
+        drawn = self._drawn(principal, lifetime, by=by)
+        await self._records.write(drawn.store)
+        return drawn.token
+
+    def draw_session(self, principal: Principal, lifetime: int, *, by: str) -> DrawnToken:
+        """Draw the token of a session of `principal` that holds `lifetime` seconds, proven by `by`."""
+        return self._drawn(principal, lifetime, by=by, prefix=_SESSION_PREFIX)
+
+    def _drawn(self, principal: Principal, lifetime: int, *, by: str, prefix: str = _PREFIX) -> DrawnToken:
         now = self._now()
         expires = _ms(now + lifetime)
-        token, digest = _draw()
+        token, digest = _draw(prefix)
         sealed = self._seal.seal_bearer(token, _encode(principal), expires=expires)
         holder = self._holders.sealed(digest, Holder(principal.kind, principal.user, by, _ms(now)))
 
@@ -252,8 +294,7 @@ class Tokens:
                 told = f"token {principal.client_id} for {lifetime} s, issued by {by or 'the gateway'}"
                 self._events.put(connection, RecordedAction.TOKEN_ISSUED, principal, told)
 
-        await self._records.write(work)
-        return token
+        return DrawnToken(token, principal.client_id, digest, expires, work)
 
     async def held(self) -> list[HeldToken]:
         """Return the tokens that persons hold."""
@@ -264,7 +305,7 @@ class Tokens:
 
         An unknown token is no error.
         """
-        digest = _digest(token)
+        digest = digest_of(token)
 
         def work(connection: Connection) -> None:
             principal = self._holding_person(connection, token, digest)
@@ -319,7 +360,8 @@ class Tokens:
             raise DamagedError("a stored access token does not verify; ask for a new one")
         return principal
 
-    def _forget(self, client_id: str) -> None:
+    def forget(self, client_id: str) -> None:
+        """Look the tokens of a client up again before they count: some of them were voided."""
         self._revocations += 1
         for digest in [d for d, known in self._known.items() if known.principal.client_id == client_id]:
             del self._known[digest]
@@ -412,7 +454,7 @@ class Tokens:
         if found is None or not self._holds(found.expires):
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         principal = self._principal_in(token, digest, found)
-        if await self._is_over(principal):
+        if await self.is_over(principal):
             raise UnauthenticatedError(_UNKNOWN_TOKEN)
         if found.holder is not None and self._events is not None and digest not in self._announced:
             await self._events.complete()
@@ -423,7 +465,7 @@ class Tokens:
             self._remember(digest, principal, found.expires / 1000)
         return principal
 
-    async def _is_over(self, principal: Principal) -> bool:
+    async def is_over(self, principal: Principal) -> bool:
         """Return whether `principal` is a patient who is deceased: an own token ends with the life."""
         status = self._patients
         if status is None or principal.kind is not Kind.PATIENT or principal.is_proxy:
@@ -434,12 +476,13 @@ class Tokens:
         self._known[digest] = _Known(principal, min(expires, self._now() + RECHECK))
 
 
-def _draw() -> tuple[str, bytes]:
-    token = _PREFIX + secrets.token_urlsafe(32)
-    return token, _digest(token)
+def _draw(prefix: str = _PREFIX) -> tuple[str, bytes]:
+    token = prefix + secrets.token_urlsafe(32)
+    return token, digest_of(token)
 
 
-def _digest(token: str) -> bytes:
+def digest_of(token: str) -> bytes:
+    """Return the digest that stands for `token` in the database."""
     return hashlib.sha256(
         token.encode(errors="surrogatepass")
     ).digest()  # an unauthenticated sender may send anything

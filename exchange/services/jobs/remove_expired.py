@@ -1,4 +1,4 @@
-"""The job that removes expired access tokens and used assertions, and jobs that ended long ago.
+"""The job that removes expired tokens, used assertions, codes and sessions, and jobs that ended long ago.
 
 A step removes up to `ROWS` rows of each table by its effect, which is committed with the step.
 """
@@ -14,6 +14,7 @@ from exchange.services.jobs.kinds import Finished, JobKind, NextStep, StepContex
 from exchange.services.jobs.queue import milliseconds
 from exchange.store.engine.database import Database
 from exchange.store.records import clients, jobs
+from exchange.store.records.persons import sign_in
 
 ROWS: Final = 500
 EVERY_SECONDS: Final = 60.0
@@ -38,10 +39,15 @@ def remove_expired(records: Database) -> JobKind[NoParameters, Rounds]:
         now = milliseconds()
 
         def is_expired(connection: Connection) -> bool:
-            return clients.has_expired(connection, now) or jobs.has_ended(connection, now - RETENTION_MS)
+            return (
+                clients.has_expired(connection, now)
+                or sign_in.has_expired(connection, now)
+                or jobs.has_ended(connection, now - RETENTION_MS)
+            )
 
         def remove(connection: Connection) -> None:
             clients.sweep(connection, now, limit=ROWS)
+            sign_in.sweep(connection, now, limit=ROWS)
             jobs.remove_ended(connection, now - RETENTION_MS, limit=ROWS)
 
         if not await records.read(is_expired):

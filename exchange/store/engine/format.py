@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Begin: TypeAlias = "Callable[[Connection], None]"
 """Makes the tables of a new database, which is of `FORMAT` then."""
 
-FORMAT: Final = 10
+FORMAT: Final = 11
 """The one format that this release reads and writes; `exchange.store.migrations` leads to it."""
 OLDEST: Final = 4
 """The format of the last release without migrations, from which the first migration starts."""

@@ -12,6 +12,7 @@ from exchange.store.records import (
     subjects,
     written,
 )
+from exchange.store.records.persons import sign_in
 from exchange.store.records.schema import metadata
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "metadata",
     "outbox",
     "recorded_settings",
+    "sign_in",
     "subjects",
     "written",
 ]

@@ -16,6 +16,7 @@ from exchange.fhir import r4
 from exchange.node.identity.accepted_changes import add_member
 from exchange.node.parts import open_parts
 from exchange.services.auth.tokens import Tokens
+from tests.support.scenarios.patient_browser import Browser, code_for
 from tests.support.scenarios.scenario_site import CITY, EVERY_NODE, LAKE, Site, in_thread
 
 LEDGERS = EVERY_NODE
@@ -74,6 +75,22 @@ def test_a_token_for_a_person_is_seen_by_the_person_and_the_officer(site: Site) 
     assert all(
         patient not in msgspec.json.encode(e).decode() for e in site.patient(other).found("AuditEvent")
     )
+
+
+def test_a_patients_sign_in_is_seen_from_the_code_to_the_end(site: Site) -> None:
+    patient, browser, late = site.new_patient(), Browser(site), Browser(site)
+    code = code_for(site, patient)
+    pages = [(one, one.post("/code", {"code": code, "label": "phone"})) for one in (browser, late)]
+    made = [one.send(page, "/enrol", response=one.device.create(one.options(page))) for one, page in pages]
+    assert [answer.status_code for answer in made] == [303, 401]
+    browser.send(browser.get("/account"), "/sign-out")
+    code_for(site, patient, replace=True)
+    events = site.patient(patient).found("AuditEvent?_count=50&purpose=PATRQT")
+    kinds = [(event["subtype"][0]["code"], told(event)) for event in reversed(events)]
+    starts = [(code, said.partition(" ")[0]) for code, said in kinds if code in {LOGIN, LOGOUT}]
+    assert starts[:4] == [(LOGIN, "code"), (LOGIN, "token"), (LOGOUT, "sign-in"), (LOGIN, "code")]
+    ended = [told(event) for event in identity_events(site, LOGOUT)]
+    assert f"1 passkeys and 0 sign-ins of Patient/{patient} ended" in ended
 
 
 def test_the_end_of_tokens_and_what_happens_to_clients_are_seen_by_the_officer(site: Site) -> None:

@@ -13,6 +13,7 @@ from exchange.store.migrations.revisions import (
     format_8,
     format_9,
     format_10,
+    format_11,
 )
 
 REVISIONS: Final[tuple[Revision, ...]] = (
@@ -23,5 +24,6 @@ REVISIONS: Final[tuple[Revision, ...]] = (
     format_8.REVISION,
     format_9.REVISION,
     format_10.REVISION,
+    format_11.REVISION,
 )
 """In the order of their formats; the last one makes the format that this release reads."""

@@ -1,0 +1,1 @@
+"""The patient's pages: HTML from the server, over the same services as FHIR."""

@@ -1,0 +1,1 @@
+"""Tables about the sign-in of persons."""
