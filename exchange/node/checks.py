@@ -193,7 +193,7 @@ def _root_key(parts: NodeParts) -> Iterator[None]:
         parts.open_log()
         yield
     except RootKeyError as why:
-        raise WrongError("keys/root.key", str(why)) from None
+        raise WrongError("keys", str(why)) from None
 
 
 def _settings(parts: NodeParts, progress: Progress) -> CheckedPart:

@@ -4,12 +4,14 @@
 FOLDER/
 ├── consentry.toml        this hospital, the members, the address to listen on
 ├── .gitignore            has a repository take nothing of all this
-├── keys/root.key         wraps every patient's key; back it up apart from the rest
+├── keys/root.key         wraps every patient's key, with the one below; back both up apart from the rest
+├── keys/epoch-1.key      replaced by the next number when patients are erased
 ├── keys/node.key         signs the embedded ledger's blocks
 ├── keys/evaluator.token  opens the evaluator to this gateway, on a node with a risk model
 ├── risk/                 published by the risk model's owner: risk.offer and card.json; the authority
 │                         that vouches for the evaluator, where this machine trusts none that does
 ├── records.db            sealed documents and search tokens
+├── keys.db               the patients' wrapped keys; back it up apart from records.db
 ├── ledger.db             the embedded ledger
 ├── log.db                the projection of the access log (rebuilt from the ledger)
 ├── admin.sock            answers commands of this node's owner, while a gateway serves
@@ -34,8 +36,12 @@ from exchange.node.settings import ConfigError, NodeSettings, RiskSettings, chec
 from exchange.runtime.private_files import write_private
 from exchange.store.engine.place import Place, Schema
 
-SCHEMAS = ("consentry_records", "consentry_log")
+SCHEMAS = ("consentry_records", "consentry_log", "consentry_keys")
 """The schemas of a node in its PostgreSQL database."""
+
+
+def _lack(path: Path) -> str:
+    return "is empty" if path.is_file() else "is missing"
 
 
 def _replace(staged: list[tuple[Path, Path]]) -> None:
@@ -69,6 +75,7 @@ class NodeFolder:
         self.root_key = path / "keys" / "root.key"
         self.node_key = path / "keys" / "node.key"
         self.records = path / "records.db"
+        self.key_store = path / "keys.db"
         self.ledger = path / "ledger.db"
         self.log = path / "log.db"
         self.admin_socket = path / "admin.sock"
@@ -154,8 +161,12 @@ class NodeFolder:
         """Return the place of the records, and that of the log's projection."""
         if settings.database is None:
             return self.records, self.log
-        records, log = SCHEMAS
+        records, log, _ = SCHEMAS
         return Schema(settings.database, records), Schema(settings.database, log)
+
+    def keys_place(self, settings: NodeSettings) -> Place:
+        """Return the place of the key store."""
+        return self.key_store if settings.database is None else Schema(settings.database, SCHEMAS[2])
 
     def check_files(self, settings: NodeSettings) -> None:
         """Refuse a node with a missing database: opening it would begin an empty one.
@@ -173,5 +184,17 @@ class NodeFolder:
             ways = "docs/operations/backup.md says how"
             if path == self.log:  # not done unasked: the details that a backup has would be lost
                 ways = "or build it from the ledger with `consentry rebuild`, without the details in it"
-            missing = "is empty" if path.is_file() else "is missing"
-            raise ConfigError(f"{path} {missing}; restore it from a backup, {ways}")
+            raise ConfigError(f"{path} {_lack(path)}; restore it from a backup, {ways}")
+
+    def check_key_store(self, settings: NodeSettings) -> None:
+        """Refuse a node of this release's format with a missing key store.
+
+        Raises:
+            ConfigError: it is missing, or holds nothing.
+        """
+        path = self.key_store
+        if settings.database is None and not (path.is_file() and path.stat().st_size):
+            raise ConfigError(
+                f"{path} {_lack(path)}; restore it from its backup, docs/operations/backup.md says how: "
+                "no record opens without it"
+            )

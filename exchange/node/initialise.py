@@ -24,7 +24,12 @@ from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.ledger.fabric.gateway.transactions import FabricTransactions
 from exchange.node.folder import SCHEMAS, NodeFolder
 from exchange.node.identity.recorded_identity import identity_of, record
-from exchange.node.identity.root_key_check import RootKeyError, check_root_key, record_root_key
+from exchange.node.identity.root_key_check import (
+    RootKeyError,
+    check_epochs,
+    check_root_key,
+    record_root_key,
+)
 from exchange.node.keys import NodeKeys
 from exchange.node.open import open_node
 from exchange.node.parts import naming_profile, open_ledger, open_parts, open_vault
@@ -33,12 +38,14 @@ from exchange.runtime.private_files import sync_folder
 from exchange.store.engine import postgres
 from exchange.store.engine.database import Database
 from exchange.store.engine.place import Place, Schema
+from exchange.store.keys.wrapped_keys import metadata as keys_metadata
+from exchange.store.keys.wrapped_keys import record_epochs, subject_keys
 from exchange.store.log import log_tables
-from exchange.store.migrations.create import create_log, create_records
+from exchange.store.migrations.create import create_keys, create_log, create_records
 from exchange.store.records import clients, documents
 from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
-from exchange.vault.file import create_root_key
+from exchange.vault.file import create_vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +138,10 @@ def _make_room(folder: NodeFolder, settings: NodeSettings) -> None:
     Raises:
         ConfigError: they hold something, or are another program's.
     """
+    keys = folder.keys_place(settings)
     there = [
         place
-        for place in folder.places(settings)
+        for place in (*folder.places(settings), keys)
         if isinstance(place, Schema) and postgres.schema_exists(place)
     ]
     for place in there:
@@ -141,13 +149,18 @@ def _make_room(folder: NodeFolder, settings: NodeSettings) -> None:
             rows = postgres.count_rows(place, _KEPT)
         except DamagedError as why:
             raise ConfigError(f"{why}; name a database of its own") from None
-        if rows:
+        if rows > (place == keys):  # the directory's keys are there before its first record
             raise ConfigError(_TAKEN.format(place))
     for place in there:
         postgres.remove(place)
 
 
-_KEPT = (documents.documents.name, clients.clients.name, log_tables.details.name)
+_KEPT = (
+    documents.documents.name,
+    clients.clients.name,
+    log_tables.details.name,
+    subject_keys.name,
+)
 """The tables with rows that keys of a node alone explain; an `init` fills them last."""
 
 _TAKEN = (
@@ -177,7 +190,7 @@ def _make_keys(folder: NodeFolder, settings: NodeSettings) -> None:
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(mode=0o700)
-    create_root_key(partial / folder.root_key.name)
+    create_vault(partial / folder.root_key.name)
     if settings.ledger == "embedded":
         EmbeddedLedger.create_key(partial / folder.node_key.name)
     partial.rename(keys)
@@ -185,7 +198,7 @@ def _make_keys(folder: NodeFolder, settings: NodeSettings) -> None:
 
 
 def _make_databases(folder: NodeFolder, settings: NodeSettings, made: list[Place]) -> None:
-    """Make those of both databases that are not there yet; each is in `made` from then on.
+    """Make those of the databases that are not there yet; each is in `made` from then on.
 
     Raises:
         ConfigError: a database is another node's.
@@ -201,14 +214,22 @@ def _make_databases(folder: NodeFolder, settings: NodeSettings, made: list[Place
         create_log(connection)
         record_root_key(connection, log_tables.log_root_key, keys)
 
+    def begin_keys(connection: Connection) -> None:
+        create_keys(connection)
+        record_epochs(connection, keys.epochs())
+
     for place, tables, root_key, begin in (
+        (folder.keys_place(settings), keys_metadata, None, begin_keys),
         (records, records_metadata, records_root_key, begin_records),
         (entries, log_tables.metadata, log_tables.log_root_key, begin_log),
     ):
         database = Database(place, tables, durable=True, begin=begin)
         try:
             with database.snapshot() as connection:
-                check_root_key(connection, root_key, keys, place)
+                if root_key is None:
+                    check_epochs(connection, keys, place)
+                else:
+                    check_root_key(connection, root_key, keys, place)
         except RootKeyError:
             raise ConfigError(_TAKEN.format(place)) from None
         finally:

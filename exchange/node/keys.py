@@ -6,6 +6,7 @@ is known and no page link opens.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 
@@ -44,6 +45,10 @@ class NodeKeys:
     def name(self) -> str:
         """The node's name on the ledger: the fingerprint in 20 hexadecimal digits."""
         return self.fingerprint.hex()
+
+    def epochs(self) -> Mapping[int, bytes]:
+        """Return the check value of each epoch key by its number."""
+        return self._vault.epochs()
 
     @cached_property
     def ring(self) -> KeyRing:

@@ -24,7 +24,7 @@ from exchange.ledger.fabric.gateway.transactions import IN_FLIGHT, FabricTransac
 from exchange.ledger.port import Transactions
 from exchange.node.folder import NodeFolder
 from exchange.node.identity.recorded_identity import agreed, read_identity
-from exchange.node.identity.root_key_check import check_root_key
+from exchange.node.identity.root_key_check import check_epochs, check_root_key
 from exchange.node.keys import NodeKeys
 from exchange.node.settings import ConfigError, NodeSettings
 from exchange.services.auth.client_commitments import ClientCommitments
@@ -37,13 +37,14 @@ from exchange.services.sign_in.door import PatientDoor
 from exchange.services.sign_in.enrolment_codes import EnrolmentCodes
 from exchange.services.sign_in.passkeys import Passkeys
 from exchange.services.sign_in.sessions import Sessions
-from exchange.store.engine.database import Database, read_format
+from exchange.store.engine.database import Database, OpenedBeside, read_format
 from exchange.store.engine.format import check_format
 from exchange.store.engine.place import Place
+from exchange.store.keys.wrapped_keys import metadata as keys_metadata
 from exchange.store.log import log_tables
 from exchange.store.records.recorded_settings import records_root_key
 from exchange.store.records.tables import metadata as records_metadata
-from exchange.vault.file import FileVault
+from exchange.vault.file import FileVault, create_epoch_key
 from exchange.vault.port import Vault
 
 
@@ -83,9 +84,10 @@ class NodeParts:
 
     @cached_property
     def records(self) -> Database:
-        """The database of records."""
+        """The database of records, with the key store beside it."""
         place = self.folder.places(self.settings)[0]
-        return self._database(place, records_metadata, records_root_key, durable=True)
+        keys = OpenedBeside(self.folder.keys_place(self.settings), keys_metadata)
+        return self._database(place, records_metadata, records_root_key, durable=True, beside=keys)
 
     def open_log(self, *, exclusive: bool = False) -> Database:
         """Open the database of the log's projection; with `exclusive`, for this process alone."""
@@ -156,15 +158,24 @@ class NodeParts:
         return PatientDoor(codes, passkeys, sessions)
 
     def _database(
-        self, place: Place, tables: MetaData, root_key: Table, *, durable: bool, exclusive: bool = False
+        self,
+        place: Place,
+        tables: MetaData,
+        root_key: Table,
+        *,
+        durable: bool,
+        exclusive: bool = False,
+        beside: OpenedBeside | None = None,
     ) -> Database:
         try:
-            database = Database(place, tables, durable=durable, exclusive=exclusive)
+            database = Database(place, tables, durable=durable, exclusive=exclusive, beside=beside)
         except UnicodeDecodeError:  # SQLite quotes a damaged schema in its message
             raise DamagedError(f"{place} can't be opened as a database (its schema is damaged)") from None
         self._stack.callback(database.close)
         with database.snapshot() as connection:
             check_root_key(connection, root_key, self.keys, place)
+            if beside is not None:
+                check_epochs(connection, self.keys, beside.place)
         return database
 
 
@@ -200,6 +211,8 @@ def usable_settings(folder: NodeFolder) -> NodeSettings:
     folder.check_files(settings)
     for place in folder.places(settings):
         check_format(read_format(place))
+    folder.check_key_store(settings)
+    check_format(read_format(folder.keys_place(settings)))
     return settings
 
 
@@ -210,6 +223,12 @@ def open_vault(folder: NodeFolder) -> Vault:
         VaultError: the root key can't be used.
     """
     return FileVault(folder.root_key)
+
+
+def ensure_epoch_key(folder: NodeFolder) -> None:
+    """Have the vault of a node from before epoch keys make the first one."""
+    if not open_vault(folder).epochs():
+        create_epoch_key(folder.root_key.parent, 1)
 
 
 @asynccontextmanager

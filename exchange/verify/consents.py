@@ -23,6 +23,7 @@ from exchange.ledger.port import LedgerReader
 from exchange.services.access.details import open_detail
 from exchange.services.consents.expected import open_consent
 from exchange.store.engine.database import Database
+from exchange.store.keys import wrapped_keys
 from exchange.store.log import log_tables
 from exchange.store.records import documents, outbox, subjects, watched
 from exchange.verify.other_nodes import OtherNodes
@@ -81,12 +82,12 @@ class ConsentChecks:
             )
 
     def _stored(self, connection: Connection) -> Iterator[None]:
-        wrapped = subjects.every_wrapped_key(connection)
+        wrapped = wrapped_keys.every_wrapped_key(connection)
         for token in wrapped:
             try:
                 open_keys(self._ring, token, wrapped)
             except (DamagedError, ValueError) as why:
-                raise WrongError("subjects", f"a key does not open ({why})") from None
+                raise WrongError("subject_keys", f"a key does not open ({why})") from None
             yield
         for pair in connection.execute(select(subjects.pairs)):
             keys = self._keys(pair.subject, wrapped, "pairs")
@@ -142,7 +143,7 @@ class ConsentChecks:
     def _differences(self) -> dict[tuple[str, int], str]:
         found: dict[tuple[str, int], str] = {}
         with snapshot(self._records) as connection:
-            wrapped = subjects.every_wrapped_key(connection)
+            wrapped = wrapped_keys.every_wrapped_key(connection)
             rows = {row.pair: row for row in connection.execute(select(subjects.pairs))}
             waiting = outbox.all_waiting(connection, watched.CONSENTS)
             requested = {tuple(row) for row in connection.execute(select(subjects.requested_consents))}
@@ -184,7 +185,8 @@ class ConsentChecks:
         return found
 
     def _details(self, connection: Connection, records: Connection) -> Iterator[None]:
-        wrapped = subjects.every_wrapped_key(records)  # in here, so that damage of the records is a finding
+        # In here, so that damage of the records is a finding.
+        wrapped = wrapped_keys.every_wrapped_key(records)
         table, entry = log_tables.details.c, log_tables.entries.c
         attempt = type_coerce(table.attempt, Integer)
         same = log_tables.is_same_entry(log_tables.entries, log_tables.details)
@@ -219,7 +221,7 @@ def _of_nobody(pair: Pair) -> str:
 
 
 def _subjects(connection: Connection) -> int:
-    return int(connection.execute(select(func.count()).select_from(subjects.subjects)).scalar_one())
+    return int(connection.execute(select(func.count()).select_from(wrapped_keys.subject_keys)).scalar_one())
 
 
 def _requests_of_nothing() -> Select[int]:

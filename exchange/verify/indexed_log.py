@@ -18,9 +18,9 @@ from exchange.errors import DamagedError
 from exchange.services.access.details import open_search
 from exchange.services.audit.log_index import open_word, said, token_of
 from exchange.store.engine.database import Database
+from exchange.store.keys.wrapped_keys import every_wrapped_key
 from exchange.store.log import log_tables, log_terms
 from exchange.store.log.log_terms import UnreadEntry
-from exchange.store.records.subjects import every_wrapped_key
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
 _REPAIR = "run `consentry rebuild`"

@@ -24,9 +24,9 @@ from exchange.ledger.embedded.verify import LedgerReport, PinnedBlock, verify
 from exchange.ledger.port import Checkpoint, LedgerReader
 from exchange.store.engine.database import Database
 from exchange.store.engine.dialect import is_postgres
+from exchange.store.keys.wrapped_keys import every_wrapped_key
 from exchange.store.log import log_tables
 from exchange.store.records import documents
-from exchange.store.records.subjects import every_wrapped_key
 from exchange.verify.reports import (
     CheckedPart,
     NodeFinding,

@@ -16,7 +16,7 @@ from chaincode.consent.model import Pair
 from exchange.crypto.keys import KeyRing
 from exchange.crypto.pseudonyms import PatientSecret
 from exchange.store.engine.database import Database
-from exchange.store.records.subjects import every_wrapped_key
+from exchange.store.keys.wrapped_keys import every_wrapped_key
 from exchange.verify.reports import open_keys, snapshot
 
 UNNAMED = ""

@@ -21,8 +21,8 @@ from exchange.errors import DamagedError
 from exchange.ledger.port import LedgerReader
 from exchange.services.access.releases import open_release
 from exchange.store.engine.database import Database
+from exchange.store.keys.wrapped_keys import every_wrapped_key
 from exchange.store.log import log_tables
-from exchange.store.records.subjects import every_wrapped_key
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 
 _PART = "releases"

@@ -23,9 +23,9 @@ from exchange.ledger.port import LedgerReader
 from exchange.services.writes.recording import ENTRIES, waiting_root
 from exchange.store.engine.database import Database
 from exchange.store.engine.freshness import Freshness
+from exchange.store.keys.wrapped_keys import every_wrapped_key
 from exchange.store.log import log_tables
 from exchange.store.records import documents, outbox, written
-from exchange.store.records.subjects import every_wrapped_key
 from exchange.store.records.watched import WATCHED
 from exchange.verify.reports import CheckedPart, Progress, WrongError, check_part, open_keys, snapshot
 

@@ -43,6 +43,7 @@ RENAMED = {
     "drafts": "SELECT subject, reference, version, sealed FROM records.compiled_consents",
     "notes": "SELECT subject, recipient, reference FROM records.requested_consents",
     "filings": "SELECT subject, reference FROM records.outbox WHERE topic = 'consents'",
+    "subjects": "SELECT subject, created FROM keys.subject_keys ORDER BY subject",
 }
 """The same in a node of this release, where it has another name."""
 LEDGER = ("blocks", "transactions", "versions")
@@ -54,8 +55,10 @@ def reading_files(folder: Path) -> Read:
 
     def read(query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(":memory:")) as connection:
-            for name in ("records", "log"):
-                connection.execute(f"ATTACH ? AS {name}", (f"{(folder / name).absolute()}.db",))
+            for name in ("records", "log", "keys"):
+                file = (folder / f"{name}.db").absolute()
+                if file.exists():
+                    connection.execute(f"ATTACH ? AS {name}", (str(file),))
             return connection.execute(query).fetchall()
 
     return read
@@ -65,7 +68,8 @@ def reading_schemas(url: str) -> Read:
     """Return a reader of the schemas of a node on PostgreSQL."""
 
     def read(query: str) -> list[tuple[Any, ...]]:
-        query = query.replace("records.", "consentry_records.").replace("log.", "consentry_log.")
+        for name in ("records", "log", "keys"):
+            query = query.replace(f"{name}.", f"consentry_{name}.")
         with psycopg.connect(url) as connection:
             return connection.execute(query).fetchall()
 

@@ -62,9 +62,9 @@ class Judge:
             before = self._facts(folder, OLDEST)
             self.settings = folder.settings_file.read_bytes()
             self.journal = folder.journal.read_bytes()
-            self.old = self._schemas(folder)
+            self.old = self._schemas(folder, OLDEST)
             bring(folder)
-            self.new = self._schemas(folder)
+            self.new = self._schemas(folder, FORMAT)
             self.migrated = folder.settings_file.read_bytes()
             after = self._facts(folder, FORMAT)
             assert _lasting(after) == _lasting(before)
@@ -75,10 +75,11 @@ class Judge:
         records, log = (read_format(place) for place in folder.places(folder.load()))
         assert records == log, f"the records are of format {records}, the log is of {log}"
         assert records in {OLDEST, FORMAT}
+        assert records == OLDEST or read_format(folder.keys_place(folder.load())) == FORMAT
         assert self._facts(folder, records) == self.facts[records], (
             "what is in the tables or the ledger is other than it was"
         )
-        assert self._schemas(folder) == (self.old if records == OLDEST else self.new), (
+        assert self._schemas(folder, records) == (self.old if records == OLDEST else self.new), (
             "tables are half migrated"
         )
         settings = folder.settings_file.read_bytes()
@@ -95,15 +96,22 @@ class Judge:
         queries = facts.QUERIES if number == OLDEST else facts.QUERIES | facts.RENAMED
         return {"tables": facts.of_tables(read, queries), "ledger": facts.of_ledger(folder.ledger)}
 
-    def _schemas(self, folder: NodeFolder) -> list[dict[str, Any]]:
-        return [schema_of(place) for place in folder.places(folder.load())]
+    def _schemas(self, folder: NodeFolder, number: int) -> list[dict[str, Any]]:
+        settings = folder.load()
+        places = (
+            folder.places(settings)
+            if number == OLDEST
+            else (*folder.places(settings), folder.keys_place(settings))
+        )
+        return [schema_of(place) for place in places]
 
 
 def _lasting(found: dict[str, Any]) -> dict[str, Any]:
-    # Pairs open anew after a migration, under the keys of the present contracts.
+    # Pairs open anew after a migration, under the keys of the present contracts; keys are wrapped anew.
     opened = {"pairs", "notes", "grants"}
     tables = {name: rows for name, rows in found["tables"].items() if name not in opened}
-    return found | {"tables": tables}
+    subjects = [[token, created] for token, *_, created in tables["subjects"]]
+    return found | {"tables": tables | {"subjects": subjects}}
 
 
 def bring(folder: NodeFolder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -30,6 +31,14 @@ class MemoryVault:
             return self._cipher.decrypt(wrapped[:12], wrapped[12:], bound_to)
         except (InvalidTag, ValueError):
             raise VaultError("a wrapped key does not open with this root key") from None
+
+    def unwrap_rooted(self, wrapped: bytes, *, bound_to: bytes) -> bytes:
+        """Refuse: nothing was ever wrapped so."""
+        raise VaultError("a wrapped key does not open with this root key")
+
+    def epochs(self) -> Mapping[int, bytes]:
+        """Return the one epoch that there is."""
+        return {1: self.derive("epoch")[:10]}
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for `purpose`."""

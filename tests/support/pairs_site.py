@@ -33,7 +33,8 @@ from exchange.store.engine.database import Database
 from exchange.store.migrations.create import create_records
 from exchange.store.records import subjects as store
 from exchange.store.records.tables import metadata
-from exchange.vault.file import FileVault, create_root_key
+from exchange.vault.file import FileVault, create_vault
+from tests.support import key_store
 
 A, B, C = "HospitalAMSP", "HospitalBMSP", "HospitalCMSP"
 MEMBERS = {f"Organization/{name}": name for name in (A, B, C)}
@@ -118,7 +119,13 @@ class Site:
         self.client = LedgerClient(ledger)
         vault = FileVault(folder / "root.key")
         self.references = References(vault.derive("references"))
-        self.records = Database(folder / "records.db", metadata, durable=False, begin=create_records)
+        self.records = Database(
+            folder / "records.db",
+            metadata,
+            durable=False,
+            begin=create_records,
+            beside=key_store.made(folder / "keys.db"),
+        )
         self.keys = SubjectKeyStore(KeyRing(vault), self.records)
         self.stored: dict[str, CompiledConsent] = {}
         self.later = 0.0  # seconds by which the clock of its pairs is turned forward
@@ -195,7 +202,7 @@ async def opened_site(*rules: PolicyRule, voters: tuple[str, ...] = ()) -> Async
     """Return a site of a founded consortium with these rules and voters in its policy."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        create_root_key(folder / "root.key")
+        create_vault(folder / "root.key")
         EmbeddedLedger.create_key(folder / "node.pem")
         ledger = EmbeddedLedger.open(folder / "ledger.db", key=folder / "node.pem", msp_id=A)
         checked: Transactions = Stalling(ledger)

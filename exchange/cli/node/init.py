@@ -96,7 +96,7 @@ def _told(made: NodeFolder, settings: NodeSettings) -> Iterator[str]:
     for one in settings.members:
         yield f"member         {one.msp_id}, Organization/{one.organization}, {one.name}"
     yield f"root key       fingerprint {spelt(NodeKeys(open_vault(made)).fingerprint)}"
-    yield f"back up {folder}/keys apart from the rest: without root.key no record opens again"
+    yield f"back up {folder}/keys apart from the rest: without these keys no record opens again"
     if settings.zone is None:
         yield "zone: not known, so days in consents are read narrowly; give --zone, or UTC if it is meant"
     yield f"next: consentry client register {folder} ..., then consentry serve {folder}"

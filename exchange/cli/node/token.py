@@ -16,7 +16,8 @@ from exchange.cli.options import BY, FOLDER, OUT, handed_out, operator_name
 from exchange.client.system import SystemClient, read_key
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
-from exchange.store.records import documents, subjects
+from exchange.store.keys import wrapped_keys
+from exchange.store.records import documents
 
 app = typer.Typer(help="Print an access token, list those of persons, revoke them.", no_args_is_help=True)
 _MINUTES = typer.Option(help="Minutes until it expires.", min=1, max=720)
@@ -67,7 +68,7 @@ async def _acts_for(node: NodeParts, related: str) -> str:
             "the relationship and the period"
         )
     [subject] = stored[reference].subjects
-    wrapped = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
+    wrapped = await node.records.read(lambda c: wrapped_keys.find(c, [subject]))
     name = node.keys.ring.open(subject, wrapped[subject]).name
     if not name:
         raise CommandError(f"RelatedPerson/{related} names no patient of this node; let it name one")
@@ -77,7 +78,7 @@ async def _acts_for(node: NodeParts, related: str) -> str:
 async def _issue_to_patient(node: NodeParts, principal: Principal, minutes: int, by: str) -> str:
     # Any subject of records, also without a stored Patient: these subjects have a log too.
     subject = node.keys.references.subject(principal.patient)
-    known = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
+    known = await node.records.read(lambda c: wrapped_keys.find(c, [subject]))
     if not known:
         raise CommandError(
             f"{node.folder.path} has no records of Patient/{principal.patient}; "

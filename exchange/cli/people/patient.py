@@ -14,7 +14,7 @@ from exchange.cli.options import BY, FOLDER, OUT, handed_out, operator_name
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import NodeParts, open_parts
 from exchange.services.sign_in.enrolment_codes import LONGEST_HOURS
-from exchange.store.records import subjects
+from exchange.store.keys import wrapped_keys
 
 app = typer.Typer(help="Let patients sign in to their pages.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def code(
 
 async def _check(node: NodeParts, patient: str) -> None:
     subject = node.keys.references.subject(patient)
-    known = await node.records.read(lambda c: subjects.wrapped_keys(c, [subject]))
+    known = await node.records.read(lambda c: wrapped_keys.find(c, [subject]))
     if not known:
         raise CommandError(
             f"{node.folder.path} has no records of Patient/{patient}; give the logical id of one that it has"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from exchange.crypto.keys import KeyRing, SubjectKeys
 from exchange.store.engine.database import Database
-from exchange.store.records import subjects as store
+from exchange.store.keys import wrapped_keys
 
 
 class SubjectKeyStore:
@@ -23,14 +23,14 @@ class SubjectKeyStore:
         """Return the keys of those of `tokens` that are subjects here."""
         found, missing = self._cached(tokens)
         if missing:
-            wrapped = await self._records.read(lambda c: store.wrapped_keys(c, missing))
+            wrapped = await self._records.read(lambda c: wrapped_keys.find(c, missing))
             found |= {token: self._ring.open(token, sealed) for token, sealed in wrapped.items()}
         return found
 
     def find_within(self, connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, SubjectKeys]:
         """Return what `find` does, in the transaction of `connection`."""
         found, missing = self._cached(tokens)
-        wrapped = store.wrapped_keys(connection, missing) if missing else {}
+        wrapped = wrapped_keys.find(connection, missing) if missing else {}
         return found | {token: self._ring.open(token, sealed) for token, sealed in wrapped.items()}
 
     async def read_anew(self, tokens: Sequence[bytes], instead: bytes) -> dict[bytes, SubjectKeys]:
@@ -39,7 +39,7 @@ class SubjectKeyStore:
         A token of no subject takes as long as one of a subject: for each such token the keys of `instead`
         are unwrapped once more. They are not in the answer.
         """
-        wrapped = await self._records.read(lambda c: store.wrapped_keys(c, [*tokens, instead]))
+        wrapped = await self._records.read(lambda c: wrapped_keys.find(c, [*tokens, instead]))
         found: dict[bytes, SubjectKeys] = {}
         for token in tokens:
             if token in wrapped:
@@ -70,11 +70,11 @@ class SubjectKeyStore:
 
     def _create(self, connection: Connection, names: Mapping[bytes, str]) -> dict[bytes, bytes]:
         # Inside the write transaction: another request may have created some of them meanwhile.
-        wrapped = store.wrapped_keys(connection, list(names))
+        wrapped = wrapped_keys.find(connection, list(names))
         new = [
             (token, self._ring.create(token, name)) for token, name in names.items() if token not in wrapped
         ]
         now = time.time_ns() // 1_000_000
         if new:
-            store.add_subjects(connection, [(token, sealed, now) for token, sealed in new])
+            wrapped_keys.add_subjects(connection, [(token, sealed, now) for token, sealed in new])
         return wrapped | dict(new)

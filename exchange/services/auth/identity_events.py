@@ -26,7 +26,7 @@ from exchange.crypto.references import References
 from exchange.errors import DamagedError, UnavailableError
 from exchange.services.writes.recording import Deed, planned_entry, put_planned
 from exchange.store.engine.database import Database
-from exchange.store.records import subjects
+from exchange.store.keys import wrapped_keys
 
 WINDOW_SECONDS: Final = 60.0
 """Seconds between two rounds of entries about refused log-ins."""
@@ -111,10 +111,14 @@ class IdentityEvents:
 
 def subject_keys(connection: Connection, ring: KeyRing, names: Sequence[bytes]) -> SubjectKeys | None:
     """Return the keys of the first of the subjects `names` that has any."""
-    wrapped = subjects.wrapped_keys(connection, names)
+    closed = [token for token in names if ring.cached(token) is None]
+    wrapped = wrapped_keys.find(connection, closed) if closed else {}
     for token in names:
+        keys = ring.cached(token)
+        if keys is not None:
+            return keys
         if token in wrapped:
-            return ring.cached(token) or ring.open(token, wrapped[token])
+            return ring.open(token, wrapped[token])
     return None
 
 

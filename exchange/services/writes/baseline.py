@@ -15,7 +15,8 @@ from exchange.crypto.pseudonyms import PatientSecret
 from exchange.crypto.version_sums import NOTHING, WrittenSum
 from exchange.services.writes.recording import Deed, PlannedEntry, Recording
 from exchange.store.engine.database import Database
-from exchange.store.records import documents, subjects, written
+from exchange.store.keys import wrapped_keys
+from exchange.store.records import documents, written
 
 
 async def adopt_stored(records: Database, ring: KeyRing, recording: Recording) -> int:
@@ -32,7 +33,7 @@ async def adopt_stored(records: Database, ring: KeyRing, recording: Recording) -
     def work(connection: Connection) -> list[PlannedEntry]:
         if not _is_needed(connection):
             return []
-        wrapped = subjects.every_wrapped_key(connection)
+        wrapped = wrapped_keys.every_wrapped_key(connection)
         keys = {token: ring.open(token, sealed) for token, sealed in wrapped.items()}
         sums = dict.fromkeys(keys, NOTHING)
         for one, owners in documents.every_mark(connection):

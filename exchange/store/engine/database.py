@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData
@@ -43,11 +45,42 @@ def _named(place: Place) -> AbstractContextManager[None]:
     return postgres.reachable(place) if isinstance(place, Schema) else sqlite.readable(place)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedBeside:
+    """Another database of the same kind, the tables of which are seen on the same connections."""
+
+    place: Place
+    metadata: MetaData
+
+
+def _schema_of(beside: OpenedBeside | None) -> Schema | None:
+    if beside is None:
+        return None
+    if not isinstance(beside.place, Schema):
+        raise TypeError("the databases of one node are all files or all schemas")
+    return beside.place
+
+
+def _file_of(beside: OpenedBeside | None) -> Path | None:
+    """Return the file of `beside`.
+
+    Raises:
+        DamagedError: it is missing.
+    """
+    if beside is None:
+        return None
+    if not isinstance(beside.place, Path):
+        raise TypeError("the databases of one node are all files or all schemas")
+    if not beside.place.is_file():  # attaching it would make one
+        raise DamagedError(f"{beside.place} is missing")
+    return beside.place
+
+
 class Database:
     """One SQLite file or PostgreSQL schema, with threads that read and one that writes.
 
     One that is absent is made with `begin`, and missed without it. With `exclusive` no second process has the
-    schema so; files are locked by those who open them.
+    schema so; files are locked by those who open them. The database `beside` has to be there.
 
     Raises:
         DamagedError: it is no database of this program, or absent.
@@ -63,20 +96,27 @@ class Database:
         durable: bool,
         begin: Begin | None = None,
         exclusive: bool = False,
+        beside: OpenedBeside | None = None,
     ) -> None:
         self._place = place
         if isinstance(place, Schema):
-            self._engine = postgres.open_engine(place, durable=durable)
+            other = _schema_of(beside)
+            self._engine = postgres.open_engine(place, durable=durable, beside=other)
             postgres.prepare(self._engine, metadata, place=place, begin=begin)
-            reading = postgres.open_engine(place, durable=durable, timeout=True)
+            if beside is not None and other is not None:
+                postgres.prepare(self._engine, beside.metadata, place=other, begin=None)
+            reading = postgres.open_engine(place, durable=durable, timeout=True, beside=other)
             # A reading connection must not hold the schema.
-            writing = postgres.open_engine(place, durable=durable, timeout=True, exclusive=exclusive)
+            writing = postgres.open_engine(
+                place, durable=durable, timeout=True, exclusive=exclusive, beside=other
+            )
             name, readers = place.name, _READERS
             tables = sorted(metadata.tables)[:1]
             self._write_nothing: Work = lambda c: postgres.write_nothing(c, tables)
         else:
-            self._engine = reading = writing = sqlite.open_engine(place, durable=durable)
-            sqlite.prepare(self._engine, path=place, begin=begin)
+            file = _file_of(beside)
+            self._engine = reading = writing = sqlite.open_engine(place, durable=durable, beside=file)
+            sqlite.prepare(self._engine, path=place, begin=begin, beside=file)
             name, readers = place.stem, 1
             self._write_nothing = sqlite.write_nothing
         self._freshness = Freshness()

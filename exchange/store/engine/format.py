@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 Begin: TypeAlias = "Callable[[Connection], None]"
 """Makes the tables of a new database, which is of `FORMAT` then."""
 
-FORMAT: Final = 11
+FORMAT: Final = 12
 """The one format that this release reads and writes; `exchange.store.migrations` leads to it."""
 OLDEST: Final = 4
 """The format of the last release without migrations, from which the first migration starts."""
+KEYS_FROM: Final = 12
+"""The format from which on the wrapped keys of subjects have a database of their own."""
 
 
 def check_format(found: int) -> None:

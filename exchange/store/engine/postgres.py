@@ -46,8 +46,15 @@ _AT_THE_SERVER = (
 )
 
 
-def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, timeout: bool = False) -> Engine:
-    """Return an engine over the schema at `place`.
+def open_engine(
+    place: Schema,
+    *,
+    durable: bool,
+    exclusive: bool = False,
+    timeout: bool = False,
+    beside: Schema | None = None,
+) -> Engine:
+    """Return an engine over the schema at `place`; the tables of the schema `beside` are seen with it.
 
     With `timeout` a server that does not answer is given up (`exchange.store.engine.timeout`): requests want
     that; an administrator's work has no bound.
@@ -62,7 +69,11 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, timeou
         "postgresql+psycopg://",
         poolclass=NullPool,
         creator=lambda: _connect(
-            place, durable=durable, timeout=timeout, held=_key("held", place) if exclusive else None
+            place,
+            path=place.name if beside is None else f"{place.name}, {beside.name}",
+            durable=durable,
+            timeout=timeout,
+            held=_key("held", place) if exclusive else None,
         ),
         hide_parameters=True,
     )
@@ -78,7 +89,7 @@ def open_engine(place: Schema, *, durable: bool, exclusive: bool = False, timeou
     return engine
 
 
-def _connect(place: Schema, *, durable: bool, timeout: bool, held: int | None) -> Any:
+def _connect(place: Schema, *, path: str, durable: bool, timeout: bool, held: int | None) -> Any:
     import psycopg  # noqa: PLC0415 - a node on SQLite does without it
     from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 - as above
 
@@ -88,18 +99,18 @@ def _connect(place: Schema, *, durable: bool, timeout: bool, held: int | None) -
     kind: type[psycopg.Connection[Any]] = TimeoutConnection if timeout else psycopg.Connection
     connection = kind.connect(make_conninfo("", **said))
     try:
-        _begin_session(connection, place, durable=durable, held=held)
+        _begin_session(connection, place, path=path, durable=durable, held=held)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _begin_session(connection: Any, place: Schema, *, durable: bool, held: int | None) -> None:
+def _begin_session(connection: Any, place: Schema, *, path: str, durable: bool, held: int | None) -> None:
     connection.autocommit = True
     for name, value in (
         *_AT_THE_SERVER,
-        ("search_path", place.name),
+        ("search_path", path),
         ("synchronous_commit", "on" if durable else "off"),
         ("lock_timeout", _LOCK_TIMEOUT),
         ("default_transaction_isolation", "read committed"),
@@ -221,7 +232,7 @@ def schema_exists(place: Schema) -> bool:
     engine = open_engine(place, durable=True)
     try:
         with reachable(place), engine.connect() as connection:
-            return connection.execute(_COMMENT, {"name": place.name}).first() is not None
+            return is_there(connection, place)
     finally:
         engine.dispose()
 
@@ -265,6 +276,11 @@ def count_rows(place: Schema, tables: Iterable[str]) -> int:
             return sum(connection.exec_driver_sql(count).scalar_one() for count in counts)
     finally:
         engine.dispose()
+
+
+def is_there(connection: Connection, place: Schema) -> bool:
+    """Return whether there is a schema of this name in the database that `connection` leads to."""
+    return connection.execute(_COMMENT, {"name": place.name}).first() is not None
 
 
 def remove(place: Schema) -> None:

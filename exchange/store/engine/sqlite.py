@@ -7,7 +7,7 @@ cut. The others survive the death of the process (`NORMAL`); only what can be re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,30 @@ from exchange.store.engine.format import FORMAT, Begin, check_format
 
 _APPLICATION_ID = 0x436E7472  # "Cntr": distinguishes this project's files from any other database
 _CACHE_KIB = 32 * 1024
+_BESIDE = "beside"
 
 
-def open_engine(path: Path, *, durable: bool) -> Engine:
-    """Return an engine over the database at `path`; each connection belongs to one thread."""
+def open_engine(path: Path, *, durable: bool, beside: Path | None = None) -> Engine:
+    """Return an engine over the database at `path`; each connection belongs to one thread.
+
+    The tables of the file `beside` are seen on the same connections. A transaction that writes to both is one
+    step for a process that dies, and not for a machine that does.
+    """
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's implicit one
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         cursor.execute("PRAGMA busy_timeout=10000")
-        cursor.execute("PRAGMA secure_delete=ON")  # erased keys must not linger in free pages
+        if beside is not None:
+            cursor.execute(f"ATTACH ? AS {_BESIDE}", (str(beside),))
+        for file in ("main",) if beside is None else ("main", _BESIDE):
+            cursor.execute(f"PRAGMA {file}.journal_mode=WAL")
+            cursor.execute(f"PRAGMA {file}.synchronous={'FULL' if durable else 'NORMAL'}")
+            cursor.execute(f"PRAGMA {file}.secure_delete=ON")  # erased keys must not linger in free pages
+            cursor.execute(f"PRAGMA {file}.cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA trusted_schema=OFF")
-        cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
 
@@ -48,10 +56,11 @@ def open_engine(path: Path, *, durable: bool) -> Engine:
     return engine
 
 
-def open_together(path: Path, other: Path, *, name: str) -> Engine:
-    """Return an engine over two files that change in one commit; `other` is attached under `name`.
+def open_together(path: Path, others: Mapping[str, Path]) -> Engine:
+    """Return an engine over files that change in one commit; `others` are attached under their names.
 
-    A commit over two files is one step only with a rollback journal; a transaction has both files for itself.
+    One that is not there is made, and empty. A commit over several files is one step only with a rollback
+    journal; a transaction has all files for itself.
 
     Raises:
         UnavailableError: from its transactions, where another process has one of the files open.
@@ -63,8 +72,9 @@ def open_together(path: Path, other: Path, *, name: str) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout=10000")
-        cursor.execute(f"ATTACH ? AS {name}", (str(other),))
-        for file in ("main", name):
+        for name, other in others.items():
+            cursor.execute(f"ATTACH ? AS {name}", (str(other),))
+        for file in ("main", *others):
             cursor.execute(f"PRAGMA {file}.journal_mode=DELETE")
             cursor.execute(f"PRAGMA {file}.synchronous=FULL")
             cursor.execute(f"PRAGMA {file}.secure_delete=ON")
@@ -74,15 +84,17 @@ def open_together(path: Path, other: Path, *, name: str) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        for file, at in (("main", path), (name, other)):
+        for file, at in (("main", path), *others.items()):
             if connection.exec_driver_sql(f"PRAGMA {file}.journal_mode").scalar_one() != "delete":
                 raise UnavailableError(f"another process has {at} open; end it first")
 
     return engine
 
 
-def prepare(engine: Engine, *, path: Path, begin: Begin | None) -> None:
+def prepare(engine: Engine, *, path: Path, begin: Begin | None, beside: Path | None = None) -> None:
     """Create the tables in a new file with `begin`, or check that one is ours and of this release's format.
+
+    A file `beside` has to be there, with its tables.
 
     Raises:
         DamagedError: the file is no database, or not ours.
@@ -93,10 +105,13 @@ def prepare(engine: Engine, *, path: Path, begin: Begin | None) -> None:
         if (found, owner) == (0, 0) and begin is not None:
             begin(connection)
             write_format(connection, FORMAT)
-            connection.exec_driver_sql(f"PRAGMA application_id={_APPLICATION_ID}")
+            mark_ours(connection)
             return
+        other = None if beside is None else read_format(connection, beside, name=_BESIDE)
     _check_owner(owner, path)
     check_format(found)
+    if other is not None:
+        check_format(other)
 
 
 @contextmanager
@@ -134,6 +149,16 @@ def read_format(connection: Connection, path: Path, *, name: str = "main") -> in
 def write_format(connection: Connection, number: int, *, name: str = "main") -> None:
     """Say that the database is of format `number` from this transaction on."""
     connection.exec_driver_sql(f"PRAGMA {name}.user_version={number}")
+
+
+def mark_ours(connection: Connection, *, name: str = "main") -> None:
+    """Say that the file which `connection` has under `name` is this project's."""
+    connection.exec_driver_sql(f"PRAGMA {name}.application_id={_APPLICATION_ID}")
+
+
+def is_new(connection: Connection, *, name: str) -> bool:
+    """Return whether the file that `connection` has under `name` is empty."""
+    return _marks(connection, name) == (0, 0)
 
 
 def write_nothing(connection: Connection) -> None:

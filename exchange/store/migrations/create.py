@@ -18,6 +18,11 @@ def create_log(connection: Connection) -> None:
     _create(connection, NodeDatabase.LOG)
 
 
+def create_keys(connection: Connection) -> None:
+    """Make the tables of the key store in an empty database."""
+    _create(connection, NodeDatabase.KEYS)
+
+
 def _create(connection: Connection, database: NodeDatabase) -> None:
     for revision in REVISIONS:
         revision.apply(connection, database)

@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 
 
 class NodeDatabase(StrEnum):
-    """The two databases of a node, both of the node's format."""
+    """The databases of a node, all of the node's format."""
 
     RECORDS = "records"
     LOG = "log"
+    KEYS = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,26 @@ class Revision:
 
     `records` also gets the node's folder, for content that an earlier release kept beside its databases; none
     while a new database is made. It must not remove that content: the transaction may be rolled back.
-    Either function names tables without a schema, and creates and drops them through the operations alone:
-    the log may be attached to the connection of the records.
+    `keys` makes or changes the key store, which is there from format 12 on. Each function names tables
+    without a schema, and creates and drops them through the operations alone: all databases may be on one
+    connection.
     """
 
     format: int
     title: str
     records: Callable[[Operations, Path | None], None]
     log: Callable[[Operations], None]
+    keys: Callable[[Operations], None] = lambda _operations: None
 
     def apply(self, connection: Connection, database: NodeDatabase, folder: Path | None = None) -> None:
         """Change `database`, which is of the format before, in the transaction that `connection` is in."""
         operations = Operations(MigrationContext.configure(connection))
         if database is NodeDatabase.RECORDS:
             self.records(operations, folder)
-        else:
+        elif database is NodeDatabase.LOG:
             self.log(operations)
+        else:
+            self.keys(operations)
 
 
 def unchanged(_operations: Operations) -> None:

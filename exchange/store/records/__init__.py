@@ -1,1 +1,1 @@
-"""The records database: document versions, search tokens, subjects' keys, clients."""
+"""The records database: document versions, search tokens, consents, clients, jobs, the outbox."""

@@ -1,4 +1,4 @@
-"""Subjects' wrapped keys, the pairs opened for them, and their compiled consents.
+"""The pairs opened for subjects, and their compiled consents.
 
 A consent that changed is in the outbox, under the topic `CONSENTS`, from the commit of its document until
 every open pair that it concerns has it on the ledger.
@@ -35,18 +35,7 @@ from exchange.store.records import outbox
 from exchange.store.records.documents import TOKEN_BYTES
 from exchange.store.records.outbox import OutboxEntry
 from exchange.store.records.schema import metadata
-from exchange.store.records.watched import COMPILED, CONSENTS, SUBJECTS
-
-_AT_ONCE = 5_000
-"""Subjects that a statement names: PostgreSQL allows 65,535 values, and a Bundle may be about more."""
-
-subjects = Table(
-    "subjects",
-    metadata,
-    Column("subject", LargeBinary(TOKEN_BYTES), primary_key=True),
-    Column("wrapped", LargeBinary, nullable=False),
-    Column("created", BIGINT, nullable=False),
-)
+from exchange.store.records.watched import COMPILED, CONSENTS
 
 pairs = Table(
     "pairs",
@@ -117,47 +106,6 @@ class SubjectSnapshot:
     consents: tuple[CompiledRow, ...]
     requested: Mapping[str, frozenset[bytes]]
     waiting: tuple[OutboxEntry, ...]
-
-
-def wrapped_keys(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Return the wrapped keys of those of `tokens` that are subjects here."""
-    found: dict[bytes, bytes] = {}
-    for start in range(0, len(tokens), _AT_ONCE):
-        wanted = subjects.c.subject.in_(list(tokens[start : start + _AT_ONCE]))
-        rows = connection.execute(select(subjects.c.subject, subjects.c.wrapped).where(wanted))
-        found |= {row.subject: row.wrapped for row in rows}
-    known = freshness(connection)
-    if known.watches(SUBJECTS):
-        stamps = {
-            token: known.stamp(SUBJECTS, token, [(found[token],)] if token in found else [])
-            for token in tokens
-        }
-        known.check(connection, SUBJECTS, stamps, cached=False)
-    return found
-
-
-def any_wrapped_key(connection: Connection) -> dict[bytes, bytes]:
-    """Return one subject with its wrapped keys; none on a node without any."""
-    row = connection.execute(select(subjects.c.subject, subjects.c.wrapped).limit(1)).first()
-    return {} if row is None else {row.subject: row.wrapped}
-
-
-def every_wrapped_key(connection: Connection) -> dict[bytes, bytes]:
-    """Return the wrapped keys of all subjects."""
-    return {
-        row.subject: row.wrapped for row in connection.execute(select(subjects.c.subject, subjects.c.wrapped))
-    }
-
-
-def add_subjects(connection: Connection, rows: Sequence[tuple[bytes, bytes, int]]) -> None:
-    """Add (token, wrapped keys, time in ms) of new subjects."""
-    connection.execute(
-        insert(subjects),
-        [{"subject": token, "wrapped": wrapped, "created": at} for token, wrapped, at in rows],
-    )
-    known = freshness(connection)
-    for token, wrapped, _ in rows:
-        known.stage(SUBJECTS, token, added=[(wrapped,)], alone=True)
 
 
 def pairs_of(connection: Connection, subject: bytes) -> list[PairRow]:

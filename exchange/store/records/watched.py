@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from exchange.store.engine.freshness import WatchedTable
+from exchange.store.keys.wrapped_keys import SUBJECT_KEYS
 
 CONSENTS: Final = "consents"
 """The topic under which consents wait in the outbox for their publication on the ledger."""
@@ -17,7 +18,6 @@ DOCUMENTS: Final = WatchedTable(
     "documents", "reference, version, sequence", "the stored versions of a record", by_newest=True
 )
 WRITTEN: Final = WatchedTable("written", "subject, versions, total, root", "the sums of a patient's records")
-SUBJECTS: Final = WatchedTable("subjects", "subject, wrapped", "the keys of a patient")
 COMPILED: Final = WatchedTable(
     "compiled_consents", "subject, reference, version, sealed", "the compiled consents of a patient"
 )
@@ -25,4 +25,4 @@ WAITING: Final = WatchedTable(
     "outbox", "subject, reference", "the consents of a patient that wait", where=f"topic = '{CONSENTS}'"
 )
 
-WATCHED: Final = (DOCUMENTS, WRITTEN, SUBJECTS, COMPILED, WAITING)
+WATCHED: Final = (DOCUMENTS, WRITTEN, SUBJECT_KEYS, COMPILED, WAITING)

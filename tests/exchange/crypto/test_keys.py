@@ -12,7 +12,7 @@ from exchange.crypto.keys import KeyRing
 from exchange.crypto.references import References
 from exchange.errors import BadRequestError
 from exchange.vault.errors import VaultError
-from exchange.vault.file import FileVault, create_root_key
+from exchange.vault.file import FileVault, create_vault
 
 ALICE, BOB = b"a" * 16, b"b" * 16
 
@@ -23,7 +23,7 @@ class Place(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 def vault(tmp_path: Path) -> FileVault:
-    create_root_key(tmp_path / "root.key")
+    create_vault(tmp_path / "root.key")
     return FileVault(tmp_path / "root.key")
 
 

@@ -188,9 +188,11 @@ async def test_one_of_both_schemas_is_left_as_another_nodes_once_it_holds_someth
         with pytest.raises(ConfigError, match=r"schema consentry_records .* already, which holds"):
             await initialise(new, settings)
         assert findings(first) == []
-        server.execute("DROP SCHEMA consentry_records, consentry_log CASCADE")  # as it was told to
+        server.execute(
+            "DROP SCHEMA consentry_records, consentry_log, consentry_keys CASCADE"
+        )  # as it was told to
         await initialise(new, settings)
-        server.execute("DROP SCHEMA consentry_records, consentry_log CASCADE")
+        server.execute("DROP SCHEMA consentry_records, consentry_log, consentry_keys CASCADE")
         server.execute("CREATE SCHEMA consentry_log")
         shutil.rmtree(new.path)
         with pytest.raises(ConfigError, match="another program's; name a database of its own"):

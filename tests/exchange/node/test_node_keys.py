@@ -8,21 +8,23 @@ import pytest
 
 from exchange.auth.clients import Client
 from exchange.node.keys import NodeKeys
-from exchange.vault.file import FileVault
+from exchange.vault.file import FileVault, create_vault
 
 CURSOR = "G0RbBSgpNTCoO9eoBsSS-hQV4CGNITvdKTdp-XgqEPqiSUTQ04ii"
 MAC = "add61f5953bc1abdcb24f9054d370b9d6dd49112bb0f7bfd04e0a32a00ef039c"
 WRAPPED = (
-    "42d4d30926f56d52cbb65ae49319c6fd861a7758985f67b2727522c6df67e286440310ef7d16c0eb6eb702fa6d9fcdae"
-    "47c319b4869bab63b2ffe7ab5b76ead9f27375683bb6101661f4425a2f8a84cc5ff9af2f125efb2a82bdcd7396"
+    "000000019f27f026b9c2d335f03ca65cf6b0020a96f99091c0c29ad1ff3a00e9c3b1f1448b2487804a2f41850f0ffa6d"
+    "3d0601082702a21edc5b154f9b9fd2a4940920ecc638c06d2a43d9ed962a2713b35f8736f569399ab89b05b28d66f7f5"
+    "9e"
 )
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> NodeKeys:
     path = tmp_path / "root.key"
-    path.touch(mode=0o600)
+    create_vault(path)
     path.write_bytes(bytes(range(32)))
+    path.with_name("epoch-1.key").write_bytes(bytes(range(32, 64)))
     return NodeKeys(FileVault(path))
 
 

@@ -11,7 +11,7 @@ import pytest
 from exchange.crypto.keys import KeyRing
 from exchange.node.keys import NodeKeys
 from exchange.vault.errors import VaultError
-from exchange.vault.file import FileVault, create_root_key
+from exchange.vault.file import FileVault, create_vault
 from exchange.vault.port import Vault
 from tests.support.memory_vault import MemoryVault
 
@@ -23,8 +23,9 @@ def _of_files(folder: Path) -> Make:
     numbers = count()
 
     def make() -> Vault:
-        path = folder / f"{next(numbers)}.key"
-        create_root_key(path)
+        path = folder / str(next(numbers)) / "root.key"
+        path.parent.mkdir()
+        create_vault(path)
         return FileVault(path)
 
     return make

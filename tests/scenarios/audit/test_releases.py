@@ -26,8 +26,8 @@ from exchange.node.checks import check_node
 from exchange.node.folder import NodeFolder
 from exchange.node.parts import open_parts
 from exchange.services.access import releases
+from exchange.store.keys import wrapped_keys
 from exchange.store.log import log_tables
-from exchange.store.records import subjects
 from tests.support.scenarios.ledger_reader import findings, witnessed
 from tests.support.scenarios.scenario_site import (
     EVERY_STORE,
@@ -311,7 +311,7 @@ def test_a_note_that_another_one_replaced_is_found(demo: Demo, people: tuple[Par
             token = parts.keys.references.subject(patient)
             rows = [row for row in connection.execute(noted) if row.subject == token]
             with parts.records.engine.connect() as records:
-                keys = parts.keys.ring.open(token, subjects.wrapped_keys(records, [token])[token])
+                keys = parts.keys.ring.open(token, wrapped_keys.find(records, [token])[token])
             other = release_note((), failed=False)
             row = next(
                 row for row in rows if releases.open_release(keys, row.tx, row.n, row.released) != other

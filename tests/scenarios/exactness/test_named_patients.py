@@ -73,13 +73,13 @@ def test_a_patient_who_is_not_here_is_refused_by_every_way_to_write(
 
 
 def test_a_refused_record_leaves_no_subject_behind(site: Site) -> None:
-    rows = Path(site.demo.folder.path, "records.db")
+    rows = Path(site.demo.folder.path, "keys.db")
     if not rows.is_file():
         pytest.skip("the records are on PostgreSQL")
 
     def subjects() -> int:
         with sqlite3.connect(rows) as records:
-            return int(records.execute("SELECT count(*) FROM subjects").fetchone()[0])
+            return int(records.execute("SELECT count(*) FROM subject_keys").fetchone()[0])
 
     before = subjects()
     is_outcome(site.city.post("Observation", observation(fresh_id())), 422)

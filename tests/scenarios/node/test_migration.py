@@ -110,6 +110,8 @@ def test_a_migrated_node_holds_what_it_held_to_the_byte_and_verifies(
     was = {name: before["tables"].pop(name) for name in ("pairs", "notes", "grants")}
     towards = [[recipient, subject] for subject, recipient, *_ in was["pairs"]]
     assert sorted(closed) == sorted([*was["grants"], *(one for one in towards if one not in was["grants"])])
+    was = {subject: created for subject, _, created in before["tables"].pop("subjects")}
+    assert dict(now["tables"].pop("subjects")) == was  # each key is wrapped anew
     assert now == before
     kept = reading(migrated)('SELECT fingerprint, lines, "offset", finished FROM records.load_positions')
     assert {

@@ -23,7 +23,7 @@ from exchange.node.folder import NodeFolder
 from exchange.node.identity.root_key_check import spelt
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import open_transactions, open_vault
-from exchange.vault.file import create_root_key
+from exchange.vault.file import create_vault
 from tests.support.scenarios.ledger_reader import findings
 from tests.support.scenarios.scenario_site import CITY, EVERY_LEDGER, LAKE, Site, consent, in_thread, opened
 
@@ -73,7 +73,7 @@ def both(
         making = NodeFolder(path, unfinished=True)
         making.write(settings_for(port))
         making.root_key.parent.mkdir(mode=0o700)
-        create_root_key(making.root_key)
+        create_vault(making.root_key)
         shutil.copy(first.folder.node_key, making.node_key)
         shutil.copy(first.folder.ledger, making.ledger)
         making.unfinished.touch(mode=0o600)

@@ -34,7 +34,7 @@ TAMPERED = (
     ("consentry_records", "documents", "current"),
     ("consentry_records", "documents", "tokens"),
     ("consentry_records", "search_tokens", "token"),
-    ("consentry_records", "subjects", "wrapped"),
+    ("consentry_keys", "subject_keys", "wrapped"),
     ("consentry_records", "pairs", "pair"),
     ("consentry_records", "compiled_consents", "sealed"),
     ("consentry_records", "clients", "scopes"),
@@ -151,7 +151,9 @@ def test_a_new_node_does_not_take_a_database_that_is_taken_and_leaves_it_as_it_i
 ) -> None:
     folder = NodeFolder(tmp_path / "new")
     settings = msgspec.structs.replace(settings_for(free_port()), database=rest.settings.database)
-    with pytest.raises(ConfigError, match="`DROP SCHEMA consentry_records, consentry_log CASCADE`"):
+    with pytest.raises(
+        ConfigError, match="`DROP SCHEMA consentry_records, consentry_log, consentry_keys CASCADE`"
+    ):
         in_thread(initialise(folder, settings))
     assert list(folder.path.iterdir()) == []
     assert findings(rest.folder) == []

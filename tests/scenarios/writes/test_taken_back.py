@@ -67,9 +67,10 @@ def twins(built: Path, people: tuple[Participant, ...], tmp_path_factory: pytest
 
 
 def at_rest(folder: NodeFolder) -> None:
-    """Bring the file of records into one, without a log beside it."""
-    with closing(sqlite3.connect(folder.records)) as db:
-        db.execute("PRAGMA journal_mode = DELETE")
+    """Bring the files of records and keys into one each, without a log beside it."""
+    for path in (folder.records, folder.key_store):
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
 
 
 Change = Callable[[sqlite3.Connection, random.Random], None]
@@ -168,7 +169,7 @@ def everything_put_back(db: sqlite3.Connection, _rng: random.Random) -> None:
 
 
 def a_subject_removed(db: sqlite3.Connection, _rng: random.Random) -> None:
-    db.execute("DELETE FROM subjects WHERE created = (SELECT max(created) FROM subjects)")
+    db.execute("DELETE FROM subject_keys WHERE created = (SELECT max(created) FROM subject_keys)")
 
 
 @pytest.mark.parametrize(
@@ -192,19 +193,25 @@ def test_what_was_taken_back_is_found_by_verify_and_at_the_start(
 ) -> None:
     folder = NodeFolder(tmp_path / "node")
     shutil.copytree(twins.demo.folder.path, folder.path)
-    sound = folder.records.read_bytes()
+    sound = {path: path.read_bytes() for path in (folder.records, folder.key_store)}
     for seed in seeds:
-        folder.records.write_bytes(sound)
+        put(sound)
         with closing(sqlite3.connect(folder.records)) as db, db:
             db.execute("ATTACH DATABASE ? AS old", (str(twins.before),))
+            db.execute("ATTACH DATABASE ? AS keys", (str(folder.key_store),))
             change(db, random.Random(seed))
-        assert folder.records.read_bytes() != sound
+        assert any(path.read_bytes() != data for path, data in sound.items())
         with pytest.raises(DamagedError):
             check_to_serve(folder, folder.load())
         if seed == 0:
             assert findings(folder) != []
-    folder.records.write_bytes(sound)
+    put(sound)
     check_to_serve(folder, folder.load())
+
+
+def put(files: dict[Path, bytes]) -> None:
+    for path, data in files.items():
+        path.write_bytes(data)
 
 
 def test_what_was_taken_back_stays_found_after_more_was_written(

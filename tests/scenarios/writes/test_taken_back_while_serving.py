@@ -38,7 +38,7 @@ TABLES = {
     "documents": ("sequence",),
     "search_tokens": ("token", "sequence"),
     "written": ("subject",),
-    "subjects": ("subject",),
+    "subject_keys": ("subject",),
     "compiled_consents": ("subject", "reference"),
     "pairs": ("subject", "recipient"),
     "requested_consents": ("subject", "recipient", "reference"),
@@ -63,10 +63,11 @@ class Attacker:
         """A connection whose changes are committed at the end."""
         if self._postgres:
             with psycopg.connect(self._demo.settings.database) as connection:
-                connection.execute("SET search_path TO consentry_records")
+                connection.execute("SET search_path TO consentry_records, consentry_keys")
                 yield connection
         else:
             connection = sqlite3.connect(self._demo.folder.records, timeout=30)
+            connection.execute("ATTACH DATABASE ? AS keys", (str(self._demo.folder.key_store),))
             try:
                 with connection:
                     yield connection

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, MetaData, select
+from sqlalchemy import Connection, MetaData
 
 from chaincode.access.log_keys import read_entry, read_log_page
 from chaincode.access.model import LogEntry
@@ -31,9 +31,11 @@ from exchange.ledger.fabric.gateway.connection import Profile
 from exchange.node.folder import NodeFolder
 from exchange.node.keys import NodeKeys
 from exchange.node.parts import open_vault
-from exchange.store.engine.database import Database
+from exchange.store.engine.database import Database, OpenedBeside
+from exchange.store.keys.wrapped_keys import every_wrapped_key
+from exchange.store.keys.wrapped_keys import metadata as keys_metadata
 from exchange.store.log import log_tables
-from exchange.store.records import outbox, subjects, watched
+from exchange.store.records import outbox, watched
 from exchange.store.records.tables import metadata
 from tests.support.channel_writes import valid_writes
 from tests.support.scenarios.scenario_site import in_thread
@@ -54,8 +56,8 @@ class Witness:
         keys = NodeKeys(open_vault(self.folder))
         self.references = keys.references
         with self._database(metadata) as connection:
-            for row in connection.execute(select(subjects.subjects.c.subject, subjects.subjects.c.wrapped)):
-                self.secrets[row.subject] = PatientSecret(keys.ring.open(row.subject, row.wrapped).secret)
+            for token, wrapped in every_wrapped_key(connection).items():
+                self.secrets[token] = PatientSecret(keys.ring.open(token, wrapped).secret)
         profile = self.folder.profile(self.folder.load())
         for place, tx, writes in _in_file(self.folder.ledger) if profile is None else _at_peer(profile):
             assert tx not in self.places, "a transaction is valid twice"
@@ -115,8 +117,10 @@ class Witness:
 
     @contextmanager
     def _database(self, tables: MetaData) -> Iterator[Connection]:
-        place = self.folder.places(self.folder.load())[tables is log_tables.metadata]
-        database = Database(place, tables, durable=False)
+        settings = self.folder.load()
+        of_log = tables is log_tables.metadata
+        keys = None if of_log else OpenedBeside(self.folder.keys_place(settings), keys_metadata)
+        database = Database(self.folder.places(settings)[of_log], tables, durable=False, beside=keys)
         try:
             with database.engine.execution_options(read_only=True).connect() as connection:
                 yield connection

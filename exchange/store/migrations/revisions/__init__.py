@@ -14,6 +14,7 @@ from exchange.store.migrations.revisions import (
     format_9,
     format_10,
     format_11,
+    format_12,
 )
 
 REVISIONS: Final[tuple[Revision, ...]] = (
@@ -25,5 +26,6 @@ REVISIONS: Final[tuple[Revision, ...]] = (
     format_9.REVISION,
     format_10.REVISION,
     format_11.REVISION,
+    format_12.REVISION,
 )
 """In the order of their formats; the last one makes the format that this release reads."""

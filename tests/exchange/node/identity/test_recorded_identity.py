@@ -219,8 +219,8 @@ async def test_each_change_is_an_entry_with_its_words_and_the_operator(folder: N
 
 
 async def test_a_change_that_can_not_be_logged_is_not_made(folder: NodeFolder) -> None:
-    with closing(sqlite3.connect(folder.records)) as connection, connection:
-        connection.execute("DELETE FROM subjects")
+    with closing(sqlite3.connect(folder.key_store)) as connection, connection:
+        connection.execute("DELETE FROM subject_keys")
     before = folder.settings_file.read_bytes()
     with pytest.raises(DamagedError, match="the keys of the directory are missing"):
         add_member(folder, Member("PineMSP", "Pine", "pine"), by="ops")

@@ -14,17 +14,27 @@ from sqlalchemy import Connection, MetaData
 from exchange.store.engine.database import Database
 from exchange.store.engine.format import FORMAT, OLDEST
 from exchange.store.engine.place import Place, Schema
+from exchange.store.keys.wrapped_keys import metadata as keys_metadata
 from exchange.store.log import log_tables
-from exchange.store.migrations.create import create_log, create_records
+from exchange.store.migrations.create import create_keys, create_log, create_records
 from exchange.store.migrations.revision import NodeDatabase
 from exchange.store.migrations.revisions import REVISIONS
 from exchange.store.records.tables import metadata as records_metadata
 from tests.support.frozen_nodes import schema_of_file, schema_of_server, thawed
 
-METADATA = {NodeDatabase.RECORDS: records_metadata, NodeDatabase.LOG: log_tables.metadata}
-CREATE = {NodeDatabase.RECORDS: create_records, NodeDatabase.LOG: create_log}
+METADATA = {
+    NodeDatabase.RECORDS: records_metadata,
+    NodeDatabase.LOG: log_tables.metadata,
+    NodeDatabase.KEYS: keys_metadata,
+}
+CREATE = {
+    NodeDatabase.RECORDS: create_records,
+    NodeDatabase.LOG: create_log,
+    NodeDatabase.KEYS: create_keys,
+}
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-BOTH = pytest.mark.parametrize("database", list(NodeDatabase))
+ALL = pytest.mark.parametrize("database", list(NodeDatabase))
+OLD = pytest.mark.parametrize("database", [NodeDatabase.RECORDS, NodeDatabase.LOG])
 
 
 @pytest.fixture
@@ -51,7 +61,7 @@ def schema_of(place: Place) -> dict[str, Any]:
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 @ENGINES
-@BOTH
+@ALL
 def test_the_revisions_make_the_tables_that_are_declared(
     made: Callable[..., tuple[Place, Database]], database: NodeDatabase
 ) -> None:
@@ -64,7 +74,7 @@ def test_the_revisions_make_the_tables_that_are_declared(
 
 
 @ENGINES
-@BOTH
+@OLD
 def test_the_first_revision_makes_the_tables_of_the_release_before(
     made: Callable[..., tuple[Place, Database]],
     database: NodeDatabase,
@@ -87,6 +97,7 @@ def test_the_revisions_lead_from_the_oldest_format_to_this_one_without_a_gap() -
     assert [revision.format for revision in REVISIONS] == list(range(OLDEST, FORMAT + 1))
 
 
-def test_no_table_stands_in_both_databases() -> None:
-    """A statement of a revision that names a table means one, also where both are on one connection."""
-    assert not records_metadata.tables.keys() & log_tables.metadata.tables.keys()
+def test_no_table_stands_in_two_databases() -> None:
+    """A statement that names a table means one, also where several databases are on one connection."""
+    names = [name for metadata in METADATA.values() for name in metadata.tables]
+    assert len(names) == len(set(names))

@@ -26,9 +26,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from exchange.auth.clients import Client
 from exchange.crypto.documents import Envelope
 from exchange.errors import ConflictError, DamagedError
-from exchange.store.engine.database import Database
+from exchange.store.engine.database import Database, OpenedBeside
 from exchange.store.engine.format import Begin
 from exchange.store.engine.place import Place, Schema
+from exchange.store.keys import wrapped_keys
 from exchange.store.log import log_tables, log_terms
 from exchange.store.log.log_tables import AnyOf, EntryRow, Filter
 from exchange.store.migrations.create import create_log, create_records
@@ -37,6 +38,7 @@ from exchange.store.records.documents import NewVersion, Within
 from exchange.store.records.outbox import OutboxEntry
 from exchange.store.records.subjects import CompiledRow
 from exchange.store.records.tables import metadata
+from tests.support import key_store
 from tests.support.postgres_server import Server
 
 SCALE = float(os.environ.get("CONSENTRY_TEST_SCALE", "1"))
@@ -127,14 +129,16 @@ def sides(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder, url = tmp_path_factory.mktemp("twins"), postgres.new_database()
     with ExitStack() as stack:
 
-        def opened(place: Place, tables: MetaData, begin: Begin) -> Connection:
-            database = Database(place, tables, durable=False, begin=begin)
+        def opened(
+            place: Place, tables: MetaData, begin: Begin, beside: OpenedBeside | None = None
+        ) -> Connection:
+            database = Database(place, tables, durable=False, begin=begin, beside=beside)
             stack.callback(database.close)
             return stack.enter_context(database.engine.connect())
 
         def side(place: Callable[[str], Place]) -> Side:
             return Side(
-                opened(place("records"), metadata, create_records),
+                opened(place("records"), metadata, create_records, key_store.made(place("keys"))),
                 opened(place("log"), log_tables.metadata, create_log),
             )
 
@@ -250,8 +254,8 @@ class Twins(RuleBasedStateMachine):
 
     @rule(names=st.lists(name, min_size=1, max_size=3), wrapped=body, created=ANY_WHOLE)
     def add_subjects(self, names: list[bytes], wrapped: bytes, created: int) -> None:
-        self.of_records(lambda c: subjects.add_subjects(c, [(one, wrapped, created) for one in names]))
-        self.of_records(lambda c: subjects.wrapped_keys(c, names))
+        self.of_records(lambda c: wrapped_keys.add_subjects(c, [(one, wrapped, created) for one in names]))
+        self.of_records(lambda c: wrapped_keys.find(c, names))
 
     @rule(
         opening=st.lists(st.tuples(name, text, text), max_size=3),
@@ -395,6 +399,6 @@ def test_keys_of_more_subjects_than_a_statement_can_name_are_found(sides: tuple[
     names = [number.to_bytes(16, "big") for number in range(70_000)]
     for side in sides:
         with side.records.begin() as transaction:
-            subjects.add_subjects(side.records, [(one, one[:1], 0) for one in names[::7_000]])
-            assert sorted(subjects.wrapped_keys(side.records, names)) == names[::7_000]
+            wrapped_keys.add_subjects(side.records, [(one, one[:1], 0) for one in names[::7_000]])
+            assert sorted(wrapped_keys.find(side.records, names)) == names[::7_000]
             transaction.rollback()
