@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -36,6 +37,13 @@ _FIRST = (_NETWORK, "tests/exchange/node/test_migration_killed.py")
 """The work that takes longest; begun last, it would leave the other processes idle."""
 _NO_POSTGRES = "PostgreSQL is not tested"
 _NO_FABRIC = "Fabric is not tested"
+
+
+# A busy machine draws slowly, and that is no fault of a test.
+settings.register_profile(
+    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
