@@ -33,8 +33,22 @@ _ON_NETWORK = frozenset(
     )
 )
 _NETWORK = "fabric"
-_FIRST = (_NETWORK, "tests/exchange/node/test_migration_killed.py")
-"""The work that takes longest; begun last, it would leave the other processes idle."""
+_FIRST = (
+    _NETWORK,
+    *(
+        f"tests/{name}.py"
+        for name in (
+            "exchange/node/test_migration_killed",
+            "exchange/node/test_initialise",
+            "scenarios/chaos/test_chaos_kill",
+            "analytics/encrypted/bfv/test_held_out_rows",
+            "scenarios/writes/test_clients_taken_back",
+            "scenarios/chaos/test_chaos_database",
+            "scenarios/chaos/test_chaos_revocation",
+        )
+    ),
+)
+"""The work that takes longest in few tests; begun last, it would leave the other processes idle."""
 _NO_POSTGRES = "PostgreSQL is not tested"
 _NO_FABRIC = "Fabric is not tested"
 

@@ -3,7 +3,7 @@
 Each round starts the gateway, lets hospitals write, patients decide and others read, and kills it with
 SIGKILL. Acknowledged data must be there afterwards, byte for byte; consents in force stay in force;
 what was released is on the ledger; `consentry verify` finds nothing; the outbox is empty once the gateway
-answers again. Five rounds; CONSENTRY_TEST_SCALE=20 makes a hundred.
+answers again. Four rounds; CONSENTRY_TEST_SCALE=25 makes a hundred.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.scenarios.ledger_reader import findings, verify
 from tests.support.scenarios.scenario_site import EVERY_NODE, SCALE
 
 LEDGERS = EVERY_NODE
-ROUNDS = max(1, round(5 * SCALE))
+ROUNDS = max(1, round(4 * SCALE))
 
 
 class Lives(Crowd):

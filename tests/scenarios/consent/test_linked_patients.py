@@ -15,6 +15,7 @@ from tests.support.scenarios.scenario_site import (
     EVERY_NODE,
     LAKE,
     RIDGE,
+    SCALE,
     Site,
     consent,
     is_outcome,
@@ -102,7 +103,7 @@ class Person:
             assert seen == {self.records[one] for one in same}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(max(1, round(SCALE))))
 def test_over_links_partings_and_consents_denials_bind_for_the_person_and_she_sees_all(
     site: Site, seed: int
 ) -> None:
