@@ -50,7 +50,8 @@ def nodes(folder: Annotated[Path, FOLDER]) -> None:
 def retire(
     folder: Annotated[Path, FOLDER],
     node: Annotated[
-        str, typer.Argument(help="The lost node, as `ledger nodes` lists it.", show_default=False)
+        str,
+        typer.Argument(metavar="NODE", help="The lost node, as `ledger nodes` lists it.", show_default=False),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
     by: Annotated[str, BY] = "",
